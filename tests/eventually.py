@@ -1,0 +1,20 @@
+"""Wait for a condition, with a deadline: never a sleep that hopes."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+
+async def eventually(
+    condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 15, what: str = "the condition"
+) -> float:
+    """Wait until condition() holds and return how many seconds that took; fail the test at the deadline."""
+    started = time.monotonic()
+    while True:
+        outcome = condition()
+        if await outcome if inspect.isawaitable(outcome) else outcome:
+            return time.monotonic() - started
+        if time.monotonic() - started > seconds:
+            raise AssertionError(f"{what} did not come true within {seconds:g} s")
+        await asyncio.sleep(0.02)
