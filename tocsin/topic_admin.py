@@ -1,0 +1,100 @@
+"""Make or check the contract's topics before a service uses them."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from tocsin.kafka import client_options
+from tocsin.lifecycle import pause
+from tocsin.settings import Settings
+from tocsin.topics import TopicSpec
+
+log = structlog.get_logger("topics")
+
+CALL_SECONDS = 15.0
+RETRY_SECONDS = 2.0
+
+T = TypeVar("T")
+
+
+class TopicsUnfit(Exception):
+    """The topics are not as they must be; the message says which, and what to do. Waiting does not help."""
+
+
+class _KafkaDown(Exception):
+    """Kafka does not answer, or not yet as it will."""
+
+
+async def until_topics_fit(settings: Settings, stop: asyncio.Event) -> None:
+    """Create what is missing, or only look (KAFKA_TOPICS_CREATE); wait for Kafka as long as it takes, or until stop.
+
+    Raises TopicsUnfit if topics are missing and may not be made, or have another number of partitions.
+    """
+    while not stop.is_set():
+        try:
+            await _ensure(settings)
+        except _KafkaDown as error:
+            log.warning("waiting_for_kafka", reason=str(error))
+            await pause(stop, RETRY_SECONDS)
+        else:
+            return
+
+
+async def _ensure(settings: Settings) -> None:
+    options = client_options(settings, f"{settings.service}-admin")
+    admin = AIOKafkaAdminClient(**options, request_timeout_ms=int(CALL_SECONDS * 1000))
+    try:
+        await _reach(admin.start())
+        specs = settings.topics.specs()
+        existing = set(await _reach(admin.list_topics()))
+        missing = [spec for spec in specs if spec.name not in existing]
+        if missing and settings.kafka_topics_create == "check":
+            names = ", ".join(spec.name for spec in missing)
+            raise TopicsUnfit(f"topics missing: {names}. Create them, or set KAFKA_TOPICS_CREATE=auto")
+        for spec in missing:
+            await _create(admin, spec, settings)
+        for spec in specs:
+            await _check_partitions(admin, spec, settings)
+    finally:
+        await _reach(admin.close())
+
+
+async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> None:
+    partitions = spec.partitions or settings.kafka_partitions
+    topic = NewTopic(spec.name, partitions, settings.kafka_replication_factor, topic_configs=dict(spec.configs))
+    try:
+        response = await _reach(admin.create_topics([topic]))
+    except TopicAlreadyExistsError:
+        return
+    for name, code, *message in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise TopicsUnfit(f"cannot create topic {name}: {for_code(code).__name__} {message}")
+    log.info("topic_created", topic=spec.name, partitions=partitions)
+
+
+async def _check_partitions(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> None:
+    wanted = spec.partitions or settings.kafka_partitions
+    described: Any = await _reach(admin.describe_topics([spec.name]))
+    found = len(described[0]["partitions"])
+    if found == 0:
+        raise _KafkaDown(f"topic {spec.name} is not known to every broker yet")
+    if found != wanted:
+        mend = f"set KAFKA_PARTITIONS={found}" if spec.partitions is None else f"create it with {wanted}"
+        raise TopicsUnfit(
+            f"topic {spec.name} has {found} partitions instead of {wanted}. The number is fixed when the topics are "
+            f"created, because a queue's order depends on it: {mend}"
+        )
+
+
+async def _reach(call: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            return await call
+    except TopicAlreadyExistsError:
+        raise
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise _KafkaDown(str(error) or type(error).__name__) from error

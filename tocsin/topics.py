@@ -1,0 +1,76 @@
+"""The Kafka topics of the contract: names, keys' partition, and how each is kept."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DAY_MS = 24 * 3600 * 1000
+
+COMPACT = {
+    "cleanup.policy": "compact",
+    "segment.ms": str(10 * 60 * 1000),
+    "segment.bytes": str(16 * 1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+COMPACT_AND_DELETE = {**COMPACT, "cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as it must exist. partitions None = as many as the bridge's partition count."""
+
+    name: str
+    configs: Mapping[str, str]
+    partitions: int | None = None
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Names under one prefix (`KAFKA_TOPIC_PREFIX`, default `tocsin.`); groups and transactional ids carry it too."""
+
+    prefix: str = "tocsin."
+
+    @property
+    def jobs(self) -> str:
+        return f"{self.prefix}jobs"
+
+    @property
+    def logs(self) -> str:
+        return f"{self.prefix}logs"
+
+    @property
+    def queues(self) -> str:
+        return f"{self.prefix}queues"
+
+    @property
+    def schedulers(self) -> str:
+        return f"{self.prefix}schedulers"
+
+    @property
+    def cursors(self) -> str:
+        return f"{self.prefix}cursors"
+
+    @property
+    def deadletter(self) -> str:
+        return f"{self.prefix}deadletter"
+
+    def specs(self) -> list[TopicSpec]:
+        """Every topic with its settings, in the order of docs/architecture.md."""
+        return [
+            TopicSpec(self.jobs, {"retention.ms": str(7 * DAY_MS)}),
+            TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}),
+            TopicSpec(self.queues, COMPACT_AND_DELETE),
+            TopicSpec(self.schedulers, COMPACT_AND_DELETE),
+            TopicSpec(self.cursors, COMPACT),
+            TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1),
+        ]
+
+
+def queue_key(source: str, queue: str) -> str:
+    """The record key of a queue. Neither part holds ':' (BullMQ forbids it in queues, settings in sources)."""
+    return f"{source}:{queue}"
+
+
+def partition_of(source: str, queue: str, partitions: int) -> int:
+    """The partition that holds everything about a queue: total order per queue, same in every service and release."""
+    return zlib.crc32(queue_key(source, queue).encode()) % partitions
