@@ -1,0 +1,42 @@
+"""A server run as `python -m tocsin.stack.NAME`, as people and other tests run it."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from tests.eventually import eventually
+from tocsin.stack.process import is_alive
+
+
+class Foreground:
+    """One run. address: what it printed after `ready`."""
+
+    def __init__(self, name: str, data: Path, port: int = 0) -> None:
+        argv = [sys.executable, "-m", f"tocsin.stack.{name}", "--data", str(data), "--port", str(port)]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._data = data
+        self._name = name
+        output: IO[bytes] | None = self.process.stdout
+        assert output
+        with output:
+            word, _, self.address = output.readline().decode().strip().partition(" ")
+        assert word == "ready", f"{name} said {word} {self.address}"
+
+    def server_pid(self) -> int:
+        """The process of the server itself, a child of the one started here."""
+        return int((self._data / f"{self._name}.pid").read_text().split()[0])
+
+    def stop(self) -> int:
+        """Ask it to stop and return its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    async def die(self) -> None:
+        """kill -9 of the parent, then wait for its child to be gone."""
+        child = self.server_pid()
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        await eventually(lambda: not is_alive(child), seconds=20, what=f"the end of {self._name}")

@@ -1,0 +1,39 @@
+"""What the services are told."""
+
+from pathlib import Path
+
+from tocsin.stack.ports import Ports, free_port
+from tocsin.stack.services import service_settings, services
+
+
+def settings_for(tmp_path: Path, environ: dict[str, str], *, demo: bool, port: int | None = None) -> dict[str, str]:
+    return service_settings(environ, Ports(tmp_path), tmp_path, demo=demo, port=port)
+
+
+def test_the_demo_speaks_to_the_sandbox(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, {}, demo=True)
+    assert settings["TELEGRAM_API_URL"] == f"http://127.0.0.1:{settings['SANDBOX_PORT']}"
+    assert (settings["TELEGRAM_ALERT_CHATS"], settings["TELEGRAM_ADMINS"]) == ("1001", "1001")
+
+
+def test_without_the_demo_telegram_is_the_users_business(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, {}, demo=False)
+    assert not [name for name in settings if name.startswith(("TELEGRAM_", "SANDBOX_", "PUBLIC_"))]
+
+
+def test_secrets_of_the_environment_win(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, {"SESSION_SECRET": "mine", "TOCSIN_SERVICE_TOKEN_FILE": "/x"}, demo=False)
+    assert "SESSION_SECRET" not in settings
+    assert "TOCSIN_SERVICE_TOKEN" not in settings
+
+
+def test_the_port_of_the_command_line_wins_over_the_environment(tmp_path: Path) -> None:
+    port = free_port()
+    settings = settings_for(tmp_path, {"LOGSVC_PORT": str(free_port())}, demo=False, port=port)
+    assert settings["LOGSVC_PORT"] == str(port)
+
+
+def test_only_logsvc_gets_the_temporary_directory_of_its_store(tmp_path: Path) -> None:
+    environ = settings_for(tmp_path, {}, demo=True) | {"CHDB_TMPDIR": "/chdb", "TMPDIR": "/mine"}
+    given = {service.name: service.environ["TMPDIR"] for service in services(environ, tmp_path, demo=True)}
+    assert given == {"sandbox": "/mine", "logsvc": "/chdb", "bridge": "/mine", "bot": "/mine", "workload": "/mine"}

@@ -1,0 +1,63 @@
+"""The data directory: one owner at a time, secrets of its own, and which servers' data is where."""
+
+import fcntl
+import os
+import secrets
+import string
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tocsin.stack.secret_file import secret_in
+
+_TOKEN_LETTERS = string.ascii_letters + string.digits + "_-"
+
+
+class AlreadyRunning(Exception):
+    """Another process owns the data directory; the message says which and what to do."""
+
+
+@contextmanager
+def owned(data: Path) -> Generator[Path]:
+    """Hold the data directory, made if missing, for this process; gives its absolute path.
+
+    Raises AlreadyRunning; never waits.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise AlreadyRunning(
+                f"Tocsin already runs on {data} (process {owner}). Stop it, or give this one its own: --data DIR"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield data.resolve()
+
+
+def kept_secrets(data: Path) -> Mapping[str, str]:
+    """TOCSIN_SERVICE_TOKEN and SESSION_SECRET, made at the first start and the same ever after."""
+    folder = data / "secrets"
+    return {
+        "TOCSIN_SERVICE_TOKEN": secret_in(folder / "service_token", lambda: secrets.token_urlsafe(32)),
+        "SESSION_SECRET": secret_in(folder / "session_secret", lambda: secrets.token_urlsafe(48)),
+    }
+
+
+def sandbox_bot_token(data: Path) -> str:
+    """A token of Telegram's form for the sandbox; Telegram itself never gave it out."""
+    return secret_in(token_file(data), _new_bot_token)
+
+
+def token_file(data: Path) -> Path:
+    """Where sandbox_bot_token is kept."""
+    return data / "secrets" / "sandbox_bot_token"
+
+
+def _new_bot_token() -> str:
+    number = secrets.randbelow(900_000_000) + 100_000_000
+    return f"{number}:" + "".join(secrets.choice(_TOKEN_LETTERS) for _ in range(35))

@@ -1,0 +1,204 @@
+"""`tocsin up`: the servers, then the services, until Ctrl-C; then everything ends in order and the data stays."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tocsin.stack.data import AlreadyRunning, owned
+from tocsin.stack.ports import Ports
+from tocsin.stack.process import StartFailed
+from tocsin.stack.services import STOP_ORDER, service_settings, services
+from tocsin.stack.stack import Stack, StandInLost, can_run_kafka, given_by
+from tocsin.stack.supervise import BadSettings, Service, Supervisor
+
+OK, FAILED, REFUSED = 0, 1, 2
+_ASK_SECONDS = 0.25
+_SLOW_SECONDS = 60.0
+# Settings the demo must not take from the shell: it would fill somebody's Redis with sample jobs, or ring real people.
+_NOT_IN_DEMO = (
+    *("REDIS_URL", "REDIS_SOURCES", "TOCSIN_SOURCES_FILE", "CONSUL_HTTP_ADDR", "HEARTBEAT_URL"),
+    *("TELEGRAM_BOT_TOKEN", "TELEGRAM_API_URL", "TELEGRAM_ALERT_CHATS", "TELEGRAM_ADMINS"),
+)
+
+
+async def up(demo: bool, data: Path, port: int | None) -> int:
+    """Run Tocsin on data until SIGINT or SIGTERM; a second one ends at once. Returns an exit status:
+
+    0 stopped when asked, 1 could not start, 2 settings or doctor's findings must be mended first.
+    port: where the live page should be; another is taken, and told, when that one is taken.
+    """
+    environ = dict(os.environ)
+    if demo:
+        environ = _without_real_ones(environ)
+    elif not given_by("valkey", environ):
+        _say("REDIS_URL: required, not set. It says where your BullMQ runs: redis://user:password@host:6379/0")
+        _say("To look around first without anything of yours: make demo")
+        return REFUSED
+    stop = asyncio.Event()
+    _stop_on_signals(stop)
+    try:
+        with owned(data) as place:
+            return await _unless_stopped(_Run(environ, place, demo, port).until_cancelled(), stop)
+    except AlreadyRunning as error:
+        _say(str(error))
+        return FAILED
+
+
+@dataclass
+class _Run:
+    environ: Mapping[str, str]
+    data: Path
+    demo: bool
+    port: int | None
+
+    async def until_cancelled(self) -> int:
+        """Start everything and keep it running; return only when it cannot."""
+        is_stand_in = not await can_run_kafka(self.environ, _say)
+        try:
+            while True:
+                try:
+                    return await self._once(is_stand_in)
+                except StandInLost:
+                    _say("the in-memory Kafka ended; starting everything again with fresh data")
+        except StartFailed as failure:
+            _say(f"cannot start: {failure}")
+            return FAILED
+
+    async def _once(self, is_stand_in: bool) -> int:
+        home = self.data
+        if is_stand_in:
+            home = self.data / "stand-in"
+            shutil.rmtree(home, ignore_errors=True)
+        ports = Ports(self.data)
+        stack = Stack(home, ports, self.environ, _say, is_stand_in)
+        supervisor = Supervisor(self.data / "logs", _say)
+        await stack.start()
+        try:
+            settings = service_settings(self.environ, ports, self.data, demo=self.demo, port=self.port)
+            environ = {**self.environ, **stack.settings, **settings}
+            if not self.demo and await _finds_problems(environ):
+                return REFUSED
+            return await self._serve(stack, supervisor, services(environ, self.data, demo=self.demo), environ)
+        finally:
+            _say("stopping")
+            for names in STOP_ORDER:
+                await supervisor.stop(names)
+            await stack.stop()
+            _say(f"stopped; the data stays in {_shown(self.data)}")
+
+    async def _serve(self, stack: Stack, supervisor: Supervisor, run: list[Service], environ: Mapping[str, str]) -> int:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(stack.keep_running())
+                for service in run:
+                    group.create_task(supervisor.follow(service))
+                    group.create_task(supervisor.keep(service))
+                await _all_ready(run, supervisor.logs)
+                self._announce(environ)
+        except ExceptionGroup as failures:
+            if failures.subgroup(StandInLost):
+                raise StandInLost from None
+            refusals = [failure for failure in failures.exceptions if isinstance(failure, BadSettings)]
+            if not refusals:
+                raise
+            _say("\n".join(str(refusal) for refusal in refusals))
+        return REFUSED
+
+    def _announce(self, environ: Mapping[str, str]) -> None:
+        page = f"http://127.0.0.1:{environ['LOGSVC_PORT']}/logs"
+        lines = ["", "Tocsin is ready.", f"  live page     {page}"]
+        if self.demo:
+            lines.append(f"  Telegram chat http://127.0.0.1:{environ['SANDBOX_PORT']}/  (a stand-in; try /queues)")
+        lines += [f"  logs          {_shown(self.data / 'logs')}", "Ctrl-C stops it; the data stays.", ""]
+        for line in lines:
+            _say(line)
+
+
+async def _all_ready(run: list[Service], logs: Path) -> None:
+    """Wait until every service answers /health/ready; tell each one, and every minute what is still missing."""
+    began = told = time.monotonic()
+    waiting = {service.name: service.port for service in run if service.port}
+    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+        while waiting:
+            for name, port in list(waiting.items()):
+                if await _is_ready(client, port):
+                    _say(f"{name:<9} ready on 127.0.0.1:{port} ({time.monotonic() - began:.1f} s)")
+                    del waiting[name]
+            if waiting and time.monotonic() - told > _SLOW_SECONDS:
+                told = time.monotonic()
+                _say(f"still waiting for {', '.join(sorted(waiting))}; see {_shown(logs)}")
+            await asyncio.sleep(_ASK_SECONDS)
+
+
+async def _is_ready(client: httpx.AsyncClient, port: int) -> bool:
+    with suppress(httpx.HTTPError):
+        return (await client.get(f"http://127.0.0.1:{port}/health/ready")).is_success
+    return False
+
+
+async def _finds_problems(environ: Mapping[str, str]) -> bool:
+    from tocsin.doctor import run_doctor
+
+    return await run_doctor(environ) != 0
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, int], stop: asyncio.Event) -> int:
+    """Run work; when stop comes first, cancel it, let it clean up, and call that a success."""
+    running = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not running.done():
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        return OK
+    return running.result()
+
+
+def _without_real_ones(environ: Mapping[str, str]) -> dict[str, str]:
+    ignored = [name for name in _NOT_IN_DEMO if environ.get(name) or environ.get(f"{name}_FILE")]
+    if ignored:
+        _say(f"not used by the demo, which has its own: {', '.join(ignored)} (`make up` uses them)")
+    drop = {variable for name in _NOT_IN_DEMO for variable in (name, f"{name}_FILE")}
+    return {name: value for name, value in environ.items() if name not in drop}
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    def ask() -> None:
+        if stop.is_set():
+            os._exit(130)  # the children get their death signal from the kernel
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+
+
+def _shown(path: Path) -> str:
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(demo: bool, data: Path, port: int | None) -> int:
+    """Run `up` in an event loop of its own."""
+    try:
+        return asyncio.run(up(demo, data, port))
+    except BrokenPipeError:  # whoever read our output is gone
+        sys.stderr.close()
+        return FAILED
