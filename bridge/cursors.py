@@ -1,0 +1,75 @@
+"""Cursors as records of the compacted topic: keys, and what a partition's newest values say. Pure.
+
+Keys: `site:source:queue` a queue's stream position; `site:source:queue:<job id>` the log lines of an unfinished job;
+`site:source:` the source's last complete scan (a queue has a name, so the key is free).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from bridge.sources.bullmq.stream import Position
+from tocsin.events import VERSION, BadRecord, Cursor, LogCursor, ScanCursor, decode, encode
+
+log = structlog.get_logger("bridge.cursors")
+
+
+@dataclass(slots=True)
+class Restored:
+    """What the cursors of one partition say of one source. log_lines: queue -> job id -> lines relayed."""
+
+    positions: dict[str, Position] = field(default_factory=dict[str, Position])
+    log_lines: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    scanned_ms: int | None = None
+
+
+def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int) -> tuple[bytes, bytes]:
+    """Key and value of a queue's position."""
+    value = Cursor(
+        v=VERSION,
+        ts=ts,
+        site=site,
+        source=source,
+        queue=queue,
+        last_id=position.last_id,
+        pos=position.pos,
+        epoch=position.epoch,
+        baseline_id=position.baseline_id,
+    )
+    return f"{site}:{source}:{queue}".encode(), encode(value)
+
+
+def log_cursor(
+    site: str, source: str, queue: str, job_id: str, lines: int | None, ts: int
+) -> tuple[bytes, bytes | None]:
+    """Key and value of a job's relayed lines; lines None = a tombstone, the job has ended."""
+    value = None if lines is None else encode(LogCursor(v=VERSION, ts=ts, lines=lines))
+    return f"{site}:{source}:{queue}:{job_id}".encode(), value
+
+
+def scan_cursor(site: str, source: str, scanned_ms: int) -> tuple[bytes, bytes]:
+    """Key and value of a source's last complete scan."""
+    return f"{site}:{source}:".encode(), encode(ScanCursor(v=VERSION, ts=scanned_ms))
+
+
+def restore(site: str, source: str, values: Mapping[bytes, bytes]) -> Restored:
+    """Pick one source's cursors out of a partition's newest values. An unreadable one is logged and left out."""
+    restored = Restored()
+    head = f"{site}:{source}:"
+    for raw_key, value in values.items():
+        key = raw_key.decode(errors="replace")
+        if not key.startswith(head):
+            continue
+        queue, colon, job_id = key[len(head) :].partition(":")
+        try:
+            if not queue:
+                restored.scanned_ms = decode(ScanCursor, value).ts
+            elif colon:
+                restored.log_lines.setdefault(queue, {})[job_id] = decode(LogCursor, value).lines
+            else:
+                cursor = decode(Cursor, value)
+                restored.positions[queue] = Position(cursor.last_id, cursor.pos, cursor.epoch, cursor.baseline_id)
+        except BadRecord as error:
+            log.error("cursor_unreadable", key=key, error=str(error))
+    return restored

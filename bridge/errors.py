@@ -1,0 +1,13 @@
+"""What can go wrong in the bridge, named by what the caller should do."""
+
+
+class BridgeError(Exception):
+    """Base of the bridge's errors."""
+
+
+class WriterLost(BridgeError):
+    """A transaction failed, was fenced, or its outcome is unknown: discard the producer and all memory, start again."""
+
+
+class SourceUnavailable(BridgeError):
+    """A Redis source did not answer or refused; try again later."""

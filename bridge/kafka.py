@@ -1,0 +1,246 @@
+"""The bridge's door to Kafka: topics, one fenced transactional writer per partition, and what its cursors say.
+
+aiokafka 0.14 commits a transaction although one of its batches failed, so `Writer.write` awaits every batch first and
+treats any failure as the end of this writer. A commit that times out has an unknown outcome; it is never retried.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from bridge.errors import WriterLost
+from bridge.settings import BridgeSettings
+from tocsin.kafka import client_options
+
+log = structlog.get_logger("bridge.kafka")
+
+BATCH_BYTES = 256 * 1024
+REQUEST_BYTES = 1024 * 1024
+MAX_RECORD_BYTES = REQUEST_BYTES - 16 * 1024
+"""A record must leave room for its batch's header; longer values are cut before they come here."""
+
+TRANSACTION_TIMEOUT_MS = 15_000
+SEND_SECONDS = 10.0
+COMMIT_SECONDS = 10.0
+RESTORE_SECONDS = 60.0
+END_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record. value None is a tombstone. partition None = the writer's own."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    partition: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of key and value."""
+        return len(self.key) + len(self.value or b"")
+
+
+def transactional_id(settings: BridgeSettings, partition: int) -> str:
+    """One per site and partition, whichever replica owns it: opening it fences the former owner."""
+    return f"{settings.kafka_topic_prefix}bridge-{settings.bridge_site}-{partition}"
+
+
+def group_id(settings: BridgeSettings) -> str:
+    """The group whose assignment of `cursors` partitions is the ownership of queues."""
+    return f"{settings.kafka_topic_prefix}bridge-{settings.bridge_site}"
+
+
+class Writer:
+    """Exactly-once writes of one partition's owner. Opening it ends the former owner's transaction and fences it.
+
+    Not for concurrent use. After WriterLost it is of no use: close it and open another.
+    """
+
+    def __init__(self, settings: BridgeSettings, partition: int) -> None:
+        self.partition = partition
+        self._is_transactional = settings.kafka_transactions
+        identity: dict[str, Any] = {"enable_idempotence": True}
+        if self._is_transactional:
+            identity = {
+                "transactional_id": transactional_id(settings, partition),
+                "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
+            }
+        self._producer = AIOKafkaProducer(
+            **client_options(settings, f"bridge-{settings.bridge_site}-{partition}"),
+            **identity,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=REQUEST_BYTES,
+            compression_type="zstd",
+            request_timeout_ms=int(SEND_SECONDS * 1000),
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(SEND_SECONDS * 2):
+                await self._producer.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._discard()
+            raise WriterLost(f"cannot open the writer of partition {self.partition}: {_say(error)}") from error
+        except BaseException:
+            await self._discard()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._discard()
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Write all records in one transaction, in order per topic; return once it is committed.
+
+        Raises WriterLost on any failure: then either all records are in Kafka or none will be, and which is for the
+        next owner's cursors to say.
+        """
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                if self._is_transactional:
+                    await self._producer.begin_transaction()
+                delivered = [await self._send(batch, *where) for where, batch in self._pack(records)]
+                await asyncio.gather(*delivered)
+            if self._is_transactional:
+                await self._commit()
+        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
+            raise WriterLost(f"transaction of partition {self.partition} failed: {_say(error)}") from error
+
+    async def _commit(self) -> None:
+        async with asyncio.timeout(COMMIT_SECONDS):
+            await self._producer.commit_transaction()
+
+    async def _send(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
+        return await self._producer.send_batch(batch, topic, partition=partition)
+
+    def _pack(self, records: Iterable[Record]) -> list[tuple[tuple[str, int], Any]]:
+        """Fill record batches of at most BATCH_BYTES per topic partition, keeping order within each."""
+        full: list[tuple[tuple[str, int], Any]] = []
+        open_batches: dict[tuple[str, int], Any] = {}
+        for record in records:
+            where = (record.topic, self.partition if record.partition is None else record.partition)
+            batch = open_batches.get(where)
+            if batch is None or batch.append(**_fields(record)) is None:
+                batch = open_batches[where] = self._producer.create_batch()
+                full.append((where, batch))
+                if batch.append(**_fields(record)) is None:
+                    raise AssertionError(f"a record of {record.size} bytes does not fit a batch")
+        return full
+
+    async def _discard(self) -> None:
+        await _end(self._producer)
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    return {"timestamp": None, "key": record.key, "value": record.value, "headers": record.headers}
+
+
+async def _end(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Close a client within END_SECONDS, also when no broker answers any more."""
+    with suppress(KafkaError, OSError, TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await client.stop()
+
+
+def _say(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, bytes]:
+    """Return the newest value per key of one partition of the cursors topic; tombstoned keys are left out.
+
+    Call it after the partition's Writer was opened: only then is no older owner's transaction still open. Reads
+    committed records from the start up to the log's end as it is now. That end is the high watermark, not the last
+    stable offset which a read_committed consumer is told as the end: another site's open transaction would hide what
+    was committed after its beginning. Raises WriterLost if Kafka does not answer, or that transaction does not end.
+    """
+    place = TopicPartition(settings.topics.cursors, partition)
+    consumer = AIOKafkaConsumer(
+        **client_options(settings, f"bridge-{settings.bridge_site}-restore-{partition}"),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=50,
+    )
+    values: dict[bytes, bytes] = {}
+    try:
+        async with asyncio.timeout(RESTORE_SECONDS):
+            await consumer.start()
+            consumer.assign([place])
+            await consumer.seek_to_beginning(place)
+            end: int | None = None
+            while end is None or await consumer.position(place) < end:
+                for record in (await consumer.getmany(timeout_ms=200)).get(place, []):
+                    _keep_newest(values, record.key or b"", record.value)
+                if end is None:
+                    end = consumer.highwater(place)  # as of the first fetch
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise WriterLost(f"cannot restore the cursors of partition {partition}: {_say(error)}") from error
+    finally:
+        await _end(consumer)
+    return values
+
+
+def _keep_newest(values: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+    if value is None:
+        values.pop(key, None)
+    else:
+        values[key] = value
+
+
+class Owner(Protocol):
+    """Told which partitions are this replica's, one call at a time; `revoked` holds the group up until it ends."""
+
+    async def assigned(self, partitions: Sequence[int]) -> None: ...
+    async def revoked(self, partitions: Sequence[int]) -> None: ...
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._owner.revoked(sorted(place.partition for place in revoked))
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._owner.assigned(sorted(place.partition for place in assigned))
+
+
+class Membership:
+    """This replica's place in the site's group: Kafka's own group protocol says which partitions it owns."""
+
+    def __init__(self, settings: BridgeSettings, owner: Owner) -> None:
+        self._topic = settings.topics.cursors
+        self._listener = _Listener(owner)
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings, f"bridge-{settings.bridge_site}"),
+            group_id=group_id(settings),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            session_timeout_ms=int(settings.bridge_session_seconds * 1000),
+            heartbeat_interval_ms=int(settings.bridge_session_seconds * 1000 / 3),
+            max_poll_interval_ms=60_000,
+            rebalance_timeout_ms=20_000,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Stay in the group until stop is set. The cursors themselves are not read here."""
+        self._consumer.subscribe([self._topic], listener=self._listener)
+        await self._consumer.start()
+        try:
+            while not stop.is_set():
+                self._consumer.pause(*self._consumer.assignment())
+                await self._consumer.getmany(timeout_ms=500)
+        finally:
+            await _end(self._consumer)

@@ -1,0 +1,52 @@
+"""Every metric of the bridge, on a registry passed in."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """Labels come from closed sets: sources from settings, queues from discovery; never ids or texts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        queue = ["source", "queue"]
+        self.partitions_owned = Gauge("bridge_partitions_owned", "Partitions this replica relays", registry=registry)
+        self.queues_watched = Gauge("bridge_queues_watched", "Queues found at a source", ["source"], registry=registry)
+        self.events_relayed = Counter("bridge_events_relayed_total", "Events committed", queue, registry=registry)
+        self.events_lost = Counter(
+            "bridge_events_lost_total", "Entries trimmed before they were read", queue, registry=registry
+        )
+        self.events_unenriched = Counter(
+            "bridge_events_unenriched_total", "Events whose job hash was gone", queue, registry=registry
+        )
+        self.dead_letters = Counter("bridge_dead_letters_total", "Entries that are no event", queue, registry=registry)
+        self.queues_refused = Gauge(
+            "bridge_queues_refused",
+            "Queues whose keys Redis refuses: another type, or forbidden",
+            ["source"],
+            registry=registry,
+        )
+        self.relay_lag = Gauge(
+            "bridge_relay_lag_seconds", "Age of the newest relayed event at commit", queue, registry=registry
+        )
+        self.commits = Counter("bridge_commits_total", "Kafka transactions committed", registry=registry)
+        self.commit_seconds = Histogram(
+            "bridge_commit_duration_seconds", "From first record sent to commit answered", registry=registry
+        )
+        self.restarts = Counter(
+            "bridge_partition_restarts_total", "Times a partition was begun afresh after a failure", registry=registry
+        )
+        self.source_errors = Counter(
+            "bridge_source_errors_total", "Failed reads of a source", ["source"], registry=registry
+        )
+        self.snapshots_refused = Counter(
+            "bridge_snapshots_refused_total",
+            "Counts that Redis refused: a key of another type",
+            ["source"],
+            registry=registry,
+        )
+        self.queue_jobs = Gauge("bridge_queue_jobs", "Jobs by state", [*queue, "state"], registry=registry)
+        self.queue_paused = Gauge("bridge_queue_paused", "1 while the queue is paused", queue, registry=registry)
+        self.queue_workers = Gauge("bridge_queue_workers", "Workers connected, when known", queue, registry=registry)
+        self.oldest_waiting = Gauge(
+            "bridge_queue_oldest_waiting_seconds", "Age of the job next in line", queue, registry=registry
+        )

@@ -1,0 +1,63 @@
+"""What the readers of one partition hand to its writer: records in order, gathered into transactions.
+
+Bounded by bytes: a reader waits when the writer is behind. Nothing in it outlives the writer: after a failure it is
+thrown away with the readers, and the cursors say where to go on.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from bridge.kafka import Record
+
+MAX_BYTES = 4 * 1024 * 1024
+TRANSACTION_BYTES = 1024 * 1024
+
+Committed = Callable[[], None]
+
+
+class Outbox:
+    """A queue of record groups; a group is never split over two transactions."""
+
+    def __init__(self) -> None:
+        self._groups: list[tuple[Sequence[Record], Committed | None]] = []
+        self._bytes = 0
+        self._has_work = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._is_closed = False
+
+    async def put(self, records: Sequence[Record], committed: Committed | None = None) -> None:
+        """Add records that must be committed together; `committed` is called once they are."""
+        while self._bytes >= MAX_BYTES:
+            self._has_room.clear()
+            await self._has_room.wait()
+        self._groups.append((records, committed))
+        self._bytes += sum(record.size for record in records)
+        self._has_work.set()
+
+    async def wait(self) -> bool:
+        """Return True when there is something to write, False when it was closed and is empty."""
+        await self._has_work.wait()
+        return bool(self._groups) or not self._is_closed
+
+    def close(self) -> None:
+        """No more will be put: let the writer finish."""
+        self._is_closed = True
+        self._has_work.set()
+
+    def take(self) -> tuple[list[Record], list[Committed]]:
+        """Take groups in order, about TRANSACTION_BYTES of them."""
+        records: list[Record] = []
+        callbacks: list[Committed] = []
+        size = 0
+        while self._groups and size < TRANSACTION_BYTES:
+            group, committed = self._groups.pop(0)
+            records += group
+            size += sum(record.size for record in group)
+            if committed is not None:
+                callbacks.append(committed)
+        self._bytes -= size
+        if self._bytes < MAX_BYTES:
+            self._has_room.set()
+        if not self._groups and not self._is_closed:
+            self._has_work.clear()
+        return records, callbacks

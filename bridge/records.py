@@ -1,0 +1,59 @@
+"""Contract structs -> Kafka records, with the CloudEvents headers every consumer finds."""
+
+import hashlib
+
+from bridge import redact
+from bridge.kafka import Record
+from bridge.sources.bullmq.translate import Bad, Place
+from tocsin.events import VERSION, DeadLetter, JobEvent, LogLine, QueueSnapshot, encode
+from tocsin.topics import Topics, queue_key
+
+
+class Records:
+    """Makes the records of one topic prefix."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+
+    def job(self, event: JobEvent) -> Record:
+        return _record(self._topics.jobs, event.source, event.queue, event, event.id, "tocsin.job")
+
+    def line(self, line: LogLine) -> Record:
+        return _record(self._topics.logs, line.source, line.queue, line, line.id, "tocsin.log")
+
+    def snapshot(self, snapshot: QueueSnapshot) -> Record:
+        identity = f"{snapshot.source}:{snapshot.queue}:{snapshot.ts}"
+        return _record(self._topics.queues, snapshot.source, snapshot.queue, snapshot, identity, "tocsin.queue")
+
+    def cursor(self, key: bytes, value: bytes | None) -> Record:
+        return Record(self._topics.cursors, key, value)
+
+    def dead_letter(self, place: Place, bad: Bad, ts: int) -> Record:
+        """A stream entry that is no event. Its bytes are redacted before they are kept."""
+        body = repr(bad.entry.fields)
+        raw = body.encode(errors="replace")
+        origin = f"redis:{place.source}:{place.queue}:{bad.entry.id}"
+        letter = DeadLetter(
+            v=VERSION,
+            id=origin,
+            ts=ts,
+            service="bridge",
+            reason=bad.reason,
+            origin=origin,
+            body=redact.text(body, redact.DEAD_LETTER_BYTES),
+            sha256=hashlib.sha256(raw).hexdigest(),
+            length=len(raw),
+        )
+        return Record(
+            self._topics.deadletter, origin.encode(), encode(letter), _headers(origin, "tocsin.deadletter"), partition=0
+        )
+
+
+def _record(
+    topic: str, source: str, queue: str, value: JobEvent | LogLine | QueueSnapshot, identity: str, kind: str
+) -> Record:
+    return Record(topic, queue_key(source, queue).encode(), encode(value), _headers(identity, kind))
+
+
+def _headers(identity: str, kind: str) -> list[tuple[str, bytes]]:
+    return [("ce_id", identity.encode(errors="replace")), ("ce_type", kind.encode())]

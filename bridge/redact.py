@@ -1,0 +1,175 @@
+"""Nothing secret and nothing endless leaves the process: names and patterns hidden, sizes cut with a mark.
+
+Applied to every text taken from a job before it becomes a record, dead letters included. Texts are hostile until shown
+otherwise: every pattern is linear in the length of the text (atomic groups, one start a word).
+"""
+
+import hashlib
+import re
+from typing import Any, cast
+
+from bridge.jsontext import NotJson, parse, write
+
+HIDDEN = "[redacted]"
+SECRET_NAMES = re.compile(
+    r"pass(word|wd|phrase)?$|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key|session[-_]?id"
+    r"|^auth$|^cvv$|^pin$|card[-_]?number|^ssn$|^iban$",
+    re.IGNORECASE,
+)
+_WORDS = (
+    *("password", "passwd", "passphrase", "secret", "token", "api_key", "api-key", "apikey", "authorization", "cookie"),
+    *("credential", "private_key", "private-key", "privatekey", "session_id", "session-id", "sessionid"),
+    *("card_number", "card-number", "cardnumber"),
+)
+_WHOLE_WORDS = ("pass", "auth", "cvv", "pin", "ssn", "iban")
+_PART_NAME = rf"(?:{'|'.join(_WORDS)})[\w-]{{0,64}}+"
+_WHOLE_NAME = rf"(?<![\w-])(?:{'|'.join(_WHOLE_WORDS)})(?![\w-])"
+_IS = r"\\*[\"']?\s*+[=:]\s*+"
+_PATTERNS = (
+    (
+        ("-----begin",),
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        HIDDEN,
+    ),
+    (
+        ("cookie", "authorization"),
+        re.compile(r"(?i)(?<![\w-])((?:set-)?cookie|authorization)(: *+)[^\r\n\"'\\]++"),
+        rf"\1\2{HIDDEN}",
+    ),
+    (("bearer", "basic"), re.compile(r"(?i)\b(Bearer|Basic)(\s++)[A-Za-z0-9._~+/=-]{8,}+"), rf"\1\2{HIDDEN}"),
+    (("://",), re.compile(r"(://[^\s:/@]*+):[^\s@/]++@"), rf"\1:{HIDDEN}@"),
+    (("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}+"), HIDDEN),
+    (("akia",), re.compile(r"\bAKIA[0-9A-Z]{16}\b"), HIDDEN),
+    *(
+        (words, re.compile(rf"(?is)({name}{_IS}){value}"), replacement)
+        for words, name in ((_WORDS, _PART_NAME), (_WHOLE_WORDS, _WHOLE_NAME))
+        for value, replacement in (
+            (r"(\\*[\"'])(?!\[redacted\])(?:(?!\2)(?:\\.|[^\\]))++", rf"\1\2{HIDDEN}"),
+            (r"(?!\[redacted\])[^\s\"'\\,;&}]{3,}+", rf"\1{HIDDEN}"),
+        )
+    ),
+)
+"""Words without one of which there is nothing to find, in small letters; what is looked for; what stands there then."""
+
+_ANY_WORD = re.compile("|".join(re.escape(word) for words, _, _ in _PATTERNS for word in words))
+_SHORT = 500
+"""Of a text so short it is quicker to ask first whether there is any of the words at all."""
+
+DATA_BYTES = 16 * 1024
+ERROR_BYTES = 8 * 1024
+FRAME_BYTES = 1024
+NAME_BYTES = 1024
+DEAD_LETTER_BYTES = 64 * 1024
+
+
+def text(value: str, limit: int = ERROR_BYTES) -> str:
+    """Free text: secrets that can be recognised are hidden, then it is cut to about `limit` bytes of UTF-8."""
+    return _finish(value, limit, value)
+
+
+def json_text(value: str, limit: int = DATA_BYTES) -> str:
+    """JSON text: values under secret names hidden at any depth, also in JSON inside strings; then as `text`.
+
+    JSON that holds nothing of the kind stays as it was written, to the letter. Of JSON too long to be kept only the
+    beginning is looked through.
+    """
+    if not value:
+        return ""
+    walk = _Walk(2 * limit)
+    try:
+        parsed = parse(value)
+        hidden = walk.hide(parsed)
+    except (NotJson, RecursionError):
+        return text(value, limit)
+    return _finish(value if hidden is parsed else write(hidden), limit, value, is_cut=walk.is_cut)
+
+
+def identifier(value: str) -> str:
+    """A name that others compare: as it is, or when endless cut with its digest, so that no two become one."""
+    raw = value.encode(errors="replace")
+    if len(raw) <= NAME_BYTES:
+        return raw.decode()
+    digest = hashlib.blake2b(raw, digest_size=8).hexdigest()
+    return f"{raw[: NAME_BYTES - 64].decode(errors='ignore')}…[cut, {len(raw)} in all, {digest}]"
+
+
+def cut(value: str, limit: int) -> str:
+    """At most about `limit` bytes of UTF-8, with a mark that says how long it was."""
+    if value.isascii() and len(value) <= limit:
+        return value
+    raw = value.encode(errors="replace")
+    return raw.decode() if len(raw) <= limit else f"{raw[:limit].decode(errors='ignore')}{cut_mark(len(raw))}"
+
+
+def cut_mark(length: int) -> str:
+    """What stands where a text was cut. length: bytes of the whole."""
+    return f"…[cut, {length} in all]"
+
+
+def _finish(shown: str, limit: int, whole: str, *, is_cut: bool = False) -> str:
+    """Hide what patterns find in the part that may be kept, and cut. whole: the text as it came, for its length."""
+    looked_at = shown[: 2 * limit]
+    is_cut |= len(looked_at) < len(shown)
+    small = looked_at.lower()
+    may_be = len(small) > _SHORT or _ANY_WORD.search(small) is not None
+    for words, pattern, replacement in _PATTERNS if may_be else ():
+        if any(word in small for word in words):
+            looked_at = pattern.sub(replacement, looked_at)
+    raw = looked_at.encode(errors="replace")
+    if len(raw) <= limit and not is_cut:
+        return raw.decode()
+    return f"{raw[:limit].decode(errors='ignore')}{cut_mark(len(whole.encode(errors='replace')))}"
+
+
+class _Walk:
+    """Goes through parsed JSON as far as it will be kept. left: characters still wanted; at 0 the rest is dropped."""
+
+    def __init__(self, characters: int) -> None:
+        self.left = characters
+        self.is_cut = False
+
+    def hide(self, value: Any) -> Any:
+        """The value without what stands under secret names: itself if there was nothing to hide."""
+        if isinstance(value, dict):
+            return self._hide_members(cast(dict[str, Any], value))
+        if isinstance(value, list):
+            return self._hide_items(cast(list[Any], value))
+        if isinstance(value, str):
+            self.left -= len(value)
+            return self._hide_inside(value) if value.lstrip()[:1] in ("{", "[", '"') else value
+        self.left -= 4
+        return value
+
+    def _hide_members(self, members: dict[str, Any]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for name, inner in members.items():
+            if self._is_done():
+                break
+            self.left -= len(name)
+            kept[name] = HIDDEN if inner and SECRET_NAMES.search(name) else self.hide(inner)
+        same = len(kept) == len(members) and all(kept[name] is inner for name, inner in members.items())
+        return members if same else kept
+
+    def _hide_items(self, items: list[Any]) -> list[Any]:
+        kept: list[Any] = []
+        for inner in items:
+            if self._is_done():
+                break
+            kept.append(self.hide(inner))
+        same = len(kept) == len(items) and all(mine is its for mine, its in zip(kept, items, strict=True))
+        return items if same else kept
+
+    def _hide_inside(self, value: str) -> str:
+        """JSON inside a string. Its characters are counted already."""
+        walk = _Walk(self.left + len(value))
+        try:
+            parsed = parse(value)
+            hidden = walk.hide(parsed)
+        except (NotJson, RecursionError):
+            return value
+        self.is_cut |= walk.is_cut
+        return value if hidden is parsed else write(hidden)
+
+    def _is_done(self) -> bool:
+        self.is_cut |= self.left <= 0
+        return self.is_cut

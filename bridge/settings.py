@@ -1,0 +1,127 @@
+"""The bridge's settings, and the Redis sources they describe."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from tocsin.settings import HOLDS_SECRETS, Settings
+
+NAME = r"^[A-Za-z0-9._-]+$"
+
+
+def _check_url(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("expected an address like redis://host:6379/0")
+    return url
+
+
+class Source(BaseModel):
+    """One Redis and BullMQ prefix under a name of its own: a first-class key everywhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field("main", pattern=NAME, description="Name of the source; no ':'.")
+    env: str = Field("prod", pattern=NAME, description="Environment it belongs to: prod, staging …")
+    url: Annotated[SecretStr, AfterValidator(_check_url)] = Field(
+        description="`redis://[user:password@]host:port/db`, `rediss://` for TLS."
+    )
+    prefix: str = Field("bull", min_length=1, description="BullMQ's key prefix.")
+    include: tuple[str, ...] = Field((), description="Globs of queue names to watch; empty: all.")
+    exclude: tuple[str, ...] = Field((), description="Globs of queue names to leave out.")
+
+
+def _distinct(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    if len({source.name for source in sources}) < len(sources):
+        raise ValueError("two sources have the same name")
+    return sources
+
+
+def _short_form(value: object) -> object:
+    """`name=url,name=url` -> sources."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    return tuple({"name": name, "url": url} for name, _, url in pairs)
+
+
+def _file_form(value: object) -> object:
+    """The path of the sources file -> sources."""
+    return read_sources(Path(value)) if isinstance(value, str) else value
+
+
+class BridgeSettings(Settings):
+    """What the bridge reads."""
+
+    service: ClassVar[str] = "bridge"
+    owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "BRIDGE_", "REDIS_", "TOCSIN_SOURCES")
+
+    redis_url: Annotated[SecretStr | None, AfterValidator(_check_url)] = Field(
+        None, description="The one Redis to watch: `redis://host:6379/0`."
+    )
+    redis_sources: Annotated[tuple[Source, ...], BeforeValidator(_short_form), AfterValidator(_distinct)] = Field(
+        (), description="Several, short form: `name=url,name=url`.", json_schema_extra=HOLDS_SECRETS
+    )
+    tocsin_sources_file: Annotated[tuple[Source, ...], BeforeValidator(_file_form), AfterValidator(_distinct)] = Field(
+        (), description="Several, in full: the path of a TOML file of [[source]] tables."
+    )
+    bridge_site: str = Field(
+        "main", pattern=NAME, description="The bridges that reach the same sources; they share the work."
+    )
+    bridge_discovery_seconds: float = Field(10, gt=0, description="How often queues are looked for.")
+    bridge_poll_seconds: float = Field(5, gt=0, description="How often a queue's counts are read.")
+    bridge_commit_ms: int = Field(50, ge=0, le=1000, description="Least time between commits under load.")
+    bridge_session_seconds: float = Field(
+        10, ge=6, description="A replica silent for so long loses its queues to another."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_way(cls, values: Any) -> Any:
+        given: Mapping[str, object] = values
+        if sum(bool(given.get(name)) for name in ("redis_url", "redis_sources", "tocsin_sources_file")) != 1:
+            raise ValueError("set exactly one of REDIS_URL, REDIS_SOURCES, TOCSIN_SOURCES_FILE")
+        return given
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every source, however it was given."""
+        if self.redis_url is not None:
+            return (Source(url=self.redis_url),)  # pyright: ignore[reportCallIssue]  # the others have defaults
+        return self.redis_sources or self.tocsin_sources_file
+
+
+LATER = {"mode": "standalone", "nodes": None, "tls": None, "credentials": None, "actions": None}
+"""Keys of the sources file that this release knows but cannot serve yet, and the one value that is fine."""
+
+
+def read_sources(path: Path) -> tuple[Source, ...]:
+    """Read the sources file; raise ValueError naming the source and key that is wrong, never a value."""
+    try:
+        tables: list[dict[str, Any]] = tomllib.loads(path.read_text()).get("source", [])
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"the sources file cannot be read ({error})") from None
+    if not tables:
+        raise ValueError("the sources file has no [[source]] table")
+    sources: list[Source] = []
+    for number, table in enumerate(tables, 1):
+        for key, fine in LATER.items():
+            if table.pop(key, fine) != fine:
+                raise ValueError(f"source {number}: `{key}` is not available in this release; leave it out")
+        try:
+            sources.append(Source.model_validate(table))
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise ValueError(f"source {number}: {wrong}") from None
+    return tuple(sources)

@@ -1,0 +1,1 @@
+"""What the bridge reads from: one package per queue system."""

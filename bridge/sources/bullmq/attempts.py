@@ -1,0 +1,170 @@
+"""Which run of a job was an attempt, and what each failed attempt left: pure.
+
+BullMQ emits no `failed` for an attempt that will be retried: it shows as `delayed` or `waiting` of an active job, and
+so do a stall, a rate limit and `moveToDelayed`, which are no attempts. The job's `attemptsMade`, read with the event,
+says how many of the ends counted. Each failed attempt left one stack, the newest last; counted from the end, a stack
+found in a late read is still the right one.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bridge.sources.bullmq.enrich import JobHash
+
+MAX_FRAMES = 50
+
+_FRAME = re.compile(r"^    at ", re.MULTILINE)
+_HEADER = re.compile(r"^([A-Za-z_$][\w$.]*(?: \[[\w$]+\])?)(?::\s?|$)")
+
+
+class End(Enum):
+    """How a run of a job ended."""
+
+    COMPLETED = auto()
+    FAILED = auto()
+    TO_DELAYED = auto()
+    TO_WAITING = auto()
+    STALLED = auto()
+
+    @property
+    def is_final(self) -> bool:
+        return self in (End.COMPLETED, End.FAILED)
+
+    def may_be_attempt(self, waits_to_retry: bool | None) -> bool:
+        """Whether this end may be an error's. waits_to_retry: as in JobHash; an error then takes that way alone."""
+        if self is End.TO_DELAYED:
+            return waits_to_retry is not False
+        if self is End.TO_WAITING:
+            return waits_to_retry is not True
+        return self.is_final
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """before: attempts made before the first end. are_attempts: for each end whether it was one.
+
+    is_certain False: the number is right, which of the hand-backs they were is a guess.
+    """
+
+    before: int
+    are_attempts: list[bool]
+    is_certain: bool = True
+
+
+def count(ends: Sequence[End], *, before: int | None, now: int | None, waits_to_retry: bool | None) -> Counted:
+    """Say for each end of one job, oldest first, whether it was an attempt.
+
+    before: attempts known before these ends, None = unknown. now: attemptsMade at a moment after them, None = the hash
+    is gone: an end that may be an error's then counts as one, since retries are what usually sends a job back.
+    """
+    may_be = [end.may_be_attempt(waits_to_retry) for end in ends]
+    most = sum(may_be)
+    least = sum(end.is_final for end in ends)
+    if now is None:
+        return Counted(before or 0, may_be, is_certain=before is not None and most == least)
+    if before is None or before + least > now:  # never known, or reset by hand
+        before = max(0, now - most)
+    made = max(least, min(most, now - before))
+    if made == most:
+        return Counted(before, may_be)
+    newest_first = sorted(
+        (at for at, may in enumerate(may_be) if may), key=lambda at: (ends[at].is_final, at), reverse=True
+    )
+    chosen = set(newest_first[:made])
+    return Counted(before, [at in chosen for at in range(len(ends))], is_certain=made == least)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What one failed attempt left. is_certain False: the hash no longer tells which error was this attempt's."""
+
+    error: str = ""
+    error_type: str = ""
+    stack: tuple[str, ...] = ()
+    is_certain: bool = True
+
+
+UNKNOWN = Failure(is_certain=False)
+
+
+def failure(attempt: int, job: JobHash | None, reason: str | None = None, stacks_before: int | None = None) -> Failure:
+    """The error of a failed attempt (1-based).
+
+    reason: the final one's, which the event itself holds. stacks_before: how many stacks the hash held before this
+    attempt ended, when that is known.
+    """
+    if job is None:
+        return UNKNOWN if reason is None else Failure(error=reason)
+    behind = job.failures - attempt
+    known = reason if reason is not None else (job.failed_reason if behind <= 0 else None)
+    if job.failures > len(job.stacks) and not job.has_stack_limit:
+        return _misaligned(job, reason, known, stacks_before)
+    at = len(job.stacks) - 1 - behind
+    text = job.stacks[at] if 0 <= at < len(job.stacks) else ""
+    is_exact = job.failures == len(job.stacks) and not job.has_stack_limit
+    if known is not None and not is_exact and known not in text:
+        text = ""  # what was thrown had no stack: this one is another attempt's
+    return UNKNOWN if known is None and not text else _failure(text, known)
+
+
+def _misaligned(job: JobHash, reason: str | None, known: str | None, stacks_before: int | None) -> Failure:
+    """Something without a stack was thrown by an attempt: positions mean nothing, only the newest can be told.
+
+    A text thrown (`throw 'no'`) leaves the reason of the attempt before in the hash: only a stack that was not there
+    before, or a reason that no stack holds, is this attempt's.
+    """
+    newest = job.stacks[-1] if job.stacks else ""
+    if reason is not None:
+        return _failure(newest if _says(newest, reason) else "", reason)
+    if known is None:
+        return UNKNOWN
+    if stacks_before is not None and len(job.stacks) > stacks_before:
+        return _failure(newest, known)
+    if job.failures - len(job.stacks) == 1 and known not in newest:
+        return _failure("", known)
+    return UNKNOWN
+
+
+def _says(stack: str, message: str) -> bool:
+    """Whether a stack's header holds exactly this message."""
+    name, colon, rest = stack.partition(f": {message}")
+    return bool(colon) and "\n" not in name and rest[:1] in ("", "\n")
+
+
+def _failure(text: str, known: str | None) -> Failure:
+    error_type, message, frames = split_stack(text, known)
+    return Failure(message, error_type, frames)
+
+
+def split_stack(text: str, message: str | None = None) -> tuple[str, str, tuple[str, ...]]:
+    """`Name: message\\n    at frame…` -> (name, message, frames), newest call first.
+
+    message: given when known, since a message may have many lines, and lines that look like frames. A Python traceback
+    is turned round.
+    """
+    if text.startswith("Traceback (most recent call last)"):
+        return _split_traceback(text, message)
+    name, colon, rest = text.partition(f": {message}") if message else ("", "", "")
+    if colon and "\n" not in name:
+        return name, message or "", _frames(rest)
+    found = _FRAME.search(text)
+    header = (text[: found.start()] if found else text).rstrip("\n")
+    named = _HEADER.match(header)
+    said = header[named.end() :] if named else header
+    frames = _frames(text[found.start() :]) if found else ()
+    return named.group(1) if named else "", said if message is None else message, frames
+
+
+def _frames(text: str) -> tuple[str, ...]:
+    found = _FRAME.search(text)
+    lines = text[found.start() :].split("\n", MAX_FRAMES)[:MAX_FRAMES] if found else []
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _split_traceback(text: str, message: str | None) -> tuple[str, str, tuple[str, ...]]:
+    lines = [line for line in text.splitlines() if line.strip()]
+    frames = [line.strip() for line in lines if line.lstrip().startswith("File ")]
+    name, _, said = lines[-1].strip().partition(": ")
+    return name.rsplit(".", 1)[-1], said if message is None else message, tuple(reversed(frames))[:MAX_FRAMES]

@@ -1,0 +1,122 @@
+"""Which queues a source has: SCAN for `<prefix>:*:meta`, with a budget, never KEYS.
+
+A scan counts only when it came to its end; a half one removes nothing.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import cast
+
+import structlog
+
+from bridge.errors import SourceUnavailable
+from bridge.metrics import Metrics
+from bridge.settings import Source
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.keys import queue_of_meta
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("bridge.discovery")
+
+SCAN_COUNT = 1000
+SCAN_PAUSE_SECONDS = 0.005
+"""Between SCAN calls: 300,000 keys then cost Redis 300 short calls over two seconds."""
+
+MAX_KEY_BYTES = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One complete scan. begun_ms: Redis's clock before it; a queue absent from it was created later."""
+
+    queues: frozenset[str]
+    begun_ms: int
+
+
+class Discovery:
+    """Keeps the newest complete scan of one source."""
+
+    def __init__(self, source: Source, door: Door, metrics: Metrics, *, every_seconds: float) -> None:
+        self.source = source
+        self._door = door
+        self._metrics = metrics
+        self._every_seconds = every_seconds
+        self._found: Found | None = None
+        self._is_fresh = False
+        self._changed = asyncio.Condition()
+
+    @property
+    def found(self) -> Found | None:
+        """The newest complete scan; None until the first one."""
+        return self._found
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the last scan came to its end."""
+        return self._is_fresh
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Scan for ever; an unreachable source is tried again."""
+        while not stop.is_set():
+            try:
+                await self._publish(await self.scan())
+                self._is_fresh = True
+            except SourceUnavailable as error:
+                self._is_fresh = False
+                self._metrics.source_errors.labels(self.source.name).inc()
+                log.warning("source_unreachable", source=self.source.name, error=str(error))
+            await pause(stop, self._every_seconds if self._found else 1.0)
+
+    async def scan(self) -> Found:
+        """Go once through the key space. Raises SourceUnavailable if it cannot be done to the end."""
+        begun_ms = await self._door.read_clock()
+        pattern = f"{_escape_glob(self.source.prefix)}:*:meta"
+        queues: set[str] = set()
+        cursor = b"0"
+        while True:
+            reply = await self._door.one("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+            cursor, keys = cast(tuple[bytes, list[bytes]], reply)
+            queues |= {queue for key in keys if (queue := self._queue(key)) is not None}
+            if cursor == b"0":
+                return Found(frozenset(queues), begun_ms)
+            await asyncio.sleep(SCAN_PAUSE_SECONDS)
+
+    async def wait_for_change(self, known: Found | None, timeout: float) -> Found | None:
+        """Return the newest scan as soon as its queues differ from `known`'s, or after timeout."""
+        known_queues = known.queues if known else None
+
+        def differs() -> bool:
+            return self._found is not None and self._found.queues != known_queues
+
+        async with self._changed:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._changed.wait_for(differs)
+            except TimeoutError:
+                return self._found
+        return self._found
+
+    def _queue(self, key: bytes) -> str | None:
+        """The queue of a meta key, if it is to be watched. A name that is no text, or endless, is none of BullMQ's."""
+        try:
+            queue = queue_of_meta(self.source.prefix, key.decode())
+        except UnicodeDecodeError:
+            return None
+        if queue is None or len(key) > MAX_KEY_BYTES:
+            return None
+        include, exclude = self.source.include, self.source.exclude
+        wanted = not include or any(fnmatchcase(queue, glob) for glob in include)
+        return queue if wanted and not any(fnmatchcase(queue, glob) for glob in exclude) else None
+
+    async def _publish(self, found: Found) -> None:
+        if self._found is None or found.queues != self._found.queues:
+            log.info("queues_found", source=self.source.name, queues=len(found.queues))
+        self._metrics.queues_watched.labels(self.source.name).set(len(found.queues))
+        async with self._changed:
+            self._found = found
+            self._changed.notify_all()
+
+
+def _escape_glob(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in text)

@@ -1,0 +1,147 @@
+"""A job's hash, read when one of its events is: what the event itself does not say.
+
+The hash shows the moment of the read, which may be later than the event, never earlier: BullMQ writes the hash before
+the event, in one script.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from bridge import redact
+from bridge.jsontext import NotJson
+from bridge.jsontext import parse as parse_json
+from bridge.sources.bullmq.door import Command, Refused, Reply
+from bridge.sources.bullmq.keys import Keys
+
+FIELDS = (
+    "name",
+    "timestamp",
+    "opts",
+    "finishedOn",
+    "failedReason",
+    "stacktrace",
+    "atm",
+    "attemptsMade",
+    "pb",
+    "parentKey",
+    "rjk",
+)
+COMMANDS_PER_JOB = 2
+STACK_CHARACTERS = 64 * 1024
+"""A longer stack keeps its beginning and its end: the error's name and the frames."""
+
+MAX_WHOLE = 2**53
+"""Larger numbers are not of this world: no time, no count."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobHash:
+    """What the bridge uses of a job's hash.
+
+    attempts_made: ended attempts that counted. stacks: one text per failed attempt, oldest first, "" where the thrown
+    thing had no usable stack; BullMQ cuts the oldest when `stackTraceLimit` is set. data: redacted already.
+    waits_to_retry: what sends the job back after an error: True = always a delay, False = never one, None = either
+    (jitter, or a strategy of the app's own).
+    """
+
+    name: str = ""
+    added_at: int = 0
+    max_attempts: int = 0
+    attempts_made: int = 0
+    is_completed: bool = False
+    failed_reason: str | None = None
+    stacks: list[str] = field(default_factory=list[str])
+    has_stack_limit: bool = False
+    waits_to_retry: bool | None = None
+    keeps_logs: bool = False
+    worker: str = ""
+    parent: str = ""
+    scheduler: str = ""
+    trace_id: str = ""
+    data: str = ""
+
+    @property
+    def failures(self) -> int:
+        """Failed attempts so far."""
+        return max(0, self.attempts_made - 1) if self.is_completed else self.attempts_made
+
+
+def commands(keys: Keys, job_id: str, *, with_data: bool) -> list[Command]:
+    """COMMANDS_PER_JOB commands whose replies `parse` reads; the payload is asked for only when it is wanted."""
+    key = keys.job(job_id)
+    return [("HMGET", key, *FIELDS, *(("data",) if with_data else ())), ("HEXISTS", key, "returnvalue")]
+
+
+def parse(replies: list[Reply]) -> JobHash | None:
+    """The hash, or None if the job is gone (or the key is no job's)."""
+    values, has_result = replies
+    if isinstance(values, Refused) or values is None or all(value is None for value in values):
+        return None
+    texts = [None if value is None else cast(bytes, value).decode(errors="replace") for value in values]
+    found = dict(zip((*FIELDS, "data"), texts, strict=False))
+    options = _json_object(found.get("opts"))
+    finished = found.get("finishedOn") is not None
+    return JobHash(
+        name=found.get("name") or "",
+        added_at=whole(found.get("timestamp")),
+        max_attempts=max(1, whole(options.get("attempts"))),
+        attempts_made=whole(found.get("atm") or found.get("attemptsMade")),
+        is_completed=finished and has_result == 1,
+        failed_reason=found.get("failedReason"),
+        stacks=_stacks(found.get("stacktrace")),
+        has_stack_limit="stackTraceLimit" in options,
+        waits_to_retry=_waits_to_retry(options.get("backoff")),
+        keeps_logs="kl" in options,
+        worker=found.get("pb") or "",
+        parent=found.get("parentKey") or "",
+        scheduler=found.get("rjk") or "",
+        trace_id=_trace_id(options.get("tm")),
+        data=redact.json_text(found.get("data") or ""),
+    )
+
+
+def whole(value: Any) -> int:
+    """A number written by others, 0 when it is none or beyond sense."""
+    try:
+        number = int(float(value)) if value is not None else 0
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return number if 0 <= number < MAX_WHOLE else 0
+
+
+def _json_object(text: Any) -> dict[str, Any]:
+    value = _json(text)
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _json(text: Any) -> Any:
+    try:
+        return parse_json(text) if isinstance(text, str) and text else None
+    except NotJson:
+        return None
+
+
+def _stacks(text: str | None) -> list[str]:
+    value = _json(text)
+    entries = cast(list[Any], value) if isinstance(value, list) else []
+    return [_shorten(entry) if isinstance(entry, str) else "" for entry in entries]
+
+
+def _shorten(stack: str) -> str:
+    half = STACK_CHARACTERS // 2
+    return stack if len(stack) <= STACK_CHARACTERS else f"{stack[:half]}\n{stack[-half:]}"
+
+
+def _waits_to_retry(backoff: Any) -> bool | None:
+    described = cast(dict[str, Any], backoff) if isinstance(backoff, dict) else {"type": "fixed", "delay": backoff}
+    if described.get("type") not in ("fixed", "exponential") or described.get("jitter"):
+        return None
+    return whole(described.get("delay")) > 0
+
+
+def _trace_id(telemetry: Any) -> str:
+    """The trace id of `{"traceparent":"00-<trace>-<span>-01"}`, which BullMQ keeps as a JSON text."""
+    parent = _json_object(telemetry).get("traceparent")
+    parts = parent.split("-") if isinstance(parent, str) else []
+    return parts[1] if len(parts) >= 3 and re.fullmatch("[0-9a-f]{32}", parts[1]) else ""

@@ -1,0 +1,89 @@
+"""A reading translated -> groups of records, each with the cursor that follows them: pure.
+
+A group is committed whole. A big reading becomes several, so that no transaction outgrows its deadline; the cursor of
+each says where to go on if the next is not committed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from bridge.cursors import queue_cursor
+from bridge.kafka import Record
+from bridge.records import Records
+from bridge.sources.bullmq import stream, translate
+from bridge.sources.bullmq.enrich import JobHash
+from bridge.sources.bullmq.stream import Entry, Position, Reading
+from bridge.sources.bullmq.translate import Place, Translated
+from tocsin.events import JobEvent
+
+GROUP_BYTES = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Batch:
+    """One queue's reading on its way to records. entries: those of the reading that can be understood already."""
+
+    reading: Reading
+    entries: Sequence[Entry]
+    hashes: dict[str, JobHash | None] = field(default_factory=dict[str, JobHash | None])
+
+
+@dataclass(slots=True)
+class Group:
+    """Records to be committed together, and what to count then."""
+
+    records: list[Record] = field(default_factory=list[Record])
+    events: list[JobEvent] = field(default_factory=list[JobEvent])
+    lost: int = 0
+    bad: int = 0
+
+
+def cut_back(reading: Reading) -> tuple[Reading, Sequence[Entry]]:
+    """Hold the last entry of a full reading back when it cannot be understood without the next."""
+    entries = reading.entries
+    if reading.is_full and len(entries) > 1 and translate.is_cut_short(entries):
+        entries = entries[:-1]
+        position = replace(reading.position, last_id=entries[-1].id, pos=reading.position.pos - 1)
+        reading = replace(reading, entries=entries, position=position)
+    return reading, entries
+
+
+def groups(site: str, records: Records, place: Place, batch: Batch, translated: Translated, now: int) -> list[Group]:
+    """Make the groups of one batch, in the stream's order; at least one."""
+    events, bad = dict(translated.events), dict(translated.bad)
+    made = [Group()]
+    size = 0
+    for notice in _notices(place, batch.reading, now):
+        made[0].events.append(notice)
+        made[0].records.append(records.job(notice))
+        made[0].lost = batch.reading.lost
+    last = len(batch.entries) - 1
+    for at, entry in enumerate(batch.entries):
+        group = made[-1]
+        if at in events:
+            group.events.append(events[at])
+            group.records.append(records.job(events[at]))
+        if at in bad:
+            group.bad += 1
+            group.records.append(records.dead_letter(place, bad[at], now))
+        size += group.records[-1].size
+        if size >= GROUP_BYTES and at < last:
+            behind = batch.reading.position.pos - (last - at)
+            position = replace(batch.reading.position, last_id=entry.id, pos=behind)
+            group.records.append(_cursor(site, records, place, position, now))
+            made.append(Group())
+            size = 0
+    made[-1].records.append(_cursor(site, records, place, batch.reading.position, now))
+    return made
+
+
+def _cursor(site: str, records: Records, place: Place, position: Position, now: int) -> Record:
+    return records.cursor(*queue_cursor(site, place.source, place.queue, position, now))
+
+
+def _notices(place: Place, reading: Reading, now: int) -> list[JobEvent]:
+    if reading.is_reset:
+        return [translate.stream_reset(place, reading, now)]
+    if reading.lost:
+        return [translate.gap(place, reading, stream.order(reading.lost_to)[0])]
+    return []

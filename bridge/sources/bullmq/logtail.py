@@ -1,0 +1,75 @@
+"""How far the logs of one queue's jobs were relayed, so that no line is told twice, whoever goes on.
+
+A job keeps its place after its end too: a retry by hand goes on writing to the same log. The places stand in Kafka
+(`log_cursor`), the oldest given up first.
+"""
+
+from collections.abc import Mapping
+
+from bridge.cursors import log_cursor
+from bridge.kafka import Record
+from bridge.records import Records
+from bridge.sources.bullmq import logs
+from bridge.sources.bullmq.memory import JobMemory, QueueMemory
+from bridge.sources.bullmq.translate import Place
+
+MAX_PLACES = 2000
+
+
+class LogTail:
+    """The places of one queue. Each method returns the records that make its change last."""
+
+    def __init__(
+        self, site: str, place: Place, records: Records, memory: QueueMemory, restored: Mapping[str, int]
+    ) -> None:
+        self._site = site
+        self._place = place
+        self._records = records
+        self._memory = memory
+        self._seen = dict(restored)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._seen
+
+    def seen(self, job_id: str) -> int:
+        """How many lines of the job's log were relayed."""
+        return self._seen.get(job_id, 0)
+
+    def tell(
+        self, job_id: str, job: JobMemory, lines: list[str], *, epoch: int, ts: int, attempt: int, backfill: bool
+    ) -> list[Record]:
+        """Relay the lines that follow those seen."""
+        if not lines:
+            return []
+        first = self.seen(job_id)
+        made = logs.records(self._place, epoch, job_id, job, lines, ts, first=first, attempt=attempt, backfill=backfill)
+        return [*(self._records.line(line) for line in made), *self.move(job_id, first + len(lines), ts)]
+
+    def move(self, job_id: str, lines: int, ts: int) -> list[Record]:
+        """Set a job's place."""
+        self._seen.pop(job_id, None)
+        self._seen[job_id] = lines
+        moved = [self._cursor(job_id, lines, ts)]
+        if len(self._seen) > MAX_PLACES:
+            moved += self._give_up_oldest(ts)
+        return moved
+
+    def drop(self, job_id: str, ts: int) -> list[Record]:
+        """The job is gone, and its log with it."""
+        return [] if self._seen.pop(job_id, None) is None else [self._cursor(job_id, None, ts)]
+
+    def clear(self, ts: int) -> list[Record]:
+        """All jobs are gone."""
+        gone = [self._cursor(job_id, None, ts) for job_id in self._seen]
+        self._seen.clear()
+        return gone
+
+    def _give_up_oldest(self, ts: int) -> list[Record]:
+        for job_id in self._seen:
+            known = self._memory.known(job_id)
+            if known is None or not known.is_active:
+                return self.drop(job_id, ts)
+        return []
+
+    def _cursor(self, job_id: str, lines: int | None, ts: int) -> Record:
+        return self._records.cursor(*log_cursor(self._site, self._place.source, self._place.queue, job_id, lines, ts))

@@ -1,0 +1,122 @@
+"""What the reader of one queue remembers of its unfinished jobs, so that an event can be told with what came before.
+
+Bounded: the job untouched for longest is forgotten first, one that runs last of all. What was forgotten is read from
+the job's hash, as well as that tells.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+from bridge.sources.bullmq.attempts import End
+
+MAX_JOBS = 20_000
+MAX_FINISHED = 200
+"""Finished jobs are remembered for what follows at once: retries-exhausted, a retry by hand."""
+
+
+@dataclass(slots=True)
+class JobMemory:
+    """One job. attempts_made, stacks: None = unknown. Times are Redis's clock, ms; 0 = unknown.
+
+    unsettled: ends of runs since attempts_made, which only the job's options tell from attempts (after a restart).
+    stacks: how many the hash held when it was read last. waits_to_retry: as in JobHash.
+    keeps_logs: the job's log holds only its newest lines (`keepLogs`), so an index into it means nothing.
+    is_active is set by QueueMemory alone.
+    """
+
+    name: str = ""
+    added_at: int = 0
+    max_attempts: int = 0
+    attempts_made: int | None = None
+    unsettled: list[End] = field(default_factory=list[End])
+    stacks: int | None = None
+    waits_to_retry: bool | None = None
+    is_active: bool = False
+    is_finished: bool = False
+    waiting_since: int = 0
+    active_since: int = 0
+    keeps_logs: bool = False
+    parent: str = ""
+    scheduler: str = ""
+    trace_id: str = ""
+
+    def settle(self) -> None:
+        """Count the unsettled ends, by what `waits_to_retry` says now."""
+        if self.attempts_made is not None:
+            self.attempts_made += sum(end.may_be_attempt(self.waits_to_retry) for end in self.unsettled)
+        self.unsettled.clear()
+
+
+class QueueMemory:
+    """The jobs of one queue, least recently touched first."""
+
+    def __init__(self, max_jobs: int = MAX_JOBS) -> None:
+        self._jobs: OrderedDict[str, JobMemory] = OrderedDict()
+        self._active: dict[str, None] = {}
+        self._finished: deque[str] = deque()
+        self._max_jobs = max_jobs
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._jobs
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def known(self, job_id: str) -> JobMemory | None:
+        """The job's memory if there is one."""
+        return self._jobs.get(job_id)
+
+    def job(self, job_id: str) -> JobMemory:
+        """The job's memory, made empty if there is none."""
+        found = self._jobs.get(job_id)
+        if found is None:
+            if len(self._jobs) >= self._max_jobs:
+                self._forget_oldest()
+            found = self._jobs[job_id] = JobMemory()
+        else:
+            self._jobs.move_to_end(job_id)
+        return found
+
+    def forget(self, job_id: str) -> None:
+        """A job that was removed, or begins a new life under the same id."""
+        self._jobs.pop(job_id, None)
+        self._active.pop(job_id, None)
+
+    def run(self, job_id: str, since: int) -> None:
+        """The job became active. since: Redis's clock, ms."""
+        job = self.job(job_id)
+        job.is_active, job.is_finished, job.active_since = True, False, since
+        self._active[job_id] = None
+
+    def rest(self, job_id: str) -> None:
+        """The job is active no more."""
+        self.job(job_id).is_active = False
+        self._active.pop(job_id, None)
+
+    def finish(self, job_id: str) -> None:
+        """The job is completed or failed: forget it soon, unless it comes back."""
+        self.rest(job_id)
+        self.job(job_id).is_finished = True
+        self._finished.append(job_id)
+        while len(self._finished) > MAX_FINISHED:
+            oldest = self._finished.popleft()
+            if oldest in self._jobs and self._jobs[oldest].is_finished and oldest not in self._finished:
+                del self._jobs[oldest]
+
+    def active(self) -> list[tuple[str, JobMemory]]:
+        """Jobs believed to run now."""
+        return [(job_id, self._jobs[job_id]) for job_id in self._active]
+
+    def clear(self) -> None:
+        """The stream was begun anew: nothing known holds."""
+        self._jobs.clear()
+        self._active.clear()
+        self._finished.clear()
+
+    def _forget_oldest(self) -> None:
+        for _ in range(len(self._active) + 1):
+            job_id, job = next(iter(self._jobs.items()))
+            if not job.is_active:
+                break
+            self._jobs.move_to_end(job_id)
+        self.forget(next(iter(self._jobs)))

@@ -1,0 +1,61 @@
+"""One configured source as the partitions use it: its queues, and the counts of those a partition owns."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from bridge.metrics import Metrics
+from bridge.settings import BridgeSettings, Source
+from bridge.sources.bullmq.discovery import Discovery
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.queues import Workers, read_snapshots
+from bridge.sources.bullmq.translate import Place
+from tocsin.events import QueueSnapshot
+from tocsin.health import Health
+from tocsin.lifecycle import pause
+
+
+class BullmqSource:
+    """Shared by every partition of this process; safe for concurrent use."""
+
+    def __init__(self, source: Source, settings: BridgeSettings, metrics: Metrics, health: Health) -> None:
+        self.source = source
+        self.door = Door(source.url.get_secret_value())
+        self.discovery = Discovery(source, self.door, metrics, every_seconds=settings.bridge_discovery_seconds)
+        self._workers = Workers(source.prefix)
+        self._workers_read = 0.0
+        self._workers_every = settings.bridge_poll_seconds
+        self._asking = asyncio.Lock()
+        self._health = health
+
+    @property
+    def need(self) -> str:
+        """This source's name in the health report."""
+        return f"redis:{self.source.name}"
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look for queues until stop is set (a part of the service)."""
+        looking = asyncio.create_task(self.discovery.run(stop), name=f"discovery-{self.source.name}")
+        try:
+            while not await pause(stop, 1.0):
+                if looking.done():
+                    break
+                if self.discovery.is_fresh:
+                    self._health.ok(self.need)
+            await looking
+        finally:
+            looking.cancel()
+
+    async def snapshots(self, places: Sequence[Place]) -> list[QueueSnapshot]:
+        """The counts of these queues now. Raises SourceUnavailable."""
+        async with self._asking:
+            if time.monotonic() - self._workers_read >= self._workers_every * 0.9:
+                self._workers_read = time.monotonic()
+                await self._workers.read(self.door)
+        found = self.discovery.found
+        known = len(found.queues) if found else 0
+        return await read_snapshots(self.door, self.source.prefix, places, self._workers, known)
+
+    async def close(self) -> None:
+        """Close every connection to this Redis."""
+        await self.door.close()

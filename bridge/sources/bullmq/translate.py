@@ -1,0 +1,322 @@
+"""Stream entries, job hashes and memory -> records of the contract: pure, in the stream's order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge import redact
+from bridge.fingerprint import fingerprint
+from bridge.jsontext import write
+from bridge.sources.bullmq.attempts import Failure, failure
+from bridge.sources.bullmq.enrich import JobHash, whole
+from bridge.sources.bullmq.memory import JobMemory, QueueMemory
+from bridge.sources.bullmq.runs import Run, find_runs
+from bridge.sources.bullmq.stream import Entry, Reading
+from tocsin.events import VERSION, JobEvent, Level, State
+
+STATES = {
+    "added": State.WAITING,
+    "waiting": State.WAITING,
+    "delayed": State.DELAYED,
+    "active": State.ACTIVE,
+    "progress": State.ACTIVE,
+    "completed": State.COMPLETED,
+    "failed": State.FAILED,
+    "retries-exhausted": State.FAILED,
+    "stalled": State.STALLED,
+    "waiting-children": State.WAITING_CHILDREN,
+    "removed": State.REMOVED,
+}
+"""The job's state after an event; events that are not here say nothing of it."""
+
+LEVELS = {State.FAILED: Level.ERROR, State.RETRYING: Level.WARN, State.STALLED: Level.WARN}
+
+NEEDS_HASH = frozenset(STATES) - {"removed", "progress", "retries-exhausted"}
+CONSUMED_FIELDS = frozenset(
+    {"event", "jobId", "prev", "name", "data", "returnvalue", "failedReason", "delay", "attemptsMade"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where events come from."""
+
+    env: str
+    source: str
+    queue: str
+
+    def identity(self, epoch: int, tail: str) -> str:
+        """An event's id."""
+        return f"{self.source}:{self.queue}:{epoch}:{tail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """An entry that is no event, and why."""
+
+    entry: Entry
+    reason: str
+
+
+@dataclass(slots=True)
+class Translated:
+    """events: in the stream's order, each with the index of its entry. last: each job's last event, by job id."""
+
+    events: list[tuple[int, JobEvent]] = field(default_factory=list[tuple[int, JobEvent]])
+    bad: list[tuple[int, Bad]] = field(default_factory=list[tuple[int, Bad]])
+    last: dict[str, JobEvent] = field(default_factory=dict[str, JobEvent])
+
+
+def needs_hash(entry: Entry) -> bool:
+    """Whether the job's hash tells more about this entry."""
+    return bool(entry.job_id) and entry.event in NEEDS_HASH
+
+
+def is_cut_short(entries: Sequence[Entry]) -> bool:
+    """Whether the last entry cannot be understood without the one after it: a stall is `waiting`, then `stalled`."""
+    last = entries[-1]
+    return last.event == "waiting" and last.fields.get("prev") == "active"
+
+
+def translate(
+    place: Place,
+    reading: Reading,
+    entries: Sequence[Entry],
+    hashes: Mapping[str, JobHash | None],
+    memory: QueueMemory,
+) -> Translated:
+    """Translate entries and bring the memory up to them. hashes: by job id; None = asked for and gone."""
+    result = Translated()
+    hashes = _of_these_lives(entries, hashes, memory)
+    _settle(hashes, memory)
+    runs = find_runs(entries, hashes, memory)
+    told: set[str] = set()
+    for at, entry in enumerate(entries):
+        job_id = entry.job_id
+        if not entry.event:
+            result.bad.append((at, Bad(entry, "a stream entry without an `event` field")))
+            continue
+        job = hashes.get(job_id) if at >= runs.speaks_from.get(job_id, 0) else None
+        if at in runs.reset:
+            memory.job(job_id).attempts_made = runs.reset[at]
+        try:
+            event = _event(place, reading, entry, job, memory, runs.ended.get(at))
+        except Exception as error:  # noqa: BLE001  # whatever an app may write: one entry never stops a queue
+            result.bad.append((at, Bad(entry, f"it cannot be translated ({type(error).__name__})")))
+            continue
+        if job is not None and job.data and job_id not in told:
+            told.add(job_id)
+            event.data = job.data
+        result.events.append((at, event))
+        if job_id:
+            result.last[job_id] = event
+    return result
+
+
+def gap(place: Place, reading: Reading, ts: int) -> JobEvent:
+    """The record of entries trimmed before they could be read."""
+    position = reading.position
+    return JobEvent(
+        v=VERSION,
+        id=place.identity(position.epoch, f"g:{reading.lost_from}"),
+        ts=ts,
+        env=place.env,
+        source=place.source,
+        queue=place.queue,
+        epoch=position.epoch,
+        stream_id=reading.lost_to,
+        event="gap",
+        level=Level.ERROR,
+        lost=reading.lost,
+        gap_from=reading.lost_from,
+        gap_to=reading.lost_to,
+        message=f"{reading.lost} events were trimmed from the stream before they could be read",
+    )
+
+
+def stream_reset(place: Place, reading: Reading, ts: int) -> JobEvent:
+    """The record of a stream that was deleted or begun anew (obliterate, flush, restore)."""
+    epoch = reading.position.epoch
+    return JobEvent(
+        v=VERSION,
+        id=place.identity(epoch, "reset"),
+        ts=ts,
+        env=place.env,
+        source=place.source,
+        queue=place.queue,
+        epoch=epoch,
+        stream_id="",
+        event="stream-reset",
+        level=Level.WARN,
+        message="the event stream was deleted or begun anew; what its jobs did until then is unknown",
+    )
+
+
+def remember(entries: Sequence[Entry], memory: QueueMemory) -> None:
+    """Bring the memory up to entries relayed before, without their hashes (after a restart)."""
+    runs = find_runs(entries, {}, memory)
+    for at, entry in enumerate(entries):
+        if entry.event and entry.job_id:
+            known = _update(entry, None, memory, None)
+            run = runs.ended.get(at)
+            if run is None:
+                continue
+            memory.rest(entry.job_id)
+            if not run.end.is_final:
+                known.unsettled.append(run.end)
+            elif known.attempts_made is not None:
+                known.attempts_made += 1
+
+
+def _settle(hashes: Mapping[str, JobHash | None], memory: QueueMemory) -> None:
+    """Count what was remembered of these jobs, now that their options are known, or never will be."""
+    for job_id, job in hashes.items():
+        known = memory.known(job_id)
+        if known is not None and known.unsettled:
+            if job is not None:
+                known.waits_to_retry = job.waits_to_retry
+            known.settle()
+
+
+def _of_these_lives(
+    entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], memory: QueueMemory
+) -> dict[str, JobHash | None]:
+    """The hashes without those of a later life: the id was used again since, by a job added at another time."""
+    added = {entry.job_id for entry in entries if entry.event == "added"}
+    found: dict[str, JobHash | None] = {}
+    for job_id, job in hashes.items():
+        known = memory.known(job_id) if job_id not in added else None
+        is_another = job is not None and known is not None and known.added_at not in (0, job.added_at)
+        found[job_id] = None if is_another else job
+    return found
+
+
+def _event(
+    place: Place, reading: Reading, entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | None
+) -> JobEvent:
+    fields, job_id, event = entry.fields, entry.job_id, entry.event
+    before = memory.known(job_id)
+    began = before.active_since if before is not None else 0
+    waited = before.waiting_since if before is not None else 0
+    known = _update(entry, job, memory, run) if job_id else JobMemory()
+    is_retry = run is not None and run.is_attempt and not run.end.is_final
+    state = State.RETRYING if is_retry else STATES.get(event, State.UNKNOWN)
+    failed = _failure(event, fields, run, job) if is_retry or event == "failed" else Failure()
+    is_certain = failed.is_certain and (run is None or run.is_certain)
+    record = JobEvent(
+        v=VERSION,
+        id=place.identity(reading.position.epoch, entry.id),
+        ts=entry.ts,
+        env=place.env,
+        source=place.source,
+        queue=place.queue,
+        epoch=reading.position.epoch,
+        stream_id=entry.id,
+        event=redact.cut(event, redact.NAME_BYTES),
+        level=LEVELS.get(state, Level.DEBUG if event == "progress" else Level.INFO),
+        state=state,
+        prev="active" if is_retry else redact.cut(fields.get("prev", ""), redact.NAME_BYTES),
+        job_id=redact.identifier(job_id),
+        job_name=known.name,
+        added_at=known.added_at,
+        attempt=_attempt(event, fields, known, job, run),
+        max_attempts=known.max_attempts,
+        parent=known.parent,
+        scheduler=known.scheduler,
+        trace_id=known.trace_id,
+        enriched=not job_id or event not in NEEDS_HASH or (job is not None and is_certain),
+        backfill=reading.position.is_backfill(entry.id),
+    )
+    if run is not None:
+        record.started_at, record.ended_at = began or None, entry.ts
+        record.run_ms = max(0, entry.ts - began) if began else None
+    if event == "active" and waited:
+        record.wait_ms = max(0, entry.ts - waited)
+    if job is not None and (run is not None or event == "active"):
+        record.worker = redact.text(job.worker, redact.NAME_BYTES)
+    _add_payload(record, event, fields)
+    if is_retry or event == "failed":
+        _add_failure(record, failed)
+    return record
+
+
+def _failure(event: str, fields: Mapping[str, str], run: Run | None, job: JobHash | None) -> Failure:
+    reason = fields.get("failedReason", "") if event == "failed" else None
+    return failure(run.attempt if run else 0, job, reason, run.stacks_before if run else None)
+
+
+def _add_failure(record: JobEvent, failed: Failure) -> None:
+    record.error = redact.text(failed.error)
+    record.error_type = redact.text(failed.error_type, redact.NAME_BYTES)
+    record.stack = [redact.text(frame, redact.FRAME_BYTES) for frame in failed.stack]
+    record.fingerprint = fingerprint(record.queue, record.job_name, record.error_type, record.error, record.stack)
+
+
+def _add_payload(record: JobEvent, event: str, fields: Mapping[str, str]) -> None:
+    if event == "completed":
+        record.result = redact.json_text(fields.get("returnvalue", ""))
+    elif event == "progress":
+        record.progress = redact.json_text(fields.get("data", ""))
+    elif event == "delayed":
+        record.delay_until = whole(fields.get("delay")) or None
+    other: dict[str, Any] = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
+    if event not in STATES and "data" in fields:
+        other["data"] = fields["data"]
+    if other:
+        record.data = redact.json_text(write(other))
+
+
+def _attempt(event: str, fields: Mapping[str, str], known: JobMemory, job: JobHash | None, run: Run | None) -> int:
+    """The attempt an event belongs to: the one that ended, the one that runs, or the one made last."""
+    if event == "retries-exhausted":
+        return whole(fields.get("attemptsMade"))
+    if run is not None:
+        return run.attempt
+    made = known.attempts_made
+    if made is None:
+        made = job.attempts_made if job is not None else 0
+    return made + (known.is_active or event == "stalled")
+
+
+def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | None) -> JobMemory:
+    """Bring one job's memory up to an entry."""
+    job_id, event = entry.job_id, entry.event
+    if event == "added":
+        memory.forget(job_id)
+    known = memory.job(job_id)
+    if event == "added":
+        known.attempts_made = known.stacks = 0
+        known.name = redact.text(entry.fields.get("name", ""), redact.NAME_BYTES)
+    if job is not None:
+        learn(known, job)
+    if run is not None:
+        known.attempts_made = run.attempt - 1 + run.is_attempt
+        memory.rest(job_id)
+    match event:
+        case "active":
+            memory.run(job_id, entry.ts)
+        case "added" | "waiting":
+            known.waiting_since = entry.ts
+            known.is_finished = False
+        case "waiting-children":
+            memory.rest(job_id)
+        case "completed" | "failed":
+            memory.finish(job_id)
+        case "removed":
+            memory.forget(job_id)
+        case _:
+            pass
+    return known
+
+
+def learn(known: JobMemory, job: JobHash) -> None:
+    """Bring one job's memory up to its hash."""
+    known.name = known.name or redact.text(job.name, redact.NAME_BYTES)
+    known.added_at = job.added_at or known.added_at
+    known.max_attempts = job.max_attempts
+    known.stacks = len(job.stacks)
+    known.waits_to_retry = job.waits_to_retry
+    known.parent = redact.identifier(job.parent)
+    known.scheduler = redact.identifier(job.scheduler)
+    known.trace_id = job.trace_id
+    known.keeps_logs = job.keeps_logs

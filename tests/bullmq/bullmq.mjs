@@ -1,0 +1,57 @@
+// The two versions of BullMQ side by side, and what every program here shares: arguments, connection, errors shown.
+import { createRequire } from 'node:module';
+import { parseArgs } from 'node:util';
+
+const require = createRequire(import.meta.url);
+
+const MAJORS = ['5', '6'];
+
+/** Options of every program. */
+export const COMMON = {
+  version: { type: 'string', default: '6' },
+  redis: { type: 'string' },
+  prefix: { type: 'string', default: 'bull' },
+};
+
+/** Parse the command line strictly; a mistake ends the program with exit code 2 and one line on stderr. */
+export function readArguments(options) {
+  try {
+    const { values } = parseArgs({ options: { ...COMMON, ...options }, strict: true });
+    if (!MAJORS.includes(values.version)) throw new Error(`--version must be 5 or 6, not ${values.version}`);
+    if (!values.redis) throw new Error('--redis URL is required');
+    return values;
+  } catch (error) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+}
+
+/** The library of one major version ('5' or '6'), and its exact version as `exactVersion`. */
+export function loadBullmq(major) {
+  const name = `bullmq-v${major}`;
+  return { ...require(name), exactVersion: require(`${name}/package.json`).version };
+}
+
+/** Connection options from a redis:// or rediss:// URL. */
+export function connectionTo(url) {
+  const { protocol, hostname, port, username, password, pathname } = new URL(url);
+  return {
+    host: hostname,
+    port: Number(port || 6379),
+    username: username ? decodeURIComponent(username) : undefined,
+    password: password ? decodeURIComponent(password) : undefined,
+    db: Number(pathname.slice(1) || 0),
+    tls: protocol === 'rediss:' ? {} : undefined,
+    maxRetriesPerRequest: null,
+  };
+}
+
+/** A Queue that only looks: it does not rewrite the queue's meta hash, as every other `new Queue` does. */
+export function openForReading(bullmq, name, { redis, prefix }) {
+  return new bullmq.Queue(name, { connection: connectionTo(redis), prefix, skipMetasUpdate: true });
+}
+
+/** Print one JSON value on a line of stdout. */
+export function print(value) {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}

@@ -1,0 +1,148 @@
+"""Drives the real Node BullMQ from a test: runs the workload, asks BullMQ for its own numbers, makes queues to count.
+
+async with workload(redis_url, version=6, jobs=2000, queues=["mail", "gone"], ephemeral="gone") as running:
+    ...  # kill something
+    truth = await running.finish()
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Literal, Required, TypedDict, Unpack
+
+import msgspec
+
+from tests.bullmq import node
+from tests.bullmq.records import Counts, Job, Role, StoredJob, Summary, Truth
+
+Major = Literal[5, 6]
+
+_SECONDS = 120.0
+
+
+class Options(TypedDict, total=False):
+    """What a workload does. Left out: the default of workload.mjs, given in brackets."""
+
+    version: Required[Major]
+    jobs: Required[int]
+    queues: Required[Sequence[str]]
+    """Names without commas."""
+    seed: int
+    """Same seed and same other options: the same jobs [1]."""
+    prefix: str
+    """[bull]"""
+    role: Role
+    """Add the jobs, process them, or [both]; a worker alone ends when `jobs` of them are terminal."""
+    ephemeral: str
+    """The queue whose jobs are removed as they end [none]."""
+    events_maxlen: int
+    """Length BullMQ trims each event stream to, about [1000000]."""
+    rate: float
+    """Jobs added per second [as fast as can be]."""
+    concurrency: int
+    """Jobs at once per queue [8]."""
+    work_ms: int
+    """A job runs a seeded time up to this [10]."""
+    without: Sequence[str]
+    """Kinds of jobs left out, as plan.mjs names them [none]."""
+    thrown_text: bool
+    """Add jobs that throw a plain text, of which BullMQ keeps nothing [no]."""
+    timeout: float
+    """Seconds after which it gives up, exit code 1 [300]."""
+
+
+class Workload:
+    """A workload that runs beside the test."""
+
+    def __init__(self, process: asyncio.subprocess.Process, truth_file: Path) -> None:
+        self._process = process
+        self._truth_file = truth_file
+        self._output = asyncio.create_task(node.output_of("workload.mjs", process), name="workload output")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the program has not ended yet."""
+        return self._process.returncode is None
+
+    async def finish(self) -> Truth:
+        """Wait until all jobs are terminal (the workload's own timeout is the deadline) and return the truth."""
+        (summary,) = await asyncio.shield(self._output)
+        lines = (await asyncio.to_thread(self._truth_file.read_bytes)).splitlines()
+        jobs = [msgspec.json.decode(line, type=Job) for line in lines]
+        return Truth(msgspec.json.decode(summary, type=Summary), {job.key: job for job in jobs})
+
+    async def stop(self) -> Truth:
+        """End it early, after the jobs that run now, and return the truth so far."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+        return await self.finish()
+
+    async def kill(self) -> None:
+        """End the program at once, as kill -9 does; the truth is lost then."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await asyncio.wait([self._output])
+
+
+@asynccontextmanager
+async def workload(redis_url: str, **options: Unpack[Options]) -> AsyncGenerator[Workload]:
+    """Start the workload; it ends with the block at the latest. Raises ProgramFailed from finish() and stop()."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-truth-") as directory:
+        truth_file = Path(directory) / "truth.jsonl"
+        arguments, flags = _arguments(options)
+        process = await node.start("workload.mjs", {"redis": redis_url, "truth": truth_file, **arguments}, flags)
+        running = Workload(process, truth_file)
+        try:
+            yield running
+        finally:
+            await running.kill()
+
+
+async def run_workload(redis_url: str, **options: Unpack[Options]) -> Truth:
+    """Run the workload to its end: all jobs terminal (role `produce`: all added)."""
+    async with workload(redis_url, **options) as running:
+        return await running.finish()
+
+
+async def counts(redis_url: str, queues: Sequence[str], *, version: Major, prefix: str = "bull") -> list[Counts]:
+    """BullMQ's getJobCounts() and isPaused() of each queue, in order."""
+    options = {"version": version, "redis": redis_url, "prefix": prefix}
+    names = [f"--queue={queue}" for queue in queues]
+    lines = await node.run("counts.mjs", options, names, seconds=_SECONDS)
+    return [msgspec.json.decode(line, type=Counts) for line in lines]
+
+
+async def make_states(redis_url: str, *, prefix: str = "bull", name: str = "states") -> list[Counts]:
+    """Make four queues in which every state is non-zero and nothing moves; return BullMQ's counts of them.
+
+    `<name>-v6`, `<name>-paused-v6`, `<name>-v5`, `<name>-paused-v5`: the numbers differ from queue to queue. No worker
+    is left; the active jobs hold their locks for an hour.
+    """
+    options = {"redis": redis_url, "prefix": prefix, "name": name}
+    lines = await node.run("states.mjs", options, seconds=_SECONDS)
+    return [msgspec.json.decode(line, type=Counts) for line in lines]
+
+
+async def stored_jobs(redis_url: str, queue: str, *, version: Major, prefix: str = "bull") -> dict[str, StoredJob]:
+    """Every job of the queue still in Redis, by id, in any state."""
+    options = {"version": version, "redis": redis_url, "prefix": prefix, "queue": queue}
+    lines = await node.run("truth_from_redis.mjs", options, seconds=_SECONDS)
+    jobs = [msgspec.json.decode(line, type=StoredJob) for line in lines]
+    return {job.id: job for job in jobs}
+
+
+def _arguments(options: Options) -> tuple[dict[str, object], list[str]]:
+    """The program's options and its flags."""
+    arguments: dict[str, object] = {}
+    flags: list[str] = []
+    for name, value in options.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            flags += [f"--{option}"] if value else []
+        elif isinstance(value, list | tuple):
+            arguments[option] = ",".join(str(part) for part in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - a TypedDict's items() are objects
+        else:
+            arguments[option] = value
+    return arguments, flags

@@ -1,0 +1,57 @@
+// What a worker does with a job of the workload: exactly what its plan says, written down as it happens.
+import { setTimeout as pause } from 'node:timers/promises';
+import { cancelOrder, FAILURES, throwText } from './failures.mjs';
+
+function fail(bullmq, plan, attempt) {
+  const number = plan.number + attempt;
+  if (plan.text) throwText(number);
+  if (plan.unrecoverableAt === attempt) cancelOrder(bullmq.UnrecoverableError, number);
+  FAILURES[plan.failure](number);
+}
+
+/** A processor for `queue`; `truth` gets each attempt's own outcome, error and times. */
+export function processorOf(bullmq, queue, truth) {
+  return async (job, token) => {
+    const { plan } = job.data;
+    const record = truth.of(queue, job);
+    const firstStart = job.attemptsStarted === 1;
+    // Neither of these is an attempt: BullMQ counts a start, but no attempt made.
+    if (plan.postponeMs && firstStart) {
+      record.postponed += 1;
+      await job.moveToDelayed(Date.now() + plan.postponeMs, token);
+      throw new bullmq.DelayedError();
+    }
+    if (plan.handBack && firstStart) {
+      record.postponed += 1;
+      await job.moveToWait(token);
+      throw new bullmq.WaitingError();
+    }
+    const attempt = {
+      n: job.attemptsMade + 1, outcome: 'completed', error: null, error_name: null, error_key: null,
+      unrecoverable: false, started: Date.now(), ended: 0,
+    };
+    record.attempts.push(attempt);
+    try {
+      for (const line of plan.logs ?? []) {
+        await job.log(line);
+        record.logs.push(line);
+      }
+      for (const value of plan.progress ?? []) {
+        await job.updateProgress(value);
+        record.progress.push(JSON.stringify(value));
+      }
+      if (plan.runMs) await pause(plan.runMs);
+      if (attempt.n <= plan.fails) fail(bullmq, plan, attempt.n);
+      return plan.result;
+    } catch (error) {
+      const unrecoverable = error instanceof bullmq.UnrecoverableError;
+      const errorKey = unrecoverable ? 'order-cancelled' : plan.text ? 'thrown-text' : plan.failure;
+      Object.assign(attempt, {
+        outcome: 'failed', error: error.message ?? null, error_name: error.name ?? null, error_key: errorKey, unrecoverable,
+      });
+      throw error;
+    } finally {
+      attempt.ended = Date.now();
+    }
+  };
+}

@@ -1,0 +1,44 @@
+"""Run the bridge with a Kafka that fails it: every sixth commit, in the way named on the command line.
+
+refused: an error instead of the commit. unanswered: committed, but no answer in time, so nobody knows. slow: each
+commit takes a third of a second.
+"""
+
+import asyncio
+import runpy
+import sys
+from collections.abc import Awaitable, Callable
+
+from aiokafka.errors import KafkaError
+
+from bridge import kafka
+
+commits = 0
+
+
+async def fail(commit: Callable[[kafka.Writer], Awaitable[None]], writer: kafka.Writer, how: str) -> None:
+    global commits
+    commits += 1
+    if how == "slow":
+        await asyncio.sleep(0.3)
+    elif commits % 6 == 0 and how == "refused":
+        raise KafkaError("injected: not committed")
+    await commit(writer)
+    if commits % 6 == 0 and how == "unanswered":
+        raise TimeoutError("injected: no answer")
+
+
+def main() -> None:
+    how = sys.argv[1]
+    commit = kafka.Writer._commit  # pyright: ignore[reportPrivateUsage]  # the fault is put exactly there
+
+    async def faulty(writer: kafka.Writer) -> None:
+        await fail(commit, writer, how)
+
+    kafka.Writer._commit = faulty  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]  # as above
+    sys.argv = ["bridge"]
+    runpy.run_module("bridge", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The bridge as a process on real servers: started, killed, stopped, woken, and what it brought to Kafka."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.eventually import eventually
+from tests.kafka_reader import KafkaReader, Records
+from tocsin.stack.ports import free_port
+
+ROOT = Path(__file__).parents[3]
+
+
+class Bridge:
+    """One bridge of a test. `records` reads what was committed; `environ` may be changed before a start."""
+
+    def __init__(self, environ: Mapping[str, str], reader: KafkaReader, log: Path) -> None:
+        self.environ = {**environ, "BRIDGE_PORT": str(free_port())}
+        self._reader = reader
+        self._log = log
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self, *wrapper: str) -> None:
+        """Start it; `wrapper` replaces `-m bridge` on Python's command line."""
+        with self._log.open("ab") as output:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *(wrapper or ("-m", "bridge")),
+                env=self.environ,
+                cwd=ROOT,
+                stdout=output,
+                stderr=output,
+            )
+
+    async def ready(self) -> None:
+        """Wait until it says it is ready: it owns its partitions and has restored them."""
+        await eventually(self._is_ready, seconds=60, what="the bridge ready")
+
+    async def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.returncode is None, f"the bridge ended: {self.log[-2000:]}"
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                return (await client.get(f"{self._url}/health/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal: SIGSTOP, SIGCONT …"""
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self.signal(signal.SIGKILL)
+        await self.ended()
+
+    async def stop(self) -> None:
+        """Let it drain; its status must be 0."""
+        self.signal(signal.SIGTERM)
+        assert await self.ended() == 0, self.log[-2000:]
+
+    async def ended(self) -> int:
+        """Wait for the end of the process and return its status."""
+        assert self.process is not None
+        async with asyncio.timeout(30):
+            status = await self.process.wait()
+        self.process = None
+        return status
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory it has held."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    @property
+    def log(self) -> str:
+        """Its own log so far."""
+        return self._log.read_text()
+
+    async def records(self) -> Records:
+        """All records committed until now."""
+        return await self._reader.read()
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        async with httpx.AsyncClient(timeout=5) as client:
+            text = (await client.get(f"{self._url}/metrics")).text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self.environ['BRIDGE_PORT']}"
+
+
+@asynccontextmanager
+async def bridge_on(kafka: str, prefix: str, redis_url: str, log: Path, **more: str) -> AsyncGenerator[Bridge]:
+    """A bridge that is not started yet; it is killed with the block."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "KAFKA_TOPIC_PREFIX": prefix,
+        "KAFKA_PARTITIONS": "2",
+        "REDIS_URL": redis_url,
+        "BRIDGE_SESSION_SECONDS": "6",
+        "BRIDGE_DISCOVERY_SECONDS": "0.5",
+        "BRIDGE_POLL_SECONDS": "0.5",
+        "LOG_FORMAT": "json",
+        **more,
+    }
+    async with KafkaReader(kafka, prefix) as reader:
+        bridge = Bridge(environ, reader, log)
+        try:
+            yield bridge
+        finally:
+            if bridge.process is not None and bridge.process.returncode is None:
+                await bridge.kill()

@@ -1,0 +1,76 @@
+"""The door to Redis: replies as they are, every wait with a deadline, a failed connection never used again."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.door import Door, Refused, is_about_key
+from tests.conftest import StartValkey
+
+
+async def test_replies_come_in_order_and_refusals_in_their_place(redis_url: str) -> None:
+    door = Door(redis_url)
+    replies = await door.ask([("SET", "k", "v"), ("LLEN", "k"), ("GET", "k"), ("NO-SUCH",), ("LRANGE", "l", 0, -1)])
+
+    assert (replies[0], replies[2], replies[4]) == (b"OK", b"v", [])
+    assert isinstance(replies[1], Refused)
+    assert is_about_key(replies[1])
+    assert isinstance(replies[3], Refused)
+    assert not is_about_key(replies[3])
+    with pytest.raises(SourceUnavailable, match="LLEN was refused"):
+        await door.one("LLEN", "k")
+    assert await door.ask([]) == []
+    await door.close()
+
+
+async def test_redis_that_says_nothing_is_given_up_in_time(start_redis: StartValkey, tmp_path: Path) -> None:
+    server = await start_redis(tmp_path / "valkey")
+    door = Door(server.settings["REDIS_URL"])
+    await door.one("PING")
+    os.kill(server.child.process.pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(SourceUnavailable):
+            await door.one("PING", timeout=0.3)
+        assert time.monotonic() - begun < 2
+    finally:
+        os.kill(server.child.process.pid, signal.SIGCONT)
+    assert await door.one("ECHO", "again") == b"again", "a late answer to the first must not be taken for this one"
+    await door.close()
+
+
+async def test_call_given_up_by_us_leaves_nothing_behind(redis_url: str) -> None:
+    door = Door(redis_url)
+    waiting = asyncio.create_task(door.one("XREAD", "BLOCK", 5000, "STREAMS", "s", "$"))
+    await asyncio.sleep(0)
+    done, _ = await asyncio.wait({waiting}, timeout=0.1)
+    assert not done
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await asyncio.gather(*(door.one("ECHO", str(number)) for number in range(50))) == [
+        str(number).encode() for number in range(50)
+    ]
+    await door.close()
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://nobody:wrong@{place}/0", "redis://{place}/99"])
+async def test_redis_that_cannot_be_used_is_unavailable(redis_url: str, url: str) -> None:
+    door = Door(url.format(place=redis_url.removeprefix("redis://").removesuffix("/0")))
+    with pytest.raises(SourceUnavailable) as caught:
+        await door.one("PING")
+    assert "wrong" not in str(caught.value)
+    await door.close()
+
+
+async def test_clock_is_redis_own(redis_url: str) -> None:
+    door = Door(redis_url)
+
+    assert abs(await door.read_clock() - time.time() * 1000) < 5000
+    assert abs(door.now_ms() - time.time() * 1000) < 5000
+    await door.close()

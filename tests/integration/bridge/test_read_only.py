@@ -1,0 +1,96 @@
+"""Nothing is written to the user's Redis: by its own statistics, and under a user who may only read."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.bullmq.driver import run_workload, workload
+from tests.eventually import eventually
+from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.truth import differences, has_ended
+
+QUEUES = ["mail", "images", "gone"]
+READER = (
+    "on >reading resetkeys %R~bull:* resetchannels -@all "
+    "+hello +auth +ping +select +client|setname +client|setinfo +client|id +client|list +client|tracking +info "
+    "+scan +type +exists +pttl +get +xread +xrange +xrevrange +xlen +xinfo|stream "
+    "+hget +hmget +hgetall +hlen +hexists +hscan +llen +lrange +lindex +lpos "
+    "+zcard +zcount +zscore +zrange +zrevrange +zrangebyscore +zscan +scard +smembers +sscan +multi +exec +discard"
+)
+"""The rules that docs/bridge.md gives for the bridge's own Redis user."""
+
+
+async def make_reader(app: Any, redis_url: str, *without: str) -> str:
+    """Make the user `bridge`; return the URL it logs in with. without: commands it may not use."""
+    await app.execute_command("ACL", "SETUSER", "bridge", *(word for word in READER.split() if word not in without))
+    return f"redis://bridge:reading@{urlsplit(redis_url).netloc}/0"
+
+
+async def writes(app: Any) -> dict[str, Any]:
+    """Commands called since CONFIG RESETSTAT that may write, or were refused."""
+    stats: dict[str, dict[str, Any]] = await app.info("commandstats")
+    found: dict[str, Any] = {}
+    for name, figures in stats.items():
+        command = name.removeprefix("cmdstat_").partition("|")[0]
+        described = await app.execute_command("COMMAND", "INFO", command)
+        flags = {str(flag) for one in described.values() for flag in one["flags"]}
+        if any("write" in flag for flag in flags) or figures["rejected_calls"] or figures["failed_calls"]:
+            found[name] = figures
+    return found
+
+
+async def test_reader_who_may_write_nothing_reads_everything(bridge: Bridge, app: Any, redis_url: str) -> None:
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url)
+    await bridge.start()
+    truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone", timeout=60)
+
+    async def is_told() -> bool:
+        return has_ended(await bridge.records(), truth)
+
+    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    assert differences(await bridge.records(), truth) == []
+    assert "refused" not in bridge.log
+    assert await bridge.metric("bridge_source_errors_total") == 0
+    assert await app.acl_log() == []
+
+
+async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis_url: str) -> None:
+    truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone", timeout=60)
+    before = {key: await app.type(key) for key in await app.keys("*")}
+    await app.config_resetstat()
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url)
+    await bridge.start()
+
+    async def is_told() -> bool:
+        records = await bridge.records()
+        return has_ended(records, truth) and {snapshot.queue for snapshot in records.queues} == set(QUEUES)
+
+    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    await bridge.stop()
+
+    assert set(await writes(app)) <= {"cmdstat_acl|setuser"}
+    assert {key: await app.type(key) for key in await app.keys("*")} == before
+
+
+@pytest.mark.parametrize("may_list", [True, False])
+async def test_workers_are_counted_or_unknown(bridge: Bridge, app: Any, redis_url: str, may_list: bool) -> None:
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url, *([] if may_list else ["+client|list"]))
+    await bridge.start()
+    async with workload(redis_url, version=6, jobs=100_000, queues=QUEUES, rate=20, timeout=60):
+
+        async def is_counted() -> bool:
+            records = await bridge.records()
+            newest = [records.newest(queue) for queue in QUEUES]
+            return all(snapshot is not None and snapshot.workers == (1 if may_list else None) for snapshot in newest)
+
+        await eventually(is_counted, seconds=40, what="one worker each" if may_list else "workers unknown")
+    if may_list:
+
+        async def are_gone() -> bool:
+            records = await bridge.records()
+            return all((snapshot := records.newest(queue)) and snapshot.workers == 0 for queue in QUEUES)
+
+        await eventually(are_gone, seconds=20, what="no worker")
+    else:
+        assert {snapshot.workers for snapshot in (await bridge.records()).queues} == {None}

@@ -1,0 +1,81 @@
+"""Counts as BullMQ itself counts, on both versions; and a Redis that goes away and comes back."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bullmq.driver import make_states
+from tests.clients import redis
+from tests.conftest import StartValkey
+from tests.eventually import eventually
+from tests.integration.bridge.by_hand import add_events, make_queue
+from tests.integration.bridge.running import Bridge, bridge_on
+
+
+async def test_snapshots_equal_bullmqs_own_counts(bridge: Bridge, redis_url: str) -> None:
+    made = await make_states(redis_url)
+    await bridge.start()
+
+    async def are_there() -> bool:
+        return {snapshot.queue for snapshot in (await bridge.records()).queues} >= {shown.queue for shown in made}
+
+    await eventually(are_there, seconds=40, what="a snapshot of each queue")
+    records = await bridge.records()
+    for shown in made:
+        told = records.newest(shown.queue)
+        assert told is not None
+        assert {
+            "waiting": told.waiting,
+            "active": told.active,
+            "delayed": told.delayed,
+            "prioritized": told.prioritized,
+            "waiting-children": told.waiting_children,
+            "completed": told.completed,
+            "failed": told.failed,
+        } == {
+            "waiting": shown.waiting,
+            **{state: count for state, count in shown.counts.items() if state not in ("waiting", "paused")},
+        }
+        assert (told.is_paused, told.workers, told.sources_queues) == (shown.is_paused, 0, 4)
+        assert told.bullmq_version == f"bullmq:{shown.version}"
+        assert told.max_len_events == 1_000_000
+        assert 0 <= (told.oldest_waiting_seconds or -1) < 120
+        assert await bridge.metric("bridge_queue_jobs", queue=shown.queue, state="failed") == shown.counts["failed"]
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+async def test_redis_that_goes_and_comes_back_costs_nothing(
+    kafka_bootstrap: str, topic_prefix: str, start_redis: StartValkey, tmp_path: Path, how: str
+) -> None:
+    server = await start_redis(tmp_path / "valkey")
+    url = server.settings["REDIS_URL"]
+    app: Any = redis.from_url(url)
+    await make_queue(app, "mail")
+    await add_events(app, "mail", 10)
+    async with bridge_on(kafka_bootstrap, topic_prefix, url, tmp_path / "bridge.log") as bridge:
+        await bridge.start()
+
+        async def are_told(count: int) -> bool:
+            return len((await bridge.records()).of_queue("mail")) >= count
+
+        await eventually(lambda: are_told(10), seconds=40, what="ten events")
+        await app.execute_command("WAITAOF", 1, 0, 5000)
+        if how == "killed":
+            server.child.process.kill()
+        await server.child.stop()
+
+        async def is_noticed() -> bool:
+            return await bridge.metric("bridge_source_errors_total", source="main") > 0
+
+        await eventually(is_noticed, seconds=20, what="the loss of Redis")
+        await start_redis(tmp_path / "valkey")
+        await app.connection_pool.disconnect()
+        await add_events(app, "mail", 10, first=10)
+        await eventually(lambda: are_told(20), seconds=40, what="ten events more")
+        events = (await bridge.records()).of_queue("mail")
+        assert [event.job_id for event in events] == [f"job-{number}" for number in range(20)]
+        assert {event.epoch for event in events} == {1}
+        await asyncio.wait_for(bridge.ready(), 30)
+    await app.aclose()

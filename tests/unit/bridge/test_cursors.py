@@ -1,0 +1,46 @@
+"""What is written as a cursor is read again, each source and site for itself."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.cursors import log_cursor, queue_cursor, restore, scan_cursor
+from bridge.sources.bullmq.stream import Position
+
+NAMES = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=20)
+IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+STREAM_IDS = st.builds("{}-{}".format, st.integers(0, 2**63), st.integers(0, 9))
+POSITIONS = st.builds(Position, STREAM_IDS, st.integers(0, 2**53), st.integers(1, 99), STREAM_IDS)
+
+
+@given(NAMES, IDS, POSITIONS, st.integers(0, 2**53))
+def test_positions_lines_and_scans_come_back(queue: str, job_id: str, position: Position, number: int) -> None:
+    written = [
+        queue_cursor("eu", "main", queue, position, 1),
+        log_cursor("eu", "main", queue, job_id, number, 1),
+        scan_cursor("eu", "main", number),
+    ]
+    restored = restore("eu", "main", {key: value for key, value in written if value is not None})
+
+    assert restored.positions == {queue: position}
+    assert restored.log_lines == {queue: {job_id: number}}
+    assert restored.scanned_ms == number
+
+
+def test_other_sources_and_sites_are_left_alone() -> None:
+    values = dict(
+        [queue_cursor("eu", "main", "q", Position("1-1", 1), 1), queue_cursor("us", "main", "q", Position(), 1)]
+    )
+
+    assert restore("eu", "mai", values).positions == {}
+    assert restore("eu", "main", values).positions == {"q": Position("1-1", 1)}
+
+
+def test_ended_log_is_a_tombstone() -> None:
+    assert log_cursor("eu", "main", "q", "a:b:c", None, 1) == (b"eu:main:q:a:b:c", None)
+
+
+def test_cursor_that_cannot_be_read_is_left_out() -> None:
+    key, value = queue_cursor("eu", "main", "q", Position("1-1", 1), 1)
+    values = {key: value, b"eu:main:bad": b"{", b"eu:main:new": value.replace(b'"v":1', b'"v":9'), b"\xff:x": b""}
+
+    assert restore("eu", "main", values).positions == {"q": Position("1-1", 1)}

@@ -1,0 +1,76 @@
+"""Groups stay whole and in order, memory is bounded, an end drains."""
+
+import asyncio
+
+import pytest
+
+from bridge import outbox as module
+from bridge.kafka import Record
+from bridge.outbox import Outbox
+
+
+def group(*names: str, size: int = 0) -> list[Record]:
+    return [Record("t", name.encode(), b"x" * size) for name in names]
+
+
+async def test_groups_come_out_in_order_with_their_callbacks() -> None:
+    box, told = Outbox(), list[str]()
+    await box.put(group("a", "b"), lambda: told.append("first"))
+    await box.put(group("c"))
+    await box.put(group("d"), lambda: told.append("second"))
+
+    assert await box.wait()
+    records, callbacks = box.take()
+    assert [record.key for record in records] == [b"a", b"b", b"c", b"d"]
+    for callback in callbacks:
+        callback()
+    assert told == ["first", "second"]
+
+
+async def test_a_transaction_takes_whole_groups_and_about_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TRANSACTION_BYTES", 100)
+    box = Outbox()
+    await box.put(group("a", "b", "c", size=60))
+    await box.put(group("d"))
+
+    assert len(box.take()[0]) == 3
+    assert len(box.take()[0]) == 1
+    assert box.take() == ([], [])
+
+
+async def test_a_reader_waits_while_the_writer_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 100)
+    monkeypatch.setattr(module, "TRANSACTION_BYTES", 50)
+    box = Outbox()
+    await box.put(group("a", size=60))
+    await box.put(group("b", size=60))
+    putting = [asyncio.create_task(box.put(group(name, size=60))) for name in "cd"]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in putting)
+    taken = 0
+    async with asyncio.timeout(5):
+        while taken < 4:
+            await box.wait()
+            taken += len(box.take()[0])
+            await asyncio.sleep(0)
+        await asyncio.gather(*putting)
+
+
+async def test_closed_box_is_emptied_and_then_done() -> None:
+    box = Outbox()
+    await box.put(group("a"))
+    box.close()
+
+    assert await box.wait()
+    box.take()
+    assert not await box.wait()
+
+
+async def test_idle_box_waits() -> None:
+    box = Outbox()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(box.wait(), 0.01)
+    await box.put(group("a"))
+    box.take()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(box.wait(), 0.01)

@@ -1,0 +1,131 @@
+"""Counts from replies, and workers from the names of their connections."""
+
+import pytest
+
+from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.door import Refused, Reply
+from bridge.sources.bullmq.keys import Keys, queue_of_meta
+from bridge.sources.bullmq.queues import COMMANDS_PER_QUEUE, Workers, commands, next_in_line, snapshot
+from tests.unit.bridge.entries import PLACE
+from tocsin.events import QueueSnapshot
+
+LISTING = """\
+id=1 addr=1.2.3.4:5 name=bull:bWFpbA== age=1 cmd=bzpopmin
+id=2 addr=1.2.3.4:6 name=bull:bWFpbA==:w:worker:7 age=1 cmd=bzpopmin
+id=3 addr=1.2.3.4:7 name=bull:bWFpbA==:qe age=1 cmd=xread
+id=4 addr=1.2.3.4:8 name=other:bWFpbA== age=1 cmd=bzpopmin
+id=5 addr=1.2.3.4:9 name= age=1 cmd=get
+id=6 addr=1.2.3.4:9 name=bull:images age=1 cmd=bzpopmin
+id=7 addr=1.2.3.4:9 name=bull:images age=1 cmd=evalsha
+id=8 addr=1.2.3.4:9 name=bull:test age=1 cmd=bzpopmin
+id=9 addr=1.2.3.4:9 name=bull:15PXldeQ16gg16DXm9eg16E= age=1 cmd=bzpopmin
+"""
+
+
+def workers(listing: str | None, prefix: str = "bull") -> Workers:
+    made = Workers(prefix)
+    made.learn(listing)
+    return made
+
+
+def test_workers_are_counted_by_both_forms_of_their_names() -> None:
+    found = workers(LISTING)
+
+    assert {queue: found.of(queue) for queue in ("mail", "images", "test", "דואר נכנס", "none")} == {
+        "mail": 2,
+        "images": 1,
+        "test": 1,
+        "דואר נכנס": 1,
+        "none": 0,
+    }
+
+
+def test_python_workers_count_while_they_are_busy_too() -> None:
+    idle = "id=1 name=bull:images cmd=evalsha\nid=2 name=bull:images cmd=bzpopmin\n"
+    found = workers(idle)
+    assert found.of("images") == 1
+    found.learn(idle.replace("bzpopmin", "evalsha"))
+    assert found.of("images") == 1, "its connection is still there"
+    found.learn("id=1 name=bull:images cmd=evalsha\n")
+    assert found.of("images") is None, "the blocking one is gone; whether another is a worker's was never seen"
+    found.learn("")
+    assert found.of("images") == 0
+
+
+def test_prefix_with_colons_is_told_apart() -> None:
+    listing = "id=1 name=app:x:bWFpbA== cmd=bzpopmin\nid=2 name=app:bWFpbA== cmd=bzpopmin\n"
+
+    assert workers(listing, "app:x").of("mail") == 1
+    assert workers(listing, "app").of("mail") == 1
+
+
+def test_workers_are_unknown_when_refused_never_none() -> None:
+    assert workers(None).of("mail") is None
+    assert Workers("bull").of("mail") is None
+    assert workers("").of("mail") == 0
+
+
+def replies(**changes: Reply) -> list[Reply]:
+    named: dict[str, Reply] = {
+        "meta": [None, b"10000", b"bullmq:6.7.0"], "wait": 3, "paused": 4, "active": 1, "delayed": 5,
+        "prioritized": 6, "waiting-children": 7, "completed": 8, "failed": 9, "next": b"12", "next_paused": None,
+        "next_prioritized": [b"13"],
+    }  # fmt: skip
+    assert len(named) == COMMANDS_PER_QUEUE == len(commands(Keys("bull", "q")))
+    return list({**named, **changes}.values())
+
+
+def counted(**changes: Reply) -> QueueSnapshot | None:
+    return snapshot(PLACE, replies(**changes), 5000, oldest_added_at=2000, workers=None, queues=7)
+
+
+def test_counts_join_both_lists_of_a_paused_queue() -> None:
+    found = counted(meta=[b"1", b"10000", None])
+
+    assert found is not None
+    assert (found.waiting, found.is_paused, found.workers, found.oldest_waiting_seconds) == (7, True, None, 3.0)
+    assert (found.active, found.delayed, found.prioritized, found.waiting_children) == (1, 5, 6, 7)
+    assert (found.completed, found.failed, found.max_len_events, found.bullmq_version) == (8, 9, 10000, "")
+
+
+@pytest.mark.parametrize("bound", [b"", b"x", b"-1", b"9" * 400])
+def test_odd_bound_is_no_bound(bound: bytes) -> None:
+    found = counted(meta=[None, bound, b"\xff"])
+
+    assert found is not None
+    assert found.max_len_events == 0
+    assert not found.is_paused
+
+
+def test_key_of_another_type_leaves_the_queue_out() -> None:
+    assert counted(meta=Refused("WRONGTYPE Operation")) is None
+
+
+def test_server_that_refuses_everything_is_unavailable() -> None:
+    with pytest.raises(SourceUnavailable):
+        counted(wait=Refused("BUSY Redis is busy"))
+
+
+def test_next_in_line_is_no_marker() -> None:
+    assert next_in_line(replies()) == "12"
+    assert next_in_line(replies(next=b"0:1", next_paused=b"p")) == "p"
+    assert next_in_line(replies(next=None)) == "13"
+    assert next_in_line(replies(next=None, next_prioritized=[])) is None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "queue"),
+    [
+        ("bull", "bull:mail:meta", "mail"),
+        ("bull", "bull:mail:x:meta", None),
+        ("bull", "bull::meta", None),
+        ("bull", "other:mail:meta", None),
+        ("a:b", "a:b:mail:meta", "mail"),
+        ("a", "a:b:mail:meta", None),
+        ("{bull}", "{bull}:mail:meta", "mail"),
+        ("bull", "bull:meta", None),
+        ("bull", "bull:מייל %:meta", "מייל %"),
+    ],
+)
+def test_queue_is_read_from_its_meta_key(prefix: str, key: str, queue: str | None) -> None:
+    assert queue_of_meta(prefix, key) == queue

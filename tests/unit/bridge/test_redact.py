@@ -1,0 +1,185 @@
+"""Nothing secret and nothing endless leaves: canaries everywhere, hostile texts, and time."""
+
+import json
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge import redact
+
+CANARY = "canary-7f3a9c"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----"
+
+SECRET_NAMES = [
+    "password", "dbPassword", "pass", "passwd", "passphrase", "clientSecret", "access_token", "apiKey", "api-key",
+    "API_KEY", "Authorization", "cookie", "Set-Cookie", "credentials", "privateKey", "session_id", "auth", "cvv", "pin",
+    "cardNumber", "ssn", "iban",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+@pytest.mark.parametrize(
+    "value",
+    [CANARY, f"two words {CANARY}", f'a "quoted" {CANARY}', {"inner": [CANARY]}, [CANARY], {"deep": {"er": CANARY}}],
+    ids=["word", "words", "quotes", "object", "list", "deep"],
+)
+def test_value_under_a_secret_name_is_hidden_at_any_depth(name: str, value: object) -> None:
+    for wrapped in ({name: value}, [{"a": [{name: value}]}], {"body": json.dumps({name: value})}):
+        for text in (
+            json.dumps(wrapped),
+            json.dumps(json.dumps(wrapped)),
+            json.dumps([json.dumps(json.dumps(wrapped))]),
+        ):
+            shown = redact.json_text(text)
+            assert CANARY not in shown
+            assert "redacted" in shown
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_value_under_a_secret_name_is_hidden_in_large_json(name: str) -> None:
+    """5 MB: only the beginning is kept, and of that nothing secret."""
+    text = json.dumps({"first": {name: {"inner": CANARY}}, "rest": ["x" * 100] * 50_000, name: CANARY})
+    shown = redact.json_text(text)
+
+    assert CANARY not in shown
+    assert shown.endswith(redact.cut_mark(len(text)))
+    assert len(shown.encode()) < redact.DATA_BYTES + 100
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+@pytest.mark.parametrize("spoil", ['{{"x":"\\ud800",{}}}', '{{"big":1e400,{}}}', '{{"n":1{:_>0}', '{{"nan":NaN,{}}}'])
+def test_value_is_hidden_in_json_that_is_odd_or_broken(name: str, spoil: str) -> None:
+    shown = redact.json_text(spoil.format(f'"{name}":"{CANARY} and more"'))
+
+    assert CANARY not in shown
+
+
+def test_value_is_hidden_in_json_nested_too_deeply_to_be_read() -> None:
+    depth = 1500
+    text = '{"a":' * depth + f'{{"cookie":"{CANARY}"}}' + "}" * depth
+
+    assert CANARY not in redact.json_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: Bearer {CANARY}",
+        f"authorization: Token {CANARY}",
+        f"curl -H 'Authorization: Basic {CANARY}'",
+        f"Cookie: a=1; sid={CANARY}; b=2",
+        f"got {{'password': '{CANARY}'}}",
+        f'Request failed: {{"user":"x","password":"{CANARY}"}}',
+        f"password={CANARY}&x=1",
+        f"https://user:{CANARY}@host/path",
+        f"redis://:{CANARY}@host:6379/0",
+        f"postgres://u:{CANARY}@h/db",
+        f"api_key: {CANARY}",
+        f"X-Api-Key: {CANARY}",
+        f"the token={CANARY}, sorry",
+        f'escaped {{\\"clientSecret\\":\\"{CANARY} x\\"}}',
+        f"before\n{KEY}\nafter",
+        f"-----BEGIN PRIVATE KEY-----\n{CANARY}\nno end",
+    ],
+)
+def test_secret_in_free_text_is_hidden(text: str) -> None:
+    assert CANARY not in redact.text(text)
+    assert CANARY not in redact.json_text(text)
+    assert CANARY not in redact.json_text(json.dumps({"message": text}))
+
+
+def test_tokens_are_known_by_their_look() -> None:
+    shown = redact.text(f"jwt {JWT} aws AKIAIOSFODNN7EXAMPLE end")
+
+    assert shown == "jwt [redacted] aws [redacted] end"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1.0, "b":[1e5, 100000000000000000000],  "c":"é\\u00e9"}',
+        "42",
+        '"text"',
+        "null",
+        '{"html":"<script>alert(1)</script>"}',
+        '{"url":"https://example.com/a:b@c","mail":"a@b.example"}',
+        '{"note":"pass the salt; author: me; pinned: 3"}',
+    ],
+)
+def test_json_without_secrets_stays_to_the_letter(text: str) -> None:
+    assert redact.json_text(text) == text
+
+
+def test_cut_text_tells_how_long_it_was() -> None:
+    shown = redact.text("é" * 10_000, 100)
+
+    assert shown == "é" * 50 + "…[cut, 20000 in all]"
+    assert redact.cut("é" * 50, 100) == "é" * 50
+    assert redact.cut("a" * 101, 100) == "a" * 100 + "…[cut, 101 in all]"
+
+
+def test_endless_names_stay_different_and_short() -> None:
+    first, second = redact.identifier("x" * 3000 + "1"), redact.identifier("x" * 3000 + "2")
+
+    assert first != second
+    assert len(first.encode()) <= redact.NAME_BYTES
+    assert redact.identifier("order/7 é") == "order/7 é"
+
+
+HOSTILE = {
+    "words and dashes": "a-" * 2_500_000,
+    "one word": "a" * 5_000_000,
+    "tokens": "token-" * 800_000,
+    "almost jwt": "eyJ-" * 1_250_000,
+    "keys begun": "-----BEGIN PRIVATE KEY-----" * 180_000,
+    "schemes": "a://b:" * 800_000,
+    "bearers": "Bearer " * 700_000,
+    "quotes": "password:'" * 500_000,
+    "backslashes": 'password:"' + "\\" * 4_000_000,
+    "colons": "password" + ":" * 4_000_000,
+    "spaces": "cookie" + " " * 4_000_000,
+    "brackets": "[" * 5_000_000,
+    "strings in strings": '["' + '\\"[' * 1_000_000 + '"]',
+    "half characters": '"' + "\\ud800" * 800_000 + '"',
+    "nul": "\0" * 5_000_000,
+    "json": json.dumps([{"k": "v" * 20, "n": 1}] * 120_000),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_of_5_mb_takes_no_time_and_leaves_short(kind: str) -> None:
+    begun = time.process_time()
+    shown = redact.json_text(HOSTILE[kind])
+    letter = redact.text(HOSTILE[kind], redact.DEAD_LETTER_BYTES)
+
+    assert time.process_time() - begun < 3
+    assert len(shown.encode()) < redact.DATA_BYTES + 100
+    assert len(letter.encode()) < redact.DEAD_LETTER_BYTES + 100
+    msgspec.json.encode([shown, letter])
+
+
+json_values: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(json_values)
+def test_any_json_can_be_encoded_afterwards(value: object) -> None:
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False), json.dumps(json.dumps(value))):
+        msgspec.json.encode(redact.json_text(text))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters()), st.integers(10, 60))
+def test_any_text_can_be_encoded_and_fits(text: str, limit: int) -> None:
+    for shown in (redact.text(text, limit), redact.json_text(text, limit), redact.cut(text, limit)):
+        msgspec.json.encode(shown)
+        assert len(shown.encode()) <= limit + 40

@@ -1,0 +1,85 @@
+"""No record can outgrow Kafka's limit, whatever a job holds; a big reading becomes several groups."""
+
+import itertools
+import json
+
+import pytest
+
+from bridge.kafka import MAX_RECORD_BYTES
+from bridge.records import Records
+from bridge.sources.bullmq import enrich, translate
+from bridge.sources.bullmq.groups import GROUP_BYTES, Batch, cut_back, groups
+from bridge.sources.bullmq.logs import records as line_records
+from bridge.sources.bullmq.memory import JobMemory, QueueMemory
+from bridge.sources.bullmq.stream import Entry, Position, Reading
+from bridge.sources.bullmq.translate import Place
+from tests.unit.bridge.entries import Stream
+from tocsin.events import Cursor, decode
+from tocsin.topics import Topics
+
+RECORDS = Records(Topics("tocsin."))
+PLACE = Place("e" * 100, "s" * 100, "q" * 2000)
+LONG_BYTES = 300 * 1024
+
+
+@pytest.mark.parametrize("letter", ["\0", "\x7f", '"', "\\", "é", "🚀", "a"])
+def test_worst_record_fits(letter: str) -> None:
+    long = letter * (LONG_BYTES // len(letter.encode()))
+    text = json.dumps({"k": long}, ensure_ascii=False)
+    stack = f"Error: {long[:1000]}\n" + f"    at {long[:5000]} (a:1:2)\n" * 100
+    fields = {
+        "name": long, "timestamp": "9" * 15, "opts": json.dumps({"attempts": 9, "tm": long}), "finishedOn": "1",
+        "failedReason": long, "stacktrace": json.dumps([stack, stack]), "atm": "2", "attemptsMade": None, "pb": long,
+        "parentKey": long, "rjk": long, "data": text,
+    }  # fmt: skip
+    job = enrich.parse([[None if value is None else value.encode() for value in fields.values()], 0])
+    everything = {name: long for name in ("jobId", "prev", "name", "returnvalue", "delay", "attemptsMade", "x", letter)}
+    entries = [
+        Entry(f"{number}-0", {**everything, "event": event, "data": text, "failedReason": long})
+        for number, event in enumerate([*translate.STATES, long], 1)
+    ]
+    translated = translate.translate(PLACE, Reading(entries, Position()), entries, {long: job}, QueueMemory())
+    made = [RECORDS.job(event) for _, event in translated.events]
+    made.append(RECORDS.dead_letter(PLACE, translate.Bad(entries[0], "no event"), 1))
+    known = JobMemory(name=translated.events[-1][1].job_name, added_at=9)
+    lines = line_records(PLACE, 1, long, known, [long, text], 1, first=0, attempt=1, backfill=False)
+    made += [RECORDS.line(line) for line in lines]
+
+    assert len(translated.events) == len(entries)
+    assert max(record.size + sum(len(value) for _, value in record.headers) for record in made) < MAX_RECORD_BYTES
+
+
+def test_big_reading_becomes_groups_that_each_say_where_to_go_on() -> None:
+    stream = Stream()
+    entries = stream.entries(*["completed/" + json.dumps("x" * 15_000)] * 300)
+    reading = Reading(entries, Position(entries[-1].id, 1300, 3), lost=7, lost_from="5-0", lost_to=entries[0].id)
+    batch = Batch(reading, entries)
+    translated = translate.translate(PLACE, reading, entries, {}, QueueMemory())
+    made = groups("eu", RECORDS, PLACE, batch, translated, 1)
+
+    assert len(made) > 3
+    assert all(sum(record.size for record in group.records) < GROUP_BYTES + 64 * 1024 for group in made)
+    assert [group.lost for group in made] == [7] + [0] * (len(made) - 1)
+    cursors = [decode(Cursor, group.records[-1].value or b"") for group in made]
+    told = list(itertools.accumulate(sum(not event.lost for event in group.events) for group in made))
+    assert [cursor.last_id for cursor in cursors] == [entries[number - 1].id for number in told]
+    assert [cursor.pos for cursor in cursors] == [1000 + number for number in told]
+    assert {cursor.epoch for cursor in cursors} == {3}
+    assert [event.event for event in made[0].events][:2] == ["gap", "completed"]
+
+
+def test_reset_is_told_with_the_new_epoch_and_its_cursor() -> None:
+    reading = Reading([], Position("0-0", 0, 2), is_reset=True)
+    made = groups("eu", RECORDS, PLACE, Batch(reading, []), translate.Translated(), 1)
+
+    assert [event.event for group in made for event in group.events] == ["stream-reset"]
+    assert decode(Cursor, made[0].records[-1].value or b"").epoch == 2
+
+
+def test_reading_cut_between_waiting_and_stalled_is_cut_back_by_one() -> None:
+    entries = Stream().entries("active", "active", "waiting/active")
+    full = Reading(entries, Position(entries[-1].id, 10), is_full=True)
+
+    reading, kept = cut_back(full)
+    assert (len(kept), reading.position.last_id, reading.position.pos) == (2, entries[1].id, 9)
+    assert cut_back(Reading(entries, Position(entries[-1].id, 10)))[1] == entries
