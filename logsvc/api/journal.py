@@ -1,0 +1,125 @@
+"""Questions to the journal: conditions from filters, widening windows of time, and what the history covers."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from logsvc.api.answers import LONGEST_TEXT, Coverage, values
+from logsvc.errors import BadRequest, StoreDown
+from logsvc.store import Store
+from logsvc.times import parse_time, rfc3339
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+WINDOWS = (MINUTE, 15 * MINUTE, 2 * HOUR, 12 * HOUR, 2 * DAY, 10 * DAY)
+SETS = ("env", "service", "source", "queue", "job_id", "level", "state", "kind")
+"""Filters that are a set of values of the column of that name."""
+
+TEXT_COLUMNS = ("message", "error", "job_name", "job_id")
+"""Where `q` is looked for, in history as in the live stream."""
+
+
+@dataclass
+class Where:
+    """A condition: SQL of ours, and people's values bound by name."""
+
+    clauses: list[str] = field(default_factory=list[str])
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def add(self, clause: str, **parameters: Any) -> "Where":
+        self.clauses.append(clause)
+        self.parameters.update(parameters)
+        return self
+
+    def copy(self) -> "Where":
+        return Where(list(self.clauses), dict(self.parameters))
+
+    def __str__(self) -> str:
+        return " AND ".join(self.clauses) or "1"
+
+
+def sets(asked: Mapping[str, str | None]) -> Where:
+    """The filters that name sets of values."""
+    where = Where()
+    for name, text in asked.items():
+        if found := values(name, text):
+            where.add(f"{name} IN {{{name}:Array(String)}}", **{name: found})
+    return where
+
+
+def text_clause(where: Where, q: str | None, columns: Sequence[str] = TEXT_COLUMNS) -> str:
+    """The condition that q occurs in one of the columns, without regard to case; "1" for no q."""
+    if not q:
+        return "1"
+    if len(q) > LONGEST_TEXT:
+        raise BadRequest(f"q: at most {LONGEST_TEXT} characters")
+    where.parameters["q"] = q
+    return "(" + " OR ".join(f"positionCaseInsensitiveUTF8({column}, {{q:String}}) > 0" for column in columns) + ")"
+
+
+@dataclass(frozen=True)
+class Range:
+    """earliest <= ts < latest, ms; None = open."""
+
+    earliest: int | None
+    latest: int | None
+
+
+def time_range(start: str | None, end: str | None) -> Range:
+    """Read `from` and `to`. Raises BadRequest."""
+    earliest = parse_time("from", start) if start else None
+    latest = parse_time("to", end) if end else None
+    if earliest is not None and latest is not None and earliest > latest:
+        raise BadRequest("from: later than to")
+    return Range(earliest, latest)
+
+
+def window_starts(top: int, bottom: int) -> list[int]:
+    """Where to look next when the newest window held too little, ending at bottom."""
+    starts = [top - window for window in WINDOWS if top - window > bottom]
+    return [*starts, bottom]
+
+
+class Journal:
+    """The history, asked by the API. as_of: tells up to when everything is stored, ms; None = not known."""
+
+    def __init__(self, store: Store, as_of: Callable[[], int | None], now: Callable[[], float]) -> None:
+        self._store = store
+        self._as_of = as_of
+        self._now = now
+
+    def now_ms(self) -> int:
+        return int(self._now() * 1000)
+
+    def as_of(self) -> str | None:
+        known = self._as_of()
+        return rfc3339(known) if known is not None else None
+
+    async def ask(self, sql: str, where: Where) -> list[dict[str, Any]]:
+        return await self._store.query(sql, where.parameters)
+
+    async def since(self) -> int | None:
+        """ts of the oldest row; None when there is none. Answered from ClickHouse's own bookkeeping."""
+        found = await self._store.query("SELECT min(ts) AS oldest, count() AS n FROM journal")
+        return int(found[0]["oldest"]) if found and found[0]["n"] else None
+
+    async def coverage(self, asked: Range, where: Where, since: int | None) -> Coverage:
+        """What the answer covers. where: the sets of env, source and queue asked for."""
+        first = asked.earliest if asked.earliest is not None else 0
+        last = asked.latest if asked.latest is not None else self.now_ms() + DAY
+        lost = where.copy().add(
+            "intDiv(ts, 60000) BETWEEN {first_minute:Int64} AND {last_minute:Int64}",
+            first_minute=first // MINUTE,
+            last_minute=last // MINUTE,
+        )
+        found = await self.ask(f"SELECT sum(lost) AS lost FROM journal WHERE event = 'gap' AND {lost}", lost)
+        return Coverage(rfc3339(since) if since is not None else None, int(found[0]["lost"]))
+
+
+async def or_none(answer: Awaitable[Any]) -> Any:
+    """An answer that is nice to have: None while ClickHouse is down."""
+    try:
+        return await answer
+    except StoreDown:
+        return None

@@ -1,0 +1,98 @@
+"""`GET /api/v1/queues`: every queue's newest counts, from memory: it answers while ClickHouse is down."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from litestar import Request, get
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+
+from logsvc.api.answers import Coverage, CursorText, Limit, Page, Words, refuse_unknown, values
+from logsvc.api.journal import Journal, Range, or_none, sets
+from logsvc.cursors import QueueKey, pack, unpack
+from logsvc.errors import NotReadyYet
+from logsvc.snapshots import Snapshots
+from logsvc.times import rfc3339
+from tocsin.events import QueueSnapshot
+
+
+class QueueItem(msgspec.Struct, kw_only=True):
+    """One queue. workers: null = unknown, never 0. oldest_waiting_seconds: null = nothing waits, or unknown."""
+
+    env: str
+    source: str
+    queue: str
+    waiting: int
+    active: int
+    delayed: int
+    prioritized: int
+    waiting_children: int
+    completed: int
+    failed: int
+    is_paused: bool
+    workers: int | None
+    oldest_waiting_seconds: float | None
+    as_of: str
+
+
+def item_of(one: QueueSnapshot) -> QueueItem:
+    same: Mapping[str, Any] = {name: getattr(one, name) for name in QueueItem.__struct_fields__ if name != "as_of"}
+    return QueueItem(**same, as_of=rfc3339(one.ts))
+
+
+def queues_routes(snapshots: Snapshots, journal: Journal) -> list[HTTPRouteHandler]:
+    """The routes, bound to the snapshots."""
+
+    @get("/api/v1/queues", summary="Every queue's counts now")
+    async def queues(
+        request: Request[Any, Any, Any],
+        env: Words = None,
+        source: Words = None,
+        queue: Words = None,
+        cursor: CursorText = None,
+        limit: Limit = 1000,
+    ) -> Page[QueueItem]:
+        refuse_unknown(request, ("env", "source", "queue", "cursor", "limit"))
+        _need(snapshots)
+        asked = {"env": env, "source": source, "queue": queue}
+        wanted = {name: values(name, text) for name, text in asked.items()}
+        found = sorted(
+            (one for one in snapshots.queues.values() if _is_wanted(one, wanted)),
+            key=lambda one: (one.env, one.source, one.queue),
+        )
+        if cursor:
+            key = unpack(QueueKey, cursor)
+            found = [one for one in found if (one.env, one.source, one.queue) > (key.env, key.source, key.queue)]
+        last = found[limit - 1] if len(found) > limit else None
+        coverage = await or_none(_coverage(journal, asked))
+        return Page(
+            items=[item_of(one) for one in found[:limit]],
+            next_cursor=pack(QueueKey(last.env, last.source, last.queue)) if last else None,
+            as_of=rfc3339(snapshots.as_of_ms),
+            coverage=coverage or Coverage(None, None),
+        )
+
+    @get("/api/v1/queues/{source:str}/{queue:str}", summary="One queue's counts now")
+    async def one_queue(source: str, queue: str) -> QueueItem:
+        _need(snapshots)
+        one = snapshots.queues.get(f"{unquote(source)}:{unquote(queue)}".encode())
+        if one is None:
+            raise NotFoundException("no such queue is known")
+        return item_of(one)
+
+    return [queues, one_queue]
+
+
+def _need(snapshots: Snapshots) -> None:
+    if not snapshots.is_complete:
+        raise NotReadyYet("the queues are still being read from Kafka")
+
+
+def _is_wanted(one: QueueSnapshot, wanted: Mapping[str, list[str]]) -> bool:
+    return all(not allowed or getattr(one, name) in allowed for name, allowed in wanted.items())
+
+
+async def _coverage(journal: Journal, asked: Mapping[str, str | None]) -> Coverage:
+    return await journal.coverage(Range(None, None), sets(asked), await journal.since())

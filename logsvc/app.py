@@ -1,0 +1,136 @@
+"""Wiring: what logsvc is made of, joined here and nowhere else."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from logsvc.api.build import build_api
+from logsvc.api.jobs import jobs_routes
+from logsvc.api.journal import Journal
+from logsvc.api.logs import logs_routes
+from logsvc.api.queues import queues_routes
+from logsvc.api.system import system_routes
+from logsvc.batch import feeds
+from logsvc.errors import LogsvcError
+from logsvc.front import Front
+from logsvc.ingest import Ingest
+from logsvc.kafka import DeadLetters
+from logsvc.live.hub import Hub
+from logsvc.live.origin import Gate
+from logsvc.live.ring import Ring
+from logsvc.live.sse import LiveEvents
+from logsvc.live.tail import Tail
+from logsvc.live.websocket import LiveSocket
+from logsvc.metrics import Metrics
+from logsvc.migrate import apply
+from logsvc.page import Page
+from logsvc.settings import LogsvcSettings
+from logsvc.snapshots import Snapshots
+from logsvc.store import Store
+from tocsin.breakers import Breakers
+from tocsin.discovery import Directory
+from tocsin.health import Health
+from tocsin.http import serve_http
+from tocsin.lifecycle import pause, supervise
+from tocsin.topic_admin import until_topics_fit
+
+log = structlog.get_logger("logsvc")
+
+RETRY_SECONDS = 2.0
+
+
+async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
+    """Run logsvc until stop is set. Raises TopicsUnfit if the topics must be mended first."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    breakers = Breakers(settings, registry)
+    health = Health("kafka", "queues")
+    async with AsyncExitStack() as stack:
+        store = Store(settings, breakers)
+        stack.push_async_callback(store.close)
+        breakers.probe_with("clickhouse", store.probe)
+        topics = settings.topics
+        letters = DeadLetters(settings)
+        stack.push_async_callback(letters.close)
+        ingest = Ingest(
+            settings, feeds(topics.jobs, topics.logs, topics.queues, topics.schedulers), store, letters, metrics
+        )
+        hub = Hub(Ring(settings.logsvc_ring_rows, settings.logsvc_ring_mib * 1024 * 1024), metrics)
+        tail = Tail(settings, hub, health)
+        snapshots = Snapshots(settings, health)
+        journal = Journal(store, lambda: ingest.as_of_ms, time.time)
+        directory = Directory(settings, registry)
+
+        async def prepare_topics_then_read() -> None:
+            await until_topics_fit(settings, stop)
+            if not stop.is_set():
+                await supervise(
+                    {
+                        "tail": lambda: tail.run(stop),
+                        "snapshots": lambda: snapshots.run(stop),
+                        "ingest": store_when_ready,
+                    },
+                    stop,
+                    drain_seconds=settings.drain_seconds,
+                )
+
+        async def store_when_ready() -> None:
+            await _until_migrated(settings, store, stop)
+            if not stop.is_set():
+                metrics.store_up.set_function(lambda: 0.0 if breakers.is_open("clickhouse") else 1.0)
+                await ingest.run(stop)
+
+        async def announce() -> None:
+            await directory.register("logsvc", settings.logsvc_port)
+            await stop.wait()
+            health.is_draining = True
+            await directory.deregister()
+
+        api = build_api(
+            [
+                *queues_routes(snapshots, journal),
+                *jobs_routes(journal),
+                *logs_routes(journal),
+                *system_routes(ingest, hub, snapshots, journal, breakers),
+            ],
+            health,
+            registry,
+            journal.as_of,
+        )
+        base = _base_path(settings)
+        gate = Gate.of(str(settings.public_url) if settings.public_url else None)
+        front = Front(api, Page(base=base), LiveSocket(hub, gate, metrics), LiveEvents(hub, gate, metrics), gate, base)
+        late = await supervise(
+            {
+                "kafka": prepare_topics_then_read,
+                "hub": lambda: hub.run(stop),
+                "http": lambda: serve_http(front, settings.bind_host, settings.logsvc_port, stop),
+                "breakers": lambda: breakers.run_probes(stop),
+                "announce": announce,
+                "consul": lambda: directory.watch(stop),
+            },
+            stop,
+            drain_seconds=settings.drain_seconds,
+        )
+        if late:
+            log.warning("drained_late", parts=late)
+
+
+async def _until_migrated(settings: LogsvcSettings, store: Store, stop: asyncio.Event) -> None:
+    """Bring ClickHouse's tables up to date, waiting for it as long as it takes."""
+    while not stop.is_set():
+        try:
+            await apply(store, settings.logsvc_retention_days)
+        except LogsvcError as error:
+            log.warning("waiting_for_clickhouse", reason=str(error))
+            await pause(stop, RETRY_SECONDS)
+        else:
+            return
+
+
+def _base_path(settings: LogsvcSettings) -> str:
+    path = (settings.public_url.path or "") if settings.public_url else ""
+    return f"/{path.strip('/')}/" if path.strip("/") else "/"

@@ -1,0 +1,155 @@
+"""Batches of Kafka records, and how a record becomes a row: pure functions over bytes."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from tocsin.events import BadRecord, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, decode
+
+BATCH_BYTES = 64 * 1024 * 1024
+"""Most bytes of one insert: below ClickHouse's block limit, so a batch is one block and a token covers it whole."""
+
+EARLIEST_MS = 946_684_800_000  # 2000-01-01
+LATEST_MS = 4_102_444_800_000  # 2100-01-01
+
+
+class Record(Protocol):
+    """What is read from Kafka. value None is a tombstone; timestamp is the producer's clock, ms."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One topic, the table its records go to, and their struct. kind tells events from log lines in the journal."""
+
+    topic: str
+    table: str
+    struct: type[msgspec.Struct]
+    kind: str = ""
+    pace: float = 1.0
+    """How many times slower than LOGSVC_INSERT_SECONDS; snapshots are read from Kafka, so their history can wait."""
+
+
+def feeds(jobs: str, logs: str, queues: str, schedulers: str) -> tuple[Feed, ...]:
+    """What is ingested, by topic name."""
+    return (
+        Feed(jobs, "journal", JobEvent, "event"),
+        Feed(logs, "journal", LogLine, "log"),
+        Feed(queues, "queue_snapshots", QueueSnapshot, pace=5),
+        Feed(schedulers, "scheduler_snapshots", SchedulerSnapshot, pace=5),
+    )
+
+
+@dataclass(frozen=True)
+class Span:
+    """Offsets first to last, both included. Not every offset between is a record: transactions leave markers."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+
+def parse_span(metadata: str) -> Span | None:
+    """Read what a commit's metadata says is being stored; None where nothing is."""
+    first, dash, last = metadata.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal()):
+        return None
+    return Span(int(first), int(last))
+
+
+def span_of(records: Sequence[Record]) -> Span:
+    return Span(records[0].offset, records[-1].offset)
+
+
+class Buffer:
+    """Records of one partition, read and not stored yet, in offset order."""
+
+    def __init__(self) -> None:
+        self._records: deque[Record] = deque()
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def oldest(self) -> Record | None:
+        return self._records[0] if self._records else None
+
+    @property
+    def newest(self) -> Record | None:
+        return self._records[-1] if self._records else None
+
+    def extend(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._records.append(record)
+            self.bytes += len(record.value or b"")
+
+    def take(self, most_rows: int, most_bytes: int = BATCH_BYTES) -> list[Record]:
+        """Remove and return the oldest records, at least one if there is any."""
+        taken: list[Record] = []
+        size = 0
+        while self._records and len(taken) < most_rows:
+            weight = len(self._records[0].value or b"")
+            if taken and size + weight > most_bytes:
+                break
+            size += weight
+            taken.append(self._records.popleft())
+        self.bytes -= size
+        return taken
+
+    def take_through(self, last: int) -> list[Record]:
+        """Remove and return every record up to offset last."""
+        taken: list[Record] = []
+        while self._records and self._records[0].offset <= last:
+            record = self._records.popleft()
+            self.bytes -= len(record.value or b"")
+            taken.append(record)
+        return taken
+
+
+def unfit(feed: Feed, value: bytes) -> str | None:
+    """Say why this record can never be a row, or None if it can, as far as we can tell without ClickHouse."""
+    try:
+        record = decode(feed.struct, value)
+    except BadRecord as error:
+        return str(error)
+    ts: int = getattr(record, "ts", 0)
+    if not EARLIEST_MS <= ts < LATEST_MS:
+        return f"ts {ts} is no time in ms between 2000 and 2100"
+    return None
+
+
+def row_prefix(feed: Feed, cluster: str, partition: int) -> bytes:
+    """The start of every row of one partition: where it came from. The record's own fields follow."""
+    origin = msgspec.json.encode({"kafka_cluster": cluster, "kafka_topic": feed.topic, "kafka_partition": partition})
+    kind = b',"kind":"%s"' % feed.kind.encode() if feed.kind else b""
+    return origin[:-1] + kind + b',"kafka_offset":'
+
+
+def splice(prefix: bytes, offset: int, value: bytes) -> bytes:
+    """Put the record's origin into its JSON object without decoding it. value is known to be an object with fields."""
+    return b"%s%d,%s" % (prefix, offset, value[value.index(b"{") + 1 :])
+
+
+def rows(prefix: bytes, records: Iterable[Record]) -> bytes:
+    """Join records into one block of JSON lines."""
+    return b"\n".join(splice(prefix, record.offset, record.value) for record in records if record.value is not None)
+
+
+def ts_bounds(feed: Feed, records: Iterable[Record]) -> tuple[int, int]:
+    """Earliest and latest ts of fit records, ms; narrows a read-back to a few parts."""
+    times = [int(getattr(decode(feed.struct, record.value), "ts", 0)) for record in records if record.value is not None]
+    return min(times), max(times)

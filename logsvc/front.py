@@ -1,0 +1,96 @@
+"""The first to see a request: it sorts out the live stream, the page and the API, and looks at who asks.
+
+Job ids and queue names may hold anything, slashes and percent signs too. A server hands an application the decoded
+path, where `a%2Fb` and `a/b` are the same; below RAW_PREFIXES the path is put back as it was sent, so that each segment
+is one name, and the handler decodes it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from logsvc.live.origin import Gate
+from logsvc.page import Answer, Page, send_answer
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+RAW_PREFIXES = ("/api/v1/jobs/", "/api/v1/queues/")
+LIVE = "/api/v1/live"
+EVENTS = "/api/v1/live/sse"
+OPEN = ("/health/", "/metrics")
+"""What Prometheus, Consul and a load balancer ask for by whatever name they know this host."""
+
+
+class Front:
+    """The outermost ASGI app. base: path of PUBLIC_URL with slashes around; it is optional in requests."""
+
+    def __init__(self, api: App, page: Page, socket: App, events: App, gate: Gate, base: str = "/") -> None:
+        self._api = api
+        self._page = page
+        self._socket = socket
+        self._events = events
+        self._gate = gate
+        self._base = base
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = self._below_base(scope)
+        if scope["type"] == "websocket":
+            await self._serve_socket(path, scope, receive, send)
+        elif scope["type"] == "http":
+            await self._serve_http(path, scope, receive, send)
+
+    async def _serve_socket(self, path: str, scope: Any, receive: Any, send: Any) -> None:
+        if path == LIVE:
+            await self._socket(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+
+    async def _serve_http(self, path: str, scope: Any, receive: Any, send: Any) -> None:
+        method: str = scope["method"]
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        if path == EVENTS:
+            await self._events(scope, receive, send)
+        elif path.startswith(OPEN):
+            await self._api({**scope, "path": path}, receive, send)
+        elif not self._gate.admits(scope["headers"]):
+            await send_answer(_refusal(403, "not served under this name or to this page: set PUBLIC_URL"), method, send)
+        elif path == "/" and method in ("GET", "HEAD"):
+            await send_answer(Answer(307, [(b"location", f"{self._base}logs".encode())], b""), method, send)
+        elif Page.owns(path):
+            if method not in ("GET", "HEAD"):
+                await send_answer(_refusal(405, "only GET"), method, send)
+                return
+            await send_answer(await asyncio.to_thread(self._page.answer, path, headers), method, send)
+        else:
+            await self._api({**scope, "path": path, "root_path": ""}, receive, _with_headers(send))
+
+    def _below_base(self, scope: Any) -> str:
+        """The path as the application knows it: without the base, and as sent where segments are names."""
+        path: str = scope["path"]
+        raw: bytes = scope.get("raw_path") or path.encode()
+        sent = raw.partition(b"?")[0].decode("latin-1")
+        for base in dict.fromkeys((self._base, "/")):
+            if path.startswith(base):
+                below, sent_below = path[len(base) - 1 :], sent[len(base) - 1 :]
+                return sent_below if sent_below.startswith(RAW_PREFIXES) else below
+        return path
+
+
+def _refusal(status: int, detail: str) -> Answer:
+    body = msgspec.json.encode({"detail": detail})
+    return Answer(status, [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")], body)
+
+
+def _with_headers(send: Any) -> Any:
+    """Answers of the API are never guessed at nor kept by a browser."""
+
+    async def add(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            extra = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+            message = {**message, "headers": [*message.get("headers", []), *extra]}
+        await send(message)
+
+    return add

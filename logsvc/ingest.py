@@ -1,0 +1,163 @@
+"""Kafka -> ClickHouse: a lane per partition that the group gives this replica, all fed by one consumer."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from logsvc.batch import Feed
+from logsvc.errors import KafkaDown
+from logsvc.kafka import Member, Place
+from logsvc.lane import Lane, Letters, Limits, Table
+from logsvc.metrics import Metrics
+from logsvc.settings import LogsvcSettings
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("logsvc.ingest")
+
+REVOKE_SECONDS = 5.0
+RETRY_SECONDS = 2.0
+MEASURE_SECONDS = 1.0
+
+
+class Ingest:
+    """The ingest of one replica. lanes: what it owns now, for /system and metrics."""
+
+    def __init__(
+        self,
+        settings: LogsvcSettings,
+        feeds: Sequence[Feed],
+        table: Table,
+        letters: Letters,
+        metrics: Metrics,
+    ) -> None:
+        self.lanes: dict[Place, Lane] = {}
+        self.member: Member | None = None
+        self.as_of_ms: int | None = None
+        """Everything produced up to then is stored, as far as this replica's partitions go; None = not known."""
+        self._settings = settings
+        self._feeds: Mapping[str, Feed] = {feed.topic: feed for feed in feeds}
+        self._table = table
+        self._letters = letters
+        self._metrics = metrics
+        self._tasks: dict[Place, asyncio.Task[None]] = {}
+        self._measured = 0.0
+        self._buried = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take part in the group until stop is set, then store what was read and leave."""
+        while not stop.is_set():
+            try:
+                await self._take_part(stop)
+            except* KafkaDown as errors:
+                log.warning("ingest_interrupted", reason=str(errors.exceptions[0]))
+                await pause(stop, RETRY_SECONDS)
+
+    async def _take_part(self, stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+
+            async def assigned(places: Sequence[Place]) -> None:
+                self._begin(places, group)
+
+            async def revoked(_: Sequence[Place]) -> None:
+                await self._let_go(REVOKE_SECONDS, flush=False)
+
+            def out_of_range(place: Place) -> None:
+                if lane := self.lanes.get(place):
+                    lane.lost_place()
+
+            member = Member(
+                self._settings,
+                list(self._feeds),
+                on_assigned=assigned,
+                on_revoked=revoked,
+                on_out_of_range=out_of_range,
+            )
+            self.member = member
+            async with member:
+                try:
+                    await self._feed_lanes(member, stop)
+                finally:
+                    await self._let_go(self._settings.drain_seconds * 0.7, flush=stop.is_set())
+
+    async def _feed_lanes(self, member: Member, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            for place, records in (await member.poll()).items():
+                if lane := self.lanes.get(place):
+                    lane.arrived(records)
+            if time.monotonic() - self._measured >= MEASURE_SECONDS:
+                await self._measure(member)
+            self._tell_as_of(member)
+
+    def _begin(self, places: Sequence[Place], group: asyncio.TaskGroup) -> None:
+        assert self.member is not None
+        share = self._settings.logsvc_buffer_mib * 1024 * 1024 // max(1, len(places))
+        limits = Limits(
+            self._settings.logsvc_batch_rows,
+            self._settings.logsvc_insert_seconds,
+            share,
+            self._settings.logsvc_retention_days,
+        )
+        for place in places:
+            feed = self._feeds[place.topic]
+            lane = Lane(
+                place, feed, self.member.cluster_id, self.member, self._table, self._letters, limits, self._metrics
+            )
+            self.lanes[place] = lane
+            self._tasks[place] = group.create_task(lane.run(), name=f"lane {place.topic}/{place.partition}")
+        log.info("partitions_assigned", count=len(places))
+
+    async def _let_go(self, seconds: float, *, flush: bool) -> None:
+        """End every lane: by itself within seconds, else cut. An insert under way goes on in its thread, harmlessly."""
+        tasks = list(self._tasks.values())
+        for lane in self.lanes.values():
+            lane.stop(flush=flush)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("lanes_cut", count=len(late))
+                await asyncio.wait(late)
+        self._buried += sum(lane.dead_letters for lane in self.lanes.values())
+        self.lanes.clear()
+        self._tasks.clear()
+
+    @property
+    def dead_letters(self) -> int:
+        """Dead letters written since this process began."""
+        return self._buried + sum(lane.dead_letters for lane in self.lanes.values())
+
+    def _tell_as_of(self, member: Member) -> None:
+        """Go forward with what Kafka has told and the lanes have stored; a lane that is not restored yet holds it."""
+        if not self.lanes or any(lane.next_offset is None for lane in self.lanes.values()):
+            return
+        waiting = [lane.oldest_unstored_ms for lane in self.lanes.values()]
+        oldest = min((ms for ms in waiting if ms is not None), default=None)
+        behind = any(lane.lag for lane in self.lanes.values() if lane.oldest_unstored_ms is None)
+        if oldest is None and behind:
+            return
+        heard = member.heard_at()
+        if heard is not None:
+            self.as_of_ms = max(self.as_of_ms or 0, heard if oldest is None else min(oldest, heard))
+
+    async def _measure(self, member: Member) -> None:
+        self._measured = time.monotonic()
+        by_topic = dict.fromkeys(self._feeds, 0)
+        for place, lane in list(self.lanes.items()):
+            lane.lag = await _lag(member, place, lane)
+            by_topic[place.topic] += lane.lag
+        for topic, behind in by_topic.items():
+            self._metrics.lag.labels(topic).set(behind)
+        self._metrics.buffered_bytes.set(sum(lane.buffered_bytes for lane in self.lanes.values()))
+
+
+async def _lag(member: Member, place: Place, lane: Lane) -> int:
+    """Offsets between what is stored and the last stable offset; a transaction's marker at the end is no lag."""
+    end = member.stable_end(place)
+    if end is None or lane.next_offset is None:
+        return 0
+    if lane.oldest_unstored_ms is None:
+        return max(0, end - (await member.position(place) or end))
+    return max(0, end - lane.next_offset)

@@ -1,0 +1,63 @@
+"""Feeds the hub from Kafka: every partition of jobs and logs, from the end on."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from logsvc.batch import Record
+from logsvc.errors import KafkaDown
+from logsvc.kafka import Place, Reader
+from logsvc.live.hub import Hub
+from logsvc.live.ring import Entry
+from logsvc.settings import LogsvcSettings
+from tocsin.events import JobEvent, LogLine
+from tocsin.health import Health
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("logsvc.live")
+
+RETRY_SECONDS = 1.0
+HEARD_MS = 5_000
+"""A fetch answered so lately means that Kafka is there."""
+
+
+class Tail:
+    """Keeps the hub at Kafka's end, across outages of Kafka."""
+
+    def __init__(self, settings: LogsvcSettings, hub: Hub, health: Health) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._health = health
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until stop is set. What was written while Kafka was out of reach is read afterwards."""
+        topics = [self._settings.topics.jobs, self._settings.topics.logs]
+        resume: dict[Place, int] = {}
+        while not stop.is_set():
+            try:
+                async with Reader(self._settings, "tail", topics, from_start=False, resume=resume) as reader:
+                    if not reader.is_resumed:
+                        self._hub.begin(reader.cluster_id, reader.start)
+                        resume = dict(reader.start)
+                    await self._read(reader, resume, stop)
+            except KafkaDown as error:
+                self._health.lost("kafka")
+                log.warning("tail_interrupted", reason=str(error))
+                await pause(stop, RETRY_SECONDS)
+
+    async def _read(self, reader: Reader, resume: dict[Place, int], stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            for place, records in (await reader.poll()).items():
+                self._hub.publish(self._entries(place, records))
+                resume[place] = records[-1].offset + 1
+            heard = reader.heard_at()
+            if heard is not None:
+                self._hub.as_of_ms = heard
+                if time.time() * 1000 - heard < HEARD_MS:
+                    self._health.ok("kafka")
+
+    def _entries(self, place: Place, records: Sequence[Record]) -> list[Entry]:
+        struct = JobEvent if place.topic == self._settings.topics.jobs else LogLine
+        return [Entry(place, record.offset, record.timestamp, record.value or b"", struct) for record in records]

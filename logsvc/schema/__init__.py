@@ -1,0 +1,1 @@
+"""Versioned SQL, one file a version, read as package data."""

@@ -1,0 +1,277 @@
+"""The one door to ClickHouse, server or embedded chDB: inserts with a token, read-backs, bounded queries.
+
+Every call but the probe passes the breaker `clickhouse`.
+clickhouse_connect is synchronous and a client serialises its calls, so each worker thread has a client of its own.
+Inserts and queries have separate threads: a heavy question never delays the ingest. All SQL that reaches a server is
+ours; what people typed travels as bound parameters only.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import clickhouse_connect
+import structlog
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, ProgrammingError
+
+from logsvc.batch import Span
+from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
+from logsvc.settings import LogsvcSettings
+from tocsin.breakers import Breakers, Unavailable
+
+log = structlog.get_logger("logsvc.store")
+
+DATABASE = "tocsin"
+"""Where the tables are if CLICKHOUSE_URL names no database."""
+
+INSERT_THREADS = 2
+QUERY_THREADS = 4
+QUERY_SECONDS = 10
+CALL_SECONDS = 60.0
+QUERY_LIMITS = {
+    "max_execution_time": QUERY_SECONDS,
+    "max_rows_to_read": 500_000_000,
+    "max_memory_usage": 2_000_000_000,
+    "max_threads": 2,
+}
+INSERT_SETTINGS = {
+    "async_insert": 0,
+    "insert_deduplicate": 1,
+    "input_format_skip_unknown_fields": 1,
+    # One block, in one order: a token then covers the same rows each time.
+    "input_format_parallel_parsing": 0,
+    "max_insert_threads": 1,
+    # The backfill of a quiet queue spans many days, and each day is a part.
+    "max_partitions_per_insert_block": 0,
+}
+
+# Codes of ClickHouse's ErrorCodes.cpp. Whatever is not named here is taken for an illness of the server: then a batch
+# is tried again for ever, which is loud, instead of being thrown into the dead letters, which is not.
+REFUSALS = frozenset(
+    {6, 25, 26, 27, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 158, 190, 304, 321, 349, 407, 441, 634}
+)
+TOO_HEAVY = frozenset({158, 159, 160, 241, 307, 396})
+MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 62, 80, 344, 497})
+
+T = TypeVar("T")
+
+Client = Any
+"""clickhouse_connect.driver.client.Client, whose signatures have no complete types."""
+
+
+class Store:
+    """ClickHouse as logsvc uses it. Calls raise StoreDown while it is unusable; the first call connects."""
+
+    def __init__(self, settings: LogsvcSettings, breakers: Breakers) -> None:
+        self._breakers = breakers
+        self._url = settings.clickhouse_url.get_secret_value()
+        self._ca_file = settings.clickhouse_ca_file
+        self.is_embedded = self._url.startswith("chdb:")
+        self.database = _database(self._url)
+        self._mine = threading.local()
+        self._clients: list[Client] = []
+        self._inserting = ThreadPoolExecutor(INSERT_THREADS, thread_name_prefix="insert")
+        self._asking = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="query")
+
+    async def insert(self, table: str, rows: bytes, token: str) -> None:
+        """Insert JSON lines as one block; with a token seen before, ClickHouse takes nothing and says so not.
+
+        Raises StoreDown if the outcome is bad or unknown, RowsRefused if the rows themselves cannot be read.
+        """
+
+        def work(client: Client) -> None:
+            client.raw_insert(
+                table,
+                insert_block=rows,
+                fmt="JSONEachRow",
+                settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
+            )
+
+        await self._run(self._inserting, work, RowsRefused)
+
+    async def offsets(
+        self, table: str, origin: tuple[str, str, int], span: Span, ts_bounds: tuple[int, int]
+    ) -> set[int]:
+        """Offsets of an origin (cluster, topic, partition) stored within span and ts_bounds."""
+        cluster, topic, partition = origin
+        found = await self.query(
+            f"SELECT kafka_offset FROM {table} WHERE ts BETWEEN {{earliest:Int64}} AND {{latest:Int64}}"
+            " AND kafka_offset BETWEEN {first:Int64} AND {last:Int64} AND kafka_cluster = {cluster:String}"
+            " AND kafka_topic = {topic:String} AND kafka_partition = {partition:UInt16}",
+            {
+                "earliest": ts_bounds[0],
+                "latest": ts_bounds[1],
+                "first": span.first,
+                "last": span.last,
+                "cluster": cluster,
+                "topic": topic,
+                "partition": partition,
+            },
+            settings={"select_sequential_consistency": 1},
+        )
+        return {int(row["kafka_offset"]) for row in found}
+
+    async def newest_offsets(self, table: str, topic: str, partition: int) -> dict[str, int]:
+        """The highest stored offset of a partition, by cluster incarnation."""
+        found = await self.query(
+            f"SELECT kafka_cluster, max(kafka_offset) AS newest FROM {table}"
+            " WHERE kafka_topic = {topic:String} AND kafka_partition = {partition:UInt16} GROUP BY kafka_cluster",
+            {"topic": topic, "partition": partition},
+        )
+        return {str(row["kafka_cluster"]): int(row["newest"]) for row in found}
+
+    async def newest_row(
+        self, table: str, origin: tuple[str, str, int], first: int, last: int
+    ) -> tuple[int, int] | None:
+        """Offset and ts of the newest row from offsets first to last of an origin (cluster, topic, partition)."""
+        cluster, topic, partition = origin
+        found = await self.query(
+            f"SELECT kafka_offset, ts FROM {table} WHERE kafka_offset BETWEEN {{first:Int64}} AND {{last:Int64}}"
+            " AND kafka_cluster = {cluster:String} AND kafka_topic = {topic:String}"
+            " AND kafka_partition = {partition:UInt16} ORDER BY kafka_offset DESC LIMIT 1",
+            {"first": first, "last": last, "cluster": cluster, "topic": topic, "partition": partition},
+        )
+        return (int(found[0]["kafka_offset"]), int(found[0]["ts"])) if found else None
+
+    async def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, settings: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Run our SQL with people's values bound; return rows as dicts.
+
+        Raises QueryTooHeavy when a limit was hit, StoreDown when ClickHouse is unusable.
+        """
+
+        def work(client: Client) -> list[dict[str, Any]]:
+            result = client.query(sql, parameters=dict(parameters or {}), settings={**QUERY_LIMITS, **(settings or {})})
+            return [dict(row) for row in result.named_results()]
+
+        return await self._run(self._asking, work, QueryTooHeavy)
+
+    async def command(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Run a statement that returns nothing. Raises LogsvcError if it is refused."""
+
+        def work(client: Client) -> None:
+            client.command(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
+
+        await self._run(self._inserting, work, LogsvcError)
+
+    async def create_database(self) -> None:
+        """Make the database if it is absent and we may. chDB's default one cannot hold tables, so it needs its own."""
+
+        def work() -> None:
+            client = self._connect(None)
+            try:
+                client.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}` ENGINE = Atomic")
+            except ClickHouseError as error:
+                log.info("database_not_created", database=self.database, reason=_code(error))
+            finally:
+                client.close()
+
+        async with self._guarded():
+            await _in(self._inserting, lambda: _translated(work, LogsvcError))
+
+    async def probe(self) -> None:
+        """Raise StoreDown unless ClickHouse answers a trivial question. Passes no breaker: it may close one."""
+        await _in(self._asking, lambda: _translated(lambda: self._client().command("SELECT 1"), LogsvcError))
+
+    async def close(self) -> None:
+        """Wait for running calls, then disconnect."""
+
+        def work() -> None:
+            for pool in (self._asking, self._inserting):
+                pool.shutdown(wait=True, cancel_futures=True)
+            for client in self._clients:
+                client.close()
+
+        await asyncio.to_thread(work)
+
+    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[Client], T], refusal: type[LogsvcError]) -> T:
+        async with self._guarded():
+            return await _in(pool, lambda: _translated(lambda: work(self._client()), refusal))
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncGenerator[None]:
+        """The breaker and a deadline around a call; a call that is late goes on in its thread, unheard."""
+        try:
+            async with self._breakers.guard("clickhouse", timeout=CALL_SECONDS, errors_that_count=(StoreDown,)):
+                yield
+        except Unavailable as error:
+            cause = error.__cause__
+            raise cause if isinstance(cause, StoreDown) else StoreDown(str(error)) from error
+
+    def _client(self) -> Client:
+        client: Client | None = getattr(self._mine, "client", None)
+        if client is None:
+            client = self._mine.client = self._connect(self.database)
+            self._clients.append(client)
+        return client
+
+    def _connect(self, database: str | None) -> Client:
+        connect: Callable[..., Client] = getattr(clickhouse_connect, "get_client")  # noqa: B009  # untyped arguments
+        if self.is_embedded:
+            return connect(dsn=f"chdb://{urlsplit(self._url).path}", database=database)
+        return connect(
+            dsn=self._url,
+            database=database or "default",
+            ca_cert=str(self._ca_file) if self._ca_file else None,
+            connect_timeout=5,
+            send_receive_timeout=60,
+            autogenerate_session_id=False,
+        )
+
+
+async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
+    except RuntimeError as error:
+        if "shutdown" in str(error):
+            raise StoreDown("ClickHouse is being closed") from error
+        raise
+
+
+def _translated(work: Callable[[], T], refusal: type[LogsvcError]) -> T:
+    """Run work and turn the library's errors into ours. refusal: what a server's "no" means for this call."""
+    try:
+        return work()
+    except DatabaseError as error:
+        code = error.code
+        if refusal is RowsRefused and code in REFUSALS:
+            raise RowsRefused(_message(error)) from error
+        if refusal is QueryTooHeavy and code in TOO_HEAVY:
+            raise QueryTooHeavy(_message(error)) from error
+        if refusal is LogsvcError and code is not None:
+            raise LogsvcError(_message(error)) from error
+        if refusal is QueryTooHeavy and code in MISTAKES:
+            raise LogsvcError(f"our own SQL is wrong: {_message(error)}") from error
+        raise StoreDown(_message(error)) from error
+    except (ClickHouseError, OSError) as error:
+        hint = " (does another process own this chDB directory?)" if isinstance(error, ProgrammingError) else ""
+        raise StoreDown(f"{_message(error)}{hint}") from error
+
+
+def _message(error: Exception) -> str:
+    """The server's first line, cut: a refused row's bytes may follow, and they are not for a log."""
+    return str(error).replace("DB::Exception: ", "").splitlines()[0][:300] if str(error) else type(error).__name__
+
+
+def _code(error: Exception) -> str:
+    return f"code {getattr(error, 'code', None)}"
+
+
+def _database(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "chdb":
+        named: Sequence[str] = parse_qs(parts.query).get("database", [])
+        return named[0] if named else DATABASE
+    return parts.path.strip("/") or DATABASE

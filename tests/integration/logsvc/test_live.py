@@ -1,0 +1,236 @@
+"""Promise 6 and the live stream on the wire: frames, filters, resume, a slow viewer, strangers."""
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.eventually import eventually
+from tests.integration.logsvc.house import House
+
+DEADLINE = 20.0
+
+
+@asynccontextmanager
+async def viewer(home: House, query: str = "", **options: Any) -> AsyncGenerator[ClientConnection]:
+    """A WebSocket that has been greeted."""
+    url = f"ws://127.0.0.1:{home.port}/api/v1/live{query}"
+    async with connect(url, max_size=None, **options) as connection:
+        yield connection
+
+
+async def next_frame(connection: ClientConnection) -> dict[str, Any]:
+    return json.loads(await asyncio.wait_for(connection.recv(), DEADLINE))
+
+
+async def rows_until(connection: ClientConnection, enough: Callable[[list[Any]], bool]) -> tuple[list[Any], str, int]:
+    """Rows, the last cursor, and how many were dropped, until there are enough."""
+    rows: list[Any] = []
+    cursor, dropped = "", 0
+    async with asyncio.timeout(DEADLINE):
+        while not enough(rows):
+            frame = json.loads(await connection.recv())
+            if frame["type"] == "rows":
+                rows += frame["rows"]
+                cursor = frame["cursor"]
+                dropped += frame["dropped"]
+    return rows, cursor, dropped
+
+
+def job_ids(rows: list[Any]) -> list[int]:
+    return sorted(int(row["job_id"]) for row in rows)
+
+
+async def test_a_line_arrives_filtered_within_a_second(home: House) -> None:
+    await home.start()
+    await home.ready()
+    async with viewer(home) as everything, viewer(home, "?queue=q1,q2&level=info&kind=event&q=ADDED") as some:
+        hello = await next_frame(everything)
+        assert (await next_frame(some))["type"] == "hello"
+        assert hello["type"] == "hello"
+        assert hello["as_of"].endswith("Z")
+        began = time.monotonic()
+        await home.produce([home.event(n, message="was added" if n % 2 else "") for n in range(20)])
+        rows, cursor, dropped = await rows_until(everything, lambda rows: len(rows) >= 20)
+        assert time.monotonic() - began < 5
+        assert job_ids(rows) == list(range(20))
+        assert rows[0]["ts"].endswith("Z")
+        assert (dropped, bool(cursor)) == (0, True)
+        some_rows, _, _ = await rows_until(some, lambda rows: len(rows) >= 4)
+        assert job_ids(some_rows) == [1, 7, 11, 17]
+
+        await some.send(json.dumps({"type": "filter", "queue": "q4"}))
+        await some.send(json.dumps({"type": "pause"}))
+        await asyncio.sleep(0.3)  # nothing tells when the server has read what we sent
+        await home.produce([home.event(n) for n in range(100, 110)])
+        await rows_until(everything, lambda rows: len(rows) >= 10)
+        await some.send(json.dumps({"type": "resume"}))
+        resumed, _, _ = await rows_until(some, lambda rows: len(rows) >= 2)
+        assert job_ids(resumed) == [104, 109]
+
+
+async def test_aborted_records_are_never_shown(home: House) -> None:
+    await home.start()
+    await home.ready()
+    async with viewer(home) as connection:
+        await next_frame(connection)
+        producer = await home.producer("abort")
+        await producer.begin_transaction()
+        await home.send(producer, home.event(1))
+        await producer.flush()
+        await producer.abort_transaction()
+        await home.produce([home.event(2, queue="q1")])
+        rows, _, _ = await rows_until(connection, bool)
+        assert job_ids(rows) == [2]
+
+
+async def test_a_viewer_comes_back_without_a_hole(home: House) -> None:
+    home.environ["LOGSVC_RING_ROWS"] = "100"
+    await home.start()
+    await home.ready()
+    async with viewer(home, "?queue=q0") as connection:
+        await next_frame(connection)
+        await home.produce([home.event(n) for n in range(10)])
+        _, cursor, _ = await rows_until(connection, lambda rows: len(rows) >= 2)
+    async with viewer(home) as witness:
+        await next_frame(witness)
+        await home.produce([home.event(n) for n in range(10, 20)])
+        await rows_until(witness, lambda rows: len(rows) >= 10)
+    async with viewer(home, f"?queue=q0&after={cursor}") as connection:
+        hello = await next_frame(connection)
+        assert (hello["type"], hello["cursor"]) == ("hello", cursor)
+        await home.produce([home.event(n) for n in range(20, 30)])
+        rows, _, _ = await rows_until(connection, lambda rows: len(rows) >= 4)
+        assert job_ids(rows) == [10, 15, 20, 25]
+    async with viewer(home) as witness:
+        await next_frame(witness)
+        await home.produce([home.event(n) for n in range(100, 400)])
+        await rows_until(witness, lambda rows: len(rows) >= 300)
+    async with viewer(home, f"?after={cursor}") as connection:
+        assert (await next_frame(connection))["type"] == "hello"
+        assert await next_frame(connection) == {"type": "gap", "count": None}
+    # Another process has another ring: what it cannot replay it says.
+    await home.stop()
+    await home.start()
+    await home.ready()
+    async with viewer(home, f"?after={cursor}") as connection:
+        await next_frame(connection)
+        assert (await next_frame(connection))["type"] == "gap"
+
+
+async def test_server_sent_events_carry_the_same_frames_and_resume_by_their_id(home: House) -> None:
+    await home.start()
+    await home.ready()
+    async with httpx.AsyncClient(base_url=home.url, timeout=DEADLINE) as client:
+        last_id = ""
+        for first, headers in ((0, {}), (10, {"last-event-id": "$"})):
+            sent = {name: last_id for name in headers}
+            if first:
+                await home.produce([home.event(n) for n in range(first, first + 10)])
+            async with client.stream("GET", "/api/v1/live/sse?queue=q3", headers=sent) as answer:
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                assert "no-transform" in answer.headers["cache-control"]
+                seen: list[int] = []
+                async for text in answer.aiter_lines():
+                    if text.startswith("id: "):
+                        last_id = text[4:]
+                    if not text.startswith("data: "):
+                        continue
+                    frame = json.loads(text[6:])
+                    if frame["type"] == "hello" and not first:
+                        await home.produce([home.event(n) for n in range(10)])
+                    if frame["type"] == "rows":
+                        seen += [int(row["job_id"]) for row in frame["rows"]]
+                        if len(seen) == 2:
+                            break
+                assert seen == [first + 3, first + 8]
+
+
+async def test_a_viewer_that_never_reads_is_told_or_cut_and_slows_nobody(home: House) -> None:
+    await home.start()
+    await home.ready()
+    with socket.create_connection(("127.0.0.1", home.port)) as silent:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        handshake = (
+            f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{home.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        silent.sendall(handshake.encode())
+        async with viewer(home) as good:
+            await next_frame(good)
+            total = 0
+            lag: list[int] = []
+            until = time.monotonic() + 90
+
+            async def cut() -> bool:
+                text = (await home.get("/metrics")).text
+                return "logsvc_live_viewers_cut_total 1.0" in text
+
+            while not await cut():
+                assert time.monotonic() < until, "the silent viewer was never cut off"
+                await home.produce([home.event(total + n, data="x" * 2000) for n in range(1000)], transaction=False)
+                total += 1000
+                got = 0
+                while got < 1000:
+                    frame = await next_frame(good)
+                    if frame["type"] == "rows":
+                        got += len(frame["rows"]) + frame["dropped"]
+                        assert frame["dropped"] == 0
+                        lag.append(frame["lag_ms"])
+            assert sorted(lag)[len(lag) // 2] < 2000
+
+
+async def test_strangers_and_nonsense_are_sent_away(home: House) -> None:
+    await home.start()
+    await home.ready()
+    for origin in ("https://evil.example", "null"):
+        with pytest.raises(InvalidStatus) as refused:
+            async with viewer(home, origin=origin):
+                pass
+        assert refused.value.response.status_code == 403
+    async with viewer(home, origin=f"http://127.0.0.1:{home.port}") as connection:
+        assert (await next_frame(connection))["type"] == "hello"
+    for query in ("?after=nonsense", "?q=" + "x" * 1001):
+        async with viewer(home, query) as connection:
+            assert (await next_frame(connection))["type"] == "error"
+            with pytest.raises(ConnectionClosed):
+                await next_frame(connection)
+    for said in ("{", "[]", '{"type":"drop"}', '{"type":"filter","queue":7}', "x" * 70_000):
+        async with viewer(home) as connection:
+            assert (await next_frame(connection))["type"] == "hello"
+            await connection.send(said)
+            assert (await next_frame(connection))["type"] == "error"
+            with pytest.raises(ConnectionClosed) as closed:
+                await next_frame(connection)
+            assert closed.value.rcvd
+            assert closed.value.rcvd.code == 1008
+    async with viewer(home) as connection:
+        await next_frame(connection)
+        stopping = asyncio.create_task(home.stop())
+        with pytest.raises(ConnectionClosed) as closed:
+            await next_frame(connection)
+        assert closed.value.rcvd
+        assert closed.value.rcvd.code == 1012
+        assert await stopping == 0
+    assert "request_failed" not in home.log()
+
+
+async def test_viewers_that_leave_are_forgotten(home: House) -> None:
+    await home.start()
+    await home.ready()
+    for _ in range(5):
+        async with viewer(home) as connection:
+            await next_frame(connection)
+
+    async def nobody() -> bool:
+        return (await home.json("/api/v1/system"))["live"]["viewers"] == 0
+
+    await eventually(nobody, what="no viewers left")

@@ -1,0 +1,212 @@
+"""What the protocol leans on: how ClickHouse treats tokens, projections, refusals and old days. In this process."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from logsvc import migrate
+from logsvc.batch import Feed, Span, row_prefix, splice
+from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
+from logsvc.settings import LogsvcSettings
+from logsvc.store import Store
+from tests.eventually import eventually
+from tocsin.breakers import Breakers
+from tocsin.events import JobEvent, encode
+from tocsin.settings import read
+
+DAY = 24 * 3600 * 1000
+T0 = 1_795_000_000_000
+JOBS = Feed("t.jobs", "journal", JobEvent, "event")
+
+
+def settings_of(path: Path, database: str, **more: str) -> LogsvcSettings:
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "CLICKHOUSE_URL": f"chdb://{path}?database={database}",
+        "LOGSVC_RETENTION_DAYS": "3650",
+        **more,
+    }
+    return read(LogsvcSettings, given)
+
+
+@pytest.fixture
+async def store(chdb_path: Path, chdb_database: str) -> AsyncGenerator[Store]:
+    settings = settings_of(chdb_path, chdb_database)
+    one = Store(settings, Breakers(settings, CollectorRegistry()))
+    await migrate.apply(one, settings.logsvc_retention_days)
+    yield one
+    await one.command(f"DROP DATABASE {chdb_database}")
+    await one.close()
+
+
+def block(first: int, count: int, *, days: int = 1) -> bytes:
+    prefix = row_prefix(JOBS, "c", 0)
+    rows = [
+        splice(
+            prefix,
+            offset,
+            encode(
+                JobEvent(
+                    v=1,
+                    id=f"i{offset}",
+                    ts=T0 + offset + offset % days * DAY,
+                    env="prod",
+                    source="main",
+                    queue="orders",
+                    epoch=0,
+                    stream_id=f"{offset}-0",
+                    event="failed",
+                )
+            ),
+        )
+        for offset in range(first, first + count)
+    ]
+    return b"\n".join(rows)
+
+
+async def count(store: Store) -> int:
+    return int((await store.query("SELECT count() AS n FROM journal"))[0]["n"])
+
+
+async def test_a_token_counts_for_a_batch_of_many_days_too(store: Store) -> None:
+    for _ in range(3):
+        await store.insert("journal", block(0, 1000, days=120), "t:0-999")
+    assert await count(store) == 1000
+    projected = await store.query(
+        "SELECT event, count() AS n FROM journal WHERE intDiv(ts, 60000) > 0 GROUP BY event",
+        settings={"force_optimize_projection": 1},
+    )
+    assert projected == [{"event": "failed", "n": 1000}]
+
+
+async def test_a_batch_that_was_stored_in_part_is_completed_by_its_token(store: Store) -> None:
+    """As a kill -9 between the parts of two days leaves it: one day's part is there, with its token, the other not."""
+    await store.insert("journal", block(0, 100, days=2), "t:0-99")
+    await store.command(f"ALTER TABLE journal DROP PARTITION '{_day(T0 + DAY)}'")
+    assert await count(store) == 50
+    await store.insert("journal", block(0, 100, days=2), "t:0-99")
+    kept = await count(store)
+    missing = {offset for offset in range(100)} - await store.offsets(
+        "journal", ("c", "t.jobs", 0), Span(0, 99), (T0, T0 + 2 * DAY)
+    )
+    assert kept + len(missing) == 100, "a token dropped what is there, or kept what is not"
+
+
+async def test_one_token_sent_by_two_at_once_is_stored_once(store: Store) -> None:
+    for round_ in range(5):
+        rows = block(round_ * 2000, 2000)
+        await asyncio.gather(*[store.insert("journal", rows, f"t:{round_}") for _ in range(2)])
+    assert await count(store) == 10_000
+
+
+async def test_the_window_of_tokens_outlives_many_other_inserts(store: Store) -> None:
+    await store.insert("journal", block(0, 10), "first")
+    for number in range(1, 150):
+        await store.insert("journal", block(number * 10, 10), f"t:{number}")
+    await store.insert("journal", block(0, 10), "first")
+    assert await count(store) == 1500
+
+
+async def test_read_backs_tell_one_origin_from_another(store: Store) -> None:
+    await store.insert("journal", block(5, 10), "t")
+    origin = ("c", "t.jobs", 0)
+    assert await store.offsets("journal", origin, Span(0, 9), (T0, T0 + 100)) == set(range(5, 10))
+    assert await store.offsets("journal", ("other", "t.jobs", 0), Span(0, 99), (T0, T0 + 100)) == set()
+    assert await store.newest_offsets("journal", "t.jobs", 0) == {"c": 14}
+    assert await store.newest_offsets("journal", "t.jobs", 1) == {}
+
+
+async def test_a_refusal_is_told_from_an_illness(store: Store) -> None:
+    for bad in (b"nonsense", b'{"ts":1,"ts":2}', b'{"ts":1,"error":"\\ud800"}', b'{"ts":"x"}'):
+        with pytest.raises(RowsRefused):
+            await store.insert("journal", bad, "bad")
+    with pytest.raises(StoreDown):
+        await store.insert("no_such_table", block(0, 1), "t")
+    with pytest.raises(QueryTooHeavy):
+        await store.query("SELECT sum(sleepEachRow(0.5)) FROM numbers(100)", settings={"max_execution_time": 1})
+    with pytest.raises(LogsvcError, match="our own SQL"):
+        await store.query("SELECT nothing FROM journal")
+    with pytest.raises(LogsvcError):
+        await store.command("CREATE NONSENSE")
+
+
+async def test_a_sick_store_opens_the_breaker_and_a_bad_question_does_not(chdb_path: Path, chdb_database: str) -> None:
+    settings = settings_of(chdb_path, chdb_database, CLICKHOUSE_URL="http://127.0.0.1:1/tocsin", BREAKER_FAIL_MAX="2")
+    breakers = Breakers(settings, CollectorRegistry())
+    away = Store(settings, breakers)
+    for _ in range(3):
+        with pytest.raises(StoreDown):
+            await away.query("SELECT 1")
+    assert breakers.is_open("clickhouse")
+    await away.close()
+
+
+async def test_retention_is_what_the_setting_says_and_old_days_go(store: Store) -> None:
+    now = int(time.time() * 1000)
+    for age in (0, 3, 40):
+        row = {"ts": now - age * DAY, "kind": "event", "id": f"{age} days"}
+        await store.insert("journal", json.dumps(row).encode(), f"{age}")
+    assert await count(store) == 3
+    await migrate.apply(store, 30)
+
+    async def is_gone() -> bool:
+        await store.command("OPTIMIZE TABLE journal FINAL")
+        return [row["id"] for row in await store.query("SELECT id FROM journal ORDER BY ts")] == ["3 days", "0 days"]
+
+    await eventually(is_gone, what="the old day gone")
+
+
+async def test_migrations_run_once_and_are_remembered(store: Store) -> None:
+    await migrate.apply(store, 3650)
+    ledger = await store.query("SELECT version, count() AS n FROM schema_migrations GROUP BY version ORDER BY version")
+    assert [(row["version"], row["n"]) for row in ledger] == [
+        ("0001_journal", 1),
+        ("0002_snapshots", 1),
+        ("0003_tokens", 1),
+    ]
+
+
+async def test_tables_made_with_a_smaller_window_of_tokens_get_the_larger_one(store: Store) -> None:
+    for table in migrate.TABLES:
+        await store.command(f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = 10000")
+    await store.command("TRUNCATE TABLE schema_migrations")
+    await migrate.apply(store, 3650)
+    made = await store.query("SELECT create_table_query AS sql FROM system.tables WHERE database = currentDatabase()")
+    windows = [row["sql"] for row in made if "non_replicated_deduplication_window = 100000" in row["sql"]]
+    assert len(windows) == len(migrate.TABLES)
+
+
+async def test_the_newest_row_within_some_offsets_is_found(store: Store) -> None:
+    await store.insert("journal", block(5, 10), "t")
+    origin = ("c", "t.jobs", 0)
+    assert await store.newest_row("journal", origin, 0, 99) == (14, T0 + 14)
+    assert await store.newest_row("journal", origin, 0, 9) == (9, T0 + 9)
+    assert await store.newest_row("journal", origin, 0, 4) is None
+    assert await store.newest_row("journal", ("other", "t.jobs", 0), 0, 99) is None
+
+
+async def test_times_and_defaults_are_stored_as_they_were_meant(store: Store) -> None:
+    await store.insert("journal", block(0, 1), "t")
+    [row] = await store.query(
+        "SELECT ts, toString(time) AS shown, level, state, enriched, wait_ms, backfill, kind FROM journal"
+    )
+    assert row == {
+        "ts": T0,
+        "shown": "2026-11-18 11:06:40.000",
+        "level": "error",
+        "state": "unknown",
+        "enriched": True,
+        "wait_ms": None,
+        "backfill": False,
+        "kind": "event",
+    }
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,69 @@
+"""A job's life told from its rows."""
+
+from typing import Any
+
+from logsvc.attempts import attempts_of, run_of
+from logsvc.rows import Row
+from logsvc.times import rfc3339
+from tests.unit.logsvc.records import NOW_MS
+
+
+def row(number: int, **fields: Any) -> Row:
+    known: dict[str, Any] = {"id": str(number), "ts": rfc3339(NOW_MS + number), "kind": "event", "level": "info"}
+    return Row(**(known | fields))
+
+
+def test_each_attempt_keeps_its_own_error() -> None:
+    found = attempts_of(
+        [
+            row(0, event="added", state="waiting"),
+            row(1, event="active", state="active", attempt=1, worker="w1"),
+            row(2, event="delayed", state="retrying", attempt=1, error="first", stack=["a"], run_ms=7),
+            row(3, event="active", state="active", attempt=2),
+            row(4, event="failed", state="failed", attempt=2, error="second", error_type="TypeError"),
+            row(5, event="retries-exhausted", state="failed", attempt=2),
+        ]
+    )
+    assert [(one.n, one.outcome, one.error) for one in found] == [(1, "failed", "first"), (2, "failed", "second")]
+    assert (found[0].worker, found[0].run_ms, found[0].stack) == ("w1", 7, ["a"])
+    assert (found[0].started, found[0].ended) == (rfc3339(NOW_MS + 1), rfc3339(NOW_MS + 2))
+
+
+def test_an_attempt_under_way_has_no_end() -> None:
+    [one] = attempts_of([row(1, event="active", state="active", attempt=1)])
+    assert (one.outcome, one.ended) == ("running", None)
+
+
+def test_an_end_whose_beginning_was_trimmed_is_an_attempt() -> None:
+    [one] = attempts_of([row(9, event="failed", state="failed", attempt=3, error="boom")])
+    assert (one.n, one.started, one.outcome) == (3, None, "failed")
+
+
+def test_a_stall_ends_an_attempt_and_another_begins() -> None:
+    found = attempts_of(
+        [
+            row(1, event="active", state="active", attempt=1),
+            row(2, event="stalled", state="stalled", attempt=1),
+            row(3, event="active", state="active", attempt=2),
+            row(4, event="completed", state="completed", attempt=2, run_ms=5),
+        ]
+    )
+    assert [(one.n, one.outcome) for one in found] == [(1, "stalled"), (2, "completed")]
+
+
+def test_attempts_are_numbered_when_nobody_told_their_number() -> None:
+    events = [("active", "active"), ("waiting", "retrying"), ("active", "active"), ("completed", "completed")]
+    found = attempts_of([row(n, event=event, state=state) for n, (event, state) in enumerate(events)])
+    assert [(one.n, one.outcome) for one in found] == [(1, "failed"), (2, "completed")]
+
+
+def test_rows_that_do_not_know_their_run_join_the_newest_added_before() -> None:
+    rows = [
+        row(0, added_at=NOW_MS),
+        row(5),
+        row(10, added_at=NOW_MS + 10),
+        row(12),
+    ]
+    assert run_of(rows) == [NOW_MS, NOW_MS, NOW_MS + 10, NOW_MS + 10]
+    assert run_of([row(1), row(2)]) == [0, 0]
+    assert run_of([row(1), row(2, added_at=NOW_MS + 2)]) == [NOW_MS + 2, NOW_MS + 2]

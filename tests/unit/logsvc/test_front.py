@@ -1,0 +1,155 @@
+"""Who may ask, which address is whose, and how the page is served."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logsvc.front import Front
+from logsvc.live.origin import Gate
+from logsvc.page import Page
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    assets = tmp_path / "dist" / "assets"
+    assets.mkdir(parents=True)
+    (tmp_path / "dist" / "index.html").write_text('<html><head><base href="/" /></head></html>')
+    (assets / "index-abc.js").write_text("plain")
+    (assets / "index-abc.js.br").write_bytes(b"brotli")
+    (assets / "index-abc.js.gz").write_bytes(b"gzip")
+    (tmp_path / "secret.txt").write_text("secret")
+    return tmp_path / "dist"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "is_admitted"),
+    [
+        ("127.0.0.1:9001", None, True),
+        ("127.0.0.1:9001", "http://127.0.0.1:9001", True),
+        ("localhost:9001", "http://localhost:5173", True),
+        ("[::1]:9001", "http://[::1]:9001", True),
+        ("tocsin.example.com", "https://tocsin.example.com", True),
+        ("127.0.0.1:9001", "https://tocsin.example.com", True),
+        ("127.0.0.1:9001", "https://evil.example", False),
+        ("127.0.0.1:9001", "https://tocsin.example.com.evil.example", False),
+        ("127.0.0.1:9001", "https://tocsin.example.com:8443", False),
+        ("127.0.0.1:9001", "null", False),
+        ("127.0.0.1:9001", "", False),
+        ("127.0.0.1:9001", "http://[", False),
+        ("evil.example:9001", "http://evil.example:9001", False),
+        ("evil.example:9001", None, False),
+        ("", None, False),
+    ],
+)
+def test_only_our_own_pages_are_admitted(host: str, origin: str | None, is_admitted: bool) -> None:
+    gate = Gate.of("https://tocsin.example.com/sub/")
+    headers = [(b"host", host.encode())] + ([(b"origin", origin.encode())] if origin is not None else [])
+    assert gate.admits(headers) is is_admitted
+
+
+@pytest.mark.parametrize(
+    ("accepted", "coding", "body"),
+    [
+        ("br, gzip", b"br", b"brotli"),
+        ("gzip", b"gzip", b"gzip"),
+        ("br;q=0, gzip", b"gzip", b"gzip"),
+        ("", None, b"plain"),
+    ],
+)
+def test_an_asset_comes_packed_as_the_browser_likes_and_may_be_kept(
+    dist: Path, accepted: str, coding: bytes | None, body: bytes
+) -> None:
+    answer = Page(dist).answer("/assets/index-abc.js", {b"accept-encoding": accepted.encode()})
+    headers = dict(answer.headers)
+    assert (answer.status, answer.body, headers.get(b"content-encoding")) == (200, body, coding)
+    assert b"immutable" in headers[b"cache-control"]
+    assert headers[b"content-type"].startswith(b"text/javascript")
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert headers[b"vary"] == b"accept-encoding"
+
+
+@pytest.mark.parametrize("path", ["/assets/../../secret.txt", "/assets/no.js", "/assets/index-abc.js.br", "/assets/"])
+def test_nothing_but_the_assets_is_served(dist: Path, path: str) -> None:
+    assert Page(dist).answer(path, {}).status == 404
+
+
+def test_the_index_is_asked_for_each_time_and_knows_its_base(dist: Path) -> None:
+    page = Page(dist, "/tocsin/")
+    answer = page.answer("/queues", {})
+    headers = dict(answer.headers)
+    assert b'<base href="/tocsin/" />' in answer.body
+    assert headers[b"cache-control"] == b"no-cache"
+    assert b"default-src 'none'" in headers[b"content-security-policy"]
+    assert page.answer("/logs", {b"if-none-match": headers[b"etag"]}).status == 304
+
+
+def test_a_page_that_was_not_built_says_so(tmp_path: Path) -> None:
+    answer = Page(tmp_path).answer("/logs", {})
+    assert answer.status == 503
+    assert b"has not been built" in answer.body
+
+
+class Spy:
+    def __init__(self) -> None:
+        self.paths: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.paths.append(scope["path"])
+
+
+async def ask(front: Front, raw: str, host: str = "localhost", kind: str = "http", method: str = "GET") -> list[Any]:
+    from urllib.parse import unquote
+
+    scope = {
+        "type": kind,
+        "method": method,
+        "path": unquote(raw),
+        "raw_path": raw.encode(),
+        "headers": [(b"host", host.encode())],
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await front(scope, receive, send)
+    return sent
+
+
+def make_front(dist: Path, base: str = "/") -> tuple[Front, Spy, Spy, Spy]:
+    api, socket, events = Spy(), Spy(), Spy()
+    return Front(api, Page(dist, base), socket, events, Gate(), base), api, socket, events
+
+
+@pytest.mark.parametrize("base", ["", "/tocsin"])
+async def test_names_in_a_path_arrive_as_they_were_sent(dist: Path, base: str) -> None:
+    front, api, _, _ = make_front(dist, f"{base}/")
+    for path in ("/api/v1/jobs/main/a%2Fb/x%2F%2Fy%2F", "/api/v1/queues/main/%25", "/api/v1/jobs/m/%D7%A9/1"):
+        await ask(front, base + path)
+        assert api.paths.pop() == path
+    await ask(front, f"{base}/api/v1/%6Cogs")
+    assert api.paths == ["/api/v1/logs"]
+
+
+async def test_each_address_has_its_server(dist: Path) -> None:
+    front, api, socket, events = make_front(dist)
+    await ask(front, "/api/v1/live", kind="websocket")
+    await ask(front, "/api/v1/live/sse")
+    assert len(socket.paths) == len(events.paths) == 1
+    assert (await ask(front, "/api/v1/other", kind="websocket"))[0]["type"] == "websocket.close"
+    assert (await ask(front, "/"))[0]["status"] == 307
+    assert (await ask(front, "/logs"))[0]["status"] == 200
+    assert (await ask(front, "/logs", method="POST"))[0]["status"] == 405
+    assert api.paths == []
+
+
+async def test_an_unknown_host_sees_health_only(dist: Path) -> None:
+    front, api, _, _ = make_front(dist)
+    assert (await ask(front, "/api/v1/logs", host="evil.example"))[0]["status"] == 403
+    assert (await ask(front, "/logs", host="evil.example"))[0]["status"] == 403
+    await ask(front, "/health/ready", host="10.0.0.7:9001")
+    assert api.paths == ["/health/ready"]

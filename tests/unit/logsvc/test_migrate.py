@@ -1,0 +1,40 @@
+"""The SQL of the tables."""
+
+import msgspec
+
+from logsvc.migrate import migration_sql, statements
+from logsvc.rows import COLUMNS
+from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot
+
+
+def table(name: str) -> str:
+    sql = migration_sql()
+    return sql[sql.index(f"CREATE TABLE IF NOT EXISTS {name}\n") :].partition("ENGINE")[0]
+
+
+def has_all(name: str, *structs: type[msgspec.Struct]) -> bool:
+    text = table(name)
+    fields = {field for struct in structs for field in struct.__struct_fields__}
+    return all(f"\n    {field} " in text for field in fields - {"v", "sources_queues"})
+
+
+def test_the_tables_have_every_column_of_the_contract() -> None:
+    assert has_all("journal", JobEvent, LogLine)
+    assert has_all("queue_snapshots", QueueSnapshot)
+    assert has_all("scheduler_snapshots", SchedulerSnapshot)
+
+
+def test_every_column_we_ask_for_is_there() -> None:
+    text = table("journal")
+    assert all(f"\n    {column} " in text for column in COLUMNS.split(", "))
+
+
+def test_a_dba_gets_all_of_it_with_the_retention_asked_for() -> None:
+    sql = migration_sql(7)
+    assert "toIntervalDay(7)" in sql
+    assert "${" not in sql
+    assert len(statements(sql)) == 10
+
+
+def test_comments_and_semicolons_at_line_ends_part_a_file() -> None:
+    assert statements("-- a;\nSELECT ';';\n  -- b\nSELECT 2;\n") == ["SELECT ';'", "SELECT 2"]
