@@ -1,0 +1,67 @@
+/** A request that did not give us its answer, in words that can be shown. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  /** HTTP status; 0 when there was no answer at all. */
+  readonly status: number;
+  /** What Retry-After asked for; null when it did not. */
+  readonly retryAfterSeconds: number | null;
+
+  constructor(status: number, message: string, retryAfterSeconds: number | null = null) {
+    super(message);
+    this.status = status;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** A request never outlives this: a hung proxy must not look like a quiet queue. */
+const DEADLINE_MS = 20_000;
+
+/** The address of an API path under the page's base, with empty parameters left out. */
+export function apiUrl(path: string, params: Readonly<Record<string, string>> = {}, base = document.baseURI): URL {
+  const url = new URL(`api/v1/${path}`, base);
+  for (const [key, value] of Object.entries(params)) {
+    if (value !== "") url.searchParams.set(key, value);
+  }
+  return url;
+}
+
+/** GET a JSON answer. Throws ApiError, or the signal's AbortError when the caller gave up. */
+export async function getJson<Answer>(url: URL, signal?: AbortSignal): Promise<Answer> {
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+      headers: { accept: "application/json" },
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, deadline.aborted ? "Tocsin took too long to answer" : "Tocsin could not be reached");
+  }
+  if (!response.ok) throw await refusal(response);
+  return (await response.json()) as Answer;
+}
+
+async function refusal(response: Response): Promise<ApiError> {
+  const retryAfter = Number(response.headers.get("retry-after"));
+  const seconds = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null;
+  const detail = await response
+    .json()
+    .then((body: unknown) => detailOf(body))
+    .catch(() => "");
+  return new ApiError(response.status, detail || sentenceFor(response.status), seconds);
+}
+
+function detailOf(body: unknown): string {
+  if (typeof body !== "object" || body === null) return "";
+  const detail: unknown = Reflect.get(body, "detail") ?? Reflect.get(body, "error");
+  return typeof detail === "string" ? detail : "";
+}
+
+function sentenceFor(status: number): string {
+  if (status === 401) return "Please log in again";
+  if (status === 403) return "Your role does not allow this";
+  if (status === 429) return "Too many requests; slowing down";
+  if (status === 503) return "History is not available just now";
+  return `Tocsin answered with status ${status}`;
+}

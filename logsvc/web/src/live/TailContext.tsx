@@ -1,0 +1,23 @@
+import { createContext, use, useSyncExternalStore } from "react";
+
+import type { ConnectionView, Tail, TailView } from "./tail.ts";
+
+export const TailContext = createContext<Tail | null>(null);
+
+/** The one tail of this page. */
+export function useTail(): Tail {
+  const tail = use(TailContext);
+  if (tail === null) throw new Error("no TailContext around this component");
+  return tail;
+}
+
+/** What the tail shows; renders at most once a frame. */
+export function useTailView(): TailView {
+  const tail = useTail();
+  return useSyncExternalStore(tail.subscribe, tail.view);
+}
+
+export function useConnection(): ConnectionView {
+  const tail = useTail();
+  return useSyncExternalStore(tail.subscribeConnection, tail.connection);
+}

@@ -1,0 +1,94 @@
+import { KINDS, LEVELS, type Row } from "../api/types.ts";
+
+/** The keys that hold a set of values; several values of one key mean "any of". */
+export const SET_KEYS = ["queue", "level", "kind", "source", "service", "env", "state", "job_id"] as const;
+export type SetKey = (typeof SET_KEYS)[number];
+
+/** What the viewer wants to see. An empty set asks nothing. `q` is looked for without regard to case. */
+export type Filter = Readonly<Record<SetKey, readonly string[]>> & { readonly q: string };
+
+export const NO_FILTER: Filter = {
+  queue: [],
+  level: [],
+  kind: [],
+  source: [],
+  service: [],
+  env: [],
+  state: [],
+  job_id: [],
+  q: "",
+};
+
+const CLOSED_SETS: Partial<Record<SetKey, readonly string[]>> = { level: LEVELS, kind: KINDS };
+
+/** Read the filter from a query string; values that a closed set does not have are ignored. */
+export function filterFromSearch(search: string): Filter {
+  const params = new URLSearchParams(search);
+  const sets = SET_KEYS.map((key) => {
+    const allowed = CLOSED_SETS[key];
+    const values = params
+      .getAll(key)
+      .flatMap((text) => text.split(","))
+      .map((value) => value.trim())
+      .filter((value) => value !== "" && (allowed === undefined || allowed.includes(value)));
+    return [key, [...new Set(values)]] as const;
+  });
+  return { ...NO_FILTER, ...Object.fromEntries(sets), q: params.get("q") ?? "" };
+}
+
+/** The keys that ask for something, as the server and the URL take them: values joined by commas. */
+export function filterParams(filter: Filter): Record<string, string> {
+  const params: Record<string, string> = {};
+  for (const key of SET_KEYS) {
+    if (filter[key].length > 0) params[key] = filter[key].join(",");
+  }
+  if (filter.q !== "") params["q"] = filter.q;
+  return params;
+}
+
+/** The query string of a filter, commas left readable; empty when nothing is asked. */
+export function filterToSearch(filter: Filter): string {
+  const text = new URLSearchParams(filterParams(filter)).toString().replaceAll("%2C", ",");
+  return text === "" ? "" : `?${text}`;
+}
+
+export function isSameFilter(one: Filter, other: Filter): boolean {
+  return filterToSearch(one) === filterToSearch(other);
+}
+
+export function isEmptyFilter(filter: Filter): boolean {
+  return isSameFilter(filter, NO_FILTER);
+}
+
+/** Put a value into one of the filter's sets, or take it out if it is there. */
+export function toggled(filter: Filter, key: SetKey, value: string): Filter {
+  const values = filter[key];
+  return { ...filter, [key]: values.includes(value) ? values.filter((other) => other !== value) : [...values, value] };
+}
+
+/**
+ * Whether a row is what the filter asks for.
+ *
+ * The server filters; this holds back the rows that were already under way when the filter changed.
+ */
+export function matches(filter: Filter, row: Row): boolean {
+  for (const key of SET_KEYS) {
+    const wanted = filter[key];
+    if (wanted.length > 0 && !wanted.includes(row[key] ?? defaultOf(key, row))) return false;
+  }
+  if (filter.q === "") return true;
+  const needle = filter.q.toLowerCase();
+  return [row.message, row.error, row.job_name, row.job_id].some((text) => text?.toLowerCase().includes(needle));
+}
+
+/** What a field means that was left out of a row. */
+function defaultOf(key: SetKey, row: Row): string {
+  return key === "state" && row.kind === "event" ? "unknown" : "";
+}
+
+/** Whether everything that `next` asks for was also asked for by `previous`. */
+export function isNarrower(next: Filter, previous: Filter): boolean {
+  const isWithin = (key: SetKey): boolean =>
+    previous[key].length === 0 || (next[key].length > 0 && next[key].every((value) => previous[key].includes(value)));
+  return SET_KEYS.every((key) => isWithin(key)) && next.q.toLowerCase().includes(previous.q.toLowerCase());
+}

@@ -1,0 +1,246 @@
+import type { Row } from "../api/types.ts";
+import { isMarker, timeOf, weightOf, type Entry, type Marker } from "./entries.ts";
+import { Ring } from "./ring.ts";
+
+/** Why the view does not follow the newest line. */
+export type Hold = "scroll" | "pause" | "detail";
+
+export interface LinesLimits {
+  /** Most entries held. */
+  entries: number;
+  /** Most memory held, in characters. */
+  weight: number;
+  /** Newest entries kept apart while the view is held and everything else is full. */
+  overflow: number;
+}
+
+const LIMITS: LinesLimits = { entries: 100_000, weight: 96_000_000, overflow: 2_000 };
+
+/**
+ * The lines this page holds, oldest first, each row once, and whether the view follows them.
+ *
+ * While the view is held nothing in front of the reader moves or disappears: when there is no room left, new lines go
+ * to a small ring apart, and what that forgets is shown as a marker once the view follows again.
+ */
+export class Lines {
+  readonly #ring: Ring<Entry>;
+  readonly #overflow: Ring<Row>;
+  readonly #ids = new Set<string>();
+  readonly #holds = new Set<Hold>();
+  #overflowed = 0;
+  #seenEnd = 0;
+  #pausedEnd: number | null = null;
+  #epoch = 0;
+  #markers = 0;
+
+  constructor(limits: LinesLimits = LIMITS) {
+    this.#ring = new Ring(limits.entries, limits.weight, (entry) => this.#ids.delete(entry.id));
+    this.#overflow = new Ring(limits.overflow, limits.weight / 4, () => {
+      this.#overflowed += 1;
+    });
+  }
+
+  /** Changes whenever entries appear, move or vanish elsewhere than at the newest end. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get length(): number {
+    return this.#ring.length;
+  }
+
+  /** How many entries to show: all, or those that were there when the view was paused. */
+  get visibleCount(): number {
+    if (this.#pausedEnd === null) return this.#ring.length;
+    return Math.max(0, Math.min(this.#ring.length, this.#pausedEnd - this.#ring.firstSeq));
+  }
+
+  /** Lines that came since the view was held. */
+  get newCount(): number {
+    if (this.isFollowing) return 0;
+    return this.#ring.endSeq - this.#seenEnd + this.#overflow.length + this.#overflowed;
+  }
+
+  get isFollowing(): boolean {
+    return this.#holds.size === 0;
+  }
+
+  isHeldBy(hold: Hold): boolean {
+    return this.#holds.has(hold);
+  }
+
+  /** Whether older lines would still fit. */
+  get hasRoom(): boolean {
+    return !this.#ring.isFullFor(weightOf({ kind: "marker", id: "", reason: "gap", count: null, fill: "idle" }));
+  }
+
+  at(index: number): Entry | undefined {
+    return this.#ring.at(index);
+  }
+
+  /** A number that stays with an entry for as long as it is held; for keys. */
+  seqAt(index: number): number {
+    return this.#ring.firstSeq + index;
+  }
+
+  /** Looked for from the newest end; -1 when it is not held. */
+  indexOf(id: string): number {
+    for (let index = this.#ring.length - 1; index >= 0; index -= 1) {
+      if (this.#ring.at(index)?.id === id) return index;
+    }
+    return -1;
+  }
+
+  /** The nearest rows before and after a marker. */
+  rowsAround(markerId: string): { before: Row | undefined; after: Row | undefined } {
+    const index = this.indexOf(markerId);
+    if (index < 0) return { before: undefined, after: undefined };
+    return { before: this.#rowFrom(index - 1, -1), after: this.#rowFrom(index + 1, 1) };
+  }
+
+  hold(reason: Hold): void {
+    if (this.isFollowing) this.#seenEnd = this.#ring.endSeq;
+    this.#holds.add(reason);
+    if (reason === "pause") this.#pausedEnd ??= this.#ring.endSeq;
+  }
+
+  release(reason: Hold): void {
+    if (!this.#holds.delete(reason)) return;
+    if (reason === "pause") this.#pausedEnd = null;
+    if (this.isFollowing) this.#takeOverflow();
+  }
+
+  releaseAll(): void {
+    for (const reason of this.#holds) this.release(reason);
+  }
+
+  /** Add the newest rows; those already held are left out. */
+  append(rows: readonly Row[]): void {
+    for (const row of rows) {
+      if (this.#ids.has(row.id)) continue;
+      const weight = weightOf(row);
+      if (!this.isFollowing && this.#ring.isFullFor(weight)) {
+        this.#overflow.push(row, weight);
+      } else {
+        this.#ids.add(row.id);
+        this.#ring.push(row, weight);
+      }
+    }
+  }
+
+  /** Say at the newest end that lines are missing here. */
+  mark(reason: Marker["reason"], count: number | null): Marker {
+    const marker = this.#marker(reason, count);
+    if (!this.isFollowing && this.#ring.isFullFor(weightOf(marker))) {
+      this.#overflowed += count ?? 0;
+    } else {
+      this.#ring.push(marker, weightOf(marker));
+    }
+    return marker;
+  }
+
+  /** Say that lines are missing before a row that is held. */
+  markBefore(rowId: string, reason: Marker["reason"]): void {
+    const marker = this.#marker(reason, null);
+    this.#replace(this.#ring.entries().flatMap(([entry]) => (entry.id === rowId ? [marker, entry] : [entry])));
+  }
+
+  /** Put rows of history (oldest first) where they belong in time; returns how many were not held yet. */
+  merge(rows: readonly Row[]): number {
+    const fresh = this.#unheld(rows);
+    if (fresh.length === 0) return 0;
+    const merged: Entry[] = [];
+    let next = 0;
+    let markers: Marker[] = [];
+    for (const [entry] of this.#ring.entries()) {
+      if (isMarker(entry)) {
+        markers.push(entry);
+        continue;
+      }
+      const time = timeOf(entry);
+      for (let row = fresh[next]; row !== undefined && timeOf(row) <= time; row = fresh[next]) {
+        merged.push(row);
+        next += 1;
+      }
+      merged.push(...markers, entry);
+      markers = [];
+    }
+    this.#replace([...merged, ...markers, ...fresh.slice(next)]);
+    return fresh.length;
+  }
+
+  /** Put the rows that a marker stood for in its place; the marker stays, as `fill` says, unless all came. */
+  fillMarker(markerId: string, rows: readonly Row[], isComplete: boolean): void {
+    const fresh = this.#unheld(rows);
+    const entries = this.#ring.entries().flatMap(([entry]) => {
+      if (entry.id !== markerId || !isMarker(entry)) return [entry];
+      if (isComplete) return fresh;
+      return [{ ...entry, fill: "partly" as const, count: null }, ...fresh];
+    });
+    this.#replace(entries);
+  }
+
+  setFill(markerId: string, fill: Marker["fill"]): void {
+    this.#replace(
+      this.#ring.entries().map(([entry]) => (isMarker(entry) && entry.id === markerId ? { ...entry, fill } : entry)),
+    );
+  }
+
+  /** Forget the rows that are not wanted any more, and the markers: they spoke of another choice of lines. */
+  keepOnly(isWanted: (row: Row) => boolean): void {
+    this.#dropOverflow();
+    const kept = this.#ring.entries().flatMap(([entry]) => (!isMarker(entry) && isWanted(entry) ? [entry] : []));
+    this.#replace(kept);
+    this.#seenEnd = this.#ring.endSeq;
+  }
+
+  /** Forget every line; a paused view stays paused. */
+  clear(): void {
+    this.keepOnly(() => false);
+    this.#holds.delete("scroll");
+    this.#holds.delete("detail");
+    if (this.#pausedEnd !== null) this.#pausedEnd = this.#ring.endSeq;
+  }
+
+  /** The rows that are not held yet, each once. */
+  #unheld(rows: readonly Row[]): Row[] {
+    const byId = new Map(rows.map((row) => [row.id, row]));
+    return [...byId.values()].filter((row) => !this.#ids.has(row.id));
+  }
+
+  #marker(reason: Marker["reason"], count: number | null): Marker {
+    this.#markers += 1;
+    return { kind: "marker", id: `marker-${this.#markers}`, reason, count, fill: "idle" };
+  }
+
+  #replace(entries: readonly Entry[]): void {
+    this.#ring.replaceAll(entries.map((entry) => [entry, weightOf(entry)] as const));
+    this.#ids.clear();
+    for (const [entry] of this.#ring.entries()) {
+      if (!isMarker(entry)) this.#ids.add(entry.id);
+    }
+    this.#epoch += 1;
+  }
+
+  #takeOverflow(): void {
+    if (this.#overflow.length === 0 && this.#overflowed === 0) return;
+    const rows = this.#overflow.entries().map(([row]) => row);
+    const lost = this.#overflowed;
+    this.#dropOverflow();
+    if (lost > 0) this.mark("unheld", lost);
+    this.append(rows);
+  }
+
+  #dropOverflow(): void {
+    this.#overflow.clear();
+    this.#overflowed = 0;
+  }
+
+  #rowFrom(start: number, step: 1 | -1): Row | undefined {
+    for (let index = start; ; index += step) {
+      const entry = this.#ring.at(index);
+      if (entry === undefined) return undefined;
+      if (!isMarker(entry)) return entry;
+    }
+  }
+}

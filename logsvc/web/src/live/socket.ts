@@ -1,0 +1,194 @@
+import { backoffMs } from "./backoff.ts";
+import { parseFrame, type Frame } from "./frames.ts";
+
+export interface ChannelEvents {
+  onText(text: string): void;
+  /** Called once when the channel ended or could not be opened. */
+  onClose(): void;
+}
+
+/** An open WebSocket or EventSource. */
+export interface Channel {
+  /** false when this channel cannot carry messages to the server. */
+  send(text: string): boolean;
+  close(): void;
+}
+
+export type Params = Readonly<Record<string, string>>;
+export type OpenChannel = (params: Params, events: ChannelEvents) => Channel;
+export type Via = "websocket" | "sse";
+
+export type ConnectionState =
+  | { status: "connecting" }
+  | { status: "live"; via: Via }
+  /** Open, but nothing was heard since `since` (ms), although the server pings every 15 s. */
+  | { status: "stale"; since: number }
+  /** `retryAt` in ms of the clock; `attempt` is 1 after the first loss. */
+  | { status: "reconnecting"; retryAt: number; attempt: number }
+  | { status: "stopped" };
+
+/** Time, as the connection needs it; a test brings its own. */
+export interface Clock {
+  now(): number;
+  later(run: () => void, ms: number): () => void;
+}
+
+export interface ConnectionOptions {
+  open: Readonly<Record<Via, OpenChannel>>;
+  clock: Clock;
+  /** In [0, 1). */
+  random: () => number;
+  onFrame(frame: Frame): void;
+  onState(state: ConnectionState): void;
+}
+
+const HELLO_DEADLINE_MS = 10_000;
+const STALE_AFTER_MS = 20_000;
+/** A line that stays silent this long is dead (a NAT forgot it): leave it and come back. */
+const DEAD_AFTER_MS = 35_000;
+/** A connection that lived this long was a good one: the next loss starts again with a short wait. */
+const GOOD_AFTER_MS = 5_000;
+const WEBSOCKET_TRIES = 2;
+
+/**
+ * Keeps one live channel open for ever: WebSocket first, server-sent events when two WebSockets in a row said no hello.
+ *
+ * Remembers the cursor of the last frame and resumes after it, so a reconnect leaves no hole. Never gives up.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  #params: Params = {};
+  #state: ConnectionState = { status: "stopped" };
+  #channel: Channel | null = null;
+  /** Tells the events of the current channel from those of one we left. */
+  #generation = 0;
+  #via: Via = "websocket";
+  #websocketFailures = 0;
+  #attempt = 0;
+  #cursor = "";
+  #liveSince: number | null = null;
+  #cancelTimer: () => void = () => {};
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The position to resume after; empty before the first hello. */
+  get cursor(): string {
+    return this.#cursor;
+  }
+
+  start(params: Params): void {
+    this.#params = params;
+    if (this.#state.status === "stopped") this.#connect();
+  }
+
+  /** Change what is asked for, on the open channel if it can carry that. */
+  setParams(params: Params): void {
+    this.#params = params;
+    if (this.#state.status === "stopped") return;
+    const isOpen = this.#state.status === "live" || this.#state.status === "stale";
+    if (isOpen && this.#channel?.send(JSON.stringify({ type: "filter", ...params }))) return;
+    if (this.#state.status === "reconnecting") return;
+    this.#connect();
+  }
+
+  /** Do not wait for the next try: the network is back, or someone pressed the button. */
+  retryNow(): void {
+    if (this.#state.status === "reconnecting" || this.#state.status === "stale") this.#connect();
+  }
+
+  stop(): void {
+    this.#leave();
+    this.#setState({ status: "stopped" });
+  }
+
+  #connect(): void {
+    this.#leave();
+    const generation = this.#generation;
+    this.#liveSince = null;
+    this.#setState({ status: "connecting" });
+    this.#timer(HELLO_DEADLINE_MS, () => this.#lost());
+    const params = this.#cursor === "" ? this.#params : { ...this.#params, after: this.#cursor };
+    this.#channel = this.#options.open[this.#via](params, {
+      onText: (text) => {
+        if (generation === this.#generation) this.#heard(text);
+      },
+      onClose: () => {
+        if (generation === this.#generation) this.#lost();
+      },
+    });
+  }
+
+  #heard(text: string): void {
+    const frame = parseFrame(text);
+    this.#watchSilence();
+    if (frame === null) return;
+    if (frame.type === "error") {
+      // Perhaps the position is one that this server cannot read: begin anew rather than ask the same for ever.
+      this.#cursor = "";
+      this.#options.onFrame(frame);
+      return;
+    }
+    if (frame.type === "rows" && frame.cursor !== "") this.#cursor = frame.cursor;
+    // After a resume the rows in between are still to come: hello's own position would skip them at the next loss.
+    if (frame.type === "hello" && this.#cursor === "") this.#cursor = frame.cursor;
+    if (this.#state.status !== "live") {
+      this.#liveSince ??= this.#options.clock.now();
+      if (this.#via === "websocket") this.#websocketFailures = 0;
+      this.#setState({ status: "live", via: this.#via });
+    }
+    this.#options.onFrame(frame);
+  }
+
+  #watchSilence(): void {
+    const since = this.#options.clock.now();
+    this.#timer(STALE_AFTER_MS, () => {
+      this.#setState({ status: "stale", since });
+      this.#timer(DEAD_AFTER_MS - STALE_AFTER_MS, () => this.#lost());
+    });
+  }
+
+  #lost(): void {
+    const { clock, random } = this.#options;
+    if (this.#liveSince === null) this.#chooseAnother();
+    else if (clock.now() - this.#liveSince >= GOOD_AFTER_MS) this.#attempt = 0;
+    this.#leave();
+    this.#attempt += 1;
+    const wait = backoffMs(this.#attempt, random);
+    this.#setState({ status: "reconnecting", retryAt: clock.now() + wait, attempt: this.#attempt });
+    this.#timer(wait, () => this.#connect());
+  }
+
+  /** No hello came: the other way in may be open. */
+  #chooseAnother(): void {
+    if (this.#via === "sse") {
+      this.#via = "websocket";
+      this.#websocketFailures = 0;
+      return;
+    }
+    this.#websocketFailures += 1;
+    if (this.#websocketFailures >= WEBSOCKET_TRIES) this.#via = "sse";
+  }
+
+  #leave(): void {
+    this.#generation += 1;
+    this.#cancelTimer();
+    this.#channel?.close();
+    this.#channel = null;
+  }
+
+  #timer(ms: number, run: () => void): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.clock.later(run, ms);
+  }
+
+  #setState(state: ConnectionState): void {
+    this.#state = state;
+    this.#options.onState(state);
+  }
+}

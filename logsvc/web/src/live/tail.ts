@@ -1,0 +1,370 @@
+import { ApiError } from "../api/client.ts";
+import type { LogsQuery } from "../api/logs.ts";
+import type { Page, Row } from "../api/types.ts";
+import type { Entry } from "./entries.ts";
+import { filterParams, isNarrower, isSameFilter, matches, NO_FILTER, type Filter } from "./filter.ts";
+import type { Frame } from "./frames.ts";
+import { History, unsureSince, type FetchLogs } from "./history.ts";
+import { Lines, type Hold } from "./lines.ts";
+import { Connection, type Clock, type ConnectionState, type OpenChannel, type Via } from "./socket.ts";
+
+const HISTORY_RETRY_MS = 5_000;
+const QUEUES_SEEN = 1_000;
+/** How much after a linked line is shown with it. */
+const AFTER_LINK_MS = 30_000;
+
+export interface TailPorts {
+  open: Readonly<Record<Via, OpenChannel>>;
+  fetchLogs: FetchLogs;
+  clock: Clock;
+  random: () => number;
+  /** Runs something before the next repaint. */
+  onNextFrame(run: () => void): void;
+}
+
+/** A line that a link points at. */
+export interface LinkedLine {
+  id: string;
+  /** RFC 3339. */
+  ts: string;
+}
+
+export interface HistoryState {
+  status: "loading" | "ready" | "failed";
+  /** Why the newest page could not be had, in words. */
+  problem: string;
+  /** Older rows: there are some, they are on the way, none are left, no room is left, or they could not be had. */
+  older: "more" | "loading" | "none" | "full" | "failed";
+}
+
+/** What the page draws; a new object for each change, at most one per frame. */
+export interface TailView {
+  version: number;
+  count: number;
+  newCount: number;
+  isFollowing: boolean;
+  isPaused: boolean;
+  epoch: number;
+  history: HistoryState;
+  /** The linked line whose surroundings are shown; null while the view is live. */
+  linked: LinkedLine | null;
+}
+
+/** What is known of the connection, for its own small corner of the page. */
+export interface ConnectionView {
+  state: ConnectionState;
+  /** Age of the newest row when the server sent it, in ms; null before the first. */
+  lagMs: number | null;
+  /** When rows last came, in ms of the clock; null before the first. */
+  rowsAt: number | null;
+}
+
+type Listener = () => void;
+
+/**
+ * The live tail of the page: history and live rows in one list, outside React.
+ *
+ * Components subscribe to `view` (rows; at most one change a frame) and to `connection`, and read entries by index.
+ */
+export class Tail {
+  readonly #ports: TailPorts;
+  readonly #lines = new Lines();
+  readonly #connection: Connection;
+  readonly #history: History;
+  readonly #viewListeners = new Set<Listener>();
+  readonly #connectionListeners = new Set<Listener>();
+  #filter: Filter = NO_FILTER;
+  #historyState: HistoryState = { status: "loading", problem: "", older: "none" };
+  #olderCursor: string | null = null;
+  #linked: LinkedLine | null = null;
+  /** Rows that came while a linked line's surroundings were shown. */
+  #unshown = 0;
+  /** The first row that came live for the present filter. */
+  #firstLive: Row | undefined;
+  #work = new AbortController();
+  #cancelLater: () => void = () => {};
+  #isFrameAsked = false;
+  /** Names of queues in the rows that came, for the filter to offer; the oldest are forgotten. */
+  readonly #queuesSeen = new Set<string>();
+  #view: TailView;
+  #connectionView: ConnectionView = { state: { status: "stopped" }, lagMs: null, rowsAt: null };
+
+  constructor(ports: TailPorts) {
+    this.#ports = ports;
+    this.#history = new History(ports.fetchLogs, ports.clock);
+    this.#connection = new Connection({
+      open: ports.open,
+      clock: ports.clock,
+      random: ports.random,
+      onFrame: (frame) => this.#onFrame(frame),
+      onState: (state) => this.#setConnection({ state }),
+    });
+    this.#view = this.#draw(0);
+  }
+
+  readonly subscribe = (listener: Listener): (() => void) => {
+    this.#viewListeners.add(listener);
+    return () => this.#viewListeners.delete(listener);
+  };
+
+  readonly view = (): TailView => this.#view;
+
+  readonly subscribeConnection = (listener: Listener): (() => void) => {
+    this.#connectionListeners.add(listener);
+    return () => this.#connectionListeners.delete(listener);
+  };
+
+  readonly connection = (): ConnectionView => this.#connectionView;
+
+  /** Open the connection and load what was before; called again, it only takes the new filter. */
+  show(filter: Filter, linked: LinkedLine | null): void {
+    const isRunning = this.#connection.state.status !== "stopped";
+    const isSameLink = linked?.id === this.#linked?.id;
+    if (isRunning && isSameLink && isSameFilter(filter, this.#filter)) return;
+    const isMoreOfTheSame = isSameLink && linked === null && isNarrower(filter, this.#filter);
+    this.#filter = filter;
+    this.#history.filter = filterParams(filter);
+    this.#linked = linked;
+    this.#unshown = 0;
+    if (isMoreOfTheSame) this.#lines.keepOnly((row) => matches(filter, row));
+    else this.#lines.clear();
+    if (linked) this.#lines.hold("scroll");
+    if (isRunning) this.#connection.setParams(filterParams(filter));
+    else this.#connection.start(filterParams(filter));
+    this.#startOver();
+  }
+
+  /** Open the connection, whatever is shown, if it is not open yet. */
+  open(): void {
+    if (this.#connection.state.status === "stopped") this.show(this.#filter, this.#linked);
+  }
+
+  retryConnection(): void {
+    this.#connection.retryNow();
+  }
+
+  retryHistory(): void {
+    this.#startOver();
+  }
+
+  entryAt(index: number): Entry | undefined {
+    return this.#lines.at(index);
+  }
+
+  seqAt(index: number): number {
+    return this.#lines.seqAt(index);
+  }
+
+  indexOf(id: string): number {
+    return this.#lines.indexOf(id);
+  }
+
+  queuesSeen(): string[] {
+    return [...this.#queuesSeen];
+  }
+
+  hold(reason: Hold): void {
+    if (this.#lines.isHeldBy(reason)) return;
+    this.#lines.hold(reason);
+    this.#publishNow();
+  }
+
+  release(reason: Hold): void {
+    if (!this.#lines.isHeldBy(reason)) return;
+    this.#lines.release(reason);
+    this.#publishNow();
+  }
+
+  /** Follow the newest line again, whatever had stopped that. */
+  follow(): void {
+    this.#lines.releaseAll();
+    this.#publishNow();
+  }
+
+  /** Load the page of history before the oldest row held. */
+  async loadOlder(): Promise<void> {
+    if (this.#olderCursor === null || (this.#historyState.older !== "more" && this.#historyState.older !== "failed")) return;
+    if (!this.#lines.hasRoom) {
+      this.#setHistory({ older: "full" });
+      return;
+    }
+    const { signal } = this.#work;
+    this.#setHistory({ older: "loading" });
+    try {
+      const page = await this.#page({ cursor: this.#olderCursor }, signal);
+      this.#lines.merge(page.items);
+      this.#olderCursor = page.next_cursor;
+      this.#setHistory({ older: page.next_cursor === null ? "none" : "more" });
+    } catch {
+      if (!signal.aborted) this.#setHistory({ older: "failed" });
+    }
+  }
+
+  /** Load from history the lines that a marker stands for. */
+  async fill(markerId: string): Promise<void> {
+    const { signal } = this.#work;
+    this.#lines.setFill(markerId, "loading");
+    this.#publish();
+    try {
+      const found = await this.#history.settled(() => this.#history.spanOf(this.#lines.rowsAround(markerId)), signal);
+      this.#lines.fillMarker(markerId, found.rows, found.isComplete);
+    } catch {
+      if (signal.aborted) return;
+      this.#lines.setFill(markerId, "failed");
+    }
+    this.#publish();
+  }
+
+  #onFrame(frame: Frame): void {
+    if (frame.type === "gap" || frame.type === "error") {
+      if (this.#linked === null) {
+        // We were away for too long to resume. History has what we missed, or will have it soon: fetch it unasked.
+        void this.fill(this.#lines.mark("gap", frame.type === "gap" ? frame.count : null).id);
+      }
+    } else if (frame.type === "hello") {
+      this.#history.liveSince = Date.parse(frame.as_of) || 0;
+      return;
+    } else if (frame.type === "rows") {
+      this.#setConnection({ lagMs: frame.lagMs, rowsAt: this.#ports.clock.now() });
+      this.#noteQueues(frame.rows);
+      const wanted = frame.rows.filter((row) => matches(this.#filter, row));
+      if (this.#linked === null) {
+        if (frame.dropped > 0) this.#lines.mark("skipped", frame.dropped);
+        this.#firstLive ??= wanted[0];
+        this.#lines.append(wanted);
+      } else {
+        this.#unshown += wanted.length + frame.dropped;
+      }
+    } else {
+      return;
+    }
+    this.#publish();
+  }
+
+  /** Forget what is on the way and load history for the present filter. */
+  #startOver(): void {
+    this.#work.abort();
+    this.#work = new AbortController();
+    this.#cancelLater();
+    this.#olderCursor = null;
+    this.#firstLive = undefined;
+    this.#setHistory({ status: "loading", problem: "", older: "none" });
+    void (this.#linked === null ? this.#loadNewest() : this.#loadAround(this.#linked));
+  }
+
+  async #loadNewest(): Promise<void> {
+    const { signal } = this.#work;
+    try {
+      const page = await this.#page({}, signal);
+      this.#lines.merge(page.items);
+      this.#olderCursor = page.next_cursor;
+      this.#setHistory({ status: "ready", older: page.next_cursor === null ? "none" : "more" });
+      void this.#closeSeam(unsureSince(page), signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      const retryAfter = error instanceof ApiError ? error.retryAfterSeconds : null;
+      this.#setHistory({ status: "failed", problem: problemOf(error) });
+      this.#later(retryAfter === null ? HISTORY_RETRY_MS : retryAfter * 1000, () => this.#startOver());
+    }
+  }
+
+  async #loadAround(linked: LinkedLine): Promise<void> {
+    const { signal } = this.#work;
+    const time = Date.parse(linked.ts);
+    try {
+      const upTo = await this.#page({ to: new Date(time + 1).toISOString() }, signal);
+      const from = linked.ts;
+      const after = await this.#page({ from, to: new Date(time + AFTER_LINK_MS).toISOString() }, signal);
+      this.#lines.merge([...upTo.items, ...after.items]);
+      this.#olderCursor = upTo.next_cursor;
+      this.#setHistory({ status: "ready", older: upTo.next_cursor === null ? "none" : "more" });
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#setHistory({ status: "failed", problem: problemOf(error) });
+    }
+  }
+
+  /**
+   * Fetch the rows that were already past when the live tail began and not yet in history when that was read.
+   *
+   * from: from when on rows can be missing, ms; null = any may be.
+   */
+  async #closeSeam(from: number | null, signal: AbortSignal): Promise<void> {
+    let oldest: Row | undefined = this.#firstLive;
+    try {
+      await this.#history.rest(signal);
+      const { to } = this.#history.spanOf({ before: undefined, after: this.#firstLive });
+      const found = await this.#history.settled(() => ({ from, to }), signal);
+      this.#lines.merge(found.rows);
+      oldest = found.isComplete ? undefined : found.rows[0];
+    } catch {
+      if (signal.aborted) return;
+      oldest = this.#firstLive;
+    }
+    if (oldest) this.#lines.markBefore(oldest.id, "seam");
+    this.#publish();
+  }
+
+  async #page(query: Partial<LogsQuery>, signal: AbortSignal): Promise<Page<Row>> {
+    const page = await this.#history.page(query, signal);
+    this.#noteQueues(page.items);
+    return page;
+  }
+
+  #noteQueues(rows: readonly Row[]): void {
+    for (const { queue } of rows) {
+      if (queue && !this.#queuesSeen.has(queue)) this.#queuesSeen.add(queue);
+    }
+    for (const queue of this.#queuesSeen) {
+      if (this.#queuesSeen.size <= QUEUES_SEEN) break;
+      this.#queuesSeen.delete(queue);
+    }
+  }
+
+  #later(ms: number, run: () => void): void {
+    this.#cancelLater = this.#ports.clock.later(run, ms);
+  }
+
+  #setHistory(change: Partial<HistoryState>): void {
+    this.#historyState = { ...this.#historyState, ...change };
+    this.#publish();
+  }
+
+  #setConnection(change: Partial<ConnectionView>): void {
+    this.#connectionView = { ...this.#connectionView, ...change };
+    for (const listener of this.#connectionListeners) listener();
+  }
+
+  #publish(): void {
+    if (this.#isFrameAsked) return;
+    this.#isFrameAsked = true;
+    this.#ports.onNextFrame(() => {
+      this.#isFrameAsked = false;
+      this.#publishNow();
+    });
+  }
+
+  #publishNow(): void {
+    this.#view = this.#draw(this.#view.version + 1);
+    for (const listener of this.#viewListeners) listener();
+  }
+
+  #draw(version: number): TailView {
+    const lines = this.#lines;
+    return {
+      version,
+      count: lines.visibleCount,
+      newCount: lines.newCount + this.#unshown,
+      isFollowing: lines.isFollowing,
+      isPaused: lines.isHeldBy("pause"),
+      epoch: lines.epoch,
+      history: this.#historyState,
+      linked: this.#linked,
+    };
+  }
+}
+
+
+function problemOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,42 @@
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { fetchLogs } from "./api/logs.ts";
+import { openEventSource, openWebSocket } from "./live/channels.ts";
+import { Tail } from "./live/tail.ts";
+import { TailContext } from "./live/TailContext.tsx";
+import { App } from "./shell/App.tsx";
+import { applyStoredTheme } from "./shell/theme.ts";
+import "./styles/index.css";
+
+applyStoredTheme();
+
+const tail = new Tail({
+  open: { websocket: openWebSocket, sse: openEventSource },
+  fetchLogs,
+  clock: {
+    now: () => Date.now(),
+    later: (run, ms) => {
+      const timer = setTimeout(run, ms);
+      return () => clearTimeout(timer);
+    },
+  },
+  random: Math.random,
+  onNextFrame: (run) => requestAnimationFrame(run),
+});
+addEventListener("online", () => tail.retryConnection());
+
+const queries = new QueryClient({ defaultOptions: { queries: { retry: 1 } } });
+
+const root = document.querySelector("#root");
+if (root === null) throw new Error("index.html has no #root");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <TailContext value={tail}>
+        <App />
+      </TailContext>
+    </QueryClientProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,67 @@
+import type { ReactNode } from "react";
+
+import type { Row } from "../../api/types.ts";
+import { age, duration, fullTime } from "../../format/time.ts";
+import { useNow } from "../../shell/useNow.ts";
+
+/** The facts of a line as a list of names and values; those it does not have are left out. */
+export function DetailFacts({ row }: { row: Row }): ReactNode {
+  const now = useNow();
+  const isLocalUtc = new Date(now).getTimezoneOffset() === 0;
+  const facts: [string, string | number | false | null | undefined][] = [
+    ["Time", `${fullTime(row.ts)} · ${ago(now - Date.parse(row.ts))}`],
+    ["UTC", isLocalUtc ? "" : row.ts],
+    ["Queue", row.queue],
+    ["Job", row.job_id],
+    ["Service", row.service],
+    ["Source", [row.source, row.env].filter(Boolean).join(" · ")],
+    ["State", row.state && (row.prev ? `${row.prev} → ${row.state}` : row.state)],
+    ["Attempt", row.attempt ? `${row.attempt}${row.max_attempts ? ` of ${row.max_attempts}` : ""}` : ""],
+    ["Waited", typeof row.wait_ms === "number" && duration(row.wait_ms)],
+    ["Ran", typeof row.run_ms === "number" && duration(row.run_ms)],
+    ["Next try", row.delay_until && fullTime(row.delay_until)],
+    ["Started", row.started_at && fullTime(row.started_at)],
+    ["Added", row.added_at && fullTime(row.added_at)],
+    ["Worker", row.worker],
+    ["Parent", row.parent],
+    ["Scheduler", row.scheduler],
+    ["Trace", row.trace_id],
+    ["Fingerprint", row.fingerprint],
+  ];
+  return (
+    <>
+      <dl className="facts">
+        {facts.map(
+          ([name, value]) =>
+            value && (
+              <div key={name} className="facts-row">
+                <dt>{name}</dt>
+                <dd>
+                <bdi>{value}</bdi>
+              </dd>
+              </div>
+            ),
+        )}
+      </dl>
+      <Notes row={row} />
+    </>
+  );
+}
+
+function Notes({ row }: { row: Row }): ReactNode {
+  const notes = [
+    row.backfill && "This happened before Tocsin first looked at the queue; it rang no alarm.",
+    row.rebuilt && "The event itself was trimmed from Redis; this is rebuilt from what the job still held.",
+    row.enriched === false && row.kind === "event" && row.job_id && "The job was already gone from Redis when Tocsin read this, so its details are not known.",
+  ].filter((note) => typeof note === "string" && note !== "");
+  return notes.map((note) => (
+    <p key={String(note)} className="note">
+      {note}
+    </p>
+  ));
+}
+
+function ago(ms: number): string {
+  const text = age(Math.max(0, ms));
+  return text === "now" ? "just now" : `${text} ago`;
+}

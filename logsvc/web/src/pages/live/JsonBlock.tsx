@@ -1,0 +1,26 @@
+import { useMemo, type ReactNode } from "react";
+
+import { jsonTokens, prettyJson } from "../../format/json.ts";
+import { cut } from "../../format/text.ts";
+
+/** Longer text is shown without colours: a node for every token would hold up the page. */
+const COLOURED_CHARS = 50_000;
+const SHOWN_CHARS = 500_000;
+
+export function JsonBlock({ title, text }: { title: string; text: string }): ReactNode {
+  const pretty = useMemo(() => cut(prettyJson(text), SHOWN_CHARS), [text]);
+  return (
+    <section className="block">
+      <h3>{title}</h3>
+      <pre>{pretty.length > COLOURED_CHARS ? pretty : <Coloured text={pretty} />}</pre>
+    </section>
+  );
+}
+
+function Coloured({ text }: { text: string }): ReactNode {
+  return jsonTokens(text).map((token, index) =>
+    // Tokens have no identity but their place.
+    // oxlint-disable-next-line react/no-array-index-key
+    token.kind === "plain" ? token.text : <span key={index} className={`json-${token.kind}`}>{token.text}</span>,
+  );
+}

@@ -1,0 +1,210 @@
+import { defaultRangeExtractor, useVirtualizer, type Range } from "@tanstack/react-virtual";
+import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, type ReactNode, type Ref } from "react";
+
+import type { QueueItem, Row } from "../../api/types.ts";
+import { count } from "../../format/count.ts";
+import { isMarker } from "../../live/entries.ts";
+import { useTail, useTailView } from "../../live/TailContext.tsx";
+import { Icon } from "../../shell/icons.tsx";
+import { useMedia } from "../../shell/useMedia.ts";
+import { useNow } from "../../shell/useNow.ts";
+import { EmptyList } from "./EmptyList.tsx";
+import { HistoryEdge } from "./HistoryEdge.tsx";
+import { elementIdOf, LineRow } from "./LineRow.tsx";
+import { MarkerRow } from "./MarkerRow.tsx";
+
+export interface LineListHandle {
+  scrollToIndex(index: number): void;
+}
+
+interface LineListProps {
+  ref: Ref<LineListHandle>;
+  needle: string;
+  cursorId: string | null;
+  /** undefined until they are known. */
+  queues: readonly QueueItem[] | undefined;
+  open: (row: Row) => void;
+  goLive: () => void;
+  clearFilter: () => void;
+}
+
+const ROW_PX = 25;
+/** On a phone a line takes two. */
+const TALL_ROW_PX = 52;
+/** The names of the columns, above all lines; a phone has none. */
+const HEAD_PX = 28;
+/** Room above the oldest line, where the state of history is told. */
+const EDGE_PX = 34;
+const OVERSCAN = 12;
+/** Air below the newest line. */
+const END_ROOM_PX = 6;
+/** And so that the button over a held list covers none of them. */
+const BUTTON_ROOM_PX = 60;
+/** Older lines are fetched when the reader comes this near to the oldest. */
+const NEAR_TOP_PX = 600;
+/** Nearer to the end than this counts as the end; zoomed pages have fractions of pixels. */
+const END_PX = 3;
+const HOUR_MS = 3_600_000;
+
+/** The windowed list of lines: follows the newest, and stays where the reader is when older or missing ones come in. */
+export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFilter }: LineListProps): ReactNode {
+  const tail = useTail();
+  const view = useTailView();
+  const scroller = useRef<HTMLDivElement>(null);
+  const isNarrow = useMedia("(max-width: 767px)");
+  const rowPx = isNarrow ? TALL_ROW_PX : ROW_PX;
+  const topPx = isNarrow ? EDGE_PX : HEAD_PX + EDGE_PX;
+  const { isFollowing, linked } = view;
+  const now = useNow();
+  const hour = now - (now % HOUR_MS);
+
+  // While following, the newest rows are drawn wherever the scroll position still is: they come into view this frame.
+  const rangeExtractor = useCallback(
+    (range: Range) => {
+      if (!isFollowing) return defaultRangeExtractor(range);
+      const shown = Math.ceil((scroller.current?.clientHeight ?? 0) / rowPx) + OVERSCAN;
+      return defaultRangeExtractor({ ...range, startIndex: Math.max(0, range.count - shown), endIndex: range.count - 1, overscan: 0 });
+    },
+    [isFollowing, rowPx],
+  );
+  // Its answers change without its identity changing; nothing here is memoised on it.
+  // oxlint-disable-next-line react/incompatible-library
+  const virtualizer = useVirtualizer({
+    count: view.count,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => rowPx,
+    overscan: OVERSCAN,
+    paddingStart: topPx,
+    scrollPaddingStart: topPx - EDGE_PX,
+    paddingEnd: isFollowing ? END_ROOM_PX : BUTTON_ROOM_PX,
+    rangeExtractor,
+    useFlushSync: false,
+  });
+  useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowPx]);
+
+  useImperativeHandle(ref, () => ({ scrollToIndex: (index) => virtualizer.scrollToIndex(index, { align: "auto" }) }), [
+    virtualizer,
+  ]);
+
+  /** The first line in view and how far it is scrolled, to find the place again when lines come in above it. */
+  const anchor = useRef({ id: "", offset: 0, epoch: -1 });
+  const lastTop = useRef(0);
+
+  const remember = (element: HTMLElement): void => {
+    const index = Math.max(0, Math.floor((element.scrollTop - topPx) / rowPx));
+    const offset = element.scrollTop - topPx - index * rowPx;
+    anchor.current = { id: tail.entryAt(index)?.id ?? "", offset, epoch: view.epoch };
+    lastTop.current = element.scrollTop;
+  };
+
+  const loadOlderIfNear = (element: HTMLElement): void => {
+    if (view.history.older === "more" && element.scrollTop < NEAR_TOP_PX) void tail.loadOlder();
+  };
+
+  // Runs after every render, before paint: the one place that moves the list by itself.
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    if (isFollowing) {
+      element.scrollTop = element.scrollHeight;
+    } else if (anchor.current.epoch !== view.epoch) {
+      const index = tail.indexOf(anchor.current.id);
+      if (index >= 0) element.scrollTop = topPx + index * rowPx + anchor.current.offset;
+    }
+    remember(element);
+    if (element.scrollHeight <= element.clientHeight + NEAR_TOP_PX) loadOlderIfNear(element);
+  });
+
+  // A linked line is brought to the middle once its surroundings are here.
+  const linkedId = linked?.id;
+  const isReady = view.history.status === "ready";
+  useEffect(() => {
+    if (linkedId === undefined || !isReady) return;
+    const index = tail.indexOf(linkedId);
+    if (index >= 0) virtualizer.scrollToIndex(index, { align: "center" });
+  }, [linkedId, isReady, tail, virtualizer]);
+
+  const onScroll = (): void => {
+    const element = scroller.current;
+    if (element === null) return;
+    const toEnd = element.scrollHeight - element.clientHeight - element.scrollTop;
+    if (toEnd <= END_PX) {
+      if (linked === null) tail.release("scroll");
+    } else if (element.scrollTop < lastTop.current - 1) {
+      tail.hold("scroll");
+    }
+    remember(element);
+    loadOlderIfNear(element);
+  };
+
+  const items = virtualizer.getVirtualItems();
+  const cursor = cursorId === null ? undefined : { id: cursorId };
+  return (
+    <section className="list" aria-label="Events and log lines">
+      {view.history.status === "failed" && (
+        <div className="banner banner-bad" role="alert">
+          <span>
+            <strong>No history just now</strong> ({view.history.problem}). Live lines still come in; trying again by itself.
+          </span>
+          <button type="button" className="link-button" onClick={() => tail.retryHistory()}>
+            Try now
+          </button>
+        </div>
+      )}
+      <div
+        className="list-grid"
+        ref={scroller}
+        onScroll={onScroll}
+        role="grid"
+        aria-label="Events and log lines, newest last"
+        aria-rowcount={view.count + 1}
+        aria-activedescendant={cursor && elementIdOf(cursor)}
+        aria-busy={view.history.status === "loading"}
+        tabIndex={0}
+        data-testid="live-scroller"
+      >
+        <div className="list-canvas" style={{ height: virtualizer.getTotalSize() }}>
+          <div className="list-head" role="row" aria-rowindex={1}>
+            <span role="columnheader">Time</span>
+            <span role="columnheader">Level</span>
+            <span role="columnheader">Queue</span>
+            <span role="columnheader">Job</span>
+            <span role="columnheader">Message</span>
+            <span role="columnheader" className="list-head-facts">
+              Attempt, run
+            </span>
+          </div>
+          <HistoryEdge history={view.history} isEmpty={view.count === 0} retry={() => void tail.loadOlder()} />
+          <div className="list-window" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
+            {items.map(({ index }) => {
+              const entry = tail.entryAt(index);
+              if (entry === undefined) return null;
+              const key = tail.seqAt(index);
+              if (isMarker(entry)) {
+                return <MarkerRow key={key} marker={entry} rowIndex={index + 2} fill={(id) => void tail.fill(id)} />;
+              }
+              return (
+                <LineRow
+                  key={key}
+                  row={entry}
+                  rowIndex={index + 2}
+                  needle={needle}
+                  isCursor={entry.id === cursorId}
+                  hour={hour}
+                  open={open}
+                />
+              );
+            })}
+          </div>
+        </div>
+      </div>
+      {view.count === 0 && <EmptyList queues={queues} clearFilter={clearFilter} />}
+      {!isFollowing && (
+        <button type="button" className="new-rows" data-testid="new-rows" data-count={view.newCount} onClick={goLive}>
+          <Icon name="down" />
+          {view.newCount > 0 ? `${count(view.newCount)} new` : "To the newest"}
+        </button>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,113 @@
+import { memo, type ReactNode } from "react";
+
+import type { Row } from "../../api/types.ts";
+import { clockTime, duration, fullTime } from "../../format/time.ts";
+import { Highlight } from "./Highlight.tsx";
+import { gapSentence, summaryOf } from "./summary.ts";
+
+interface LineRowProps {
+  row: Row;
+  /** Place in the grid, from 1. */
+  rowIndex: number;
+  needle: string;
+  isCursor: boolean;
+  /** The present hour, in ms since 1970: times of today are written without their day. */
+  hour: number;
+  open: (row: Row) => void;
+}
+
+/** Element id of a row, for aria-activedescendant. */
+export function elementIdOf(row: { id: string }): string {
+  return `line-${encodeURIComponent(row.id)}`;
+}
+
+/** One event or log line. Rendered once for as long as it is in view. */
+export const LineRow = memo(function LineRow({ row, rowIndex, needle, isCursor, hour, open }: LineRowProps): ReactNode {
+  const summary = summaryOf(row);
+  const isGap = row.event === "gap";
+  return (
+    // The keys of a row (Enter, j, k) are the grid's: see useKeys.
+    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
+    <div
+      className={isGap ? "line line-gap" : "line"}
+      role="row"
+      id={elementIdOf(row)}
+      aria-rowindex={rowIndex}
+      aria-selected={isCursor}
+      data-testid="live-row"
+      data-level={row.level}
+      data-kind={row.kind}
+      data-id={row.id}
+      onClick={() => open(row)}
+    >
+      <span role="gridcell" className="line-time" title={fullTime(row.ts)}>
+        <time dateTime={row.ts}>{clockTime(row.ts, hour)}</time>
+      </span>
+      <span role="gridcell" className="line-level" data-level={row.level}>
+        {row.level}
+      </span>
+      <span role="gridcell" className="line-queue" title={row.queue || row.service}>
+        <bdi>{row.queue || row.service}</bdi>
+      </span>
+      <span role="gridcell" className="line-job">
+        {row.job_name && (
+          <bdi className="line-job-name">
+            <Highlight text={row.job_name} needle={needle} />
+          </bdi>
+        )}
+        {row.job_id && (
+          <bdi className="line-job-id">
+            #<Highlight text={row.job_id} needle={needle} />
+          </bdi>
+        )}
+      </span>
+      <span role="gridcell" className="line-message" data-data={summary.isData}>
+        {isGap ? (
+          gapSentence(row)
+        ) : (
+          <>
+            {summary.verb !== "" && (
+              <span className="line-verb" data-tone={summary.tone}>
+                {summary.verb}
+              </span>
+            )}
+            <Highlight text={summary.text} needle={needle} />
+          </>
+        )}
+      </span>
+      <span role="gridcell" className="line-facts">
+        <RowFacts row={row} />
+      </span>
+    </div>
+  );
+});
+
+function RowFacts({ row }: { row: Row }): ReactNode {
+  const attempt = row.attempt ?? 0;
+  const isAttemptTold = attempt > 1 || (attempt > 0 && row.level !== "info" && row.level !== "debug");
+  return (
+    <>
+      {row.backfill && (
+        <span className="fact fact-quiet" title="Happened before Tocsin first looked at this queue">
+          backfill
+        </span>
+      )}
+      {row.rebuilt && (
+        <span className="fact fact-quiet" title="Recovered from the job itself: the event was lost">
+          rebuilt
+        </span>
+      )}
+      {isAttemptTold && (
+        <span className="fact" title={`Attempt ${attempt}${row.max_attempts ? ` of ${row.max_attempts}` : ""}`}>
+          {attempt}
+          {row.max_attempts ? `/${row.max_attempts}` : ""}
+        </span>
+      )}
+      {typeof row.run_ms === "number" && (
+        <span className="fact-time" title="Run time">
+          {duration(row.run_ms)}
+        </span>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,26 @@
+import type { ReactNode } from "react";
+
+import { counted } from "../../format/count.ts";
+import { fullTime } from "../../format/time.ts";
+import type { LinkedLine } from "../../live/tail.ts";
+
+interface LinkedBannerProps {
+  linked: LinkedLine;
+  newCount: number;
+  goLive: () => void;
+}
+
+/** Says that a linked line is shown and not what happens now. */
+export function LinkedBanner({ linked, newCount, goLive }: LinkedBannerProps): ReactNode {
+  return (
+    <div className="banner">
+      <span>
+        Around the linked line of <time dateTime={linked.ts}>{fullTime(linked.ts)}</time>
+        {newCount > 0 && ` · ${counted(newCount, "new line")} since you opened it`}
+      </span>
+      <button type="button" className="link-button" onClick={goLive}>
+        Go live
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,126 @@
+import { useEffect, useState, type ReactNode } from "react";
+
+import type { Row } from "../../api/types.ts";
+import { withoutAnsi } from "../../format/text.ts";
+import type { Filter } from "../../live/filter.ts";
+import { Icon, type IconName } from "../../shell/icons.tsx";
+import { addressOf } from "../../shell/router.ts";
+import { DetailFacts } from "./DetailFacts.tsx";
+import type { SetFilter } from "./FilterBar.tsx";
+import { JsonBlock } from "./JsonBlock.tsx";
+import { searchOfLine } from "./permalink.ts";
+import { errorText, summaryOf } from "./summary.ts";
+
+interface RowDetailProps {
+  row: Row;
+  filter: Filter;
+  setFilter: SetFilter;
+  /** To the line before (-1) or after (1). */
+  move: (step: number) => void;
+  close: () => void;
+}
+
+/** Everything known of one line. */
+export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProps): ReactNode {
+  const summary = summaryOf(row);
+  const error = errorText(row);
+  return (
+    <aside className="detail" data-testid="row-detail" data-id={row.id} aria-label="The chosen line">
+      <div className="detail-head">
+        <span className="detail-level" data-level={row.level}>
+          {row.level}
+        </span>
+        <h2>
+          {summary.verb || "log"}
+          {row.job_name && <bdi className="detail-job">{row.job_name}</bdi>}
+        </h2>
+        <span className="header-space" />
+        <IconButton icon="up" label="Line before (k)" press={() => move(-1)} />
+        <IconButton icon="chevron" label="Line after (j)" press={() => move(1)} />
+        <IconButton icon="close" label="Close (Esc)" press={close} />
+      </div>
+      <div className="detail-actions">
+        <CopyButton icon="copy" label="Copy as JSON" textOf={() => JSON.stringify(row, null, 2)} />
+        <CopyButton icon="link" label="Copy link" textOf={() => addressOf("logs", searchOfLine(filter, row))} />
+        {row.job_id && !filter.job_id.includes(row.job_id) && (
+          <button type="button" className="button" onClick={() => setFilter(onlyThisJob(filter, row))}>
+            Only this job
+          </button>
+        )}
+        {row.queue && !filter.queue.includes(row.queue) && (
+          <button type="button" className="button" onClick={() => setFilter({ ...filter, queue: [row.queue ?? ""] })}>
+            Only this queue
+          </button>
+        )}
+      </div>
+      {/* Focusable, so that the keyboard can scroll it. */}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <div className="detail-body" tabIndex={0} role="region" aria-label="Details">
+        {row.message && <Block title="Message" text={withoutAnsi(row.message)} />}
+        {error !== "" && <Block title="Error" text={withoutAnsi(error)} tone="bad" />}
+        <DetailFacts row={row} />
+        {row.stack && row.stack.length > 0 && (
+          <Block title="Stack, newest call first" text={withoutAnsi(row.stack.join("\n"))} />
+        )}
+        {row.data && <JsonBlock title="Data" text={row.data} />}
+        {row.result && <JsonBlock title="Result" text={row.result} />}
+        {row.progress && <JsonBlock title="Progress" text={row.progress} />}
+        {row.fields && <JsonBlock title="Fields" text={row.fields} />}
+      </div>
+    </aside>
+  );
+}
+
+/** Job ids repeat between queues, and queue names between sources: a job is all three. */
+function onlyThisJob(filter: Filter, row: Row): Filter {
+  return { ...filter, job_id: valuesOf(row.job_id), queue: valuesOf(row.queue), source: valuesOf(row.source) };
+}
+
+function valuesOf(value: string | undefined): string[] {
+  return value ? [value] : [];
+}
+
+function Block({ title, text, tone }: { title: string; text: string; tone?: "bad" }): ReactNode {
+  return (
+    <section className="block" data-tone={tone}>
+      <h3>{title}</h3>
+      <pre dir="auto">
+        {text}
+      </pre>
+    </section>
+  );
+}
+
+function IconButton({ icon, label, press }: { icon: IconName; label: string; press: () => void }): ReactNode {
+  return (
+    <button type="button" className="icon-button" aria-label={label} title={label} onClick={press}>
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+const TOLD_MS = 1_600;
+
+function CopyButton({ icon, label, textOf }: { icon: IconName; label: string; textOf: () => string }): ReactNode {
+  const [told, setTold] = useState<"" | "Copied" | "Could not copy">("");
+  useEffect(() => {
+    if (told === "") return undefined;
+    const timer = setTimeout(() => setTold(""), TOLD_MS);
+    return () => clearTimeout(timer);
+  }, [told]);
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(textOf());
+      setTold("Copied");
+    } catch {
+      // Browsers forbid the clipboard to pages without TLS.
+      setTold("Could not copy");
+    }
+  };
+  return (
+    <button type="button" className="button" onClick={() => void copy()}>
+      <Icon name={told === "Copied" ? "check" : icon} />
+      <span aria-live="polite">{told || label}</span>
+    </button>
+  );
+}

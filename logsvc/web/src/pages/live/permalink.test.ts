@@ -1,0 +1,22 @@
+import { describe, expect, it } from "vitest";
+
+import { filterFromSearch, NO_FILTER } from "../../live/filter.ts";
+import { linkedFromSearch, searchOfLine, searchWithoutLine } from "./permalink.ts";
+
+const line = { id: "main:orders:0:17-0&x", ts: "2026-11-22T12:00:00.120Z" };
+
+describe("permalink", () => {
+  it("comes back as it went, with the filter beside it", () => {
+    const filter = { ...NO_FILTER, queue: ["orders"] };
+    const search = searchOfLine(filter, line);
+    expect(linkedFromSearch(search)).toEqual(line);
+    expect(filterFromSearch(search)).toEqual(filter);
+    expect(searchWithoutLine(search)).toBe("?queue=orders");
+  });
+
+  it("is none without both parts or with a wrong time", () => {
+    for (const search of ["", "?row=1", "?at=2026-11-22T12:00:00Z", "?row=1&at=yesterday"]) {
+      expect(linkedFromSearch(search)).toBeNull();
+    }
+  });
+});

@@ -1,0 +1,63 @@
+import type { Row } from "../../api/types.ts";
+import { counted } from "../../format/count.ts";
+import { cut, withoutAnsi } from "../../format/text.ts";
+
+/** What one line says of a row. */
+export interface Summary {
+  /** What happened, in a word; empty for log lines. */
+  verb: string;
+  text: string;
+  /** bad: final; warning: may still go well; good: done; quiet: on its way. */
+  tone: "bad" | "warning" | "good" | "quiet";
+  /** Whether the text is data rather than a sentence. */
+  isData: boolean;
+}
+
+/** One line never shows more; the detail does. */
+const LONGEST = 600;
+
+/** Put a row into one line. */
+export function summaryOf(row: Row): Summary {
+  if (row.kind === "log") return { verb: "", text: oneLine(row.message), tone: toneOfLevel(row), isData: false };
+  const event = row.event ?? row.state ?? "event";
+  const { text, isData } = textOf(event, row);
+  return { verb: event.replaceAll("-", " "), text: oneLine(text), tone: toneOfEvent(event, row), isData };
+}
+
+/** What a gap record means, in a sentence. */
+export function gapSentence(row: Row): string {
+  if (typeof row.lost !== "number") return row.message || "Events were lost before Tocsin could read them";
+  return `${counted(row.lost, "event")} lost before Tocsin could read ${row.lost === 1 ? "it" : "them"}`;
+}
+
+/** The error with its type before it, unless it says its type itself. */
+export function errorText(row: Row): string {
+  const error = row.error ?? "";
+  const type = row.error_type ?? "";
+  if (type === "" || error.startsWith(type)) return error;
+  return error === "" ? type : `${type}: ${error}`;
+}
+
+function textOf(event: string, row: Row): { text: string; isData: boolean } {
+  if (event === "gap") return { text: gapSentence(row), isData: false };
+  if (row.error || row.error_type) return { text: errorText(row), isData: false };
+  if (row.message) return { text: row.message, isData: false };
+  if (event === "completed") return { text: row.result ?? "", isData: true };
+  if (event === "progress") return { text: row.progress ?? "", isData: true };
+  if (event === "added") return { text: row.data ?? "", isData: true };
+  return { text: "", isData: false };
+}
+
+function toneOfEvent(event: string, row: Row): Summary["tone"] {
+  if (event === "completed") return "good";
+  return toneOfLevel(row);
+}
+
+function toneOfLevel(row: Row): Summary["tone"] {
+  if (row.level === "error") return "bad";
+  return row.level === "warn" ? "warning" : "quiet";
+}
+
+function oneLine(text: string | null | undefined): string {
+  return cut(withoutAnsi(text ?? "").trim(), LONGEST);
+}

@@ -1,0 +1,23 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+import { precompress } from "./scripts/precompress.ts";
+
+/**
+ * `base: "./"` writes relative asset addresses; they resolve against the `<base href="/">` of index.html, which the
+ * server rewrites to the path of PUBLIC_URL. So one build serves any sub-path.
+ */
+export default defineConfig({
+  base: "./",
+  plugins: [react(), precompress()],
+  build: {
+    outDir: "dist",
+    emptyOutDir: true,
+    target: "es2022",
+    // Everything is a file of our own origin: the page's Content-Security-Policy needs no data: exception.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: { host: "127.0.0.1", proxy: { "/api": { target: "http://127.0.0.1:9001", ws: true } } },
+});

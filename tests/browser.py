@@ -1,0 +1,41 @@
+"""A real browser for tests: Debian's chromium, which complains of nothing."""
+
+import os
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+PHONE = (390, 844)
+DESKTOP = (1280, 800)
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+"""Root in a container has no sandbox of Chromium's, and nothing but loopback is to be spoken to."""
+
+
+@asynccontextmanager
+async def open_page(size: tuple[int, int] = DESKTOP) -> AsyncGenerator[Page]:
+    """An empty page. The test fails if a page shown in it threw an error or said anything to the console."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        reason = "chromium is not there; get it with: tests/install.sh chromium"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    complaints: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        page = await browser.new_page(viewport={"width": size[0], "height": size[1]})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page
+        await browser.close()
+    assert complaints == []
