@@ -1,0 +1,14 @@
+"""Ring the engineer on call in Telegram, and answer there with true numbers.
+
+In: job events and queue snapshots from Kafka; commands from Telegram; history from logsvc. Out: one message per
+incident in every chat it is routed to, edited in place while it goes on; answers to commands.
+
+Promise: an alert for a final failure is delivered at least once and never silently dropped, even if Telegram or
+Postgres is down for hours: incident, outgoing message and Kafka position are committed in one Postgres transaction, and
+the message stays there until Telegram has taken it. It is doubled only if the process dies, or Telegram's answer is
+lost, between Telegram's acceptance and our commit; two bots on one database claim each message before they send it.
+While Postgres refuses the tables (a missing grant, another release's columns) the position stays where it is. Counts
+are exact, because a Kafka position never moves without them. An incident is called quiet only if the bridge has told of
+its source all the while. What was in a queue before Tocsin saw it, or failed before the first start, never rings. A
+message that can never arrive (the bot was thrown out of the chat) is kept, counted and shown by /status.
+"""

@@ -1,0 +1,143 @@
+"""Wire the bot together and run its parts until it is told to stop."""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+import httpx
+import structlog
+from prometheus_client import CollectorRegistry
+
+from bot.access import Gate
+from bot.alerts import Alerts
+from bot.chats import Chats
+from bot.commands import LISTED
+from bot.consume import Consumer, Progress
+from bot.conversation import Conversation
+from bot.delivery import Delivery
+from bot.desk import Desk
+from bot.greeting import Greeting
+from bot.history import LOGSVC, History
+from bot.kafka import Cluster, PositionedFeed, TableFeed
+from bot.metrics import Metrics
+from bot.numbers import Ledger
+from bot.pulse import Pulse
+from bot.reading import born_at, read_failures
+from bot.resolver import resolve_silent
+from bot.rules import Policy
+from bot.settings import BotSettings
+from bot.snapshots import Snapshots, follow
+from bot.store.database import POSTGRES, Database, open_engine
+from bot.store.setup import set_up
+from bot.telegram import TELEGRAM, Telegram
+from tocsin.breakers import Breakers
+from tocsin.discovery import Directory
+from tocsin.health import Health, health_app
+from tocsin.http import serve_http
+from tocsin.lifecycle import Part, supervise
+
+log = structlog.get_logger("bot")
+
+
+async def run(settings: BotSettings, stop: asyncio.Event) -> None:
+    """Open the doors, run the parts, close the doors.
+
+    Commands and the HTTP port are there at once; what needs Postgres begins when its tables are up to date.
+    """
+    async with AsyncExitStack() as doors:
+        registry = CollectorRegistry()
+        metrics, breakers = Metrics(registry), Breakers(settings, registry)
+        health = Health("kafka", POSTGRES, TELEGRAM)
+        directory = Directory(settings, registry)
+        engine = open_engine(settings.database_url.get_secret_value())
+        doors.push_async_callback(engine.dispose)
+        database = Database(engine, breakers, timeout=settings.breaker_timeout_seconds)
+        telegram = Telegram(
+            settings.telegram_bot_token.get_secret_value(), settings.api_base, lambda: health.ok(TELEGRAM)
+        )
+        doors.push_async_callback(telegram.close)
+        client = await doors.enter_async_context(httpx.AsyncClient(timeout=settings.breaker_timeout_seconds))
+
+        policy = Policy(stale_seconds=settings.bot_stale_seconds, resolve_seconds=settings.bot_resolve_seconds)
+        chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
+        alerts = Alerts(chats, policy, metrics, str(settings.public_url or ""))
+        delivery = Delivery(
+            database,
+            telegram,
+            breakers,
+            chats,
+            metrics,
+            health,
+            edit_seconds=settings.bot_edit_seconds,
+            call_seconds=settings.breaker_timeout_seconds,
+        )
+        greeting = Greeting(snapshots, database, chats, woken=delivery.wake)
+        history = History(settings, directory, breakers, client)
+        pulse = Pulse(
+            breakers,
+            progress,
+            snapshots,
+            telegram.polling,
+            alerts,
+            delivery.pacer,
+            metrics,
+            has_alert_chats=bool(chats.all_destinations()),
+        )
+        desk = Desk(Ledger(history, snapshots), history, database, pulse, LISTED)
+        gate = Gate(frozenset(settings.telegram_admins), chats, telegram, breakers)
+        conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
+        breakers.probe_with(TELEGRAM, telegram.me)
+        breakers.probe_with(LOGSVC, history.probe)
+        breakers.probe_with(POSTGRES, database.probe)
+        if not pulse.has_alert_chats:
+            log.error("nobody_is_rung", mend="set TELEGRAM_ALERT_CHATS or TELEGRAM_ADMINS; /whoami tells the ids")
+
+        async def remember() -> None:
+            """Everything that needs Postgres: first its tables, then the parts that live on them."""
+            if not await set_up(database, chats, health, stop):
+                return
+            born_ms = await born_at(database, stop)
+
+            def consumer(feed: PositionedFeed, cluster: Cluster) -> Consumer:
+                return Consumer(
+                    feed,
+                    cluster,
+                    database,
+                    alerts,
+                    policy,
+                    metrics,
+                    health,
+                    skew_ms=snapshots.skew_ms,
+                    born_ms=born_ms,
+                    woken=delivery.wake,
+                    progress=progress,
+                )
+
+            parts: dict[str, Part] = {
+                "failures": lambda: read_failures(settings, consumer, progress, stop),
+                "delivery": lambda: delivery.run(stop),
+                "greeting": lambda: greeting.run(stop),
+                "resolver": lambda: resolve_silent(database, alerts, progress, snapshots, delivery.wake, stop),
+                "pulse": lambda: pulse.sample(database, stop),
+            }
+            await supervise(parts, stop, drain_seconds=settings.drain_seconds)
+
+        async def leave() -> None:
+            """First of all when draining: nobody is to be sent here any more."""
+            await stop.wait()
+            health.is_draining = True
+            await directory.deregister()
+
+        await directory.register("bot", settings.bot_port)
+        started = time.monotonic()
+        parts: dict[str, Part] = {
+            "http": lambda: serve_http(health_app(health, registry), settings.bind_host, settings.bot_port, stop),
+            "polling": lambda: telegram.listen(conversation.hear, LISTED, stop),
+            "snapshots": lambda: follow(lambda: TableFeed(settings, settings.topics.queues), snapshots, stop),
+            "probes": lambda: breakers.run_probes(stop),
+            "directory": lambda: directory.watch(stop),
+            "memory": remember,
+            "leaving": leave,
+        }
+        late = await supervise(parts, stop, drain_seconds=settings.drain_seconds)
+        log.info("drained", late=late, ran_seconds=round(time.monotonic() - started))

@@ -1,0 +1,18 @@
+"""The commands, one file each. A file has a class that meets bot.desk.Command and knows its own name."""
+
+from bot.commands.failed import Failed
+from bot.commands.help import Help
+from bot.commands.job import Job
+from bot.commands.queue import Queue
+from bot.commands.queues import Queues
+from bot.commands.start import Start
+from bot.commands.status import Status
+from bot.commands.whoami import WhoAmI
+from bot.desk import Command
+
+COMMANDS: tuple[Command, ...] = (Start(), Queues(), Queue(), Failed(), Job(), Status(), WhoAmI(), Help())
+"""In the order /help and Telegram's list show them."""
+
+PRESSES: tuple[Command, ...] = tuple(one for one in COMMANDS if one.name in ("queues", "queue", "failed", "status"))
+"""Those whose buttons people press; the button's data begins with the command's name and a colon."""
+LISTED = tuple((one.name, one.about) for one in COMMANDS if one.about)

@@ -1,0 +1,22 @@
+"""/help: the commands, one line each."""
+
+from dataclasses import dataclass
+
+from bot import texts
+from bot.desk import Desk
+from bot.messages import Ask, Reply
+from bot.render.markup import bold, fit
+
+
+@dataclass
+class Help:
+    """Reads the list from the desk: it cannot know the commands beside it."""
+
+    name: str = "help"
+    about: str = "what I answer"
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return Reply(fit([bold(texts.HELP_HEADLINE), *(f"/{name}: {about}" for name, about in desk.listed)]))
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await self.answer(ask, rest, desk)

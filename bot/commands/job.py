@@ -1,0 +1,62 @@
+"""/job [source/]queue id: one job with every attempt's own error."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot import texts
+from bot.commands.queue import unknown_queue
+from bot.desk import Desk
+from bot.history import NotFound, Refused
+from bot.messages import Ask, Reply
+from bot.queues import QueueState, find
+from bot.render.jobs import job_text
+from bot.render.markup import name
+from tocsin.breakers import Unavailable
+
+
+def split(rest: str, queues: Sequence[QueueState]) -> tuple[list[QueueState], str, str]:
+    """Divide what was typed into queue and job id; both may hold spaces, so known queues decide.
+
+    Returns the queues meant, the queue as typed, the job id.
+    """
+    words = rest.split(" ")
+    for cut in range(len(words) - 1, 0, -1):
+        said, job_id = " ".join(words[:cut]).strip(), " ".join(words[cut:]).strip()
+        found = find(queues, said) if job_id else []
+        if found:
+            return found, said, job_id
+    said, _, job_id = rest.rpartition(" ")
+    return [], said.strip(), job_id
+
+
+@dataclass
+class Job:
+    """Asks history; there is no other place that remembers single jobs."""
+
+    name: str = "job"
+    about: str = "one job: /job QUEUE ID"
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        queues = desk.ledger.own().queues
+        found, said, job_id = split(rest, queues)
+        if not said or not job_id:
+            return Reply(texts.HOW_JOB)
+        if not found:
+            return unknown_queue(said, queues, "queue")
+        if len(found) > 1:
+            forms = ", ".join(f"/job {name(one.source)}/{name(one.queue)} {name(job_id)}" for one in found[:5])
+            return Reply(texts.WHICH_SOURCE.format(forms=forms))
+        return await self._show(found[0], job_id, desk)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await self.answer(ask, rest, desk)
+
+    async def _show(self, queue: QueueState, job_id: str, desk: Desk) -> Reply:
+        try:
+            job = await desk.history.job(queue.source, queue.queue, job_id)
+        except NotFound:
+            return Reply(texts.NO_SUCH_JOB.format(job=name(job_id), queue=name(queue.queue)))
+        except (Unavailable, Refused):
+            return Reply(texts.HISTORY_AWAY)
+        return Reply(job_text(job, queue=queue.queue, job_id=job_id, now_ms=int(time.time() * 1000)))

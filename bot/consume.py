@@ -1,0 +1,214 @@
+"""Kafka to incidents: count final failures and want messages about them, in the transaction that moves the position.
+
+A batch is either counted, with its messages and its Kafka position, or not at all; so a crash at any point repeats
+nothing and loses nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from bot.alerts import Alerts
+from bot.errors import Fenced, Unfit
+from bot.incidents import bare, tally
+from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed
+from bot.metrics import Metrics
+from bot.rules import FINAL_FAILURE, Policy
+from bot.store.database import Database
+from bot.store.offsets import advance, read_offsets, set_offset
+from tocsin.breakers import Unavailable
+from tocsin.events import BadRecord, JobEvent, decode
+from tocsin.health import Health
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("consume")
+
+BATCH_RECORDS = 2000
+READ_SECONDS = 0.5
+RETRY_SECONDS = 1.0
+LOOK_SECONDS = 2.0
+_MARK = FINAL_FAILURE.encode()
+
+
+@dataclass
+class Progress:
+    """How reading goes; for /status. Times by the monotonic clock.
+
+    expired: records that Kafka dropped before we read them, since the start.
+    """
+
+    lag: int | None = None
+    read_at: float | None = None
+    bad_records: int = 0
+    expired: int = 0
+    problem: str = ""
+
+
+class Consumer:
+    """The one reader of the jobs topic in this process.
+
+    born_ms: the bot's first start; what failed before is the past. skew_ms: see tally; kept up to date by its owner.
+    woken: called after a commit that wants messages.
+    """
+
+    def __init__(
+        self,
+        feed: PositionedFeed,
+        cluster: Cluster,
+        database: Database,
+        alerts: Alerts,
+        policy: Policy,
+        metrics: Metrics,
+        health: Health,
+        *,
+        skew_ms: Mapping[str, int],
+        born_ms: int,
+        woken: Callable[[], None],
+        progress: Progress,
+    ) -> None:
+        self._feed = feed
+        self._cluster = cluster.name
+        self._database = database
+        self._alerts = alerts
+        self._policy = policy
+        self._metrics = metrics
+        self._health = health
+        self._skew_ms = skew_ms
+        self._born_ms = born_ms
+        self._woken = woken
+        self.progress = progress
+        self._positions: dict[int, int] = {}
+        self._next_look = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until stop. Kafka or Postgres may come and go."""
+        while not stop.is_set():
+            try:
+                await self._place_new()
+                batches = await self._feed.read(wait_seconds=READ_SECONDS, most=BATCH_RECORDS)
+                for partition, records in batches.items():
+                    await self._count_safely(partition, records)
+                await self._note_progress()
+            except (Unavailable, KafkaError, TimeoutError) as failure:
+                self._trouble(failure)
+                for partition in list(self._positions):
+                    self._feed.unplace(partition)
+                await pause(stop, RETRY_SECONDS)
+
+    def _trouble(self, failure: Exception) -> None:
+        self.progress.problem = f"{type(failure).__name__}: {failure}"[:200]
+        kind = failure.dependency if isinstance(failure, Unavailable) else "kafka"
+        self._metrics.errors.labels("process", kind).inc()
+        if kind == "kafka":
+            self._health.lost("kafka")
+        log.warning("consuming_interrupted", error=self.progress.problem, retry_seconds=RETRY_SECONDS)
+
+    async def _note_progress(self) -> None:
+        """Now and then ask Kafka itself how far behind we are: that it answers is the news."""
+        if time.monotonic() < self._next_look:
+            return
+        self.progress.lag = await self._feed.lag()
+        self.progress.read_at = time.monotonic()
+        self._next_look = self.progress.read_at + LOOK_SECONDS
+        self.progress.problem = ""
+        self._health.ok("kafka")
+        if self.progress.lag is not None:
+            self._metrics.lag.set(self.progress.lag)
+
+    async def _place_new(self) -> None:
+        """Seek the partitions we were given to where the last commit left them."""
+        waiting = self._feed.unplaced()
+        if not waiting:
+            return
+        bounds = await self._feed.bounds(waiting)
+        async with self._database.transaction() as session:
+            stored = await read_offsets(session, self._cluster, self._feed.topic, waiting)
+            places = {one: self._where(one, stored.get(one), *bounds[one]) for one in waiting}
+            for partition, offset in places.items():
+                if stored.get(partition) != offset:
+                    await set_offset(session, self._cluster, self._feed.topic, partition, offset)
+        self._positions.update(places)
+        self._feed.place(places)
+        log.info("partitions_placed", topic=self._feed.topic, positions=places)
+
+    def _where(self, partition: int, stored: int | None, first: int, end: int) -> int:
+        if stored is None:
+            return first
+        if stored > end:
+            log.error("topic_was_rebuilt", topic=self._feed.topic, partition=partition, stored=stored, end=end)
+            return first
+        if stored < first:
+            log.error("records_expired_unread", topic=self._feed.topic, partition=partition, lost=first - stored)
+            self._metrics.errors.labels("receive", "expired").inc(first - stored)
+            self.progress.expired += first - stored
+            return first
+        return stored
+
+    async def _count_safely(self, partition: int, records: Sequence[KafkaRecord]) -> None:
+        """Count a batch; halve one whose values Postgres cannot hold until the guilty record stands alone.
+
+        That one then counts with nothing but its place, so that it rings all the same.
+        """
+        try:
+            await self._count(partition, records, self._failures(records))
+        except Unfit as refusal:
+            if len(records) == 1:
+                await self._count_bare(partition, records[0], refusal)
+                return
+            middle = len(records) // 2
+            await self._count_safely(partition, records[:middle])
+            await self._count_safely(partition, records[middle:])
+
+    async def _count_bare(self, partition: int, record: KafkaRecord, refusal: Unfit) -> None:
+        """Count what is left of a failure without its details. If even that is unfit, nothing can be: go on, loudly."""
+        self._bad(record, str(refusal))
+        try:
+            await self._count(partition, [record], [bare(event) for event in self._failures([record])])
+        except Unfit:
+            log.error("failure_not_counted", partition=partition, offset=record.offset)
+            self._metrics.errors.labels("process", "unfit").inc()
+            await self._count(partition, [record], [])
+
+    async def _count(self, partition: int, records: Sequence[KafkaRecord], failures: Sequence[JobEvent]) -> None:
+        if partition in self._feed.unplaced():
+            return
+        now_ms = int(time.time() * 1000)
+        was, to = self._positions[partition], records[-1].offset + 1
+        tallies = tally(failures, now_ms=now_ms, born_ms=self._born_ms, policy=self._policy, skew_ms=self._skew_ms)
+        try:
+            async with self._database.transaction() as session:
+                await advance(session, self._cluster, self._feed.topic, partition, was, to)
+                rung = await self._alerts.record(session, tallies, now_ms=now_ms)
+        except Fenced as fenced:
+            log.warning("position_moved_by_another", error=str(fenced))
+            self._feed.unplace(partition)
+            return
+        self._positions[partition] = to
+        if tallies:
+            counted = sum(one.count for one in tallies.values())
+            self._metrics.failures.inc(counted)
+            self._metrics.rung.inc(rung)
+            self._woken()
+            log.info("failures_counted", partition=partition, failures=counted, kinds=len(tallies), rung=rung)
+
+    def _failures(self, records: Sequence[KafkaRecord]) -> list[JobEvent]:
+        failures: list[JobEvent] = []
+        for record in records:
+            # Most records are no failures; those that do not even hold the word need no decoding.
+            if record.value is None or _MARK not in record.value:
+                continue
+            try:
+                failures.append(decode(JobEvent, record.value))
+            except BadRecord as bad:
+                self._bad(record, str(bad))
+        return failures
+
+    def _bad(self, record: KafkaRecord, reason: str) -> None:
+        """Count a record nobody can use; logsvc, which reads the same topic, keeps its bytes in the dead letters."""
+        self.progress.bad_records += 1
+        self._metrics.errors.labels("receive", "bad_record").inc()
+        origin = f"kafka:{self._feed.topic}:{record.partition}:{record.offset}"
+        log.error("bad_record", origin=origin, reason=reason[:200])

@@ -1,0 +1,111 @@
+"""Hear people, let the right command answer, send the answer back."""
+
+import time
+from dataclasses import dataclass, field
+
+import structlog
+
+from bot import texts
+from bot.access import Access, Gate
+from bot.commands import COMMANDS, PRESSES
+from bot.desk import Command, Desk
+from bot.errors import RateLimited, TelegramError, Unreachable
+from bot.messages import Ask, Reply
+from bot.metrics import Metrics
+from bot.pacing import Pacer
+from bot.render.markup import name, strip_markup
+from bot.telegram import TELEGRAM, Telegram
+from tocsin.breakers import Breakers, Unavailable
+
+log = structlog.get_logger("conversation")
+
+REPLY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Said:
+    """A command as typed: `/queue@tocsin_bot a b` is queue, tocsin_bot, `a b`."""
+
+    command: str
+    addressee: str
+    rest: str
+
+
+def parse_command(text: str) -> Said | None:
+    """Read a command; None if the text is none."""
+    if not text.startswith("/"):
+        return None
+    head, _, rest = text[1:].replace("\n", " ").partition(" ")
+    command, _, addressee = head.partition("@")
+    return Said(command.lower(), addressee, rest.strip()) if command else None
+
+
+@dataclass
+class Conversation:
+    """One for the process; asks run beside one another."""
+
+    telegram: Telegram
+    gate: Gate
+    desk: Desk
+    breakers: Breakers
+    pacer: Pacer
+    metrics: Metrics
+    _commands: dict[str, Command] = field(default_factory=lambda: {one.name: one for one in COMMANDS})
+    _presses: dict[str, Command] = field(default_factory=lambda: {one.name: one for one in PRESSES})
+
+    async def hear(self, ask: Ask) -> None:
+        """Answer one ask, or not. Never raises: the next ask must be heard."""
+        try:
+            reply = await self._press(ask) if ask.press else await self._say(ask)
+            if reply is not None:
+                await self._answer(ask, reply)
+        except Exception as error:  # whatever a command does wrong, people are told and the bot goes on
+            self.metrics.errors.labels("process", type(error).__name__).inc()
+            log.error("ask_failed", error=type(error).__name__, exc_info=error)
+            await self._answer(ask, Reply(texts.WENT_WRONG, notice=texts.WENT_WRONG))
+
+    async def _say(self, ask: Ask) -> Reply | None:
+        said = parse_command(ask.text)
+        if said is None and not ask.is_private:
+            return None
+        if said is not None and said.addressee and said.addressee.lower() != self.telegram.username.lower():
+            return None
+        access = await self.gate.admit(ask)
+        if access is Access.IGNORED:
+            return None
+        if access is Access.STRANGER:
+            self.metrics.asks.labels("stranger").inc()
+            return Reply(texts.STRANGER.format(user_id=ask.user_id))
+        command = self._commands.get(said.command) if said else None
+        if said is None or command is None:
+            return Reply(texts.NO_SUCH_COMMAND) if ask.is_private or (said and said.addressee) else None
+        self.metrics.asks.labels(command.name).inc()
+        return await command.answer(ask, said.rest, self.desk)
+
+    async def _press(self, ask: Ask) -> Reply | None:
+        if await self.gate.admit(ask) is not Access.ALLOWED:
+            return Reply("", notice=texts.NOT_FOR_YOU)
+        which, _, rest = ask.press.partition(":")
+        command = self._presses.get(which)
+        if command is None:
+            return Reply("", notice=texts.OLD_BUTTON)
+        self.metrics.asks.labels(command.name).inc()
+        return await command.press(ask, rest, self.desk)
+
+    async def _answer(self, ask: Ask, reply: Reply) -> None:
+        try:
+            async with self.breakers.guard(TELEGRAM, timeout=REPLY_SECONDS, errors_that_count=(Unreachable,)):
+                if ask.press_id:
+                    await self.telegram.answer_press(ask.press_id, strip_markup(reply.notice)[:190])
+                if not reply.text:
+                    return
+                self.pacer.spoke(ask.chat_id, time.monotonic())
+                if ask.message_id is not None:
+                    await self.telegram.edit(ask.chat_id, ask.message_id, reply.text, buttons=reply.buttons)
+                else:
+                    await self.telegram.send(ask.chat_id, reply.text, topic_id=ask.topic_id, buttons=reply.buttons)
+        except RateLimited as limited:
+            self.pacer.freeze(ask.chat_id, limited.retry_after, time.monotonic())
+            log.warning("answer_rate_limited", chat=ask.chat_id, seconds=limited.retry_after)
+        except (TelegramError, Unavailable) as failure:
+            log.warning("answer_not_sent", chat=ask.chat_id, error=name(str(failure), 200))

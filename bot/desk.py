@@ -1,0 +1,32 @@
+"""What a command may use to answer, and what a command is."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.history import History
+from bot.messages import Ask, Reply
+from bot.numbers import Ledger
+from bot.pulse import Pulse
+from bot.store.database import Database
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything a command can ask. listed: name and one line of every command."""
+
+    ledger: Ledger
+    history: History
+    database: Database
+    pulse: Pulse
+    listed: tuple[tuple[str, str], ...] = ()
+
+
+class Command(Protocol):
+    """A module of bot/commands. name: without the slash. about: one line; empty = not listed."""
+
+    name: str
+    about: str
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply: ...
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply: ...

@@ -1,0 +1,230 @@
+"""The door to Kafka: the only file that imports aiokafka. Everything is read with read_committed."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from tocsin.kafka import client_options
+from tocsin.settings import Settings
+
+__all__ = ["Cluster", "KafkaError", "KafkaRecord", "PositionedFeed", "TableFeed", "look_at_cluster"]
+
+log = structlog.get_logger("kafka")
+
+Answer = TypeVar("Answer")
+
+SESSION_MS = 10_000
+ANSWER_SECONDS = 5.0
+START_SECONDS = 20.0
+"""For finding the cluster and the topic's leaders, also when some of the named brokers are away."""
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class KafkaRecord:
+    """A record as bytes; value None is a tombstone. ts: ms, when it was written, by Kafka's or its writer's clock."""
+
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+    ts: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Kafka as it is now. name: Kafka's own id of the cluster, empty if it gives none."""
+
+    name: str
+    topics: frozenset[str]
+
+
+async def look_at_cluster(settings: Settings) -> Cluster:
+    """Ask for the cluster's id and topics. Reading an absent topic could create it wrongly. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(**client_options(settings, "bot-admin"))
+    try:
+        await _within(START_SECONDS, "start of a client", admin.start())
+        described: dict[str, Any] = await _within(ANSWER_SECONDS, "look at the cluster", admin.describe_cluster())
+        topics: list[str] = await _within(ANSWER_SECONDS, "list of topics", admin.list_topics())
+        return Cluster(str(described.get("cluster_id") or ""), frozenset(topics))
+    finally:
+        await _end(admin.close())
+
+
+async def _within(seconds: float, what: str, call: Awaitable[Answer]) -> Answer:
+    """Wait for an answer. Raises KafkaError at the deadline, as for every other trouble with Kafka."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except TimeoutError as late:
+        raise KafkaError(f"{what}: no answer in {seconds:g} s") from late
+
+
+async def _end(closing: Awaitable[None]) -> None:
+    """Close a client; one that does not get done in time, or fails, is left behind with a word in the log."""
+    try:
+        await _within(STOP_SECONDS, "end of a client", closing)
+    except (KafkaError, OSError) as failure:
+        log.warning("client_not_closed", error=f"{type(failure).__name__}: {failure}"[:200])
+
+
+class PositionedFeed:
+    """A topic read as a member of a group, from positions that the caller keeps.
+
+    A partition newly assigned, or assigned again, delivers nothing until the caller has called `place`. Nor does one
+    whose position Kafka no longer has, or has not yet: it is never moved in silence, but waits to be placed again.
+    """
+
+    def __init__(self, settings: Settings, topic: str, group: str) -> None:
+        self.topic = topic
+        self._unplaced: set[int] = set()
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings, "bot"),
+            group_id=group,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="none",
+            session_timeout_ms=SESSION_MS,
+            max_poll_interval_ms=300_000,
+        )
+        self._listener = _Unplacing(self._consumer, self._unplaced)
+
+    async def start(self) -> None:
+        """Join the group. Raises KafkaError."""
+        await _within(START_SECONDS, "start of a consumer", self._consumer.start())
+        self._consumer.subscribe([self.topic], listener=self._listener)
+
+    async def stop(self) -> None:
+        """Leave the group, if Kafka lets us in time."""
+        await _end(self._consumer.stop())
+
+    def unplaced(self) -> list[int]:
+        """Partitions that wait for `place`."""
+        return sorted(self._unplaced)
+
+    async def bounds(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Partition -> (first offset still kept, offset after the last). Raises KafkaError."""
+        wanted = [TopicPartition(self.topic, partition) for partition in partitions]
+        first = await _within(ANSWER_SECONDS, "first offsets", self._consumer.beginning_offsets(wanted))
+        end = await _within(ANSWER_SECONDS, "last offsets", self._consumer.end_offsets(wanted))
+        return {one.partition: (first[one], end[one]) for one in wanted}
+
+    def place(self, positions: Mapping[int, int]) -> None:
+        """Read on from these positions. Partitions that were taken from us meanwhile are left out."""
+        for partition, offset in positions.items():
+            one = TopicPartition(self.topic, partition)
+            self._unplaced.discard(partition)
+            if one in self._consumer.assignment():
+                self._consumer.seek(one, offset)
+                self._consumer.resume(one)
+
+    def unplace(self, partition: int) -> None:
+        """Stop reading a partition until it is placed again."""
+        one = TopicPartition(self.topic, partition)
+        if one in self._consumer.assignment():
+            self._consumer.pause(one)
+            self._unplaced.add(partition)
+
+    async def read(self, *, wait_seconds: float, most: int) -> dict[int, list[KafkaRecord]]:
+        """The next records of each placed partition, in order. Raises KafkaError."""
+        try:
+            batches = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=most)
+        except (OffsetOutOfRangeError, NoOffsetForPartitionError) as nowhere:
+            # Kafka says it of one partition at a time, with nothing read from the others in the same breath.
+            for one in _named(nowhere):
+                self.unplace(one.partition)
+            return {}
+        return {
+            one.partition: [_record(record) for record in records]
+            for one, records in batches.items()
+            if one.partition not in self._unplaced
+        }
+
+    async def lag(self) -> int | None:
+        """Records readable but not read yet, over all our partitions; None while we have none to read.
+
+        Asks Kafka: an idle consumer does not notice by itself that nobody answers. Raises KafkaError or TimeoutError.
+        """
+        mine = [one for one in self._consumer.assignment() if one.partition not in self._unplaced]
+        if not mine:
+            return None
+        async with asyncio.timeout(ANSWER_SECONDS):
+            ends = await self._consumer.end_offsets(mine)
+            return sum([max(0, end - await self._consumer.position(one)) for one, end in ends.items()])
+
+
+class _Unplacing(ConsumerRebalanceListener):
+    """Holds every newly assigned partition until it is placed."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, unplaced: set[int]) -> None:
+        self._consumer = consumer
+        self._unplaced = unplaced
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self._unplaced.difference_update(one.partition for one in revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._consumer.pause(*assigned)
+        for one in assigned:
+            self._consumer.seek(one, 0)  # any position: without one it would be asked for, and is in nobody's keeping
+        self._unplaced.update(one.partition for one in assigned)
+
+
+class TableFeed:
+    """A compacted topic read whole, from its start, by no group: the newest value per key."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._ends: dict[TopicPartition, int] | None = None
+        self._consumer = AIOKafkaConsumer(
+            topic,
+            **client_options(settings, "bot-table"),
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+        )
+
+    async def start(self) -> None:
+        """Take every partition from its start. Raises KafkaError."""
+        await _within(START_SECONDS, "start of a consumer", self._consumer.start())
+        ends = self._consumer.end_offsets(list(self._consumer.assignment()))
+        self._ends = await _within(ANSWER_SECONDS, "last offsets", ends)
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await _end(self._consumer.stop())
+
+    async def read(self, *, wait_seconds: float, most: int) -> list[KafkaRecord]:
+        """The next records. Raises KafkaError."""
+        batches = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=most)
+        return [_record(record) for records in batches.values() for record in records]
+
+    async def has_caught_up(self) -> bool:
+        """Whether everything that was there at the start has been read. Raises KafkaError."""
+        if self._ends is None:
+            return False
+        for one, end in list(self._ends.items()):
+            if await _within(ANSWER_SECONDS, "position", self._consumer.position(one)) >= end:
+                del self._ends[one]
+        return not self._ends
+
+
+def _named(error: KafkaError) -> list[TopicPartition]:
+    """The partitions an error is about: aiokafka puts one, or a mapping of them, first."""
+    return [one for part in error.args for one in ([part] if isinstance(part, TopicPartition) else part)]
+
+
+def _record(record: object) -> KafkaRecord:
+    return KafkaRecord(
+        getattr(record, "partition", 0),
+        getattr(record, "offset", 0),
+        getattr(record, "key", None) or b"",
+        getattr(record, "value", None),
+        getattr(record, "timestamp", 0),
+    )

@@ -1,0 +1,29 @@
+"""Every metric of the bot."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """Counters and gauges, on a registry passed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.failures = Counter(
+            "bot_failures_counted_total", "Final failures counted into incidents", registry=registry
+        )
+        self.rung = Counter("bot_incidents_rung_total", "New messages wanted for incidents", registry=registry)
+        self.unrouted = Counter(
+            "bot_alerts_unrouted_total", "Alerts no chat and no admin is set for", registry=registry
+        )
+        self.sent = Counter("bot_messages_sent_total", "Messages Telegram took", ["kind"], registry=registry)
+        self.dead = Counter("bot_messages_dead_total", "Messages that can never arrive", ["reason"], registry=registry)
+        self.rate_limited = Counter("bot_rate_limited_total", "429 answers from Telegram", registry=registry)
+        self.errors = Counter("bot_errors_total", "Errors met", ["stage", "kind"], registry=registry)
+        self.asks = Counter("bot_asks_total", "Commands and presses", ["command"], registry=registry)
+        self.lag = Gauge("bot_kafka_lag_records", "Records of the jobs topic not read yet", registry=registry)
+        self.outbox = Gauge("bot_outbox_messages", "Messages waiting to be sent", registry=registry)
+        self.ring_seconds = Histogram(
+            "bot_ring_duration_seconds",
+            "From wanting a new message to Telegram's acceptance",
+            buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 60, 300, 3600),
+            registry=registry,
+        )

@@ -1,0 +1,90 @@
+"""How fast we may speak to each chat (pure; the clock is passed in).
+
+Telegram's limits are about 1 message a second to one chat, 20 a minute to one group, 30 a second over all; the true
+ones are not published, so a 429 is obeyed for that chat alone.
+"""
+
+from dataclasses import dataclass, field
+
+GROUP_PER_MINUTE = 18
+CHAT_PER_SECOND = 1.0
+CHAT_BURST = 3
+OVERALL_PER_SECOND = 25
+MOST_DEBT = 2
+"""However much people ask, an alert must not wait long behind the answers."""
+ROUNDING = 1e-6
+"""A token this nearly there is there; else a wait could be shorter than the clock can tell."""
+
+
+@dataclass
+class Bucket:
+    """A token bucket, full at first."""
+
+    size: float
+    per_second: float
+    tokens: float = -1
+    at: float = 0
+
+    def wait(self, now: float) -> float:
+        """Seconds until one token is there; 0 = now."""
+        self._fill(now)
+        missing = 1 - self.tokens
+        return missing / self.per_second if missing > ROUNDING else 0.0
+
+    def take(self, now: float) -> None:
+        """Use a token, even one that is not there: answers to people go out at once, alerts wait for them a little."""
+        self._fill(now)
+        self.tokens = max(self.tokens - 1, -MOST_DEBT)
+
+    def _fill(self, now: float) -> None:
+        if self.tokens == -1 and self.at == 0:
+            self.tokens = self.size
+        self.tokens = min(self.size, self.tokens + max(0.0, now - self.at) * self.per_second)
+        self.at = now
+
+
+@dataclass
+class _Chat:
+    buckets: tuple[Bucket, ...]
+    frozen_until: float = 0
+
+
+@dataclass
+class Pacer:
+    """Seconds by any clock that only goes forward."""
+
+    overall: Bucket = field(default_factory=lambda: Bucket(OVERALL_PER_SECOND, OVERALL_PER_SECOND))
+    _chats: dict[int, _Chat] = field(default_factory=dict[int, _Chat])
+
+    def wait(self, chat_id: int, now: float) -> float:
+        """Seconds until a message may go to this chat; 0 = now."""
+        chat = self._chat(chat_id)
+        waits = [bucket.wait(now) for bucket in (*chat.buckets, self.overall)]
+        return max(chat.frozen_until - now, *waits, 0.0)
+
+    def spoke(self, chat_id: int, now: float) -> None:
+        """Count a message or an edit."""
+        for bucket in (*self._chat(chat_id).buckets, self.overall):
+            bucket.take(now)
+
+    def freeze(self, chat_id: int, seconds: float, now: float) -> None:
+        """Telegram asked for silence in this chat."""
+        chat = self._chat(chat_id)
+        chat.frozen_until = max(chat.frozen_until, now + seconds)
+
+    def frozen(self, now: float) -> dict[int, float]:
+        """Chats that must not be spoken to -> seconds left."""
+        return {chat_id: chat.frozen_until - now for chat_id, chat in self._chats.items() if chat.frozen_until > now}
+
+    def resting(self, now: float) -> dict[int, float]:
+        """Every chat that may not have a message now -> seconds until it may."""
+        return {chat_id: wait for chat_id in self._chats if (wait := self.wait(chat_id, now)) > 0}
+
+    def _chat(self, chat_id: int) -> _Chat:
+        known = self._chats.get(chat_id)
+        if known is None:
+            buckets = [Bucket(CHAT_BURST, CHAT_PER_SECOND)]
+            if chat_id < 0:
+                buckets.append(Bucket(GROUP_PER_MINUTE, GROUP_PER_MINUTE / 60))
+            known = self._chats[chat_id] = _Chat(tuple(buckets))
+        return known

@@ -1,0 +1,59 @@
+"""How Tocsin itself is, as far as the bot can tell without asking anybody: answering /status takes no remote call."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from bot.alerts import Alerts
+from bot.consume import Progress
+from bot.metrics import Metrics
+from bot.pacing import Pacer
+from bot.snapshots import Snapshots
+from bot.store.database import Database
+from bot.store.outbox import Depth, depth
+from bot.telegram import Polling
+from tocsin.breakers import Breakers, Unavailable
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("pulse")
+
+SAMPLE_SECONDS = 5.0
+DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass
+class Pulse:
+    """What /status tells; its own sample of the outbox has an age too."""
+
+    breakers: Breakers
+    progress: Progress
+    snapshots: Snapshots
+    polling: Polling
+    alerts: Alerts
+    pacer: Pacer
+    metrics: Metrics
+    has_alert_chats: bool
+    outbox: Depth | None = None
+    outbox_at: float | None = None
+    outbox_problem: str = ""
+    clock: Callable[[], float] = time.monotonic
+
+    async def sample(self, database: Database, stop: asyncio.Event) -> None:
+        """Measure the outbox now and then, until stop."""
+        while not stop.is_set():
+            try:
+                async with database.transaction() as session:
+                    self.outbox = await depth(session, dead_since_ms=int(time.time() * 1000) - DAY_MS)
+                self.outbox_at, self.outbox_problem = self.clock(), ""
+                self.metrics.outbox.set(self.outbox.waiting)
+            except Unavailable as failure:
+                self.outbox_problem = str(failure)
+                log.info("outbox_not_measured", error=str(failure))
+            await pause(stop, SAMPLE_SECONDS)
+
+    def seconds_since(self, at: float | None) -> float | None:
+        """Age of a monotonic time; None of none."""
+        return None if at is None else max(0.0, self.clock() - at)

@@ -1,0 +1,123 @@
+"""A queue's state as the bot tells it, wherever it came from, and what counts as trouble (pure)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import blake2s
+from typing import Any
+
+from bot.render.times import parse_rfc3339
+from tocsin.events import QueueSnapshot
+
+OLD_WAIT_SECONDS = 15 * 60
+"""A job next in line for longer than this is trouble."""
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """Counts of one queue at as_of_ms. workers None = unknown, never 0; no oldest_waiting_seconds = unknown."""
+
+    env: str
+    source: str
+    queue: str
+    waiting: int
+    active: int
+    delayed: int
+    prioritized: int
+    waiting_children: int
+    completed: int
+    failed: int
+    is_paused: bool
+    workers: int | None
+    oldest_waiting_seconds: float | None
+    as_of_ms: int
+
+
+COUNTS = (
+    ("waiting", "waiting"),
+    ("active", "active"),
+    ("delayed", "delayed"),
+    ("prioritized", "prioritized"),
+    ("waiting-children", "waiting_children"),
+    ("completed", "completed"),
+    ("failed", "failed"),
+)
+"""BullMQ's word for a state, and the field that counts it; in the order they are shown."""
+
+
+def from_snapshot(one: QueueSnapshot) -> QueueState:
+    """A queue as we saw it in Kafka."""
+    return QueueState(
+        env=one.env,
+        source=one.source,
+        queue=one.queue,
+        **{field: getattr(one, field) for _, field in COUNTS},
+        is_paused=one.is_paused,
+        workers=one.workers,
+        oldest_waiting_seconds=one.oldest_waiting_seconds,
+        as_of_ms=one.ts,
+    )
+
+
+def from_api(item: Mapping[str, Any]) -> QueueState:
+    """A queue as logsvc tells it. Raises KeyError, TypeError or ValueError if it is not one."""
+    workers, oldest = item["workers"], item["oldest_waiting_seconds"]
+    return QueueState(
+        env=str(item["env"]),
+        source=str(item["source"]),
+        queue=str(item["queue"]),
+        **{field: int(item[field]) for _, field in COUNTS},
+        is_paused=bool(item["is_paused"]),
+        workers=None if workers is None else int(workers),
+        oldest_waiting_seconds=None if oldest is None else float(oldest),
+        as_of_ms=parse_rfc3339(item["as_of"]),
+    )
+
+
+def in_trouble(one: QueueState) -> bool:
+    """Whether somebody should look: failures, work that nobody takes, or that waits for long."""
+    return (
+        one.failed > 0
+        or (one.is_paused and one.waiting > 0)
+        or (one.waiting > 0 and one.workers == 0)
+        or (one.oldest_waiting_seconds or 0) >= OLD_WAIT_SECONDS
+    )
+
+
+def worst_first(queues: Iterable[QueueState]) -> list[QueueState]:
+    """Trouble first: nobody works, then failures, then long waits, then much waiting; then by name."""
+    return sorted(
+        queues,
+        key=lambda one: (
+            not in_trouble(one),
+            not (one.waiting > 0 and (one.workers == 0 or one.is_paused)),
+            -one.failed,
+            -(one.oldest_waiting_seconds or 0),
+            -one.waiting,
+            one.env,
+            one.source,
+            one.queue,
+        ),
+    )
+
+
+def handle(one: QueueState) -> str:
+    """A short name of a queue that fits a button, whatever its real name is."""
+    whole = "\0".join((one.env, one.source, one.queue)).encode(errors="replace")
+    return blake2s(whole, digest_size=8).hexdigest()
+
+
+def find(queues: Sequence[QueueState], said: str) -> list[QueueState]:
+    """The queues a person means: by exact name, `source/queue`, then the name in any case."""
+    said = said.strip()
+    exact = [one for one in queues if said in (one.queue, f"{one.source}/{one.queue}", f"{one.env}/{one.queue}")]
+    return exact or [one for one in queues if one.queue.casefold() == said.casefold()]
+
+
+def similar(queues: Sequence[QueueState], said: str, most: int = 5) -> list[QueueState]:
+    """Queues that may have been meant."""
+    said = said.strip().casefold()
+    by_name: dict[str, QueueState] = {one.queue.casefold(): one for one in queues}
+    close = get_close_matches(said, list(by_name), n=most, cutoff=0.5)
+    holding = [name for name in by_name if said and said in name and name not in close]
+    return [by_name[name] for name in [*close, *sorted(holding)][:most]]

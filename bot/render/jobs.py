@@ -1,0 +1,101 @@
+"""Failed jobs and one job (pure). Payloads, results and log lines never go to a chat."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot import texts
+from bot.incidents import Incident
+from bot.render.markup import bold, code, fit, name, prose
+from bot.render.times import age, clock, duration, moment, parse_rfc3339
+
+ERROR_UNITS = 160
+JOB_ERROR_UNITS = 600
+MOST_ATTEMPTS = 10
+
+
+def _when(row: Mapping[str, Any], field: str = "ts") -> str:
+    try:
+        return moment(parse_rfc3339(str(row[field])))
+    except (KeyError, ValueError):
+        return ""
+
+
+def _as_of(text: object, now_ms: int) -> str:
+    """How old history's answer is. text: RFC 3339 or None."""
+    try:
+        at_ms = parse_rfc3339(str(text))
+    except ValueError:
+        return texts.AS_OF_UNKNOWN
+    return texts.AS_OF.format(age=age((now_ms - at_ms) / 1000), at=clock(at_ms))
+
+
+def failed_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | None, now_ms: int) -> str:
+    """The newest failed jobs as logsvc lists them. about: the queue, empty for all. as_of: RFC 3339, None = unknown."""
+    title = texts.FAILED_IN.format(queue=name(about)) if about else texts.FAILED_ANYWHERE
+    lines = [bold(title), _as_of(as_of, now_ms)]
+    if not items:
+        lines.append(texts.NONE_FAILED)
+    for item in items:
+        job_name = item.get("job_name") or ""
+        place = "" if about else f"{name(str(item.get('env', '')), 20)} · {bold(name(str(item.get('queue', ''))))} · "
+        lines.append(
+            f"{texts.ICON_FAILED} {place}{code(name(str(item.get('job_id', '')), 60))} {name(str(job_name), 50)}"
+        )
+        error = str(item.get("error") or item.get("error_type") or "")
+        lines.append(f"   {_when(item)} {prose(error, ERROR_UNITS).replace(chr(10), ' ')}".rstrip())
+    return fit(lines)
+
+
+def failed_incidents_text(
+    incidents: Sequence[Incident], *, about: str, now_ms: int, read_seconds_ago: float | None
+) -> str:
+    """What the bot itself counted, while history is out of reach. read_seconds_ago: None = nothing was read yet."""
+    title = texts.FAILED_IN.format(queue=name(about)) if about else texts.FAILED_ANYWHERE
+    read = (
+        texts.NOT_READ_YET
+        if read_seconds_ago is None
+        else texts.AS_OF.format(age=age(read_seconds_ago), at=clock(now_ms - int(read_seconds_ago * 1000)))
+    )
+    lines = [bold(title), texts.OWN_INCIDENTS, read]
+    for one in incidents:
+        kind = name(one.last.error_type or "Error", 60)
+        seen = age((now_ms - one.last_ms) / 1000)
+        lines.append(f"{texts.ICON_FAILED} {name(one.key.env, 20)} · {bold(name(one.key.queue))} · {kind} ×{one.total}")
+        lines.append(f"   last {seen} ago, job {code(name(one.last.job_id, 60))}")
+    if not incidents:
+        lines.append(texts.NONE_FAILED)
+    return fit(lines)
+
+
+def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int) -> str:
+    """One job: state, attempts, each attempt's own error. job: logsvc's answer to jobs/{source}/{queue}/{job_id}."""
+    state = str(job.get("state") or texts.UNKNOWN)
+    icon = texts.ICON_FAILED if state == "failed" else texts.ICON_OK if state == "completed" else texts.ICON_WARN
+    lines = [
+        f"{icon} {bold(name(queue))} · job {code(name(job_id, 80))} · {bold(name(state))}",
+        _as_of(job.get("as_of"), now_ms),
+    ]
+    job_name = str(job.get("job_name") or "")
+    facts = [name(job_name, 80)] if job_name else []
+    if job.get("max_attempts"):
+        facts.append(texts.ATTEMPT.format(attempt=job.get("attempt", 0), most=job["max_attempts"]))
+    if job.get("worker"):
+        facts.append(f"{texts.WORKER} {name(str(job['worker']), 40)}")
+    if facts:
+        lines.append(" · ".join(facts))
+    if added := _when(job, "added_at"):
+        lines.append(f"added {added}")
+    if job.get("error"):
+        lines.append(prose(str(job["error"]), JOB_ERROR_UNITS))
+    attempts: Sequence[Mapping[str, Any]] = job.get("attempts") or ()
+    lines += [_attempt(one) for one in attempts[-MOST_ATTEMPTS:]]
+    return fit(lines)
+
+
+def _attempt(one: Mapping[str, Any]) -> str:
+    error = str(one.get("error") or "")
+    words = [f"attempt {one.get('n', '?')}", str(one.get("outcome") or "")]
+    if one.get("run_ms") is not None:
+        words.append(f"ran {duration(float(one['run_ms']))}")
+    line = " · ".join(name(word, 40) for word in words if word)
+    return f"• {line}{': ' + prose(error, ERROR_UNITS).replace(chr(10), ' ') if error else ''}"

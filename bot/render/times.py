@@ -1,0 +1,43 @@
+"""Times and numbers for a small screen (pure)."""
+
+from datetime import UTC, datetime
+
+
+def age(seconds: float) -> str:
+    """`4 s`, `12 min`, `3 h`, `2 d`."""
+    seconds = max(0.0, seconds)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} d"
+
+
+def duration(ms: float) -> str:
+    """`850 ms`, then as an age."""
+    return f"{ms:.0f} ms" if 0 <= ms < 1000 else age(ms / 1000)
+
+
+def clock(ms: int) -> str:
+    """`03:14:02 UTC`, of a time in ms."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M:%S} UTC"
+
+
+def moment(ms: int) -> str:
+    """`22 Nov 03:14:02 UTC`."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%d %b %H:%M:%S} UTC"
+
+
+def span(first_ms: int, last_ms: int) -> str:
+    """From and to, with the date only where the two differ in it or it happened but once."""
+    first, last = datetime.fromtimestamp(first_ms / 1000, UTC), datetime.fromtimestamp(last_ms / 1000, UTC)
+    if first_ms == last_ms:
+        return moment(first_ms)
+    return f"{moment(first_ms)} to {moment(last_ms) if first.date() != last.date() else clock(last_ms)}"
+
+
+def parse_rfc3339(text: str) -> int:
+    """ms since 1970 of an RFC 3339 time. Raises ValueError."""
+    return int(datetime.fromisoformat(text).timestamp() * 1000)

@@ -1,0 +1,66 @@
+"""Which chats hear about which queue: TELEGRAM_ALERT_CHATS, parsed and matched (pure)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+_ENTRY = re.compile(r"(?P<chat>-?\d{1,18})(?:/(?P<topic>\d{1,10}))?(?P<silent>:silent)?")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A chat, or one topic of it. silent: messages arrive there without a sound."""
+
+    chat_id: int
+    topic_id: int | None = None
+    is_silent: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    """One entry: what it matches, and where that goes. An entry without a pattern matches everything."""
+
+    to: Destination
+    env: str = "*"
+    source: str = "*"
+    queue: str = "*"
+
+    def matches(self, env: str, source: str, queue: str) -> bool:
+        return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
+
+
+def parse_routes(text: str) -> tuple[Route, ...]:
+    """Read `[env or source/queue glob=]chat_id[/topic_id][:silent]`, comma-separated.
+
+    A pattern with a `/` is source/queue (the first `/` divides them), any other is an env. Raises ValueError that names
+    the entry by its number, never by its text.
+    """
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    return tuple(_parse(number, entry) for number, entry in enumerate(entries, start=1))
+
+
+def _parse(number: int, entry: str) -> Route:
+    pattern, equals, rest = entry.rpartition("=")
+    found = _ENTRY.fullmatch(rest.strip())
+    if found is None or (equals and not pattern.strip()):
+        raise ValueError(
+            f"entry {number} is not [env or source/queue glob=]chat_id[/topic_id][:silent], "
+            "e.g. prod=-1001234567890/45:silent"
+        )
+    topic = found["topic"]
+    to = Destination(int(found["chat"]), int(topic) if topic else None, found["silent"] is not None)
+    pattern = pattern.strip()
+    if not pattern:
+        return Route(to)
+    source, slash, queue = pattern.partition("/")
+    return Route(to, source=source, queue=queue) if slash else Route(to, env=pattern)
+
+
+def destinations(routes: Sequence[Route], env: str, source: str, queue: str) -> list[Destination]:
+    """Every destination of a queue's alerts, each chat and topic once; the entry that stands first decides silence."""
+    chosen: dict[tuple[int, int | None], Destination] = {}
+    for route in routes:
+        if route.matches(env, source, queue):
+            chosen.setdefault((route.to.chat_id, route.to.topic_id), route.to)
+    return list(chosen.values())

@@ -1,0 +1,80 @@
+"""The bot's settings: what tocsin/settings.py reads for every service, and these."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from bot.routes import Destination, Route, destinations, parse_routes
+from tocsin.settings import Settings
+
+
+def _routes(value: Any) -> Any:
+    return parse_routes(value) if isinstance(value, str) else value
+
+
+def _user_ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError("expected Telegram user ids (numbers), comma-separated; /whoami tells a person theirs")
+    return tuple(int(part) for part in parts)
+
+
+class BotSettings(Settings):
+    """Settings of the bot."""
+
+    service: ClassVar[str] = "bot"
+    owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "TELEGRAM_", "DATABASE_", "BOT_")
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "HEARTBEAT_URL": "Unset it; let your monitor poll this service's /health/ready meanwhile.",
+    }
+
+    database_url: SecretStr = Field(
+        description="Postgres, `postgresql://user:password@host:port/name`. PgBouncer in transaction mode will do."
+    )
+    telegram_bot_token: SecretStr = Field(description="The bot's token, from @BotFather.")
+    telegram_api_url: AnyHttpUrl = Field(
+        AnyHttpUrl("https://api.telegram.org"),
+        description="Telegram's Bot API; another address for a local Bot API server or the sandbox.",
+    )
+    telegram_alert_chats: Annotated[tuple[Route, ...], BeforeValidator(_routes)] = Field(
+        (),
+        description="Who is rung: `[env or source/queue glob=]chat_id[/topic_id][:silent]`, comma-separated. "
+        "Every entry that matches gets the alert; what none matches goes to TELEGRAM_ADMINS.",
+    )
+    telegram_admins: Annotated[tuple[int, ...], BeforeValidator(_user_ids)] = Field(
+        (), description="Telegram user ids, comma-separated, who may ask anything. /whoami tells a person theirs."
+    )
+    bot_resolve_seconds: float = Field(
+        1800, gt=0, description="An incident is over when its failure was not seen for so long; then it rings anew."
+    )
+    bot_stale_seconds: float = Field(
+        600, gt=0, description="A failure older than this when read does not ring by itself: one summary tells of all."
+    )
+    bot_edit_seconds: float = Field(5, ge=0, description="A message is edited at most this often.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            raise ValueError("expected postgresql://user:password@host:port/name") from None
+        if url.get_backend_name() not in ("postgresql", "postgres"):
+            raise ValueError("expected postgresql://user:password@host:port/name")
+        return value
+
+    @property
+    def api_base(self) -> str:
+        """Telegram's address without a slash at the end."""
+        return str(self.telegram_api_url).rstrip("/")
+
+    def destinations(self, env: str, source: str, queue: str) -> list[Destination]:
+        """Where a queue's alerts go: the matching entries, else the admins in private."""
+        return destinations(self.telegram_alert_chats, env, source, queue) or [
+            Destination(admin) for admin in self.telegram_admins
+        ]

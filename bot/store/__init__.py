@@ -1,0 +1,1 @@
+"""What the bot remembers, in Postgres: models, and one file of queries per subject."""

@@ -1,0 +1,117 @@
+"""The bot's tables. Times in `*_ms` are milliseconds since 1970 UTC, as in Kafka."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Base of the tables."""
+
+
+class KafkaOffset(Base):
+    """The next record to read of a partition, moved in the transaction that stores what the records before it did.
+
+    cluster: Kafka's cluster id; a rebuilt cluster begins anew.
+    """
+
+    __tablename__ = "kafka_offsets"
+    cluster: Mapped[str] = mapped_column(Text, primary_key=True)
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+
+
+class IncidentRow(Base):
+    """One kind of failure of one queue; see bot/incidents.py for the meaning of the columns."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        UniqueConstraint("env", "source", "queue", "fingerprint", name="incidents_key"),
+        Index("incidents_firing", "touched_ms", postgresql_where=text("phase = 'firing'")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    env: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    queue: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(Text)
+    phase: Mapped[str] = mapped_column(Text)
+    episode: Mapped[int] = mapped_column(Integer)
+    count: Mapped[int] = mapped_column(BigInteger)
+    total: Mapped[int] = mapped_column(BigInteger)
+    first_ms: Mapped[int] = mapped_column(BigInteger)
+    last_ms: Mapped[int] = mapped_column(BigInteger)
+    touched_ms: Mapped[int] = mapped_column(BigInteger)
+    previous_ms: Mapped[int | None] = mapped_column(BigInteger)
+    has_rung: Mapped[bool] = mapped_column(Boolean)
+    last: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class LateSummary(Base):
+    """What failed unwatched, for one destination; a new one begins when the last is long untouched."""
+
+    __tablename__ = "late_summaries"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    chat_id: Mapped[int] = mapped_column(BigInteger)
+    topic_id: Mapped[int | None] = mapped_column(BigInteger)
+    touched_ms: Mapped[int] = mapped_column(BigInteger)
+    failures: Mapped[int] = mapped_column(BigInteger)
+    kinds: Mapped[dict[str, int]] = mapped_column(JSONB)
+    first_ms: Mapped[int] = mapped_column(BigInteger)
+    last_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Card(Base):
+    """The outbox: one message in one chat, kept up to date. Due while wanted > sent.
+
+    text is always the newest wanted one, so edits that pile up coalesce. message_id: None until Telegram took it.
+    state: live; dead = can never arrive, `note` says why; closed = somebody removed the message.
+    claimed_by: the process that is sending it, until claimed_until by Postgres' clock; then anybody may send it.
+    """
+
+    __tablename__ = "cards"
+    __table_args__ = (
+        Index("cards_due", "chat_id", "id", postgresql_where=text("state = 'live' AND wanted > sent")),
+        Index("cards_incident", "incident_id", "episode"),
+        Index("cards_dead", "changed_ms", postgresql_where=text("state = 'dead'")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
+    episode: Mapped[int | None] = mapped_column(Integer)
+    late_id: Mapped[int | None] = mapped_column(ForeignKey("late_summaries.id", ondelete="CASCADE"))
+    chat_id: Mapped[int] = mapped_column(BigInteger)
+    topic_id: Mapped[int | None] = mapped_column(BigInteger)
+    is_silent: Mapped[bool] = mapped_column(Boolean)
+    priority: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text)
+    buttons: Mapped[list[list[dict[str, str]]]] = mapped_column(JSONB)
+    wanted: Mapped[int] = mapped_column(Integer)
+    sent: Mapped[int] = mapped_column(Integer)
+    message_id: Mapped[int | None] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    not_before_ms: Mapped[int] = mapped_column(BigInteger)
+    claimed_by: Mapped[str] = mapped_column(Text, server_default="")
+    claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    changed_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChatMove(Base):
+    """A group that became a supergroup: settings still name the old id."""
+
+    __tablename__ = "chat_moves"
+    old_chat_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    new_chat_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class Milestone(Base):
+    """What happened once and must not happen again after a restart: `born`, `greeted`."""
+
+    __tablename__ = "milestones"
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger)

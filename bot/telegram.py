@@ -1,0 +1,322 @@
+"""The door to Telegram: the only file that knows python-telegram-bot.
+
+Sending needs no polling and no start-up: a message can go out while getUpdates fails, and the other way round.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from telegram import (
+    Bot,
+    BotCommand,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    LinkPreviewOptions,
+    Message,
+    Update,
+    error,
+)
+from telegram.constants import ParseMode
+from telegram.ext import Application, ApplicationBuilder, ContextTypes, TypeHandler
+from telegram.request import HTTPXRequest
+
+from bot.errors import (
+    Gone,
+    MessageGone,
+    Migrated,
+    RateLimited,
+    Rejected,
+    TelegramError,
+    TopicGone,
+    Unreachable,
+)
+from bot.messages import Ask, Buttons
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("telegram")
+
+Hear = Callable[[Ask], Awaitable[None]]
+
+TELEGRAM = "telegram"
+"""The dependency's name among the breakers."""
+
+POLL_SECONDS = 10
+CALL_SECONDS = 5.0
+RETRY_SECONDS = 3.0
+CONCURRENT_ASKS = 16
+
+_CHAT_GONE = ("chat not found", "peer_id_invalid", "not enough rights", "have no rights", "chat_write_forbidden")
+_MESSAGE_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
+_TOPIC_GONE = ("message thread not found", "topic_closed", "topic_deleted", "topic_id_invalid")
+
+
+@dataclass
+class Polling:
+    """What is known of getUpdates. Times by the monotonic clock. answered: called at every good answer."""
+
+    answered: Callable[[], None]
+    answered_at: float | None = None
+    conflict_at: float | None = None
+    problem: str = ""
+
+
+class _Watched(HTTPXRequest):
+    """Notes when getUpdates was answered: python-telegram-bot reports failures only."""
+
+    def __init__(self, polling: Polling, **options: Any) -> None:
+        super().__init__(**options)
+        self._polling = polling
+
+    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        status, body = await super().do_request(*args, **kwargs)
+        if status == 200:
+            self._polling.answered_at = time.monotonic()
+            self._polling.problem = ""
+            self._polling.answered()
+        return status, body
+
+
+class Telegram:
+    """One bot account."""
+
+    def __init__(self, token: str, api_base: str, answered: Callable[[], None]) -> None:
+        self.polling = Polling(answered)
+        self.username = ""
+        times: dict[str, Any] = {
+            "read_timeout": CALL_SECONDS,
+            "write_timeout": CALL_SECONDS,
+            "connect_timeout": CALL_SECONDS,
+            "pool_timeout": CALL_SECONDS,
+        }
+        self._application: Application[Any, Any, Any, Any, Any, Any] = (
+            ApplicationBuilder()
+            .token(token)
+            .base_url(f"{api_base}/bot")
+            .base_file_url(f"{api_base}/file/bot")
+            .request(HTTPXRequest(connection_pool_size=32, **times))
+            .get_updates_request(_Watched(self.polling, connection_pool_size=2, **times))
+            .job_queue(None)
+            .concurrent_updates(CONCURRENT_ASKS)
+            .build()
+        )
+
+    @property
+    def _bot(self) -> Bot:
+        return self._application.bot
+
+    async def send(
+        self, chat_id: int, text: str, *, topic_id: int | None = None, is_silent: bool = False, buttons: Buttons = ()
+    ) -> int:
+        """Send a message; return its id. Raises TelegramError."""
+        with _ours():
+            message = await self._bot.send_message(
+                chat_id,
+                text,
+                parse_mode=ParseMode.HTML,
+                message_thread_id=topic_id,
+                disable_notification=is_silent,
+                reply_markup=_markup(buttons),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        return message.message_id
+
+    async def edit(self, chat_id: int, message_id: int, text: str, *, buttons: Buttons = ()) -> None:
+        """Replace a message's text; the same text again is no error. Raises TelegramError."""
+        with _ours():
+            try:
+                await self._bot.edit_message_text(
+                    text,
+                    chat_id,
+                    message_id,
+                    parse_mode=ParseMode.HTML,
+                    reply_markup=_markup(buttons),
+                    link_preview_options=LinkPreviewOptions(is_disabled=True),
+                )
+            except error.BadRequest as refusal:
+                if "message is not modified" not in refusal.message.lower():
+                    raise
+
+    async def answer_press(self, press_id: str, notice: str = "") -> None:
+        """Stop the spinner on a pressed button; too late is no error. Raises TelegramError."""
+        with _ours():
+            try:
+                await self._bot.answer_callback_query(press_id, text=notice or None)
+            except error.BadRequest as refusal:
+                log.info("press_answered_late", error=refusal.message)
+
+    async def me(self) -> str:
+        """The bot's username; a cheap call that shows Telegram answers and knows our token. Raises TelegramError."""
+        with _ours():
+            return (await self._bot.get_me()).username or ""
+
+    async def is_member(self, chat_id: int, user_id: int) -> bool:
+        """Whether a person is in a group now. Raises TelegramError."""
+        with _ours():
+            member = await self._bot.get_chat_member(chat_id, user_id)
+        return member.status not in ("left", "kicked") and getattr(member, "is_member", True)
+
+    async def set_commands(self, commands: Sequence[tuple[str, str]]) -> None:
+        """Publish the list Telegram offers while one types. Raises TelegramError."""
+        with _ours():
+            await self._bot.set_my_commands([BotCommand(name, about) for name, about in commands])
+
+    async def listen(self, hear: Hear, commands: Sequence[tuple[str, str]], stop: asyncio.Event) -> None:
+        """Poll until stop; hand on every message and press. Asks in flight are let end.
+
+        Telegram may be down when this begins: it tries until it answers. A failing poll is tried again by the library,
+        with growing pauses.
+        """
+
+        async def on_update(update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
+            ask = _ask(update)
+            if ask is not None:
+                await hear(ask)
+
+        self._application.add_handler(TypeHandler(Update, on_update))
+        if not await self._begin(commands, stop):
+            return
+        async with self._polled():
+            await stop.wait()
+
+    async def _begin(self, commands: Sequence[tuple[str, str]], stop: asyncio.Event) -> bool:
+        while not stop.is_set():
+            try:
+                await self._application.initialize()
+                self.username = self._bot.username
+                await self.set_commands(commands)
+                self.polling.answered_at, self.polling.problem = time.monotonic(), ""
+                self.polling.answered()
+                return True
+            except (error.TelegramError, TelegramError) as failure:
+                self.polling.problem = _reason(failure)
+                log.warning("telegram_not_reached", error=_reason(failure), retry_seconds=RETRY_SECONDS)
+            await pause(stop, RETRY_SECONDS)
+        return False
+
+    @asynccontextmanager
+    async def _polled(self) -> AsyncGenerator[None]:
+        updater = self._application.updater
+        if updater is None:
+            raise RuntimeError("the application was built without an updater")
+        await self._application.start()
+        try:
+            await updater.start_polling(
+                timeout=timedelta(seconds=POLL_SECONDS),
+                bootstrap_retries=-1,
+                allowed_updates=[Update.MESSAGE, Update.CALLBACK_QUERY],
+                error_callback=self._poll_failed,
+            )
+            log.info("polling", bot=self.username)
+            yield
+        finally:
+            if updater.running:
+                await updater.stop()
+            await self._application.stop()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._application.shutdown()
+        # What _begin never initialized, shutdown leaves open.
+        for request in (self._bot.request,):
+            await request.shutdown()
+
+    def _poll_failed(self, failure: error.TelegramError) -> None:
+        self.polling.problem = _reason(failure)
+        if isinstance(failure, error.Conflict):
+            self.polling.conflict_at = time.monotonic()
+            log.error("polling_conflict", mend="another process polls with this bot's token: stop one of the two")
+            return
+        log.warning("poll_failed", error=_reason(failure))
+
+
+def _reason(failure: Exception) -> str:
+    return f"{type(failure).__name__}: {failure}"[:200]
+
+
+class _ours:  # reads as a statement: `with _ours():`
+    """Turn the library's errors into ours."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, failure: BaseException | None, _trace: object) -> None:
+        if isinstance(failure, error.TelegramError):
+            raise _translate(failure) from failure
+
+
+def _translate(failure: error.TelegramError) -> TelegramError:
+    match failure:
+        case error.RetryAfter():
+            pause_for = failure.retry_after
+            return RateLimited(pause_for.total_seconds() if isinstance(pause_for, timedelta) else float(pause_for))
+        case error.ChatMigrated():
+            return Migrated(failure.new_chat_id)
+        case error.Forbidden():
+            return Gone(failure.message)
+        case error.BadRequest():
+            return _translate_refusal(failure.message)
+        case _:  # NetworkError, TimedOut, InvalidToken, Conflict
+            return Unreachable(_reason(failure))
+
+
+def _translate_refusal(message: str) -> TelegramError:
+    lowered = message.lower()
+    if any(words in lowered for words in _TOPIC_GONE):
+        return TopicGone(message)
+    if any(words in lowered for words in _MESSAGE_GONE):
+        return MessageGone(message)
+    if any(words in lowered for words in _CHAT_GONE):
+        return Gone(message)
+    return Rejected(message)
+
+
+def _markup(buttons: Buttons) -> InlineKeyboardMarkup | None:
+    if not buttons:
+        return None
+    return InlineKeyboardMarkup(
+        [
+            [
+                InlineKeyboardButton(one.label, url=one.url)
+                if one.url
+                else InlineKeyboardButton(one.label, callback_data=one.data)
+                for one in row
+            ]
+            for row in buttons
+        ]
+    )
+
+
+def _ask(update: Update) -> Ask | None:
+    """What a person said or pressed; None for what nobody said to us (joins, pins, channel posts)."""
+    query, message = update.callback_query, update.message
+    if query is not None and query.data and isinstance(query.message, Message):
+        return Ask(
+            chat_id=query.message.chat.id,
+            user_id=query.from_user.id,
+            is_private=query.message.chat.type == "private",
+            topic_id=_topic(query.message),
+            user_name=query.from_user.full_name,
+            press=query.data,
+            press_id=query.id,
+            message_id=query.message.message_id,
+        )
+    if message is not None and message.text and message.from_user is not None:
+        return Ask(
+            chat_id=message.chat.id,
+            user_id=message.from_user.id,
+            is_private=message.chat.type == "private",
+            text=message.text,
+            topic_id=_topic(message),
+            user_name=message.from_user.full_name,
+        )
+    return None
+
+
+def _topic(message: Message) -> int | None:
+    return message.message_thread_id if message.is_topic_message else None

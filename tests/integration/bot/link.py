@@ -1,0 +1,79 @@
+"""A TCP link that can be cut: what stands between the bot and a server when the server is to fail."""
+
+import asyncio
+from contextlib import suppress
+from typing import Literal
+
+State = Literal["open", "refusing", "silent", "dripping"]
+
+
+class Link:
+    """Listens on loopback and forwards to a server.
+
+    refusing: nobody listens. silent: accepts and never answers. dripping: answers one byte a second.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.state: State = "open"
+        self._speaking = asyncio.Event()
+        self._speaking.set()
+        self.port = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def set(self, state: State) -> None:
+        """Change state; what is connected now is cut, or falls silent."""
+        was, self.state = self.state, state
+        (self._speaking.clear if state == "silent" else self._speaking.set)()
+        if state == "refusing":
+            await self.stop()
+        elif was == "refusing":
+            await self.start()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            if self.state == "silent":
+                await reader.read(-1)
+                return
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+            self._writers.add(far_writer)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._pump(reader, far_writer))
+                    group.create_task(self._pump(far_reader, writer, drips=True))
+            finally:
+                self._writers.discard(far_writer)
+                far_writer.close()
+        except* (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            with suppress(OSError):
+                writer.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, drips: bool = False) -> None:
+        while chunk := await reader.read(65536):
+            await self._speaking.wait()
+            if drips and self.state == "dripping":
+                for byte in chunk:
+                    writer.write(bytes([byte]))
+                    await writer.drain()
+                    await asyncio.sleep(1)
+                continue
+            writer.write(chunk)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()

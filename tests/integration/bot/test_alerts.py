@@ -1,0 +1,88 @@
+"""Final failures ring: once per fingerprint, with exact counts, edited in place."""
+
+from tests.eventually import eventually
+from tests.integration.bot.house import House, failure, snapshot
+from tocsin.events import State
+
+
+async def test_a_failure_rings_once_and_its_message_counts_on(house: House) -> None:
+    await house.start_bot()
+    await house.put(failure())
+    await eventually(lambda: house.has_text("×1"), what="the alert")
+    await house.put(*(failure() for _ in range(4)), failure(fingerprint="f2", error_type="Timeout"))
+    await eventually(lambda: house.has_text("CardError ×5"), what="the edit")
+    await eventually(lambda: house.has_text("Timeout ×1"), what="the second incident")
+    assert len(await house.alerts()) == 2
+    first = (await house.messages())[0]
+    assert "attempt 3/3" in first["text"]
+    assert "charge" in first["text"]
+    assert "card declined" in first["text"]
+
+
+async def test_only_live_final_failures_ring(house: House) -> None:
+    await house.start_bot()
+    await house.put(
+        failure(backfill=True),
+        failure(event="retrying", state=State.RETRYING),
+        failure(event="retries-exhausted"),
+        failure(event="completed", state=State.COMPLETED, error="", error_type=""),
+        failure(age_seconds=3600),
+        failure(fingerprint="", error_type="Real"),
+    )
+    await eventually(lambda: house.has_text("Real ×1"), what="the one that rings")
+    assert len(await house.texts()) == 1
+
+
+async def test_the_first_start_says_what_is_watched_and_never_again(house: House) -> None:
+    await house.put(
+        *(snapshot(f"q{number}", sources_queues=12, completed=number) for number in range(10)),
+        snapshot("broken", sources_queues=12, failed=3),
+        *(failure(f"q{number}", backfill=True) for number in range(10)),
+    )
+    bot = await house.start_bot()
+    await eventually(lambda: len(house.bots) == 1)
+    assert await house.texts() == []  # one of 12 queues is missing
+    await house.put(snapshot("stuck", sources_queues=12, waiting=5, workers=0))
+    await eventually(lambda: house.has_text("Watching 12 queues. 2 already in trouble:"), what="the greeting")
+    [greeting] = await house.texts()
+    assert "broken: 3 failed" in greeting
+    assert "stuck: 5 waiting, no workers" in greeting
+    assert await bot.stop() == 0
+    await house.start_bot()
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×1"), what="an alert after the restart")
+    assert len(await house.texts()) == 2
+
+
+async def test_what_a_transaction_wrote_counts_when_it_is_committed_and_leaves_no_lag(house: House) -> None:
+    await house.start_bot()
+    async with house.transaction() as put:
+        await put(failure())
+        await put(failure(fingerprint="f2", error_type="Aborted"))
+    async with house.transaction(commit=False) as put:
+        await put(failure(fingerprint="f3", error_type="Never"))
+    await eventually(lambda: house.has_text("Aborted ×1"), what="both alerts of the committed transaction")
+
+    async def read_all() -> bool:
+        text, _ = await house.ask("/status", expect="Kafka")
+        return "Kafka: 0 records behind" in text
+
+    await eventually(read_all, what="no lag")
+    assert len(await house.alerts()) == 2
+
+
+async def test_two_bots_on_one_token_are_told_of(house: House) -> None:
+    await house.start_bot()
+    await house.start_bot(wait=False)
+
+    async def told() -> bool:
+        text, _ = await house.ask("/status", expect="Telegram")
+        return "another process polls with this bot's token" in text
+
+    await eventually(told, seconds=40, what="the conflict in /status")
+    await house.put(*(failure(f"q{number}") for number in range(8)))
+
+    async def all_rung() -> bool:
+        return len(await house.alerts()) == 8
+
+    await eventually(all_rung, seconds=30, what="every alert, whoever reads its partition")

@@ -1,0 +1,192 @@
+"""Commands: true numbers, from where they say, within three seconds whatever is dead."""
+
+import time
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.eventually import eventually
+from tests.integration.bot.fake_logsvc import FakeLogsvc
+from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.link import Link, State
+
+SOON = 3.0
+
+
+@pytest.fixture
+async def logsvc() -> AsyncGenerator[FakeLogsvc]:
+    one = FakeLogsvc()
+    await one.start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+async def link(logsvc: FakeLogsvc) -> AsyncGenerator[Link]:
+    """Between the bot and logsvc."""
+    one = Link("127.0.0.1", logsvc.port)
+    await one.start()
+    yield one
+    await one.set("refusing")
+
+
+@pytest.fixture
+async def postgres_link(house: House) -> AsyncGenerator[Link]:
+    """Between the bot and Postgres."""
+    url = urlsplit(house.postgres)
+    one = Link(url.hostname or "127.0.0.1", url.port or 5432)
+    await one.start()
+    house.environ["DATABASE_URL"] = house.postgres.replace(f":{url.port}/", f":{one.port}/")
+    yield one
+    await one.set("refusing")
+
+
+def item(queue: str, **more: Any) -> dict[str, Any]:
+    """A queue as logsvc tells it, from the future, so that it is newer than any snapshot."""
+    zeros = ("waiting", "active", "delayed", "prioritized", "waiting_children", "completed", "failed")
+    as_of = datetime.fromtimestamp(time.time() + 60, UTC).isoformat()
+    values = {"env": "prod", "source": "main", "queue": queue, **dict.fromkeys(zeros, 0), "as_of": as_of}
+    return {**values, "is_paused": False, "workers": 1, "oldest_waiting_seconds": None, **more}
+
+
+async def greeted(house: House) -> None:
+    await eventually(lambda: house.has_text("Watching"), what="the greeting")
+
+
+async def test_queues_queue_failed_job_and_status_answer(house: House, logsvc: FakeLogsvc, link: Link) -> None:
+    logsvc.queues = [item("orders", waiting=3, failed=2), item("mail", completed=9)]
+    logsvc.failed = [
+        {"env": "prod", "source": "main", "queue": "orders", "job_id": "7", "job_name": "charge", "error": "no <money>"}
+    ]
+    logsvc.jobs["main/orders/7"] = {
+        **{"state": "failed", "job_name": "charge", "attempt": 2, "max_attempts": 2, "error": "no <money>"},
+        "as_of": "2026-11-22T00:00:00Z",
+        "attempts": [{"n": 1, "outcome": "failed", "error": "slow", "run_ms": 120}, {"n": 2, "error": "no <money>"}],
+    }
+    await house.put(snapshot("orders", sources_queues=2), snapshot("mail", sources_queues=2))
+    await house.start_bot(LOGSVC_URL=f"http://127.0.0.1:{link.port}")
+    await greeted(house)
+    text, _ = await house.ask("/queues", expect="2 queues, 1 in trouble")
+    assert "waiting 3, failed 2" in text
+    assert text.index("orders") < text.index("mail")
+    text, _ = await house.ask("/queue orders", expect="waiting-children 0")
+    assert "failed 2" in text
+    await house.ask("/queue ordrs", expect="Did you mean")
+    suggestion = (await house.messages())[-1]
+    assert (await house.press(suggestion, "orders"))["answered"]
+    await eventually(lambda: house.has_text("waiting 3\n"), what="the suggested queue in the same message")
+    text, _ = await house.ask("/failed orders", expect="no <money>")
+    assert "old (00:00:00 UTC)" in text
+    text, _ = await house.ask("/job orders 7", expect="attempt 2/2")
+    assert "attempt 1 · failed · ran 120 ms: slow" in text
+    assert "old (00:00:00 UTC)" in text
+    await house.ask("/job main/orders 8", expect="No job 8")
+    text, _ = await house.ask("/status", expect="Tocsin is well")
+    assert "Kafka: 0 records behind" in text
+    await house.ask("/help", expect="/queues: all queues, worst first")
+    assert await house.calls("setMyCommands")
+
+
+async def test_refresh_edits_the_same_message(house: House, logsvc: FakeLogsvc, link: Link) -> None:
+    logsvc.queues = [item("orders", waiting=3)]
+    await house.put(snapshot("orders"))
+    await house.start_bot(LOGSVC_URL=f"http://127.0.0.1:{link.port}")
+    await greeted(house)
+    await house.ask("/queues", expect="waiting 3")
+    logsvc.queues = [item("orders", waiting=4)]
+    before = await house.messages()
+    assert (await house.press(before[-1], "🔄 Refresh"))["answered"]
+    await eventually(lambda: house.has_text("waiting 4"), what="the edit")
+    assert len(await house.messages()) == len(before)
+
+
+@pytest.mark.parametrize("state", ["refusing", "silent", "dripping"])
+async def test_queues_answers_within_3_s_when_logsvc_dies(
+    house: House, logsvc: FakeLogsvc, link: Link, state: State
+) -> None:
+    logsvc.queues = [item("orders", waiting=3)]
+    await house.put(snapshot("orders", waiting=5, age_seconds=30))
+    await house.start_bot(LOGSVC_URL=f"http://127.0.0.1:{link.port}")
+    await greeted(house)
+    await house.ask("/queues", expect="waiting 3")
+    await link.set(state)
+    text, seconds = await house.ask("/queues", expect="waiting 5")
+    assert "own last snapshots" in text
+    assert " s old" in text
+    assert seconds < SOON
+    text, _ = await house.ask("/failed", expect="the bot itself has counted")
+    assert " s old (" in text
+    await link.set("open")
+    _, seconds = await house.ask("/queues", expect="waiting 3")
+
+
+@pytest.mark.parametrize("state", ["refusing", "silent"])
+async def test_queues_answers_within_3_s_when_postgres_dies_and_alerts_follow_when_it_is_back(
+    house: House, postgres_link: Link, state: State
+) -> None:
+    await house.put(snapshot("orders", waiting=5))
+    await house.start_bot(BREAKER_PROBE_SECONDS="1")
+    await greeted(house)
+    await postgres_link.set(state)
+    _, seconds = await house.ask("/queues", expect="waiting 5")
+    assert seconds < SOON
+    await house.put(failure(), failure())
+
+    async def told() -> bool:
+        text, seconds = await house.ask("/status", expect="Tocsin ")
+        assert seconds < SOON
+        return "of its own" in text
+
+    await eventually(told, seconds=30, what="the trouble with Postgres in /status")
+    _, seconds = await house.ask("/failed", expect="Neither history nor Postgres")
+    await postgres_link.set("open")
+    await eventually(lambda: house.has_text("CardError ×2"), seconds=60, what="the alert once Postgres is back")
+    assert len(await house.alerts()) == 1
+
+
+async def test_a_bot_started_without_postgres_answers_and_rings_later(house: House, postgres_link: Link) -> None:
+    await postgres_link.set("refusing")
+    await house.put(snapshot("orders", waiting=5))
+    await house.start_bot(wait=False)
+    await eventually(lambda: polled(house), seconds=40, what="the first poll")
+    _, seconds = await house.ask("/queues", expect="waiting 5")
+    assert seconds < SOON
+    await postgres_link.set("open")
+    await greeted(house)
+
+
+async def polled(house: House) -> bool:
+    return bool(await house.calls("getUpdates"))
+
+
+async def test_strangers_hear_their_id_and_nothing_else(house: House) -> None:
+    await house.start_bot()
+    await make_chat(house, id=2002, first_name="Stranger")
+    await make_chat(house, id=-1_000_000_000_555, title="elsewhere", members=[{"user_id": 2002}], bot_status="member")
+    await house.say("/queues", chat=-1_000_000_000_555, user=2002)
+    await house.say("/queues", chat=2002, user=2002)
+    await eventually(lambda: house.has_text("Your Telegram id is 2002.", 2002), what="the stranger's id")
+    await house.say("/queues@another_bot")
+    await house.say("/whoami", chat=CHAT)
+    await eventually(lambda: house.has_text("this chat's id is 1001"), what="the admin's answer")
+    assert len(await house.texts(2002)) == 1
+    assert len(await house.texts()) == 1
+    assert await house.texts(-1_000_000_000_555) == []
+
+
+async def test_a_member_of_an_alert_group_is_answered_in_private(house: House) -> None:
+    group = -1_000_000_000_777
+    await make_chat(house, id=2002, first_name="Ann")
+    await make_chat(house, id=group, title="ops", members=[{"user_id": 2002}], bot_status="administrator")
+    await house.start_bot(TELEGRAM_ALERT_CHATS=str(group), TELEGRAM_ADMINS="")
+    await house.say("/status", chat=2002, user=2002)
+    await eventually(lambda: house.has_text("Telegram: polled", 2002), what="the member's answer")
+    await house.say("/whoami", chat=group, user=2002)
+    await eventually(lambda: house.has_text(f"this chat's id is {group}", group), what="the answer in the group")
+
+
+async def make_chat(house: House, **chat: Any) -> None:
+    (await house.client.post("/sandbox/chats", json=chat)).raise_for_status()

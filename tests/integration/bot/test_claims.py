@@ -1,0 +1,72 @@
+"""Several senders on one outbox: each message is claimed by one, and free again when that one is gone."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from bot.routes import Destination
+from bot.store.database import open_engine
+from bot.store.migrate import migrate
+from bot.store.outbox import Subject, claim_due, mark_sent, put
+from tests.eventually import eventually
+from tests.integration.bot.house import House, failure
+
+CHATS = 6
+
+
+@pytest.fixture
+async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
+    """A database with one message for each of some chats."""
+    one = open_engine(postgres_url)
+    await migrate(one)
+    async with AsyncSession(one) as session, session.begin():
+        for chat in range(CHATS):
+            put(session, Subject("notice"), Destination(chat + 1), "text", (), now_ms=1)
+    yield one
+    await one.dispose()
+
+
+async def claim(engine: AsyncEngine, sender: str, *, lease_seconds: float = 60, most: int = CHATS) -> set[int]:
+    async with AsyncSession(engine) as session, session.begin():
+        found = await claim_due(session, now_ms=2, not_to=(), most=most, sender=sender, lease_seconds=lease_seconds)
+        return {card.id for card in found}
+
+
+async def test_no_message_is_claimed_by_two(engine: AsyncEngine) -> None:
+    found = await asyncio.gather(*(claim(engine, f"s{number}", most=2) for number in range(4)))
+    found += [await claim(engine, "last")]
+    assert sum(len(one) for one in found) == len(set[int]().union(*found)) == CHATS
+
+
+async def test_a_sender_gets_its_own_again_and_others_get_them_when_its_lease_has_ended(engine: AsyncEngine) -> None:
+    mine = await claim(engine, "a")
+    assert len(mine) == CHATS
+    assert await claim(engine, "b") == set()
+    assert await claim(engine, "a", lease_seconds=0.2) == mine
+
+    async def taken() -> bool:
+        return await claim(engine, "b") == mine
+
+    await eventually(taken, seconds=5, what="the claim of those whose lease has ended")
+
+
+async def test_a_claim_holds_only_the_version_that_is_being_sent(engine: AsyncEngine) -> None:
+    [card_id] = await claim(engine, "a", most=1)
+    async with AsyncSession(engine) as session, session.begin():
+        await mark_sent(session, card_id, 1, 77, now_ms=3, not_before_ms=3)
+    assert card_id not in await claim(engine, "a")
+
+
+async def test_two_bots_on_one_database_send_each_message_once(house: House) -> None:
+    await house.start_bot()
+    await house.start_bot(wait=False)
+    for number in range(12):
+        await house.put(failure(f"q{number}", fingerprint=f"f{number}"))
+
+    async def all_rung() -> bool:
+        return len({text.splitlines()[0] for text in await house.alerts()}) == 12
+
+    await eventually(all_rung, seconds=40, what="every alert")
+    assert len(await house.calls("sendMessage")) == 12

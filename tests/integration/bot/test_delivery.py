@@ -1,0 +1,168 @@
+"""The outbox against Telegram's faults."""
+
+import asyncio
+from typing import Any
+
+from tests.eventually import eventually
+from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
+from tests.integration.bot.test_answers import make_chat
+
+GROUP, SUPERGROUP = -4321, -1_000_000_004_321
+
+
+async def test_all_alerts_arrive_after_telegram_was_down(house: House) -> None:
+    await house.start_bot(BREAKER_PROBE_SECONDS="1")
+    await house.sandbox.kill()
+    for number in range(6):
+        await house.put(*(failure(fingerprint=f"f{number}", error_type=f"E{number}") for _ in range(3)))
+        await asyncio.sleep(1)  # not to wait for something: Telegram is to be away for a while
+    await house.start_sandbox()
+
+    async def all_there() -> bool:
+        found = await house.alerts()
+        return all(any(f"E{number} ×3" in text for text in found) for number in range(6))
+
+    await eventually(all_there, seconds=60, what="every alert")
+    assert len(await house.alerts()) == 6
+
+
+async def test_a_429_freezes_one_chat_for_as_long_as_it_says(house: House) -> None:
+    await make_chat(house, id=3003, first_name="Other")
+    await house.fault(kind="retry_after", retry_after=4, chat_id=CHAT, method="sendMessage")
+    await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError", 3003), seconds=3, what="the other chat's alert")
+    assert not await house.has_text("CardError")
+    took = await eventually(lambda: house.has_text("CardError"), seconds=10, what="the frozen chat's alert")
+    assert took > 2
+    assert len(await house.alerts()) == len(await house.alerts(3003)) == 1
+
+
+async def test_a_chat_that_threw_the_bot_out_is_dead_and_told_while_the_others_hear(house: House) -> None:
+    await make_chat(house, id=3003, first_name="Other")
+    await house.fault(kind="blocked", chat_id=3003, times=None)
+    await house.start_bot(TELEGRAM_ALERT_CHATS=f"3003,{CHAT}")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError"), what="the alert")
+
+    async def told() -> bool:
+        text, _ = await house.ask("/status", expect="outbox")
+        return "can never arrive" in text and "to chat 3003: chat gone" in text
+
+    await eventually(told, seconds=15, what="the dead message in /status")
+
+
+async def test_a_group_that_became_a_supergroup_is_followed(house: House) -> None:
+    await make_chat(house, id=GROUP, title="ops", bot_status="member", members=[{"user_id": CHAT}])
+    bot = await house.start_bot(TELEGRAM_ALERT_CHATS=str(GROUP))
+    await house.put(failure())
+    await eventually(lambda: house.has_text("×1", GROUP), what="the alert in the group")
+    await make_chat(house, id=SUPERGROUP, title="ops", bot_status="member", members=[{"user_id": CHAT}])
+    await make_chat(house, id=GROUP, migrated_to=SUPERGROUP)
+    await house.put(failure(), failure(fingerprint="f2", error_type="Late"))
+    await eventually(lambda: house.has_text("Late ×1", SUPERGROUP), what="the new alert in the supergroup")
+    await eventually(lambda: house.has_text("CardError ×2", SUPERGROUP), what="the old one, sent anew")
+    assert await bot.stop() == 0
+    await house.start_bot(TELEGRAM_ALERT_CHATS=str(GROUP))
+    await house.put(failure(fingerprint="f3", error_type="After"))
+    await eventually(lambda: house.has_text("After ×1", SUPERGROUP), what="the alert after a restart")
+    [refused] = [call for call in await house.calls("sendMessage") if call["outcome"] == "refused"]
+    assert refused["chat_id"] == GROUP  # one refusal taught it, for good
+
+
+async def test_a_deleted_topic_falls_back_to_the_general_one_and_says_so(house: House) -> None:
+    await make_forum(house)
+    await house.fault(kind="thread_deleted", chat_id=SUPERGROUP)
+    await house.start_bot(TELEGRAM_ALERT_CHATS=f"{SUPERGROUP}/5")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("topic this was meant for is closed", SUPERGROUP), what="the alert")
+
+
+async def test_a_removed_message_comes_again_when_the_trouble_goes_on(house: House) -> None:
+    await house.start_bot()
+    await house.put(failure())
+    await eventually(lambda: house.has_text("×1"), what="the alert")
+    [message] = await house.messages()
+    call = {"chat_id": CHAT, "message_id": message["message_id"]}
+    (await house.client.post(f"/bot{TOKEN}/deleteMessage", json=call)).raise_for_status()
+    assert await house.messages() == []
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×2"), what="the alert again")
+
+
+async def make_forum(house: House) -> None:
+    topics: list[dict[str, Any]] = [{"id": 5, "name": "alerts"}]
+    await make_chat(house, id=SUPERGROUP, title="ops", is_forum=True, topics=topics, bot_status="member")
+
+
+async def test_a_text_telegram_cannot_parse_is_sent_plain(house: House) -> None:
+    await house.fault(kind="bad_request", method="sendMessage", description="Bad Request: can't parse entities")
+    await house.start_bot()
+    await house.put(failure(error="a <b>bold</b> & odd error"))
+    await eventually(lambda: house.has_text("a <b>bold</b> & odd error"), what="the alert")
+    assert len(await house.texts()) == 1
+
+
+async def test_edits_coalesce_to_the_newest_text(house: House) -> None:
+    await house.start_bot(BOT_EDIT_SECONDS="2")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("×1"), what="the alert")
+    for _ in range(40):
+        await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×41"), what="the last count")
+    assert len(await house.calls("editMessageText")) <= 4
+
+
+async def test_stale_failures_are_told_in_one_summary(house: House) -> None:
+    await house.start_bot(BOT_STALE_SECONDS="1")
+    late = [failure(f"q{number % 3}", age_seconds=3, fingerprint=f"f{number % 3}") for number in range(30)]
+    await house.put(*late, failure("q9"))
+    await eventually(lambda: house.has_text("30 failures of 3 kinds"), what="the summary")
+    await eventually(lambda: house.has_text("q9"), what="the fresh one")
+    assert len(await house.texts()) == 2
+    await house.put(failure("q0", fingerprint="f0"))
+    await eventually(lambda: house.has_text("CardError ×11"), what="the alert when it happens again")
+
+
+async def test_silence_resolves_unheard_and_the_next_failure_rings_anew(house: House) -> None:
+    await house.start_bot(BOT_RESOLVE_SECONDS="2")
+    await house.put(failure())
+
+    async def resolved() -> bool:
+        await house.put(snapshot())
+        return await house.has_text("quiet again")
+
+    await eventually(resolved, what="the resolved message")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("back again"), what="the new message")
+    assert len(await house.texts()) == 2
+    assert "Seen before" in (await house.texts())[1]
+
+
+async def test_an_answer_lost_on_the_way_may_double_a_message_but_loses_none(house: House) -> None:
+    await house.fault(kind="drop", method="sendMessage")
+    await house.start_bot()
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError"), what="the alert")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×2"), what="the edit")
+    assert len(await house.alerts()) <= 2
+
+
+async def test_bad_records_are_counted_and_stop_nothing(house: House) -> None:
+    await house.start_bot()
+    await house.put_bytes(house.topics.jobs, b"\xff failed {")
+    await house.put_bytes(house.topics.jobs, b'{"event":"failed","v":99}')
+    await house.put(
+        failure("a\0b", error="nul \0 and more", job_id="x" * 5000, fingerprint="n"),
+        failure("תור 🔥 <b>", error="<script>alert(1)</script>", fingerprint="m" * 9000),
+        failure(),
+    )
+    await eventually(lambda: house.has_text("card declined"), what="an alert after the bad ones")
+    await eventually(lambda: house.has_text("<script>alert(1)</script>"), what="hostile text as text")
+
+    async def told() -> bool:
+        text, _ = await house.ask("/status", expect="Kafka")
+        return "2 unreadable records" in text
+
+    await eventually(told, what="the bad records in /status")

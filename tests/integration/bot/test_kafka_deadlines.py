@@ -1,0 +1,50 @@
+"""A Kafka that takes connections and never answers keeps nobody waiting for ever."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from bot import kafka
+from bot.kafka import KafkaError, PositionedFeed, TableFeed, look_at_cluster
+from tocsin.settings import Settings
+
+
+class OnlyKafka(Settings):
+    """Settings of something that only speaks to Kafka."""
+
+
+@pytest.fixture
+async def silent(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Settings]:
+    """Settings that lead to a silent server; deadlines of a moment."""
+    monkeypatch.setattr(kafka, "START_SECONDS", 0.3)
+    monkeypatch.setattr(kafka, "STOP_SECONDS", 0.3)
+    waiting = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await waiting.wait()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    yield OnlyKafka.model_construct(
+        kafka_bootstrap_servers=f"127.0.0.1:{port}",
+        kafka_security_protocol="PLAINTEXT",
+        kafka_topic_prefix="tocsin.",
+    )
+    waiting.set()
+    server.close()
+
+
+async def test_a_look_at_the_cluster_ends(silent: Settings) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(KafkaError, match="no answer"):
+            await look_at_cluster(silent)
+
+
+async def test_the_start_of_a_feed_ends_and_so_does_its_end(silent: Settings) -> None:
+    for feed in (PositionedFeed(silent, "jobs", "bot"), TableFeed(silent, "queues")):
+        async with asyncio.timeout(5):
+            with pytest.raises(KafkaError, match="no answer"):
+                await feed.start()
+            await feed.stop()

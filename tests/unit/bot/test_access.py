@@ -1,0 +1,87 @@
+"""Who is answered."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bot.access import Access, Gate
+from bot.chats import Chats
+from bot.conversation import parse_command
+from bot.errors import Unreachable
+from bot.messages import Ask
+from bot.settings import BotSettings
+from tests.unit.bot.test_routes import BASE
+from tocsin.breakers import Breakers
+from tocsin.settings import read
+
+GROUP, ADMIN, MEMBER, STRANGER = -100500, 7, 8, 9
+
+
+class Door:
+    """Telegram, as far as membership goes."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.is_down = False
+
+    async def is_member(self, chat_id: int, user_id: int) -> bool:
+        self.asked += 1
+        if self.is_down:
+            raise Unreachable("down")
+        return chat_id == GROUP and user_id == MEMBER
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+def gate(door: Door) -> Gate:
+    settings = read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": f"{GROUP},55", "TELEGRAM_ADMINS": str(ADMIN)})
+    breakers = Breakers(settings, CollectorRegistry())
+    return Gate(frozenset(settings.telegram_admins), Chats(settings), door, breakers)
+
+
+def said(chat: int, user: int) -> Ask:
+    return Ask(chat_id=chat, user_id=user, is_private=chat > 0, text="/queues")
+
+
+@pytest.mark.parametrize(
+    ("chat", "user", "expected"),
+    [
+        (ADMIN, ADMIN, Access.ALLOWED),
+        (MEMBER, MEMBER, Access.ALLOWED),
+        (55, 55, Access.ALLOWED),
+        (GROUP, STRANGER, Access.ALLOWED),
+        (STRANGER, STRANGER, Access.STRANGER),
+        (-999, STRANGER, Access.IGNORED),
+        (-999, ADMIN, Access.IGNORED),
+    ],
+)
+async def test_the_group_decides_in_a_group_and_the_person_in_private(
+    gate: Gate, chat: int, user: int, expected: Access
+) -> None:
+    assert await gate.admit(said(chat, user)) is expected
+
+
+async def test_membership_is_remembered_for_a_while_but_not_while_telegram_is_down(gate: Gate, door: Door) -> None:
+    door.is_down = True
+    assert await gate.admit(said(MEMBER, MEMBER)) is Access.STRANGER
+    door.is_down = False
+    assert await gate.admit(said(MEMBER, MEMBER)) is Access.ALLOWED
+    await gate.admit(said(MEMBER, MEMBER))
+    assert door.asked == 2
+
+
+async def test_a_group_that_moved_is_still_an_alert_chat(gate: Gate) -> None:
+    gate.chats.learn({GROUP: -1_000_000_100_500})
+    assert await gate.admit(said(-1_000_000_100_500, STRANGER)) is Access.ALLOWED
+    assert [to.chat_id for to in gate.chats.destinations("prod", "s", "q")] == [-1_000_000_100_500, 55]
+
+
+def test_commands_are_read_with_addressee_and_arguments() -> None:
+    one = parse_command("/Queue@tocsin_bot my queue ")
+    assert one is not None
+    assert (one.command, one.addressee, one.rest) == ("queue", "tocsin_bot", "my queue")
+    assert parse_command("hello") is None
+    assert parse_command("/") is None

@@ -1,0 +1,126 @@
+"""Telegram's HTML: no text can break it, and no message is too long."""
+
+import html
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.incidents import Incident, Key, LastFailure, Phase
+from bot.queues import QueueState
+from bot.render.alert import alert_text, late_text
+from bot.render.greeting import greeting_text
+from bot.render.markup import MESSAGE_UNITS, clip, fit, name, plain_units, prose, strip_markup, units, visible
+from bot.render.queues import queue_text, queues_text
+from tests.unit.bot.events import NOW_MS, queue
+
+ALLOWED = re.compile(r"</?(b|code|pre)>")
+
+
+def is_well_formed(markup: str) -> bool:
+    """Only our tags, closed in order, and no other < > &."""
+    open_tags: list[str] = []
+    for tag in ALLOWED.finditer(markup):
+        if not tag[0].startswith("</"):
+            open_tags.append(tag[1])
+        elif not open_tags or open_tags.pop() != tag[1]:
+            return False
+    rest = re.sub(r"&(amp|lt|gt|quot|#x27);", "", ALLOWED.sub("", markup))
+    return not open_tags and not set("<>&") & set(rest)
+
+
+@given(st.text(), st.integers(1, 80))
+def test_clip_keeps_to_utf16_units(text: str, most: int) -> None:
+    cut = clip(text, most)
+    assert units(cut) <= most
+    assert cut == text or cut.endswith("…")
+
+
+def test_clip_splits_neither_emoji_nor_accents() -> None:
+    assert clip("👩‍🚀" * 3, 7) == "👩‍🚀…"
+    assert clip("cafe\u0301s", 5) == "caf…"
+    assert clip("🔥🔥", 3) == "🔥…"
+
+
+@given(st.text(max_size=300))
+def test_names_are_one_visible_line_of_valid_markup(text: str) -> None:
+    shown = name(text)
+    assert is_well_formed(shown)
+    assert "\n" not in shown
+    assert plain_units(shown) <= 62
+
+
+def test_a_name_cannot_turn_the_line_around() -> None:
+    assert visible("a\u202eb\u2066c") == "a\ufffdb\ufffdc"
+    assert name("תורים") == "\u2068תורים\u2069"
+    assert name("a<b>&c") == "a&lt;b&gt;&amp;c"
+
+
+def test_new_emoji_survive() -> None:
+    assert visible("🩷🚀") == "🩷🚀"
+
+
+@given(st.lists(st.text(max_size=50), max_size=400))
+def test_fit_never_exceeds_a_message_and_says_what_it_left_out(lines: list[str]) -> None:
+    whole = fit([html.escape(visible(line)) for line in lines])
+    assert plain_units(whole) <= MESSAGE_UNITS
+
+
+def hostile(text: str) -> Incident:
+    return Incident(
+        key=Key(text, text, text, "f"),
+        phase=Phase.FIRING,
+        episode=2,
+        count=10**9,
+        total=10**9,
+        first_ms=NOW_MS - 1000,
+        last_ms=NOW_MS,
+        touched_ms=NOW_MS,
+        has_rung=True,
+        last=LastFailure(text, text, text, text, text, 3, 3, text),
+        previous_ms=NOW_MS - 5000,
+    )
+
+
+@given(st.text(max_size=20).map(lambda text: text * 200))
+def test_an_alert_is_well_formed_and_fits_whatever_the_job_says(text: str) -> None:
+    alert = alert_text(hostile(text))
+    assert is_well_formed(alert)
+    assert plain_units(alert) <= MESSAGE_UNITS
+
+
+def test_the_first_line_of_an_alert_decides() -> None:
+    incident = hostile("x")
+    head = alert_text(incident).splitlines()[0]
+    assert head == "🔴 x · <b>x</b> · x <b>×1000000000</b> · back again"
+
+
+@given(st.lists(st.builds(queue, st.text(max_size=80), failed=st.integers(0, 10**12)), max_size=30))
+def test_lists_are_well_formed_and_fit(queues: list[QueueState]) -> None:
+    for text in (
+        queues_text(queues, page=99, now_ms=NOW_MS, note=""),
+        queue_text(queues, now_ms=NOW_MS, note="n"),
+        greeting_text(queues, queues, missing=3),
+    ):
+        assert is_well_formed(text)
+        assert plain_units(text) <= MESSAGE_UNITS
+
+
+@given(st.text(alphabet="<>&b/ 🔥x", max_size=200))
+def test_the_plain_version_of_a_refused_text_has_no_markup_left(text: str) -> None:
+    plain = strip_markup(f"<b>{html.escape(text)}</b>")
+    assert html.unescape(plain) == text
+    assert strip_markup(plain) == plain
+
+
+def test_late_summary_names_the_worst_ten() -> None:
+    from bot.incidents import Late
+
+    text = late_text(Late(78, {f"k{number}": number for number in range(13)}, NOW_MS - 60_000, NOW_MS))
+    assert "78 failures of 13 kinds" in text
+    assert "• k12 ×12" in text
+    assert "… and 3 more" in text
+
+
+def test_prose_keeps_lines() -> None:
+    assert prose("a <x>\n\n b\x07", 100) == "a &lt;x&gt;\n b\ufffd"

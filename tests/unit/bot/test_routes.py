@@ -1,0 +1,80 @@
+"""TELEGRAM_ALERT_CHATS."""
+
+import pytest
+
+from bot.routes import Destination, destinations, parse_routes
+from bot.settings import BotSettings
+from tocsin.settings import SettingsError, read
+
+BASE = {
+    "KAFKA_BOOTSTRAP_SERVERS": "localhost:1",
+    "DATABASE_URL": "postgresql://u:p@h/d",
+    "TELEGRAM_BOT_TOKEN": "1:a",
+}
+
+
+def to(text: str, env: str = "prod", source: str = "main", queue: str = "orders") -> list[Destination]:
+    return destinations(parse_routes(text), env, source, queue)
+
+
+def test_a_bare_chat_hears_everything() -> None:
+    assert to("1001") == [Destination(1001)]
+
+
+def test_topic_and_silence_are_read() -> None:
+    assert to("-1001234567890/45:silent") == [Destination(-1001234567890, 45, True)]
+
+
+def test_env_and_queue_globs_choose() -> None:
+    text = "prod=1, stag*=2, main/ord*=3, */mail=4, 5"
+    assert [one.chat_id for one in to(text)] == [1, 3, 5]
+    assert [one.chat_id for one in to(text, env="staging", queue="mail")] == [2, 4, 5]
+
+
+def test_a_queue_name_may_hold_a_slash_and_an_equals_sign() -> None:
+    assert to("main/a/b=1", queue="a/b") == [Destination(1)]
+    assert to("main/a=b=1", queue="a=b") == [Destination(1)]
+
+
+def test_a_chat_named_twice_is_rung_once_as_its_first_entry_says() -> None:
+    assert to("prod=1:silent,1,1/2") == [Destination(1, None, True), Destination(1, 2)]
+
+
+@pytest.mark.parametrize("text", ["x", "1/x", "=1", "1:loud", "prod=", "1001/45/6", "9" * 30])
+def test_a_bad_entry_is_named_by_number_not_by_text(text: str) -> None:
+    with pytest.raises(ValueError, match="entry 2 is not") as caught:
+        parse_routes(f"1,{text}")
+    assert "loud" not in str(caught.value)
+
+
+def test_what_no_entry_matches_goes_to_the_admins() -> None:
+    settings = read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "staging=1", "TELEGRAM_ADMINS": "7, 8"})
+    assert settings.destinations("prod", "main", "orders") == [Destination(7), Destination(8)]
+    assert settings.destinations("staging", "main", "orders") == [Destination(1)]
+
+
+def test_every_problem_is_told_at_once_without_values() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(
+            BotSettings,
+            {
+                "DATABASE_URL": "mysql://root:hunter2@h/d",
+                "TELEGRAM_ALERT_CHATS": "1,@name",
+                "TELEGRAM_ADMINS": "@ann",
+                "TELEGRAM_ALERT_CHAT": "1",
+                "HEARTBEAT_URL": "http://x",
+            },
+        )
+    told = str(caught.value)
+    for name in (
+        "DATABASE_URL: expected postgresql://",
+        "TELEGRAM_ALERT_CHATS: entry 2",
+        "TELEGRAM_ADMINS: expected Telegram user ids",
+        "TELEGRAM_ALERT_CHAT: unknown setting",
+        "HEARTBEAT_URL: not available in this release",
+        "TELEGRAM_BOT_TOKEN: required",
+        "KAFKA_BOOTSTRAP_SERVERS: required",
+    ):
+        assert name in told
+    assert "hunter2" not in told
+    assert "@ann" not in told

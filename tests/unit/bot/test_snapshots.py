@@ -1,0 +1,59 @@
+"""The bot's own view of the queues, and since when it watches each source."""
+
+from bot.kafka import KafkaRecord
+from bot.snapshots import QUIET_SECONDS, Snapshots
+from tests.unit.bot.events import NOW_MS
+from tocsin.events import VERSION, QueueSnapshot, encode
+
+
+class Clock:
+    """A monotonic clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record(source: str = "main", *, behind_ms: int = 0) -> KafkaRecord:
+    """A snapshot written at NOW_MS by a Redis whose clock is behind."""
+    snapshot = QueueSnapshot(v=VERSION, ts=NOW_MS - behind_ms, env="prod", source=source, queue="orders")
+    return KafkaRecord(0, 0, f"{source}:orders".encode(), encode(snapshot), NOW_MS)
+
+
+def test_only_what_arrives_while_we_read_shows_that_a_source_is_watched() -> None:
+    clock = Clock()
+    snapshots = Snapshots(clock)
+    snapshots.take(record())
+    assert snapshots.watched(0) == []
+    snapshots.take(record(), is_live=True)
+    assert snapshots.watched(0) == ["main"]
+    assert snapshots.watched(60) == []
+    clock.now += 60
+    assert snapshots.watched(60) == ["main"]
+
+
+def test_a_source_that_pauses_is_watched_anew_from_its_return() -> None:
+    clock = Clock()
+    snapshots = Snapshots(clock)
+    for _ in range(40):
+        snapshots.take(record(), is_live=True)
+        snapshots.take(record("other"), is_live=True)
+        clock.now += 30
+    assert sorted(snapshots.watched(1200)) == ["main", "other"]
+    for _ in range(5):
+        snapshots.take(record("other"), is_live=True)
+        clock.now += 30
+    assert snapshots.watched(1200) == ["other"]
+    assert clock.now - 1000 > QUIET_SECONDS
+    snapshots.take(record(), is_live=True)
+    assert snapshots.watched(1200) == ["other"]
+    assert snapshots.watched(0) == ["main", "other"]
+
+
+def test_each_redis_clock_is_compared_with_kafkas() -> None:
+    snapshots = Snapshots()
+    snapshots.take(record(behind_ms=900_000))
+    snapshots.take(record("other", behind_ms=-5))
+    assert snapshots.skew_ms == {"main": 900_000, "other": -5}
