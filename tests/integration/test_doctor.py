@@ -1,0 +1,406 @@
+"""`tocsin doctor` against real servers, each broken on purpose: named, with the mend, and without any secret."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # has none
+import httpx
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from litestar import Litestar, Response, post
+from redis.asyncio import Redis
+
+from tests.consul_agent import ACLS, running_agent
+from tests.eventually import eventually
+from tocsin.doctor import Finding, Verdict, examine, run_doctor
+from tocsin.doctor.clickhouse import check_clickhouse
+from tocsin.doctor.clock import check_clock
+from tocsin.doctor.consul import check_consul
+from tocsin.doctor.kafka import check_kafka
+from tocsin.doctor.postgres import check_postgres
+from tocsin.doctor.redis import check_redis
+from tocsin.doctor.settings import check_settings
+from tocsin.doctor.telegram import check_telegram
+from tocsin.http import serve_http
+from tocsin.sandbox.app import run_sandbox
+from tocsin.sandbox.options import SandboxOptions
+from tocsin.stack.ports import free_port
+from tocsin.topics import Topics
+
+TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"  # the example of Telegram's own documentation
+WRONG = "wrong-secret-9f3b"
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncGenerator[Any]:
+    """A client of this test's Redis, with one ordinary queue in it."""
+    client = cast(Any, Redis).from_url(redis_url, decode_responses=True)
+    await client.hset("bull:emails:meta", mapping={"opts.maxLenEvents": "10000", "version": "bullmq:6.7.0"})
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncGenerator[str]:
+    """Address of a Telegram sandbox that knows TOKEN only."""
+    port, stop = free_port(), asyncio.Event()
+    task = asyncio.create_task(run_sandbox(SandboxOptions(port=port, token=TOKEN), stop))
+    url = f"http://127.0.0.1:{port}"
+
+    async def answers() -> bool:
+        if task.done():
+            task.result()
+        async with httpx.AsyncClient() as client:
+            try:
+                return (await client.get(f"{url}/bot{TOKEN}/getMe")).is_success
+            except httpx.HTTPError:
+                return False
+
+    await eventually(answers)
+    yield url
+    stop.set()
+    await task
+
+
+def only(findings: list[Finding], verdict: Verdict) -> Finding:
+    """The one finding of this verdict."""
+    chosen = [finding for finding in findings if finding.verdict is verdict]
+    assert len(chosen) == 1, findings
+    return chosen[0]
+
+
+async def test_a_healthy_setup_is_all_right(
+    redis: Any,
+    redis_url: str,
+    kafka_bootstrap: str,
+    topic_prefix: str,
+    postgres_url: str,
+    sandbox: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environ = {
+        "REDIS_URL": redis_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_TOPIC_PREFIX": topic_prefix,
+        "DATABASE_URL": postgres_url,
+        "CLICKHOUSE_URL": f"chdb://{tmp_path}/chdb",
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": sandbox,
+        "TELEGRAM_ADMINS": "1001",
+        "TELEGRAM_ALERT_CHATS": "prod=1001",
+        "LOGSVC_PORT": "0",
+        "BRIDGE_PORT": "0",
+        "BOT_PORT": "0",
+    }
+    assert await run_doctor(environ) == 0
+    told = capsys.readouterr().out
+    assert "no problems, no warnings" in told
+    assert "1 queue, each keeps 10,000 events or more" in told
+    assert "@tocsin_sandbox_bot" in told
+    assert TOKEN not in told
+
+
+async def test_whatever_a_service_would_refuse_is_named_with_its_mend() -> None:
+    wrong = {
+        "WEBSOCKET_PORT": "9001",
+        "HEARTBEAT_URL": f"https://{WRONG}",
+        "TRUSTED_PROXIES": "10.0.0.1",
+        "BIND_HOST": "0.0.0.0",
+        "LOGSVC_BATCH_ROW": "5",
+        "TELEGRAM_ALERT_CHATS": WRONG,
+        "REDIS_SOURCES": f"a=redis://:{WRONG}@h",
+        "PUBLIC_ULR": WRONG,
+        "KAFKA_PARTITIONS": WRONG,
+    }
+    findings = await check_settings({"REDIS_URL": "redis://h", **wrong})
+    assert {finding.verdict for finding in findings} == {Verdict.BAD}
+    named = {finding.found.partition(":")[0]: finding for finding in findings}
+    assert set(named) == {*wrong, "settings"} - {"REDIS_SOURCES"}
+    assert all(name in finding.mend for name, finding in named.items() if name != "settings")
+    assert "exactly one of REDIS_URL, REDIS_SOURCES" in named["settings"].found
+    assert named["BIND_HOST"].found.endswith("(logsvc)"), "the other two take any address"
+    assert named["PUBLIC_ULR"].found.endswith("(bridge, logsvc, bot)"), "told once"
+    assert WRONG not in str(findings)
+
+
+async def test_what_is_not_set_and_given_by_up_or_told_elsewhere_is_no_problem_of_the_settings() -> None:
+    assert [finding.verdict for finding in await check_settings({})] == [Verdict.OK]
+    empty = {"REDIS_URL": "", "DATABASE_URL": "", "CLICKHOUSE_URL": " ", "TELEGRAM_BOT_TOKEN": ""}
+    assert [finding.verdict for finding in await check_settings(empty)] == [Verdict.OK]
+
+
+async def test_a_service_that_does_not_answer_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.doctor.settings.SECONDS", 0.001)
+    findings = await check_settings({})
+    assert {finding.verdict for finding in findings} == {Verdict.WARN}
+    assert "python -m bridge --check" in findings[0].mend
+
+
+@pytest.mark.parametrize(
+    ("ahead", "verdict", "words"),
+    [
+        (0, Verdict.OK, "within 5 s"),
+        (-20, Verdict.WARN, "20 s behind Redis'"),
+        (3700, Verdict.BAD, "3,700 s ahead of Redis'"),
+    ],
+)
+async def test_clocks_that_differ_are_told(redis: Any, ahead: float, verdict: Verdict, words: str) -> None:
+    [finding] = await check_clock(redis, "Redis main", now=lambda: time.time() + ahead)
+    assert finding.verdict is verdict
+    assert words in finding.found
+
+
+async def test_a_slow_line_is_no_wrong_clock(redis: Any) -> None:
+    times = iter((time.time() - 100, time.time()))
+    [finding] = await check_clock(redis, "Redis main", now=lambda: next(times))
+    assert finding.verdict is Verdict.OK
+
+
+async def test_a_wrong_redis_password_is_named(redis: Any, redis_url: str) -> None:
+    await redis.config_set("requirepass", "the-right-one")
+    port = redis_url.rpartition(":")[2]
+    for url in (f"redis://:{WRONG}@127.0.0.1:{port}", redis_url):
+        finding = only(await check_redis({"REDIS_URL": url}), Verdict.BAD)
+        assert "password" in finding.found
+        assert "REDIS_URL" in finding.mend
+        assert WRONG not in str(finding)
+    await redis.execute_command("AUTH", "the-right-one")
+    assert not await _bad(check_redis({"REDIS_URL": f"redis://:the-right-one@127.0.0.1:{port}"}))
+
+
+async def test_missing_redis_rights_are_named_and_the_mends_mend_them(redis: Any, redis_url: str) -> None:
+    await redis.execute_command("ACL", "SETUSER", "watcher", "on", ">secret", "-@all", "+ping", "+hello")
+    environ = {"REDIS_URL": redis_url.replace("redis://", "redis://watcher:secret@")}
+    rounds = 0
+    while findings := await _bad(check_redis(environ)):
+        assert "may not" in findings[0].found
+        await redis.execute_command(*findings[0].mend.removeprefix("redis-cli ").split())
+        rounds += 1
+        assert rounds < 3
+    assert rounds > 0
+
+
+async def test_short_event_streams_are_named_per_queue(redis: Any, redis_url: str) -> None:
+    await redis.hset("bull:sms:meta", "opts.maxLenEvents", "500")
+    await redis.hset("bull:video/hd:meta", "opts.maxLenEvents", "9999")
+    finding = only(await check_redis({"REDIS_URL": redis_url}), Verdict.WARN)
+    assert "2 of 3 queues" in finding.found
+    assert "sms (500), video/hd (9,999)" in finding.found
+    assert "maxLen: 10000" in finding.mend
+
+
+async def test_an_event_stream_that_keeps_nothing_is_a_problem(redis: Any, redis_url: str) -> None:
+    await redis.hset("bull:sms:meta", "opts.maxLenEvents", "0")
+    assert "sms (0)" in only(await check_redis({"REDIS_URL": redis_url}), Verdict.BAD).found
+
+
+async def test_a_redis_that_evicts_is_warned_of(redis: Any, redis_url: str) -> None:
+    await redis.config_set("maxmemory-policy", "allkeys-lru")
+    finding = only(await check_redis({"REDIS_URL": redis_url}), Verdict.WARN)
+    assert "allkeys-lru" in finding.found
+    assert "CONFIG SET maxmemory-policy noeviction" in finding.mend
+
+
+async def test_no_redis_and_a_wrong_address_are_told(tmp_path: Path) -> None:
+    assert "REDIS_URL" in only(await check_redis({}), Verdict.BAD).mend
+    finding = only(await check_redis({"REDIS_URL": f"redis://u:{WRONG}/x@127.0.0.1:6379"}), Verdict.BAD)
+    assert WRONG not in str(finding)
+    sources = tmp_path / "sources.toml"
+    sources.write_text(f'[[source]]\nname = "a"\nurl = "redis://127.0.0.1:{free_port()}"\n[[source]]\nname = "b"\n')
+    assert "name and a url" in only(await check_redis({"TOCSIN_SOURCES_FILE": str(sources)}), Verdict.BAD).found
+
+
+async def test_absent_topics_are_named_one_by_one_and_the_mend_mends_them(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_TOPIC_PREFIX": topic_prefix,
+        "KAFKA_TOPICS_CREATE": "check",
+        "KAFKA_PARTITIONS": "2",
+    }
+    findings = await _bad(check_kafka(environ))
+    names = {spec.name for spec in Topics(topic_prefix).specs()}
+    assert {finding.check.removeprefix("Kafka topic ") for finding in findings} == names
+    await _create(kafka_bootstrap, [_topic_of(finding.mend) for finding in findings])
+    assert not await _bad(check_kafka(environ))
+    findings = await _bad(check_kafka({**environ, "KAFKA_PARTITIONS": "3"}))
+    assert len(findings) == 5
+    assert all("export KAFKA_PARTITIONS=2" in finding.mend for finding in findings)
+
+
+async def test_topics_that_will_be_created_are_no_problem(kafka_bootstrap: str, topic_prefix: str) -> None:
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "KAFKA_TOPIC_PREFIX": topic_prefix}
+    assert "bridge creates them" in only(await check_kafka(environ), Verdict.NOTE).found
+    finding = only(await check_kafka({**environ, "KAFKA_REPLICATION_FACTOR": "3"}), Verdict.BAD)
+    assert finding.mend == "export KAFKA_REPLICATION_FACTOR=1"
+
+
+async def test_a_kafka_that_wants_another_protocol_is_named(kafka_bootstrap: str) -> None:
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "KAFKA_SASL_MECHANISM": "PLAIN",
+        "KAFKA_SASL_USERNAME": "u",
+        "KAFKA_SASL_PASSWORD": WRONG,
+    }
+    finding = only(await check_kafka(environ), Verdict.BAD)
+    assert "SASL" in finding.found
+    assert WRONG not in str(finding)
+
+
+async def test_wrong_postgres_credentials_database_and_rights_are_told_apart(postgres_url: str) -> None:
+    connection = await cast(Any, asyncpg).connect(postgres_url.replace("+asyncpg", ""))
+    name = postgres_url.rpartition("/")[2]
+    try:
+        await connection.execute(f"CREATE ROLE {name}_r LOGIN PASSWORD 'right'")
+        at = postgres_url.rpartition("@")[2]
+        wrong = only(await check_postgres({"DATABASE_URL": f"postgresql://{name}_r:{WRONG}@{at}"}), Verdict.BAD)
+        assert "password" in wrong.found
+        assert WRONG not in str(wrong)
+        absent = only(await check_postgres({"DATABASE_URL": f"{postgres_url}x"}), Verdict.BAD)
+        assert "createdb" in absent.mend
+        environ = {"DATABASE_URL": f"postgresql://{name}_r:right@{at}"}
+        poor = only(await check_postgres(environ), Verdict.BAD)
+        statement = re.search(r"-c '(.+)'", poor.mend)
+        assert statement is not None
+        await connection.execute(statement[1])
+        assert not await _bad(check_postgres(environ))
+    finally:
+        await connection.execute(f"DROP OWNED BY {name}_r")
+        await connection.execute(f"DROP ROLE {name}_r")
+        await connection.close()
+
+
+async def test_a_wrong_bot_token_is_named(sandbox: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN[:-1] + "2\n")
+    finding = only(
+        await check_telegram({"TELEGRAM_BOT_TOKEN_FILE": str(file), "TELEGRAM_API_URL": sandbox}), Verdict.BAD
+    )
+    assert "401" in finding.found
+    assert "@BotFather" in finding.mend
+    assert TOKEN[:-1] not in str(finding)
+
+
+async def test_chats_that_the_bot_cannot_reach_are_named(sandbox: str) -> None:
+    environ = {
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": sandbox,
+        "TELEGRAM_ALERT_CHATS": "prod=1001, main/mail*=-100777/5:silent",
+    }
+    finding = only(await check_telegram(environ), Verdict.BAD)
+    assert finding.check == "Telegram chat -100777"
+    assert "chat not found" in finding.found
+    nobody = await check_telegram({**environ, "TELEGRAM_ALERT_CHATS": ""})
+    assert "TELEGRAM_ADMINS" in only(nobody, Verdict.WARN).mend
+    assert "entry 1" in only(await check_telegram({**environ, "TELEGRAM_ALERT_CHATS": "everyone"}), Verdict.BAD).found
+
+
+async def test_a_refused_consul_token_is_named() -> None:
+    async with running_agent(ACLS) as agent:
+        finding = only(await check_consul({"CONSUL_HTTP_ADDR": agent.address, "CONSUL_HTTP_TOKEN": WRONG}), Verdict.BAD)
+    assert "CONSUL_HTTP_TOKEN" in finding.found
+    assert WRONG not in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "word"),
+    [(403, "516", "password"), (404, "81", "no database"), (403, "497", "GRANT"), (500, "999", "error 999")],
+)
+async def test_what_clickhouse_refuses_is_told_apart(status: int, code: str, word: str) -> None:
+    """A stand-in for the server's HTTP interface: only its error numbers are used."""
+
+    @post("/", sync_to_thread=False)
+    def refuse() -> Response[str]:
+        return Response("DB::Exception", status_code=status, headers={"X-ClickHouse-Exception-Code": code})
+
+    port, stop = free_port(), asyncio.Event()
+    app = Litestar([refuse], openapi_config=None, logging_config=None)
+    task = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1))
+    try:
+        url = f"http://tocsin:{WRONG}@127.0.0.1:{port}/tocsin"
+        findings: list[Finding] = []
+
+        async def answered() -> bool:
+            findings[:] = await check_clickhouse({"CLICKHOUSE_URL": url})
+            return "no ClickHouse answers" not in findings[0].found
+
+        await eventually(answered)
+        finding = only(findings, Verdict.BAD)
+        assert word in finding.found + finding.mend
+        assert WRONG not in str(finding)
+    finally:
+        stop.set()
+        await task
+
+
+async def test_a_place_for_the_embedded_clickhouse_must_be_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert (
+        "written" in only(await check_clickhouse({"CLICKHOUSE_URL": f"chdb://{tmp_path}/file/db"}), Verdict.BAD).found
+    )
+
+
+async def test_servers_that_are_down_or_hang_are_each_named_in_under_ten_seconds() -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
+    for port in (free_port(), hanging.sockets[0].getsockname()[1]):
+        at = f"127.0.0.1:{port}"
+        started = time.monotonic()
+        findings = await examine(
+            {
+                "REDIS_URL": f"redis://:{WRONG}@{at}",
+                "KAFKA_BOOTSTRAP_SERVERS": at,
+                "DATABASE_URL": f"postgresql://u:{WRONG}@{at}/d",
+                "CLICKHOUSE_URL": f"http://u:{WRONG}@{at}/d",
+                "CONSUL_HTTP_ADDR": at,
+                "CONSUL_HTTP_TOKEN": WRONG,
+                "TELEGRAM_BOT_TOKEN": TOKEN,
+                "TELEGRAM_API_URL": f"http://{at}",
+            }
+        )
+        assert time.monotonic() - started < 10
+        wrong = {finding.check for finding in findings if finding.verdict in (Verdict.BAD, Verdict.WARN)}
+        assert wrong >= {"Redis main", "Kafka", "Postgres", "ClickHouse", "Consul", "Telegram"}
+        assert all(finding.mend for finding in findings if finding.check in wrong)
+        assert WRONG not in str(findings)
+        assert TOKEN not in str(findings)
+    hanging.close()
+
+
+async def _bad(check: Any) -> list[Finding]:
+    return [finding for finding in await check if finding.verdict is Verdict.BAD]
+
+
+def _topic_of(mend: str) -> NewTopic:
+    """What the printed kafka-topics.sh command would create."""
+    words = mend.split("   ")[0].split()
+    options = {word: words[at + 1] for at, word in enumerate(words) if word.startswith("--") and at + 1 < len(words)}
+    configs = dict(words[at + 1].split("=", 1) for at, word in enumerate(words) if word == "--config")
+    return NewTopic(
+        options["--topic"], int(options["--partitions"]), int(options["--replication-factor"]), topic_configs=configs
+    )
+
+
+async def _create(bootstrap: str, topics: list[NewTopic]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics(topics)
+        wanted = {str(topic.name) for topic in topics}
+
+        async def there() -> bool:
+            return wanted <= set(await admin.list_topics())
+
+        await eventually(there)
+    finally:
+        await admin.close()

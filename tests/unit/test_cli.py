@@ -1,0 +1,46 @@
+"""The command line refuses clearly and runs services as `python -m` does."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tocsin.cli import main
+
+
+@pytest.mark.parametrize("command", [["tail", "--queue", "x"], ["login-link", "@ann"], ["test-alert"]])
+def test_a_command_of_a_later_release_says_so(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command) == 2
+    assert f"tocsin {command[0]}: not in this release." in capsys.readouterr().err
+
+
+def test_an_unknown_argument_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        main(["up", "--demmo"])
+    assert refusal.value.code == 2
+    assert "--demmo" in capsys.readouterr().err
+
+
+def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        main([])
+    assert refusal.value.code == 2
+    assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("service", ["bridge", "logsvc", "bot"])
+def test_a_service_tells_all_it_lacks_and_exits_with_2(service: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tocsin.cli", service], env={"PATH": os.defpath}, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f"{service} cannot start:\n" in done.stderr
+    assert "KAFKA_BOOTSTRAP_SERVERS: required, not set" in done.stderr
+
+
+def test_the_sql_of_the_tables_can_be_read_first(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate", "--print-sql"]) == 0
+    shown = capfd.readouterr().out
+    assert "CREATE TABLE" in shown
+    assert "\n-- Postgres: " in shown

@@ -1,0 +1,80 @@
+"""What the doctor knows without any server."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tocsin.doctor import redis_rights
+from tocsin.doctor.environment import RedisSource, Unreadable, place, redis_sources, value
+from tocsin.doctor.finding import bad, note, ok, warn
+from tocsin.doctor.report import render
+
+BULLMQ = Path(__file__).parents[2] / "bridge" / "sources" / "bullmq"
+NOT_COMMANDS = {"BLOCK", "WRONGTYPE", "NOPERM", "NOAUTH", "DEBUG", "INFO", "WARN", "ERROR"}
+
+
+def commands_of_the_bridge() -> set[str]:
+    """The first word of every tuple of words in upper case in the bridge's BullMQ files."""
+    found: set[str] = set()
+    for file in BULLMQ.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Tuple) and node.elts and isinstance(node.elts[0], ast.Constant):
+                word = node.elts[0].value
+                if isinstance(word, str) and word.isalpha() and word.isupper():
+                    found.add(word)
+    return found - NOT_COMMANDS
+
+
+def test_the_doctor_tries_every_command_the_bridge_sends() -> None:
+    tried = {command[0] for command in redis_rights.NEEDED} | {command[0] for command, _ in redis_rights.NICE_TO_HAVE}
+    sent = commands_of_the_bridge()
+    assert len(sent) > 5
+    assert sent - tried - {"MULTI", "EXEC"} == set()
+
+
+def test_the_report_puts_problems_last_and_sums_up() -> None:
+    text = render(
+        [bad("Kafka", "down", "start it"), ok("Disk", "fine"), warn("Redis", "evicts", "set it")], colour=False
+    )
+    assert text.splitlines() == [
+        "ok    Disk   fine",
+        "warn  Redis  evicts",
+        "             -> set it",
+        "BAD   Kafka  down",
+        "             -> start it",
+        "",
+        "1 problem, 1 warning in 3 checks",
+    ]
+
+
+def test_colour_is_for_terminals_and_names_cannot_write_to_one() -> None:
+    assert "\x1b[" not in render([note("Redis", "queue \x1b[2J")], colour=False)
+    assert render([note("Redis", "q")], colour=True).startswith("\x1b[")
+
+
+def test_sources_are_read_as_the_bridge_reads_them(tmp_path: Path) -> None:
+    assert redis_sources({}) == []
+    assert redis_sources({"REDIS_SOURCES": "a=redis://h:1, b=redis://h:2/3"}) == [
+        RedisSource("a", "redis://h:1", "bull", "REDIS_SOURCES"),
+        RedisSource("b", "redis://h:2/3", "bull", "REDIS_SOURCES"),
+    ]
+    file = tmp_path / "sources.toml"
+    file.write_text('[[source]]\nname = "shop"\nurl = "redis://h"\nprefix = "{b}"\n')
+    assert redis_sources({"TOCSIN_SOURCES_FILE": str(file)}) == [
+        RedisSource("shop", "redis://h", "{b}", "TOCSIN_SOURCES_FILE")
+    ]
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("secret\n")
+    assert value({"X_FILE": str(file)}, "X") == "secret"
+    with pytest.raises(Unreadable, match="cannot be read") as caught:
+        value({"X_FILE": str(tmp_path / "absent")}, "X")
+    assert caught.value.name == "X_FILE"
+
+
+def test_only_host_and_port_of_an_address_are_shown() -> None:
+    assert place("redis://user:secret@host:6379/0") == "host:6379"
+    assert "secret" not in place("redis://u:secret/x@host:6379")

@@ -1,0 +1,103 @@
+"""The command line: `tocsin COMMAND`. Each command loads only what it needs.
+
+Exit statuses: 0 done or stopped when asked; 1 failed; 2 wrong usage or settings, or not in this release.
+"""
+
+import argparse
+import asyncio
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_SERVICES = {
+    "bridge": "relay BullMQ's events from Redis to Kafka",
+    "logsvc": "keep them in ClickHouse and serve the live page",
+    "bot": "answer and ring in Telegram",
+}
+_NOT_YET = {
+    "tail": ("follow the live log in the terminal", "The live page shows the same: /logs on logsvc."),
+    "login-link": ("make a login link for USER", "The page needs no login on loopback, where it listens by default."),
+    "test-alert": ("ring the configured chats", "`tocsin doctor` checks the bot's token and chats."),
+}
+_DATA = Path(".tocsin")
+_MIGRATES_ITSELF = "Postgres: the bot brings its tables up to date itself when it starts."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = _parser()
+    given, rest = parser.parse_known_args(arguments)
+    command: str = given.command
+    if command in _NOT_YET:
+        print(f"tocsin {command}: not in this release. {_NOT_YET[command][1]}", file=sys.stderr)
+        return 2
+    if command == "sandbox":
+        return _sandbox(rest)
+    if rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    if command == "up":
+        from tocsin.stack.up import main as up
+
+        data: Path = given.data or _DATA / ("demo" if given.demo else "up")
+        return up(given.demo, data, given.port)
+    if command == "doctor":
+        from tocsin.doctor import run_doctor
+
+        return asyncio.run(run_doctor(_environment()))
+    if command == "migrate":
+        return _migrate(print_sql=given.print_sql)
+    return _service(command)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tocsin", description="An alarm bell for BullMQ.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    up = commands.add_parser("up", help="run everything here, with servers of its own where no address is set")
+    up.add_argument("--demo", action="store_true", help="with a sample app and a stand-in for Telegram")
+    up.add_argument("--data", type=Path, help="directory of all data (.tocsin/up, or .tocsin/demo)")
+    up.add_argument("--port", type=int, help="port of the live page (9001, or LOGSVC_PORT)")
+    for name, help_text in _SERVICES.items():
+        commands.add_parser(name, help=help_text)
+    commands.add_parser("doctor", help="check the settings and every server; say what mends a problem")
+    commands.add_parser("sandbox", help="run a stand-in for Telegram with a chat page; see its --help", add_help=False)
+    migrate = commands.add_parser("migrate", help="bring the databases' tables up to date")
+    migrate.add_argument("--print-sql", action="store_true", help="only print what would run, for a DBA")
+    for name, (help_text, _) in _NOT_YET.items():
+        later = commands.add_parser(name, help=f"{help_text} (not in this release)")
+        later.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    return parser
+
+
+def _service(name: str) -> int:
+    """Run a service in this process, exactly as `python -m NAME` does."""
+    sys.argv = [name]
+    try:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _sandbox(arguments: Sequence[str]) -> int:
+    from tocsin.sandbox.__main__ import main as sandbox
+
+    return sandbox(arguments)
+
+
+def _migrate(*, print_sql: bool) -> int:
+    """ClickHouse by logsvc, in a process of its own: only services know their tables."""
+    done = subprocess.run([sys.executable, "-m", "logsvc", "--print-sql" if print_sql else "--migrate"], check=False)
+    if done.returncode == 0:
+        print(f"-- {_MIGRATES_ITSELF}" if print_sql else _MIGRATES_ITSELF)
+    return done.returncode
+
+
+def _environment() -> dict[str, str]:
+    return dict(os.environ)  # noqa: TID251 - the command's own environment, handed on
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""ClickHouse: a server that answers and lets us in, or a directory for the embedded one."""
+
+import os
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx
+
+from tocsin.doctor.environment import Unreadable, place, value
+from tocsin.doctor.finding import Environ, Finding, bad, note, ok
+
+SECONDS = 4.0
+_RIGHTS = ("CREATE TABLE", "INSERT", "SELECT", "ALTER")
+_CODES = {516: "password", 193: "password", 192: "password", 194: "password", 497: "rights", 81: "database"}
+"""ClickHouse's error numbers (src/Common/ErrorCodes.cpp) that have a mend of their own."""
+
+
+async def check_clickhouse(environ: Environ) -> list[Finding]:
+    try:
+        url = value(environ, "CLICKHOUSE_URL")
+    except Unreadable as error:
+        return [bad("ClickHouse", f"{error.name} {error}", f"check the file that {error.name} names")]
+    if not url:
+        return [note("ClickHouse", "CLICKHOUSE_URL is not set: `tocsin up` runs its own")]
+    if url.startswith("chdb://"):
+        return [_embedded(Path(url.removeprefix("chdb://")))]
+    if not url.startswith(("http://", "https://")):
+        return [
+            bad(
+                "ClickHouse",
+                "CLICKHOUSE_URL is neither http(s):// nor chdb://",
+                "export CLICKHOUSE_URL=http://USER:PASSWORD@HOST:8123/DATABASE",
+            )
+        ]
+    return [await _server(url, environ)]
+
+
+def _embedded(folder: Path) -> Finding:
+    there = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        return bad("ClickHouse", f"{there} cannot be written to", f"install -d -o $USER {folder}")
+    owner = _lock_owner(folder / "status")
+    if owner:
+        return note(
+            "ClickHouse", f"{folder} is in use by process {owner}: right if that is logsvc, which alone opens it"
+        )
+    return ok("ClickHouse", f"embedded, in {folder}")
+
+
+def _lock_owner(lock: Path) -> int | None:
+    """Who holds the engine's lock file, by /proc/locks: trying the lock could disturb a server that starts just now."""
+    try:
+        inode = lock.stat().st_ino
+        rows = [row.split() for row in Path("/proc/locks").read_text().splitlines()]
+    except OSError:
+        return None
+    return next((int(row[4]) for row in rows if len(row) > 5 and row[5].rpartition(":")[2] == str(inode)), None)
+
+
+async def _server(url: str, environ: Environ) -> Finding:
+    where = place(url)
+    parts = urlsplit(url)
+    database = parts.path.strip("/") or "default"
+    blank = f"{parts.scheme}://USER:PASSWORD@{where}/DATABASE"
+    headers = {
+        "X-ClickHouse-User": unquote(parts.username or "default"),
+        "X-ClickHouse-Key": unquote(parts.password or ""),
+    }
+    verify: str | bool = environ.get("CLICKHOUSE_CA_FILE") or dict(parse_qsl(parts.query)).get("verify") != "false"
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"{parts.scheme}://{place(url)}", headers=headers, timeout=SECONDS, verify=verify
+        ) as client:
+            version = await _ask(client, "SELECT version()", database)
+            grants = await _ask(client, f"CHECK GRANT {', '.join(_RIGHTS)} ON *", database)
+    except _Refused as refusal:
+        return _explain(refusal, where, database, blank)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        return bad(
+            "ClickHouse",
+            f"no ClickHouse answers at {where} ({type(error).__name__})",
+            f"is it up, and open to this machine? curl -sS {parts.scheme}://{where}/ping   (address: CLICKHOUSE_URL)",
+        )
+    if grants == "0":
+        return _explain(_Refused(497, ""), where, database, blank)
+    return ok("ClickHouse", f"{version} at {where}, database {database}")
+
+
+class _Refused(Exception):
+    """ClickHouse answered with an error of this number."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+async def _ask(client: httpx.AsyncClient, query: str, database: str) -> str:
+    """One value; empty if this ClickHouse does not know the statement (code 62: CHECK GRANT came in 24.10)."""
+    answer = await client.post("/", params={"database": database}, content=query)
+    if answer.status_code == 200:
+        return answer.text.strip()
+    code = int(answer.headers.get("X-ClickHouse-Exception-Code") or (516 if answer.status_code in (401, 403) else 0))
+    if code == 62:
+        return ""
+    raise _Refused(code, answer.text[:200])
+
+
+def _explain(refusal: _Refused, where: str, database: str, blank: str) -> Finding:
+    match _CODES.get(refusal.code):
+        case "password":
+            return bad(
+                "ClickHouse",
+                f"{where} refused the user or password of CLICKHOUSE_URL",
+                f"export CLICKHOUSE_URL={blank}   with the right ones",
+            )
+        case "database":
+            return bad(
+                "ClickHouse",
+                f"{where} has no database {database}",
+                f"clickhouse-client -q 'CREATE DATABASE {database}'",
+            )
+        case "rights":
+            return bad(
+                "ClickHouse",
+                f"the user of CLICKHOUSE_URL may not do all of {', '.join(_RIGHTS)} in {database}",
+                f"clickhouse-client -q 'GRANT {', '.join(_RIGHTS)} ON {database}.* TO USER'",
+            )
+        case _:
+            return bad("ClickHouse", f"{where} answers with error {refusal.code}", "see the server's own log for it")

