@@ -1,0 +1,153 @@
+"""docker-compose.yaml and the files it mounts, checked without an engine: by docker-compose itself, the services' own
+settings, and what the file promises about ports, users and stopping.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bot.settings import BotSettings
+from bridge.settings import BridgeSettings
+from logsvc.settings import LogsvcSettings
+from tests.tools import tool
+from tocsin.settings import Settings, read
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yaml"
+SERVICES: dict[str, type[Settings]] = {"bridge": BridgeSettings, "logsvc": LogsvcSettings, "bot": BotSettings}
+
+
+def compose(file: Path, *, env_file: Path | None, **more: str) -> subprocess.CompletedProcess[str]:
+    """`docker-compose config`, with nothing of this shell's own settings."""
+    argv = [tool("compose"), "-f", str(file), "--project-directory", str(ROOT)]
+    if env_file:
+        argv += ["--env-file", str(env_file)]
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **more}
+    return subprocess.run(
+        [*argv, "config"], env=environ, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
+
+
+@pytest.fixture(scope="module")
+def resolved() -> dict[str, Any]:
+    """The services as docker-compose sees them, with the values of envs/example.env and every profile."""
+    done = compose(COMPOSE, env_file=ROOT / "envs" / "example.env")
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr, done.stderr
+    return yaml.safe_load(done.stdout)["services"]
+
+
+def test_docker_compose_accepts_the_file(resolved: dict[str, Any]) -> None:
+    assert set(resolved) == {
+        *("proxy", "consul", "bridge", "logsvc", "bot", "prometheus", "grafana"),
+        *("kafka", "clickhouse", "postgres", "valkey"),
+    }
+
+
+def test_a_mistake_in_the_file_would_be_noticed(tmp_path: Path) -> None:
+    broken = tmp_path / "docker-compose.yaml"
+    broken.write_text(COMPOSE.read_text().replace("healthcheck:", "healthchek:", 1))
+    assert compose(broken, env_file=ROOT / "envs" / "example.env").returncode != 0
+    assert "PUBLIC_URL" in compose(COMPOSE, env_file=None).stderr
+
+
+def test_every_variable_of_the_file_is_documented() -> None:
+    used = set(re.findall(r"(?<!\$)\$\{(\w+)", COMPOSE.read_text()))
+    documented = set(re.findall(r"^#?(\w+)=", (ROOT / "envs" / "example.env").read_text(), re.MULTILINE))
+    assert used - documented == set()
+    assert documented - used == {"COMPOSE_PROFILES"}
+
+
+def test_every_secret_of_the_file_is_made_and_each_service_starts_with_its_settings(
+    resolved: dict[str, Any], tmp_path: Path
+) -> None:
+    secrets = tmp_path / "secrets"
+    making = {"PATH": os.environ["PATH"], "TOCSIN_SECRETS": str(secrets), "TELEGRAM_BOT_TOKEN": "1:x"}
+    subprocess.run(["sh", str(ROOT / "envs" / "secrets.sh")], env=making, check=True, capture_output=True)
+    wanted = set(yaml.safe_load(COMPOSE.read_text())["secrets"])
+    assert {file.name for file in secrets.iterdir()} == wanted
+    for name, model in SERVICES.items():
+        given = {secret["source"] for secret in resolved[name]["secrets"]}
+        environ: dict[str, str] = {}
+        for variable, value in resolved[name]["environment"].items():
+            text = str(value or "")
+            assert not text.startswith("/run/secrets/") or text.removeprefix("/run/secrets/") in given, variable
+            environ[variable] = text.replace("/run/secrets", str(secrets))
+        settings = read(model, environ)
+        assert settings.bind_host == "127.0.0.1"
+        assert settings.log_format == "json"
+
+
+def test_the_secrets_script_changes_nothing_that_is_there(tmp_path: Path) -> None:
+    making = {"PATH": os.environ["PATH"], "TOCSIN_SECRETS": str(tmp_path / "s"), "TELEGRAM_BOT_TOKEN": "1:x"}
+    runs: list[dict[str, str]] = []
+    for _ in range(2):
+        subprocess.run(["sh", str(ROOT / "envs" / "secrets.sh")], env=making, check=True, capture_output=True)
+        runs.append({file.name: file.read_text() for file in (tmp_path / "s").iterdir()})
+    assert runs[0] == runs[1]
+    assert len({value for name, value in runs[0].items() if "password" in name}) == 3
+
+
+def test_only_the_proxy_is_published_and_on_loopback(resolved: dict[str, Any]) -> None:
+    published = {name: service["ports"] for name, service in resolved.items() if service.get("ports")}
+    assert set(published) == {"proxy"}
+    assert {port["host_ip"] for port in published["proxy"]} == {"127.0.0.1"}
+
+
+def test_images_are_pinned_and_every_service_is_watched_and_held_back(resolved: dict[str, Any]) -> None:
+    for name, service in resolved.items():
+        _, _, tag = service["image"].partition(":")
+        assert tag, name
+        assert tag != "latest", name
+        assert service["healthcheck"]["test"], name
+        assert service["restart"] == "unless-stopped", name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert not service.get("privileged"), name
+
+
+def test_a_stop_has_more_time_than_the_drain(resolved: dict[str, Any]) -> None:
+    for name in SERVICES:
+        drain = float(resolved[name]["environment"]["DRAIN_SECONDS"])
+        assert _seconds(resolved[name]["stop_grace_period"]) > drain
+
+
+def test_services_run_without_root_and_cannot_write(resolved: dict[str, Any]) -> None:
+    for name in SERVICES:
+        assert resolved[name]["user"] == "10001:10001"
+        assert resolved[name]["read_only"] is True
+        assert resolved[name]["cap_drop"] == ["ALL"]
+        assert resolved[name]["network_mode"] == "service:proxy"
+
+
+def test_whoever_depends_on_another_waits_until_it_is_well(resolved: dict[str, Any]) -> None:
+    for name in SERVICES:
+        needs = resolved[name]["depends_on"]
+        assert {need for need, how in needs.items() if how["condition"] == "service_healthy"} >= {"consul", "kafka"}
+
+
+def test_every_mounted_file_is_there(resolved: dict[str, Any]) -> None:
+    for name, service in resolved.items():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "bind":
+                assert Path(volume["source"]).exists(), (name, volume["source"])
+
+
+def test_the_image_is_built_from_what_it_copies() -> None:
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert all((ROOT / name).exists() for name in kept)
+    assert {"bridge", "bot", "logsvc", "tocsin", "pyproject.toml", "requirements.lock"} <= kept
+    commands = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM ")]
+    assert all(re.search(r":\d+\.\d+\.\d+-slim", shlex.split(command)[1]) for command in commands)
+
+
+def _seconds(duration: str) -> float:
+    found = re.fullmatch(r"(?:(\d+)m)?(\d+)s", duration)
+    assert found is not None, duration
+    return int(found[1] or 0) * 60 + int(found[2])

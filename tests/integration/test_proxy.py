@@ -1,0 +1,198 @@
+"""proxy/haproxy.cfg in a real HAProxy: valid in every variant, finds logsvc by Consul, guards what it should."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar, Request, WebSocket, get, post, websocket
+from prometheus_client import CollectorRegistry
+from websockets.asyncio.client import connect as open_websocket
+
+from tests.certificate import make_certificate, openssl
+from tests.consul_agent import running_agent
+from tests.eventually import eventually
+from tests.haproxy import problems, running_proxy
+from tocsin.discovery import Directory
+from tocsin.http import serve_http
+from tocsin.settings import Settings, read
+from tocsin.stack.ports import free_port
+
+
+class Replica:
+    """A stand-in for logsvc that counts what reaches it."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.posts = 0
+        self.headers: dict[str, str] = {}
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncGenerator["Replica"]:
+        @get(["/health/live", "/health/ready"], sync_to_thread=False)
+        def health() -> str:
+            return "ok"
+
+        @get("/logs", sync_to_thread=False)
+        def page(request: Request[Any, Any, Any]) -> str:
+            self.headers = dict(request.headers)
+            return f"replica {self.port}"
+
+        @post("/api/v1/markers", sync_to_thread=False)
+        def mark() -> str:
+            self.posts += 1
+            return "marked"
+
+        @websocket("/api/v1/live")
+        async def live(socket: WebSocket[Any, Any, Any]) -> None:
+            await socket.accept()
+            await socket.send_text(await socket.receive_text())
+            await socket.close()
+
+        stop = asyncio.Event()
+        app = Litestar([health, page, mark, live], openapi_config=None, logging_config=None)
+        task = asyncio.create_task(serve_http(app, "127.0.0.1", self.port, stop, drain_seconds=1))
+        try:
+            yield self
+        finally:
+            stop.set()
+            await task
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return make_certificate(tmp_path)
+
+
+def test_the_configuration_is_valid_in_every_variant(certificate: Path) -> None:
+    password = {"PROXY_USER": "ann", "PROXY_PASSWORD_HASH": openssl("passwd", "-6", "s3cret").strip()}
+    consul = {"CONSUL_DNS": "127.0.0.1:8600"}
+    tls = {"PROXY_CERTIFICATE": str(certificate)}
+    for environ in ({}, consul, tls, password, {**consul, **tls, **password}):
+        assert problems(environ) == "", sorted(environ)
+
+
+async def test_what_leaves_the_proxy_and_what_does_not_pass_it(tmp_path: Path) -> None:
+    async with (
+        Replica().serving() as replica,
+        running_proxy(tmp_path, {"LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}"}) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+
+        async def is_up() -> bool:
+            return (await client.get("/logs")).status_code == 200
+
+        await eventually(is_up)
+        answer = await client.get("/logs", headers={"X-Forwarded-For": "9.9.9.9", "X-Request-Id": "mine"})
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert "server" not in answer.headers
+        assert "strict-transport-security" not in answer.headers  # no TLS here
+        assert replica.headers["x-forwarded-for"] == "127.0.0.1"
+        assert replica.headers["x-request-id"] == answer.headers["x-request-id"] != "mine"
+        assert (await client.get("/")).headers["location"] == "/logs"
+        for path in ("/internal/v1/actions", "/metrics", "/health/ready", "/metrics/x", "/Internal/v1"):
+            assert (await client.get(path)).status_code in (400, 404), path
+        assert b" 413 " in await _first_line(port, b"POST /api/v1/markers HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n")
+        async with open_websocket(f"ws://127.0.0.1:{port}/api/v1/live") as socket:
+            await socket.send("hello")
+            assert await socket.recv() == "hello"
+
+
+async def test_an_address_that_asks_too_often_is_refused(tmp_path: Path) -> None:
+    async with Replica().serving() as replica:
+        environ = {"LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}", "PROXY_REQUESTS_PER_10S": "20"}
+        async with (
+            running_proxy(tmp_path, environ) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        ):
+            statuses = [(await client.get("/logs")).status_code for _ in range(40)]
+    assert statuses[-1] == 429
+    assert statuses.count(429) == 20
+
+
+async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: Path) -> None:
+    hashed = openssl("passwd", "-6", "s3cret").strip()
+    async with Replica().serving() as replica:
+        environ = {
+            "LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}",
+            "PROXY_CERTIFICATE": str(certificate),
+            "PROXY_USER": "ann",
+            "PROXY_PASSWORD_HASH": hashed,
+        }
+        trust = ssl.create_default_context(cafile=certificate)
+        async with (
+            running_proxy(tmp_path, environ) as port,
+            httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=trust, trust_env=False) as client,
+        ):
+            assert (await client.get("/logs")).status_code == 401
+            assert (await client.get("/logs", auth=("ann", "wrong"))).status_code == 401
+
+            async def is_up() -> bool:
+                return (await client.get("/logs", auth=("ann", "s3cret"))).status_code == 200
+
+            await eventually(is_up)
+            answer = await client.get("/logs", auth=("ann", "s3cret"))
+            assert answer.headers["strict-transport-security"].startswith("max-age=")
+            assert "authorization" not in replica.headers
+
+
+async def test_a_second_replica_is_found_and_no_read_fails_when_one_dies(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(running_agent())
+        environ = {"CONSUL_DNS": f"127.0.0.1:{agent.dns_port}", "PROXY_REQUESTS_PER_10S": "100000"}
+        port = await stack.enter_async_context(running_proxy(tmp_path, environ))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+        )
+
+        async def answering() -> set[str]:
+            return {(await client.get("/logs")).text for _ in range(6)}
+
+        lasting, dying = Replica(), Replica()
+        await stack.enter_async_context(lasting.serving())
+        mortal = contextlib.AsyncExitStack()
+        await stack.enter_async_context(mortal)
+        await mortal.enter_async_context(dying.serving())
+        for replica in (lasting, dying):
+            settings = read(Settings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CONSUL_HTTP_ADDR": agent.address})
+            await Directory(settings, CollectorRegistry()).register("logsvc", replica.port)
+        both = {f"replica {replica.port}" for replica in (lasting, dying)}
+
+        async def serves_both() -> bool:
+            return await answering() == both
+
+        await eventually(serves_both, seconds=30)
+        statuses: list[int] = []
+        done = asyncio.Event()
+
+        async def read_on() -> None:
+            while not done.is_set():
+                statuses.append((await client.get("/logs")).status_code)
+
+        readers = [asyncio.create_task(read_on()) for _ in range(4)]
+        await eventually(lambda: len(statuses) > 50)
+        await mortal.aclose()
+
+        async def serves_one() -> bool:
+            return await answering() == {f"replica {lasting.port}"}
+
+        await eventually(serves_one, seconds=30)
+        done.set()
+        await asyncio.gather(*readers)
+        assert set(statuses) == {200}
+
+
+async def _first_line(port: int, request: bytes) -> bytes:
+    """Send the head of a request only, and return the first line of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        async with asyncio.timeout(10):
+            return await reader.readline()
+    finally:
+        writer.close()
