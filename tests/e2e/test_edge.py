@@ -1,0 +1,83 @@
+"""The services with Consul between them and HAProxy in front, TLS included: what docker-compose.yaml arranges."""
+
+import asyncio
+import json
+import ssl
+from pathlib import Path
+
+import httpx
+from websockets.asyncio.client import connect
+
+from tests.bullmq.driver import make_states
+from tests.certificate import make_certificate
+from tests.consul_agent import running_agent
+from tests.eventually import eventually
+from tests.haproxy import running_proxy
+from tests.product import product
+
+SERVICES = ("logsvc", "bridge", "bot")
+
+
+async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
+    kafka_bootstrap: str, topic_prefix: str, redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    counted = await make_states(redis_url)
+    certificate = make_certificate(tmp_path)
+    async with running_agent() as agent:
+        proxy_environ = {"CONSUL_DNS": f"127.0.0.1:{agent.dns_port}", "PROXY_CERTIFICATE": str(certificate)}
+        async with (
+            running_proxy(tmp_path, proxy_environ) as edge,
+            product(
+                tmp_path,
+                kafka=kafka_bootstrap,
+                prefix=topic_prefix,
+                redis=redis_url,
+                postgres=postgres_url,
+                settings={
+                    "CONSUL_HTTP_ADDR": agent.address,
+                    "LOGSVC_URL": "http://127.0.0.1:9",  # nobody is there: only Consul can tell
+                    "PUBLIC_URL": f"https://localhost:{edge}",
+                },
+            ) as tocsin,
+        ):
+            for service in ("sandbox", *SERVICES):
+                await tocsin.start(service)
+            await tocsin.ready()
+
+            async def all_pass() -> bool:
+                health = [await agent.get(f"/v1/health/service/{name}?passing=1") for name in SERVICES]
+                return all(len(entries) == 1 for entries in health)
+
+            await eventually(all_pass, seconds=30, what="a passing check for every service")
+
+            trust = ssl.create_default_context(cafile=certificate)
+            base = f"https://localhost:{edge}"
+            async with httpx.AsyncClient(base_url=base, verify=trust, trust_env=False) as person:
+
+                async def sees_all_queues() -> bool:
+                    answer = await person.get("/api/v1/queues")
+                    return answer.is_success and len(answer.json()["items"]) == len(counted)
+
+                await eventually(sees_all_queues, seconds=60, what="every queue through the proxy")
+                assert (await person.get("/logs")).headers["content-type"].startswith("text/html")
+                assert (await person.get("/metrics")).status_code == 404
+                live = f"wss://localhost:{edge}/api/v1/live"
+                async with connect(live, ssl=trust, origin=base) as socket, asyncio.timeout(20):  # type: ignore[arg-type]  # a plain string is an origin
+                    assert json.loads(await socket.recv())["type"] == "hello"
+
+            await tocsin.say("/queues")
+
+            async def told() -> bool:
+                return any(counted[0].queue in message["text"] for message in await tocsin.chat())
+
+            await eventually(told, seconds=30, what="an answer to /queues")
+
+            async def is_found() -> bool:
+                return await tocsin.metric("bot", "bot_consul_up") == 1
+
+            assert await is_found()
+
+            for service in SERVICES:
+                await tocsin.stop(service)
+            left = await agent.get("/v1/agent/services")
+            assert left == {}, "a service that stops takes itself out of Consul"

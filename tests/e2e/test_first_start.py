@@ -1,0 +1,42 @@
+"""First contact with an app that has run for long: one message, no alarm for the past."""
+
+import pytest
+
+from tests.eventually import eventually
+from tests.kafka_positions import committed_records
+from tests.old_queues import fill
+from tests.product import Product
+
+QUEUES, FAILED = 300, 5_000
+SIZES = [1_000, pytest.param(10_000, marks=pytest.mark.chaos)]
+"""Events per queue. The three million of the larger past take minutes, and are told in nothing but their number."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("events", SIZES)
+async def test_the_past_makes_one_message_and_no_incident(tocsin: Product, redis_url: str, events: int) -> None:
+    await fill(redis_url, queues=QUEUES, events=events, failed=FAILED)
+    for service in ("sandbox", "bridge", "bot"):
+        await tocsin.start(service)
+    await tocsin.ready("sandbox", "bridge", "bot")
+
+    async def greeted() -> bool:
+        headline = f"Watching {QUEUES} queues. {QUEUES} already in trouble"
+        return any(headline in message["text"] for message in await tocsin.chat())
+
+    await eventually(greeted, seconds=120, what="the first message")
+
+    async def all_relayed() -> bool:
+        return await tocsin.metric("bridge", "bridge_events_relayed_total") >= QUEUES * events
+
+    await eventually(all_relayed, seconds=700, what="the backfill")
+    assert await committed_records(tocsin.kafka, f"{tocsin.prefix}jobs") == QUEUES * events
+
+    async def all_read() -> bool:
+        return await tocsin.metric("bot", "bot_kafka_lag_records") == 0
+
+    await eventually(all_read, seconds=300, what="the bot at the end of Kafka")
+    assert [one["text"].splitlines()[0] for one in await tocsin.chat()] == [
+        f"🟠 Watching {QUEUES} queues. {QUEUES} already in trouble:"
+    ]

@@ -1,0 +1,56 @@
+"""`/queues` in the chat equals BullMQ's own counts, every state non-zero, paused or not, on v5 and v6."""
+
+import re
+
+from tests.bullmq.driver import make_states
+from tests.bullmq.records import Counts
+from tests.eventually import eventually
+from tests.product import Product
+
+STATES = ("waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed")
+
+
+def told_counts(text: str) -> dict[str, dict[str, int]]:
+    """The list's text -> queue -> counts by state; `paused` is 1 where the list says so."""
+    told: dict[str, dict[str, int]] = {}
+    queue = ""
+    for line in text.splitlines():
+        if title := re.match(r"^\S+ (\S+) · \S+( · paused)?$", line):
+            queue = title[1]
+            told[queue] = {"paused": int(bool(title[2]))}
+        elif queue and line.startswith("   "):
+            told[queue] |= {word: int(count) for word, count in re.findall(r"([a-z-]+) (\d+)(?=,| ·)", line)}
+    return told
+
+
+def own_counts(counted: Counts) -> dict[str, int]:
+    """BullMQ's own answer in the same words."""
+    return {state: counted.counts.get(state, 0) for state in STATES} | {
+        "waiting": counted.waiting,
+        "paused": int(counted.is_paused),
+        "workers": 0,
+    }
+
+
+async def test_queues_equals_bullmqs_own_counts(tocsin: Product, redis_url: str) -> None:
+    counted = await make_states(redis_url)
+    expected = {one.queue: own_counts(one) for one in counted}
+    assert all(all(counts[state] for state in STATES) for counts in expected.values())
+    for service in ("sandbox", "logsvc", "bridge", "bot"):
+        await tocsin.start(service)
+    await tocsin.ready()
+    await eventually(lambda: _greeted(tocsin, len(counted)), seconds=60, what="the first message")
+
+    await tocsin.say("/queues")
+
+    async def answered() -> bool:
+        return any(told_counts(message["text"]) for message in await tocsin.chat() if "in trouble" in message["text"])
+
+    await eventually(answered, what="an answer to /queues")
+    answer = next(message["text"] for message in reversed(await tocsin.chat()) if told_counts(message["text"]))
+    assert told_counts(answer) == expected
+    assert re.search(r"\d+ s old", answer), "an answer must say how old its numbers are"
+
+
+async def _greeted(tocsin: Product, queues: int) -> bool:
+    return any(f"Watching {queues} queues" in message["text"] for message in await tocsin.chat())

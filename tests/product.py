@@ -1,0 +1,182 @@
+"""The whole of Tocsin as a test runs it: real processes on real servers, started, stopped and killed one by one."""
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.eventually import eventually
+from tests.sandbox import TOKEN
+from tocsin.stack.ports import free_port
+
+CHAT = 1001
+READY_SECONDS = 60
+SERVICES = ("logsvc", "bridge", "bot")
+
+
+@dataclass
+class Product:
+    """Every service's process and address. `environ` is theirs."""
+
+    environ: dict[str, str]
+    data: Path
+    ports: Mapping[str, int]
+    running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict[str, asyncio.subprocess.Process])
+
+    @property
+    def kafka(self) -> str:
+        return self.environ["KAFKA_BOOTSTRAP_SERVERS"]
+
+    @property
+    def prefix(self) -> str:
+        return self.environ["KAFKA_TOPIC_PREFIX"]
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    async def start(self, service: str, *wrapper: str) -> asyncio.subprocess.Process:
+        """Start a service; `wrapper` is put before its name on Python's command line (tests/dying.py …)."""
+        module = ["tocsin.sandbox", "--port", str(self.ports["sandbox"]), "--data", str(self.data / "sandbox")]
+        command = ["-m", *module] if service == "sandbox" else [*wrapper] or ["-m", service]
+        output = (self.data / f"{service}.log").open("ab")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, env=self.environ, stdout=output, stderr=output
+        )
+        output.close()
+        self.running[service] = process
+        return process
+
+    async def ready(self, *services: str) -> None:
+        """Wait until these services say they are ready."""
+        async with httpx.AsyncClient(timeout=5) as client:
+            for service in services or tuple(self.running):
+                is_ready = functools.partial(self._is_ready, client, service)
+                await eventually(is_ready, seconds=READY_SECONDS, what=f"{service} ready")
+
+    async def _is_ready(self, client: httpx.AsyncClient, service: str) -> bool:
+        process = self.running[service]
+        assert process.returncode is None, f"{service} ended: {self.log(service)[-2000:]}"
+        try:
+            return (await client.get(f"{self.url(service)}/health/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def kill(self, service: str) -> None:
+        """kill -9."""
+        await self._end(service, signal.SIGKILL)
+
+    async def stop(self, service: str) -> int:
+        """SIGTERM and the whole drain; returns the exit status."""
+        return await self._end(service, signal.SIGTERM)
+
+    async def _end(self, service: str, with_signal: signal.Signals) -> int:
+        process = self.running.pop(service)
+        if process.returncode is None:
+            process.send_signal(with_signal)
+        return await asyncio.wait_for(process.wait(), 40)
+
+    def log(self, service: str) -> str:
+        """What the service has printed."""
+        path = self.data / f"{service}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    async def get(self, path: str, **parameters: Any) -> Any:
+        """GET from logsvc's API."""
+        async with httpx.AsyncClient(base_url=self.url("logsvc"), timeout=20) as client:
+            answer = await client.get(path, params=parameters)
+            answer.raise_for_status()
+            return answer.json()
+
+    async def metric(self, service: str, name: str) -> float:
+        """A metric's samples, all labels summed."""
+        async with httpx.AsyncClient(base_url=self.url(service), timeout=20) as client:
+            text = (await client.get("/metrics")).raise_for_status().text
+        samples = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+        return sum(float(value) for sample, _, value in samples if sample.partition("{")[0] == name)
+
+    async def chat(self, chat_id: int = CHAT) -> list[dict[str, Any]]:
+        """The messages of a chat, in order, edits applied."""
+        async with httpx.AsyncClient(base_url=self.url("sandbox"), timeout=10) as client:
+            return (await client.get(f"/sandbox/chats/{chat_id}/messages")).raise_for_status().json()["items"]
+
+    async def say(self, text: str) -> None:
+        """Write to the bot as the demo's admin."""
+        async with httpx.AsyncClient(base_url=self.url("sandbox"), timeout=10) as client:
+            message = {"chat_id": CHAT, "user_id": CHAT, "text": text}
+            (await client.post("/sandbox/messages", json=message)).raise_for_status()
+
+    async def query(self, *statements: str) -> list[list[list[Any]]]:
+        """Run SELECTs on the history, each answered as rows. logsvc must be stopped: one process owns the directory."""
+        assert "logsvc" not in self.running
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _QUERY,
+            self.environ["CLICKHOUSE_URL"],
+            *statements,
+            env=self.environ,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 120)
+        assert process.returncode == 0
+        return json.loads(output)
+
+
+_QUERY = """
+import json, sys
+import clickhouse_connect
+from logsvc.store import DATABASE
+client = clickhouse_connect.get_client(dsn=sys.argv[1])
+client.database = DATABASE
+print(json.dumps([client.query(text).result_rows for text in sys.argv[2:]], default=str))
+"""
+
+
+@asynccontextmanager
+async def product(
+    data: Path, *, kafka: str, prefix: str, redis: str, postgres: str, settings: Mapping[str, str] | None = None
+) -> AsyncGenerator[Product]:
+    """A product with its own topics, database and history; nothing runs yet. Everything ends with the block."""
+    taken: set[int] = set()
+    ports: dict[str, int] = {}
+    for name in (*SERVICES, "sandbox"):
+        ports[name] = free_port(taken)
+        taken.add(ports[name])
+    (data / "tmp").mkdir(parents=True, exist_ok=True)
+    environ = {
+        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
+        "PYTHONPATH": os.getcwd(),
+        "TMPDIR": str(data / "tmp"),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "KAFKA_TOPIC_PREFIX": prefix,
+        "REDIS_URL": redis,
+        "CLICKHOUSE_URL": f"chdb://{data / 'clickhouse'}",
+        "DATABASE_URL": postgres,
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": f"http://127.0.0.1:{ports['sandbox']}",
+        "TELEGRAM_ALERT_CHATS": str(CHAT),
+        "TELEGRAM_ADMINS": str(CHAT),
+        "BRIDGE_PORT": str(ports["bridge"]),
+        "LOGSVC_PORT": str(ports["logsvc"]),
+        "BOT_PORT": str(ports["bot"]),
+        "BRIDGE_SESSION_SECONDS": "6",
+        "BRIDGE_DISCOVERY_SECONDS": "1",
+        "BRIDGE_POLL_SECONDS": "1",
+        "LOG_FORMAT": "json",
+        **(settings or {}),
+    }
+    running = Product(environ, data, ports)
+    try:
+        yield running
+    finally:
+        for service in list(running.running):
+            await running.kill(service)
