@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
 from tests.eventually import eventually
+from tests.tcp import close, listening
 from tocsin.addresses import parse_agent
 from tocsin.discovery import Directory, connect
 from tocsin.http import serve_http
@@ -191,23 +192,22 @@ async def recording(port: int) -> AsyncGenerator[tuple[int, bytearray]]:
     seen = bytearray()
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, keep: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                if keep:
-                    seen.extend(data)
-                writer.write(data)
-                await writer.drain()
+        while data := await reader.read(65536):
+            if keep:
+                seen.extend(data)
+            writer.write(data)
+            await writer.drain()
         writer.close()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pump(reader, far_writer, True), pump(far_reader, writer, False))
+        try:
+            await asyncio.gather(pump(reader, far_writer, True), pump(far_reader, writer, False))
+        finally:
+            await close(far_writer)
 
-    server = await asyncio.start_server(relay, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], seen
-    finally:
-        server.close()
+    async with listening(relay) as near:
+        yield near, seen
 
 
 def errors_seen(registry: CollectorRegistry) -> float:

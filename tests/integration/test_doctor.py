@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from tests.consul_agent import ACLS, running_agent
 from tests.eventually import eventually
+from tests.tcp import listening
 from tocsin.doctor import Finding, Verdict, examine, run_doctor
 from tocsin.doctor.clickhouse import check_clickhouse
 from tocsin.doctor.clock import check_clock
@@ -350,31 +351,29 @@ async def test_a_place_for_the_embedded_clickhouse_must_be_a_directory(tmp_path:
 async def test_servers_that_are_down_or_hang_are_each_named_in_under_ten_seconds() -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    hanging = await asyncio.start_server(hang, "127.0.0.1", 0)
-    for port in (free_port(), hanging.sockets[0].getsockname()[1]):
-        at = f"127.0.0.1:{port}"
-        started = time.monotonic()
-        findings = await examine(
-            {
-                "REDIS_URL": f"redis://:{WRONG}@{at}",
-                "KAFKA_BOOTSTRAP_SERVERS": at,
-                "DATABASE_URL": f"postgresql://u:{WRONG}@{at}/d",
-                "CLICKHOUSE_URL": f"http://u:{WRONG}@{at}/d",
-                "CONSUL_HTTP_ADDR": at,
-                "CONSUL_HTTP_TOKEN": WRONG,
-                "TELEGRAM_BOT_TOKEN": TOKEN,
-                "TELEGRAM_API_URL": f"http://{at}",
-            }
-        )
-        assert time.monotonic() - started < 10
-        wrong = {finding.check for finding in findings if finding.verdict in (Verdict.BAD, Verdict.WARN)}
-        assert wrong >= {"Redis main", "Kafka", "Postgres", "ClickHouse", "Consul", "Telegram"}
-        assert all(finding.mend for finding in findings if finding.check in wrong)
-        assert WRONG not in str(findings)
-        assert TOKEN not in str(findings)
-    hanging.close()
+    async with listening(hang) as hanging:
+        for port in (free_port(), hanging):
+            at = f"127.0.0.1:{port}"
+            started = time.monotonic()
+            findings = await examine(
+                {
+                    "REDIS_URL": f"redis://:{WRONG}@{at}",
+                    "KAFKA_BOOTSTRAP_SERVERS": at,
+                    "DATABASE_URL": f"postgresql://u:{WRONG}@{at}/d",
+                    "CLICKHOUSE_URL": f"http://u:{WRONG}@{at}/d",
+                    "CONSUL_HTTP_ADDR": at,
+                    "CONSUL_HTTP_TOKEN": WRONG,
+                    "TELEGRAM_BOT_TOKEN": TOKEN,
+                    "TELEGRAM_API_URL": f"http://{at}",
+                }
+            )
+            assert time.monotonic() - started < 10
+            wrong = {finding.check for finding in findings if finding.verdict in (Verdict.BAD, Verdict.WARN)}
+            assert wrong >= {"Redis main", "Kafka", "Postgres", "ClickHouse", "Consul", "Telegram"}
+            assert all(finding.mend for finding in findings if finding.check in wrong)
+            assert WRONG not in str(findings)
+            assert TOKEN not in str(findings)
 
 
 async def _bad(check: Any) -> list[Finding]:

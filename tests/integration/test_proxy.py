@@ -17,6 +17,7 @@ from tests.certificate import make_certificate, openssl
 from tests.consul_agent import running_agent
 from tests.eventually import eventually
 from tests.haproxy import problems, running_proxy
+from tests.tcp import close
 from tocsin.discovery import Directory
 from tocsin.http import serve_http
 from tocsin.settings import Settings, read
@@ -195,4 +196,4 @@ async def _first_line(port: int, request: bytes) -> bytes:
         async with asyncio.timeout(10):
             return await reader.readline()
     finally:
-        writer.close()
+        await close(writer)

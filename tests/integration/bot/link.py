@@ -16,14 +16,14 @@ class Link:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self.state: State = "open"
         self._speaking = asyncio.Event()
         self._speaking.set()
         self.port = 0
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def set(self, state: State) -> None:
@@ -39,30 +39,30 @@ class Link:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for writer in list(self._writers):
-            writer.transport.abort()
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._running.add(asyncio.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         try:
             if self.state == "silent":
                 await reader.read(-1)
                 return
             far_reader, far_writer = await asyncio.open_connection(*self._target)
-            self._writers.add(far_writer)
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._pump(reader, far_writer))
                     group.create_task(self._pump(far_reader, writer, drips=True))
             finally:
-                self._writers.discard(far_writer)
-                far_writer.close()
+                await _end(far_writer)
         except* (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self._writers.discard(writer)
-            with suppress(OSError):
-                writer.close()
+            await _end(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, drips: bool = False) -> None:
         while chunk := await reader.read(65536):
@@ -77,3 +77,12 @@ class Link:
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    """Close a connection; one that does not take what is left soon is dropped."""
+    writer.close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await writer.wait_closed()
+    writer.transport.abort()

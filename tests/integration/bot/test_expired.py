@@ -1,5 +1,6 @@
 """What Kafka drops before the bot has read it is counted and said, also while the bot runs."""
 
+import re
 import signal
 
 from tests.clients import aiokafka, aiokafka_admin
@@ -31,18 +32,21 @@ async def test_records_that_expire_under_a_running_bot_are_counted_and_the_rest_
     await eventually(lambda: house.has_text("CardError ×1"), what="the first alert")
     assert bot.process is not None
     bot.process.send_signal(signal.SIGSTOP)
-    for _ in range(5):  # each a batch of its own: an answer already on its way to the bot holds one at most
+    for _ in range(5):  # some may be read all the same: an answer can be on its way to the bot already
         await house.put(failure())
     await house.put(failure(error_type="Kept", fingerprint="f2"))
     await drop(house, "orders", keep=1)
     bot.process.send_signal(signal.SIGCONT)
     await eventually(lambda: house.has_text("Kept ×1"), seconds=30, what="the failure that was kept")
 
-    async def told() -> bool:
-        text, _ = await house.ask("/status", expect="Kafka")
-        return "records before they were read" in text and "of its own" in text
+    async def adds_up() -> bool:
+        """What rang and what /status says is lost are together what was put."""
+        status, _ = await house.ask("/status", expect="Kafka")
+        lost = re.search(r"Kafka dropped (\d+) records before they were read", status)
+        rung = re.search(r"CardError ×(\d+)", "\n".join(await house.alerts()))
+        if lost is None or rung is None:
+            return False
+        return "of its own" in status and int(lost[1]) + int(rung[1]) == 6
 
-    await eventually(told, what="the loss in /status")
-    lost = 4 if await house.has_text("CardError ×2") else 5
-    assert await house.has_text(f"Kafka dropped {lost} records")
+    await eventually(adds_up, what="six failures, rung or said to be lost")
     assert len(await house.alerts()) == 2

@@ -7,6 +7,7 @@ import pytest
 
 from bot import kafka
 from bot.kafka import KafkaError, PositionedFeed, TableFeed, look_at_cluster
+from tests.tcp import listening
 from tocsin.settings import Settings
 
 
@@ -19,21 +20,16 @@ async def silent(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Settings]:
     """Settings that lead to a silent server; deadlines of a moment."""
     monkeypatch.setattr(kafka, "START_SECONDS", 0.3)
     monkeypatch.setattr(kafka, "STOP_SECONDS", 0.3)
-    waiting = asyncio.Event()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await waiting.wait()
-        writer.close()
+        await asyncio.Event().wait()
 
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    yield OnlyKafka.model_construct(
-        kafka_bootstrap_servers=f"127.0.0.1:{port}",
-        kafka_security_protocol="PLAINTEXT",
-        kafka_topic_prefix="tocsin.",
-    )
-    waiting.set()
-    server.close()
+    async with listening(say_nothing) as port:
+        yield OnlyKafka.model_construct(
+            kafka_bootstrap_servers=f"127.0.0.1:{port}",
+            kafka_security_protocol="PLAINTEXT",
+            kafka_topic_prefix="tocsin.",
+        )
 
 
 async def test_a_look_at_the_cluster_ends(silent: Settings) -> None:

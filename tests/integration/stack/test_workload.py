@@ -28,9 +28,9 @@ async def test_jobs_of_every_queue_finish_and_some_fail(redis_url: str) -> None:
 
             await eventually(all_complete, seconds=60, what="a completed job in each queue")
             await eventually(some_fail, seconds=60, what="a job that failed for good")
-            failed = [key async for key in client.scan_iter("bull:*:failed")]
-            job_id = (await client.zrange(failed[0], 0, 0))[0]
-            job = await client.hgetall(f"{failed[0].rpartition(':')[0]}:{job_id}")
+            queue = next(queue for queue, count in (await finished("failed")).items() if count)
+            [job_id] = await client.zrange(f"bull:{queue}:failed", 0, 0)
+            job = await client.hgetall(f"bull:{queue}:{job_id}")
             assert job["failedReason"]
             assert "Traceback" in job["stacktrace"]
             assert await client.exists("bull:reports:repeat"), "a job scheduler is there"
