@@ -11,20 +11,49 @@ from typing import Any, cast
 from bridge.jsontext import NotJson, parse, write
 
 HIDDEN = "[redacted]"
-SECRET_NAMES = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|api[-_]?key|authorization|cookie|credential|private[-_]?key|session[-_]?id"
-    r"|^auth$|^cvv$|^pin$|card[-_]?number|^ssn$|^iban$",
-    re.IGNORECASE,
+_PARTS = (
+    *(
+        "password",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "secret",
+        "token",
+        "authorization",
+        "cookie",
+        "credential",
+    ),
+    *("api key", "access key", "encryption key", "private key", "signing key", "session id", "card number"),
 )
-_WORDS = (
-    *("password", "passwd", "passphrase", "secret", "token", "api_key", "api-key", "apikey", "authorization", "cookie"),
-    *("credential", "private_key", "private-key", "privatekey", "session_id", "session-id", "sessionid"),
-    *("card_number", "card-number", "cardnumber"),
-)
-_WHOLE_WORDS = ("pass", "auth", "cvv", "pin", "ssn", "iban")
-_PART_NAME = rf"(?:{'|'.join(_WORDS)})[\w-]{{0,64}}+"
-_WHOLE_NAME = rf"(?<![\w-])(?:{'|'.join(_WHOLE_WORDS)})(?![\w-])"
+"""A name that holds one of these anywhere is a secret's. A space stands for "-", "_" or nothing."""
+_ENDS = ("pass", "auth", "jwt", "cvv", "cvc", "pin", "ssn", "iban", "sig")
+"""A name that is one of these, or ends with it as a word of its own (DB_PASS, userPin), is a secret's."""
+_ANY_PART = "|".join(part.replace(" ", "[-_]?") for part in _PARTS)
+_ANY_END = "|".join(_ENDS)
+_ANY_CAMEL_END = "|".join(end.capitalize() for end in _ENDS)
+SECRET_NAMES = re.compile(rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END})$|[a-z0-9](?:{_ANY_CAMEL_END})$")
+_NAMING, _NAMED = frozenset({"name", "key", "header", "field"}), frozenset({"value", "values", "val"})
+"""Members of an object that is itself a name and its value."""
+_WORDS = tuple(word for part in _PARTS for word in {part.replace(" ", between) for between in ("", "-", "_")})
+_PART_NAME = rf"(?i:{_ANY_PART})[\w-]{{0,64}}+"
+_END_NAME = rf"(?:(?<![^\W_-])(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_ANY_CAMEL_END}))(?![\w-])"
 _IS = r"\\*[\"']?\s*+[=:]\s*+"
+_FLAG = rf"(?<![\w-])--(?:[\w-]{{0,32}}[-_])?(?:{_ANY_PART}|{_ANY_END})\s++"
+_TOKENS = {
+    "k_live_": r"[srp]k_live_\w{8,}+",
+    "k_test_": r"[srp]k_test_\w{8,}+",
+    "sk-": r"sk-[\w-]{20,}+",
+    **{f"gh{kind}_": rf"gh{kind}_\w{{20,}}+" for kind in "pousr"},
+    "github_pat_": r"github_pat_\w{16,}+",
+    "xox": r"xox[a-z]-[\w-]{10,}+",
+    "glpat-": r"glpat-[\w-]{16,}+",
+    "npm_": r"npm_\w{30,}+",
+    "aiza": r"AIza[\w-]{30,}+",
+    "akia": r"AKIA[0-9A-Z]{16}(?!\w)",
+    ":aa": r"\d{8,10}:AA[\w-]{33}(?![\w-])",
+}
+"""What tokens of well-known services look like, by what they hold in small letters; the last is a Telegram bot's."""
 _PATTERNS = (
     (
         ("-----begin",),
@@ -37,12 +66,13 @@ _PATTERNS = (
         rf"\1\2{HIDDEN}",
     ),
     (("bearer", "basic"), re.compile(r"(?i)\b(Bearer|Basic)(\s++)[A-Za-z0-9._~+/=-]{8,}+"), rf"\1\2{HIDDEN}"),
-    (("://",), re.compile(r"(://[^\s:/@]*+):[^\s@/]++@"), rf"\1:{HIDDEN}@"),
+    (("://",), re.compile(r"(://[^\s:/@]*+):(?!\d{1,5}(?:[/?\s]|$))[^\s\"'\\]{1,256}@"), rf"\1:{HIDDEN}@"),
     (("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}+"), HIDDEN),
-    (("akia",), re.compile(r"\bAKIA[0-9A-Z]{16}\b"), HIDDEN),
+    *(((word,), re.compile(rf"(?<![\w-]){look}"), HIDDEN) for word, look in _TOKENS.items()),
+    (("--",), re.compile(rf"(?i)({_FLAG})(?!\[redacted\])[^\s\"'\\]++"), rf"\1{HIDDEN}"),
     *(
-        (words, re.compile(rf"(?is)({name}{_IS}){value}"), replacement)
-        for words, name in ((_WORDS, _PART_NAME), (_WHOLE_WORDS, _WHOLE_NAME))
+        (words, re.compile(rf"(?s)({name}{_IS}){value}"), replacement)
+        for words, name in ((_WORDS, _PART_NAME), (_ENDS, _END_NAME))
         for value, replacement in (
             (r"(\\*[\"'])(?!\[redacted\])(?:(?!\2)(?:\\.|[^\\]))++", rf"\1\2{HIDDEN}"),
             (r"(?!\[redacted\])[^\s\"'\\,;&}]{3,}+", rf"\1{HIDDEN}"),
@@ -142,20 +172,25 @@ class _Walk:
 
     def _hide_members(self, members: dict[str, Any]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
+        is_pair = any(_names_secret(members[name]) for name in members if name.lower() in _NAMING)
         for name, inner in members.items():
             if self._is_done():
                 break
             self.left -= len(name)
-            kept[name] = HIDDEN if inner and SECRET_NAMES.search(name) else self.hide(inner)
+            is_secret = SECRET_NAMES.search(name) or (is_pair and name.lower() in _NAMED)
+            kept[name] = HIDDEN if inner and is_secret else self.hide(inner)
         same = len(kept) == len(members) and all(kept[name] is inner for name, inner in members.items())
         return members if same else kept
 
     def _hide_items(self, items: list[Any]) -> list[Any]:
         kept: list[Any] = []
+        before: Any = None
         for inner in items:
             if self._is_done():
                 break
-            kept.append(self.hide(inner))
+            is_secret = inner and isinstance(inner, str) and _names_secret(before)  # ["Cookie", "sid=…"]
+            kept.append(HIDDEN if is_secret else self.hide(inner))
+            before = inner
         same = len(kept) == len(items) and all(mine is its for mine, its in zip(kept, items, strict=True))
         return items if same else kept
 
@@ -173,3 +208,8 @@ class _Walk:
     def _is_done(self) -> bool:
         self.is_cut |= self.left <= 0
         return self.is_cut
+
+
+def _names_secret(value: Any) -> bool:
+    """Whether a value is itself the name of a secret: a header's, a form field's."""
+    return isinstance(value, str) and len(value) <= 64 and " " not in value and bool(SECRET_NAMES.search(value))

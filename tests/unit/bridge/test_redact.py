@@ -18,7 +18,8 @@ KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----
 SECRET_NAMES = [
     "password", "dbPassword", "pass", "passwd", "passphrase", "clientSecret", "access_token", "apiKey", "api-key",
     "API_KEY", "Authorization", "cookie", "Set-Cookie", "credentials", "privateKey", "session_id", "auth", "cvv", "pin",
-    "cardNumber", "ssn", "iban",
+    "cardNumber", "ssn", "iban", "passwords", "DB_PASS", "user_pass", "dbPass", "pwd", "accessKey", "encryption_key",
+    "jwt", "cvc", "passcode", "x-auth", "signingKey",
 ]  # fmt: skip
 
 
@@ -83,6 +84,13 @@ def test_value_is_hidden_in_json_nested_too_deeply_to_be_read() -> None:
         f"X-Api-Key: {CANARY}",
         f"the token={CANARY}, sorry",
         f'escaped {{\\"clientSecret\\":\\"{CANARY} x\\"}}',
+        f"https://user:p@{CANARY}@host/path",
+        f"redis://:a/{CANARY}@host:6379/0",
+        f"DB_PASS={CANARY}",
+        f"user_pass: {CANARY}",
+        f"mysqldump --password {CANARY} db",
+        f"login --db-pass {CANARY}",
+        f"https://x.example/blob?sv=1&sig={CANARY}",
         f"before\n{KEY}\nafter",
         f"-----BEGIN PRIVATE KEY-----\n{CANARY}\nno end",
     ],
@@ -91,6 +99,52 @@ def test_secret_in_free_text_is_hidden(text: str) -> None:
     assert CANARY not in redact.text(text)
     assert CANARY not in redact.json_text(text)
     assert CANARY not in redact.json_text(json.dumps({"message": text}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"rawHeaders": ["Host", "x", "Cookie", f"sid={CANARY}"]},
+        {"headers": [["x-api-key", CANARY], ["accept", "*/*"]]},
+        {"form": [{"name": "password", "value": CANARY}]},
+        [{"Key": "Authorization", "Value": [CANARY]}],
+    ],
+)
+def test_value_beside_the_name_of_a_secret_is_hidden(value: object) -> None:
+    assert CANARY not in redact.json_text(json.dumps(value))
+    assert CANARY not in redact.json_text(json.dumps({"body": json.dumps(value)}))
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "sk_live_51H8abcdefgh",
+        "sk-proj-abcdefghijklmnopqrst",
+        "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+        "github_pat_11ABCDEFG0123456789_abc",
+        "xoxb-123456789012-abcdef",
+        "glpat-abcdefghijklmnopqrst",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+        "123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
+    ],
+)
+def test_a_token_of_a_known_service_is_hidden_wherever_it_stands(token: str) -> None:
+    assert redact.text(f"calling with {token} failed") == "calling with [redacted] failed"
+    assert token not in redact.json_text(json.dumps({"note": [token]}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bypass: enabled, compass: north, spin: fast",
+        "connect ECONNREFUSED https://api.example.com:8443/path?mail=a@b.example",
+        "at Object.<anonymous> (/app/node_modules/@scope/pkg/index.js:10:15)",
+        "took 2026-11-25T03:00:00.000Z to 2026-11-25T03:00:01.000Z",
+    ],
+)
+def test_what_only_looks_like_a_secret_stays(text: str) -> None:
+    assert redact.text(text) == text
 
 
 def test_tokens_are_known_by_their_look() -> None:
