@@ -9,7 +9,8 @@ event was read is told with `enriched=false`, and so is a run that was read too 
 handed back by its own processor. What was in a stream before Tocsin first saw the queue is `backfill`.
 
 A stream that was deleted, or that a Redis failover has cut short, is read from its start under a new epoch, after a
-`stream-reset` record: after such a failover its retained entries are told a second time, under other ids.
+`stream-reset` record: after such a failover its retained entries are told a second time, under other ids and as
+`backfill`, which never rings.
 
 With KAFKA_TRANSACTIONS=false (the in-memory stand-in) delivery is at least once.
 """

@@ -125,11 +125,14 @@ def parse(replies: Sequence[Reply]) -> tuple[Info | None, list[Entry]]:
 def advance(position: Position, info: Info | None, entries: list[Entry], count: int) -> Reading:
     """Move on by one read: tell what came, what was lost, and whether the stream is another one than before.
 
+    A stream that a failover has cut short is told anew from its start, as backfill as far as it was told before: that
+    has rung already. In one that was deleted and begun anew every id is newer.
+
     After somebody's XDEL the counters no longer say where the missing entries were; how many is exact again whenever
     the end of the stream is reached.
     """
     if _is_another(position, info, entries, count):
-        begun = replace(position, last_id="0-0", pos=0, epoch=position.epoch + 1, is_first_contact=False)
+        begun = Position(epoch=position.epoch + 1, baseline_id=max(position.baseline_id, position.last_id, key=order))
         return Reading([], begun, is_reset=True, is_full=info is not None)
     if info is None:
         return Reading([], position)

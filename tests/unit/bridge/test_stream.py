@@ -264,6 +264,18 @@ def test_failover_that_lost_entries_is_a_reset() -> None:
     assert stream.read(position, 10).is_reset
 
 
+def test_what_a_failover_left_is_told_again_as_backfill_and_what_comes_after_it_is_not() -> None:
+    stream = Stream()
+    stream.add(9)
+    _, position = read_all(stream)
+    stream.ids, stream.added, stream.last_id = stream.ids[:5], 5, stream.ids[4]
+    reset = stream.read(position, 10)
+    stream.add(2)
+    reading = stream.read(reset.position, 10)
+
+    assert [reading.position.is_backfill(entry.id) for entry in reading.entries] == [True] * 5 + [False] * 2
+
+
 def test_server_without_a_counter_loses_quietly_but_is_read() -> None:
     info = Info(3, "30-0", None, "10-0")
     reading = advance(Position("5-0", 4), info, [Entry("10-0", {}), Entry("30-0", {})], 10)
