@@ -12,6 +12,8 @@ COMPACT = {
     "segment.bytes": str(16 * 1024 * 1024),
     "min.cleanable.dirty.ratio": "0.1",
 }
+CURSORS = {**COMPACT, "delete.retention.ms": str(10 * 60 * 1000)}
+"""Every job with a log leaves a tombstone, which every restore must read while it is kept; a restore takes seconds."""
 COMPACT_AND_DELETE = {**COMPACT, "cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
 
 
@@ -61,7 +63,7 @@ class Topics:
             TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}),
             TopicSpec(self.queues, COMPACT_AND_DELETE),
             TopicSpec(self.schedulers, COMPACT_AND_DELETE),
-            TopicSpec(self.cursors, COMPACT),
+            TopicSpec(self.cursors, CURSORS),
             TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1),
         ]
 

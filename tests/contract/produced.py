@@ -56,7 +56,7 @@ class Life:
         self._position = position or Position(pos=1)
 
     def tell(self, at: int, fields: dict[str, str], job: dict[str, str] | None) -> JobEvent:
-        """One entry, read with the hash as it is then; None = it is gone. Its payload is read once, as the bridge does."""
+        """One entry, read with the hash as it is then; None = it is gone. As in the bridge, data is read once."""
         if job is not None and fields.get("jobId", "") in self._memory:
             job = {name: value for name, value in job.items() if name != "data"}
         entry = Entry(f"{START + at}-0", fields)
