@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from tocsin.stack.data import AlreadyRunning, owned
+from tocsin.stack.demo import demo_environ
 from tocsin.stack.ports import Ports
 from tocsin.stack.process import StartFailed
 from tocsin.stack.services import STOP_ORDER, service_settings, services
@@ -24,11 +25,6 @@ from tocsin.stack.supervise import BadSettings, Service, Supervisor
 OK, FAILED, REFUSED = 0, 1, 2
 _ASK_SECONDS = 0.25
 _SLOW_SECONDS = 60.0
-# Settings the demo must not take from the shell: it would fill somebody's Redis with sample jobs, or ring real people.
-_NOT_IN_DEMO = (
-    *("REDIS_URL", "REDIS_SOURCES", "TOCSIN_SOURCES_FILE", "CONSUL_HTTP_ADDR", "HEARTBEAT_URL"),
-    *("TELEGRAM_BOT_TOKEN", "TELEGRAM_API_URL", "TELEGRAM_ALERT_CHATS", "TELEGRAM_ADMINS"),
-)
 
 
 async def up(demo: bool, data: Path, port: int | None) -> int:
@@ -39,7 +35,9 @@ async def up(demo: bool, data: Path, port: int | None) -> int:
     """
     environ = dict(os.environ)
     if demo:
-        environ = _without_real_ones(environ)
+        environ, ignored = demo_environ(environ)
+        if ignored:
+            _say(f"not used by the demo, which has its own: {', '.join(ignored)} (`make up` uses them)")
     elif not given_by("valkey", environ):
         _say("REDIS_URL: required, not set. It says where your BullMQ runs: redis://user:password@host:6379/0")
         _say("To look around first without anything of yours: make demo")
@@ -164,14 +162,6 @@ async def _unless_stopped(work: Coroutine[Any, Any, int], stop: asyncio.Event) -
             await running
         return OK
     return running.result()
-
-
-def _without_real_ones(environ: Mapping[str, str]) -> dict[str, str]:
-    ignored = [name for name in _NOT_IN_DEMO if environ.get(name) or environ.get(f"{name}_FILE")]
-    if ignored:
-        _say(f"not used by the demo, which has its own: {', '.join(ignored)} (`make up` uses them)")
-    drop = {variable for name in _NOT_IN_DEMO for variable in (name, f"{name}_FILE")}
-    return {name: value for name, value in environ.items() if name not in drop}
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
