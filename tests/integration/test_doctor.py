@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from tests.consul_agent import ACLS, running_agent
 from tests.eventually import eventually
-from tests.tcp import listening
+from tests.tcp import close, listening
 from tocsin.doctor import Finding, Verdict, examine, run_doctor
 from tocsin.doctor.clickhouse import check_clickhouse
 from tocsin.doctor.clock import check_clock
@@ -24,6 +24,7 @@ from tocsin.doctor.consul import check_consul
 from tocsin.doctor.kafka import check_kafka
 from tocsin.doctor.postgres import check_postgres
 from tocsin.doctor.redis import check_redis
+from tocsin.doctor.report import render
 from tocsin.doctor.settings import check_settings
 from tocsin.doctor.telegram import check_telegram
 from tocsin.http import serve_http
@@ -207,6 +208,33 @@ async def test_a_redis_that_evicts_is_warned_of(redis: Any, redis_url: str) -> N
     assert "CONFIG SET maxmemory-policy noeviction" in finding.mend
 
 
+async def test_a_big_and_distant_redis_is_not_called_down(redis: Any, redis_url: str) -> None:
+    """100,000 keys behind a line of 100 ms: a whole SCAN would take ten seconds."""
+    await redis.eval("for number = 1, 100000 do redis.call('SET', 'k' .. number, '') end", 0)
+    there = int(redis_url.rpartition(":")[2].partition("/")[0])
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", there)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_pump(reader, inner_writer, 0.1))
+                group.create_task(_pump(inner_reader, writer, 0))
+        finally:
+            await close(inner_writer)
+
+    async with listening(relay) as port:
+        findings = await check_redis({"REDIS_URL": f"redis://127.0.0.1:{port}/0"})
+    assert {finding.verdict for finding in findings} <= {Verdict.OK, Verdict.NOTE}, findings
+    assert "seen so far" in findings[-1].found
+
+
+async def test_a_queue_whose_name_is_no_text_is_a_queue_like_any_other(redis: Any, redis_url: str) -> None:
+    await redis.hset(b"bull:caf\xe9:meta", "opts.maxLenEvents", "500")
+    finding = only(await check_redis({"REDIS_URL": redis_url}), Verdict.WARN)
+    assert "1 of 2 queues" in finding.found
+    assert "caf? (500)" in render([finding], colour=False)
+
+
 async def test_no_redis_and_a_wrong_address_are_told(tmp_path: Path) -> None:
     assert "REDIS_URL" in only(await check_redis({}), Verdict.BAD).mend
     finding = only(await check_redis({"REDIS_URL": f"redis://u:{WRONG}/x@127.0.0.1:6379"}), Verdict.BAD)
@@ -374,6 +402,14 @@ async def test_servers_that_are_down_or_hang_are_each_named_in_under_ten_seconds
             assert all(finding.mend for finding in findings if finding.check in wrong)
             assert WRONG not in str(findings)
             assert TOKEN not in str(findings)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_seconds: float) -> None:
+    while chunk := await reader.read(65536):
+        await asyncio.sleep(delay_seconds)
+        writer.write(chunk)
+        await writer.drain()
+    writer.write_eof()
 
 
 async def _bad(check: Any) -> list[Finding]:

@@ -19,7 +19,12 @@ FEW_EVENTS = 10_000
 HARDLY_ANY_EVENTS = 10
 """A stream this short (BullMQ allows 0) holds next to nothing when it is read."""
 MAX_QUEUES = 5_000
-SECONDS = 6.0
+PING_SECONDS = 4.0
+"""Until then a Redis must have answered once, or it counts as unreachable."""
+SECONDS = 7.0
+"""For everything that is asked of one."""
+SCAN_SECONDS = 2.5
+"""For the search of queues, which walks over every key: a big or distant Redis is not seen whole, and is not ill."""
 
 
 async def check_redis(environ: Environ) -> list[Finding]:
@@ -44,7 +49,12 @@ async def _check_source(source: RedisSource) -> list[Finding]:
     where = place(source.url)
     try:
         client = cast(Any, Redis).from_url(
-            source.url, socket_connect_timeout=3, socket_timeout=3, decode_responses=True, client_name="tocsin-doctor"
+            source.url,
+            socket_connect_timeout=3,
+            socket_timeout=3,
+            decode_responses=True,
+            encoding_errors="surrogateescape",  # a queue's name may be any bytes
+            client_name="tocsin-doctor",
         )
     except (ValueError, TypeError):  # its message quotes the address
         return [
@@ -54,31 +64,37 @@ async def _check_source(source: RedisSource) -> list[Finding]:
                 f"export {source.setting}=redis://USER:PASSWORD@HOST:6379/0",
             )
         ]
+    findings: list[Finding] = []
     try:
         async with asyncio.timeout(SECONDS):
-            await client.ping()
-            return await _examine(client, check, where, source)
+            async with asyncio.timeout(PING_SECONDS):
+                await client.ping()
+            findings.append(await _version(client, check, where))
+            await _examine(client, check, source, findings)
     except AuthenticationError as error:
-        return [_refused(check, where, source, str(error))]
+        findings = [_refused(check, where, source, str(error))]
     except NoPermissionError:
-        return [may_not(check, source, CONNECT)]
+        findings = [may_not(check, source, CONNECT)]
     except (RedisError, OSError, TimeoutError) as error:
         if _asks_for_password(error):
-            return [_refused(check, where, source, str(error))]
-        return [_unreachable(check, where, source, error)]
+            findings = [_refused(check, where, source, str(error))]
+        elif findings:
+            findings.append(_unseen(check, where, error))
+        else:
+            findings = [_unreachable(check, where, source, error)]
     finally:
         await client.aclose()
+    return findings
 
 
-async def _examine(client: Any, check: str, where: str, source: RedisSource) -> list[Finding]:
-    findings = [await _version(client, check, where)]
+async def _examine(client: Any, check: str, source: RedisSource, findings: list[Finding]) -> None:
+    """Add what is found, one by one: what was found stays when the time is up."""
     findings += await missing_rights(client, check, source)
     if any(finding.verdict == "bad" for finding in findings):
-        return findings
+        return
     findings += await check_clock(client, check)
     findings += await _memory_policy(client, check, source)
     findings += await _event_streams(client, check, source)
-    return findings
 
 
 async def _version(client: Any, check: str, where: str) -> Finding:
@@ -116,7 +132,15 @@ async def _memory_policy(client: Any, check: str, source: RedisSource) -> list[F
 
 async def _event_streams(client: Any, check: str, source: RedisSource) -> list[Finding]:
     names, is_complete = await _queues(client, source.prefix)
-    count = ("" if is_complete else "more than ") + f"{len(names)} queue{'' if len(names) == 1 else 's'}"
+    count = f"{len(names)} queue{'' if len(names) == 1 else 's'}" + ("" if is_complete else " seen so far")
+    if not names and not is_complete:
+        return [
+            note(
+                f"{check} queues",
+                f"no queue seen so far under the prefix {source.prefix}: there are more keys than could be looked "
+                f"through in {SCAN_SECONDS:g} s",
+            )
+        ]
     if not names:
         return [
             warn(
@@ -152,14 +176,16 @@ async def _event_streams(client: Any, check: str, source: RedisSource) -> list[F
 
 
 async def _queues(client: Any, prefix: str) -> tuple[list[str], bool]:
-    """Queue names, sorted, and whether the scan saw all."""
+    """Queue names, sorted, and whether the scan saw all in its time."""
     names: set[str] = set()
     cursor = 0
+    clock = asyncio.get_running_loop().time
+    end = clock() + SCAN_SECONDS
     while True:
         cursor, keys = await client.scan(cursor, match=f"{prefix}:*:meta", count=1000)
         names.update(key[len(prefix) + 1 : -len(":meta")] for key in keys)
-        if cursor == 0 or len(names) >= MAX_QUEUES:
-            return sorted(names)[:MAX_QUEUES], cursor == 0
+        if cursor == 0 or len(names) >= MAX_QUEUES or clock() > end:
+            return sorted(names)[:MAX_QUEUES], cursor == 0 and len(names) <= MAX_QUEUES
 
 
 def _asks_for_password(error: BaseException) -> bool:
@@ -173,6 +199,14 @@ def _refused(check: str, where: str, source: RedisSource, said: str) -> Finding:
         check,
         f"{where} {found} of {source.setting}",
         f"try it: redis-cli -u {_blank(source)} PING   then: export {source.setting}={_blank(source)}",
+    )
+
+
+def _unseen(check: str, where: str, error: BaseException) -> Finding:
+    return warn(
+        check,
+        f"{where} answers, but not everything could be looked at ({type(error).__name__})",
+        "is it, or the way to it, very busy? redis-cli --latency shows; then try again",
     )
 
 
