@@ -1,12 +1,15 @@
 """Where downloads are kept, shared by every data directory of this user, and how their progress is told."""
 
+import asyncio
 import fcntl
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 Say = Callable[[str], None]
 """Tell the person one short line of progress."""
+
+_POLL_SECONDS = 0.1
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
@@ -18,10 +21,16 @@ def cache_dir(environ: Mapping[str, str]) -> Path:
     return path.resolve()
 
 
-@contextmanager
-def exclusive(lock_file: Path) -> Generator[None]:
-    """Hold a file lock: two processes that need the same download make one. Blocks; call it off the event loop."""
+@asynccontextmanager
+async def exclusive(lock_file: Path) -> AsyncGenerator[None]:
+    """Hold a file lock: two processes that need the same download make one. Waits as long as it takes."""
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                break
         yield

@@ -24,8 +24,8 @@ class NoKafka(Exception):
 async def find_kafka(cache: Path, environ: Mapping[str, str], say: Say) -> KafkaProgram:
     """Find or fetch Java and Kafka's jars. Call it in the main thread. Raises NoKafka."""
     try:
-        java = await asyncio.to_thread(find_java, cache, environ, say)
-        jars = await asyncio.to_thread(ensure_jars, cache, environ, say)
+        java = await find_java(cache, environ, say)
+        jars = await ensure_jars(cache, environ, say)
     except (NoJava, NoJars) as error:
         raise NoKafka(str(error)) from error
     return await with_archive(KafkaProgram(java, jars), cache, say)

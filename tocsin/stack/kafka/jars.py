@@ -4,120 +4,132 @@ No repository address is written here: Maven and the client know the public one,
 another. Every jar is checked against jars.lock before it is used, whoever brought it.
 """
 
-import concurrent.futures
+import asyncio
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+
+import httpx
 
 from tocsin.stack.cache import Say, exclusive
 from tocsin.stack.kafka.lock import LOCK, POM, Jar, read_lock
 from tocsin.stack.pip import pip_install
+from tocsin.stack.tool import ToolFailed, run_tool
 
 _CLIENT_LOCK = Path(__file__).with_name("client.lock")
 _CLIENT_SCRIPT = Path(__file__).with_name("client_fetch.py")
-_MINUTES = 10
+_TOOL_SECONDS = 600.0
+_ANSWER_SECONDS = 60.0
+_AT_ONCE = 8
+_TELL_SECONDS = 2.0
 
 
 class NoJars(Exception):
     """The jars could not be had; the message says what was tried."""
 
 
-def ensure_jars(cache: Path, environ: Mapping[str, str], say: Say) -> Path:
-    """The folder that holds every jar of jars.lock and nothing else. Blocks; downloads at most once. Raises NoJars."""
+def jars_folder(cache: Path) -> Path:
+    """Where the jars of jars.lock are once they are all there, and nothing else."""
+    return cache / f"kafka-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+
+
+def jars_mb(jars: Sequence[Jar]) -> float:
+    """What they weigh together, in MB."""
+    return sum(jar.size for jar in jars) / 1e6
+
+
+async def ensure_jars(cache: Path, environ: Mapping[str, str], say: Say) -> Path:
+    """The folder of the jars; downloads at most once. Call it in the main thread. Raises NoJars.
+
+    Cancelled, it leaves no program running and nothing half done.
+    """
     jars = read_lock()
-    folder = cache / f"kafka-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
-    with exclusive(cache / "kafka.lock"):
+    folder = jars_folder(cache)
+    async with exclusive(cache / "kafka.lock"):
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=cache, prefix="kafka-partial-") as partial:
-                _fetch(jars, Path(partial), cache, environ, say)
+                await _fetch(jars, Path(partial), cache, environ, say)
                 target = Path(partial) / "checked"
                 _collect(jars, Path(partial), target)
                 target.replace(folder)
     return folder
 
 
-def _fetch(jars: Sequence[Jar], into: Path, cache: Path, environ: Mapping[str, str], say: Say) -> None:
-    total = sum(jar.size for jar in jars) / 1e6
+async def _fetch(jars: Sequence[Jar], into: Path, cache: Path, environ: Mapping[str, str], say: Say) -> None:
     tried: list[str] = []
     for name, bring in _ways(jars, into, cache, environ):
-        say(f"fetching Apache Kafka ({len(jars)} jars, {total:.0f} MB, once) {name}")
-        stop = threading.Event()
-        watcher = threading.Thread(target=_tell_progress, args=(into, total, say, stop), daemon=True)
-        watcher.start()
+        say(f"fetching Apache Kafka ({len(jars)} jars, {jars_mb(jars):.0f} MB, once) {name}")
+        telling = asyncio.create_task(_tell_progress(jars, into, say))
         try:
-            bring()
+            await bring()
             return
         except NoJars as error:
             tried.append(f"{name}: {error}")
         finally:
-            stop.set()
-            watcher.join()
+            telling.cancel()
     raise NoJars("; ".join(tried))
 
 
 def _ways(
     jars: Sequence[Jar], into: Path, cache: Path, environ: Mapping[str, str]
-) -> list[tuple[str, Callable[[], None]]]:
+) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
     if url := environ.get("MAVEN_REPOSITORY_URL"):
         return [("from MAVEN_REPOSITORY_URL", lambda: _from_url(jars, into, url))]
-    ways: list[tuple[str, Callable[[], None]]] = []
+    ways: list[tuple[str, Callable[[], Awaitable[None]]]] = []
     if maven := shutil.which("mvn", path=environ.get("PATH")):
         ways.append(("with Maven", lambda: _with_maven(into, maven, environ)))
     ways.append(("with a Maven client from PyPI", lambda: _with_client(jars, into, cache)))
     return ways
 
 
-def _from_url(jars: Sequence[Jar], into: Path, base: str) -> None:
-    def bring(jar: Jar) -> None:
-        with urllib.request.urlopen(f"{base.rstrip('/')}/{jar.path}", timeout=60) as answer:
-            (into / jar.file_name).write_bytes(answer.read())
+async def _from_url(jars: Sequence[Jar], into: Path, base: str) -> None:
+    limit = asyncio.Semaphore(_AT_ONCE)
 
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        try:
-            list(pool.map(bring, jars))
-        except (OSError, ValueError) as error:
-            pool.shutdown(cancel_futures=True)
-            raise NoJars(str(error)) from error
+    async def bring(client: httpx.AsyncClient, jar: Jar) -> None:
+        async with limit:
+            answer = await client.get(f"{base.rstrip('/')}/{jar.path}")
+        (into / jar.file_name).write_bytes(answer.raise_for_status().content)
+
+    try:
+        async with (
+            httpx.AsyncClient(timeout=_ANSWER_SECONDS, follow_redirects=True) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            for jar in jars:
+                group.create_task(bring(client, jar))
+    except ExceptionGroup as failures:
+        error = failures.exceptions[0]
+        if not isinstance(error, (httpx.HTTPError, httpx.InvalidURL, OSError)):
+            raise
+        raise NoJars(str(error) or type(error).__name__) from error
 
 
-def _with_maven(into: Path, maven: str, environ: Mapping[str, str]) -> None:
+async def _with_maven(into: Path, maven: str, environ: Mapping[str, str]) -> None:
     goal = ["dependency:copy-dependencies", f"-DoutputDirectory={into}", "-DincludeScope=runtime"]
-    # The pom is read from a copy: Maven may write beside it.
+    # Its own repository stands where the progress is watched; the pom is read from a copy: Maven may write beside it.
+    repository = f"-Dmaven.repo.local={into / 'repository'}"
     pom = Path(shutil.copy(POM, into / "pom.xml"))
-    _run([maven, "-q", "-B", "-f", str(pom), *goal], environ)
+    await _run([maven, "-q", "-B", "-f", str(pom), repository, *goal], environ)
 
 
-def _with_client(jars: Sequence[Jar], into: Path, cache: Path) -> None:
+async def _with_client(jars: Sequence[Jar], into: Path, cache: Path) -> None:
     client = cache / f"maven-client-{hashlib.sha256(_CLIENT_LOCK.read_bytes()).hexdigest()[:12]}"
     if not client.exists():
-        pip_install(client, _CLIENT_LOCK, raising=NoJars)
+        await pip_install(client, _CLIENT_LOCK, raising=NoJars)
     coordinates = [jar.coordinates for jar in jars]
-    _run([sys.executable, "-I", str(_CLIENT_SCRIPT), str(client), str(into), *coordinates], None)
+    await _run([sys.executable, "-I", str(_CLIENT_SCRIPT), str(client), str(into), *coordinates], None)
 
 
-def _run(argv: Sequence[str], environ: Mapping[str, str] | None) -> None:
+async def _run(argv: Sequence[str], environ: Mapping[str, str] | None) -> None:
     try:
-        done = subprocess.run(
-            argv,
-            capture_output=True,
-            text=True,
-            timeout=60 * _MINUTES,
-            check=False,
-            env=None if environ is None else dict(environ),
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NoJars(str(error)) from error
-    if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()] or ["no output"]
-        worst = next((line for line in lines if "ERROR" in line), lines[-1])
-        raise NoJars(worst.strip()[:300])
+        await run_tool(argv, seconds=_TOOL_SECONDS, env=environ)
+    except ToolFailed as error:
+        raise NoJars(str(error)) from None
 
 
 def _collect(jars: Sequence[Jar], brought: Path, target: Path) -> None:
@@ -132,8 +144,19 @@ def _collect(jars: Sequence[Jar], brought: Path, target: Path) -> None:
         file.replace(target / jar.file_name)
 
 
-def _tell_progress(into: Path, total_mb: float, say: Say, stop: threading.Event) -> None:
-    started = time.monotonic()
-    while not stop.wait(2):
-        have = min(total_mb, sum(file.stat().st_size for file in into.rglob("*.jar*") if file.is_file()) / 1e6)
-        say(f"fetching Apache Kafka: {have:.0f} of {total_mb:.0f} MB after {time.monotonic() - started:.0f} s")
+async def _tell_progress(jars: Sequence[Jar], into: Path, say: Say) -> None:
+    began = time.monotonic()
+    while True:
+        await asyncio.sleep(_TELL_SECONDS)
+        mb = await asyncio.to_thread(_mb_here, jars, into)
+        say(f"fetching Apache Kafka: {mb:.0f} of {jars_mb(jars):.0f} MB after {time.monotonic() - began:.0f} s")
+
+
+def _mb_here(jars: Sequence[Jar], into: Path) -> float:
+    """What is here of the jars, whole or in part, wherever below `into` it comes down first."""
+    have: dict[str, int] = {}
+    for file in into.rglob("*.jar*"):
+        name = file.name.partition(".jar")[0] + ".jar"
+        with suppress(FileNotFoundError):  # renamed meanwhile
+            have[name] = max(have.get(name, 0), file.stat().st_size)
+    return sum(have.get(jar.file_name, 0) for jar in jars) / 1e6
