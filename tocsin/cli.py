@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="run everything here, with servers of its own where no address is set")
     up.add_argument("--demo", action="store_true", help="with a sample app and a stand-in for Telegram")
     up.add_argument("--data", type=Path, help="directory of all data (.tocsin/up, or .tocsin/demo)")
-    up.add_argument("--port", type=int, help="port of the live page (9001, or LOGSVC_PORT)")
+    up.add_argument("--port", type=_port, help="port of the live page (9001, or LOGSVC_PORT)")
     for name, help_text in _SERVICES.items():
         commands.add_parser(name, help=help_text)
     commands.add_parser("doctor", help="check the settings and every server; say what mends a problem")
@@ -69,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
         later = commands.add_parser(name, help=f"{help_text} (not in this release)")
         later.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     return parser
+
+
+def _port(text: str) -> int:
+    from tocsin.stack.ports import is_port
+
+    if not is_port(text):
+        raise argparse.ArgumentTypeError("expected a port, 0 to 65535 (0: any free one)")
+    return int(text)
 
 
 def _service(name: str) -> int:

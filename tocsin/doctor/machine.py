@@ -10,9 +10,11 @@ import httpx
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
 from tocsin.stack.cache import cache_dir
 from tocsin.stack.kafka.java import MINIMUM, java_version
-from tocsin.stack.ports import is_free
+from tocsin.stack.ports import is_free, is_port
 
 PORTS = {"LOGSVC_PORT": 9001, "BRIDGE_PORT": 9101, "BOT_PORT": 9102}
+_DATA = Path(".tocsin")
+"""Where `tocsin up` keeps everything unless it is told another place."""
 LITTLE_DISK = 2 * 1024**3
 NO_DISK = 512 * 1024**2
 
@@ -26,7 +28,7 @@ async def check_ports(environ: Environ) -> list[Finding]:
 
 async def _port(name: str, default: int, environ: Environ) -> Finding | None:
     text = environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) > 65535:
+    if not is_port(text):
         return None  # told by the check of the settings
     port = int(text)
     if port == 0 or is_free(port):
@@ -46,19 +48,19 @@ async def _is_ours(port: int) -> bool:
         return False
 
 
-async def check_disk(environ: Environ) -> list[Finding]:
-    """Room for the data of the servers Tocsin runs itself; nothing is asked when it runs none."""
-    if folder := _data_folder(environ):
+async def check_disk(environ: Environ, data: Path = _DATA) -> list[Finding]:
+    """Room for the data of the servers Tocsin runs itself, in data; nothing is asked when it runs none."""
+    if folder := _data_folder(environ, data):
         return [await asyncio.to_thread(_room, folder)]
     return []
 
 
-def _data_folder(environ: Environ) -> Path | None:
+def _data_folder(environ: Environ, data: Path) -> Path | None:
     url = environ.get("CLICKHOUSE_URL", "")
     if url.startswith("chdb://"):
         return Path(url.removeprefix("chdb://"))
     is_complete = url and environ.get("DATABASE_URL") and environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    return None if is_complete else Path(".tocsin").absolute()
+    return None if is_complete else data.absolute()
 
 
 def _room(folder: Path) -> Finding:

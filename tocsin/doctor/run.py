@@ -1,8 +1,10 @@
 """Run all checks at once, print what they found, and say by the exit status whether anything is wrong."""
 
 import asyncio
+import functools
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from tocsin.doctor.clickhouse import check_clickhouse
 from tocsin.doctor.consul import check_consul
@@ -30,17 +32,21 @@ CHECKS: Mapping[str, Check] = {
 DEADLINE_SECONDS = 8.0
 
 
-async def run_doctor(environ: Environ) -> int:
+async def run_doctor(environ: Environ, *, data: Path | None = None) -> int:
     """Examine, print the table to stdout, and return the exit status: 1 if anything is BAD, else 0."""
-    findings = await examine(environ)
+    findings = await examine(environ, data=data)
     colour = sys.stdout.isatty() and not environ.get("NO_COLOR")
     sys.stdout.write(render(findings, colour=colour) + "\n")
     return int(any(finding.verdict is Verdict.BAD for finding in findings))
 
 
-async def examine(environ: Environ) -> list[Finding]:
-    """Everything found, in the order of CHECKS. Never raises because of a server."""
-    groups = await asyncio.gather(*(_within_deadline(name, check, environ) for name, check in CHECKS.items()))
+async def examine(environ: Environ, *, data: Path | None = None) -> list[Finding]:
+    """Everything found, in the order of CHECKS. Never raises because of a server.
+
+    data: where the servers of `tocsin up` would keep theirs, if it is not the usual place.
+    """
+    checks = {**CHECKS, "Disk": functools.partial(check_disk, data=data)} if data else CHECKS
+    groups = await asyncio.gather(*(_within_deadline(name, check, environ) for name, check in checks.items()))
     return [finding for group in groups for finding in group]
 
 

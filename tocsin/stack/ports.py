@@ -39,6 +39,11 @@ class Ports:
         return given
 
 
+def is_port(text: str) -> bool:
+    """Whether a text names a port, or 0 for any free one."""
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535
+
+
 def is_free(port: int) -> bool:
     """Whether a server could listen on this loopback port now."""
     with socket.socket() as probe:

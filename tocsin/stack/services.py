@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tocsin.stack.data import kept_secrets, sandbox_bot_token, token_file
-from tocsin.stack.ports import Ports
+from tocsin.stack.ports import Ports, is_port
 from tocsin.stack.supervise import Service
 
 _PORTS = {"LOGSVC_PORT": 9001, "BRIDGE_PORT": 9101, "BOT_PORT": 9102}
@@ -15,6 +15,14 @@ _DEMO_ADMIN = "1001"
 
 STOP_ORDER: Sequence[Sequence[str]] = (("workload",), ("bridge", "bot", "logsvc"), ("sandbox",))
 """What ends first: the source of events, then who handles them, then the chat they speak to."""
+
+
+def port_problems(environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with the ports that are set, one line each. service_settings relies on there being nothing."""
+    given = {name: text for name in (*_PORTS, "SANDBOX_PORT") if (text := environ.get(name))}
+    return [
+        f"{name}: expected a port, 0 to 65535 (0: any free one)" for name, text in given.items() if not is_port(text)
+    ]
 
 
 def service_settings(

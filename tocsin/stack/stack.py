@@ -32,8 +32,16 @@ _LONGEST_PAUSE_SECONDS = 30.0
 Starter = Callable[[], Awaitable[Server]]
 
 
-class StandInLost(Exception):
-    """The in-memory Kafka ended and took every record and offset with it: everything must start afresh."""
+class StartAgain(Exception):
+    """Services and servers must be stopped and started again; the message says why."""
+
+
+class StandInLost(StartAgain):
+    """The in-memory Kafka ended and took every record and offset with it."""
+
+
+class ServerMoved(StartAgain):
+    """A server that ended came back at another address: the services know its old one."""
 
 
 def given_by(name: str, environ: Mapping[str, str]) -> str | None:
@@ -62,7 +70,7 @@ class Stack:
     _servers: dict[str, tuple[Server, Starter]] = field(default_factory=dict[str, tuple[Server, Starter]])
 
     async def start(self) -> None:
-        """Start all in parallel and wait until each serves. Raises StartFailed; what did start is then stopped."""
+        """Start all in parallel and wait until each serves. Raises StartFailed; stop() then ends what did start."""
         starters = {
             name: starter for name, starter in self._starters().items() if not self._told_given(name, self.environ)
         }
@@ -73,14 +81,10 @@ class Stack:
                 for name, starter in starters.items():
                     group.create_task(self._begin(name, starter))
         except* StartFailed as failures:
-            await self.stop()
             raise StartFailed("; ".join(str(failure) for failure in failures.exceptions)) from None
 
     async def keep_running(self) -> None:
-        """Start again, at its address, each server that ends by itself; runs until cancelled.
-
-        Raises StandInLost when that was the in-memory Kafka.
-        """
+        """Start again, at its address, each server that ends by itself; runs until cancelled. Raises StartAgain."""
         async with asyncio.TaskGroup() as group:
             for name in self._servers:
                 group.create_task(self._keep(name))
@@ -115,7 +119,10 @@ class Stack:
 
     async def _begin(self, name: str, starter: Starter) -> None:
         began = time.monotonic()
-        server = await starter()
+        try:
+            server = await starter()
+        except (OSError, NoKafka) as error:  # no room, no right to write, …
+            raise StartFailed(f"{name}: {error}") from error
         self._servers[name] = (server, starter)
         self.settings.update(server.settings)
         self.say(f"{name:<9} ready on {server.address} ({time.monotonic() - began:.1f} s)")
@@ -126,7 +133,7 @@ class Stack:
             server, starter = self._servers[name]
             code = await server.child.exited()
             if self.is_stand_in and name == "kafka":
-                raise StandInLost
+                raise StandInLost("the in-memory Kafka ended; starting everything again with fresh data")
             self.say(f"{name:<9} ended by itself ({code}); starting it again")
             while True:
                 await asyncio.sleep(pause)
@@ -137,6 +144,8 @@ class Stack:
                     self.say(f"{name:<9} did not start: {failure}")
                     continue
                 break
+            if self._servers[name][0].address != server.address:
+                raise ServerMoved(f"somebody took the port of {name} meanwhile; starting everything again")
 
     def _told_given(self, name: str, environ: Mapping[str, str]) -> bool:
         variable = given_by(name, environ)

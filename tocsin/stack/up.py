@@ -18,8 +18,8 @@ from tocsin.stack.data import AlreadyRunning, owned
 from tocsin.stack.demo import demo_environ
 from tocsin.stack.ports import Ports
 from tocsin.stack.process import StartFailed
-from tocsin.stack.services import STOP_ORDER, service_settings, services
-from tocsin.stack.stack import Stack, StandInLost, can_run_kafka, given_by
+from tocsin.stack.services import STOP_ORDER, port_problems, service_settings, services
+from tocsin.stack.stack import Stack, StartAgain, can_run_kafka, given_by
 from tocsin.stack.supervise import BadSettings, Service, Supervisor
 
 OK, FAILED, REFUSED = 0, 1, 2
@@ -42,6 +42,9 @@ async def up(demo: bool, data: Path, port: int | None) -> int:
         _say("REDIS_URL: required, not set. It says where your BullMQ runs: redis://user:password@host:6379/0")
         _say("To look around first without anything of yours: make demo")
         return REFUSED
+    if problems := port_problems(environ):
+        _say("\n".join(problems))
+        return REFUSED
     stop = asyncio.Event()
     _stop_on_signals(stop)
     try:
@@ -61,32 +64,47 @@ class _Run:
 
     async def until_cancelled(self) -> int:
         """Start everything and keep it running; return only when it cannot."""
-        is_stand_in = not await can_run_kafka(self.environ, _say)
+        ports = Ports(self.data)
+        settings = service_settings(self.environ, ports, self.data, demo=self.demo, port=self.port)
+        environ = {**self.environ, **settings}
+        if await self._finds_problems(environ):
+            return REFUSED
+        is_stand_in = not await can_run_kafka(environ, _say)
         try:
             while True:
                 try:
-                    return await self._once(is_stand_in)
-                except StandInLost:
-                    _say("the in-memory Kafka ended; starting everything again with fresh data")
+                    return await self._once(environ, ports, is_stand_in)
+                except StartAgain as reason:
+                    _say(str(reason))
         except StartFailed as failure:
             _say(f"cannot start: {failure}")
             return FAILED
 
-    async def _once(self, is_stand_in: bool) -> int:
+    async def _finds_problems(self, environ: Mapping[str, str]) -> bool:
+        """Look before anything is fetched or started. The demo has no servers but its own, so only at its settings."""
+        from tocsin.doctor import run_doctor
+
+        if not self.demo:
+            return await run_doctor(environ, data=self.data) != 0
+        from tocsin.doctor.finding import Verdict
+        from tocsin.doctor.settings import check_settings
+
+        problems = [finding for finding in await check_settings(environ) if finding.verdict is Verdict.BAD]
+        for problem in problems:
+            _say(f"{problem.found}\n  -> {problem.mend}")
+        return bool(problems)
+
+    async def _once(self, environ: Mapping[str, str], ports: Ports, is_stand_in: bool) -> int:
         home = self.data
         if is_stand_in:
             home = self.data / "stand-in"
             shutil.rmtree(home, ignore_errors=True)
-        ports = Ports(self.data)
-        stack = Stack(home, ports, self.environ, _say, is_stand_in)
+        stack = Stack(home, ports, environ, _say, is_stand_in)
         supervisor = Supervisor(self.data / "logs", _say)
-        await stack.start()
         try:
-            settings = service_settings(self.environ, ports, self.data, demo=self.demo, port=self.port)
-            environ = {**self.environ, **stack.settings, **settings}
-            if not self.demo and await _finds_problems(environ):
-                return REFUSED
-            return await self._serve(stack, supervisor, services(environ, self.data, demo=self.demo), environ)
+            await stack.start()
+            complete = {**environ, **stack.settings}
+            return await self._serve(stack, supervisor, services(complete, self.data, demo=self.demo), complete)
         finally:
             _say("stopping")
             for names in STOP_ORDER:
@@ -104,8 +122,8 @@ class _Run:
                 await _all_ready(run, supervisor.logs)
                 self._announce(environ)
         except ExceptionGroup as failures:
-            if failures.subgroup(StandInLost):
-                raise StandInLost from None
+            if again := failures.subgroup(StartAgain):
+                raise _first_in(again) from None
             refusals = [failure for failure in failures.exceptions if isinstance(failure, BadSettings)]
             if not refusals:
                 raise
@@ -144,10 +162,9 @@ async def _is_ready(client: httpx.AsyncClient, port: int) -> bool:
     return False
 
 
-async def _finds_problems(environ: Mapping[str, str]) -> bool:
-    from tocsin.doctor import run_doctor
-
-    return await run_doctor(environ) != 0
+def _first_in(group: ExceptionGroup[StartAgain]) -> StartAgain:
+    first = group.exceptions[0]
+    return first if isinstance(first, StartAgain) else _first_in(first)
 
 
 async def _unless_stopped(work: Coroutine[Any, Any, int], stop: asyncio.Event) -> int:

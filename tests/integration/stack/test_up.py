@@ -17,6 +17,8 @@ from tests.eventually import eventually
 from tests.sandbox import CHAT, TOKEN, running_sandbox
 from tocsin.stack.data import owned
 from tocsin.stack.kafka.mock import NOTICE
+from tocsin.stack.ports import free_port
+from tocsin.stack.process import is_alive
 
 # What people's shells hold must not reach these runs.
 CLEAN = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME")}
@@ -121,6 +123,64 @@ async def test_without_a_redis_to_watch_it_says_what_to_do(tocsin: Tocsin, tmp_p
     assert "REDIS_URL: required, not set" in output
     assert "make demo" in output
     assert not os.listdir(tmp_path), "nothing was begun"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "named"),
+    [
+        (["--port", "99999"], {}, "--port: expected a port"),
+        ([], {"LOGSVC_PORT": "abc"}, "LOGSVC_PORT: expected a port"),
+        ([], {"SANDBOX_PORT": "70000"}, "SANDBOX_PORT: expected a port"),
+        ([], {"BREAKER_FAIL_MAX": "many"}, "BREAKER_FAIL_MAX: expected a whole number"),
+    ],
+)
+async def test_a_wrong_setting_is_told_before_anything_begins(
+    tocsin: Tocsin, tmp_path: Path, arguments: list[str], environ: dict[str, str], named: str
+) -> None:
+    """Nothing could be fetched here either: it would be tried in vain."""
+    nowhere = {"TOCSIN_CACHE_DIR": str(tmp_path / "cache"), "MAVEN_REPOSITORY_URL": "http://127.0.0.1:1"}
+    run = await tocsin("up", "--demo", "--data", str(tmp_path / "data"), *arguments, **nowhere, **environ)
+    status, output = await run.finished()
+    assert status == 2
+    assert named in output
+    assert "Traceback" not in output
+    assert "fetching" not in output
+    assert not any("ready on" in line for line in run.lines), "no server was begun"
+
+
+async def test_a_server_of_ones_own_is_looked_at_before_anything_is_fetched(tocsin: Tocsin, tmp_path: Path) -> None:
+    nowhere = {"TOCSIN_CACHE_DIR": str(tmp_path / "cache"), "MAVEN_REPOSITORY_URL": "http://127.0.0.1:1"}
+    address = f"redis://127.0.0.1:{free_port()}"
+    run = await tocsin("up", "--data", str(tmp_path / "data"), REDIS_URL=address, KAFKA_PARTITIONS="x", **nowhere)
+    status, output = await run.finished()
+    assert status == 2
+    assert re.search(r"^BAD   Redis main .*no Redis answers", output, re.MULTILINE)
+    assert re.search(r"^BAD   Settings .*KAFKA_PARTITIONS: expected a whole number", output, re.MULTILINE)
+    assert "fetching" not in output
+    assert not any("ready on" in line for line in run.lines), "no server was begun"
+
+
+@pytest.mark.parametrize("is_impatient", [False, True])
+async def test_ctrl_c_during_the_first_download_leaves_nothing_running(
+    tocsin: Tocsin, tmp_path: Path, is_impatient: bool
+) -> None:
+    """Maven, which would take for ever, is a child that ends with `up`, asked once or twice."""
+    pid = tmp_path / "pid"
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "mvn").write_text(f"#!/bin/sh\necho $$ >{pid}.new; mv {pid}.new {pid}; exec sleep 600\n")
+    (programs / "mvn").chmod(0o755)
+    run = await tocsin(
+        *("up", "--demo", "--data", str(tmp_path / "data")),
+        PATH=f"{programs}:{os.environ['PATH']}",
+        TOCSIN_CACHE_DIR=str(tmp_path / "cache"),
+    )
+    await eventually(pid.exists, seconds=60, what="the start of Maven")
+    if is_impatient:
+        run.process.send_signal(signal.SIGINT)
+    assert await run.end() in ((0, 130) if is_impatient else (0,))
+    await eventually(lambda: not is_alive(int(pid.read_text())), what="the end of Maven")
+    assert not any("Maven client" in line for line in run.lines), "the next way was not tried"
 
 
 async def test_a_command_of_a_later_release_says_so(tocsin: Tocsin) -> None:
