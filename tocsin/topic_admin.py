@@ -64,7 +64,7 @@ async def _ensure(settings: Settings) -> None:
 
 
 async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> None:
-    partitions = spec.partitions or settings.kafka_partitions
+    partitions = spec.wanted(settings.kafka_partitions)
     topic = NewTopic(spec.name, partitions, settings.kafka_replication_factor, topic_configs=dict(spec.configs))
     try:
         response = await _reach(admin.create_topics([topic]))
@@ -77,16 +77,14 @@ async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Setting
 
 
 async def _check_partitions(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> None:
-    wanted = spec.partitions or settings.kafka_partitions
     described: Any = await _reach(admin.describe_topics([spec.name]))
     found = len(described[0]["partitions"])
     if found == 0:
         raise _KafkaDown(f"topic {spec.name} is not known to every broker yet")
-    if found != wanted:
-        mend = f"set KAFKA_PARTITIONS={found}" if spec.partitions is None else f"create it with {wanted}"
+    if not spec.fits(found, settings.kafka_partitions):
         raise TopicsUnfit(
-            f"topic {spec.name} has {found} partitions instead of {wanted}. The number is fixed when the topics are "
-            f"created, because a queue's order depends on it: {mend}"
+            f"topic {spec.name} has {found} partitions instead of {spec.wanted(settings.kafka_partitions)}. The number "
+            f"is fixed when the topics are created, because a queue's order depends on it: set KAFKA_PARTITIONS={found}"
         )
 
 

@@ -19,11 +19,19 @@ COMPACT_AND_DELETE = {**COMPACT, "cleanup.policy": "compact,delete", "retention.
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """A topic as it must exist. partitions None = as many as the bridge's partition count."""
+    """A topic as it must exist. partitions None = as many as the bridge's partition count (KAFKA_PARTITIONS)."""
 
     name: str
     configs: Mapping[str, str]
     partitions: int | None = None
+
+    def wanted(self, bridge_partitions: int) -> int:
+        """How many partitions it is created with."""
+        return self.partitions or bridge_partitions
+
+    def fits(self, found: int, bridge_partitions: int) -> bool:
+        """Whether a topic that has `found` partitions will do. Where no order hangs on the number more do no harm."""
+        return found == bridge_partitions if self.partitions is None else found >= self.partitions
 
 
 @dataclass(frozen=True)

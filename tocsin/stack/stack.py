@@ -115,7 +115,7 @@ class Stack:
     def _topics(self) -> dict[str, int]:
         topics = Topics(self.environ.get("KAFKA_TOPIC_PREFIX") or Topics().prefix)
         partitions = int(self.environ.get("KAFKA_PARTITIONS") or _DEFAULT_PARTITIONS)
-        return {spec.name: spec.partitions or partitions for spec in topics.specs()}
+        return {spec.name: spec.wanted(partitions) for spec in topics.specs()}
 
     async def _begin(self, name: str, starter: Starter) -> None:
         began = time.monotonic()
