@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeGuard, cast
 
 from pydantic import (
     AfterValidator,
@@ -102,6 +102,10 @@ class BridgeSettings(Settings):
         return self.redis_sources or self.tocsin_sources_file
 
 
+def _are_tables(found: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(found, list) and all(isinstance(table, dict) for table in cast(list[object], found))
+
+
 LATER = {"mode": "standalone", "nodes": None, "tls": None, "credentials": None, "actions": None}
 """Keys of the sources file that this release knows but cannot serve yet, and the one value that is fine."""
 
@@ -109,9 +113,11 @@ LATER = {"mode": "standalone", "nodes": None, "tls": None, "credentials": None, 
 def read_sources(path: Path) -> tuple[Source, ...]:
     """Read the sources file; raise ValueError naming the source and key that is wrong, never a value."""
     try:
-        tables: list[dict[str, Any]] = tomllib.loads(path.read_text()).get("source", [])
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        tables = tomllib.loads(path.read_text()).get("source", [])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"the sources file cannot be read ({error})") from None
+    if not _are_tables(tables):
+        raise ValueError("the sources file: each source is a table under [[source]], in two brackets")
     if not tables:
         raise ValueError("the sources file has no [[source]] table")
     sources: list[Source] = []

@@ -21,10 +21,15 @@ class Agent:
 
 def parse_agent(address: str) -> Agent:
     """Read CONSUL_HTTP_ADDR: `host`, `host:port` or an URL; the port defaults to 8500, to 443 for https."""
-    parts = urlsplit(address if "://" in address else f"http://{address}")
+    wrong = "expected host:port or an http(s) URL"
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        port = parts.port
+    except ValueError:  # its message quotes the address
+        raise ValueError(wrong) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("expected host:port or an http(s) URL")
-    return Agent(parts.scheme, _bracketed(parts.hostname), parts.port or (443 if parts.scheme == "https" else 8500))
+        raise ValueError(wrong)
+    return Agent(parts.scheme, _bracketed(parts.hostname), port or (443 if parts.scheme == "https" else 8500))
 
 
 def own_address(settings: "Settings", agent: Agent) -> str:

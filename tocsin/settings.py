@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import ErrorDetails
 
+from tocsin.addresses import parse_agent
 from tocsin.topics import Topics
 
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
@@ -128,6 +129,27 @@ class Settings(BaseModel):
         protocol: str | None = info.data.get("kafka_security_protocol")
         if protocol and value and not protocol.endswith("SSL"):
             raise ValueError("of no effect unless KAFKA_SECURITY_PROTOCOL is SSL or SASL_SSL")
+        return value
+
+    @field_validator("kafka_ssl_keyfile")
+    @classmethod
+    def _key_of_a_certificate(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value and info.data.get("kafka_ssl_certfile", value) is None:
+            raise ValueError("of no effect without KAFKA_SSL_CERTFILE")
+        return value
+
+    @field_validator("consul_http_addr")
+    @classmethod
+    def _is_an_agent(cls, value: str | None) -> str | None:
+        if value:
+            parse_agent(value)
+        return value
+
+    @field_validator("consul_http_token")
+    @classmethod
+    def _only_with_consul(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value and info.data.get("consul_http_addr", value) is None:
+            raise ValueError("of no effect without CONSUL_HTTP_ADDR")
         return value
 
     @property
@@ -274,6 +296,8 @@ def _explain(detail: ErrorDetails) -> str:
         "bool_parsing": "expected true or false",
         "path_not_file": "no such file",
     }
+    if detail["type"] == "too_short" and (least := re.search(r"at least (\d+) item", detail["msg"])):
+        return f"{name}: expected at least {least[1]} characters"  # not how many a secret has
     return f"{name}: {plain.get(detail['type'], detail['msg'].removeprefix('Value error, '))}"
 
 

@@ -56,6 +56,9 @@ def test_file_tells_them_in_full(tmp_path: Path) -> None:
     [
         ("", "no [[source]] table"),
         ("[[source", "cannot be read"),
+        ('[source]\nname="a"\nurl="redis://h"', "[[source]], in two brackets"),
+        ('source = "redis://h"', "[[source]], in two brackets"),
+        ("source = [1]", "[[source]], in two brackets"),
         ('[[source]]\nname="a"', "source 1: url"),
         (f'[[source]]\nurl="http://u:{SECRET}@h"', "source 1: url"),
         ('[[source]]\nurl="redis://h"\nnmae="a"', "source 1: nmae"),
