@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from litestar import Litestar, Response, post
 from redis.asyncio import Redis
 
+from bot.store.database import driver_url
 from tests.consul_agent import ACLS, running_agent
 from tests.eventually import eventually
 from tests.tcp import close, listening
@@ -306,6 +307,24 @@ async def test_wrong_postgres_credentials_database_and_rights_are_told_apart(pos
         await connection.close()
 
 
+@pytest.mark.parametrize("options", ["ssl=disable", "sslmode=disable", "prepared_statement_cache_size=0"])
+async def test_a_postgres_is_asked_as_the_bot_asks_it(postgres_url: str, options: str) -> None:
+    """With whatever options an address for SQLAlchemy's asyncpg may hold."""
+    assert not await _bad(check_postgres({"DATABASE_URL": f"{postgres_url}?{options}"}))
+    assert driver_url(f"{postgres_url}?{options}").query.keys() <= {"ssl", "prepared_statement_cache_size"}
+
+
+async def test_an_option_postgres_cannot_be_asked_with_is_told(postgres_url: str) -> None:
+    finding = only(await check_postgres({"DATABASE_URL": f"{postgres_url}?secret={WRONG}"}), Verdict.BAD)
+    assert "option" in finding.found
+    assert WRONG not in str(finding)
+
+
+async def test_clickhouse_is_asked_at_its_own_port_when_the_address_names_none() -> None:
+    for scheme, port in (("http", 8123), ("https", 8443)):
+        assert f"127.0.0.1:{port}" in str(await check_clickhouse({"CLICKHOUSE_URL": f"{scheme}://127.0.0.1/d"}))
+
+
 async def test_a_wrong_bot_token_is_named(sandbox: str, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN[:-1] + "2\n")
@@ -367,6 +386,15 @@ async def test_what_clickhouse_refuses_is_told_apart(status: int, code: str, wor
     finally:
         stop.set()
         await task
+
+
+async def test_who_logs_in_is_no_part_of_a_printed_address() -> None:
+    at = f"127.0.0.1:{free_port()}"
+    consul = await check_consul({"CONSUL_HTTP_ADDR": f"http://ann:{WRONG}@{at}"})
+    telegram = await check_telegram({"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": f"http://ann:{WRONG}@{at}"})
+    for findings in (consul, telegram):
+        assert at in str(findings)
+        assert WRONG not in str(findings)
 
 
 async def test_a_place_for_the_embedded_clickhouse_must_be_a_directory(tmp_path: Path) -> None:

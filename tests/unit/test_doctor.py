@@ -1,14 +1,19 @@
 """What the doctor knows without any server."""
 
 import ast
+import os
+import re
+import socket
 from pathlib import Path
 
 import pytest
 
 from tocsin.doctor import redis_rights
 from tocsin.doctor.environment import RedisSource, Unreadable, place, redis_sources, value
-from tocsin.doctor.finding import bad, note, ok, warn
+from tocsin.doctor.finding import Verdict, bad, note, ok, warn
+from tocsin.doctor.machine import check_java, check_ports
 from tocsin.doctor.report import render
+from tocsin.stack.kafka.jars import jars_folder
 
 BULLMQ = Path(__file__).parents[2] / "bridge" / "sources" / "bullmq"
 NOT_COMMANDS = {"BLOCK", "WRONGTYPE", "NOPERM", "NOAUTH", "DEBUG", "INFO", "WARN", "ERROR"}
@@ -78,3 +83,32 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
 def test_only_host_and_port_of_an_address_are_shown() -> None:
     assert place("redis://user:secret@host:6379/0") == "host:6379"
     assert "secret" not in place("redis://u:secret/x@host:6379")
+    assert place("http://[::1]:8123/x") == "[::1]:8123"
+    assert place("ann:secret@consul:8500") == "consul:8500"
+
+
+async def test_a_java_that_was_named_is_the_one_that_is_looked_at(tmp_path: Path) -> None:
+    environ = {"TOCSIN_JAVA": "/nowhere/java", "PATH": os.environ["PATH"], "TOCSIN_CACHE_DIR": str(tmp_path)}
+    [finding] = await check_java(environ)
+    assert finding.verdict is Verdict.BAD
+    assert "TOCSIN_JAVA" in finding.mend
+
+
+async def test_what_an_interrupted_download_left_are_no_jars(tmp_path: Path) -> None:
+    (tmp_path / "kafka-partial-x").mkdir()
+    environ = {"PATH": os.environ["PATH"], "TOCSIN_CACHE_DIR": str(tmp_path)}
+    [finding] = await check_java(environ)
+    assert re.search(r"jars are fetched at the first start \(4\d MB\)", finding.found)
+    jars_folder(tmp_path).mkdir()
+    [finding] = await check_java(environ)
+    assert "jars are in the cache" in finding.found
+
+
+async def test_the_mend_of_a_taken_port_names_no_port_nobody_could_find() -> None:
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        [finding] = await check_ports({"LOGSVC_PORT": str(port), "BRIDGE_PORT": "0", "BOT_PORT": "0"})
+    assert finding.verdict is Verdict.WARN
+    assert "LOGSVC_PORT=0" not in finding.mend

@@ -10,6 +10,8 @@ from tocsin.doctor.environment import Unreadable, place, value
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok
 
 SECONDS = 4.0
+_PORTS = {"http": 8123, "https": 8443}
+"""Where clickhouse-connect looks when the address names no port."""
 _RIGHTS = ("CREATE TABLE", "INSERT", "SELECT", "ALTER")
 _CODES = {516: "password", 193: "password", 192: "password", 194: "password", 497: "rights", 81: "database"}
 """ClickHouse's error numbers (src/Common/ErrorCodes.cpp) that have a mend of their own."""
@@ -58,8 +60,10 @@ def _lock_owner(lock: Path) -> int | None:
 
 
 async def _server(url: str, environ: Environ) -> Finding:
-    where = place(url)
     parts = urlsplit(url)
+    where = place(url)
+    if ":" not in where.rpartition("]")[2]:
+        where += f":{_PORTS[parts.scheme]}"
     database = parts.path.strip("/") or "default"
     blank = f"{parts.scheme}://USER:PASSWORD@{where}/DATABASE"
     headers = {
@@ -69,7 +73,7 @@ async def _server(url: str, environ: Environ) -> Finding:
     verify: str | bool = environ.get("CLICKHOUSE_CA_FILE") or dict(parse_qsl(parts.query)).get("verify") != "false"
     try:
         async with httpx.AsyncClient(
-            base_url=f"{parts.scheme}://{place(url)}", headers=headers, timeout=SECONDS, verify=verify
+            base_url=f"{parts.scheme}://{where}", headers=headers, timeout=SECONDS, verify=verify
         ) as client:
             version = await _ask(client, "SELECT version()", database)
             grants = await _ask(client, f"CHECK GRANT {', '.join(_RIGHTS)} ON *", database)

@@ -4,7 +4,7 @@ import asyncio
 
 from tocsin.addresses import parse_agent
 from tocsin.discovery import connect
-from tocsin.doctor.environment import Unreadable, value
+from tocsin.doctor.environment import Unreadable, place, value
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
 
 SECONDS = 4.0
@@ -21,6 +21,7 @@ async def check_consul(environ: Environ) -> list[Finding]:
         return [bad("Consul", f"{error.name} {error}", f"check the file that {error.name} names")]
     except ValueError:
         return [bad("Consul", "CONSUL_HTTP_ADDR is no address", "export CONSUL_HTTP_ADDR=HOST:8500")]
+    where = place(address)
     try:
         async with asyncio.timeout(SECONDS + 1):
             about = await asyncio.to_thread(client.agent.self)
@@ -30,15 +31,15 @@ async def check_consul(environ: Environ) -> list[Finding]:
             return [
                 bad(
                     "Consul",
-                    f"{address} does not accept the token of CONSUL_HTTP_TOKEN",
+                    f"{where} does not accept the token of CONSUL_HTTP_TOKEN",
                     "consul acl token read -self   shows whose it is; it needs service:write and agent:read",
                 )
             ]
         return [
             warn(
                 "Consul",
-                f"no Consul answers at {address} ({type(error).__name__}); services go on without it",
-                f"is it up? consul members -http-addr={address}   (or unset CONSUL_HTTP_ADDR)",
+                f"no Consul answers at {where} ({type(error).__name__}); services go on without it",
+                f"is it up? consul members -http-addr={where}   (or unset CONSUL_HTTP_ADDR)",
             )
         ]
-    return [ok("Consul", f"{config['Version']} at {address}, datacenter {config['Datacenter']}")]
+    return [ok("Consul", f"{config['Version']} at {where}, datacenter {config['Datacenter']}")]

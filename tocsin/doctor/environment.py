@@ -56,8 +56,9 @@ def redis_sources(environ: Environ) -> list[RedisSource]:
 def place(url: str) -> str:
     """host:port of an address, for people: nothing else of it is printed."""
     try:
-        parts = urlsplit(url)
-        return (parts.hostname or parts.path or "?") + (f":{parts.port}" if parts.port else "")
+        parts = urlsplit(url if "://" in url else f"//{url}")
+        host = parts.hostname or parts.path or "?"
+        return (f"[{host}]" if ":" in host else host) + (f":{parts.port}" if parts.port else "")
     except ValueError:  # its message quotes the address
         return "(an address that cannot be read)"
 

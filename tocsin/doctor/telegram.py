@@ -42,7 +42,7 @@ async def check_telegram(environ: Environ) -> list[Finding]:
             bad(
                 "Telegram",
                 f"nothing that speaks Telegram's Bot API answers at {place(api)} ({type(error).__name__})",
-                f"can this machine reach it? curl -sS {api}   (address: TELEGRAM_API_URL, a proxy: HTTPS_PROXY)",
+                f"can this machine reach it? curl -sS {_shown(api)}   (address: TELEGRAM_API_URL; proxy: HTTPS_PROXY)",
             )
         ]
 
@@ -96,6 +96,11 @@ async def _chat(client: httpx.AsyncClient, chat: str, bot: dict[str, Any]) -> Fi
 
 async def _call(client: httpx.AsyncClient, method: str, **params: Any) -> dict[str, Any]:
     return (await client.get(method, params=params)).json()
+
+
+def _shown(api: str) -> str:
+    """The address for a command line, without what stands before its host."""
+    return f"{api.partition('://')[0]}://{place(api)}"
 
 
 def _refused(api: str, answer: dict[str, Any]) -> Finding:
