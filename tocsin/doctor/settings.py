@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tocsin.doctor.finding import Environ, Finding, bad, ok, warn
 
@@ -24,25 +24,33 @@ _SOURCES = ("REDIS_URL", "REDIS_SOURCES", "TOCSIN_SOURCES_FILE")
 _PROBLEM = re.compile(r"  (\w+): (.+)")
 
 
-async def check_settings(environ: Environ) -> list[Finding]:
-    """One finding per problem, whichever services have it."""
-    complete = _completed(environ)
-    answers = await asyncio.gather(*(_ask(service, complete) for service in SERVICES))
+async def check_settings(
+    environ: Environ, services: Sequence[str] = (), *, seconds: float | None = None
+) -> list[Finding]:
+    """One finding per problem, whichever services have it.
+
+    services: the ones to ask, which then need every server named; default all, as `tocsin up` runs them.
+    seconds: how long each may take to answer (SECONDS).
+    """
+    complete = _completed(environ, _MISSED_ELSEWHERE if services else _GIVEN_BY_UP | _MISSED_ELSEWHERE)
+    services = services or SERVICES
+    answers = await asyncio.gather(*(_ask(service, complete, seconds or SECONDS) for service in services))
     refusing: dict[str, list[str]] = {}
     findings: list[Finding] = []
-    for service, answer in zip(SERVICES, answers, strict=True):
+    for service, answer in zip(services, answers, strict=True):
         if isinstance(answer, Finding):
             findings.append(answer)
             continue
         for problem in answer:
             refusing.setdefault(problem, []).append(service)
-    for problem, services in sorted(refusing.items()):
+    for problem, refusers in sorted(refusing.items()):
         name = problem.partition(":")[0]
-        findings.append(bad("Settings", f"{problem} ({', '.join(services)})", _mend(name, problem)))
-    return findings or [ok("Settings", f"{', '.join(SERVICES)} accept them")]
+        findings.append(bad("Settings", f"{problem} ({', '.join(refusers)})", _mend(name, problem)))
+    verb = "accepts" if len(services) == 1 else "accept"
+    return findings or [ok("Settings", f"{', '.join(services)} {verb} them")]
 
 
-async def _ask(service: str, environ: Mapping[str, str]) -> list[str] | Finding:
+async def _ask(service: str, environ: Mapping[str, str], seconds: float) -> list[str] | Finding:
     """A service's problems, `NAME: what is wrong`; a finding if it could not be asked."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", service, "--check"),
@@ -52,10 +60,10 @@ async def _ask(service: str, environ: Mapping[str, str]) -> list[str] | Finding:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             _, said = await child.communicate()
     except TimeoutError:
-        return warn("Settings", f"{service} did not say in {SECONDS:g} s what it thinks of them", _by_hand(service))
+        return warn("Settings", f"{service} did not say in {seconds:g} s what it thinks of them", _by_hand(service))
     finally:
         if child.returncode is None:
             child.kill()
@@ -73,12 +81,12 @@ def _by_hand(service: str) -> str:
     return f"ask it yourself: python -m {service} --check"
 
 
-def _completed(environ: Environ) -> dict[str, str]:
+def _completed(environ: Environ, defaults: Mapping[str, str]) -> dict[str, str]:
     """The environment with what need not be set here. Variables set to nothing are left out: they count as not set."""
     given = {name: value for name, value in environ.items() if value.strip()}
     filled = {
         name: value
-        for name, value in (_GIVEN_BY_UP | _MISSED_ELSEWHERE).items()
+        for name, value in defaults.items()
         if not any(option in given or f"{option}_FILE" in given for option in _ways(name))
     }
     return given | filled

@@ -89,7 +89,8 @@ class _Run:
         from tocsin.doctor.finding import Verdict
         from tocsin.doctor.settings import check_settings
 
-        problems = [finding for finding in await check_settings(environ) if finding.verdict is Verdict.BAD]
+        findings = await check_settings(environ, seconds=_SLOW_SECONDS)
+        problems = [finding for finding in findings if finding.verdict is Verdict.BAD]
         for problem in problems:
             _say(f"{problem.found}\n  -> {problem.mend}")
         return bool(problems)

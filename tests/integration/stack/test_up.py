@@ -151,11 +151,10 @@ async def test_a_wrong_setting_is_told_before_anything_begins(
 async def test_a_server_of_ones_own_is_looked_at_before_anything_is_fetched(tocsin: Tocsin, tmp_path: Path) -> None:
     nowhere = {"TOCSIN_CACHE_DIR": str(tmp_path / "cache"), "MAVEN_REPOSITORY_URL": "http://127.0.0.1:1"}
     address = f"redis://127.0.0.1:{free_port()}"
-    run = await tocsin("up", "--data", str(tmp_path / "data"), REDIS_URL=address, KAFKA_PARTITIONS="x", **nowhere)
+    run = await tocsin("up", "--data", str(tmp_path / "data"), REDIS_URL=address, **nowhere)
     status, output = await run.finished()
     assert status == 2
     assert re.search(r"^BAD   Redis main .*no Redis answers", output, re.MULTILINE)
-    assert re.search(r"^BAD   Settings .*KAFKA_PARTITIONS: expected a whole number", output, re.MULTILINE)
     assert "fetching" not in output
     assert not any("ready on" in line for line in run.lines), "no server was begun"
 
@@ -280,7 +279,7 @@ async def test_what_the_doctor_finds_stops_it_before_any_service(
         status, output = await run.finished()
     assert status == 2
     assert re.search(r"^BAD   Redis main .*refused the user or password of REDIS_URL$", output, re.MULTILINE)
-    assert "1 problem, no warnings" in output
+    assert re.search(r"^1 problem, ", output, re.MULTILINE)
     assert "the-wrong-one" not in output
     assert not any(SERVICE_READY.match(line) for line in run.lines)
     assert logs_in(data) == set(), "no service was begun"
