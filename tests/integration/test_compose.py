@@ -5,6 +5,7 @@ settings, and what the file promises about ports, users and stopping.
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,31 @@ def test_the_secrets_script_changes_nothing_that_is_there(tmp_path: Path) -> Non
         runs.append({file.name: file.read_text() for file in (tmp_path / "s").iterdir()})
     assert runs[0] == runs[1]
     assert len({value for name, value in runs[0].items() if "password" in name}) == 3
+
+
+def test_secrets_can_be_written_into_by_their_owner_and_reached_by_nobody_else(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    making = {"PATH": os.environ["PATH"], "TOCSIN_SECRETS": str(folder), "TELEGRAM_BOT_TOKEN": "1:x"}
+    subprocess.run(["sh", str(ROOT / "envs" / "secrets.sh")], env=making, check=True, capture_output=True)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize("written", ["TOCSIN_SECRETS=./kept", 'TOCSIN_SECRETS="./kept"'])
+def test_the_folder_of_the_secrets_is_the_one_compose_reads_from_the_env_file(tmp_path: Path, written: str) -> None:
+    (tmp_path / "envs").mkdir()
+    shutil.copy(ROOT / "envs" / "secrets.sh", tmp_path / "envs")
+    (tmp_path / ".env").write_text(f"PUBLIC_URL=http://x\n{written}\n")
+    making = {"PATH": os.environ["PATH"], "TELEGRAM_BOT_TOKEN": "1:x"}
+    subprocess.run(["sh", "envs/secrets.sh"], cwd=tmp_path, env=making, check=True, capture_output=True)
+    assert (tmp_path / "kept" / "database_url").exists()
+    assert not (tmp_path / ".tocsin").exists()
+
+
+def test_the_check_of_kafka_fits_beside_it(resolved: dict[str, Any]) -> None:
+    """Its test starts a second JVM, which would take the broker's heap again."""
+    assert "-Xms512m" in resolved["kafka"]["environment"]["KAFKA_HEAP_OPTS"]
+    assert re.match(r"KAFKA_HEAP_OPTS=-Xmx\d\dm ", resolved["kafka"]["healthcheck"]["test"][1])
 
 
 def test_only_the_proxy_is_published_and_on_loopback(resolved: dict[str, Any]) -> None:

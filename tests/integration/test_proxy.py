@@ -142,6 +142,25 @@ async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: 
             assert "authorization" not in replica.headers
 
 
+@pytest.mark.parametrize(("public", "lands_at"), [("", None), ("443", ""), ("9443", ":9443")])
+@pytest.mark.parametrize("host", ["localhost", "[::1]"])
+async def test_a_plain_request_is_sent_to_the_port_of_tls(
+    tmp_path: Path, certificate: Path, host: str, public: str, lands_at: str | None
+) -> None:
+    plain = free_port()
+    environ = {"PROXY_CERTIFICATE": str(certificate), "PROXY_HTTP_PORT": str(plain)}
+    if public:
+        environ["PROXY_PUBLIC_HTTPS_PORT"] = public
+    async with (
+        running_proxy(tmp_path, environ) as https,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain}", trust_env=False) as client,
+    ):
+        answer = await client.get("/logs?q=a%20b", headers={"Host": f"{host}:{plain}"})
+    assert answer.status_code == 308
+    port = f":{https}" if lands_at is None else lands_at
+    assert answer.headers["location"] == f"https://{host}{port}/logs?q=a%20b"
+
+
 async def test_a_second_replica_is_found_and_no_read_fails_when_one_dies(tmp_path: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         agent = await stack.enter_async_context(running_agent())
