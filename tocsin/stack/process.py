@@ -86,7 +86,7 @@ class Child:
 def start(command: Command) -> Child:
     """Start the command in a session of its own (a terminal's Ctrl-C then reaches only us), output to its log file."""
     command.log_file.parent.mkdir(parents=True, exist_ok=True)
-    _rotate(command.log_file)
+    rotate(command.log_file)
     uid, gid = command.owner or (None, None)
     argv = list(command.argv)
     with command.log_file.open("ab", buffering=0) as log:
@@ -217,7 +217,8 @@ def _die_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     return ask_kernel
 
 
-def _rotate(log_file: Path) -> None:
+def rotate(log_file: Path) -> None:
+    """Set a log that has grown aside, as .1; `start` does it too."""
     with suppress(FileNotFoundError):
         if log_file.stat().st_size > _LOG_BYTES:
             log_file.replace(log_file.with_suffix(log_file.suffix + ".1"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tocsin.stack.cache import Say
-from tocsin.stack.process import Child, Command, start
+from tocsin.stack.process import Child, Command, rotate, start
 
 BAD_SETTINGS = 2
 """The exit status of a service whose settings are wrong: starting it again cannot help."""
@@ -57,6 +57,7 @@ class Supervisor:
         while True:
             began = time.monotonic()
             file = self.logs / f"{service.name}.log"
+            rotate(file)  # before its size is taken, or what it says below would be looked for in vain
             said_before = file.stat().st_size if file.exists() else 0
             code = await self._start(service).exited()
             output = _read_from(file, said_before)
@@ -147,8 +148,9 @@ def last_words(output: str) -> str:
 
 
 def _read_from(file: Path, position: int) -> str:
+    """What was written since; all there is if the file was cut meanwhile."""
     with file.open("rb") as log:
-        log.seek(position)
+        log.seek(position if position <= file.stat().st_size else 0)
         return log.read().decode(errors="replace")
 
 

@@ -59,6 +59,13 @@ async def test_wrong_settings_are_told_and_not_tried_again(tmp_path: Path) -> No
         )
 
 
+async def test_a_refusal_is_told_when_the_log_had_grown_and_was_set_aside(tmp_path: Path) -> None:
+    (tmp_path / "x.log").write_bytes(b"long ago\n" * 2_000_000)
+    with pytest.raises(BadSettings, match="REDIS_URL: required"):
+        await Supervisor(tmp_path, print).keep(python("x", "import sys; print('REDIS_URL: required'); sys.exit(2)"))
+    assert (tmp_path / "x.log.1").stat().st_size == 18_000_000
+
+
 async def test_a_service_that_ignores_the_signal_is_killed_after_its_grace(tmp_path: Path) -> None:
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(60)"
     service = Service("x", [sys.executable, "-u", "-c", code], dict(os.environ), stop_seconds=0.3)
@@ -66,7 +73,7 @@ async def test_a_service_that_ignores_the_signal_is_killed_after_its_grace(tmp_p
     keeping = asyncio.create_task(supervisor.keep(service))
     await eventually(lambda: "deaf" in read(tmp_path / "x.log"), what="its first line")
     await cancelled(keeping)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await supervisor.stop(["x"])
 
 
