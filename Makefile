@@ -20,13 +20,15 @@ help: ## Show this list
 
 install: $(STAMP) ## Make the virtual environment and install everything into it
 
-$(VENV)/bin/python:
+# Stamped when it is whole: one whose making was interrupted has a python but no pip.
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Tocsin needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "making $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { echo "on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@touch $@
 
-$(VENV)/.requirements: requirements.lock $(VENV)/bin/python
+$(VENV)/.requirements: requirements.lock | $(VENV)/.made
 	@echo "installing the locked packages (about 400 MB to download the first time)"
 	@$(BIN)/python -m pip install --require-hashes -r requirements.lock
 	@touch $@

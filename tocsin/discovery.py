@@ -120,12 +120,8 @@ class Directory:
     async def deregister(self) -> None:
         """Take this process out of Consul; call it first when draining. Never raises because of Consul."""
         mine, self._mine = self._mine, None
-        if mine is None:
-            return
-        try:
-            await self._call("deregister", mine.erase)
-        except Exception as error:  # noqa: BLE001  # a service stops all the same; Consul forgets it by itself
-            log.warning("consul_deregister_failed", service_id=mine.id, error=type(error).__name__)
+        if mine is not None:
+            await self._take_back(mine)
         self._is_registered = False
 
     def url_of(self, service: str) -> str | None:
@@ -215,12 +211,18 @@ class Directory:
             away.failed(error)
             return False
         if self._mine is None:  # deregistered while the call was on its way: take it back
-            await self._call("deregister", mine.erase)
+            await self._take_back(mine)
             return False
         away.answered()
         self._is_registered = True
         log.info("consul_registered", service_id=mine.id)
         return True
+
+    async def _take_back(self, mine: _Registration) -> None:
+        try:
+            await self._call("deregister", mine.erase)
+        except Exception as error:  # noqa: BLE001  # a service stops all the same; Consul forgets it by itself
+            log.warning("consul_deregister_failed", service_id=mine.id, error=type(error).__name__)
 
     async def _call(self, name: str, call: Callable[[Any], Any]) -> Any:
         assert self._client is not None

@@ -6,7 +6,8 @@ import time
 from collections.abc import AsyncGenerator
 
 import pytest
-from litestar import Litestar, Response, get
+from litestar import Litestar, Response, get, put
+from litestar.params import FromPath
 from prometheus_client import CollectorRegistry
 
 from tests.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
@@ -36,7 +37,7 @@ async def watching(*directories: Directory) -> AsyncGenerator[None]:
         assert not any(task.done() for task in tasks), "watch ended before stop"
     finally:
         stop.set()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(10):
             await asyncio.gather(*tasks)
 
 
@@ -217,3 +218,42 @@ def errors_seen(registry: CollectorRegistry) -> float:
         for sample in metric.samples
         if sample.name == "tocsin_consul_errors_total"
     )
+
+
+async def test_a_registration_that_cannot_be_taken_back_stops_nothing() -> None:
+    """An agent that registers slowly and then refuses to forget: the service is stopped in between."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    @put("/v1/agent/service/register", status_code=200)
+    async def register() -> None:
+        asked.set()
+        await go_on.wait()
+
+    @put("/v1/agent/service/deregister/{service_id:str}", status_code=500, sync_to_thread=False)
+    def refuse(service_id: FromPath[str]) -> str:
+        return "no"
+
+    port, stop = free_port(), asyncio.Event()
+    app = Litestar([register, refuse], openapi_config=None, logging_config=None)
+    serving = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1))
+    await eventually(lambda: _listens(port), what="the agent")
+    try:
+        mine = directory(f"127.0.0.1:{port}")
+        registering = asyncio.create_task(mine.register("bridge", 9101))
+        await asyncio.wait_for(asked.wait(), 15)
+        leaving = asyncio.create_task(mine.deregister())
+        await asyncio.sleep(0)  # it has begun, and waits for the call that is on its way
+        go_on.set()
+        await asyncio.gather(registering, leaving)
+    finally:
+        stop.set()
+        await serving
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    await close(writer)
+    return True

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 
 def guarded(death_signal: signal.Signals, argv: list[str]) -> list[str]:
@@ -19,9 +20,14 @@ def guarded(death_signal: signal.Signals, argv: list[str]) -> list[str]:
 def main(arguments: list[str]) -> int:
     """Run the child to its end; 128 + the signal's number when one ended it."""
     death_signal = signal.Signals(int(arguments[0]))
+    early: list[int] = []
+    pass_on: Callable[[int], None] = early.append  # until there is a child to pass it on to
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: pass_on(received))
     with subprocess.Popen(arguments[1:], stdin=subprocess.DEVNULL) as child:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda received, _: child.send_signal(received))
+        pass_on = child.send_signal
+        for received in early:
+            child.send_signal(received)
 
         def watch() -> None:
             while os.read(0, 1024):

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tocsin.stack.process import StartFailed
+from tocsin.stack.process import StartFailed, is_alive
 
 _ROOTS_OWN = Path("/var/lib/tocsin")
 """Where root's clusters go when their data directory is closed to everybody else, as /root usually is."""
@@ -90,6 +90,9 @@ def _elsewhere(cluster: Path) -> Path:
 
 def _copy(installation: Path, target: Path) -> Path:
     if not target.exists():
+        for left in target.parent.glob(f"{target.name}.*"):  # by one that was killed while it copied
+            if not is_alive(int(left.suffix[1:])):
+                shutil.rmtree(left, ignore_errors=True)
         partial = target.with_name(f"{target.name}.{os.getpid()}")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(installation, partial)
