@@ -29,7 +29,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.requirements: requirements.lock | $(VENV)/.made
-	@echo "installing the locked packages (about 400 MB to download the first time)"
+	@echo "installing the locked packages (about 400 MB to download the first time; Kafka and Java come with the first start)"
 	@$(BIN)/python -m pip install --require-hashes -r requirements.lock
 	@touch $@
 

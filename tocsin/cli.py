@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if command == "sandbox":
         return _sandbox(rest)
+    if command in _SERVICES:
+        return _service(command, rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if command == "up":
@@ -47,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tocsin.doctor import run_doctor
 
         return asyncio.run(run_doctor(_environment(), given.services))
-    if command == "migrate":
-        return _migrate(print_sql=given.print_sql)
-    return _service(command)
+    return _migrate(print_sql=given.print_sql)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--data", type=Path, help="directory of all data (.tocsin/up, or .tocsin/demo)")
     up.add_argument("--port", type=_port, help="port of the live page (9001, or LOGSVC_PORT)")
     for name, help_text in _SERVICES.items():
-        commands.add_parser(name, help=help_text)
+        commands.add_parser(name, help=help_text, add_help=False)
     doctor = commands.add_parser("doctor", help="check the settings and every server; say what mends a problem")
     doctor.add_argument("services", nargs="*", metavar="SERVICE", type=_name, help="only what these need: bridge, …")
     commands.add_parser("sandbox", help="run a stand-in for Telegram with a chat page; see its --help", add_help=False)
@@ -86,9 +86,9 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _service(name: str) -> int:
-    """Run a service in this process, exactly as `python -m NAME` does."""
-    sys.argv = [name]
+def _service(name: str, arguments: Sequence[str]) -> int:
+    """Run a service in this process, exactly as `python -m NAME` does, with its arguments (--check …)."""
+    sys.argv = [name, *arguments]
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     except SystemExit as end:

@@ -34,6 +34,7 @@ MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:root|work|home/\w+)/")
 def tracked() -> Iterator[tuple[str, str]]:
     """Every tracked text file: path, content."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert listed, "git lists nothing: no rule would be looked at"
     for name in filter(None, listed.split("\0")):
         try:
             yield name, (ROOT / name).read_text(encoding="utf-8")

@@ -1,5 +1,7 @@
 """Nothing is written to the user's Redis: by its own statistics, and under a user who may only read."""
 
+import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,19 +13,19 @@ from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.truth import differences, has_ended
 
 QUEUES = ["mail", "images", "gone"]
-READER = (
-    "on >reading resetkeys %R~bull:* resetchannels -@all "
-    "+hello +auth +ping +select +client|setname +client|setinfo +client|id +client|list +client|tracking +info "
-    "+scan +type +exists +pttl +get +xread +xrange +xrevrange +xlen +xinfo|stream "
-    "+hget +hmget +hgetall +hlen +hexists +hscan +llen +lrange +lindex +lpos "
-    "+zcard +zcount +zscore +zrange +zrevrange +zrangebyscore +zscan +scard +smembers +sscan +multi +exec +discard"
-)
-"""The rules that docs/bridge.md gives for the bridge's own Redis user."""
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
+
+
+def documented_rules() -> list[str]:
+    """The rules that docs/operations.md gives for the bridge's own Redis user."""
+    found = re.search(r"`ACL SETUSER tocsin (on >PASSWORD [^`]+)`", OPERATIONS.read_text())
+    assert found is not None
+    return found[1].replace("PASSWORD", "reading").split()
 
 
 async def make_reader(app: Any, redis_url: str, *without: str) -> str:
     """Make the user `bridge`; return the URL it logs in with. without: commands it may not use."""
-    await app.execute_command("ACL", "SETUSER", "bridge", *(word for word in READER.split() if word not in without))
+    await app.execute_command("ACL", "SETUSER", "bridge", *(word for word in documented_rules() if word not in without))
     return f"redis://bridge:reading@{urlsplit(redis_url).netloc}/0"
 
 

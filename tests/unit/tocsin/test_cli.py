@@ -46,6 +46,18 @@ def test_a_service_tells_all_it_lacks_and_exits_with_2(service: str) -> None:
     assert "KAFKA_BOOTSTRAP_SERVERS: required, not set" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("argument", "status", "says"), [("--check", 0, ""), ("--help", 0, "--check"), ("--x", 2, "--x")]
+)
+def test_a_service_takes_the_arguments_of_its_own_module(argument: str, status: int, says: str) -> None:
+    environ = {"PATH": os.defpath, "KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tocsin.cli", "bridge", argument], env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == status
+    assert says in done.stdout + done.stderr
+
+
 def test_the_sql_of_the_tables_can_be_read_first(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate", "--print-sql"]) == 0
     shown = capfd.readouterr().out

@@ -15,7 +15,7 @@ from tocsin.doctor.machine import check_java, check_ports
 from tocsin.doctor.report import render
 from tocsin.stack.kafka.jars import jars_folder
 
-BULLMQ = Path(__file__).parents[2] / "bridge" / "sources" / "bullmq"
+BULLMQ = Path(__file__).parents[3] / "bridge" / "sources" / "bullmq"
 NOT_COMMANDS = {"BLOCK", "WRONGTYPE", "NOPERM", "NOAUTH", "DEBUG", "INFO", "WARN", "ERROR"}
 
 
