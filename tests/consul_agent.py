@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.ports import free_port
 from tests.tools import tool
-from tocsin.stack.ports import free_port
 from tocsin.stack.process import Child, Command, start, wait_ready
 
 ROOT_TOKEN = "5f6e7d8c-0000-4000-8000-00000000000a"
@@ -25,10 +25,7 @@ class ConsulAgent:
     """Start, stop, freeze and restart one agent on the same ports."""
 
     def __init__(self, folder: Path, config: dict[str, Any] | None = None) -> None:
-        names = ("http", "dns", "server", "serf_lan", "serf_wan")
-        ports: dict[str, int] = {}
-        for name in names:
-            ports[name] = free_port(frozenset(ports.values()))
+        ports = {name: free_port() for name in ("http", "dns", "server", "serf_lan", "serf_wan")}
         self.http_port, self.dns_port = ports["http"], ports["dns"]
         config_file = folder / "agent.json"
         config_file.write_text(json.dumps({"ports": {**ports, "grpc": -1}, "log_level": "warn", **(config or {})}))

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.tools import tool
-from tocsin.stack.ports import free_port
 from tocsin.stack.process import Command, accepts_connections, start, wait_ready
 
 CONFIG = Path(__file__).parents[1] / "proxy" / "haproxy.cfg"

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 
 from tests.eventually import eventually
+from tests.ports import free_port
 from tests.sandbox import TOKEN
-from tocsin.stack.ports import free_port
 
 CHAT = 1001
 READY_SECONDS = 60
@@ -146,11 +146,7 @@ async def product(
     data: Path, *, kafka: str, prefix: str, redis: str, postgres: str, settings: Mapping[str, str] | None = None
 ) -> AsyncGenerator[Product]:
     """A product with its own topics, database and history; nothing runs yet. Everything ends with the block."""
-    taken: set[int] = set()
-    ports: dict[str, int] = {}
-    for name in (*SERVICES, "sandbox"):
-        ports[name] = free_port(taken)
-        taken.add(ports[name])
+    ports = {name: free_port() for name in (*SERVICES, "sandbox")}
     (data / "tmp").mkdir(parents=True, exist_ok=True)
     environ = {
         **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},

@@ -14,13 +14,13 @@ from telegram.ext import Application, ApplicationBuilder
 from telegram.request import HTTPXRequest
 
 from tests.eventually import eventually
+from tests.ports import free_port
 from tocsin.http import serve_http
 from tocsin.sandbox.app import create_app
 from tocsin.sandbox.calls import Call
 from tocsin.sandbox.flood import FloodLimits, Window
 from tocsin.sandbox.hub import Sandbox
 from tocsin.sandbox.options import DEMO_CHAT_ID, SandboxOptions
-from tocsin.stack.ports import free_port
 
 TOKEN = "7000000001:sandbox-token-of-the-tests-AAAAAAAA"
 CHAT = DEMO_CHAT_ID
@@ -80,7 +80,7 @@ async def running_sandbox(
     *, token: str | None = TOKEN, limits: FloodLimits = UNLIMITED, query_seconds: float = 60, data: Path | None = None
 ) -> AsyncGenerator[Running]:
     """Serve a sandbox until the block ends. Without flood limits, unless a test asks for them."""
-    port = free_port(set())
+    port = free_port()
     chosen = SandboxOptions(port=port, token=token, limits=limits, query_seconds=query_seconds, data=data)
     sandbox = Sandbox(chosen)
     stop = asyncio.Event()

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from bot.store.database import driver_url
 from tests.consul_agent import ACLS, running_agent
 from tests.eventually import eventually
+from tests.ports import free_port
 from tests.tcp import close, listening
 from tocsin.doctor import Finding, Verdict, examine, run_doctor
 from tocsin.doctor.clickhouse import check_clickhouse
@@ -32,7 +33,6 @@ from tocsin.doctor.telegram import check_telegram
 from tocsin.http import serve_http
 from tocsin.sandbox.app import run_sandbox
 from tocsin.sandbox.options import SandboxOptions
-from tocsin.stack.ports import free_port
 from tocsin.topics import Topics
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"  # the example of Telegram's own documentation

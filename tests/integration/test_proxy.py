@@ -17,11 +17,11 @@ from tests.certificate import make_certificate, openssl
 from tests.consul_agent import running_agent
 from tests.eventually import eventually
 from tests.haproxy import problems, running_proxy
+from tests.ports import free_port
 from tests.tcp import close
 from tocsin.discovery import Directory
 from tocsin.http import serve_http
 from tocsin.settings import Settings, read
-from tocsin.stack.ports import free_port
 
 
 class Replica:

@@ -114,7 +114,7 @@ async def test_flood_limits_name_the_seconds_to_wait():
 
 
 async def test_a_wait_as_told_is_enough():
-    limits = FloodLimits(private=Window(2, 1), group=Window(0, 1), overall=Window(0, 1))
+    limits = FloodLimits(private=Window(2, 5), group=Window(0, 1), overall=Window(0, 1))
     async with running_sandbox(limits=limits) as running, running.bot() as bot:
         for number in range(2):
             await bot.send_message(CHAT, str(number))

@@ -27,7 +27,7 @@ async def test_a_message_comes_is_edited_and_goes(running: Running, page: Page):
     log = page.get_by_role("log")
     async with running.bot() as bot:
         sent = await bot.send_message(CHAT, "<b>orders</b> stalled", parse_mode="HTML")
-        await expect(log.locator("strong")).to_have_text("orders", timeout=2000)
+        await expect(log.locator("strong")).to_have_text("orders")
         await expect(log.get_by_text("edited")).to_have_count(0)
         await bot.edit_message_text("orders runs", CHAT, sent.message_id)
         await expect(log.get_by_text("orders runs")).to_be_visible()
@@ -66,7 +66,7 @@ async def test_buttons_answer_and_links_lead_away(running: Running, page: Page):
         await expect(link).to_have_attribute("rel", "noopener noreferrer")
         for label, is_alert in (("Ack", False), ("Why", True)):
             await page.get_by_role("button", name=label).click()
-            updates: tuple[Update, ...] = await bot.get_updates(timeout=5, offset=-1)
+            updates: tuple[Update, ...] = await bot.get_updates(timeout=15, offset=-1)
             assert updates[0].callback_query is not None
             assert updates[0].callback_query.data == label.lower()
             await updates[0].callback_query.answer(f"said {label}", show_alert=is_alert)

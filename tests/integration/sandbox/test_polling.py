@@ -39,15 +39,14 @@ async def test_a_command_is_answered_and_a_button_pressed(running: Running):
         async def answered() -> bool:
             return len(await running.messages()) == 2
 
-        took = await eventually(answered, seconds=5)
-        assert took < 2
+        await eventually(answered)
         pressed = await running.press((await running.messages())[1]["message_id"], "r")
         assert pressed["answer"] == {"text": "Fresh", "show_alert": True, "url": ""}
 
         async def edited() -> bool:
             return (await running.messages())[1]["text"] == "again"
 
-        await eventually(edited, seconds=5)
+        await eventually(edited)
     finally:
         await application.updater.stop()
         await application.stop()
@@ -108,8 +107,8 @@ async def test_a_webhook_ends_and_forbids_polling(running: Running):
         assert await bot.get_updates() == ()
 
 
-async def test_a_button_press_is_answered_once_and_in_time():
-    async with running_sandbox(query_seconds=0.2) as running, running.bot() as bot:
+async def test_a_button_press_is_answered_once_and_in_time(running: Running):
+    async with running.bot() as bot:
         keyboard = InlineKeyboardMarkup([[InlineKeyboardButton("b", callback_data="b")]])
         sent = await bot.send_message(CHAT, "x", reply_markup=keyboard)
 
@@ -124,8 +123,7 @@ async def test_a_button_press_is_answered_once_and_in_time():
             with refused(BadRequest, QUERY_TOO_OLD):
                 await bot.answer_callback_query(late)
         late = await press()
-        pressed_at = running.sandbox.world.queries[late]
-        await eventually(lambda: running.sandbox.clock() - pressed_at > 0.2)
+        running.sandbox.world.queries[late] -= 61  # as if it had been pressed a minute ago
         with refused(BadRequest, QUERY_TOO_OLD):
             await bot.answer_callback_query(late)
 

@@ -14,14 +14,14 @@ import httpx
 import pytest
 
 from tests.eventually import eventually
+from tests.ports import free_port
 from tests.sandbox import CHAT, TOKEN, Running
 from tocsin.sandbox.__main__ import main
-from tocsin.stack.ports import free_port
 
 
 @asynccontextmanager
 async def process(*arguments: str) -> AsyncGenerator[tuple[Process, httpx.AsyncClient]]:
-    port = free_port(set())
+    port = free_port()
     command = [sys.executable, "-m", "tocsin.sandbox", "--port", str(port), *arguments]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
@@ -95,7 +95,7 @@ async def test_a_stop_ends_open_polls_and_streams_at_once():
             )
             await call(client, "getMe")
             child.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 assert await child.wait() == 0
             assert (await again).json() == {"ok": True, "result": []}
 

@@ -5,25 +5,35 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from tests.eventually import eventually
 from tocsin.stack.process import is_alive
 
 
 class Foreground:
-    """One run. address: what it printed after `ready`."""
+    """One run, killed at the end of the block if it still runs. address: what it printed after `ready`."""
 
     def __init__(self, name: str, data: Path, port: int = 0) -> None:
-        argv = [sys.executable, "-m", f"tocsin.stack.{name}", "--data", str(data), "--port", str(port)]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self._argv = [sys.executable, "-m", f"tocsin.stack.{name}", "--data", str(data), "--port", str(port)]
         self._data = data
         self._name = name
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(self._argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         output: IO[bytes] | None = self.process.stdout
         assert output
         with output:
             word, _, self.address = output.readline().decode().strip().partition(" ")
-        assert word == "ready", f"{name} said {word} {self.address}"
+        if word != "ready":
+            self._kill()
+            raise AssertionError(f"{self._name} said {word} {self.address}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._kill()
 
     def server_pid(self) -> int:
         """The process of the server itself, a child of the one started here."""
@@ -32,7 +42,7 @@ class Foreground:
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
     async def die(self) -> None:
         """kill -9 of the parent, then wait for its child to be gone."""
@@ -40,3 +50,9 @@ class Foreground:
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
         await eventually(lambda: not is_alive(child), seconds=20, what=f"the end of {self._name}")
+
+    def _kill(self) -> None:
+        """Its server dies with it."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(30)

@@ -62,34 +62,34 @@ SERVERS = [
 
 @pytest.mark.parametrize(("name", "write", "read"), SERVERS)
 async def test_data_and_address_survive_a_restart(name: str, write: Act, read: Act, data: Path) -> None:
-    first = Foreground(name, data / name)
-    await write(first.address)
-    assert first.stop() == 0
-    second = Foreground(name, data / name)
-    assert second.address == first.address
-    assert await read(second.address) == b"value"
-    assert second.stop() == 0
+    with Foreground(name, data / name) as first:
+        await write(first.address)
+        assert first.stop() == 0
+    with Foreground(name, data / name) as second:
+        assert second.address == first.address
+        assert await read(second.address) == b"value"
+        assert second.stop() == 0
 
 
 @pytest.mark.parametrize(("name", "write", "read"), SERVERS)
 async def test_it_dies_with_its_parent_and_starts_again_at_once(name: str, write: Act, read: Act, data: Path) -> None:
-    first = Foreground(name, data / name)
-    await write(first.address)
-    await first.die()
-    second = Foreground(name, data / name)
-    assert await read(second.address) == b"value"
-    assert second.stop() == 0
+    with Foreground(name, data / name) as first:
+        await write(first.address)
+        await first.die()
+    with Foreground(name, data / name) as second:
+        assert await read(second.address) == b"value"
+        assert second.stop() == 0
 
 
 @pytest.mark.parametrize(("name", "write", "read"), SERVERS)
 async def test_a_killed_server_recovers(name: str, write: Act, read: Act, data: Path) -> None:
-    first = Foreground(name, data / name)
-    await write(first.address)
-    os.kill(first.server_pid(), signal.SIGKILL)
-    assert first.process.wait(10) == signal.SIGKILL, "the foreground process ends with its server, and says so"
-    second = Foreground(name, data / name)
-    assert await read(second.address) == b"value"
-    assert second.stop() == 0
+    with Foreground(name, data / name) as first:
+        await write(first.address)
+        os.kill(first.server_pid(), signal.SIGKILL)
+        assert first.process.wait(30) == signal.SIGKILL, "the foreground process ends with its server, and says so"
+    with Foreground(name, data / name) as second:
+        assert await read(second.address) == b"value"
+        assert second.stop() == 0
 
 
 async def test_postgres_refuses_a_wrong_password(postgres_server: str) -> None:
@@ -101,12 +101,12 @@ async def test_postgres_refuses_a_wrong_password(postgres_server: str) -> None:
 async def test_a_data_directory_closed_to_others_works_too(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    first = Foreground("postgres", closed / "postgres")
-    await postgres_write(first.address)
-    assert first.stop() == 0
-    second = Foreground("postgres", closed / "postgres")
-    assert await postgres_read(second.address) == b"value"
-    assert second.stop() == 0
+    with Foreground("postgres", closed / "postgres") as first:
+        await postgres_write(first.address)
+        assert first.stop() == 0
+    with Foreground("postgres", closed / "postgres") as second:
+        assert await postgres_read(second.address) == b"value"
+        assert second.stop() == 0
     assert closed.stat().st_mode & 0o777 == 0o700, "nobody's directory is opened for it"
     if (closed / "postgres" / "cluster").is_symlink():  # root's clusters then stand elsewhere
         shutil.rmtree((closed / "postgres" / "cluster").resolve())

@@ -23,9 +23,10 @@ async def stack(tmp_path: Path) -> AsyncGenerator[Stack]:
     await stack.stop()
 
 
-async def test_without_java_a_notice_says_what_stands_in() -> None:
+async def test_without_java_a_notice_says_what_stands_in(tmp_path: Path) -> None:
     said: list[str] = []
-    assert not await can_run_kafka({"TOCSIN_JAVA": "/nowhere/java"}, said.append)
+    environ = {"TOCSIN_JAVA": "/nowhere/java", "TOCSIN_CACHE_DIR": str(tmp_path)}
+    assert not await can_run_kafka(environ, said.append)
     assert said[-1] == NOTICE
     assert "TOCSIN_JAVA" in said[0], "and why"
 

@@ -14,10 +14,10 @@ import pytest
 
 from tests.clients import bullmq, redis
 from tests.eventually import eventually
+from tests.ports import free_port
 from tests.sandbox import CHAT, TOKEN, running_sandbox
 from tocsin.stack.data import owned
 from tocsin.stack.kafka.mock import NOTICE
-from tocsin.stack.ports import free_port
 from tocsin.stack.process import is_alive
 
 # What people's shells hold must not reach these runs.

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tocsin.stack.ports import Ports, free_port
+from tests.ports import free_port
+from tocsin.stack.ports import Ports
 from tocsin.stack.services import service_settings, services
 
 

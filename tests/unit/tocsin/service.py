@@ -13,7 +13,9 @@ from tocsin.http import serve_http
 from tocsin.lifecycle import Part, run_service, supervise
 from tocsin.logs import set_up_logs
 
-DRAIN_SECONDS = 0.3
+DRAIN_SECONDS = 20
+SHORT_DRAIN_SECONDS = 1.5
+"""Where it is waited for in vain."""
 
 
 def say(word: str) -> None:
@@ -104,7 +106,8 @@ WAYS = {
 async def run(stop: asyncio.Event) -> None:
     way = WAYS[sys.argv[1]]
     parts: dict[str, Part] = {"store": lambda: drains(stop), "other": lambda: way(stop)}
-    late = await supervise(parts, stop, drain_seconds=DRAIN_SECONDS)
+    drain_seconds = SHORT_DRAIN_SECONDS if way in (is_late, hangs) else DRAIN_SECONDS
+    late = await supervise(parts, stop, drain_seconds=drain_seconds)
     say(f"late {late}")
 
 

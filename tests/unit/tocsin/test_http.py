@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tests.eventually import eventually
+from tests.ports import free_port
 from tocsin.http import serve_http
-from tocsin.stack.ports import free_port
 
 HOST = "127.0.0.1"
 

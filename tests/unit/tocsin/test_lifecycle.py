@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.eventually import eventually
+from tests.ports import free_port
 from tocsin.lifecycle import PartExited, pause, supervise
-from tocsin.stack.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 30
