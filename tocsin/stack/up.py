@@ -69,7 +69,7 @@ class _Run:
         environ = {**self.environ, **settings}
         if await self._finds_problems(environ):
             return REFUSED
-        is_stand_in = not await can_run_kafka(environ, _say)
+        is_stand_in = not await can_run_kafka(self.environ, _say)
         try:
             while True:
                 try:
@@ -100,7 +100,7 @@ class _Run:
         if is_stand_in:
             home = self.data / "stand-in"
             shutil.rmtree(home, ignore_errors=True)
-        stack = Stack(home, ports, environ, _say, is_stand_in)
+        stack = Stack(home, ports, self.environ, _say, is_stand_in)
         supervisor = Supervisor(self.data / "logs", _say)
         try:
             await stack.start()
