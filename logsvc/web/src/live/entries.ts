@@ -7,10 +7,13 @@ export interface Marker {
   /**
    * skipped: the server had more than this viewer could take. gap: the connection was away too long to resume.
    * unheld: this page was paused for so long that it had no room left. seam: history and live do not meet yet.
+   * cut: more lines than this page loads at once lie here.
    */
-  reason: "skipped" | "gap" | "unheld" | "seam";
+  reason: "skipped" | "gap" | "unheld" | "seam" | "cut";
   /** How many lines; null when nobody knows. */
   count: number | null;
+  /** Lines may be missing up to this time by the server's clock, in ms, even past the next line; 0 = up to that. */
+  until: number;
   /** What became of "Load them". */
   fill: "idle" | "loading" | "failed" | "partly";
 }

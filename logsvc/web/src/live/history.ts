@@ -22,11 +22,10 @@ export interface Span {
   to: number | null;
 }
 
-/** isSettled: history had everything up to there when it was asked. */
+/** isComplete: false when the oldest rows of the span were too many. */
 export interface Found {
   rows: Row[];
   isComplete: boolean;
-  isSettled: boolean;
 }
 
 /** Asks history for pages and for spans of time. Every answer throws when its signal was given up meanwhile. */
@@ -49,12 +48,12 @@ export class History {
     return page;
   }
 
-  /** The time in which the rows between two others lie; a row that is not there leaves its side open. */
-  spanOf({ before, after }: { before: Row | undefined; after: Row | undefined }): Span {
+  /** The time in which the rows between two others lie, and up to `until`; a row that is not there leaves its side open. */
+  spanOf({ before, after, until }: { before: Row | undefined; after: Row | undefined; until: number }): Span {
     const times = [before, after].flatMap((row) => (row ? [timeOf(row)] : []));
     return {
       from: before ? Math.min(...times) - SLACK_MS : null,
-      to: after ? Math.max(...times, this.liveSince) + SLACK_MS : null,
+      to: after ? Math.max(...times, until) + SLACK_MS : null,
     };
   }
 
@@ -68,8 +67,8 @@ export class History {
       try {
         // Each try follows the one before.
         // oxlint-disable-next-line no-await-in-loop
-        const found = await this.#span(span(), signal);
-        if (found.isSettled) return found;
+        const found = await this.#settledSpan(span(), signal);
+        if (found !== null) return found;
       } catch (error) {
         if (signal.aborted) throw error;
         problem = error;
@@ -88,28 +87,40 @@ export class History {
     signal.throwIfAborted();
   }
 
-  /** The rows that history has now in a span, newest pages first; incomplete when they are too many. */
-  async #span({ from, to }: Span, signal: AbortSignal): Promise<Found> {
-    const bounds = {
-      limit: FILL_PAGE_ROWS,
-      ...(from === null ? {} : { from: new Date(from).toISOString() }),
-      ...(to === null ? {} : { to: new Date(to).toISOString() }),
-    };
-    const end = to === null ? this.liveSince : to - SLACK_MS;
-    let isSettled = false;
-    let rows: Row[] = [];
-    let cursor: string | null = null;
-    for (let fetched = 0; fetched < FILL_PAGES; fetched += 1) {
+  /** The rows that history has now in a span of time, newest pages first. */
+  async span(span: Span, signal: AbortSignal): Promise<Found> {
+    return this.#withOlder(await this.page(boundsOf(span), signal), span, signal);
+  }
+
+  /** The same; null when history has not come so far yet. */
+  async #settledSpan(span: Span, signal: AbortSignal): Promise<Found | null> {
+    const newest = await this.page(boundsOf(span), signal);
+    const end = span.to === null ? this.liveSince : span.to - SLACK_MS;
+    if (newest.as_of === null || Date.parse(newest.as_of) < end) return null;
+    return this.#withOlder(newest, span, signal);
+  }
+
+  /** The newest page of a span together with the older ones. */
+  async #withOlder(newest: Page<Row>, span: Span, signal: AbortSignal): Promise<Found> {
+    let rows = [...newest.items];
+    let cursor = newest.next_cursor;
+    for (let fetched = 1; cursor !== null && fetched < FILL_PAGES; fetched += 1) {
       // Each page is asked for with the cursor of the one before.
       // oxlint-disable-next-line no-await-in-loop
-      const page: Page<Row> = await this.page(cursor === null ? bounds : { ...bounds, cursor }, signal);
-      if (fetched === 0) isSettled = page.as_of !== null && Date.parse(page.as_of) >= end;
+      const page: Page<Row> = await this.page({ ...boundsOf(span), cursor }, signal);
       rows = [...page.items, ...rows];
       cursor = page.next_cursor;
-      if (cursor === null || !isSettled) break;
     }
-    return { rows, isComplete: cursor === null, isSettled };
+    return { rows, isComplete: cursor === null };
   }
+}
+
+function boundsOf({ from, to }: Span): Partial<LogsQuery> {
+  return {
+    limit: FILL_PAGE_ROWS,
+    ...(from === null ? {} : { from: new Date(from).toISOString() }),
+    ...(to === null ? {} : { to: new Date(to).toISOString() }),
+  };
 }
 
 /**

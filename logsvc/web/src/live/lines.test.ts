@@ -108,7 +108,7 @@ describe("Lines", () => {
     lines.append(rows(1));
     const marker = lines.mark("gap", null);
     lines.append(rows(9));
-    expect(lines.rowsAround(marker.id)).toEqual({ before: row(1), after: row(9) });
+    expect(lines.around(marker.id)).toEqual({ before: row(1), after: row(9), until: 0 });
     lines.fillMarker(marker.id, rows(7, 8, 9), false);
     expect(shown(lines)).toEqual(["1", "gap:null", "7", "8", "9"]);
     lines.fillMarker(marker.id, rows(1, 2), true);

@@ -71,7 +71,7 @@ export class Lines {
 
   /** Whether older lines would still fit. */
   get hasRoom(): boolean {
-    return !this.#ring.isFullFor(weightOf({ kind: "marker", id: "", reason: "gap", count: null, fill: "idle" }));
+    return !this.#ring.isFullFor(weightOf({ kind: "marker", id: "", reason: "gap", count: null, until: 0, fill: "idle" }));
   }
 
   at(index: number): Entry | undefined {
@@ -91,11 +91,12 @@ export class Lines {
     return -1;
   }
 
-  /** The nearest rows before and after a marker. */
-  rowsAround(markerId: string): { before: Row | undefined; after: Row | undefined } {
+  /** The nearest rows before and after a marker, and its `until`. */
+  around(markerId: string): { before: Row | undefined; after: Row | undefined; until: number } {
     const index = this.indexOf(markerId);
-    if (index < 0) return { before: undefined, after: undefined };
-    return { before: this.#rowFrom(index - 1, -1), after: this.#rowFrom(index + 1, 1) };
+    const marker = this.#ring.at(index);
+    if (marker === undefined || !isMarker(marker)) return { before: undefined, after: undefined, until: 0 };
+    return { before: this.#rowFrom(index - 1, -1), after: this.#rowFrom(index + 1, 1), until: marker.until };
   }
 
   hold(reason: Hold): void {
@@ -129,8 +130,8 @@ export class Lines {
   }
 
   /** Say at the newest end that lines are missing here. */
-  mark(reason: Marker["reason"], count: number | null): Marker {
-    const marker = this.#marker(reason, count);
+  mark(reason: Marker["reason"], count: number | null, until = 0): Marker {
+    const marker = this.#marker(reason, count, until);
     if (!this.isFollowing && this.#ring.isFullFor(weightOf(marker))) {
       this.#overflowed += count ?? 0;
     } else {
@@ -140,8 +141,8 @@ export class Lines {
   }
 
   /** Say that lines are missing before a row that is held. */
-  markBefore(rowId: string, reason: Marker["reason"]): void {
-    const marker = this.#marker(reason, null);
+  markBefore(rowId: string, reason: Marker["reason"], until = 0): void {
+    const marker = this.#marker(reason, null, until);
     this.#replace(this.#ring.entries().flatMap(([entry]) => (entry.id === rowId ? [marker, entry] : [entry])));
   }
 
@@ -208,9 +209,9 @@ export class Lines {
     return [...byId.values()].filter((row) => !this.#ids.has(row.id));
   }
 
-  #marker(reason: Marker["reason"], count: number | null): Marker {
+  #marker(reason: Marker["reason"], count: number | null, until = 0): Marker {
     this.#markers += 1;
-    return { kind: "marker", id: `marker-${this.#markers}`, reason, count, fill: "idle" };
+    return { kind: "marker", id: `marker-${this.#markers}`, reason, count, until, fill: "idle" };
   }
 
   #replace(entries: readonly Entry[]): void {

@@ -282,6 +282,37 @@ describe("Tail", () => {
     expect(tail.view()).toMatchObject({ isFollowing: true, newCount: 0, linked: null });
   });
 
+  it("reads on until the rows after a linked line meet it, and marks where they do not", async () => {
+    tail.show(NO_FILTER, { id: "5", ts: row(5).ts });
+    say(hello);
+    await asked().answer(page([row(4), row(5)]));
+    for (const second of [30, 28, 26, 24, 22]) {
+      const question = asked();
+      expect(question.query).toMatchObject({ from: row(5).ts, to: row(35).ts, limit: 1_000 });
+      // Each page is asked for after the one before.
+      // oxlint-disable-next-line no-await-in-loop
+      await question.answer(page([row(second), row(second + 1)], "more"));
+    }
+    expect(questions).toHaveLength(0);
+    expect(shown().slice(0, 5)).toEqual(["4", "5", "cut:null:idle", "22", "23"]);
+    void tail.fill(tail.entryAt(2)?.id ?? "");
+    const missing = asked();
+    // Up to the next line, not up to now: the tail goes on far away from here.
+    expect(missing.query).toMatchObject({ from: row(3).ts, to: row(24).ts });
+    await missing.answer(page([row(6), row(7)]));
+    expect(shown().slice(0, 6)).toEqual(["4", "5", "6", "7", "22", "23"]);
+  });
+
+  it("fills a marker of before a reconnect without what came since", async () => {
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([row(1)]));
+    sayRows([row(9)], 412);
+    say({ ...hello, as_of: row(900).ts });
+    void tail.fill(tail.entryAt(1)?.id ?? "");
+    expect(asked().query.to).toBe(row(11).ts);
+  });
+
   it("stays paused when the filter changes", async () => {
     tail.show(NO_FILTER, null);
     say(hello);

@@ -206,7 +206,7 @@ export class Tail {
     this.#lines.setFill(markerId, "loading");
     this.#publish();
     try {
-      const found = await this.#history.settled(() => this.#history.spanOf(this.#lines.rowsAround(markerId)), signal);
+      const found = await this.#history.settled(() => this.#history.spanOf(this.#lines.around(markerId)), signal);
       this.#lines.fillMarker(markerId, found.rows, found.isComplete);
     } catch {
       if (signal.aborted) return;
@@ -219,7 +219,8 @@ export class Tail {
     if (frame.type === "gap" || frame.type === "error") {
       if (this.#linked === null) {
         // We were away for too long to resume. History has what we missed, or will have it soon: fetch it unasked.
-        void this.fill(this.#lines.mark("gap", frame.type === "gap" ? frame.count : null).id);
+        const count = frame.type === "gap" ? frame.count : null;
+        void this.fill(this.#lines.mark("gap", count, this.#history.liveSince).id);
       }
     } else if (frame.type === "hello") {
       this.#history.liveSince = Date.parse(frame.as_of) || 0;
@@ -273,9 +274,11 @@ export class Tail {
     const time = Date.parse(linked.ts);
     try {
       const upTo = await this.#page({ to: new Date(time + 1).toISOString() }, signal);
-      const from = linked.ts;
-      const after = await this.#page({ from, to: new Date(time + AFTER_LINK_MS).toISOString() }, signal);
-      this.#lines.merge([...upTo.items, ...after.items]);
+      const after = await this.#history.span({ from: time, to: time + AFTER_LINK_MS }, signal);
+      this.#noteQueues(after.rows);
+      this.#lines.merge([...upTo.items, ...after.rows]);
+      const [first] = after.rows;
+      if (first && !after.isComplete) this.#lines.markBefore(first.id, "cut");
       this.#olderCursor = upTo.next_cursor;
       this.#setHistory({ status: "ready", older: upTo.next_cursor === null ? "none" : "more" });
     } catch (error) {
@@ -293,7 +296,8 @@ export class Tail {
     let oldest: Row | undefined = this.#firstLive;
     try {
       await this.#history.rest(signal);
-      const { to } = this.#history.spanOf({ before: undefined, after: this.#firstLive });
+      const until = this.#history.liveSince;
+      const { to } = this.#history.spanOf({ before: undefined, after: this.#firstLive, until });
       const found = await this.#history.settled(() => ({ from, to }), signal);
       this.#lines.merge(found.rows);
       oldest = found.isComplete ? undefined : found.rows[0];
@@ -301,7 +305,7 @@ export class Tail {
       if (signal.aborted) return;
       oldest = this.#firstLive;
     }
-    if (oldest) this.#lines.markBefore(oldest.id, "seam");
+    if (oldest) this.#lines.markBefore(oldest.id, "seam", this.#history.liveSince);
     this.#publish();
   }
 

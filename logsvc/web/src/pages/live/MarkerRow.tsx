@@ -41,5 +41,7 @@ function sentenceOf(marker: Marker): string {
         : `${lines} missing here: the connection was away for too long`;
     case "seam":
       return "Lines may be missing here: they came while the page was opening";
+    case "cut":
+      return "Lines are missing here: there are more than this page loads at once";
   }
 }
