@@ -115,14 +115,60 @@ describe("Lines", () => {
     expect(shown(lines)).toEqual(["1", "2", "7", "8", "9"]);
   });
 
-  it("keeps only wanted rows when the choice narrows", () => {
+  it("keeps only wanted rows when the choice narrows, and says where some may be missing", () => {
     const lines = new Lines();
     lines.append(rows(1, 2));
     lines.mark("skipped", 3);
+    lines.append(rows(3));
+    lines.mark("gap", null);
     lines.append(rows(4));
-    lines.keepOnly((each) => each.id !== "2");
-    expect(shown(lines)).toEqual(["1", "4"]);
+    lines.keepOnly((each) => each.id === "1" || each.id === "4");
+    expect(shown(lines)).toEqual(["1", "skipped:null", "4"]);
     lines.append(rows(2));
-    expect(shown(lines)).toEqual(["1", "4", "2"]);
+    expect(shown(lines)).toEqual(["1", "skipped:null", "4", "2"]);
+  });
+
+  it("shows of a paused view what is left when the choice narrows, and no more", () => {
+    const lines = new Lines();
+    lines.append(rows(1, 2, 3, 4));
+    lines.hold("pause");
+    lines.append(rows(5, 6, 7, 8));
+    lines.keepOnly((each) => Number(each.id) % 2 === 0);
+    expect([shown(lines), lines.newCount]).toEqual([["2", "4"], 2]);
+    lines.keepOnly((each) => Number(each.id) <= 4);
+    expect([shown(lines), lines.newCount]).toEqual([["2", "4"], 0]);
+  });
+
+  it("shows no row of history in a paused view that is newer than what came since", () => {
+    const lines = new Lines();
+    lines.append(rows(1, 9));
+    lines.hold("pause");
+    lines.append(rows(10, 12));
+    lines.merge(rows(5, 11));
+    expect([shown(lines), lines.newCount]).toEqual([["1", "5", "9"], 3]);
+    lines.releaseAll();
+    expect(shown(lines)).toEqual(["1", "5", "9", "10", "11", "12"]);
+  });
+
+  it("fills a marker on its own side of a pause", () => {
+    const lines = new Lines();
+    lines.append(rows(1));
+    const seen = lines.mark("gap", null);
+    lines.hold("pause");
+    const unseen = lines.mark("skipped", 3);
+    lines.append(rows(9));
+    lines.fillMarker(unseen.id, rows(7, 8), true);
+    expect(shown(lines)).toEqual(["1", "gap:null"]);
+    lines.fillMarker(seen.id, rows(2, 3), true);
+    expect([shown(lines), lines.newCount]).toEqual([["1", "2", "3"], 3]);
+  });
+
+  it("keeps what a full and held view had no room for when the choice narrows", () => {
+    const lines = new Lines(small);
+    lines.append(rows(1, 2, 3, 4));
+    lines.hold("scroll");
+    lines.append(rows(5, 6, 7));
+    lines.keepOnly((each) => each.id === "1" || each.id === "7");
+    expect([shown(lines), lines.newCount]).toEqual([["1", "unheld:null", "7"], 2]);
   });
 });

@@ -28,7 +28,9 @@ export class Lines {
   readonly #ids = new Set<string>();
   readonly #holds = new Set<Hold>();
   #overflowed = 0;
+  /** Sequence number of the first entry that came since the view was held. */
   #seenEnd = 0;
+  /** Sequence number of the first entry that a paused view does not show. */
   #pausedEnd: number | null = null;
   #epoch = 0;
   #markers = 0;
@@ -108,7 +110,10 @@ export class Lines {
   release(reason: Hold): void {
     if (!this.#holds.delete(reason)) return;
     if (reason === "pause") this.#pausedEnd = null;
-    if (this.isFollowing) this.#takeOverflow();
+    if (!this.isFollowing) return;
+    const late = this.#takeOverflow();
+    if (late.lost > 0) this.mark("unheld", late.lost);
+    this.append(late.rows);
   }
 
   releaseAll(): void {
@@ -175,10 +180,11 @@ export class Lines {
     const fresh = this.#unheld(rows);
     const entries = this.#ring.entries().flatMap(([entry]) => {
       if (entry.id !== markerId || !isMarker(entry)) return [entry];
-      if (isComplete) return fresh;
       return [{ ...entry, fill: "partly" as const, count: null }, ...fresh];
     });
     this.#replace(entries);
+    // In a second step: so the rows are on the side of a pause where the marker was.
+    if (isComplete) this.#replace(entries.filter((entry) => entry.id !== markerId));
   }
 
   setFill(markerId: string, fill: Marker["fill"]): void {
@@ -187,20 +193,32 @@ export class Lines {
     );
   }
 
-  /** Forget the rows that are not wanted any more, and the markers: they spoke of another choice of lines. */
+  /**
+   * Forget the rows that are not wanted any more. A marker between those that are left stays, without its count: nobody
+   * knows how many of its lines are wanted.
+   */
   keepOnly(isWanted: (row: Row) => boolean): void {
-    this.#dropOverflow();
-    const kept = this.#ring.entries().flatMap(([entry]) => (!isMarker(entry) && isWanted(entry) ? [entry] : []));
+    const kept: Entry[] = [];
+    for (const [entry] of this.#ring.entries()) {
+      const last = kept.at(-1);
+      if (!isMarker(entry)) {
+        if (isWanted(entry)) kept.push(entry);
+      } else if (last !== undefined && !isMarker(last)) {
+        kept.push({ ...entry, count: null, fill: "idle" });
+      }
+    }
     this.#replace(kept);
-    this.#seenEnd = this.#ring.endSeq;
+    const late = this.#takeOverflow();
+    if (late.lost > 0) this.mark("unheld", null);
+    this.append(late.rows.filter((row) => isWanted(row)));
   }
 
   /** Forget every line; a paused view stays paused. */
   clear(): void {
-    this.keepOnly(() => false);
+    this.#takeOverflow();
+    this.#replace([]);
     this.#holds.delete("scroll");
     this.#holds.delete("detail");
-    if (this.#pausedEnd !== null) this.#pausedEnd = this.#ring.endSeq;
   }
 
   /** The rows that are not held yet, each once. */
@@ -215,6 +233,9 @@ export class Lines {
   }
 
   #replace(entries: readonly Entry[]): void {
+    const endOf = this.#boundaries(entries);
+    this.#seenEnd = endOf(this.#seenEnd);
+    if (this.#pausedEnd !== null) this.#pausedEnd = endOf(this.#pausedEnd);
     this.#ring.replaceAll(entries.map((entry) => [entry, weightOf(entry)] as const));
     this.#ids.clear();
     for (const [entry] of this.#ring.entries()) {
@@ -223,18 +244,27 @@ export class Lines {
     this.#epoch += 1;
   }
 
-  #takeOverflow(): void {
-    if (this.#overflow.length === 0 && this.#overflowed === 0) return;
-    const rows = this.#overflow.entries().map(([row]) => row);
-    const lost = this.#overflowed;
-    this.#dropOverflow();
-    if (lost > 0) this.mark("unheld", lost);
-    this.append(rows);
+  /**
+   * Where a boundary between older and newer entries will be once these took the place of those held: before the first
+   * entry behind it that is still there. Both are sequence numbers; the newest end keeps its own.
+   */
+  #boundaries(entries: readonly Entry[]): (end: number) => number {
+    const places = new Map(entries.map((entry, index) => [entry.id, index]));
+    return (end) => {
+      for (let seq = Math.max(end, this.#ring.firstSeq); seq < this.#ring.endSeq; seq += 1) {
+        const place = places.get(this.#ring.at(seq - this.#ring.firstSeq)?.id ?? "");
+        if (place !== undefined) return this.#ring.endSeq - entries.length + place;
+      }
+      return this.#ring.endSeq;
+    };
   }
 
-  #dropOverflow(): void {
+  /** Empty what was kept apart: its rows, and how many lines before them it had to forget. */
+  #takeOverflow(): { rows: Row[]; lost: number } {
+    const taken = { rows: this.#overflow.entries().map(([row]) => row), lost: this.#overflowed };
     this.#overflow.clear();
     this.#overflowed = 0;
+    return taken;
   }
 
   #rowFrom(start: number, step: 1 | -1): Row | undefined {
