@@ -188,6 +188,7 @@ export class Lines {
   }
 
   setFill(markerId: string, fill: Marker["fill"]): void {
+    if (this.indexOf(markerId) < 0) return;
     this.#replace(
       this.#ring.entries().map(([entry]) => (isMarker(entry) && entry.id === markerId ? { ...entry, fill } : entry)),
     );

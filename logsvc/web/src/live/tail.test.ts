@@ -250,6 +250,18 @@ describe("Tail", () => {
     expect(tail.view().history.status).toBe("ready");
   });
 
+  it("tries again by itself around a linked line too, and says meanwhile that it failed", async () => {
+    tail.show(NO_FILTER, { id: "5", ts: row(5).ts });
+    say(hello);
+    await asked().answer(new ApiError(503, "ClickHouse does not answer"));
+    runTimer(5_000);
+    expect(tail.view().history.status).toBe("failed");
+    await asked().answer(page([row(5)]));
+    await asked().answer(page([row(6)]));
+    expect(shown()).toEqual(["5", "6"]);
+    expect(tail.view().history).toEqual({ status: "ready", problem: "", older: "none" });
+  });
+
   it("loads older pages by the cursor until there is none", async () => {
     tail.show(NO_FILTER, null);
     say(hello);

@@ -82,7 +82,7 @@ export class Tail {
   /** The first row that came live for the present filter. */
   #firstLive: Row | undefined;
   #work = new AbortController();
-  #cancelLater: () => void = () => {};
+  #cancelRetry: () => void = () => {};
   #isFrameAsked = false;
   /** Names of queues in the rows that came, for the filter to offer; the oldest are forgotten. */
   readonly #queuesSeen = new Set<string>();
@@ -131,6 +131,7 @@ export class Tail {
     if (linked) this.#lines.hold("scroll");
     if (isRunning) this.#connection.setParams(filterParams(filter));
     else this.#connection.start(filterParams(filter));
+    this.#setHistory({ status: "loading" });
     this.#startOver();
   }
 
@@ -144,6 +145,7 @@ export class Tail {
   }
 
   retryHistory(): void {
+    this.#setHistory({ status: "loading" });
     this.#startOver();
   }
 
@@ -209,8 +211,7 @@ export class Tail {
       const found = await this.#history.settled(() => this.#history.spanOf(this.#lines.around(markerId)), signal);
       this.#lines.fillMarker(markerId, found.rows, found.isComplete);
     } catch {
-      if (signal.aborted) return;
-      this.#lines.setFill(markerId, "failed");
+      this.#lines.setFill(markerId, signal.aborted ? "idle" : "failed");
     }
     this.#publish();
   }
@@ -242,49 +243,51 @@ export class Tail {
     this.#publish();
   }
 
-  /** Forget what is on the way and load history for the present filter. */
+  /** Forget what is on the way and load history for the present filter; again and again while it cannot be had. */
   #startOver(): void {
     this.#work.abort();
     this.#work = new AbortController();
-    this.#cancelLater();
+    this.#cancelRetry();
     this.#olderCursor = null;
     this.#firstLive = undefined;
-    this.#setHistory({ status: "loading", problem: "", older: "none" });
-    void (this.#linked === null ? this.#loadNewest() : this.#loadAround(this.#linked));
+    this.#setHistory({ older: "none" });
+    void this.#load(this.#work.signal);
   }
 
-  async #loadNewest(): Promise<void> {
-    const { signal } = this.#work;
+  async #load(signal: AbortSignal): Promise<void> {
     try {
-      const page = await this.#page({}, signal);
-      this.#lines.merge(page.items);
+      const page = this.#linked === null ? await this.#loadNewest(signal) : await this.#loadAround(this.#linked, signal);
       this.#olderCursor = page.next_cursor;
-      this.#setHistory({ status: "ready", older: page.next_cursor === null ? "none" : "more" });
-      void this.#closeSeam(unsureSince(page), signal);
+      this.#setHistory({ status: "ready", problem: "", older: page.next_cursor === null ? "none" : "more" });
     } catch (error) {
       if (signal.aborted) return;
       const retryAfter = error instanceof ApiError ? error.retryAfterSeconds : null;
       this.#setHistory({ status: "failed", problem: problemOf(error) });
-      this.#later(retryAfter === null ? HISTORY_RETRY_MS : retryAfter * 1000, () => this.#startOver());
+      this.#cancelRetry = this.#ports.clock.later(
+        () => this.#startOver(),
+        retryAfter === null ? HISTORY_RETRY_MS : retryAfter * 1000,
+      );
     }
   }
 
-  async #loadAround(linked: LinkedLine): Promise<void> {
-    const { signal } = this.#work;
+  /** Returns the page of the newest rows. */
+  async #loadNewest(signal: AbortSignal): Promise<Page<Row>> {
+    const page = await this.#page({}, signal);
+    this.#lines.merge(page.items);
+    void this.#closeSeam(unsureSince(page), signal);
+    return page;
+  }
+
+  /** Returns the page of the rows up to the linked line. */
+  async #loadAround(linked: LinkedLine, signal: AbortSignal): Promise<Page<Row>> {
     const time = Date.parse(linked.ts);
-    try {
-      const upTo = await this.#page({ to: new Date(time + 1).toISOString() }, signal);
-      const after = await this.#history.span({ from: time, to: time + AFTER_LINK_MS }, signal);
-      this.#noteQueues(after.rows);
-      this.#lines.merge([...upTo.items, ...after.rows]);
-      const [first] = after.rows;
-      if (first && !after.isComplete) this.#lines.markBefore(first.id, "cut");
-      this.#olderCursor = upTo.next_cursor;
-      this.#setHistory({ status: "ready", older: upTo.next_cursor === null ? "none" : "more" });
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#setHistory({ status: "failed", problem: problemOf(error) });
-    }
+    const upTo = await this.#page({ to: new Date(time + 1).toISOString() }, signal);
+    const after = await this.#history.span({ from: time, to: time + AFTER_LINK_MS }, signal);
+    this.#noteQueues(after.rows);
+    this.#lines.merge([...upTo.items, ...after.rows]);
+    const [first] = after.rows;
+    if (first && !after.isComplete) this.#lines.markBefore(first.id, "cut");
+    return upTo;
   }
 
   /**
@@ -323,10 +326,6 @@ export class Tail {
       if (this.#queuesSeen.size <= QUEUES_SEEN) break;
       this.#queuesSeen.delete(queue);
     }
-  }
-
-  #later(ms: number, run: () => void): void {
-    this.#cancelLater = this.#ports.clock.later(run, ms);
   }
 
   #setHistory(change: Partial<HistoryState>): void {

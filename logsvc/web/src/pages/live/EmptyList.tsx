@@ -19,7 +19,18 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
   const { state } = useConnection();
   const { search } = usePlace();
 
-  if (history.status === "loading") return <p className="empty empty-quiet">Loading the newest lines…</p>;
+  if (history.status === "loading") {
+    return <p className="empty empty-quiet">{linked === null ? "Loading the newest lines…" : "Looking for the line…"}</p>;
+  }
+  if (history.status === "failed") {
+    return (
+      <Empty title="Waiting for history" testId="empty">
+        {linked !== null && <p>The linked line shows here once history answers.</p>}
+        {linked === null && state.status === "live" && <p>Until it answers, only what happens from now on shows here.</p>}
+        {linked === null && state.status !== "live" && <p>There is no live connection either. The page keeps trying.</p>}
+      </Empty>
+    );
+  }
   if (linked !== null) {
     return (
       <Empty title="This line is not kept any more" testId="empty">

@@ -9,6 +9,7 @@ import { Icon } from "../../shell/icons.tsx";
 import { useMedia } from "../../shell/useMedia.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { EmptyList } from "./EmptyList.tsx";
+import { HistoryBanner } from "./HistoryBanner.tsx";
 import { HistoryEdge } from "./HistoryEdge.tsx";
 import { elementIdOf, LineRow } from "./LineRow.tsx";
 import { MarkerRow } from "./MarkerRow.tsx";
@@ -141,16 +142,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
   const cursor = cursorId === null ? undefined : { id: cursorId };
   return (
     <section className="list" aria-label="Events and log lines">
-      {view.history.status === "failed" && (
-        <div className="banner banner-bad" role="alert">
-          <span>
-            <strong>No history just now</strong> ({view.history.problem}). Live lines still come in; trying again by itself.
-          </span>
-          <button type="button" className="link-button" onClick={() => tail.retryHistory()}>
-            Try now
-          </button>
-        </div>
-      )}
+      <HistoryBanner />
       <div
         className="list-grid"
         ref={scroller}
