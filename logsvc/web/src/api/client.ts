@@ -11,6 +11,11 @@ export class ApiError extends Error {
     this.status = status;
     this.retryAfterSeconds = retryAfterSeconds;
   }
+
+  /** Whether the same question would be refused again. */
+  get isRefusal(): boolean {
+    return this.status === 400 || this.status === 422;
+  }
 }
 
 /** A request never outlives this: a hung proxy must not look like a quiet queue. */
@@ -54,7 +59,7 @@ async function refusal(response: Response): Promise<ApiError> {
 
 function detailOf(body: unknown): string {
   if (typeof body !== "object" || body === null) return "";
-  const detail: unknown = Reflect.get(body, "detail") ?? Reflect.get(body, "error");
+  const detail: unknown = Reflect.get(body, "detail");
   return typeof detail === "string" ? detail : "";
 }
 

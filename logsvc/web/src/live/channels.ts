@@ -20,9 +20,6 @@ export const openWebSocket: OpenChannel = (params, events) => {
   };
 };
 
-/** Names under which the server may send its frames; an unnamed one is a "message". */
-const EVENT_NAMES = ["message", "hello", "rows", "ping", "gap"];
-
 /**
  * The live tail as server-sent events, for networks whose proxies break WebSockets.
  *
@@ -31,11 +28,9 @@ const EVENT_NAMES = ["message", "hello", "rows", "ping", "gap"];
  */
 export const openEventSource: OpenChannel = (params, events) => {
   const source = new EventSource(apiUrl("live/sse", params));
-  for (const name of EVENT_NAMES) {
-    source.addEventListener(name, (message: MessageEvent<unknown>) => {
-      if (typeof message.data === "string") events.onText(message.data);
-    });
-  }
+  source.addEventListener("message", (message: MessageEvent<unknown>) => {
+    if (typeof message.data === "string") events.onText(message.data);
+  });
   source.addEventListener("error", () => {
     source.close();
     events.onClose();

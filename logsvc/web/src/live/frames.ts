@@ -1,12 +1,14 @@
 import { LEVELS, type Level, type Row } from "../api/types.ts";
 
-export type Frame =
+/** What the connection passes on. */
+export type ToldFrame =
   | { type: "hello"; cursor: string; as_of: string }
   | { type: "rows"; rows: readonly Row[]; cursor: string; dropped: number; lagMs: number | null }
   | { type: "ping"; as_of: string }
-  | { type: "gap"; count: number | null }
-  /** The server refused what we asked and closes. */
-  | { type: "error"; detail: string };
+  | { type: "gap"; count: number | null };
+
+/** An error: the server refused what we asked, and closes. */
+export type Frame = ToldFrame | { type: "error"; detail: string };
 
 type Fields = Readonly<Record<string, unknown>>;
 

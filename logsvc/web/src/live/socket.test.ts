@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 
-import type { Frame } from "./frames.ts";
+import type { ToldFrame } from "./frames.ts";
 import { Connection, type Channel, type ChannelEvents, type ConnectionState, type Params, type Via } from "./socket.ts";
 
 class FakeClock {
@@ -42,7 +42,7 @@ interface Opened {
 
 let clock: FakeClock;
 let opened: Opened[];
-let frames: Frame[];
+let frames: ToldFrame[];
 let states: ConnectionState[];
 let connection: Connection;
 
@@ -198,27 +198,50 @@ describe("Connection", () => {
     expect(current().params).toEqual({ level: "warn", after: "c1" });
   });
 
-  it("begins anew when the server refuses what was asked", () => {
+  it("begins anew, after a gap, when the server cannot read the position", () => {
     say(hello("c1"));
     say(rows("c2"));
     current().events.onClose();
     clock.advance(500);
     say({ type: "error", detail: "cursor: not one of ours" });
-    expect(connection.state.status).toBe("connecting");
-    current().events.onClose();
+    expect(connection.state.status).toBe("reconnecting");
     clock.advance(1_000);
     expect(current().params).toEqual({ queue: "orders" });
+    frames = [];
+    say(hello("c7"));
+    say(hello("c7"));
+    expect(frames.map((frame) => frame.type)).toEqual(["hello", "gap", "hello"]);
+  });
+
+  it("stops at a refused filter, says why, and goes on with the next from where it was", () => {
+    say(hello("c1"));
+    say(rows("c2"));
+    connection.setParams({ q: "too long" });
+    say({ type: "error", detail: "q: too long" });
+    current().events.onClose();
+    expect(connection.state).toEqual({ status: "refused", detail: "q: too long" });
+    expect(frames.map((frame) => frame.type)).toEqual(["hello", "rows"]);
+    clock.advance(600_000);
+    expect(opened).toHaveLength(1);
+    connection.setParams({ q: "short" });
+    expect(current().params).toEqual({ q: "short", after: "c2" });
+  });
+
+  it("stops at a filter that is refused from the start", () => {
+    say({ type: "error", detail: "q: too long" });
+    current().events.onClose();
+    clock.advance(600_000);
+    expect(connection.state.status).toBe("refused");
+    expect(opened).toHaveLength(1);
   });
 
   it("does not listen to a channel it left", () => {
     const left = current();
-    say(hello("c1"));
-    connection.stop();
-    left.events.onText(JSON.stringify(rows("c2")));
+    connection.setParams({ level: "error" });
+    left.events.onText(JSON.stringify(hello("c1")));
     left.events.onClose();
-    expect(connection.state).toEqual({ status: "stopped" });
-    expect(frames).toHaveLength(1);
-    clock.advance(600_000);
-    expect(opened).toHaveLength(1);
+    expect(connection.state).toEqual({ status: "connecting" });
+    expect(frames).toEqual([]);
+    expect(opened).toHaveLength(2);
   });
 });

@@ -1,5 +1,5 @@
 import { backoffMs } from "./backoff.ts";
-import { parseFrame, type Frame } from "./frames.ts";
+import { parseFrame, type ToldFrame } from "./frames.ts";
 
 export interface ChannelEvents {
   onText(text: string): void;
@@ -21,10 +21,12 @@ export type Via = "websocket" | "sse";
 export type ConnectionState =
   | { status: "connecting" }
   | { status: "live"; via: Via }
-  /** Open, but nothing was heard since `since` (ms), although the server pings every 15 s. */
+  /** Open, but nothing was heard since `since` (ms), although the server pings every 10 s. */
   | { status: "stale"; since: number }
   /** `retryAt` in ms of the clock; `attempt` is 1 after the first loss. */
   | { status: "reconnecting"; retryAt: number; attempt: number }
+  /** The server does not take what we ask for, and says why; nothing happens before something else is asked. */
+  | { status: "refused"; detail: string }
   | { status: "stopped" };
 
 /** Time, as the connection needs it; a test brings its own. */
@@ -38,7 +40,7 @@ export interface ConnectionOptions {
   clock: Clock;
   /** In [0, 1). */
   random: () => number;
-  onFrame(frame: Frame): void;
+  onFrame(frame: ToldFrame): void;
   onState(state: ConnectionState): void;
 }
 
@@ -53,7 +55,8 @@ const WEBSOCKET_TRIES = 2;
 /**
  * Keeps one live channel open for ever: WebSocket first, server-sent events when two WebSockets in a row said no hello.
  *
- * Remembers the cursor of the last frame and resumes after it, so a reconnect leaves no hole. Never gives up.
+ * Remembers the cursor of the last frame and resumes after it, so a reconnect leaves no hole. Never gives up, but stops
+ * while the server refuses what is asked.
  */
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -65,7 +68,10 @@ export class Connection {
   #via: Via = "websocket";
   #websocketFailures = 0;
   #attempt = 0;
+  /** The position to resume after; empty before the first hello. */
   #cursor = "";
+  /** The position that was to be resumed after could not be read: the next hello begins after a hole. */
+  #isCursorLost = false;
   #liveSince: number | null = null;
   #cancelTimer: () => void = () => {};
 
@@ -75,11 +81,6 @@ export class Connection {
 
   get state(): ConnectionState {
     return this.#state;
-  }
-
-  /** The position to resume after; empty before the first hello. */
-  get cursor(): string {
-    return this.#cursor;
   }
 
   start(params: Params): void {
@@ -100,11 +101,6 @@ export class Connection {
   /** Do not wait for the next try: the network is back, or someone pressed the button. */
   retryNow(): void {
     if (this.#state.status === "reconnecting" || this.#state.status === "stale") this.#connect();
-  }
-
-  stop(): void {
-    this.#leave();
-    this.#setState({ status: "stopped" });
   }
 
   #connect(): void {
@@ -129,9 +125,7 @@ export class Connection {
     this.#watchSilence();
     if (frame === null) return;
     if (frame.type === "error") {
-      // Perhaps the position is one that this server cannot read: begin anew rather than ask the same for ever.
-      this.#cursor = "";
-      this.#options.onFrame(frame);
+      this.#refused(frame.detail);
       return;
     }
     if (frame.type === "rows" && frame.cursor !== "") this.#cursor = frame.cursor;
@@ -143,6 +137,22 @@ export class Connection {
       this.#setState({ status: "live", via: this.#via });
     }
     this.#options.onFrame(frame);
+    if (frame.type === "hello" && this.#isCursorLost) {
+      this.#isCursorLost = false;
+      this.#options.onFrame({ type: "gap", count: null });
+    }
+  }
+
+  #refused(detail: string): void {
+    if (this.#liveSince === null && this.#cursor !== "") {
+      // Perhaps it is the position that this server cannot read: ask once more without.
+      this.#cursor = "";
+      this.#isCursorLost = true;
+      this.#lost();
+      return;
+    }
+    this.#leave();
+    this.#setState({ status: "refused", detail });
   }
 
   #watchSilence(): void {

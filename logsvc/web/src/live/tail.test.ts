@@ -262,6 +262,19 @@ describe("Tail", () => {
     expect(tail.view().history).toEqual({ status: "ready", problem: "", older: "none" });
   });
 
+  it("asks a refused question once, and shows why", async () => {
+    tail.show({ ...NO_FILTER, q: "x".repeat(1_001) }, null);
+    say({ type: "error", detail: "q: expected a text of at most 1000 characters" });
+    await asked().answer(new ApiError(400, "q: expected a text of at most 1000 characters"));
+    expect(tail.view()).toMatchObject({ count: 0, history: { status: "refused", problem: "q: expected a text of at most 1000 characters" } });
+    expect(tail.connection().state.status).toBe("refused");
+    expect(timers).toEqual([]);
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([row(1)]));
+    expect(shown()).toEqual(["1"]);
+  });
+
   it("loads older pages by the cursor until there is none", async () => {
     tail.show(NO_FILTER, null);
     say(hello);

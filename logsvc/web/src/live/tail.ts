@@ -3,7 +3,7 @@ import type { LogsQuery } from "../api/logs.ts";
 import type { Page, Row } from "../api/types.ts";
 import type { Entry } from "./entries.ts";
 import { filterParams, isNarrower, isSameFilter, matches, NO_FILTER, type Filter } from "./filter.ts";
-import type { Frame } from "./frames.ts";
+import type { ToldFrame } from "./frames.ts";
 import { History, unsureSince, type FetchLogs } from "./history.ts";
 import { Lines, type Hold } from "./lines.ts";
 import { Connection, type Clock, type ConnectionState, type OpenChannel, type Via } from "./socket.ts";
@@ -30,7 +30,8 @@ export interface LinkedLine {
 }
 
 export interface HistoryState {
-  status: "loading" | "ready" | "failed";
+  /** failed: it is tried again. refused: it is not, before something else is asked for. */
+  status: "loading" | "ready" | "failed" | "refused";
   /** Why the newest page could not be had, in words. */
   problem: string;
   /** Older rows: there are some, they are on the way, none are left, no room is left, or they could not be had. */
@@ -216,12 +217,11 @@ export class Tail {
     this.#publish();
   }
 
-  #onFrame(frame: Frame): void {
-    if (frame.type === "gap" || frame.type === "error") {
+  #onFrame(frame: ToldFrame): void {
+    if (frame.type === "gap") {
       if (this.#linked === null) {
         // We were away for too long to resume. History has what we missed, or will have it soon: fetch it unasked.
-        const count = frame.type === "gap" ? frame.count : null;
-        void this.fill(this.#lines.mark("gap", count, this.#history.liveSince).id);
+        void this.fill(this.#lines.mark("gap", frame.count, this.#history.liveSince).id);
       }
     } else if (frame.type === "hello") {
       this.#history.liveSince = Date.parse(frame.as_of) || 0;
@@ -261,8 +261,10 @@ export class Tail {
       this.#setHistory({ status: "ready", problem: "", older: page.next_cursor === null ? "none" : "more" });
     } catch (error) {
       if (signal.aborted) return;
+      const isRefused = error instanceof ApiError && error.isRefusal;
+      this.#setHistory({ status: isRefused ? "refused" : "failed", problem: problemOf(error) });
+      if (isRefused) return;
       const retryAfter = error instanceof ApiError ? error.retryAfterSeconds : null;
-      this.#setHistory({ status: "failed", problem: problemOf(error) });
       this.#cancelRetry = this.#ports.clock.later(
         () => this.#startOver(),
         retryAfter === null ? HISTORY_RETRY_MS : retryAfter * 1000,

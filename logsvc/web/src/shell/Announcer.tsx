@@ -7,6 +7,7 @@ const WORDS = {
   live: "Live",
   stale: "Connected, but silent",
   reconnecting: "Connection lost, reconnecting",
+  refused: "The filter is refused",
   stopped: "Not connected",
 } as const;
 

@@ -31,6 +31,8 @@ export function connectionText({ state, lagMs, rowsAt }: ConnectionView, now: nu
       const long = `Connection lost, try ${state.attempt}. Press to try now`;
       return { tone: "bad", short: `Reconnecting in ${seconds} s`, lag: "", long };
     }
+    case "refused":
+      return { tone: "bad", short: "Filter refused", lag: "", long: `Tocsin does not take this filter: ${state.detail}` };
     case "connecting":
       return { tone: "waiting", short: "Connecting…", lag: "", long: "Opening the live connection" };
     case "stopped":

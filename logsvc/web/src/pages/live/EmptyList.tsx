@@ -22,6 +22,20 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
   if (history.status === "loading") {
     return <p className="empty empty-quiet">{linked === null ? "Loading the newest lines…" : "Looking for the line…"}</p>;
   }
+  if (history.status === "refused") {
+    return (
+      <Empty title="Nothing to show" testId="empty">
+        <p>
+          {state.status === "refused"
+            ? "Neither live lines nor history can be asked with this filter."
+            : "History cannot be asked with this filter; new lines that match it will appear here."}
+        </p>
+        <button type="button" className="button" onClick={clearFilter}>
+          Clear the filter
+        </button>
+      </Empty>
+    );
+  }
   if (history.status === "failed") {
     return (
       <Empty title="Waiting for history" testId="empty">

@@ -2,10 +2,19 @@ import type { ReactNode } from "react";
 
 import { useTail, useTailView } from "../../live/TailContext.tsx";
 
-/** Says that history cannot be had, for as long as that is so. */
+/** Says that history cannot be had, for as long as that is so, or why it is not even asked. */
 export function HistoryBanner(): ReactNode {
   const tail = useTail();
   const { history, linked } = useTailView();
+  if (history.status === "refused") {
+    return (
+      <div className="banner banner-bad" role="alert" data-testid="history-banner">
+        <span>
+          <strong>Tocsin cannot answer this filter</strong>: {history.problem}.
+        </span>
+      </div>
+    );
+  }
   if (history.status !== "failed") return null;
   return (
     <div className="banner banner-bad" role="alert" data-testid="history-banner">
