@@ -103,6 +103,17 @@ describe("Lines", () => {
     expect(shown(lines)).toEqual(["4", "5", "6", "1"]);
   });
 
+  it("knows up to when it forgot rows, whatever their order", () => {
+    const lines = new Lines(small);
+    lines.append(rows(1, 3, 2, 4));
+    expect(lines.forgottenUpTo).toBeNull();
+    lines.append(rows(5, 6, 7));
+    expect(lines.forgottenUpTo).toBe(START + 3_000);
+    lines.refetched(START + 3_000);
+    lines.merge(rows(1, 2));
+    expect(lines.forgottenUpTo).toBe(START + 2_000);
+  });
+
   it("fills a marker's place, wholly or partly", () => {
     const lines = new Lines();
     lines.append(rows(1));

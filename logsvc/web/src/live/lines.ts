@@ -28,6 +28,7 @@ export class Lines {
   readonly #ids = new Set<string>();
   readonly #holds = new Set<Hold>();
   #overflowed = 0;
+  #forgottenUpTo: number | null = null;
   /** Sequence number of the first entry that came since the view was held. */
   #seenEnd = 0;
   /** Sequence number of the first entry that a paused view does not show. */
@@ -36,7 +37,7 @@ export class Lines {
   #markers = 0;
 
   constructor(limits: LinesLimits = LIMITS) {
-    this.#ring = new Ring(limits.entries, limits.weight, (entry) => this.#ids.delete(entry.id));
+    this.#ring = new Ring(limits.entries, limits.weight, (entry) => this.#forgot(entry));
     this.#overflow = new Ring(limits.overflow, limits.weight / 4, () => {
       this.#overflowed += 1;
     });
@@ -69,6 +70,20 @@ export class Lines {
 
   isHeldBy(hold: Hold): boolean {
     return this.#holds.has(hold);
+  }
+
+  /** Time of the newest row that had to go for want of room, ms; null = none, or they were fetched again. */
+  get forgottenUpTo(): number | null {
+    return this.#forgottenUpTo;
+  }
+
+  /** What had to go up to this time, ms, was fetched again. */
+  refetched(upTo: number): void {
+    if (this.#forgottenUpTo === upTo) this.#forgottenUpTo = null;
+  }
+
+  get oldestRow(): Row | undefined {
+    return this.#rowFrom(0, 1);
   }
 
   /** Whether older lines would still fit. */
@@ -218,8 +233,14 @@ export class Lines {
   clear(): void {
     this.#takeOverflow();
     this.#replace([]);
+    this.#forgottenUpTo = null;
     this.#holds.delete("scroll");
     this.#holds.delete("detail");
+  }
+
+  #forgot(entry: Entry): void {
+    this.#ids.delete(entry.id);
+    if (!isMarker(entry)) this.#forgottenUpTo = Math.max(this.#forgottenUpTo ?? 0, timeOf(entry));
   }
 
   /** The rows that are not held yet, each once. */

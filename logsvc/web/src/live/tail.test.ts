@@ -5,6 +5,7 @@ import type { LogsQuery } from "../api/logs.ts";
 import type { Page, Row } from "../api/types.ts";
 import { isMarker } from "./entries.ts";
 import { NO_FILTER, type Filter } from "./filter.ts";
+import type { LinesLimits } from "./lines.ts";
 import type { ChannelEvents, Params } from "./socket.ts";
 import { Tail } from "./tail.ts";
 
@@ -67,11 +68,12 @@ function shown(): string[] {
   });
 }
 
-beforeEach(() => {
+function begin(limits?: LinesLimits): void {
   questions = [];
   channels = [];
   timers = [];
   tail = new Tail({
+    ...(limits && { limits }),
     open: {
       websocket: (params, events) => {
         const sent: string[] = [];
@@ -104,7 +106,9 @@ beforeEach(() => {
     random: () => 1,
     onNextFrame: (run) => run(),
   });
-});
+}
+
+beforeEach(() => begin());
 
 const hello = { type: "hello", cursor: "c0", as_of: "2026-11-22T12:00:00Z" };
 const errors: Filter = { ...NO_FILTER, level: ["error"] };
@@ -289,6 +293,52 @@ describe("Tail", () => {
     expect(tail.view().history.older).toBe("none");
     await tail.loadOlder();
     expect(questions).toHaveLength(0);
+  });
+
+  it("asks for older rows behind the oldest one it still has", async () => {
+    begin({ entries: 4, weight: 1_000_000, overflow: 4 });
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([row(1), row(2)], null));
+    expect(tail.view().history.older).toBe("none");
+    sayRows([row(3), row(4), row(5), row(6), row(7), row(8)]);
+    expect(shown()).toEqual(["5", "6", "7", "8"]);
+    expect(tail.view().history.older).toBe("more");
+    tail.show({ ...NO_FILTER, q: "x" }, null);
+    tail.show(NO_FILTER, null);
+    questions.shift();
+    await asked().answer(page([row(8)], "p2"));
+    void tail.loadOlder();
+    expect(asked().query.cursor).toBe("p2");
+  });
+
+  it("fetches again what had to go, and goes on until something new comes", async () => {
+    begin({ entries: 4, weight: 1_000_000, overflow: 4 });
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([], null));
+    sayRows([row(1), row(2, { level: "error" }), row(3), row(4), row(5, { level: "error" })]);
+    expect(tail.view().history.older).toBe("more");
+    tail.show(errors, null);
+    await asked().answer(page([row(5, { level: "error" })], "p2"));
+    void tail.loadOlder();
+    const again = asked();
+    expect(again.query.to).toBe("2026-11-22T12:00:01.001Z");
+    await again.answer(page([], "p3"));
+    const next = asked();
+    expect(next.query.cursor).toBe("p3");
+    await next.answer(page([row(0, { level: "error" })]));
+    expect(shown()).toEqual(["0", "2", "5"]);
+  });
+
+  it("goes on behind the lines it kept as the filter narrowed", async () => {
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([row(1, { level: "error", cursor: "of-1" }), row(2)], "p2"));
+    tail.show(errors, null);
+    await asked().answer(page([row(9, { level: "error" })], "p3"));
+    void tail.loadOlder();
+    expect(asked().query.cursor).toBe("of-1");
   });
 
   it("shows a linked line's surroundings, counts what comes, and goes live", async () => {

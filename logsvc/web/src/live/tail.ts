@@ -1,11 +1,11 @@
 import { ApiError } from "../api/client.ts";
 import type { LogsQuery } from "../api/logs.ts";
 import type { Page, Row } from "../api/types.ts";
-import type { Entry } from "./entries.ts";
+import { timeOf, type Entry } from "./entries.ts";
 import { filterParams, isNarrower, isSameFilter, matches, NO_FILTER, type Filter } from "./filter.ts";
 import type { ToldFrame } from "./frames.ts";
 import { History, unsureSince, type FetchLogs } from "./history.ts";
-import { Lines, type Hold } from "./lines.ts";
+import { Lines, type Hold, type LinesLimits } from "./lines.ts";
 import { Connection, type Clock, type ConnectionState, type OpenChannel, type Via } from "./socket.ts";
 
 const HISTORY_RETRY_MS = 5_000;
@@ -14,6 +14,8 @@ const QUEUES_SEEN = 1_000;
 const AFTER_LINK_MS = 30_000;
 
 export interface TailPorts {
+  /** Bounds of the memory; left out: those of a page. */
+  limits?: LinesLimits;
   open: Readonly<Record<Via, OpenChannel>>;
   fetchLogs: FetchLogs;
   clock: Clock;
@@ -69,7 +71,7 @@ type Listener = () => void;
  */
 export class Tail {
   readonly #ports: TailPorts;
-  readonly #lines = new Lines();
+  readonly #lines: Lines;
   readonly #connection: Connection;
   readonly #history: History;
   readonly #viewListeners = new Set<Listener>();
@@ -92,6 +94,7 @@ export class Tail {
 
   constructor(ports: TailPorts) {
     this.#ports = ports;
+    this.#lines = new Lines(ports.limits);
     this.#history = new History(ports.fetchLogs, ports.clock);
     this.#connection = new Connection({
       open: ports.open,
@@ -184,9 +187,10 @@ export class Tail {
     this.#publishNow();
   }
 
-  /** Load the page of history before the oldest row held. */
+  /** Load the rows of history before the oldest row held. */
   async loadOlder(): Promise<void> {
-    if (this.#olderCursor === null || (this.#historyState.older !== "more" && this.#historyState.older !== "failed")) return;
+    const { older } = this.#view.history;
+    if (older !== "more" && older !== "failed") return;
     if (!this.#lines.hasRoom) {
       this.#setHistory({ older: "full" });
       return;
@@ -194,13 +198,27 @@ export class Tail {
     const { signal } = this.#work;
     this.#setHistory({ older: "loading" });
     try {
-      const page = await this.#page({ cursor: this.#olderCursor }, signal);
-      this.#lines.merge(page.items);
-      this.#olderCursor = page.next_cursor;
-      this.#setHistory({ older: page.next_cursor === null ? "none" : "more" });
+      let merged = 0;
+      do {
+        // A page can hold nothing but what is here: rows of several queues come a little out of order.
+        // oxlint-disable-next-line no-await-in-loop
+        const page = await this.#olderPage(signal);
+        this.#olderCursor = page.next_cursor;
+        merged = this.#lines.merge(page.items);
+      } while (merged === 0 && this.#olderCursor !== null);
+      this.#setHistory({ older: this.#olderCursor === null ? "none" : "more" });
     } catch {
       if (!signal.aborted) this.#setHistory({ older: "failed" });
     }
+  }
+
+  /** The page behind the last one; where the oldest rows had to go for want of room, those come first. */
+  async #olderPage(signal: AbortSignal): Promise<Page<Row>> {
+    const upTo = this.#lines.forgottenUpTo;
+    if (upTo === null) return this.#page(this.#olderCursor === null ? {} : { cursor: this.#olderCursor }, signal);
+    const page = await this.#page({ to: new Date(upTo + 1).toISOString() }, signal);
+    this.#lines.refetched(upTo);
+    return page;
   }
 
   /** Load from history the lines that a marker stands for. */
@@ -257,7 +275,7 @@ export class Tail {
   async #load(signal: AbortSignal): Promise<void> {
     try {
       const page = this.#linked === null ? await this.#loadNewest(signal) : await this.#loadAround(this.#linked, signal);
-      this.#olderCursor = page.next_cursor;
+      this.#olderCursor = page.next_cursor === null ? null : this.#cursorBehind(page);
       this.#setHistory({ status: "ready", problem: "", older: page.next_cursor === null ? "none" : "more" });
     } catch (error) {
       if (signal.aborted) return;
@@ -270,6 +288,14 @@ export class Tail {
         retryAfter === null ? HISTORY_RETRY_MS : retryAfter * 1000,
       );
     }
+  }
+
+  /** Where older rows begin: the lines kept from a wider filter can reach further back than the page. */
+  #cursorBehind(page: Page<Row>): string | null {
+    const [first] = page.items;
+    const oldest = this.#lines.oldestRow;
+    const isBehind = first !== undefined && oldest !== undefined && timeOf(oldest) < timeOf(first);
+    return (isBehind && oldest.cursor) || page.next_cursor;
   }
 
   /** Returns the page of the newest rows. */
@@ -340,6 +366,13 @@ export class Tail {
     for (const listener of this.#connectionListeners) listener();
   }
 
+  /** The beginning is not shown any more once rows had to go. */
+  #historyOf(): HistoryState {
+    const state = this.#historyState;
+    if (state.older !== "none" || state.status !== "ready" || this.#lines.forgottenUpTo === null) return state;
+    return { ...state, older: "more" };
+  }
+
   #publish(): void {
     if (this.#isFrameAsked) return;
     this.#isFrameAsked = true;
@@ -363,7 +396,7 @@ export class Tail {
       isFollowing: lines.isFollowing,
       isPaused: lines.isHeldBy("pause"),
       epoch: lines.epoch,
-      history: this.#historyState,
+      history: this.#historyOf(),
       linked: this.#linked,
     };
   }
