@@ -156,6 +156,33 @@ describe("Connection", () => {
     expect(current().via).toBe("websocket");
   });
 
+  it("goes back to WebSockets once one gets through", () => {
+    current().events.onClose();
+    clock.advance(500);
+    current().events.onClose();
+    clock.advance(1_000);
+    say(hello("c1"));
+    const events = current();
+    const quiet = (): void => {
+      for (let second = 0; second < 300; second += 10) {
+        clock.advance(10_000);
+        events.events.onText(JSON.stringify({ type: "ping", as_of: "x" }));
+      }
+    };
+    quiet();
+    const blocked = current();
+    expect(blocked.via).toBe("websocket");
+    quiet();
+    expect([blocked.isClosed, events.isClosed]).toEqual([true, false]);
+    say(hello("c5"));
+    expect([events.isClosed, connection.state.status]).toEqual([true, "connecting"]);
+    expect([current().via, current().params]).toEqual(["websocket", { queue: "orders", after: "c1" }]);
+    say(hello("c5"));
+    expect(connection.state).toEqual({ status: "live", via: "websocket" });
+    clock.advance(9_000);
+    expect(opened.map((channel) => channel.isClosed)).toEqual([true, true, true, true, true, false]);
+  });
+
   it("gives up a channel that never says hello", () => {
     clock.advance(10_000);
     expect(opened[0]?.isClosed).toBe(true);

@@ -51,6 +51,8 @@ const DEAD_AFTER_MS = 35_000;
 /** A connection that lived this long was a good one: the next loss starts again with a short wait. */
 const GOOD_AFTER_MS = 5_000;
 const WEBSOCKET_TRIES = 2;
+/** While server-sent events carry the tail, a WebSocket is tried beside it so often. */
+const PROBE_EVERY_MS = 300_000;
 
 /**
  * Keeps one live channel open for ever: WebSocket first, server-sent events when two WebSockets in a row said no hello.
@@ -74,6 +76,7 @@ export class Connection {
   #isCursorLost = false;
   #liveSince: number | null = null;
   #cancelTimer: () => void = () => {};
+  #cancelProbe: () => void = () => {};
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -132,6 +135,7 @@ export class Connection {
     // After a resume the rows in between are still to come: hello's own position would skip them at the next loss.
     if (frame.type === "hello" && this.#cursor === "") this.#cursor = frame.cursor;
     if (this.#state.status !== "live") {
+      if (this.#liveSince === null && this.#via === "sse") this.#probeLater();
       this.#liveSince ??= this.#options.clock.now();
       if (this.#via === "websocket") this.#websocketFailures = 0;
       this.#setState({ status: "live", via: this.#via });
@@ -185,9 +189,30 @@ export class Connection {
     if (this.#websocketFailures >= WEBSOCKET_TRIES) this.#via = "sse";
   }
 
+  /** Perhaps the WebSockets failed because the server was starting: go back to them once one gets through. */
+  #probeLater(): void {
+    this.#cancelProbe = this.#options.clock.later(() => {
+      this.#cancelProbe();
+      const probe = this.#options.open.websocket(this.#params, {
+        onText: () => {
+          this.#via = "websocket";
+          this.#connect();
+        },
+        onClose: () => {},
+      });
+      this.#probeLater();
+      const cancelNext = this.#cancelProbe;
+      this.#cancelProbe = () => {
+        cancelNext();
+        probe.close();
+      };
+    }, PROBE_EVERY_MS);
+  }
+
   #leave(): void {
     this.#generation += 1;
     this.#cancelTimer();
+    this.#cancelProbe();
     this.#channel?.close();
     this.#channel = null;
   }

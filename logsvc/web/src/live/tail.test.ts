@@ -25,6 +25,7 @@ let questions: Question[];
 let channels: { params: Params; events: ChannelEvents; sent: string[] }[];
 let timers: { run: () => void; ms: number }[];
 let tail: Tail;
+let now: number;
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 10; turn += 1) {
@@ -70,6 +71,7 @@ function shown(): string[] {
 
 function begin(limits?: LinesLimits): void {
   questions = [];
+  now = START;
   channels = [];
   timers = [];
   tail = new Tail({
@@ -94,7 +96,7 @@ function begin(limits?: LinesLimits): void {
         });
       }),
     clock: {
-      now: () => START,
+      now: () => now,
       later: (run, ms) => {
         const timer = { run, ms };
         timers.push(timer);
@@ -229,6 +231,23 @@ describe("Tail", () => {
     expect(question.query.filter).toEqual({ level: "error" });
     await question.answer(page([row(0, { level: "error" }), row(2, { level: "error" })]));
     expect(shown()).toEqual(["0", "2", "4"]);
+  });
+
+  it("waits until history has come as far as the change of the filter, even if no row comes", async () => {
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([row(1)]));
+    now = START + 60_000;
+    tail.show(errors, null);
+    await asked().answer(page([], null, 50));
+    for (const asOf of [55, 60]) {
+      timers.findLast((timer) => timer.ms === 2_500)?.run();
+      // oxlint-disable-next-line no-await-in-loop
+      await settle();
+      // oxlint-disable-next-line no-await-in-loop
+      await asked().answer(page([row(58, { level: "error" })], null, asOf));
+    }
+    expect(shown()).toEqual(["58"]);
   });
 
   it("does not take an answer that came too late for its filter", async () => {

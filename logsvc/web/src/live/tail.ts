@@ -82,6 +82,8 @@ export class Tail {
   #linked: LinkedLine | null = null;
   /** Rows that came while a linked line's surroundings were shown. */
   #unshown = 0;
+  /** How far the server's clock is ahead of ours at least, ms; null before its first word. */
+  #serverAhead: number | null = null;
   /** The first row that came live for the present filter. */
   #firstLive: Row | undefined;
   #work = new AbortController();
@@ -128,6 +130,8 @@ export class Tail {
     const isMoreOfTheSame = isSameLink && linked === null && isNarrower(filter, this.#filter);
     this.#filter = filter;
     this.#history.filter = filterParams(filter);
+    // What is asked for now comes live from now on.
+    if (this.#serverAhead !== null) this.#history.liveSince = this.#ports.clock.now() + this.#serverAhead;
     this.#linked = linked;
     this.#unshown = 0;
     if (isMoreOfTheSame) this.#lines.keepOnly((row) => matches(filter, row));
@@ -243,6 +247,10 @@ export class Tail {
       }
     } else if (frame.type === "hello") {
       this.#history.liveSince = Date.parse(frame.as_of) || 0;
+      this.#noteClock(frame.as_of);
+      return;
+    } else if (frame.type === "ping") {
+      this.#noteClock(frame.as_of);
       return;
     } else if (frame.type === "rows") {
       this.#setConnection({ lagMs: frame.lagMs, rowsAt: this.#ports.clock.now() });
@@ -255,10 +263,13 @@ export class Tail {
       } else {
         this.#unshown += wanted.length + frame.dropped;
       }
-    } else {
-      return;
     }
     this.#publish();
+  }
+
+  #noteClock(asOf: string): void {
+    const ahead = Date.parse(asOf) - this.#ports.clock.now();
+    if (!Number.isNaN(ahead)) this.#serverAhead = Math.max(ahead, this.#serverAhead ?? ahead);
   }
 
   /** Forget what is on the way and load history for the present filter; again and again while it cannot be had. */

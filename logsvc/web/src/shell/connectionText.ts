@@ -19,7 +19,7 @@ export function connectionText({ state, lagMs, rowsAt }: ConnectionView, now: nu
     case "live": {
       const isFresh = lagMs !== null && rowsAt !== null && now - rowsAt < LAG_HOLDS_MS;
       const lag = isFresh ? duration(lagMs) : "";
-      const via = state.via === "sse" ? " by server-sent events, because WebSockets do not get through" : "";
+      const via = state.via === "sse" ? " by server-sent events, because a WebSocket did not get through" : "";
       return { tone: "good", short: "Live", lag, long: `Connected${via}` };
     }
     case "stale": {
