@@ -422,6 +422,19 @@ describe("Tail", () => {
     expect(shown()).toEqual(["1", "2"]);
   });
 
+  it("follows again when the list is left with a detail open, but stays paused", async () => {
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([row(1)]));
+    tail.hold("scroll");
+    tail.hold("detail");
+    tail.leave();
+    expect(tail.view().isFollowing).toBe(true);
+    tail.hold("pause");
+    tail.leave();
+    expect(tail.view().isPaused).toBe(true);
+  });
+
   it("resumes a lost connection after the last cursor", async () => {
     tail.show(NO_FILTER, null);
     say(hello);

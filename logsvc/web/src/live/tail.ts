@@ -185,6 +185,12 @@ export class Tail {
     this.#publishNow();
   }
 
+  /** The list is not on the page any more: what held it there holds nothing; a pause and a linked line stay. */
+  leave(): void {
+    this.release("detail");
+    if (this.#linked === null) this.release("scroll");
+  }
+
   /** Follow the newest line again, whatever had stopped that. */
   follow(): void {
     this.#lines.releaseAll();

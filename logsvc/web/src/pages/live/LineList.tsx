@@ -108,6 +108,9 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
     if (element === null) return;
     if (isFollowing) {
       element.scrollTop = element.scrollHeight;
+    } else if (anchor.current.id === "") {
+      // A held list that was not there before (or had no line) begins at its end, too.
+      element.scrollTop = element.scrollHeight;
     } else if (anchor.current.epoch !== view.epoch) {
       const index = tail.indexOf(anchor.current.id);
       if (index >= 0) element.scrollTop = topPx + index * rowPx + anchor.current.offset;

@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useRef, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { useQueues } from "../../api/queues.ts";
 import type { Row } from "../../api/types.ts";
@@ -46,6 +46,8 @@ export function LivePage({ search }: { search: string }): ReactNode {
     setOpenRow(null);
     tail.release("detail");
   }, [tail]);
+
+  useEffect(() => () => tail.leave(), [tail]);
 
   const goLive = useCallback(() => {
     if (linked !== null) navigate("logs", searchWithoutLine(search));
