@@ -60,7 +60,7 @@ export function FilterBar({ filter, setFilter, queues, textInput, isFollowing, t
         type="button"
         className="button pause"
         data-testid="pause"
-        aria-pressed={!isFollowing}
+        data-held={!isFollowing}
         title={isFollowing ? "Hold the view still (Space)" : "Follow the newest line again (Space)"}
         onClick={togglePause}
       >

@@ -16,6 +16,7 @@ import { MarkerRow } from "./MarkerRow.tsx";
 
 export interface LineListHandle {
   scrollToIndex(index: number): void;
+  focus(): void;
 }
 
 interface LineListProps {
@@ -83,9 +84,14 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
   });
   useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowPx]);
 
-  useImperativeHandle(ref, () => ({ scrollToIndex: (index) => virtualizer.scrollToIndex(index, { align: "auto" }) }), [
-    virtualizer,
-  ]);
+  useImperativeHandle(
+    ref,
+    () => ({
+      scrollToIndex: (index) => virtualizer.scrollToIndex(index, { align: "auto" }),
+      focus: () => scroller.current?.focus({ preventScroll: true }),
+    }),
+    [virtualizer],
+  );
 
   /** The first line in view and how far it is scrolled, to find the place again when lines come in above it. */
   const anchor = useRef({ id: "", offset: 0, epoch: -1 });
@@ -142,7 +148,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
   };
 
   const items = virtualizer.getVirtualItems();
-  const cursor = cursorId === null ? undefined : { id: cursorId };
+  const isCursorDrawn = items.some(({ index }) => tail.entryAt(index)?.id === cursorId);
   return (
     <section className="list" aria-label="Events and log lines">
       <HistoryBanner />
@@ -153,7 +159,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
         role="grid"
         aria-label="Events and log lines, newest last"
         aria-rowcount={view.count + 1}
-        aria-activedescendant={cursor && elementIdOf(cursor)}
+        aria-activedescendant={cursorId !== null && isCursorDrawn ? elementIdOf(cursorId) : undefined}
         aria-busy={view.history.status === "loading"}
         tabIndex={0}
         data-testid="live-scroller"

@@ -17,8 +17,8 @@ interface LineRowProps {
 }
 
 /** Element id of a row, for aria-activedescendant. */
-export function elementIdOf(row: { id: string }): string {
-  return `line-${encodeURIComponent(row.id)}`;
+export function elementIdOf(rowId: string): string {
+  return `line-${encodeURIComponent(rowId)}`;
 }
 
 /** One event or log line. Rendered once for as long as it is in view. */
@@ -31,7 +31,7 @@ export const LineRow = memo(function LineRow({ row, rowIndex, needle, isCursor, 
     <div
       className={isGap ? "line line-gap" : "line"}
       role="row"
-      id={elementIdOf(row)}
+      id={elementIdOf(row.id)}
       aria-rowindex={rowIndex}
       aria-selected={isCursor}
       data-testid="live-row"

@@ -45,6 +45,7 @@ export function LivePage({ search }: { search: string }): ReactNode {
   const close = useCallback(() => {
     setOpenRow(null);
     tail.release("detail");
+    list.current?.focus();
   }, [tail]);
 
   useEffect(() => () => tail.leave(), [tail]);

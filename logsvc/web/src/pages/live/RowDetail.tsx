@@ -35,8 +35,8 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
           {row.job_name && <bdi className="detail-job">{row.job_name}</bdi>}
         </h2>
         <span className="header-space" />
-        <IconButton icon="up" label="Line before (k)" press={() => move(-1)} />
-        <IconButton icon="chevron" label="Line after (j)" press={() => move(1)} />
+        <IconButton icon="up" label="Line before" press={() => move(-1)} />
+        <IconButton icon="chevron" label="Line after" press={() => move(1)} />
         <IconButton icon="close" label="Close (Esc)" press={close} />
       </div>
       <div className="detail-actions">
