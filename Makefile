@@ -64,7 +64,7 @@ lint: $(STAMP) ## Linters, types, import rules
 	$(BIN)/pyright
 	PYTHONPATH=. $(BIN)/lint-imports --no-logo
 
-web: $(STAMP) ## The page's types, linter, unit tests and size budget
+web: $(STAMP) ## The page's format, types, linter, unit tests and size budget
 	$(BIN)/python -m tests.web_checks
 
 tools: ## Get the programs only tests need: Consul, HAProxy, promtool, docker-compose, a browser

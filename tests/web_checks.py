@@ -1,4 +1,4 @@
-"""The page's own checks (types, linter, unit tests, size budget): `python -m tests.web_checks`.
+"""The page's own checks (format, types, linter, unit tests, size budget): `python -m tests.web_checks`.
 
 With the Node that builds the page: the system's if it is new enough, else the one of the locked wheel.
 """

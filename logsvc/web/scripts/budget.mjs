@@ -16,5 +16,7 @@ for (const path of initial) {
   process.stdout.write(`${(bytes / 1000).toFixed(1).padStart(8)} kB gzipped  ${path}\n`);
 }
 const verdict = total <= BUDGET_BYTES ? "within" : "OVER";
-process.stdout.write(`${(total / 1000).toFixed(1).padStart(8)} kB gzipped  initial JS, ${verdict} the budget of ${BUDGET_BYTES / 1000} kB\n`);
+process.stdout.write(
+  `${(total / 1000).toFixed(1).padStart(8)} kB gzipped  initial JS, ${verdict} the budget of ${BUDGET_BYTES / 1000} kB\n`,
+);
 if (total > BUDGET_BYTES) process.exit(1);

@@ -7,8 +7,21 @@ import { age, clockTime, duration } from "./time.ts";
 
 describe("time", () => {
   it("writes durations in at most two units", () => {
-    const written = [0, 85, 999, 1_240, 12_340, 60_000, 123_400, 3_600_000, 12_000_000, 90_000_000].map((ms) => duration(ms));
-    expect(written).toEqual(["0 ms", "85 ms", "999 ms", "1.24 s", "12.3 s", "1 min", "2 min 3 s", "1 h", "3 h 20 min", "1 d 1 h"]);
+    const written = [0, 85, 999, 1_240, 12_340, 60_000, 123_400, 3_600_000, 12_000_000, 90_000_000].map((ms) =>
+      duration(ms),
+    );
+    expect(written).toEqual([
+      "0 ms",
+      "85 ms",
+      "999 ms",
+      "1.24 s",
+      "12.3 s",
+      "1 min",
+      "2 min 3 s",
+      "1 h",
+      "3 h 20 min",
+      "1 d 1 h",
+    ]);
     expect(duration(-1_500)).toBe("-1.50 s");
   });
 
@@ -18,7 +31,13 @@ describe("time", () => {
   });
 
   it("writes ages in one unit", () => {
-    expect([0, 12_000, 200_000, 7_300_000, 400_000_000].map((ms) => age(ms))).toEqual(["now", "12 s", "3 min", "2 h", "4 d"]);
+    expect([0, 12_000, 200_000, 7_300_000, 400_000_000].map((ms) => age(ms))).toEqual([
+      "now",
+      "12 s",
+      "3 min",
+      "2 h",
+      "4 d",
+    ]);
   });
 
   it("shows milliseconds today and the day for what is older", () => {
@@ -32,7 +51,11 @@ describe("time", () => {
 describe("count", () => {
   it("keeps thousands apart and minds one", () => {
     expect(count(1_234_567)).toBe("1,234,567");
-    expect([counted(1, "line"), counted(412, "line"), counted(0, "reply", "replies")]).toEqual(["1 line", "412 lines", "0 replies"]);
+    expect([counted(1, "line"), counted(412, "line"), counted(0, "reply", "replies")]).toEqual([
+      "1 line",
+      "412 lines",
+      "0 replies",
+    ]);
   });
 });
 

@@ -37,4 +37,3 @@ export const openEventSource: OpenChannel = (params, events) => {
   });
   return { send: () => false, close: () => source.close() };
 };
-

@@ -1,7 +1,16 @@
 import { describe, expect, it } from "vitest";
 
 import type { Row } from "../api/types.ts";
-import { filterFromSearch, filterParams, filterToSearch, isEmptyFilter, isNarrower, matches, NO_FILTER, toggled } from "./filter.ts";
+import {
+  filterFromSearch,
+  filterParams,
+  filterToSearch,
+  isEmptyFilter,
+  isNarrower,
+  matches,
+  NO_FILTER,
+  toggled,
+} from "./filter.ts";
 
 const row: Row = {
   id: "1",

@@ -27,7 +27,9 @@ describe("parseFrame", () => {
 
   it("leaves out rows that have no identity, time or known level, and keeps their neighbours", () => {
     const good = { id: "1", ts: "2026-11-22T12:00:00.000Z", level: "info", kind: "log" };
-    const frame = parseFrame(JSON.stringify({ type: "rows", rows: [null, 5, { id: "2" }, { ...good, level: "x" }, good] }));
+    const frame = parseFrame(
+      JSON.stringify({ type: "rows", rows: [null, 5, { id: "2" }, { ...good, level: "x" }, good] }),
+    );
     expect(frame).toMatchObject({ type: "rows", rows: [good], dropped: 0, lagMs: null });
   });
 });

@@ -44,7 +44,9 @@ export function parseFrame(text: string): Frame | null {
 }
 
 function isRow(value: unknown): value is Row {
-  return isFields(value) && typeof value["id"] === "string" && typeof value["ts"] === "string" && isLevel(value["level"]);
+  return (
+    isFields(value) && typeof value["id"] === "string" && typeof value["ts"] === "string" && isLevel(value["level"])
+  );
 }
 
 function isLevel(value: unknown): value is Level {

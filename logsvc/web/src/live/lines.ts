@@ -88,7 +88,9 @@ export class Lines {
 
   /** Whether older lines would still fit. */
   get hasRoom(): boolean {
-    return !this.#ring.isFullFor(weightOf({ kind: "marker", id: "", reason: "gap", count: null, until: 0, fill: "idle" }));
+    return !this.#ring.isFullFor(
+      weightOf({ kind: "marker", id: "", reason: "gap", count: null, until: 0, fill: "idle" }),
+    );
   }
 
   at(index: number): Entry | undefined {

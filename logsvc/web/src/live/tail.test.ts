@@ -289,7 +289,10 @@ describe("Tail", () => {
     tail.show({ ...NO_FILTER, q: "x".repeat(1_001) }, null);
     say({ type: "error", detail: "q: expected a text of at most 1000 characters" });
     await asked().answer(new ApiError(400, "q: expected a text of at most 1000 characters"));
-    expect(tail.view()).toMatchObject({ count: 0, history: { status: "refused", problem: "q: expected a text of at most 1000 characters" } });
+    expect(tail.view()).toMatchObject({
+      count: 0,
+      history: { status: "refused", problem: "q: expected a text of at most 1000 characters" },
+    });
     expect(tail.connection().state.status).toBe("refused");
     expect(timers).toEqual([]);
     tail.show(NO_FILTER, null);

@@ -291,7 +291,8 @@ export class Tail {
 
   async #load(signal: AbortSignal): Promise<void> {
     try {
-      const page = this.#linked === null ? await this.#loadNewest(signal) : await this.#loadAround(this.#linked, signal);
+      const page =
+        this.#linked === null ? await this.#loadNewest(signal) : await this.#loadAround(this.#linked, signal);
       this.#olderCursor = page.next_cursor === null ? null : this.#cursorBehind(page);
       this.#setHistory({ status: "ready", problem: "", older: page.next_cursor === null ? "none" : "more" });
     } catch (error) {
@@ -418,7 +419,6 @@ export class Tail {
     };
   }
 }
-
 
 function problemOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -12,7 +12,11 @@ describe("connectionText", () => {
   });
 
   it("counts down, and never below zero", () => {
-    const lost = { state: { status: "reconnecting", retryAt: NOW + 3_200, attempt: 2 }, lagMs: null, rowsAt: null } as const;
+    const lost = {
+      state: { status: "reconnecting", retryAt: NOW + 3_200, attempt: 2 },
+      lagMs: null,
+      rowsAt: null,
+    } as const;
     expect(connectionText(lost, NOW)).toMatchObject({ tone: "bad", short: "Reconnecting in 4 s" });
     expect(connectionText(lost, NOW + 60_000).short).toBe("Reconnecting in 0 s");
   });

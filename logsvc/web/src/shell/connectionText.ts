@@ -24,7 +24,12 @@ export function connectionText({ state, lagMs, rowsAt }: ConnectionView, now: nu
     }
     case "stale": {
       const silence = age(now - state.since);
-      return { tone: "waiting", short: `Silent for ${silence}`, lag: "", long: "Connected, but the server says nothing: what you see may be old" };
+      return {
+        tone: "waiting",
+        short: `Silent for ${silence}`,
+        lag: "",
+        long: "Connected, but the server says nothing: what you see may be old",
+      };
     }
     case "reconnecting": {
       const seconds = Math.max(0, Math.ceil((state.retryAt - now) / 1000));
@@ -32,7 +37,12 @@ export function connectionText({ state, lagMs, rowsAt }: ConnectionView, now: nu
       return { tone: "bad", short: `Reconnecting in ${seconds} s`, lag: "", long };
     }
     case "refused":
-      return { tone: "bad", short: "Filter refused", lag: "", long: `Tocsin does not take this filter: ${state.detail}` };
+      return {
+        tone: "bad",
+        short: "Filter refused",
+        lag: "",
+        long: `Tocsin does not take this filter: ${state.detail}`,
+      };
     case "connecting":
       return { tone: "waiting", short: "Connecting…", lag: "", long: "Opening the live connection" };
     case "stopped":

@@ -37,8 +37,8 @@ export function DetailFacts({ row }: { row: Row }): ReactNode {
               <div key={name} className="facts-row">
                 <dt>{name}</dt>
                 <dd>
-                <bdi>{value}</bdi>
-              </dd>
+                  <bdi>{value}</bdi>
+                </dd>
               </div>
             ),
         )}
@@ -52,7 +52,10 @@ function Notes({ row }: { row: Row }): ReactNode {
   const notes = [
     row.backfill && "This happened before Tocsin first looked at the queue; it rang no alarm.",
     row.rebuilt && "The event itself was trimmed from Redis; this is rebuilt from what the job still held.",
-    row.enriched === false && row.kind === "event" && row.job_id && "The job was already gone from Redis when Tocsin read this, so its details are not known.",
+    row.enriched === false &&
+      row.kind === "event" &&
+      row.job_id &&
+      "The job was already gone from Redis when Tocsin read this, so its details are not known.",
   ].filter((note) => typeof note === "string" && note !== "");
   return notes.map((note) => (
     <p key={String(note)} className="note">

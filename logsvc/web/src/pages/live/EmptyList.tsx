@@ -20,7 +20,9 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
   const { search } = usePlace();
 
   if (history.status === "loading") {
-    return <p className="empty empty-quiet">{linked === null ? "Loading the newest lines…" : "Looking for the line…"}</p>;
+    return (
+      <p className="empty empty-quiet">{linked === null ? "Loading the newest lines…" : "Looking for the line…"}</p>
+    );
   }
   if (history.status === "refused") {
     return (
@@ -40,8 +42,12 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
     return (
       <Empty title="Waiting for history" testId="empty">
         {linked !== null && <p>The linked line shows here once history answers.</p>}
-        {linked === null && state.status === "live" && <p>Until it answers, only what happens from now on shows here.</p>}
-        {linked === null && state.status !== "live" && <p>There is no live connection either. The page keeps trying.</p>}
+        {linked === null && state.status === "live" && (
+          <p>Until it answers, only what happens from now on shows here.</p>
+        )}
+        {linked === null && state.status !== "live" && (
+          <p>There is no live connection either. The page keeps trying.</p>
+        )}
       </Empty>
     );
   }
@@ -73,8 +79,8 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
     return (
       <Empty title="No queues yet" testId="empty">
         <p>
-          Tocsin is listening, but it has not seen a BullMQ queue. Does <code>REDIS_URL</code> name the Redis of your app?{" "}
-          <code>tocsin doctor</code> says what is missing.
+          Tocsin is listening, but it has not seen a BullMQ queue. Does <code>REDIS_URL</code> name the Redis of your
+          app? <code>tocsin doctor</code> says what is missing.
         </p>
       </Empty>
     );
@@ -82,7 +88,9 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
   return (
     <Empty title="Listening" testId="empty">
       <p>
-        {queues === undefined ? "Nothing has happened yet." : `Watching ${counted(queues.length, "queue")}; nothing has happened yet.`}{" "}
+        {queues === undefined
+          ? "Nothing has happened yet."
+          : `Watching ${counted(queues.length, "queue")}; nothing has happened yet.`}{" "}
         The next job that runs shows here at once.
       </p>
     </Empty>

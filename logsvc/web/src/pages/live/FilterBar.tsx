@@ -22,7 +22,14 @@ const KIND_CHOICES = [
   { value: "log", name: "Logs" },
 ] as const;
 
-export function FilterBar({ filter, setFilter, queues, textInput, isFollowing, togglePause }: FilterBarProps): ReactNode {
+export function FilterBar({
+  filter,
+  setFilter,
+  queues,
+  textInput,
+  isFollowing,
+  togglePause,
+}: FilterBarProps): ReactNode {
   return (
     <div className="filters" role="search" aria-label="Filter the lines">
       <TextFilter filter={filter} setFilter={setFilter} input={textInput} />

@@ -18,9 +18,14 @@ export function JsonBlock({ title, text }: { title: string; text: string }): Rea
 }
 
 function Coloured({ text }: { text: string }): ReactNode {
-  return jsonTokens(text).map((token, index) =>
-    // Tokens have no identity but their place.
-    // oxlint-disable-next-line react/no-array-index-key
-    token.kind === "plain" ? token.text : <span key={index} className={`json-${token.kind}`}>{token.text}</span>,
-  );
+  return jsonTokens(text).map(({ kind, text: piece }, index) => {
+    if (kind === "plain") return piece;
+    return (
+      // Tokens have no identity but their place.
+      // oxlint-disable-next-line react/no-array-index-key
+      <span key={index} className={`json-${kind}`}>
+        {piece}
+      </span>
+    );
+  });
 }

@@ -65,7 +65,12 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
     (range: Range) => {
       if (!isFollowing) return defaultRangeExtractor(range);
       const shown = Math.ceil((scroller.current?.clientHeight ?? 0) / rowPx) + OVERSCAN;
-      return defaultRangeExtractor({ ...range, startIndex: Math.max(0, range.count - shown), endIndex: range.count - 1, overscan: 0 });
+      return defaultRangeExtractor({
+        ...range,
+        startIndex: Math.max(0, range.count - shown),
+        endIndex: range.count - 1,
+        overscan: 0,
+      });
     },
     [isFollowing, rowPx],
   );

@@ -117,7 +117,9 @@ export function LivePage({ search }: { search: string }): ReactNode {
           goLive={goLive}
           clearFilter={() => setFilter(NO_FILTER)}
         />
-        {openRow !== null && <RowDetail row={openRow} filter={filter} setFilter={setFilter} move={move} close={close} />}
+        {openRow !== null && (
+          <RowDetail row={openRow} filter={filter} setFilter={setFilter} move={move} close={close} />
+        )}
       </div>
     </div>
   );

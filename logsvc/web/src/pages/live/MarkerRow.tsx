@@ -12,7 +12,13 @@ interface MarkerRowProps {
 /** Says inside the stream that lines are missing, and offers to load them. */
 export function MarkerRow({ marker, rowIndex, fill }: MarkerRowProps): ReactNode {
   return (
-    <div className="line-marker" role="row" aria-rowindex={rowIndex} data-testid="live-marker" data-reason={marker.reason}>
+    <div
+      className="line-marker"
+      role="row"
+      aria-rowindex={rowIndex}
+      data-testid="live-marker"
+      data-reason={marker.reason}
+    >
       <span role="gridcell">{sentenceOf(marker)}</span>
       <span role="gridcell">
         {marker.fill === "loading" ? (

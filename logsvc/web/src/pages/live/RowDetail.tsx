@@ -84,9 +84,7 @@ function Block({ title, text, tone }: { title: string; text: string; tone?: "bad
   return (
     <section className="block" data-tone={tone}>
       <h3>{title}</h3>
-      <pre dir="auto">
-        {text}
-      </pre>
+      <pre dir="auto">{text}</pre>
     </section>
   );
 }

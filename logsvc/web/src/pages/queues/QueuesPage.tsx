@@ -38,14 +38,22 @@ export function QueuesPage(): ReactNode {
         <span className="header-space" />
         <label className="text-filter queues-filter">
           <Icon name="search" />
-          <input type="search" aria-label="Find a queue" placeholder="Find a queue" value={needle} onChange={(event) => setNeedle(event.target.value)} />
+          <input
+            type="search"
+            aria-label="Find a queue"
+            placeholder="Find a queue"
+            value={needle}
+            onChange={(event) => setNeedle(event.target.value)}
+          />
         </label>
       </div>
       {error && (
         <div className="banner banner-bad" role="alert">
           <span>
             {error.message}.{" "}
-            {data ? `These are the counts of ${age(now - dataUpdatedAt)} ago; trying again by itself.` : "Trying again by itself."}
+            {data
+              ? `These are the counts of ${age(now - dataUpdatedAt)} ago; trying again by itself.`
+              : "Trying again by itself."}
           </span>
           <button type="button" className="link-button" onClick={() => void refetch()}>
             Try now
@@ -117,10 +125,17 @@ function QueueTable({ ranked, hasSources, now }: QueueTableProps): ReactNode {
               data-trouble={trouble.reasons.some((reason) => reason.isBad)}
             >
               <th scope="row">
-                <Link path="logs" search={searchOf(item, hasSources)} className="queue-name" title={`Lines of ${item.queue}`}>
+                <Link
+                  path="logs"
+                  search={searchOf(item, hasSources)}
+                  className="queue-name"
+                  title={`Lines of ${item.queue}`}
+                >
                   <bdi>{item.queue}</bdi>
                 </Link>
-                {hasSources && <span className="queue-source">{[item.source, item.env].filter(Boolean).join(" · ")}</span>}
+                {hasSources && (
+                  <span className="queue-source">{[item.source, item.env].filter(Boolean).join(" · ")}</span>
+                )}
                 <span className="queue-reasons">
                   {trouble.reasons.map(({ text, isBad }) => (
                     <span key={text} className="reason" data-bad={isBad}>
@@ -130,11 +145,22 @@ function QueueTable({ ranked, hasSources, now }: QueueTableProps): ReactNode {
                 </span>
               </th>
               {COLUMNS.map(({ name, of }) => (
-                <td key={name} className="number" data-name={name} data-zero={of(item) === 0} data-bad={name === "Failed" && of(item) > 0}>
+                <td
+                  key={name}
+                  className="number"
+                  data-name={name}
+                  data-zero={of(item) === 0}
+                  data-bad={name === "Failed" && of(item) > 0}
+                >
                   {count(of(item))}
                 </td>
               ))}
-              <td className="number" data-name="Workers" data-zero={item.workers === null} title={item.workers === null ? "Redis does not tell" : undefined}>
+              <td
+                className="number"
+                data-name="Workers"
+                data-zero={item.workers === null}
+                title={item.workers === null ? "Redis does not tell" : undefined}
+              >
                 {item.workers === null ? "unknown" : count(item.workers)}
               </td>
               <td className="number" data-name="Oldest" data-zero={item.oldest_waiting_seconds === null}>

@@ -26,7 +26,8 @@ export function troubleOf(item: QueueItem, now: number): Trouble {
   if (oldest > OLD_WAIT_SECONDS && !item.is_paused) {
     found.push({ score: 300, text: `oldest waits ${age(oldest * 1000)}`, isBad: true });
   }
-  if (item.failed > 0) found.push({ score: 200 + Math.log10(item.failed), text: `${counted(item.failed, "failed job")}`, isBad: true });
+  if (item.failed > 0)
+    found.push({ score: 200 + Math.log10(item.failed), text: `${counted(item.failed, "failed job")}`, isBad: true });
   if (item.is_paused) found.push({ score: waiting > 0 ? 100 : 50, text: "paused", isBad: false });
   return {
     score: found.reduce((sum, each) => sum + each.score, 0),
