@@ -21,22 +21,24 @@ export const NO_FILTER: Filter = {
 
 const CLOSED_SETS: Partial<Record<SetKey, readonly string[]>> = { level: LEVELS, kind: KINDS };
 
-/** Read the filter from a query string; values that a closed set does not have are ignored. */
+/**
+ * Read the filter from the page's own query string. A name is one parameter, whatever it holds; the values of a closed
+ * set may be joined by commas, and those it does not have are ignored.
+ */
 export function filterFromSearch(search: string): Filter {
   const params = new URLSearchParams(search);
   const sets = SET_KEYS.map((key) => {
     const allowed = CLOSED_SETS[key];
     const values = params
       .getAll(key)
-      .flatMap((text) => text.split(","))
-      .map((value) => value.trim())
+      .flatMap((text) => (allowed === undefined ? [text] : text.split(",")))
       .filter((value) => value !== "" && (allowed === undefined || allowed.includes(value)));
     return [key, [...new Set(values)]] as const;
   });
   return { ...NO_FILTER, ...Object.fromEntries(sets), q: params.get("q") ?? "" };
 }
 
-/** The keys that ask for something, as the server and the URL take them: values joined by commas. */
+/** The keys that ask for something, as the server takes them: values joined by commas. */
 export function filterParams(filter: Filter): Record<string, string> {
   const params: Record<string, string> = {};
   for (const key of SET_KEYS) {
@@ -46,10 +48,11 @@ export function filterParams(filter: Filter): Record<string, string> {
   return params;
 }
 
-/** The query string of a filter, commas left readable; empty when nothing is asked. */
+/** The page's own query string of a filter: a parameter for each value; empty when nothing is asked. */
 export function filterToSearch(filter: Filter): string {
-  const text = new URLSearchParams(filterParams(filter)).toString().replaceAll("%2C", ",");
-  return text === "" ? "" : `?${text}`;
+  const params = new URLSearchParams(SET_KEYS.flatMap((key) => filter[key].map((value) => [key, value])));
+  if (filter.q !== "") params.set("q", filter.q);
+  return params.size === 0 ? "" : `?${params.toString()}`;
 }
 
 export function isSameFilter(one: Filter, other: Filter): boolean {
