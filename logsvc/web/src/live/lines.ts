@@ -110,6 +110,15 @@ export class Lines {
     return -1;
   }
 
+  /** The first row of this time, in ms, or later; -1 when there is none. */
+  indexFrom(time: number): number {
+    for (let index = 0; index < this.#ring.length; index += 1) {
+      const entry = this.#ring.at(index);
+      if (entry !== undefined && !isMarker(entry) && timeOf(entry) >= time) return index;
+    }
+    return -1;
+  }
+
   /** The nearest rows before and after a marker, and its `until`. */
   around(markerId: string): { before: Row | undefined; after: Row | undefined; until: number } {
     const index = this.indexOf(markerId);

@@ -373,10 +373,19 @@ describe("Tail", () => {
     sayRows([row(90), row(91)]);
     expect(shown()).toEqual(["4", "5", "6"]);
     expect(tail.view()).toMatchObject({ isFollowing: false, newCount: 2, linked: { id: "5" } });
+    expect(tail.placeOfLinked()).toEqual({ index: 1, isHere: true });
     tail.show(NO_FILTER, null);
     await asked().answer(page([row(90), row(91)]));
     expect(shown()).toEqual(["90", "91"]);
     expect(tail.view()).toMatchObject({ isFollowing: true, newCount: 0, linked: null });
+  });
+
+  it("knows where a linked line was that is not kept", async () => {
+    tail.show(NO_FILTER, { id: "gone", ts: row(5).ts });
+    say(hello);
+    await asked().answer(page([row(3), row(4)]));
+    await asked().answer(page([row(6), row(7)]));
+    expect(tail.placeOfLinked()).toEqual({ index: 2, isHere: false });
   });
 
   it("reads on until the rows after a linked line meet it, and marks where they do not", async () => {

@@ -169,6 +169,14 @@ export class Tail {
     return this.#lines.indexOf(id);
   }
 
+  /** Where the linked line is, or was; isHere: whether it is held. index -1: nothing of that time is. */
+  placeOfLinked(): { index: number; isHere: boolean } {
+    if (this.#linked === null) return { index: -1, isHere: false };
+    const index = this.#lines.indexOf(this.#linked.id);
+    if (index >= 0) return { index, isHere: true };
+    return { index: this.#lines.indexFrom(Date.parse(this.#linked.ts)), isHere: false };
+  }
+
   queuesSeen(): string[] {
     return [...this.#queuesSeen];
   }

@@ -53,7 +53,7 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
   }
   if (linked !== null) {
     return (
-      <Empty title="This line is not kept any more" testId="empty">
+      <Empty title="The linked line was not found" testId="empty">
         <p>History has nothing from that time. It may be older than the days Tocsin keeps.</p>
       </Empty>
     );

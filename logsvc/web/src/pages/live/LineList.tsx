@@ -83,6 +83,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
     overscan: OVERSCAN,
     paddingStart: topPx,
     scrollPaddingStart: topPx - EDGE_PX,
+    scrollPaddingEnd: BUTTON_ROOM_PX,
     paddingEnd: isFollowing ? END_ROOM_PX : BUTTON_ROOM_PX,
     rangeExtractor,
     useFlushSync: false,
@@ -135,7 +136,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
   const isReady = view.history.status === "ready";
   useEffect(() => {
     if (linkedId === undefined || !isReady) return;
-    const index = tail.indexOf(linkedId);
+    const { index } = tail.placeOfLinked();
     if (index >= 0) virtualizer.scrollToIndex(index, { align: "center" });
   }, [linkedId, isReady, tail, virtualizer]);
 

@@ -6,16 +6,19 @@ import type { LinkedLine } from "../../live/tail.ts";
 
 interface LinkedBannerProps {
   linked: LinkedLine;
+  /** The lines around it are here, but it is not. */
+  isMissing: boolean;
   newCount: number;
   goLive: () => void;
 }
 
 /** Says that a linked line is shown and not what happens now. */
-export function LinkedBanner({ linked, newCount, goLive }: LinkedBannerProps): ReactNode {
+export function LinkedBanner({ linked, isMissing, newCount, goLive }: LinkedBannerProps): ReactNode {
   return (
     <div className="banner">
       <span>
-        Around the linked line of <time dateTime={linked.ts}>{fullTime(linked.ts)}</time>
+        {isMissing ? "The linked line was not found. These are the lines around " : "Around the linked line of "}
+        <time dateTime={linked.ts}>{fullTime(linked.ts)}</time>
         {newCount > 0 && ` · ${counted(newCount, "new line")} since you opened it`}
       </span>
       <button type="button" className="link-button" onClick={goLive}>

@@ -29,6 +29,9 @@ export function LivePage({ search }: { search: string }): ReactNode {
   const [cursorId, setCursorId] = useState<string | null>(linked?.id ?? null);
   const [openRow, setOpenRow] = useState<Row | null>(null);
 
+  const isMissing =
+    linked !== null && view.history.status === "ready" && view.count > 0 && !tail.placeOfLinked().isHere;
+
   const setFilter = useCallback((next: Filter, options?: { replace: boolean }) => {
     navigate("logs", filterToSearch(next), options);
   }, []);
@@ -106,7 +109,9 @@ export function LivePage({ search }: { search: string }): ReactNode {
         togglePause={togglePause}
       />
       <FilterChips filter={filter} setFilter={setFilter} />
-      {linked !== null && <LinkedBanner linked={linked} goLive={goLive} newCount={view.newCount} />}
+      {linked !== null && (
+        <LinkedBanner linked={linked} isMissing={isMissing} goLive={goLive} newCount={view.newCount} />
+      )}
       <div className="live-body" data-detail={openRow !== null}>
         <LineList
           ref={list}

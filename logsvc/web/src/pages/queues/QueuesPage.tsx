@@ -125,24 +125,26 @@ function QueueTable({ ranked, hasSources, now }: QueueTableProps): ReactNode {
               data-trouble={trouble.reasons.some((reason) => reason.isBad)}
             >
               <th scope="row">
-                <Link
-                  path="logs"
-                  search={searchOf(item, hasSources)}
-                  className="queue-name"
-                  title={`Lines of ${item.queue}`}
-                >
-                  <bdi>{item.queue}</bdi>
-                </Link>
-                {hasSources && (
-                  <span className="queue-source">{[item.source, item.env].filter(Boolean).join(" · ")}</span>
-                )}
-                <span className="queue-reasons">
-                  {trouble.reasons.map(({ text, isBad }) => (
-                    <span key={text} className="reason" data-bad={isBad}>
-                      {text}
-                    </span>
-                  ))}
-                </span>
+                <div className="queue-title">
+                  <Link
+                    path="logs"
+                    search={searchOf(item, hasSources)}
+                    className="queue-name"
+                    title={`Lines of ${item.queue}`}
+                  >
+                    <bdi>{item.queue}</bdi>
+                  </Link>
+                  {hasSources && (
+                    <span className="queue-source">{[item.source, item.env].filter(Boolean).join(" · ")}</span>
+                  )}
+                  <span className="queue-reasons">
+                    {trouble.reasons.map(({ text, isBad }) => (
+                      <span key={text} className="reason" data-bad={isBad}>
+                        {text}
+                      </span>
+                    ))}
+                  </span>
+                </div>
               </th>
               {COLUMNS.map(({ name, of }) => (
                 <td
@@ -164,7 +166,7 @@ function QueueTable({ ranked, hasSources, now }: QueueTableProps): ReactNode {
                 {item.workers === null ? "unknown" : count(item.workers)}
               </td>
               <td className="number" data-name="Oldest" data-zero={item.oldest_waiting_seconds === null}>
-                {item.oldest_waiting_seconds === null ? "–" : age(item.oldest_waiting_seconds * 1000)}
+                {item.oldest_waiting_seconds === null ? "–" : waited(item.oldest_waiting_seconds)}
               </td>
               <td className="number" data-name="Seen" data-zero="true" title={item.as_of}>
                 {seen(now - Date.parse(item.as_of))}
@@ -179,6 +181,10 @@ function QueueTable({ ranked, hasSources, now }: QueueTableProps): ReactNode {
 
 function searchOf(item: QueueItem, hasSources: boolean): string {
   return filterToSearch({ ...NO_FILTER, queue: [item.queue], source: hasSources ? [item.source] : [] });
+}
+
+function waited(seconds: number): string {
+  return seconds < 60 ? `${Math.round(seconds)} s` : age(seconds * 1000);
 }
 
 function seen(ms: number): string {
