@@ -74,6 +74,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
     },
     [isFollowing, rowPx],
   );
+  const endPx = isFollowing ? END_ROOM_PX : BUTTON_ROOM_PX;
   // Its answers change without its identity changing; nothing here is memoised on it.
   // oxlint-disable-next-line react/incompatible-library
   const virtualizer = useVirtualizer({
@@ -84,7 +85,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
     paddingStart: topPx,
     scrollPaddingStart: topPx - EDGE_PX,
     scrollPaddingEnd: BUTTON_ROOM_PX,
-    paddingEnd: isFollowing ? END_ROOM_PX : BUTTON_ROOM_PX,
+    paddingEnd: endPx,
     rangeExtractor,
     useFlushSync: false,
   });
@@ -100,13 +101,13 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
   );
 
   /** The first line in view and how far it is scrolled, to find the place again when lines come in above it. */
-  const anchor = useRef({ id: "", offset: 0, epoch: -1 });
+  const anchor = useRef({ id: "", offset: 0, epoch: -1, rowPx });
   const lastTop = useRef(0);
 
   const remember = (element: HTMLElement): void => {
     const index = Math.max(0, Math.floor((element.scrollTop - topPx) / rowPx));
     const offset = element.scrollTop - topPx - index * rowPx;
-    anchor.current = { id: tail.entryAt(index)?.id ?? "", offset, epoch: view.epoch };
+    anchor.current = { id: tail.entryAt(index)?.id ?? "", offset, epoch: view.epoch, rowPx };
     lastTop.current = element.scrollTop;
   };
 
@@ -123,11 +124,12 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
     } else if (anchor.current.id === "") {
       // A held list that was not there before (or had no line) begins at its end, too.
       element.scrollTop = element.scrollHeight;
-    } else if (anchor.current.epoch !== view.epoch) {
+    } else if (anchor.current.epoch !== view.epoch || anchor.current.rowPx !== rowPx) {
       const index = tail.indexOf(anchor.current.id);
       if (index >= 0) element.scrollTop = topPx + index * rowPx + anchor.current.offset;
     }
-    remember(element);
+    // A turned phone has other rows: there the list gets its new height only after this, and this runs again.
+    if (virtualizer.getTotalSize() === topPx + view.count * rowPx + endPx) remember(element);
     if (element.scrollHeight <= element.clientHeight + NEAR_TOP_PX) loadOlderIfNear(element);
   });
 
