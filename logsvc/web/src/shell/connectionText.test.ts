@@ -17,8 +17,8 @@ describe("connectionText", () => {
       lagMs: null,
       rowsAt: null,
     } as const;
-    expect(connectionText(lost, NOW)).toMatchObject({ tone: "bad", short: "Reconnecting in 4 s" });
-    expect(connectionText(lost, NOW + 60_000).short).toBe("Reconnecting in 0 s");
+    expect(connectionText(lost, NOW)).toMatchObject({ tone: "bad", short: "Retry in 4 s" });
+    expect(connectionText(lost, NOW + 60_000).short).toBe("Retry in 0 s");
   });
 
   it("says for how long nothing was heard", () => {

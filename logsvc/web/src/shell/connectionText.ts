@@ -34,7 +34,7 @@ export function connectionText({ state, lagMs, rowsAt }: ConnectionView, now: nu
     case "reconnecting": {
       const seconds = Math.max(0, Math.ceil((state.retryAt - now) / 1000));
       const long = `Connection lost, try ${state.attempt}. Press to try now`;
-      return { tone: "bad", short: `Reconnecting in ${seconds} s`, lag: "", long };
+      return { tone: "bad", short: `Retry in ${seconds} s`, lag: "", long };
     }
     case "refused":
       return {
