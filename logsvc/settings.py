@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 
 from tocsin.settings import Settings
 
@@ -31,7 +31,9 @@ class LogsvcSettings(Settings):
     clickhouse_url: SecretStr = Field(
         description="`http(s)://user:password@host:port/database`, or `chdb:///directory` for the embedded one."
     )
-    clickhouse_ca_file: Path | None = Field(None, description="CA that signed ClickHouse's certificate.")
+    clickhouse_ca_file: FilePath | None = Field(
+        None, description="CA that signed ClickHouse's certificate; default the system's."
+    )
     session_secret: SecretStr | None = Field(
         None, min_length=16, description="Signs login sessions. Accepted now, used once login exists."
     )
@@ -68,6 +70,14 @@ class LogsvcSettings(Settings):
         if parts.scheme == "chdb" and (parts.netloc or not parts.path.strip("/")):
             raise ValueError("expected chdb:///directory, with three slashes and an absolute path")
         return url
+
+    @field_validator("clickhouse_ca_file")
+    @classmethod
+    def _only_with_tls(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        url: SecretStr | None = info.data.get("clickhouse_url")
+        if url and value and urlsplit(url.get_secret_value()).scheme != "https":
+            raise ValueError("of no effect unless CLICKHOUSE_URL is https://")
+        return value
 
     @property
     def consumer_group(self) -> str:

@@ -28,6 +28,8 @@ log = structlog.get_logger("logsvc.store")
 DATABASE = "tocsin"
 """Where the tables are if CLICKHOUSE_URL names no database."""
 
+DEFAULT_PORTS = {"http": 8123, "https": 8443}
+
 INSERT_THREADS = 2
 QUERY_THREADS = 4
 QUERY_SECONDS = 10
@@ -221,8 +223,13 @@ class Store:
         connect: Callable[..., Client] = getattr(clickhouse_connect, "get_client")  # noqa: B009  # untyped arguments
         if self.is_embedded:
             return connect(dsn=f"chdb://{urlsplit(self._url).path}", database=database)
+        parts = urlsplit(self._url)
         return connect(
             dsn=self._url,
+            # The library does not look at the DSN's scheme: told nothing else, it sends the password in the clear.
+            interface=parts.scheme,
+            secure=parts.scheme == "https",
+            port=parts.port or DEFAULT_PORTS[parts.scheme],
             database=database or "default",
             ca_cert=str(self._ca_file) if self._ca_file else None,
             connect_timeout=5,

@@ -1,5 +1,7 @@
 """logsvc's settings: what is refused, and in which words."""
 
+from pathlib import Path
+
 import pytest
 
 from logsvc.settings import LogsvcSettings, is_loopback
@@ -55,6 +57,18 @@ def test_loopback_has_many_names(host: str) -> None:
 @pytest.mark.parametrize("url", ["chdb://relative", "chdb://", "chdb:///"])
 def test_an_embedded_directory_is_absolute(url: str) -> None:
     assert "three slashes" in problems(CLICKHOUSE_URL=url)
+
+
+def test_a_ca_file_is_there_and_has_an_effect(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.pem"
+    assert "CLICKHOUSE_CA_FILE: no such file" in problems(CLICKHOUSE_URL="https://ch/x", CLICKHOUSE_CA_FILE=str(ca))
+    ca.write_text("")
+    for url in ("http://ch/x", "chdb:///var/lib/tocsin/clickhouse"):
+        assert "of no effect unless CLICKHOUSE_URL is https://" in problems(
+            CLICKHOUSE_URL=url, CLICKHOUSE_CA_FILE=str(ca)
+        )
+    given = {**GOOD, "CLICKHOUSE_URL": "https://ch/x", "CLICKHOUSE_CA_FILE": str(ca)}
+    assert read(LogsvcSettings, given).clickhouse_ca_file == ca
 
 
 def test_no_secret_is_shown() -> None:
