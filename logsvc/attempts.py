@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from logsvc.rows import Row
-from logsvc.times import parse_time, rfc3339
+from logsvc.times import parse_time, rfc3339_or_none
 
 ENDINGS = {"completed": "completed", "failed": "failed", "retrying": "failed", "stalled": "stalled"}
 
@@ -37,13 +37,15 @@ def attempts_of(rows: Sequence[Row]) -> list[Attempt]:
         if row.kind != "event":
             continue
         if row.event == "active":
-            found.append(Attempt(n=_number(row, found), started=_time(row.started_at) or row.ts, worker=row.worker))
+            found.append(
+                Attempt(n=_number(row, found), started=rfc3339_or_none(row.started_at) or row.ts, worker=row.worker)
+            )
             is_open = True
         elif outcome := _outcome(row):
             if not is_open and not _is_end_again(row, found):
                 if row.attempt == 0 and outcome != "completed" and found:
                     continue
-                found.append(Attempt(n=_number(row, found), started=_time(row.started_at)))
+                found.append(Attempt(n=_number(row, found), started=rfc3339_or_none(row.started_at)))
             _end(found[-1], row, outcome)
             is_open = False
     return found
@@ -62,18 +64,14 @@ def _number(row: Row, found: Sequence[Attempt]) -> int:
 
 
 def _end(attempt: Attempt, row: Row, outcome: str) -> None:
-    attempt.ended = attempt.ended or _time(row.ended_at) or row.ts
+    attempt.ended = attempt.ended or rfc3339_or_none(row.ended_at) or row.ts
     attempt.outcome = outcome
     attempt.error = attempt.error or row.error
     attempt.error_type = attempt.error_type or row.error_type
     attempt.stack = attempt.stack or row.stack
     attempt.worker = attempt.worker or row.worker
-    attempt.started = attempt.started or _time(row.started_at)
+    attempt.started = attempt.started or rfc3339_or_none(row.started_at)
     attempt.run_ms = row.run_ms if attempt.run_ms is None else attempt.run_ms
-
-
-def _time(ms: int | None) -> str | None:
-    return rfc3339(ms) if ms else None
 
 
 def run_of(rows: Sequence[Row]) -> list[int]:

@@ -5,16 +5,19 @@ from functools import lru_cache
 
 from logsvc.errors import BadRequest
 
+LATEST_MS = 253_402_300_799_999
+"""The last millisecond that has four digits for its year."""
+
 
 def rfc3339(ms: int) -> str:
-    """Write ms since 1970 as `2026-11-22T06:15:12.123Z`."""
+    """Write ms since 1970 as `2026-11-22T06:15:12.123Z`. For times that were checked: raises ValueError for others."""
     seconds, rest = divmod(ms, 1000)
     return f"{_second(seconds)}.{rest:03d}Z"
 
 
 def rfc3339_or_none(ms: int | None) -> str | None:
-    """The same, None and 0 (unknown) staying None."""
-    return rfc3339(ms) if ms else None
+    """The same for any number; None for None, for 0 (unknown), and for what is no time (say, microseconds)."""
+    return rfc3339(ms) if ms and 0 < ms <= LATEST_MS else None
 
 
 @lru_cache(4096)
@@ -34,6 +37,6 @@ def parse_time(name: str, text: str) -> int:
         if moment.tzinfo is None:
             raise BadRequest(f"{name}: say which time zone, e.g. end it with Z")
         ms = round(moment.timestamp() * 1000)
-    if not 0 <= ms < 4_102_444_800_000:
-        raise BadRequest(f"{name}: expected a time between 1970 and 2100")
+    if not 0 <= ms <= LATEST_MS:
+        raise BadRequest(f"{name}: expected a time between 1970 and 9999")
     return ms

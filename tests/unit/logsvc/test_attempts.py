@@ -34,6 +34,16 @@ def test_an_attempt_under_way_has_no_end() -> None:
     assert (one.outcome, one.ended) == ("running", None)
 
 
+def test_an_attempt_whose_times_are_no_times_is_timed_by_its_events() -> None:
+    [one] = attempts_of(
+        [
+            row(1, event="active", state="active", attempt=1, started_at=NOW_MS * 1000),
+            row(2, event="failed", state="failed", attempt=1, ended_at=2**62),
+        ]
+    )
+    assert (one.started, one.ended) == (rfc3339(NOW_MS + 1), rfc3339(NOW_MS + 2))
+
+
 def test_an_end_whose_beginning_was_trimmed_is_an_attempt() -> None:
     [one] = attempts_of([row(9, event="failed", state="failed", attempt=3, error="boom")])
     assert (one.n, one.started, one.outcome) == (3, None, "failed")

@@ -9,7 +9,7 @@ from logsvc.cursors import RowKey, TailPosition, pack, pack_position, unpack, un
 from logsvc.errors import BadRequest
 from logsvc.kafka import Place
 from logsvc.rows import Row, live_row
-from logsvc.times import parse_time, rfc3339
+from logsvc.times import parse_time, rfc3339, rfc3339_or_none
 from tests.unit.logsvc.records import NOW_MS, event, line
 from tocsin.events import JobEvent, LogLine, encode
 
@@ -78,6 +78,15 @@ def test_times_are_exact_to_the_millisecond() -> None:
     assert rfc3339(1_732_230_000_123) == "2024-11-21T23:00:00.123Z"
     assert parse_time("x", "1732230000123") == 1_732_230_000_123
     assert parse_time("x", "2024-11-22T00:00:00.123+01:00") == 1_732_230_000_123
+
+
+@pytest.mark.parametrize("ms", [None, 0, -1, 253_402_300_800_000, NOW_MS * 1000, 2**53, 2**63 - 1, -(2**63)])
+def test_a_number_that_is_no_time_is_not_shown_as_one(ms: int | None) -> None:
+    assert rfc3339_or_none(ms) is None
+
+
+def test_a_far_time_is_read_back() -> None:
+    assert parse_time("x", rfc3339_or_none(253_402_300_799_999) or "") == 253_402_300_799_999
 
 
 @pytest.mark.parametrize(
