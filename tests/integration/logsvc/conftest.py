@@ -4,8 +4,14 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from logsvc import migrate
+from logsvc.settings import LogsvcSettings
+from logsvc.store import Store
 from tests.integration.logsvc.house import House, house
+from tocsin.breakers import Breakers
+from tocsin.settings import read
 
 
 @pytest.fixture
@@ -13,3 +19,25 @@ async def home(tmp_path: Path, kafka_bootstrap: str, topic_prefix: str) -> Async
     """A logsvc that is not started yet, its topics made."""
     async with house(tmp_path / "logsvc", kafka_bootstrap, topic_prefix) as one:
         yield one
+
+
+def store_settings(path: Path, database: str, **more: str) -> LogsvcSettings:
+    """Settings of a store in this process."""
+    given = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "CLICKHOUSE_URL": f"chdb://{path}?database={database}",
+        "LOGSVC_RETENTION_DAYS": "3650",
+        **more,
+    }
+    return read(LogsvcSettings, given)
+
+
+@pytest.fixture
+async def store(chdb_path: Path, chdb_database: str) -> AsyncGenerator[Store]:
+    """Empty tables in a chDB database of this test's own, in this process."""
+    settings = store_settings(chdb_path, chdb_database)
+    one = Store(settings, Breakers(settings, CollectorRegistry()))
+    await migrate.apply(one, settings.logsvc_retention_days)
+    yield one
+    await one.command(f"DROP DATABASE {chdb_database}")
+    await one.close()

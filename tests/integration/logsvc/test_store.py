@@ -3,46 +3,25 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from logsvc import migrate
 from logsvc.batch import Feed, Span, row_prefix, splice
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
-from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tests.eventually import eventually
+from tests.integration.logsvc.conftest import store_settings
 from tocsin.breakers import Breakers
 from tocsin.events import JobEvent, encode
-from tocsin.settings import read
 
 DAY = 24 * 3600 * 1000
 T0 = 1_795_000_000_000
 JOBS = Feed("t.jobs", "journal", JobEvent, "event")
-
-
-def settings_of(path: Path, database: str, **more: str) -> LogsvcSettings:
-    given = {
-        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        "CLICKHOUSE_URL": f"chdb://{path}?database={database}",
-        "LOGSVC_RETENTION_DAYS": "3650",
-        **more,
-    }
-    return read(LogsvcSettings, given)
-
-
-@pytest.fixture
-async def store(chdb_path: Path, chdb_database: str) -> AsyncGenerator[Store]:
-    settings = settings_of(chdb_path, chdb_database)
-    one = Store(settings, Breakers(settings, CollectorRegistry()))
-    await migrate.apply(one, settings.logsvc_retention_days)
-    yield one
-    await one.command(f"DROP DATABASE {chdb_database}")
-    await one.close()
 
 
 def block(first: int, count: int, *, days: int = 1) -> bytes:
@@ -136,11 +115,24 @@ async def test_a_refusal_is_told_from_an_illness(store: Store) -> None:
         await store.command("CREATE NONSENSE")
 
 
-async def test_a_sick_store_opens_the_breaker_and_a_bad_question_does_not(chdb_path: Path, chdb_database: str) -> None:
-    settings = settings_of(chdb_path, chdb_database, CLICKHOUSE_URL="http://127.0.0.1:1/tocsin", BREAKER_FAIL_MAX="2")
+async def test_a_sick_store_opens_the_breaker_and_a_bad_question_does_not(
+    store: Store, chdb_path: Path, chdb_database: str
+) -> None:
+    settings = store_settings(chdb_path, chdb_database, BREAKER_FAIL_MAX="2")
+    breakers = Breakers(settings, CollectorRegistry())
+    asked = Store(settings, breakers)
+    for _ in range(3):
+        with pytest.raises(LogsvcError, match="our own SQL"):
+            await asked.query("SELECT nothing FROM journal")
+        with pytest.raises(RowsRefused):
+            await asked.insert("journal", b"nonsense", "bad")
+    assert not breakers.is_open("clickhouse")
+    await asked.close()
+
+    settings = settings.model_copy(update={"clickhouse_url": SecretStr("http://127.0.0.1:1/tocsin")})
     breakers = Breakers(settings, CollectorRegistry())
     away = Store(settings, breakers)
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(StoreDown):
             await away.query("SELECT 1")
     assert breakers.is_open("clickhouse")
