@@ -1,13 +1,13 @@
 """Questions to the journal: conditions from filters, widening windows of time, and what the history covers."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from logsvc.api.answers import LONGEST_TEXT, Coverage, values
 from logsvc.errors import BadRequest, StoreDown
 from logsvc.store import Store
-from logsvc.times import parse_time, rfc3339
+from logsvc.times import parse_time, rfc3339, rfc3339_or_none
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -48,14 +48,16 @@ def sets(asked: Mapping[str, str | None]) -> Where:
     return where
 
 
-def text_clause(where: Where, q: str | None, columns: Sequence[str] = TEXT_COLUMNS) -> str:
+def text_clause(where: Where, q: str | None) -> str:
     """The condition that q occurs in one of the columns, without regard to case; "1" for no q."""
     if not q:
         return "1"
     if len(q) > LONGEST_TEXT:
         raise BadRequest(f"q: at most {LONGEST_TEXT} characters")
     where.parameters["q"] = q
-    return "(" + " OR ".join(f"positionCaseInsensitiveUTF8({column}, {{q:String}}) > 0" for column in columns) + ")"
+    return (
+        "(" + " OR ".join(f"positionCaseInsensitiveUTF8({column}, {{q:String}}) > 0" for column in TEXT_COLUMNS) + ")"
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Journal:
 
     def as_of(self) -> str | None:
         known = self._as_of()
-        return rfc3339(known) if known is not None else None
+        return rfc3339_or_none(known)
 
     async def ask(self, sql: str, where: Where) -> list[dict[str, Any]]:
         return await self._store.query(sql, where.parameters)

@@ -1,0 +1,222 @@
+"""The list of jobs: which ones, as their newest events tell, and what is known of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from logsvc.api.journal import DAY, Journal, Range, Where, text_clause, window_starts
+from logsvc.batch import LATEST_MS
+from logsvc.cursors import JobKey
+from logsvc.times import rfc3339, rfc3339_or_none
+
+# `at` orders a job's events in one number: ms, then Kafka's order within one (a job's events share a partition).
+AT = "bitShiftLeft(ts, 20) + bitAnd(kafka_offset, 1048575)"
+
+# Jobs with an event in the window are the only ones whose newest event can be in it.
+CHANGED = "kind = 'event' AND job_id != '' AND {where} AND ts >= {{window:Int64}} AND ts < {{top:Int64}}"
+
+# How far back the events of these jobs reach: to when the first was added. A job that nobody knows when it was added,
+# or that says it was added after its last event, may reach back to the bottom of all.
+REACH = f"""
+SELECT min(if(first = 0 OR first > newest, {{{{bottom:Int64}}}}, first)) AS reach
+FROM
+(
+    SELECT minIf(added_at, added_at > 0) AS first, max(ts) AS newest
+    FROM journal WHERE {CHANGED} GROUP BY source, queue, job_id
+)
+"""
+
+# Which jobs, and in which order: as few columns as that takes. Innermost: each run of a job that changed in the window,
+# with everything since `earliest`: its state, its name and the text sought may stand in events older than the window.
+# Then rows that do not know their run (added_at 0: the hash was gone) join the newest run of the same id.
+WHICH = f"""
+SELECT source, queue, job_id, run, bitShiftRight(max(last), 20) AS last_ts,
+    argMax(a_state, state_at) AS last_state, argMax(a_name, name_at) AS last_name, max(a_hit) AS any_hit
+FROM
+(
+    SELECT *, if(added_at = 0, max(added_at) OVER (PARTITION BY source, queue, job_id), added_at) AS run
+    FROM
+    (
+        SELECT source, queue, job_id, added_at, max({AT}) AS last,
+            argMaxIf(state, {AT}, state != 'unknown') AS a_state, maxIf({AT}, state != 'unknown') AS state_at,
+            argMaxIf(job_name, {AT}, job_name != '') AS a_name, maxIf({AT}, job_name != '') AS name_at,
+            max({{hit}}) AS a_hit
+        FROM journal
+        WHERE kind = 'event' AND job_id != '' AND {{where}}
+            AND ts >= {{{{earliest:Int64}}}} AND ts < {{{{latest:Int64}}}}
+            AND (source, queue, job_id) IN (SELECT source, queue, job_id FROM journal WHERE {CHANGED})
+        GROUP BY source, queue, job_id, added_at
+    )
+)
+GROUP BY source, queue, job_id, run
+HAVING last_ts >= {{{{window:Int64}}}} AND {{having}}
+ORDER BY last_ts DESC, source DESC, queue DESC, job_id DESC, run DESC
+LIMIT {{{{most:UInt32}}}}
+"""
+
+# What is known of them, for one page of jobs at most.
+WHAT = f"""
+SELECT source, queue, job_id, added_at,
+    max({AT}) AS last,
+    argMax(env, {AT}) AS a_env,
+    argMax(event, {AT}) AS a_event,
+    max(attempt) AS a_attempt,
+    max(max_attempts) AS a_max_attempts,
+    argMaxIf((error, error_type, fingerprint), {AT}, error != '') AS a_failure,
+    maxIf({AT}, error != '') AS failed_at,
+    argMax((worker, wait_ms, run_ms), {AT}) AS a_work,
+    min(enriched) AS a_enriched
+FROM journal
+WHERE kind = 'event' AND job_id IN {{ids:Array(String)}} AND source IN {{sources:Array(String)}}
+    AND queue IN {{queues:Array(String)}} AND ts >= {{earliest:Int64}} AND ts <= {{latest:Int64}}
+GROUP BY source, queue, job_id, added_at
+"""
+
+
+class JobItem(msgspec.Struct, kw_only=True):
+    """A job as of its newest event, at ts. added_at: null = unknown. error: of its newest failure, if it had one."""
+
+    env: str
+    source: str
+    queue: str
+    job_id: str
+    job_name: str
+    added_at: str | None
+    ts: str
+    event: str
+    state: str
+    attempt: int
+    max_attempts: int
+    error: str
+    error_type: str
+    fingerprint: str
+    worker: str
+    wait_ms: int | None
+    run_ms: int | None
+    enriched: bool
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which jobs are asked for. where: the sets of env, source, queue and job id. after: the last job already told."""
+
+    where: Where
+    asked: Range
+    states: Sequence[str] = ()
+    names: Sequence[str] = ()
+    text: str | None = None
+    after: JobKey | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One page. next: the place to go on after, None at the end."""
+
+    items: list[JobItem]
+    next: JobKey | None
+
+
+async def newest_jobs(journal: Journal, wanted: Wanted, limit: int, since: int | None) -> Listed:
+    """The most lately changed jobs, as they were at the end of the time asked for; looks ever further back for them."""
+    if since is None:
+        return Listed([], None)
+    latest = wanted.asked.latest if wanted.asked.latest is not None else LATEST_MS
+    top = latest if wanted.after is None else min(latest, wanted.after.ts + 1)
+    bottom = max(since, wanted.asked.earliest or 0)
+    hit, having = _conditions(wanted)
+    found: list[dict[str, Any]] = []
+    reach = bottom
+    for window in window_starts(min(top, journal.now_ms()), bottom):
+        look = wanted.where.copy()
+        look.parameters |= having.parameters
+        look.parameters |= {"window": window, "top": top, "bottom": bottom, "latest": latest, "most": limit + 1}
+        reach = await _reach(journal, look, bottom)
+        look.parameters["earliest"] = reach
+        found = await journal.ask(WHICH.format(where=wanted.where, having=having, hit=hit), look)
+        if len(found) > limit:
+            break
+    items = await _told(journal, found[:limit], reach)
+    return Listed(items, _key(found[limit - 1]) if len(found) > limit else None)
+
+
+def _conditions(wanted: Wanted) -> tuple[str, Where]:
+    """What makes an event a hit, and the conditions on a whole run."""
+    having = Where()
+    hit = text_clause(having, wanted.text)
+    if wanted.text:
+        having.add("any_hit")
+    if wanted.states:
+        having.add("last_state IN {state:Array(String)}", state=list(wanted.states))
+    if wanted.names:
+        having.add("last_name IN {name:Array(String)}", name=list(wanted.names))
+    if wanted.after is not None:
+        having.add(
+            "(last_ts, source, queue, job_id, run) < "
+            "({a_ts:Int64}, {a_source:String}, {a_queue:String}, {a_job:String}, {a_run:Int64})",
+            a_ts=wanted.after.ts,
+            a_source=wanted.after.source,
+            a_queue=wanted.after.queue,
+            a_job=wanted.after.job_id,
+            a_run=wanted.after.added_at,
+        )
+    return hit, having
+
+
+async def _reach(journal: Journal, look: Where, bottom: int) -> int:
+    """Where the oldest event of the jobs in this window may be; a day earlier, for clocks differ."""
+    found = await journal.ask(REACH.format(where=look), look)
+    return max(bottom, int(found[0]["reach"]) - DAY)
+
+
+async def _told(journal: Journal, which: Sequence[dict[str, Any]], earliest: int) -> list[JobItem]:
+    """Tell what is known of each of these jobs since `earliest`."""
+    if not which:
+        return []
+    parameters = {
+        "ids": [row["job_id"] for row in which],
+        "sources": sorted({row["source"] for row in which}),
+        "queues": sorted({row["queue"] for row in which}),
+        "earliest": earliest,
+        "latest": max(int(row["last_ts"]) for row in which),
+    }
+    parts: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for part in await journal.ask(WHAT, Where([], parameters)):
+        parts.setdefault((part["source"], part["queue"], part["job_id"]), []).append(part)
+    return [_item(row, parts[row["source"], row["queue"], row["job_id"]]) for row in which]
+
+
+def _item(row: dict[str, Any], parts: Sequence[dict[str, Any]]) -> JobItem:
+    """One job of what was found by its run and, where that was unknown, by id alone."""
+    run = int(row["run"])
+    newest_run = max(int(part["added_at"]) for part in parts)
+    mine = [part for part in parts if int(part["added_at"]) == run or (not part["added_at"] and run == newest_run)]
+    newest = max(mine, key=lambda part: int(part["last"]))
+    error, error_type, fingerprint = max(mine, key=lambda part: int(part["failed_at"]))["a_failure"]
+    worker, wait_ms, run_ms = newest["a_work"]
+    return JobItem(
+        env=newest["a_env"],
+        source=row["source"],
+        queue=row["queue"],
+        job_id=row["job_id"],
+        job_name=row["last_name"],
+        added_at=rfc3339_or_none(run),
+        ts=rfc3339(int(row["last_ts"])),
+        event=newest["a_event"],
+        state=row["last_state"] or "unknown",
+        attempt=max(int(part["a_attempt"]) for part in mine),
+        max_attempts=max(int(part["a_max_attempts"]) for part in mine),
+        error=error,
+        error_type=error_type,
+        fingerprint=fingerprint,
+        worker=worker,
+        wait_ms=wait_ms,
+        run_ms=run_ms,
+        enriched=all(part["a_enriched"] for part in mine),
+    )
+
+
+def _key(row: dict[str, Any]) -> JobKey:
+    """A job's place in the list, of the integers themselves: not every one of them can be written as a time."""
+    return JobKey(int(row["last_ts"]), str(row["source"]), str(row["queue"]), str(row["job_id"]), int(row["run"]))
