@@ -7,13 +7,10 @@ from typing import Protocol
 
 import msgspec
 
-from tocsin.events import BadRecord, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, decode
+from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot
 
 BATCH_BYTES = 64 * 1024 * 1024
 """Most bytes of one insert: below ClickHouse's block limit, so a batch is one block and a token covers it whole."""
-
-EARLIEST_MS = 946_684_800_000  # 2000-01-01
-LATEST_MS = 4_102_444_800_000  # 2100-01-01
 
 
 class Record(Protocol):
@@ -27,6 +24,16 @@ class Record(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def value(self) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A record that can be a row. value: the bytes to store. record: as it was read."""
+
+    offset: int
+    ts: int
+    value: bytes
+    record: Record
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,12 @@ def parse_span(metadata: str) -> Span | None:
     return Span(int(first), int(last))
 
 
-def span_of(records: Sequence[Record]) -> Span:
+class _Numbered(Protocol):
+    @property
+    def offset(self) -> int: ...
+
+
+def span_of(records: Sequence[_Numbered]) -> Span:
     return Span(records[0].offset, records[-1].offset)
 
 
@@ -120,18 +132,6 @@ class Buffer:
         return taken
 
 
-def unfit(feed: Feed, value: bytes) -> str | None:
-    """Say why this record can never be a row, or None if it can, as far as we can tell without ClickHouse."""
-    try:
-        record = decode(feed.struct, value)
-    except BadRecord as error:
-        return str(error)
-    ts: int = getattr(record, "ts", 0)
-    if not EARLIEST_MS <= ts < LATEST_MS:
-        return f"ts {ts} is no time in ms between 2000 and 2100"
-    return None
-
-
 def row_prefix(feed: Feed, cluster: str, partition: int) -> bytes:
     """The start of every row of one partition: where it came from. The record's own fields follow."""
     origin = msgspec.json.encode({"kafka_cluster": cluster, "kafka_topic": feed.topic, "kafka_partition": partition})
@@ -144,12 +144,12 @@ def splice(prefix: bytes, offset: int, value: bytes) -> bytes:
     return b"%s%d,%s" % (prefix, offset, value[value.index(b"{") + 1 :])
 
 
-def rows(prefix: bytes, records: Iterable[Record]) -> bytes:
+def rows(prefix: bytes, records: Iterable[Fit]) -> bytes:
     """Join records into one block of JSON lines."""
-    return b"\n".join(splice(prefix, record.offset, record.value) for record in records if record.value is not None)
+    return b"\n".join(splice(prefix, record.offset, record.value) for record in records)
 
 
-def ts_bounds(feed: Feed, records: Iterable[Record]) -> tuple[int, int]:
-    """Earliest and latest ts of fit records, ms; narrows a read-back to a few parts."""
-    times = [int(getattr(decode(feed.struct, record.value), "ts", 0)) for record in records if record.value is not None]
+def ts_bounds(records: Iterable[Fit]) -> tuple[int, int]:
+    """Earliest and latest ts of records, ms; narrows a read-back to a few parts."""
+    times = [record.ts for record in records]
     return min(times), max(times)

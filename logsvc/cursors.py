@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from logsvc.errors import BadRequest
-from logsvc.kafka import Place
+from logsvc.places import Place
 
 T = TypeVar("T")
 

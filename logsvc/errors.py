@@ -6,7 +6,14 @@ class LogsvcError(Exception):
 
 
 class StoreDown(LogsvcError):
-    """ClickHouse cannot be reached or is ill: the same call may succeed later. Wait and try again."""
+    """ClickHouse cannot be reached or is ill: the same call may succeed later. Wait and try again.
+
+    code: ClickHouse's own, if it answered at all.
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RowsRefused(LogsvcError):

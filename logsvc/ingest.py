@@ -8,9 +8,12 @@ import structlog
 
 from logsvc.batch import Feed
 from logsvc.errors import KafkaDown
-from logsvc.kafka import Member, Place
-from logsvc.lane import Lane, Letters, Limits, Table
+from logsvc.kafka import Member
+from logsvc.lane import Lane, Limits
 from logsvc.metrics import Metrics
+from logsvc.pace import Pace
+from logsvc.places import Place
+from logsvc.ports import Letters, Table
 from logsvc.settings import LogsvcSettings
 from tocsin.lifecycle import pause
 
@@ -38,6 +41,7 @@ class Ingest:
         """Everything produced up to then is stored, as far as this replica's partitions go; None = not known."""
         self._settings = settings
         self._feeds: Mapping[str, Feed] = {feed.topic: feed for feed in feeds}
+        self._paces = {feed.table: Pace(settings.logsvc_insert_seconds * feed.pace) for feed in feeds}
         self._table = table
         self._letters = letters
         self._metrics = metrics
@@ -93,16 +97,19 @@ class Ingest:
     def _begin(self, places: Sequence[Place], group: asyncio.TaskGroup) -> None:
         assert self.member is not None
         share = self._settings.logsvc_buffer_mib * 1024 * 1024 // max(1, len(places))
-        limits = Limits(
-            self._settings.logsvc_batch_rows,
-            self._settings.logsvc_insert_seconds,
-            share,
-            self._settings.logsvc_retention_days,
-        )
+        limits = Limits(self._settings.logsvc_batch_rows, share, self._settings.logsvc_retention_days)
         for place in places:
             feed = self._feeds[place.topic]
             lane = Lane(
-                place, feed, self.member.cluster_id, self.member, self._table, self._letters, limits, self._metrics
+                place,
+                feed,
+                self.member.cluster_id,
+                self.member,
+                self._table,
+                self._letters,
+                limits,
+                self._paces[feed.table],
+                self._metrics,
             )
             self.lanes[place] = lane
             self._tasks[place] = group.create_task(lane.run(), name=f"lane {place.topic}/{place.partition}")

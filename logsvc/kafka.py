@@ -6,8 +6,7 @@ Every reader reads committed records only.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
@@ -18,11 +17,12 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
-    TopicAlreadyExistsError,
 )
 
 from logsvc.batch import Record
 from logsvc.errors import Fenced, KafkaDown
+from logsvc.letters import Letter
+from logsvc.places import Bounds, Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
 
@@ -33,29 +33,6 @@ CLOSE_SECONDS = 5.0
 POLL_MS = 200
 POLL_RECORDS = 2_000
 """What is handled at once, so that the loop turns in between."""
-
-
-class Place(NamedTuple):
-    """A partition of a topic."""
-
-    topic: str
-    partition: int
-
-
-@dataclass(frozen=True)
-class Committed:
-    """What the group last committed for a partition. offset None = nothing yet."""
-
-    offset: int | None
-    metadata: str
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """The offsets a partition holds: begin up to, not including, end (the last stable offset)."""
-
-    begin: int
-    end: int
 
 
 class OutOfRange(KafkaDown):
@@ -314,8 +291,8 @@ class Reader:
         return {place: int(await self._consumer.position(_tp(place))) for place in self.start}
 
     def heard_at(self) -> int | None:
-        """When Kafka last answered a fetch, ms; None before the first answer."""
-        return max(_answered(self._consumer, [_tp(place) for place in self.start]), default=None)
+        """Up to when Kafka told us everything, ms: the oldest of the partitions' latest answers; None = not known."""
+        return min(_answered(self._consumer, [_tp(place) for place in self.start]), default=None)
 
 
 class DeadLetters:
@@ -335,7 +312,8 @@ class DeadLetters:
                     acks="all",
                     enable_idempotence=True,
                     compression_type="zstd",
-                    request_timeout_ms=int(CALL_SECONDS * 1000),
+                    # What is not acknowledged fails by itself before we give up: none is left behind to be sent later.
+                    request_timeout_ms=int(CALL_SECONDS * 1000 / 3),
                 )
                 try:
                     await _reach(producer.start())
@@ -347,18 +325,28 @@ class DeadLetters:
 
     async def close(self) -> None:
         """Disconnect."""
-        if self._producer is not None:
-            await _close(self._producer.stop())
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _close(producer.stop())
 
-    async def write(self, letter: bytes, letter_id: str) -> None:
-        """Send one letter. Raises KafkaDown if it was not acknowledged."""
-        headers = [("ce_id", letter_id.encode()), ("ce_type", b"tocsin.deadletter.v1")]
+    async def write(self, letters: Sequence[Letter]) -> None:
+        """Send letters all together. Raises KafkaDown unless every one was acknowledged; then some may be there.
+
+        The producer goes with a failure: one whose sending has died would never send again.
+        """
         producer = await self._connected()
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await producer.send_and_wait(self._topic, letter, key=letter_id.encode(), headers=headers)
+                await asyncio.gather(*[await self._send(producer, letter) for letter in letters])
         except (KafkaError, OSError, TimeoutError) as error:
-            raise KafkaDown(f"dead letter not acknowledged: {_say(error)}") from error
+            if self._producer is producer:
+                await self.close()
+            raise KafkaDown(f"dead letters not acknowledged: {_say(error)}") from error
+
+    async def _send(self, producer: AIOKafkaProducer, letter: Letter) -> Awaitable[Any]:
+        """Hand one letter over; returns the future of its acknowledgement."""
+        headers = [("ce_id", letter.id.encode()), ("ce_type", b"tocsin.deadletter.v1")]
+        return await producer.send(self._topic, letter.body, key=letter.id.encode(), headers=headers)
 
 
 async def _survey(settings: LogsvcSettings, topics: Sequence[str]) -> tuple[str, list[Place]]:
@@ -384,8 +372,6 @@ async def _reach(call: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(CALL_SECONDS):
             return await call
-    except TopicAlreadyExistsError:
-        raise
     except (KafkaError, OSError, TimeoutError) as error:
         raise KafkaDown(f"Kafka does not answer: {_say(error)}") from error
 
@@ -400,9 +386,9 @@ async def _close(closing: Awaitable[Any]) -> None:
 
 
 def _answered(consumer: Any, places: Iterable[TopicPartition]) -> list[int]:
-    """When Kafka last answered a fetch of each partition that was fetched at all, ms."""
+    """When Kafka last answered a fetch of each partition, ms; nothing as long as one has had no answer at all."""
     times: list[int | None] = [consumer.last_poll_timestamp(place) for place in places]
-    return [time for time in times if time is not None]
+    return [] if None in times else [time for time in times if time is not None]
 
 
 async def _poll(consumer: AIOKafkaConsumer) -> dict[Place, Sequence[Record]]:

@@ -26,7 +26,10 @@ class Metrics:
             registry=registry,
         )
         self.insert_failures = Counter(
-            "logsvc_insert_failures_total", "Inserts that failed and will be tried again", ["table"], registry=registry
+            "logsvc_insert_failures_total",
+            "Calls of ClickHouse or Kafka on a table's way that failed and are tried again",
+            ["table"],
+            registry=registry,
         )
         self.dead_letters = Counter(
             "logsvc_dead_letters_total", "Records that could not be stored", ["topic"], registry=registry

@@ -40,10 +40,11 @@ QUERY_LIMITS = {
     "max_memory_usage": 2_000_000_000,
     "max_threads": 2,
 }
+READ_SETTINGS = {"input_format_skip_unknown_fields": 1}
 INSERT_SETTINGS = {
+    **READ_SETTINGS,
     "async_insert": 0,
     "insert_deduplicate": 1,
-    "input_format_skip_unknown_fields": 1,
     # One block, in one order: a token then covers the same rows each time.
     "input_format_parallel_parsing": 0,
     "max_insert_threads": 1,
@@ -52,9 +53,9 @@ INSERT_SETTINGS = {
 }
 
 # Codes of ClickHouse's ErrorCodes.cpp. Whatever is not named here is taken for an illness of the server: then a batch
-# is tried again for ever, which is loud, instead of being thrown into the dead letters, which is not.
+# is tried again, which is loud, instead of being thrown into the dead letters, which is not (see Lane for how long).
 REFUSALS = frozenset(
-    {6, 25, 26, 27, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 158, 190, 304, 321, 349, 407, 441, 634}
+    {6, 25, 26, 27, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 158, 190, 304, 321, 349, 407, 441, 467, 634}
 )
 TOO_HEAVY = frozenset({158, 159, 160, 241, 307, 396})
 MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 62, 80, 344, 497})
@@ -94,6 +95,30 @@ class Store:
             )
 
         await self._run(self._inserting, work, RowsRefused)
+
+    async def cannot_read(self, table: str, rows: bytes) -> int | None:
+        """The code with which ClickHouse fails to read JSON lines for a table, storing nothing; None if it can.
+
+        None also where nothing can be told: a row without fields, which anybody can read, must pass beside them.
+        Raises StoreDown.
+        """
+
+        def work(client: Client) -> int | None:
+            columns = client.query(
+                "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+                " AND default_kind != 'ALIAS'",
+                parameters={"table": table},
+            ).result_rows
+            structure = ", ".join(f"{name} {kind}" for name, kind in columns).replace("'", "\\'")
+            sink = f"FUNCTION null('{structure}')"
+            client.raw_insert(sink, insert_block=b"{}", fmt="JSONEachRow")
+            try:
+                client.raw_insert(sink, insert_block=rows, fmt="JSONEachRow", settings=READ_SETTINGS)
+            except DatabaseError as error:
+                return error.code
+            return None
+
+        return await self._run(self._inserting, work, StoreDown)
 
     async def offsets(
         self, table: str, origin: tuple[str, str, int], span: Span, ts_bounds: tuple[int, int]
@@ -254,22 +279,27 @@ def _translated(work: Callable[[], T], refusal: type[LogsvcError]) -> T:
     except DatabaseError as error:
         code = error.code
         if refusal is RowsRefused and code in REFUSALS:
-            raise RowsRefused(_message(error)) from error
+            raise RowsRefused(_unquoted(error)) from error
         if refusal is QueryTooHeavy and code in TOO_HEAVY:
             raise QueryTooHeavy(_message(error)) from error
         if refusal is LogsvcError and code is not None:
             raise LogsvcError(_message(error)) from error
         if refusal is QueryTooHeavy and code in MISTAKES:
             raise LogsvcError(f"our own SQL is wrong: {_message(error)}") from error
-        raise StoreDown(_message(error)) from error
+        raise StoreDown(_message(error), code) from error
     except (ClickHouseError, OSError) as error:
         hint = " (does another process own this chDB directory?)" if isinstance(error, ProgrammingError) else ""
         raise StoreDown(f"{_message(error)}{hint}") from error
 
 
 def _message(error: Exception) -> str:
-    """The server's first line, cut: a refused row's bytes may follow, and they are not for a log."""
+    """The server's first line, cut."""
     return str(error).replace("DB::Exception: ", "").splitlines()[0][:300] if str(error) else type(error).__name__
+
+
+def _unquoted(error: Exception) -> str:
+    """The same up to where it begins to quote the row: the dead letter has that whole, and no log needs any of it."""
+    return _message(error).partition("'")[0]
 
 
 def _code(error: Exception) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from logsvc.api.journal import DAY, Journal, Range, Where, text_clause, window_starts
-from logsvc.batch import LATEST_MS
 from logsvc.cursors import JobKey
+from logsvc.fitness import LATEST_MS
 from logsvc.times import rfc3339, rfc3339_or_none
 
 # `at` orders a job's events in one number: ms, then Kafka's order within one (a job's events share a partition).

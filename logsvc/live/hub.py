@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from logsvc.cursors import pack_position, unpack_position
-from logsvc.kafka import Place
 from logsvc.live.filter import Filter
 from logsvc.live.ring import Entry, Ring
 from logsvc.live.viewer import Chunk, Viewer, chunk_of
 from logsvc.metrics import Metrics
+from logsvc.places import Place
 from tocsin.events import BadRecord
 from tocsin.lifecycle import pause
 

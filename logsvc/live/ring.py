@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from logsvc.kafka import Place
 from logsvc.live.filter import Subject, subject_of
+from logsvc.places import Place
 from logsvc.rows import live_row
 from tocsin.events import JobEvent, LogLine, decode
 

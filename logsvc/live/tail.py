@@ -8,9 +8,10 @@ import structlog
 
 from logsvc.batch import Record
 from logsvc.errors import KafkaDown
-from logsvc.kafka import Place, Reader
+from logsvc.kafka import Reader
 from logsvc.live.hub import Hub
 from logsvc.live.ring import Entry
+from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.events import JobEvent, LogLine
 from tocsin.health import Health

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from logsvc.kafka import Place
 from logsvc.live.filter import Filter
 from logsvc.live.ring import Entry
+from logsvc.places import Place
 
 MOST_ROWS = 2_000
 MOST_BYTES = 1024 * 1024

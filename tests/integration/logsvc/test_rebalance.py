@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 from logsvc import migrate
 from logsvc.batch import Span, feeds
 from logsvc.ingest import Ingest
-from logsvc.kafka import DeadLetters, Place
+from logsvc.kafka import DeadLetters
 from logsvc.metrics import Metrics
+from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tests.eventually import eventually
@@ -44,6 +45,9 @@ class HeldTable:
     async def _late(self, table: str, rows: bytes, token: str) -> None:
         await self.gate.wait()
         await self.store.insert(table, rows, token)
+
+    async def cannot_read(self, table: str, rows: bytes) -> int | None:
+        return await self.store.cannot_read(table, rows)
 
     async def offsets(
         self, table: str, origin: tuple[str, str, int], span: Span, ts_bounds: tuple[int, int]

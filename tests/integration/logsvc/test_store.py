@@ -102,7 +102,14 @@ async def test_read_backs_tell_one_origin_from_another(store: Store) -> None:
 
 
 async def test_a_refusal_is_told_from_an_illness(store: Store) -> None:
-    for bad in (b"nonsense", b'{"ts":1,"ts":2}', b'{"ts":1,"error":"\\ud800"}', b'{"ts":"x"}'):
+    for bad in (
+        b"nonsense",
+        b'{"ts":1,"ts":2}',
+        b'{"ts":1,"error":"\\ud800"}',
+        b'{"ts":"x"}',
+        b'{"ts":1,"enriched":"maybe"}',
+        b'{"ts":1,"rebuilt":{}}',
+    ):
         with pytest.raises(RowsRefused):
             await store.insert("journal", bad, "bad")
     with pytest.raises(StoreDown):
@@ -113,6 +120,21 @@ async def test_a_refusal_is_told_from_an_illness(store: Store) -> None:
         await store.query("SELECT nothing FROM journal")
     with pytest.raises(LogsvcError):
         await store.command("CREATE NONSENSE")
+
+
+async def test_rows_that_cannot_be_read_are_told_without_storing_any(store: Store) -> None:
+    assert await store.cannot_read("journal", b'{"ts":1,"enriched":"maybe"}') == 467
+    assert await store.cannot_read("journal", block(0, 5) + b'\n{"ts":1,"ts":2}') == 117
+    for table in migrate.TABLES:
+        assert await store.cannot_read(table, block(0, 5)) is None
+    assert await count(store) == 0
+
+
+async def test_a_refusal_does_not_quote_the_row(store: Store) -> None:
+    with pytest.raises(RowsRefused) as refused:
+        await store.insert("journal", b'{"ts":"hunter2", "id":"x"}', "bad")
+    assert "hunter2" not in str(refused.value)
+    assert "Code: " in str(refused.value)
 
 
 async def test_a_sick_store_opens_the_breaker_and_a_bad_question_does_not(

@@ -2,9 +2,7 @@
 
 import json
 
-import pytest
-
-from logsvc.batch import Buffer, Feed, Span, parse_span, row_prefix, rows, span_of, splice, ts_bounds, unfit
+from logsvc.batch import Buffer, Feed, Fit, Span, parse_span, row_prefix, span_of, splice, ts_bounds
 from tests.unit.logsvc.records import NOW_MS, FakeRecord, event, record
 from tocsin.events import JobEvent, QueueSnapshot, encode
 
@@ -32,32 +30,6 @@ def test_white_space_before_the_object_is_no_obstacle() -> None:
     assert row["v"] == 1
 
 
-def test_tombstones_make_no_rows() -> None:
-    block = rows(row_prefix(JOBS, "cl", 0), [record(1), FakeRecord(2, None), record(3)])
-    assert [json.loads(line)["kafka_offset"] for line in block.splitlines()] == [1, 3]
-
-
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [
-        (b"", "not a JobEvent"),
-        (b"\xff\xfe", "not a JobEvent"),
-        (b"[]", "not a JobEvent"),
-        (b'{"v":1}', "missing required field"),
-        (encode(event())[:-1] + b"} {}", "not a JobEvent"),
-        (encode(event(v=2)), "contract version 2"),
-        (encode(event(ts=0)), "ts 0 is no time"),
-        (encode(event(ts=9_999_999_999_999)), "ts 9999999999999 is no time"),
-    ],
-)
-def test_what_can_never_be_a_row_is_named(value: bytes, reason: str) -> None:
-    assert reason in (unfit(JOBS, value) or "")
-
-
-def test_a_sound_record_is_fit() -> None:
-    assert unfit(JOBS, encode(event())) is None
-
-
 def test_spans_are_read_back_as_written() -> None:
     assert parse_span(str(Span(3, 90))) == Span(3, 90)
     for other in ("", "3", "3-", "-3", "a-b", "3-4-5"):
@@ -77,4 +49,5 @@ def test_a_batch_is_cut_by_rows_and_by_bytes_but_never_empty() -> None:
 
 
 def test_the_bounds_of_a_batch_in_time() -> None:
-    assert ts_bounds(JOBS, [record(5), record(2), record(9)]) == (NOW_MS + 2, NOW_MS + 9)
+    fit = [Fit(one.offset, NOW_MS + one.offset, b"", one) for one in (record(5), record(2), record(9))]
+    assert ts_bounds(fit) == (NOW_MS + 2, NOW_MS + 9)

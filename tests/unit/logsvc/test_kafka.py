@@ -4,14 +4,15 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
 from logsvc.errors import KafkaDown
 from logsvc.kafka import DeadLetters, Member
+from logsvc.letters import Letter
 from logsvc.settings import LogsvcSettings
 from tocsin.settings import read
 
-DEADLINE = 5.0
+DEADLINE = 15.0
 
 
 class Stuck:
@@ -30,11 +31,37 @@ class Stuck:
 
     close = stop
 
-    async def send_and_wait(self, *_: object, **__: object) -> None: ...
+    async def send(self, *_: object, **__: object) -> asyncio.Future[None]:
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
 
 
 class Away(Stuck):
     connects = False
+
+
+class Dying:
+    """A producer that counts what it is given; a dead one fails every letter."""
+
+    def __init__(self, *, is_dead: bool) -> None:
+        self.sent = 0
+        self.is_stopped = False
+        self._is_dead = is_dead
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        self.is_stopped = True
+
+    async def send(self, *_: object, **__: object) -> asyncio.Future[None]:
+        self.sent += 1
+        done = asyncio.get_running_loop().create_future()
+        if self._is_dead:
+            done.set_exception(KafkaTimeoutError())
+        else:
+            done.set_result(None)
+        return done
 
 
 @pytest.fixture
@@ -57,8 +84,26 @@ async def test_the_dead_letters_are_left_in_time(settings: LogsvcSettings, monke
     monkeypatch.setattr("logsvc.kafka.AIOKafkaProducer", Stuck)
     letters = DeadLetters(settings)
     async with asyncio.timeout(DEADLINE):
-        await letters.write(b"{}", "id")
+        await letters.write([Letter("id", b"{}")])
         await letters.close()
+
+
+async def test_a_producer_that_failed_is_never_used_again(
+    settings: LogsvcSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Dying] = []
+
+    def producer(**_: object) -> Dying:
+        made.append(Dying(is_dead=not made))
+        return made[-1]
+
+    monkeypatch.setattr("logsvc.kafka.AIOKafkaProducer", producer)
+    letters = DeadLetters(settings)
+    with pytest.raises(KafkaDown):
+        await letters.write([Letter("1", b"{}"), Letter("2", b"{}")])
+    await letters.write([Letter("1", b"{}"), Letter("2", b"{}")])
+    await letters.close()
+    assert [(one.sent, one.is_stopped) for one in made] == [(2, True), (2, True)]
 
 
 async def test_the_group_is_left_in_time(settings: LogsvcSettings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 
 from logsvc.batch import Feed, Span
 from logsvc.errors import Fenced, RowsRefused, StoreDown
-from logsvc.kafka import Bounds, Committed, Place
 from logsvc.lane import Lane, Limits
+from logsvc.letters import Letter
 from logsvc.metrics import Metrics
+from logsvc.pace import Pace
+from logsvc.places import Bounds, Committed, Place
 from tests.unit.logsvc.records import NOW_MS, FakeRecord, record
 from tocsin.events import DeadLetter, JobEvent, decode
 
@@ -67,6 +69,10 @@ class FakeLog:
         self.paused = False
 
 
+def offsets_of(rows: bytes) -> list[int]:
+    return [int(json.loads(line)["kafka_offset"]) for line in rows.splitlines()]
+
+
 @dataclass
 class FakeTable:
     """ClickHouse with its memory of tokens. on_insert may raise before or after the rows are kept."""
@@ -77,9 +83,11 @@ class FakeTable:
     before: Callable[[str, list[int]], None] = lambda token, offsets: None
     after: Callable[[str, list[int]], None] = lambda token, offsets: None
     ts_of: Callable[[int], int] = lambda offset: NOW_MS + offset
+    unreadable: dict[int, int] = field(default_factory=dict[int, int])
+    """Offsets that cannot be read, with the code that says so."""
 
     async def insert(self, table: str, rows: bytes, token: str) -> None:
-        offsets = [int(json.loads(line)["kafka_offset"]) for line in rows.splitlines()]
+        offsets = offsets_of(rows)
         self.before(token, offsets)
         self.keep(token, offsets)
         self.after(token, offsets)
@@ -90,6 +98,9 @@ class FakeTable:
         self.tokens[token] = len(offsets)
         for offset in offsets:
             self.rows.setdefault(offset, []).append(len(self.tokens))
+
+    async def cannot_read(self, table: str, rows: bytes) -> int | None:
+        return next((self.unreadable[one] for one in offsets_of(rows) if one in self.unreadable), None)
 
     async def offsets(
         self, table: str, origin: tuple[str, str, int], span: Span, ts_bounds: tuple[int, int]
@@ -113,9 +124,11 @@ class FakeTable:
 @dataclass
 class FakeLetters:
     letters: list[DeadLetter] = field(default_factory=list[DeadLetter])
+    calls: int = 0
 
-    async def write(self, letter: bytes, letter_id: str) -> None:
-        self.letters.append(decode(DeadLetter, letter))
+    async def write(self, letters: Sequence[Letter]) -> None:
+        self.calls += 1
+        self.letters += [decode(DeadLetter, letter.body) for letter in letters]
 
 
 @dataclass
@@ -126,10 +139,13 @@ class Rig:
     table: FakeTable = field(default_factory=FakeTable)
     letters: FakeLetters = field(default_factory=FakeLetters)
     metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
-    limits: Limits = field(default_factory=lambda: Limits(4, 0.0, 1_000_000, YEARS))
+    limits: Limits = field(default_factory=lambda: Limits(4, 1_000_000, YEARS))
+    seconds: float = 0
+    feed: Feed = FEED
 
     def lane(self) -> Lane:
-        return Lane(PLACE, FEED, "c", self.log, self.table, self.letters, self.limits, self.metrics)
+        pace = Pace(self.seconds)
+        return Lane(PLACE, self.feed, "c", self.log, self.table, self.letters, self.limits, pace, self.metrics)
 
     @asynccontextmanager
     async def owner(self):
@@ -161,7 +177,7 @@ class Rig:
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.lane.FIRST_BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("logsvc.patience.FIRST_BACKOFF_SECONDS", 0.001)
 
 
 class Killed(BaseException):
@@ -310,6 +326,64 @@ async def test_a_batch_that_is_refused_is_parted_until_the_bad_record_stands_alo
     assert "cannot parse" in rig.letters.letters[0].reason
 
 
+async def test_a_batch_that_fails_again_and_again_is_parted_if_its_rows_are_at_fault() -> None:
+    rig = Rig(log=FakeLog([record(offset) for offset in range(4)]))
+    rig.table.unreadable = {2: 999}
+
+    def before(token: str, offsets: list[int]) -> None:
+        if 2 in offsets:
+            raise StoreDown("an unknown complaint", 999)
+
+    rig.table.before = before
+    async with rig.owner():
+        await rig.until(lambda: rig.log.commits[-1:] == [(4, "")])
+    assert rig.stored() == [0, 1, 3]
+    assert rig.table.is_exact
+    assert "an unknown complaint" in rig.letters.letters[0].reason
+
+
+@pytest.mark.parametrize(("code", "unreadable"), [(243, {}), (None, {2: 999}), (243, {2: 999})])
+async def test_a_server_that_is_ill_for_long_makes_no_dead_letters(
+    code: int | None, unreadable: dict[int, int]
+) -> None:
+    rig = Rig(log=FakeLog([record(offset) for offset in range(4)]))
+    rig.table.unreadable = unreadable
+    attempts = iter(range(8))
+
+    def before(token: str, offsets: list[int]) -> None:
+        if next(attempts, None) is not None:
+            raise StoreDown("no space left on device", code)
+
+    rig.table.before = before
+    async with rig.owner():
+        await rig.until(lambda: rig.log.commits[-1:] == [(4, "")])
+    assert rig.stored() == [0, 1, 2, 3]
+    assert rig.letters.letters == []
+
+
+async def test_a_tombstone_of_a_compacted_topic_is_neither_row_nor_dead_letter() -> None:
+    rig = Rig(log=FakeLog([record(0), FakeRecord(1, None), record(2)]))
+    rig.feed = Feed("tocsin.jobs", "journal", JobEvent)
+    async with rig.owner():
+        await rig.until(lambda: rig.log.commits[-1:] == [(3, "")])
+    assert rig.stored() == [0, 2]
+    assert rig.letters.letters == []
+
+
+async def test_lanes_of_one_table_take_turns() -> None:
+    pace = Pace(10)
+    first = pace.turn()
+    assert [round(pace.turn() - first) for _ in range(3)] == [10, 20, 30]
+
+
+async def test_a_flood_of_bad_records_is_buried_together() -> None:
+    rig = Rig(log=FakeLog([FakeRecord(offset, b"{") for offset in range(50)]), limits=Limits(50, 1_000_000, YEARS))
+    async with rig.owner():
+        await rig.until(lambda: rig.log.commits[-1:] == [(50, "")])
+    assert len(rig.letters.letters) == 50
+    assert rig.letters.calls == 1
+
+
 async def test_a_refused_batch_is_parted_the_same_way_by_the_next_owner() -> None:
     rig = Rig(log=FakeLog([record(offset) for offset in range(4)]))
     is_dying = True
@@ -332,7 +406,7 @@ async def test_a_refused_batch_is_parted_the_same_way_by_the_next_owner() -> Non
 
 
 async def test_while_the_store_is_down_nothing_is_dropped_and_reading_pauses() -> None:
-    rig = Rig(limits=Limits(4, 0.0, 1_000, YEARS))
+    rig = Rig(limits=Limits(4, 1_000, YEARS))
     rig.log.records = [record(offset, data="x" * 200) for offset in range(12)]
     is_down = True
 
@@ -354,7 +428,7 @@ async def test_while_the_store_is_down_nothing_is_dropped_and_reading_pauses() -
 
 
 async def test_a_stop_stores_the_buffer_and_says_it_is_finished() -> None:
-    rig = Rig(limits=Limits(4, 3600.0, 1_000_000, YEARS))
+    rig = Rig(seconds=3600)
     rig.log.records = [record(0)]
     lane = rig.lane()
     task = asyncio.create_task(lane.run())
@@ -369,7 +443,7 @@ async def test_a_stop_stores_the_buffer_and_says_it_is_finished() -> None:
 
 
 async def test_a_rebalance_leaves_the_buffer_to_the_next_owner() -> None:
-    rig = Rig(limits=Limits(4, 3600.0, 1_000_000, YEARS))
+    rig = Rig(seconds=3600)
     rig.log.records = [record(0)]
     lane = rig.lane()
     task = asyncio.create_task(lane.run())
@@ -434,7 +508,7 @@ async def test_rows_that_stay_missing_hold_the_lane_until_they_are_there() -> No
 
 
 async def test_rows_past_their_retention_are_not_missed() -> None:
-    rig = Rig(limits=Limits(4, 0.0, 1_000_000, 1))
+    rig = Rig(limits=Limits(4, 1_000_000, 1))
     rig.log.records = [record(offset, ts=NOW_MS - 3 * 24 * 3600 * 1000) for offset in range(4)]
     rig.log.commits.append((0, "0-3"))
     rig.table.after = lambda token, offsets: rig.table.rows.clear()
@@ -495,7 +569,7 @@ async def test_records_that_expire_under_a_running_lane_are_counted() -> None:
 
 
 async def test_what_was_read_before_the_place_was_lost_is_stored_first() -> None:
-    rig = Rig(limits=Limits(4, 3600.0, 1_000_000, YEARS))
+    rig = Rig(seconds=3600)
     rig.log.records = [record(0)]
     async with rig.owner() as lane:
         await rig.until(lambda: rig.stored() == [0])

@@ -8,12 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from logsvc.cursors import pack_position
 from logsvc.errors import BadRequest
-from logsvc.kafka import Place
 from logsvc.live.filter import Filter, parse_filter, subject_of
 from logsvc.live.hub import Hub
 from logsvc.live.ring import Entry, Ring
 from logsvc.live.viewer import MOST_ROWS, Frame, Viewer
 from logsvc.metrics import Metrics
+from logsvc.places import Place
 from tests.unit.logsvc.records import NOW_MS, event, line
 from tocsin.events import JobEvent, LogLine, encode
 

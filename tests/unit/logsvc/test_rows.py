@@ -7,7 +7,7 @@ import pytest
 
 from logsvc.cursors import RowKey, TailPosition, pack, pack_position, unpack, unpack_position
 from logsvc.errors import BadRequest
-from logsvc.kafka import Place
+from logsvc.places import Place
 from logsvc.rows import Row, live_row
 from logsvc.times import parse_time, rfc3339, rfc3339_or_none
 from tests.unit.logsvc.records import NOW_MS, event, line
