@@ -6,9 +6,10 @@ import structlog
 
 from logsvc.batch import Record
 from logsvc.errors import KafkaDown
+from logsvc.fitness import fitted
 from logsvc.kafka import Reader
 from logsvc.settings import LogsvcSettings
-from tocsin.events import BadRecord, QueueSnapshot, decode
+from tocsin.events import BadRecord, QueueSnapshot
 from tocsin.health import Health
 from tocsin.lifecycle import pause
 
@@ -65,6 +66,6 @@ class Snapshots:
             self.queues.pop(key, None)
             return
         try:
-            self.queues[key] = decode(QueueSnapshot, record.value)
+            self.queues[key], _ = fitted(QueueSnapshot, record.value)
         except BadRecord as error:
             log.warning("snapshot_unreadable", reason=str(error))

@@ -1,14 +1,14 @@
 """Joins the tail with its viewers. Viewers with the same filter share the matching and the encoded rows."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
 from logsvc.cursors import pack_position, unpack_position
 from logsvc.live.filter import Filter
 from logsvc.live.ring import Entry, Ring
-from logsvc.live.viewer import Chunk, Viewer, chunk_of
+from logsvc.live.viewer import CHUNK_BYTES, CHUNK_ROWS, Chunk, Viewer, chunk_of, gap_before
 from logsvc.metrics import Metrics
 from logsvc.places import Place
 from tocsin.events import BadRecord
@@ -17,7 +17,6 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("logsvc.live")
 
 TICK_SECONDS = 0.05
-REPLAY_ROWS = 500
 
 
 class Hub:
@@ -31,6 +30,7 @@ class Hub:
         self._cluster = ""
         self._position: dict[Place, int] = {}
         self._fresh: list[Entry] = []
+        self._reached: Mapping[Place, int] = {}
         self._viewers: dict[Filter, set[Viewer]] = {}
         self.closing = asyncio.Event()
         """Set when the service stops: every viewer is sent away, to come back elsewhere."""
@@ -45,31 +45,45 @@ class Hub:
         return pack_position(self._cluster, self._position)
 
     def begin(self, cluster: str, start: Mapping[Place, int]) -> None:
-        """The tail (re)starts at these offsets."""
+        """The tail (re)starts at these offsets; viewers who are here learn that what came before may be missing."""
+        self._hand_out()
         self._cluster = cluster
         self._position = dict(start)
-        self._fresh.clear()
         self.ring.begin(start)
+        for viewer in self._everybody():
+            viewer.after = {}
+            viewer.offer(gap_before(self.cursor))
 
-    def publish(self, entries: Iterable[Entry]) -> None:
-        """Take records in the order they were read."""
+    def publish(self, entries: Iterable[Entry], reached: Mapping[Place, int]) -> None:
+        """Take records in the order they were read, and where the reader stands after them, markers included."""
         self._fresh += entries
+        self._reached = reached
 
-    def watch(self, viewer: Viewer, after: str) -> bool:
+    def watch(self, viewer: Viewer, after: str) -> tuple[str, bool]:
         """Add a viewer who has seen everything before the cursor `after` ("" = wants only what is new).
 
-        Returns whether the stream goes on without a hole. Raises BadRequest for a broken cursor.
+        What it missed waits for it then, behind a gap if the ring has forgotten some of it. Returns the cursor it
+        stands at meanwhile, and whether there is no gap. Raises BadRequest for a broken cursor.
         """
         self._hand_out()
-        is_whole = True
-        if after:
-            seen = unpack_position(self._cluster, after)
-            is_whole = seen is not None and self.ring.holds_all_since(seen.offsets)
-            if seen is not None:
-                viewer.after = seen.offsets
-                self._replay(viewer)
+        seen = unpack_position(self._cluster, after) if after else None
+        cursor, is_whole = self.cursor, True
+        if after and (seen is None or not self.ring.holds_all_since(seen.offsets)):
+            begins = _further(self.ring.floor, seen.offsets) if seen else self._position
+            cursor = pack_position(self._cluster, begins)
+            viewer.offer(gap_before(cursor))
+            is_whole = False
+        elif after:
+            cursor = after
+        if seen is not None:
+            _offer([viewer], self._cut(self.ring.since(seen.offsets), viewer.filter, seen.offsets))
+            viewer.after = self._ahead(seen.offsets)
         self._viewers.setdefault(viewer.filter, set()).add(viewer)
-        return is_whole
+        return cursor, is_whole
+
+    def cursor_of(self, viewer: Viewer) -> str:
+        """Where a viewer stands who has taken all that waited for it."""
+        return pack_position(self._cluster, _further(self._position, viewer.after))
 
     def refilter(self, viewer: Viewer, wanted: Filter) -> None:
         """Change what a viewer sees, from now on."""
@@ -92,19 +106,47 @@ class Hub:
         self.closing.set()
 
     def _hand_out(self) -> None:
-        if not self._fresh:
-            return
         entries, self._fresh = self._fresh, []
+        before = dict(self._position)
         for entry in entries:
             self.ring.add(entry)
             self._position[entry.place] = entry.offset + 1
-        cursor = self.cursor
+        self._position = _further(self._position, self._reached)
+        self._reached = {}
+        if not entries:
+            return
         for wanted, viewers in self._viewers.items():
-            matched = [entry for entry in entries if self._is_wanted(entry, wanted)]
-            if matched:
-                _offer(viewers, matched, chunk_of(matched, cursor), cursor)
+            self._hand_to([viewer for viewer in viewers if not viewer.after], entries, wanted, before)
+            for viewer in [viewer for viewer in viewers if viewer.after]:
+                unseen = [entry for entry in entries if entry.offset >= viewer.after.get(entry.place, 0)]
+                self._hand_to([viewer], unseen, wanted, _further(before, viewer.after))
+                viewer.after = self._ahead(viewer.after)
         for entry in entries:
             entry.forget()
+
+    def _hand_to(
+        self, viewers: Sequence[Viewer], entries: Sequence[Entry], wanted: Filter, before: Mapping[Place, int]
+    ) -> None:
+        if viewers:
+            _offer(viewers, self._cut(entries, wanted, before))
+
+    def _cut(self, entries: Iterable[Entry], wanted: Filter, before: Mapping[Place, int]) -> list[Chunk]:
+        """What matches, in chunks. Each one's cursor is before what follows it; the last one's, where the tail is."""
+        chunks: list[Chunk] = []
+        position = dict(before)
+        matched: list[Entry] = []
+        size = 0
+        for entry in entries:
+            if self._is_wanted(entry, wanted):
+                if matched and (len(matched) == CHUNK_ROWS or size + len(entry.row) > CHUNK_BYTES):
+                    chunks.append(chunk_of(matched, pack_position(self._cluster, position)))
+                    matched, size = [], 0
+                matched.append(entry)
+                size += len(entry.row)
+            position[entry.place] = entry.offset + 1
+        if matched:
+            chunks.append(chunk_of(matched, pack_position(self._cluster, _further(self._position, position))))
+        return chunks
 
     def _is_wanted(self, entry: Entry, wanted: Filter) -> bool:
         try:
@@ -113,26 +155,20 @@ class Hub:
             self._metrics.live_unreadable.inc()
             return False
 
-    def _replay(self, viewer: Viewer) -> None:
-        """Give a returning viewer what it missed, in chunks, so that only the oldest go if it is too much."""
-        position = dict(viewer.after)
-        matched: list[Entry] = []
-        for entry in self.ring.since(viewer.after):
-            position[entry.place] = entry.offset + 1
-            if self._is_wanted(entry, viewer.filter):
-                matched.append(entry)
-            if len(matched) == REPLAY_ROWS:
-                viewer.offer(chunk_of(matched, pack_position(self._cluster, position)))
-                matched = []
-        if matched:
-            viewer.offer(chunk_of(matched, self.cursor))
+    def _ahead(self, offsets: Mapping[Place, int]) -> dict[Place, int]:
+        """Those of the offsets that the tail has not come to yet."""
+        return {place: offset for place, offset in offsets.items() if offset > self._position.get(place, offset)}
+
+    def _everybody(self) -> list[Viewer]:
+        return [viewer for viewers in self._viewers.values() for viewer in viewers]
 
 
-def _offer(viewers: Iterable[Viewer], matched: list[Entry], chunk: Chunk, cursor: str) -> None:
+def _offer(viewers: Iterable[Viewer], chunks: Sequence[Chunk]) -> None:
     for viewer in viewers:
-        if not viewer.after:
+        for chunk in chunks:
             viewer.offer(chunk)
-            continue
-        new = [entry for entry in matched if entry.offset >= viewer.after.get(entry.place, 0)]
-        if new:
-            viewer.offer(chunk if len(new) == len(matched) else chunk_of(new, cursor))
+
+
+def _further(one: Mapping[Place, int], other: Mapping[Place, int]) -> dict[Place, int]:
+    """The later offset of each place."""
+    return {place: max(one.get(place, 0), other.get(place, 0)) for place in {**one, **other}}

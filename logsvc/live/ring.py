@@ -3,19 +3,20 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from logsvc.fitness import fitted
 from logsvc.live.filter import Subject, subject_of
 from logsvc.places import Place
 from logsvc.rows import live_row
-from tocsin.events import JobEvent, LogLine, decode
+from tocsin.events import JobEvent, LogLine
 
 
 class Entry:
     """One record of the tail, not decoded before somebody watches. timestamp: the producer's clock, ms.
 
-    subject and row raise BadRecord if it cannot be read.
+    subject and row raise BadRecord if it can never be a row: then ingest buries it.
     """
 
-    __slots__ = ("_record", "_row", "_subject", "offset", "place", "struct", "timestamp", "value")
+    __slots__ = ("_read", "_row", "_subject", "offset", "place", "struct", "timestamp", "value")
 
     def __init__(
         self, place: Place, offset: int, timestamp: int, value: bytes, struct: type[JobEvent] | type[LogLine]
@@ -25,31 +26,32 @@ class Entry:
         self.timestamp = timestamp
         self.value = value
         self.struct = struct
-        self._record: JobEvent | LogLine | None = None
+        self._read: tuple[JobEvent | LogLine, bytes] | None = None
         self._subject: Subject | None = None
         self._row: bytes | None = None
 
     @property
-    def record(self) -> JobEvent | LogLine:
-        if self._record is None:
-            self._record = decode(self.struct, self.value)
-        return self._record
+    def read(self) -> tuple[JobEvent | LogLine, bytes]:
+        """The record and the bytes to show of it."""
+        if self._read is None:
+            self._read = fitted(self.struct, self.value)
+        return self._read
 
     @property
     def subject(self) -> Subject:
         if self._subject is None:
-            self._subject = subject_of(self.record)
+            self._subject = subject_of(self.read[0])
         return self._subject
 
     @property
     def row(self) -> bytes:
         if self._row is None:
-            self._row = live_row(self.record, self.value, self.place.partition, self.offset)
+            self._row = live_row(*self.read, self.place.partition, self.offset)
         return self._row
 
     def forget(self) -> None:
         """Drop what was made of the value; it is made again when somebody asks."""
-        self._record = self._subject = self._row = None
+        self._read = self._subject = self._row = None
 
 
 class Ring:
@@ -69,6 +71,11 @@ class Ring:
     def bytes(self) -> int:
         return self._bytes
 
+    @property
+    def floor(self) -> Mapping[Place, int]:
+        """From these offsets on nothing has been forgotten."""
+        return self._floor
+
     def begin(self, start: Mapping[Place, int]) -> None:
         """Forget all; from now on the ring holds everything from these offsets."""
         self._entries.clear()
@@ -85,7 +92,7 @@ class Ring:
 
     def holds_all_since(self, position: Mapping[Place, int]) -> bool:
         """Whether no record at or after these positions has been forgotten."""
-        return all(position.get(place, -1) >= floor for place, floor in self._floor.items())
+        return all(position.get(place, -1) >= floor for place, floor in self.floor.items())
 
     def since(self, position: Mapping[Place, int]) -> Iterator[Entry]:
         """What is kept at or after these positions, oldest first."""

@@ -35,10 +35,7 @@ class Session:
         self.viewer = Viewer(parse_filter(asked))
         self.hub = hub
         self._metrics = metrics
-        seen = after or asked.get("after", "")
-        self._is_whole = hub.watch(self.viewer, seen)
-        # What a viewer that leaves before its first row comes back with.
-        self._cursor = seen if seen and self._is_whole else hub.cursor
+        self._cursor, self._is_whole = hub.watch(self.viewer, after or asked.get("after", ""))
 
     def end(self) -> None:
         """Leave the hub."""
@@ -50,11 +47,13 @@ class Session:
     async def frames(self) -> AsyncGenerator[tuple[bytes, str]]:
         """Frames to send, each with the cursor it leads to ("" = unchanged), at most 20 a second, until the hub closes.
 
-        The first is `hello`; a `gap` follows if the viewer's past could not be replayed whole.
+        The first is `hello`. If a gap follows it leads nowhere: who leaves before he heard of the gap hears of it when
+        he is back. A `ping` has a cursor where nothing waits, for the tail goes forward without a match too.
         """
-        yield _json({"type": "hello", "cursor": self._cursor, "as_of": self.as_of()}), ""
-        if not self._is_whole:
-            yield _json({"type": "gap", "count": None}), ""
+        yield (
+            _json({"type": "hello", "cursor": self._cursor, "as_of": self.as_of()}),
+            self._cursor if self._is_whole else "",
+        )
         while not self.hub.closing.is_set():
             frame = self.viewer.take(int(time.time() * 1000))
             if frame is not None:
@@ -63,7 +62,11 @@ class Session:
                 yield frame.encode(), frame.cursor
                 await asyncio.sleep(FRAME_SECONDS)
             elif not await self._something_arrives():
-                yield _json({"type": "ping", "as_of": self.as_of()}), ""
+                yield self._ping()
+
+    def _ping(self) -> tuple[bytes, str]:
+        cursor = self.hub.cursor_of(self.viewer) if self.viewer.has_all else ""
+        return _json({"type": "ping", "as_of": self.as_of(), **({"cursor": cursor} if cursor else {})}), cursor
 
     async def _something_arrives(self) -> bool:
         """Wait for rows or the end, up to the time a sign of life is due."""

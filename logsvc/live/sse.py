@@ -1,7 +1,7 @@
 """`/api/v1/live/sse`: the same stream as server-sent events, for networks whose proxies break WebSockets.
 
-A frame is one `data:` line; a rows frame carries its cursor as the event's id, so a browser that reconnects by itself
-sends it back as Last-Event-ID and goes on without a hole.
+A frame is one `data:` line; its cursor, if it leads to one, is the event's id, so a browser that reconnects by itself
+sends it back as Last-Event-ID and gets what it missed, or is told that there is a gap.
 """
 
 import asyncio

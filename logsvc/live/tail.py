@@ -50,9 +50,10 @@ class Tail:
 
     async def _read(self, reader: Reader, resume: dict[Place, int], stop: asyncio.Event) -> None:
         while not stop.is_set():
-            for place, records in (await reader.poll()).items():
-                self._hub.publish(self._entries(place, records))
-                resume[place] = records[-1].offset + 1
+            polled = await reader.poll()
+            resume.update(await reader.positions())
+            entries = [entry for place, records in polled.items() for entry in self._entries(place, records)]
+            self._hub.publish(entries, dict(resume))
             heard = reader.heard_at()
             if heard is not None:
                 self._hub.as_of_ms = heard

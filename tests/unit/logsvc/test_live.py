@@ -1,17 +1,19 @@
 """The live stream without a network: filters, ring, hub, viewers."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logsvc.cursors import pack_position
+from logsvc.cursors import TailPosition, pack_position, unpack_position
 from logsvc.errors import BadRequest
 from logsvc.live.filter import Filter, parse_filter, subject_of
 from logsvc.live.hub import Hub
 from logsvc.live.ring import Entry, Ring
-from logsvc.live.viewer import MOST_ROWS, Frame, Viewer
+from logsvc.live.session import Session
+from logsvc.live.viewer import FRAME_BYTES, MOST_BYTES, MOST_ROWS, Frame, Viewer
 from logsvc.metrics import Metrics
 from logsvc.places import Place
 from tests.unit.logsvc.records import NOW_MS, event, line
@@ -35,18 +37,19 @@ def make_hub(rows: int = 10_000) -> Hub:
 
 def watch(hub: Hub, after: str = "", **asked: str) -> tuple[Viewer, bool]:
     viewer = Viewer(parse_filter(asked))
-    return viewer, hub.watch(viewer, after)
+    _, is_whole = hub.watch(viewer, after)
+    return viewer, is_whole
 
 
-def hand_out(hub: Hub, *entries: Entry) -> None:
-    hub.publish(entries)
+def hand_out(hub: Hub, *entries: Entry, reached: Mapping[Place, int] | None = None) -> None:
+    hub.publish(entries, reached or {})
     watch(hub)  # a newcomer makes the hub hand out what has arrived
 
 
 def seen(viewer: Viewer) -> list[str]:
     ids: list[str] = []
     while frame := viewer.take(NOW_MS):
-        ids += [row["id"] for row in json.loads(frame.encode())["rows"]]
+        ids += [row["id"] for row in map(json.loads, frame.rows)]
     return ids
 
 
@@ -82,7 +85,7 @@ def test_a_filter_that_is_too_much_or_no_text_is_refused(asked: dict[str, object
 
 def test_a_viewer_gets_what_matches_and_only_what_is_new() -> None:
     hub = make_hub()
-    hub.publish([entry(0)])
+    hub.publish([entry(0)], {})
     viewer, is_whole = watch(hub, queue="orders")
     hand_out(hub, entry(1), entry(2, queue="mail"), entry(3))
     assert is_whole
@@ -106,7 +109,7 @@ def test_a_slow_viewer_misses_the_oldest_and_is_told_how_many() -> None:
     for tick in range(6):
         hand_out(hub, *[entry(tick * 500 + n) for n in range(500)])
     frame = slow.take(NOW_MS + 5000)
-    assert frame
+    assert isinstance(frame, Frame)
     assert frame.dropped == 3000 - MOST_ROWS
     assert frame.matched == len(frame.rows) + frame.dropped
     assert frame.lag_ms == 5000 - 1000
@@ -159,6 +162,9 @@ def test_a_return_after_more_than_the_ring_holds_is_a_gap() -> None:
     hand_out(hub, *[entry(n) for n in range(25)])
     viewer, is_whole = watch(hub, start)
     assert not is_whole
+    gap = viewer.take(NOW_MS)
+    assert gap
+    assert json.loads(gap.encode()) == {"type": "gap", "count": None}
     assert len(seen(viewer)) == 10
 
 
@@ -173,8 +179,9 @@ def test_a_cursor_of_another_cluster_is_a_gap_and_a_broken_one_refused() -> None
 def test_a_record_that_cannot_be_read_is_left_out() -> None:
     hub = make_hub()
     viewer, _ = watch(hub)
-    hand_out(hub, entry(1), Entry(JOBS, 2, NOW_MS, b"{", JobEvent), entry(3))
-    assert seen(viewer) == ["main:orders:0:1-0", "main:orders:0:3-0"]
+    nobody_knows_when = Entry(JOBS, 3, NOW_MS, encode(event(3, ts=10**15)), JobEvent)
+    hand_out(hub, entry(1), Entry(JOBS, 2, NOW_MS, b"{", JobEvent), nobody_knows_when, entry(4))
+    assert seen(viewer) == ["main:orders:0:1-0", "main:orders:0:4-0"]
 
 
 def test_the_ring_is_bounded_by_bytes_too() -> None:
@@ -205,3 +212,119 @@ def test_a_frame_is_json_in_the_agreed_words() -> None:
         "matched": 3,
         "lag_ms": 85,
     }
+
+
+def test_a_burst_is_cut_into_frames_and_what_is_too_much_is_counted() -> None:
+    hub = make_hub()
+    viewer, _ = watch(hub)
+    hand_out(hub, *[entry(n, data="x" * 20_000) for n in range(400)])
+    frames: list[Any] = []
+    while frame := viewer.take(NOW_MS):
+        frames.append(frame)
+    assert all(sum(map(len, frame.rows)) <= FRAME_BYTES for frame in frames)
+    assert sum(len(row) for frame in frames for row in frame.rows) <= MOST_BYTES
+    assert sum(len(frame.rows) + frame.dropped for frame in frames) == 400
+    assert frames[0].dropped > 300
+    _, is_whole = watch(hub, frames[0].cursor)
+    assert is_whole
+
+
+def test_each_frame_of_a_burst_leads_to_where_the_next_begins() -> None:
+    hub = make_hub()
+    viewer, _ = watch(hub)
+    hand_out(hub, *[entry(n, data="x" * 10_000) for n in range(90)])
+    told = 0
+    while frame := viewer.take(NOW_MS):
+        told += len(frame.rows)
+        again, is_whole = watch(hub, frame.cursor)
+        assert is_whole
+        assert len(seen(again)) == 90 - told
+    assert told == 90
+
+
+def test_a_viewer_who_was_further_on_is_like_any_other_once_the_tail_is_there() -> None:
+    hub = make_hub()
+    viewer, _ = watch(hub, pack_position("c", {JOBS: 3, LOGS: 0}))
+    assert viewer.after == {JOBS: 3}
+    hand_out(hub, entry(1))
+    assert unpack_position("c", hub.cursor_of(viewer)) == TailPosition({JOBS: 3, LOGS: 0})
+    hand_out(hub, entry(2), entry(3))
+    assert viewer.after == {}
+    assert seen(viewer) == ["main:orders:0:3-0"]
+
+
+def test_viewers_are_told_when_the_stream_begins_anew() -> None:
+    hub = make_hub()
+    viewer, _ = watch(hub, pack_position("c", {JOBS: 30, LOGS: 0}))
+    hub.begin("c", START)
+    hand_out(hub, entry(1))
+    gap = viewer.take(NOW_MS)
+    assert gap
+    assert json.loads(gap.encode())["type"] == "gap"
+    assert seen(viewer) == ["main:orders:0:1-0"]
+
+
+def test_a_gap_is_told_though_what_followed_was_too_much() -> None:
+    hub = make_hub(rows=10)
+    start = hub.cursor
+    hand_out(hub, *[entry(n) for n in range(25)])
+    viewer, _ = watch(hub, start)
+    for tick in range(1, 7):
+        hand_out(hub, *[entry(tick * 500 + n) for n in range(500)])
+    gap = viewer.take(NOW_MS)
+    assert gap
+    assert json.loads(gap.encode())["type"] == "gap"
+    frame = viewer.take(NOW_MS)
+    assert frame
+    assert frame.dropped > 0
+
+
+def test_the_cursor_stands_behind_the_marker_of_a_transaction() -> None:
+    """Another process begins there: a cursor in front of it would look like a hole."""
+    hub = make_hub()
+    viewer, _ = watch(hub)
+    hand_out(hub, entry(1), reached={JOBS: 3})
+    frame = viewer.take(NOW_MS)
+    assert frame
+    other = make_hub()
+    other.begin("c", {JOBS: 3, LOGS: 0})
+    assert watch(other, frame.cursor)[1]
+    hand_out(hub, reached={LOGS: 5})
+    other.begin("c", {JOBS: 3, LOGS: 5})
+    assert watch(other, hub.cursor_of(viewer))[1]
+
+
+async def test_a_viewer_without_a_match_can_resume_from_hello_and_from_each_ping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("logsvc.live.session.PING_SECONDS", 0.01)
+    hub = make_hub(rows=10)
+    session = Session(hub, Metrics(CollectorRegistry()), {"queue": "nobody's"})
+    frames = session.frames()
+    hello, cursor = await anext(frames)
+    assert json.loads(hello)["cursor"] == cursor == hub.cursor
+    hand_out(hub, *[entry(n) for n in range(50)])
+    ping, cursor = await anext(frames)
+    assert (json.loads(ping)["type"], json.loads(ping)["cursor"]) == ("ping", cursor)
+    assert watch(hub, cursor)[1]
+    session.viewer.pause(True)
+    hub.refilter(session.viewer, Filter())
+    hand_out(hub, entry(60))
+    ping, cursor = await anext(frames)
+    assert (json.loads(ping)["type"], cursor) == ("ping", "")
+    await frames.aclose()
+
+
+async def test_hello_does_not_lead_past_a_gap_that_was_not_told_yet() -> None:
+    hub = make_hub(rows=10)
+    start = hub.cursor
+    hand_out(hub, *[entry(n) for n in range(50)])
+    session = Session(hub, Metrics(CollectorRegistry()), {}, after=start)
+    frames = session.frames()
+    assert (await anext(frames))[1] == ""
+    gap, cursor = await anext(frames)
+    assert json.loads(gap) == {"type": "gap", "count": None}
+    again, is_whole = watch(hub, cursor)
+    assert is_whole
+    assert len(seen(again)) == 10
+    await frames.aclose()
