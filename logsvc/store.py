@@ -8,8 +8,8 @@ ours; what people typed travels as bound parameters only.
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from logsvc.batch import Span
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
 from logsvc.settings import LogsvcSettings
+from logsvc.workers import Workers
 from tocsin.breakers import Breakers, Unavailable
 
 log = structlog.get_logger("logsvc.store")
@@ -34,6 +35,7 @@ INSERT_THREADS = 2
 QUERY_THREADS = 4
 QUERY_SECONDS = 10
 CALL_SECONDS = 60.0
+CLOSE_SECONDS = 5.0
 QUERY_LIMITS = {
     "max_execution_time": QUERY_SECONDS,
     "max_rows_to_read": 500_000_000,
@@ -77,8 +79,8 @@ class Store:
         self.database = _database(self._url)
         self._mine = threading.local()
         self._clients: list[Client] = []
-        self._inserting = ThreadPoolExecutor(INSERT_THREADS, thread_name_prefix="insert")
-        self._asking = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="query")
+        self._inserting = Workers(INSERT_THREADS, "insert")
+        self._asking = Workers(QUERY_THREADS, "query")
 
     async def insert(self, table: str, rows: bytes, token: str) -> None:
         """Insert JSON lines as one block; with a token seen before, ClickHouse takes nothing and says so not.
@@ -212,17 +214,21 @@ class Store:
         await _in(self._asking, lambda: _translated(lambda: self._client().command("SELECT 1"), LogsvcError))
 
     async def close(self) -> None:
-        """Wait for running calls, then disconnect."""
+        """Disconnect, once the calls under way have ended. One that hangs is left: its thread ends with the process."""
 
         def work() -> None:
             for pool in (self._asking, self._inserting):
-                pool.shutdown(wait=True, cancel_futures=True)
-            for client in self._clients:
-                client.close()
+                pool.close()
+            until = time.monotonic() + CLOSE_SECONDS
+            if all([pool.leave(until - time.monotonic()) for pool in (self._asking, self._inserting)]):
+                for client in self._clients:
+                    client.close()
+            else:
+                log.warning("clickhouse_call_left", waited_seconds=CLOSE_SECONDS)
 
         await asyncio.to_thread(work)
 
-    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[Client], T], refusal: type[LogsvcError]) -> T:
+    async def _run(self, pool: Workers, work: Callable[[Client], T], refusal: type[LogsvcError]) -> T:
         async with self._guarded():
             return await _in(pool, lambda: _translated(lambda: work(self._client()), refusal))
         raise AssertionError("unreachable")
@@ -263,7 +269,7 @@ class Store:
         )
 
 
-async def _in(pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+async def _in(pool: Workers, work: Callable[[], T]) -> T:
     try:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
     except RuntimeError as error:

@@ -1,10 +1,13 @@
 """How the store reaches ClickHouse."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from logsvc.errors import StoreDown
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tocsin.breakers import Breakers
@@ -47,3 +50,26 @@ async def test_the_scheme_of_the_url_decides_whether_a_password_travels_in_the_c
     assert client.given["interface"] == interface
     assert client.given["secure"] is (interface == "https")
     assert client.given["port"] == port
+
+
+async def test_a_call_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logsvc.store.CLOSE_SECONDS", 0.05)
+    answers = threading.Event()
+    began = threading.Event()
+
+    class Hanging(Client):
+        def command(self, *_: object, **__: object) -> None:
+            began.set()
+            answers.wait()
+
+    monkeypatch.setattr("clickhouse_connect.get_client", Hanging)
+    settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CLICKHOUSE_URL": "http://ch/tocsin"})
+    store = Store(settings, Breakers(settings, CollectorRegistry()))
+    asking = asyncio.create_task(store.command("SELECT 1"))
+    await asyncio.to_thread(began.wait)
+    async with asyncio.timeout(30):
+        await store.close()
+    answers.set()
+    await asking
+    with pytest.raises(StoreDown):
+        await store.command("SELECT 1")
