@@ -14,6 +14,7 @@ from logsvc.api.logs import logs_routes
 from logsvc.api.queues import queues_routes
 from logsvc.api.system import system_routes
 from logsvc.batch import feeds
+from logsvc.coverage import HistoryCoverage
 from logsvc.errors import LogsvcError
 from logsvc.front import Front
 from logsvc.ingest import Ingest
@@ -62,6 +63,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
         tail = Tail(settings, hub, health)
         snapshots = Snapshots(settings, health)
         journal = Journal(store, lambda: ingest.as_of_ms, time.time)
+        history = HistoryCoverage(store)
         directory = Directory(settings, registry)
 
         async def prepare_topics_then_read() -> None:
@@ -91,10 +93,10 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
 
         api = build_api(
             [
-                *queues_routes(snapshots, journal),
+                *queues_routes(snapshots, history),
                 *jobs_routes(journal),
                 *logs_routes(journal),
-                *system_routes(ingest, hub, snapshots, journal, breakers),
+                *system_routes(ingest, hub, snapshots, journal, history, breakers),
             ],
             health,
             registry,
@@ -107,6 +109,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
             {
                 "kafka": prepare_topics_then_read,
                 "hub": lambda: hub.run(stop),
+                "coverage": lambda: history.run(stop),
                 "http": lambda: serve_http(front, settings.bind_host, settings.logsvc_port, stop),
                 "breakers": lambda: breakers.run_probes(stop),
                 "announce": announce,

@@ -1,13 +1,13 @@
 """Questions to the journal: conditions from filters, widening windows of time, and what the history covers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from logsvc.api.answers import LONGEST_TEXT, Coverage, values
-from logsvc.errors import BadRequest, StoreDown
+from logsvc.errors import BadRequest
 from logsvc.store import Store
-from logsvc.times import parse_time, rfc3339, rfc3339_or_none
+from logsvc.times import parse_time, rfc3339_or_none
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -116,12 +116,4 @@ class Journal:
             last_minute=last // MINUTE,
         )
         found = await self.ask(f"SELECT sum(lost) AS lost FROM journal WHERE event = 'gap' AND {lost}", lost)
-        return Coverage(rfc3339(since) if since is not None else None, int(found[0]["lost"]))
-
-
-async def or_none(answer: Awaitable[Any]) -> Any:
-    """An answer that is nice to have: None while ClickHouse is down."""
-    try:
-        return await answer
-    except StoreDown:
-        return None
+        return Coverage(rfc3339_or_none(since), int(found[0]["lost"]))

@@ -10,11 +10,11 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
 from logsvc.api.answers import Coverage, CursorText, Limit, Page, Words, refuse_unknown, values
-from logsvc.api.journal import Journal, Range, or_none, sets
+from logsvc.coverage import HistoryCoverage
 from logsvc.cursors import QueueKey, pack, unpack
 from logsvc.errors import NotReadyYet
 from logsvc.snapshots import Snapshots
-from logsvc.times import rfc3339
+from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin.events import QueueSnapshot
 
 
@@ -42,8 +42,8 @@ def item_of(one: QueueSnapshot) -> QueueItem:
     return QueueItem(**same, as_of=rfc3339(one.ts))
 
 
-def queues_routes(snapshots: Snapshots, journal: Journal) -> list[HTTPRouteHandler]:
-    """The routes, bound to the snapshots."""
+def queues_routes(snapshots: Snapshots, history: HistoryCoverage) -> list[HTTPRouteHandler]:
+    """The routes, bound to the snapshots. history: what the events about them cover."""
 
     @get("/api/v1/queues", summary="Every queue's counts now")
     async def queues(
@@ -66,12 +66,11 @@ def queues_routes(snapshots: Snapshots, journal: Journal) -> list[HTTPRouteHandl
             key = unpack(QueueKey, cursor)
             found = [one for one in found if (one.env, one.source, one.queue) > (key.env, key.source, key.queue)]
         last = found[limit - 1] if len(found) > limit else None
-        coverage = await or_none(_coverage(journal, asked))
         return Page(
             items=[item_of(one) for one in found[:limit]],
             next_cursor=pack(QueueKey(last.env, last.source, last.queue)) if last else None,
             as_of=rfc3339(snapshots.as_of_ms),
-            coverage=coverage or Coverage(None, None),
+            coverage=_coverage(history, wanted),
         )
 
     @get("/api/v1/queues/{source:str}/{queue:str}", summary="One queue's counts now")
@@ -94,5 +93,6 @@ def _is_wanted(one: QueueSnapshot, wanted: Mapping[str, list[str]]) -> bool:
     return all(not allowed or getattr(one, name) in allowed for name, allowed in wanted.items())
 
 
-async def _coverage(journal: Journal, asked: Mapping[str, str | None]) -> Coverage:
-    return await journal.coverage(Range(None, None), sets(asked), await journal.since())
+def _coverage(history: HistoryCoverage, wanted: Mapping[str, list[str]]) -> Coverage:
+    known = history.known
+    return Coverage(rfc3339_or_none(known.oldest), known.lost_of(wanted)) if known else Coverage(None, None)

@@ -1,24 +1,20 @@
-"""`GET /api/v1/system`: how Tocsin's own pipeline does, from memory; only the gaps are asked of ClickHouse."""
+"""`GET /api/v1/system`: how Tocsin's own pipeline does, from memory."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
-from logsvc.api.journal import Journal, Where, or_none
+from logsvc.api.journal import Journal
+from logsvc.coverage import HistoryCoverage
 from logsvc.ingest import Ingest
 from logsvc.live.hub import Hub
 from logsvc.snapshots import Snapshots
 from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin import __version__
 from tocsin.breakers import Breakers
-
-GAPS = (
-    "SELECT ts, env, source, queue, lost, id FROM journal WHERE event = 'gap' AND ts >= {since:Int64}"
-    " ORDER BY ts DESC LIMIT 100"
-)
-WEEK_MS = 7 * 24 * 3600 * 1000
 
 
 class Partition(msgspec.Struct):
@@ -68,14 +64,13 @@ class System(msgspec.Struct):
 
 
 def system_routes(
-    ingest: Ingest, hub: Hub, snapshots: Snapshots, journal: Journal, breakers: Breakers
+    ingest: Ingest, hub: Hub, snapshots: Snapshots, journal: Journal, history: HistoryCoverage, breakers: Breakers
 ) -> list[HTTPRouteHandler]:
     """The route, bound to the parts it reports on."""
 
     @get("/api/v1/system", summary="How Tocsin's own pipeline does")
     async def system() -> System:
-        where = Where().add("", since=journal.now_ms() - WEEK_MS)
-        gaps: list[dict[str, Any]] | None = await or_none(journal.ask(GAPS, where))
+        known = history.known
         lanes = [lane for _, lane in sorted(ingest.lanes.items())]
         return System(
             version=__version__,
@@ -98,11 +93,11 @@ def system_routes(
             live=Live(rfc3339_or_none(hub.as_of_ms), hub.viewers, len(hub.ring), hub.ring.bytes),
             queues=len(snapshots.queues),
             queues_as_of=rfc3339_or_none(snapshots.as_of_ms),
-            gaps=None if gaps is None else [_gap(row) for row in gaps],
+            gaps=[_gap(row) for row in known.gaps] if known else None,
         )
 
     return [system]
 
 
-def _gap(row: dict[str, Any]) -> Gap:
+def _gap(row: Mapping[str, Any]) -> Gap:
     return Gap(rfc3339(int(row["ts"])), str(row["env"]), str(row["source"]), str(row["queue"]), int(row["lost"]))

@@ -1,5 +1,6 @@
 """The API over real records: filters, cursors, odd names, age and coverage, and ClickHouse away."""
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ import httpx
 from logsvc.times import rfc3339
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House
+from tests.tcp import listening
 from tocsin.events import JobEvent, LogLine, QueueSnapshot
 
 T0 = 1_795_000_000_000
@@ -231,3 +233,22 @@ async def test_queues_go_on_while_clickhouse_is_away(home: House) -> None:
     assert history.json()["as_of"] is None
     assert (await home.json("/api/v1/system"))["gaps"] is None
     assert await home.stop() == 0
+
+
+async def test_queues_and_system_answer_while_clickhouse_accepts_and_never_answers(home: House) -> None:
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with listening(never) as port:
+        home.environ["CLICKHOUSE_URL"] = f"http://127.0.0.1:{port}/tocsin"
+        await home.start()
+        await home.ready()
+        await home.produce([QueueSnapshot(v=1, ts=T0, env="prod", source="main", queue="orders", waiting=3)])
+
+        async def is_told() -> bool:
+            return bool((await home.json("/api/v1/queues"))["items"])
+
+        await eventually(is_told, what="the queue told")
+        assert (await home.json("/api/v1/queues"))["coverage"] == {"history_since": None, "events_lost": None}
+        assert (await home.json("/api/v1/system"))["gaps"] is None
+        assert await home.stop() == 0
