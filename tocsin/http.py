@@ -1,19 +1,47 @@
 """Serve an ASGI app inside our own event loop, stopped by our own event."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
+
+CLOSING_SECONDS = 3.0
+"""How long a closed connection may take to send what waits. Its peer may never read, and then it never would."""
+
+_AT_ONCE = struct.pack("ii", 1, 0)  # on, with no time to linger: the kernel drops what it holds too
 
 
 class _Server(uvicorn.Server):
     """uvicorn re-raises the signals it captures, which would kill a drain half-way: here it captures none."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._closing: dict[asyncio.Transport, float] = {}
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn's heartbeat, ten times a second."""
+        if counter % 5 == 0:
+            self._abort_what_cannot_close()
+        return await super().on_tick(counter)
+
+    def _abort_what_cannot_close(self) -> None:
+        now = asyncio.get_running_loop().time()
+        open_ones: list[Any] = list(self.server_state.connections)
+        transports: list[asyncio.Transport] = [one.transport for one in open_ones if one.transport is not None]
+        self._closing = {one: self._closing.get(one, now) for one in transports if one.is_closing()}
+        for transport, since in self._closing.items():
+            if now - since >= CLOSING_SECONDS:
+                with suppress(OSError):
+                    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+                transport.abort()
 
 
 async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event, *, drain_seconds: float = 5) -> None:

@@ -1,9 +1,10 @@
 """Serving inside our own loop: errors are errors, the stop is ours, and open requests have their time."""
 
 import asyncio
+import select
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -130,3 +131,24 @@ async def test_who_cancels_it_frees_the_port() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not listens(port)
+
+
+async def test_a_connection_whose_peer_never_reads_is_closed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.http.CLOSING_SECONDS", 0.2)
+
+    async def pour(_scope: Any, _receive: Any, send: Any) -> None:
+        """Give up on a viewer that takes nothing, as the live stream does."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                while True:
+                    await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+
+    stop = asyncio.Event()
+    async with serving(pour, stop) as client:
+        with socket.create_connection((HOST, client.base_url.port or 0)) as silent:
+            silent.sendall(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            hung_up = select.poll()
+            hung_up.register(silent, select.POLLRDHUP)
+            await eventually(lambda: bool(hung_up.poll(0)), what="the connection reset")
+        stop.set()
