@@ -10,7 +10,7 @@ from logsvc.live.ring import Entry
 from logsvc.places import Place
 
 MOST_ROWS = 2_000
-MOST_BYTES = 1024 * 1024
+MOST_BYTES = 4 * 1024 * 1024
 FRAME_ROWS = 1_000
 FRAME_BYTES = 512 * 1024
 CHUNK_ROWS = 500
