@@ -19,8 +19,9 @@ SELECT count(), uniqExact(id), uniqExact(kafka_topic, kafka_partition, kafka_off
 SELECT_LOGS = (
     "SELECT queue, job_id, message FROM journal WHERE kind = 'log' AND job_id != '' ORDER BY queue, job_id, line"
 )
-SELECT_BY_STATE = "SELECT queue, state, event, count() FROM journal WHERE kind = 'event' GROUP BY queue, state, event"
-PROJECTED_BY_STATE = f"{SELECT_BY_STATE} SETTINGS optimize_use_projections = 1, force_optimize_projection = 1"
+BY_STATE = "SELECT queue, state, event, count() FROM journal WHERE kind = 'event' GROUP BY queue, state, event"
+SELECT_BY_STATE = f"{BY_STATE} SETTINGS optimize_use_projections = 0"
+PROJECTED_BY_STATE = f"{BY_STATE} SETTINGS optimize_use_projections = 1, force_optimize_projection = 1"
 
 _TITLE = re.compile(r"^\S+ (?P<env>\S+) · (?P<queue>.+?) · .*×(?P<count>\d+)")
 
