@@ -17,10 +17,12 @@ T = TypeVar("T")
 
 RETRY_AFTER_SECONDS = 5
 MOST_ITEMS = 1000
-LONGEST_TEXT = 1000
 
-Words = Annotated[str | None, Parameter(description="Values separated by commas; any of them.")]
-States = Annotated[str | None, QueryParameter(name="state", description="Values separated by commas; any of them.")]
+ANY_NAME = "A name as it is, commas and spaces too; repeat it for any of several."
+ANY_WORD = "Repeat it, or separate values by commas; any of them."
+Names = Annotated[list[str] | None, Parameter(description=ANY_NAME)]
+Words = Annotated[list[str] | None, Parameter(description=ANY_WORD)]
+States = Annotated[list[str] | None, QueryParameter(name="state", description=ANY_WORD)]
 FromTime = Annotated[
     str | None, QueryParameter(name="from", description="Not earlier than: RFC 3339, or ms since 1970.")
 ]
@@ -52,16 +54,6 @@ def refuse_unknown(request: Request[Any, Any, Any], known: Iterable[str]) -> Non
     unknown = sorted(set(request.query_params) - set(known))
     if unknown:
         raise BadRequest(f"{unknown[0]}: no such parameter; there are {', '.join(sorted(known))}")
-
-
-def values(name: str, text: str | None) -> list[str]:
-    """Comma-separated values."""
-    if not text:
-        return []
-    found = [part.strip() for part in text.split(",") if part.strip()]
-    if len(found) > 200 or any(len(one) > LONGEST_TEXT for one in found):
-        raise BadRequest(f"{name}: at most 200 values of {LONGEST_TEXT} characters each")
-    return found
 
 
 def explainer(as_of: Callable[[], str | None]) -> Callable[[Request[Any, Any, Any], Exception], Response[Any]]:

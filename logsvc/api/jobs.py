@@ -8,13 +8,14 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter, QueryParameter
 
-from logsvc.api.answers import CursorText, FromTime, Limit, Page, States, Text, ToTime, Words, refuse_unknown, values
+from logsvc.api.answers import ANY_NAME, CursorText, FromTime, Limit, Names, Page, States, Text, ToTime, refuse_unknown
 from logsvc.api.job import MOST_TIMELINE_ROWS, ONE, Job, job_of, runs_of
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, Where, sets, time_range
 from logsvc.attempts import run_of
 from logsvc.cursors import JobKey, pack, unpack
 from logsvc.rows import row_of
+from logsvc.sets import values
 from logsvc.times import parse_time
 
 KNOWN = ("env", "source", "queue", "state", "name", "id", "q", "from", "to", "cursor", "limit")
@@ -26,12 +27,12 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
     @get("/api/v1/jobs", summary="Jobs by their newest state, the most lately changed first")
     async def jobs(
         request: Request[Any, Any, Any],
-        env: Words = None,
-        source: Words = None,
-        queue: Words = None,
+        env: Names = None,
+        source: Names = None,
+        queue: Names = None,
         states: States = None,
-        name: Words = None,
-        job_id: Annotated[str | None, QueryParameter(name="id", description="Job ids separated by commas.")] = None,
+        name: Names = None,
+        job_id: Annotated[list[str] | None, QueryParameter(name="id", description=ANY_NAME)] = None,
         text: Text = None,
         start: FromTime = None,
         end: ToTime = None,

@@ -1,11 +1,12 @@
 """Questions to the journal: conditions from filters, widening windows of time, and what the history covers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from logsvc.api.answers import LONGEST_TEXT, Coverage, values
+from logsvc.api.answers import Coverage
 from logsvc.errors import BadRequest
+from logsvc.sets import LONGEST_TEXT, values
 from logsvc.store import Store
 from logsvc.times import parse_time, rfc3339_or_none
 
@@ -39,11 +40,11 @@ class Where:
         return " AND ".join(self.clauses) or "1"
 
 
-def sets(asked: Mapping[str, str | None]) -> Where:
+def sets(asked: Mapping[str, Sequence[str] | None]) -> Where:
     """The filters that name sets of values."""
     where = Where()
-    for name, text in asked.items():
-        if found := values(name, text):
+    for name, given in asked.items():
+        if found := values(name, given):
             where.add(f"{name} IN {{{name}:Array(String)}}", **{name: found})
     return where
 

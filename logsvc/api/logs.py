@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
-from logsvc.api.answers import CursorText, FromTime, Limit, Page, States, Text, ToTime, Words, refuse_unknown
+from logsvc.api.answers import CursorText, FromTime, Limit, Names, Page, States, Text, ToTime, Words, refuse_unknown
 from logsvc.api.journal import SETS, Journal, Range, Where, sets, text_clause, time_range, window_starts
 from logsvc.cursors import RowKey, pack, unpack
 from logsvc.rows import COLUMNS, Row, row_of
@@ -20,16 +20,16 @@ def logs_routes(journal: Journal) -> list[HTTPRouteHandler]:
     @get("/api/v1/logs", summary="Events and log lines, newest first")
     async def logs(
         request: Request[Any, Any, Any],
-        env: Words = None,
-        service: Words = None,
-        source: Words = None,
-        queue: Words = None,
-        job_id: Words = None,
+        env: Names = None,
+        service: Names = None,
+        source: Names = None,
+        queue: Names = None,
+        job_id: Names = None,
         level: Words = None,
         states: States = None,
         kind: Words = None,
-        event: Words = None,
-        fingerprint: Words = None,
+        event: Names = None,
+        fingerprint: Names = None,
         text: Text = None,
         start: FromTime = None,
         end: ToTime = None,

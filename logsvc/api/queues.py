@@ -9,10 +9,11 @@ from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
-from logsvc.api.answers import Coverage, CursorText, Limit, Page, Words, refuse_unknown, values
+from logsvc.api.answers import Coverage, CursorText, Limit, Names, Page, refuse_unknown
 from logsvc.coverage import HistoryCoverage
 from logsvc.cursors import QueueKey, pack, unpack
 from logsvc.errors import NotReadyYet
+from logsvc.sets import values
 from logsvc.snapshots import Snapshots
 from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin.events import QueueSnapshot
@@ -48,9 +49,9 @@ def queues_routes(snapshots: Snapshots, history: HistoryCoverage) -> list[HTTPRo
     @get("/api/v1/queues", summary="Every queue's counts now")
     async def queues(
         request: Request[Any, Any, Any],
-        env: Words = None,
-        source: Words = None,
-        queue: Words = None,
+        env: Names = None,
+        source: Names = None,
+        queue: Names = None,
         cursor: CursorText = None,
         limit: Limit = 1000,
     ) -> Page[QueueItem]:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from logsvc.errors import BadRequest
 from logsvc.rows import level_of
+from logsvc.sets import LONGEST_TEXT, values
 from tocsin.events import JobEvent, LogLine
 
 KEYS = ("env", "service", "source", "queue", "level", "state", "job_id", "kind")
-MOST_VALUES = 200
-LONGEST = 1000
 
 
 @dataclass(frozen=True)
@@ -52,26 +53,24 @@ class Filter:
 
 
 def parse_filter(asked: Mapping[str, object]) -> Filter:
-    """Read a filter from query parameters or a viewer's message; several values are comma-separated.
+    """Read a filter from query parameters or a viewer's message: texts, or lists of them.
 
     Keys that are no filter are ignored. Raises BadRequest for what is not text, or too much.
     """
     wanted: list[tuple[str, frozenset[str]]] = []
     for key in KEYS:
-        if values := _values(key, asked.get(key)):
-            wanted.append((key, values))
-    text = asked.get("q") or ""
-    if not isinstance(text, str) or len(text) > LONGEST:
-        raise BadRequest(f"q: expected a text of at most {LONGEST} characters")
+        if found := values(key, _texts(key, asked.get(key))):
+            wanted.append((key, frozenset(found)))
+    text = "".join(_texts("q", asked.get("q"))[-1:])
+    if len(text) > LONGEST_TEXT:
+        raise BadRequest(f"q: at most {LONGEST_TEXT} characters")
     return Filter(tuple(wanted), text.lower())
 
 
-def _values(key: str, given: object) -> frozenset[str]:
-    if given is None or given == "":
-        return frozenset()
-    if not isinstance(given, str):
-        raise BadRequest(f"{key}: expected values separated by commas")
-    values = frozenset(part.strip() for part in given.split(",") if part.strip())
-    if len(values) > MOST_VALUES or any(len(value) > LONGEST for value in values):
-        raise BadRequest(f"{key}: at most {MOST_VALUES} values of {LONGEST} characters each")
-    return values
+def _texts(key: str, given: object) -> list[str]:
+    if given is None:
+        return []
+    try:
+        return msgspec.convert(given if isinstance(given, list) else [given], list[str])
+    except msgspec.ValidationError:
+        raise BadRequest(f"{key}: expected a text, or a list of them") from None

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -19,23 +19,20 @@ SEND_SECONDS = 10.0
 """A viewer that takes nothing for so long is sent away."""
 
 
-def parameters(query_string: bytes) -> dict[str, str]:
-    """Query parameters; a repeated one counts as comma-separated values."""
-    found: dict[str, str] = {}
-    for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=100):
-        found[name] = f"{found[name]},{value}" if name in found else value
-    return found
+def parameters(query_string: bytes) -> dict[str, list[str]]:
+    """Query parameters and their values."""
+    return parse_qs(query_string.decode("latin-1"), max_num_fields=1000)
 
 
 class Session:
     """One viewer's stay at the hub."""
 
-    def __init__(self, hub: Hub, metrics: Metrics, asked: Mapping[str, str], *, after: str = "") -> None:
+    def __init__(self, hub: Hub, metrics: Metrics, asked: Mapping[str, list[str]], *, after: str = "") -> None:
         """Raises BadRequest for a filter or cursor that cannot be read."""
         self.viewer = Viewer(parse_filter(asked))
         self.hub = hub
         self._metrics = metrics
-        self._cursor, self._is_whole = hub.watch(self.viewer, after or asked.get("after", ""))
+        self._cursor, self._is_whole = hub.watch(self.viewer, after or "".join(asked.get("after", [])[-1:]))
 
     def end(self) -> None:
         """Leave the hub."""

@@ -26,6 +26,9 @@ ODD = [
     "+",
     "Ω/\\|",
     "'; DROP TABLE journal; --",
+    "a,b",
+    " edge ",
+    ",",
 ]
 
 
@@ -112,7 +115,7 @@ async def test_jobs_their_attempts_and_what_the_history_covers(home: House) -> N
     assert (await home.get("/api/v1/jobs/main/orders/7", added_at="1")).status_code == 404
     assert (await home.get("/api/v1/jobs/main/orders/nobody")).status_code == 404
 
-    by_text = await home.json("/api/v1/jobs", q="FIRST OF 12", id="12,13")
+    by_text = await home.json("/api/v1/jobs", q="FIRST OF 12", id=["12", "13"])
     assert [item["job_id"] for item in by_text["items"]] == ["12"]
     day = await home.json("/api/v1/jobs", **{"from": "2026-11-18T00:00:00Z", "to": "2026-11-18T04:00:00+00:00"})
     assert all("2026-11-18T0" in item["ts"] for item in day["items"])
@@ -144,7 +147,7 @@ async def test_logs_are_filtered_and_paged_without_a_double_or_a_hole(home: Hous
     found = await home.json("/api/v1/logs", q="line 77 OF <B>")
     assert [item["message"] for item in found["items"]] == ["Line 77 of <b>"]
     assert (await home.json("/api/v1/logs", q="%", limit=1))["items"] == []
-    assert len((await home.json("/api/v1/logs", queue="q0,q2", limit=1000))["items"]) == 333
+    assert len((await home.json("/api/v1/logs", queue=["q0", "q2"], level="info,error", limit=1000))["items"]) == 333
     older = await home.json("/api/v1/logs", cursor=errors["items"][3]["cursor"], kind="log", limit=1)
     assert older["items"][0]["message"] == "Line 31 of <b>"
 
@@ -164,6 +167,12 @@ async def test_any_name_goes_round(home: House) -> None:
         assert (job["queue"], job["job_id"], len(job["attempts"])) == (name, name, 2)
         queue = await home.json(f"/api/v1/queues/main/{path}")
         assert queue["queue"] == name
+        [listed] = (await home.json("/api/v1/jobs", queue=name, id=name))["items"]
+        assert (listed["queue"], listed["job_id"]) == (name, name)
+        [counted] = (await home.json("/api/v1/queues", queue=name))["items"]
+        assert counted["queue"] == name
+        lines = (await home.json("/api/v1/logs", job_id=name, state="failed,active"))["items"]
+        assert {line["queue"] for line in lines} == {name}
     assert (await home.get("/api/v1/jobs/main/a/b/a%2Fb")).status_code == 404
     listed = await home.json("/api/v1/queues", limit=5)
     rest = await home.json("/api/v1/queues", cursor=listed["next_cursor"])

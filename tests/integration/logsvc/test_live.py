@@ -53,7 +53,10 @@ def job_ids(rows: list[Any]) -> list[int]:
 async def test_a_line_arrives_filtered(home: House) -> None:
     await home.start()
     await home.ready()
-    async with viewer(home) as everything, viewer(home, "?queue=q1,q2&level=info&kind=event&q=ADDED") as some:
+    async with (
+        viewer(home) as everything,
+        viewer(home, "?queue=q1&queue=q2&level=debug,info&q=ADDED") as some,
+    ):
         hello = await next_frame(everything)
         assert (await next_frame(some))["type"] == "hello"
         assert hello["type"] == "hello"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,7 +13,7 @@ from logsvc.errors import BadRequest
 from logsvc.live.filter import Filter, parse_filter, subject_of
 from logsvc.live.hub import Hub
 from logsvc.live.ring import Entry, Ring
-from logsvc.live.session import Session
+from logsvc.live.session import Session, parameters
 from logsvc.live.viewer import FRAME_BYTES, MOST_BYTES, MOST_ROWS, Frame, Viewer
 from logsvc.metrics import Metrics
 from logsvc.places import Place
@@ -58,7 +59,11 @@ def seen(viewer: Viewer) -> list[str]:
     [
         ({}, True),
         ({"queue": "orders"}, True),
-        ({"queue": "mail, orders"}, True),
+        ({"queue": ["mail", "orders"]}, True),
+        ({"queue": "mail,orders"}, False),
+        ({"queue": ""}, True),
+        ({"level": "error, warn"}, True),
+        ({"level": ["warn", "info,error"]}, True),
         ({"queue": "mail"}, False),
         ({"level": "error", "kind": "event"}, True),
         ({"level": "error", "kind": "log"}, False),
@@ -70,17 +75,28 @@ def seen(viewer: Viewer) -> list[str]:
         ({"unknown": "x"}, True),
     ],
 )
-def test_a_filter_asks_for_any_of_its_values_and_all_of_its_keys(asked: dict[str, str], matches: bool) -> None:
+def test_a_filter_asks_for_any_of_its_values_and_all_of_its_keys(asked: dict[str, object], matches: bool) -> None:
     subject = subject_of(event(7, event="failed", state="failed", error="econnrefused", job_name="Charge"))
     assert parse_filter(asked).matches(subject) is matches
 
 
 @pytest.mark.parametrize(
-    "asked", [{"queue": 5}, {"q": ["x"]}, {"q": "x" * 1001}, {"queue": ",".join(map(str, range(201)))}]
+    "asked", [{"queue": 5}, {"q": [5]}, {"q": {}}, {"q": "x" * 1001}, {"queue": ["x"] * 201}, {"queue": [["x"]]}]
 )
 def test_a_filter_that_is_too_much_or_no_text_is_refused(asked: dict[str, object]) -> None:
     with pytest.raises(BadRequest):
         parse_filter(asked)
+
+
+@pytest.mark.parametrize("name", ["a,b", " a ", ",", "a"])
+def test_a_name_is_taken_as_it_is(name: str) -> None:
+    hub = make_hub()
+    viewer = Viewer(parse_filter(parameters(urlencode({"queue": name}).encode())))
+    hub.watch(viewer, "")
+    hand_out(hub, *[entry(n, queue=queue) for n, queue in enumerate(["a,b", " a ", ",", "a", "b"])])
+    frame = viewer.take(NOW_MS)
+    assert frame
+    assert [json.loads(row)["queue"] for row in frame.rows] == [name]
 
 
 def test_a_viewer_gets_what_matches_and_only_what_is_new() -> None:
@@ -299,7 +315,7 @@ async def test_a_viewer_without_a_match_can_resume_from_hello_and_from_each_ping
 ) -> None:
     monkeypatch.setattr("logsvc.live.session.PING_SECONDS", 0.01)
     hub = make_hub(rows=10)
-    session = Session(hub, Metrics(CollectorRegistry()), {"queue": "nobody's"})
+    session = Session(hub, Metrics(CollectorRegistry()), {"queue": ["nobody's"]})
     frames = session.frames()
     hello, cursor = await anext(frames)
     assert json.loads(hello)["cursor"] == cursor == hub.cursor

@@ -21,11 +21,14 @@ export class ApiError extends Error {
 /** A request never outlives this: a hung proxy must not look like a quiet queue. */
 const DEADLINE_MS = 20_000;
 
+/** Query parameters; one with several values is repeated. */
+export type Params = Readonly<Record<string, string | readonly string[]>>;
+
 /** The address of an API path under the page's base, with empty parameters left out. */
-export function apiUrl(path: string, params: Readonly<Record<string, string>> = {}, base = document.baseURI): URL {
+export function apiUrl(path: string, params: Params = {}, base = document.baseURI): URL {
   const url = new URL(`api/v1/${path}`, base);
-  for (const [key, value] of Object.entries(params)) {
-    if (value !== "") url.searchParams.set(key, value);
+  for (const [key, values] of Object.entries(params)) {
+    for (const value of [values].flat()) if (value !== "") url.searchParams.append(key, value);
   }
   return url;
 }

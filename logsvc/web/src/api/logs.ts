@@ -1,9 +1,9 @@
-import { apiUrl, getJson } from "./client.ts";
+import { apiUrl, getJson, type Params } from "./client.ts";
 import type { Page, Row } from "./types.ts";
 
 export interface LogsQuery {
   /** The filter's own keys, as the URL has them. */
-  filter: Readonly<Record<string, string>>;
+  filter: Params;
   limit: number;
   /** Where the page before ended: asks for older rows. */
   cursor?: string;

@@ -1,3 +1,4 @@
+import type { Params } from "../api/client.ts";
 import { KINDS, LEVELS, type Row } from "../api/types.ts";
 
 /** The keys that hold a set of values; several values of one key mean "any of". */
@@ -38,11 +39,11 @@ export function filterFromSearch(search: string): Filter {
   return { ...NO_FILTER, ...Object.fromEntries(sets), q: params.get("q") ?? "" };
 }
 
-/** The keys that ask for something, as the server takes them: values joined by commas. */
-export function filterParams(filter: Filter): Record<string, string> {
-  const params: Record<string, string> = {};
+/** The keys that ask for something, as the server takes them: each value by itself, whatever it holds. */
+export function filterParams(filter: Filter): Params {
+  const params: Record<string, string | readonly string[]> = {};
   for (const key of SET_KEYS) {
-    if (filter[key].length > 0) params[key] = filter[key].join(",");
+    if (filter[key].length > 0) params[key] = filter[key];
   }
   if (filter.q !== "") params["q"] = filter.q;
   return params;

@@ -1,3 +1,4 @@
+import type { Params } from "../api/client.ts";
 import type { LogsQuery } from "../api/logs.ts";
 import type { Page, Row } from "../api/types.ts";
 import { timeOf } from "./entries.ts";
@@ -31,7 +32,7 @@ export interface Found {
 /** Asks history for pages and for spans of time. Every answer throws when its signal was given up meanwhile. */
 export class History {
   /** The filter's keys, as the URL has them. */
-  filter: Readonly<Record<string, string>> = {};
+  filter: Params = {};
   /** When the live tail began, by the server's clock, in ms; 0 = not known. What came later comes live. */
   liveSince = 0;
   readonly #fetchLogs: FetchLogs;

@@ -1,5 +1,8 @@
+import type { Params } from "../api/client.ts";
 import { backoffMs } from "./backoff.ts";
 import { parseFrame, type ToldFrame } from "./frames.ts";
+
+export type { Params } from "../api/client.ts";
 
 export interface ChannelEvents {
   onText(text: string): void;
@@ -14,7 +17,6 @@ export interface Channel {
   close(): void;
 }
 
-export type Params = Readonly<Record<string, string>>;
 export type OpenChannel = (params: Params, events: ChannelEvents) => Channel;
 export type Via = "websocket" | "sse";
 

@@ -224,11 +224,11 @@ describe("Tail", () => {
     await asked().answer(page([row(1), row(2, { level: "error" })]));
     tail.show(errors, null);
     expect(channels).toHaveLength(1);
-    expect(channels[0]?.sent).toEqual(['{"type":"filter","level":"error"}']);
+    expect(channels[0]?.sent).toEqual(['{"type":"filter","level":["error"]}']);
     sayRows([row(3), row(4, { level: "error" })]);
     expect(shown()).toEqual(["2", "4"]);
     const question = asked();
-    expect(question.query.filter).toEqual({ level: "error" });
+    expect(question.query.filter).toEqual({ level: ["error"] });
     await question.answer(page([row(0, { level: "error" }), row(2, { level: "error" })]));
     expect(shown()).toEqual(["0", "2", "4"]);
   });
