@@ -128,6 +128,23 @@ async def test_a_viewer_comes_back_without_a_hole(home: House) -> None:
         assert (await next_frame(connection))["type"] == "gap"
 
 
+async def test_a_viewer_who_had_everything_comes_back_to_another_process_without_a_gap(home: House) -> None:
+    await home.start()
+    await home.ready()
+    async with viewer(home) as connection:
+        await next_frame(connection)
+        await home.produce([home.event(n) for n in range(10)])  # a marker of the transaction follows them
+        _, cursor, _ = await rows_until(connection, lambda rows: len(rows) >= 10)
+    await home.stop()
+    await home.start()
+    await home.ready()
+    async with viewer(home, f"?after={cursor}") as connection:
+        hello = await next_frame(connection)
+        assert (hello["type"], hello["cursor"]) == ("hello", cursor)
+        await home.produce([home.event(10)])
+        assert (await next_frame(connection))["type"] == "rows"
+
+
 async def test_server_sent_events_carry_the_same_frames_and_resume_by_their_id(home: House) -> None:
     await home.start()
     await home.ready()
