@@ -53,8 +53,8 @@ def feeds(jobs: str, logs: str, queues: str, schedulers: str) -> tuple[Feed, ...
     return (
         Feed(jobs, "journal", JobEvent, "event"),
         Feed(logs, "journal", LogLine, "log"),
-        Feed(queues, "queue_snapshots", QueueSnapshot, pace=5),
-        Feed(schedulers, "scheduler_snapshots", SchedulerSnapshot, pace=5),
+        Feed(queues, "queue_snapshots", QueueSnapshot, pace=20),
+        Feed(schedulers, "scheduler_snapshots", SchedulerSnapshot, pace=20),
     )
 
 

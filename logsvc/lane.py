@@ -4,7 +4,7 @@ Before an insert the offset of its first record is committed to Kafka with the m
 about to be stored and, being a commit of the group, fails once the partition has another owner. Commit n also says that
 n-1 is done. The insert carries the token `incarnation:topic:partition:first-last`, so ClickHouse takes the same range
 once, whoever sends it, for as long as it remembers the token: the last 100,000 blocks of a table (schema/*.sql). The
-lanes of a table take turns (logsvc/pace.py), so at one insert a second that is 28 hours, divided by the replicas, and
+lanes of a table take turns (logsvc/pace.py), so at four inserts a second that is 7 hours, divided by the replicas, and
 by more where full batches, which do not wait, come faster. A batch of several days takes a block for each. An insert
 that lands later than that, after another owner has stored the range, would double it; our own inserts are cut off
 after a minute (logsvc/store.py).

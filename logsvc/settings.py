@@ -39,7 +39,11 @@ class LogsvcSettings(Settings):
     )
     logsvc_retention_days: int = Field(30, ge=1, le=3650, description="How long history is kept.")
     logsvc_insert_seconds: float = Field(
-        1.0, ge=0, le=60, description="Least time between two inserts into one table; a full batch goes at once."
+        0.25,
+        ge=0,
+        le=60,
+        description="Least time between two inserts into one table, which its partitions take in turn; a full batch "
+        "goes at once.",
     )
     logsvc_batch_rows: int = Field(50_000, ge=1, le=50_000, description="Most rows of one insert.")
     logsvc_buffer_mib: int = Field(

@@ -16,7 +16,11 @@ describe("parseFrame", () => {
       dropped: 3,
       lagMs: 85,
     });
-    expect(parseFrame('{"type":"ping","as_of":"x"}')).toEqual({ type: "ping", as_of: "x" });
+    expect(parseFrame(`{"type":"ping","as_of":"x","cursor":"0.7"}`)).toEqual({
+      type: "ping",
+      cursor: "0.7",
+      as_of: "x",
+    });
     expect(parseFrame('{"type":"gap","count":null}')).toEqual({ type: "gap", count: null });
     expect(parseFrame('{"type":"error","detail":"no"}')).toEqual({ type: "error", detail: "no" });
   });

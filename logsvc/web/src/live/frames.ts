@@ -4,7 +4,7 @@ import { LEVELS, type Level, type Row } from "../api/types.ts";
 export type ToldFrame =
   | { type: "hello"; cursor: string; as_of: string }
   | { type: "rows"; rows: readonly Row[]; cursor: string; dropped: number; lagMs: number | null }
-  | { type: "ping"; as_of: string }
+  | { type: "ping"; cursor: string; as_of: string }
   | { type: "gap"; count: number | null };
 
 /** An error: the server refused what we asked, and closes. */
@@ -33,7 +33,7 @@ export function parseFrame(text: string): Frame | null {
         lagMs: number(frame["lag_ms"]),
       };
     case "ping":
-      return { type: "ping", as_of: string(frame["as_of"]) };
+      return { type: "ping", cursor: string(frame["cursor"]), as_of: string(frame["as_of"]) };
     case "gap":
       return { type: "gap", count: number(frame["count"]) };
     case "error":

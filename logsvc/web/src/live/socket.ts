@@ -133,7 +133,7 @@ export class Connection {
       this.#refused(frame.detail);
       return;
     }
-    if (frame.type === "rows" && frame.cursor !== "") this.#cursor = frame.cursor;
+    if ((frame.type === "rows" || frame.type === "ping") && frame.cursor !== "") this.#cursor = frame.cursor;
     // After a resume the rows in between are still to come: hello's own position would skip them at the next loss.
     if (frame.type === "hello" && this.#cursor === "") this.#cursor = frame.cursor;
     if (this.#state.status !== "live") {
