@@ -63,16 +63,16 @@ class Alerts:
                 for to in self.chats.destinations(*done.incident.key[:3]):
                     late.setdefault(to, []).append(done)
 
-    async def resolve_silent(self, session: Session, *, now_ms: int, sources: Sequence[str]) -> int:
-        """Resolve incidents of these sources that were silent for long enough; return how many.
+    async def resolve_silent(self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str]) -> int:
+        """Resolve incidents of these sources that were silent for long enough by heard_ms; return how many.
 
-        Their messages say so, unheard.
+        heard_ms: everything up to then is counted. Their messages say so, unheard.
         """
-        before_ms = now_ms - int(self.policy.resolve_seconds * 1000)
+        before_ms = heard_ms - int(self.policy.resolve_seconds * 1000)
         rows = await lock_silent(session, before_ms, [key_part(one) for one in sources], RESOLVE_AT_ONCE)
         resolved = 0
         for row in rows:
-            incident = resolve(to_incident(row), now_ms=now_ms, policy=self.policy)
+            incident = resolve(to_incident(row), now_ms=now_ms, heard_ms=heard_ms, policy=self.policy)
             if incident is not None:
                 resolved += 1
                 await self._rewrite(session, _about(write(session, row, incident)), incident, now_ms)

@@ -14,7 +14,7 @@ import structlog
 from bot.alerts import Alerts
 from bot.errors import Fenced, Unfit
 from bot.incidents import bare, tally
-from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed
+from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
 from bot.rules import FINAL_FAILURE, Policy
 from bot.store.database import Database
@@ -35,12 +35,15 @@ _MARK = FINAL_FAILURE.encode()
 
 @dataclass
 class Progress:
-    """How reading goes; for /status. Times by the monotonic clock.
+    """How reading goes; for /status. read_at: by the monotonic clock.
 
-    expired: records that Kafka dropped before we read them, since the start.
+    lag: how much of what Kafka held at the look before the last one is still to be read. heard_ms: whatever reached
+    Kafka before then, by our clock, is counted. expired: records that Kafka dropped before we read them, since the
+    start.
     """
 
     lag: int | None = None
+    heard_ms: int | None = None
     read_at: float | None = None
     bad_records: int = 0
     expired: int = 0
@@ -82,6 +85,8 @@ class Consumer:
         self.progress = progress
         self._positions: dict[int, int] = {}
         self._next_look = 0.0
+        self._seen: Sight | None = None
+        self._awaited: Sight | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until stop. Kafka or Postgres may come and go."""
@@ -107,16 +112,32 @@ class Consumer:
         log.warning("consuming_interrupted", error=self.progress.problem, retry_seconds=RETRY_SECONDS)
 
     async def _note_progress(self) -> None:
-        """Now and then ask Kafka itself how far behind we are: that it answers is the news."""
+        """See how far we are; now and then ask Kafka itself how far it is: that it answers is the news."""
+        await self._note_heard()
         if time.monotonic() < self._next_look:
             return
-        self.progress.lag = await self._feed.lag()
+        seen = await self._feed.look()
+        before = self._seen or seen
+        self.progress.lag = await self._feed.behind(before) if before else None
+        self._seen = seen
+        self._awaited = self._awaited or seen
         self.progress.read_at = time.monotonic()
         self._next_look = self.progress.read_at + LOOK_SECONDS
         self.progress.problem = ""
         self._health.ok("kafka")
         if self.progress.lag is not None:
             self._metrics.lag.set(self.progress.lag)
+
+    async def _note_heard(self) -> None:
+        """Once all that was there at a look is counted, everything up to that look is heard."""
+        if self._awaited is None:
+            return
+        behind = await self._feed.behind(self._awaited)
+        if behind is None:  # other partitions are ours now: what is theirs is not heard yet
+            self._seen = self._awaited = self.progress.heard_ms = None
+        elif behind == 0:
+            self.progress.heard_ms, self._awaited = self._awaited.at_ms, None
+            self._metrics.heard.set(self.progress.heard_ms / 1000)
 
     async def _place_new(self) -> None:
         """Seek the partitions we were given to where the last commit left them."""

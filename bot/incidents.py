@@ -207,9 +207,9 @@ def _open(key: Key, before: Incident | None, seen: Tally, now_ms: int) -> Step:
     return Step(incident, Call.RING if seen.is_fresh else Call.SUMMARY, seen.count)
 
 
-def resolve(incident: Incident, *, now_ms: int, policy: Policy) -> Incident | None:
-    """The incident resolved, or None while it is not silent for long enough."""
-    if incident.phase is Phase.RESOLVED or now_ms - incident.touched_ms < policy.resolve_seconds * 1000:
+def resolve(incident: Incident, *, now_ms: int, heard_ms: int, policy: Policy) -> Incident | None:
+    """The incident resolved, or None while it is not silent for long enough. heard_ms: all up to then is counted."""
+    if incident.phase is Phase.RESOLVED or heard_ms - incident.touched_ms < policy.resolve_seconds * 1000:
         return None
     return replace(incident, phase=Phase.RESOLVED, touched_ms=now_ms)
 

@@ -1,6 +1,7 @@
 """The door to Kafka: the only file that imports aiokafka. Everything is read with read_committed."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from tocsin.kafka import client_options
 from tocsin.settings import Settings
 
-__all__ = ["Cluster", "KafkaError", "KafkaRecord", "PositionedFeed", "TableFeed", "look_at_cluster"]
+__all__ = ["Cluster", "KafkaError", "KafkaRecord", "PositionedFeed", "Sight", "TableFeed", "look_at_cluster"]
 
 log = structlog.get_logger("kafka")
 
@@ -35,6 +36,14 @@ class KafkaRecord:
     key: bytes
     value: bytes | None
     ts: int
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How far Kafka was at a moment: partition -> offset after the last. at_ms: our clock, before Kafka was asked."""
+
+    at_ms: int
+    ends: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -146,17 +155,32 @@ class PositionedFeed:
             if one.partition not in self._unplaced
         }
 
-    async def lag(self) -> int | None:
-        """Records readable but not read yet, over all our partitions; None while we have none to read.
+    async def look(self) -> Sight | None:
+        """How far Kafka is now, over all our partitions; None while we have none, or one that waits for `place`.
 
-        Asks Kafka: an idle consumer does not notice by itself that nobody answers. Raises KafkaError or TimeoutError.
+        Asks Kafka: an idle consumer does not notice by itself that nobody answers. Raises KafkaError.
         """
-        mine = [one for one in self._consumer.assignment() if one.partition not in self._unplaced]
-        if not mine:
+        mine = self._consumer.assignment()
+        if not mine or self._unplaced:
             return None
-        async with asyncio.timeout(ANSWER_SECONDS):
-            ends = await self._consumer.end_offsets(mine)
-            return sum([max(0, end - await self._consumer.position(one)) for one, end in ends.items()])
+        at_ms = int(time.time() * 1000)
+        ends = await _within(ANSWER_SECONDS, "last offsets", self._consumer.end_offsets(list(mine)))
+        return Sight(at_ms, {one.partition: end for one, end in ends.items()})
+
+    async def behind(self, sight: Sight) -> int | None:
+        """How many offsets of what was there then we have not passed; None if our partitions are others now.
+
+        While bridges write there is always something newer than our position, if only the mark that ends a
+        transaction: only an end seen some time ago can be passed. Raises KafkaError.
+        """
+        mine = self._consumer.assignment()
+        if self._unplaced or {one.partition for one in mine} != sight.ends.keys():
+            return None
+        missing = 0
+        for one in mine:
+            position = await _within(ANSWER_SECONDS, "position", self._consumer.position(one))
+            missing += max(0, sight.ends[one.partition] - position)
+        return missing
 
 
 class _Unplacing(ConsumerRebalanceListener):

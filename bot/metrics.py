@@ -19,7 +19,15 @@ class Metrics:
         self.rate_limited = Counter("bot_rate_limited_total", "429 answers from Telegram", registry=registry)
         self.errors = Counter("bot_errors_total", "Errors met", ["stage", "kind"], registry=registry)
         self.asks = Counter("bot_asks_total", "Commands and presses", ["command"], registry=registry)
-        self.lag = Gauge("bot_kafka_lag_records", "Records of the jobs topic not read yet", registry=registry)
+        self.lag = Gauge(
+            "bot_kafka_lag_records",
+            "Records there at the look before and not read yet; NaN: none yet",
+            registry=registry,
+        )
+        self.lag.set(float("nan"))
+        self.heard = Gauge(
+            "bot_kafka_heard_timestamp_seconds", "Everything in Kafka before then is counted", registry=registry
+        )
         self.outbox = Gauge("bot_outbox_messages", "Messages waiting to be sent", registry=registry)
         self.ring_seconds = Histogram(
             "bot_ring_duration_seconds",

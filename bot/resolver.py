@@ -1,7 +1,7 @@
 """Resolve incidents by silence; but only while we know that we would have heard.
 
-We would have, if everything in Kafka is read, and if the bridge has told of the incident's source all that time: with
-the bridge or that Redis away, silence means nothing.
+We know of the time up to which everything in Kafka is counted: an incident is silent for long enough only by that time,
+and only if the bridge has told of its source all the while. With the bridge or that Redis away, silence means nothing.
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("resolver")
 
 LOOK_SECONDS = 5.0
-HEARD_SECONDS = 5.0
 
 
 async def resolve_silent(
@@ -33,20 +32,16 @@ async def resolve_silent(
 ) -> None:
     """Look for silent incidents until stop."""
     while not await pause(stop, min(LOOK_SECONDS, alerts.policy.resolve_seconds / 4)):
-        watched = snapshots.watched(alerts.policy.resolve_seconds)
-        if not watched or not hears(progress, time.monotonic()):
+        watched, heard_ms = snapshots.watched(alerts.policy.resolve_seconds), progress.heard_ms
+        if not watched or heard_ms is None:
             continue
+        now_ms = int(time.time() * 1000)
         try:
             async with database.transaction() as session:
-                resolved = await alerts.resolve_silent(session, now_ms=int(time.time() * 1000), sources=watched)
+                resolved = await alerts.resolve_silent(session, now_ms=now_ms, heard_ms=heard_ms, sources=watched)
         except Unavailable as failure:
             log.info("resolving_waits", error=str(failure))
             continue
         if resolved:
             log.info("incidents_resolved", count=resolved)
             woken()
-
-
-def hears(progress: Progress, now: float) -> bool:
-    """Whether silence in Kafka means something: everything there is has been read, just now."""
-    return progress.lag == 0 and progress.read_at is not None and now - progress.read_at < HEARD_SECONDS

@@ -94,10 +94,10 @@ def test_stale_failures_of_an_incident_that_has_rung_edit_its_message() -> None:
 
 def test_silence_resolves_and_the_next_failure_rings_anew_as_a_new_episode() -> None:
     firing = apply(None, failed(), failed()).incident
-    assert resolve(firing, now_ms=NOW_MS + 1_799_000, policy=POLICY) is None
-    quiet = resolve(firing, now_ms=NOW_MS + 1_800_000, policy=POLICY)
+    assert resolve(firing, now_ms=NOW_MS + 9_000_000, heard_ms=NOW_MS + 1_799_000, policy=POLICY) is None
+    quiet = resolve(firing, now_ms=NOW_MS + 1_800_000, heard_ms=NOW_MS + 1_800_000, policy=POLICY)
     assert quiet is not None
-    assert resolve(quiet, now_ms=NOW_MS + 9_000_000, policy=POLICY) is None
+    assert resolve(quiet, now_ms=NOW_MS + 9_000_000, heard_ms=NOW_MS + 9_000_000, policy=POLICY) is None
     later = NOW_MS + 2_000_000
     again = apply(quiet, failed(ago_ms=-2_000_000), now_ms=later)
     assert again.call is Call.RING
@@ -137,7 +137,7 @@ def test_no_failure_is_ever_lost_and_each_episode_rings_at_most_once(batches: li
     for batch in batches:
         now_ms += 1000
         if incident is not None and batch[0][1]:
-            incident = resolve(incident, now_ms=now_ms + 10_000_000, policy=POLICY) or incident
+            incident = resolve(incident, now_ms=now_ms, heard_ms=now_ms + 10_000_000, policy=POLICY) or incident
         episode = incident.episode if incident and incident.phase is Phase.FIRING else None
         done = apply(incident, *(failed(ago_ms=ago - (now_ms - NOW_MS)) for ago, _ in batch), now_ms=now_ms)
         expected += len(batch)
