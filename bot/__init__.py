@@ -9,6 +9,7 @@ the message stays there until Telegram has taken it. It is doubled only if the p
 lost, between Telegram's acceptance and our commit; two bots on one database claim each message before they send it.
 While Postgres refuses the tables (a missing grant, another release's columns) the position stays where it is. Counts
 are exact, because a Kafka position never moves without them. An incident is called quiet only if the bridge has told of
-its source all the while. What was in a queue before Tocsin saw it, or failed before the first start, never rings. A
-message that can never arrive (the bot was thrown out of the chat) is kept, counted and shown by /status.
+its source all the while. What was in a queue before Tocsin saw it, or failed before the first start, never rings.
+What a chat does not let in (nobody has pressed Start there yet, or the bot was thrown out) waits, is shown by /status,
+and is sent when the chat lets it in. A message that Telegram itself refuses, even as plain text, is kept and counted.
 """

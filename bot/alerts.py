@@ -14,7 +14,7 @@ from bot.store.database import Session
 from bot.store.incidents import lock_incidents, lock_silent, to_incident, write
 from bot.store.late import open_summary, save_summary, to_late
 from bot.store.models import IncidentRow
-from bot.store.outbox import Subject, put, rewrite
+from bot.store.outbox import Rewrite, Subject, put, rewrite_incidents, rewrite_late
 
 INCIDENT, LATE = "incident", "late"
 RESOLVE_AT_ONCE = 100
@@ -44,24 +44,21 @@ class Alerts:
             done = step(key, to_incident(row) if row else None, tallies[key], now_ms=now_ms)
             steps.append((write(session, row, done.incident), done))
         await session.flush()  # all rows at once; the new ones have ids now
+        edits: list[Rewrite] = []
         late: dict[Destination, list[Step]] = {}
         for row, done in steps:
-            await self._tell(session, row, done, late, now_ms)
+            match done.call:
+                case Call.RING:
+                    self._ring(session, row, done.incident, now_ms)
+                case Call.EDIT:
+                    edits.append(self._edit(row, done.incident))
+                case Call.SUMMARY:
+                    for to in self.chats.destinations(*done.incident.key[:3]):
+                        late.setdefault(to, []).append(done)
+        await rewrite_incidents(session, edits, now_ms=now_ms)
         for to, unheard in late.items():
             await self._summarise(session, to, unheard, now_ms)
         return sum(done.call is Call.RING for _, done in steps)
-
-    async def _tell(
-        self, session: Session, row: IncidentRow, done: Step, late: dict[Destination, list[Step]], now_ms: int
-    ) -> None:
-        match done.call:
-            case Call.RING:
-                self._ring(session, _about(row), done.incident, now_ms)
-            case Call.EDIT:
-                await self._rewrite(session, _about(row), done.incident, now_ms)
-            case Call.SUMMARY:
-                for to in self.chats.destinations(*done.incident.key[:3]):
-                    late.setdefault(to, []).append(done)
 
     async def resolve_silent(self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str]) -> int:
         """Resolve incidents of these sources that were silent for long enough by heard_ms; return how many.
@@ -70,16 +67,17 @@ class Alerts:
         """
         before_ms = heard_ms - int(self.policy.resolve_seconds * 1000)
         rows = await lock_silent(session, before_ms, [key_part(one) for one in sources], RESOLVE_AT_ONCE)
-        resolved = 0
+        edits: list[Rewrite] = []
         for row in rows:
             incident = resolve(to_incident(row), now_ms=now_ms, heard_ms=heard_ms, policy=self.policy)
             if incident is not None:
-                resolved += 1
-                await self._rewrite(session, _about(write(session, row, incident)), incident, now_ms)
-        return resolved
+                edits.append(self._edit(write(session, row, incident), incident))
+        await rewrite_incidents(session, edits, now_ms=now_ms)
+        return len(edits)
 
-    def _ring(self, session: Session, about: Subject, incident: Incident, now_ms: int) -> None:
+    def _ring(self, session: Session, row: IncidentRow, incident: Incident, now_ms: int) -> None:
         text, buttons = self._card(incident)
+        about = Subject(INCIDENT, row.id, row.episode)
         found = self.chats.destinations(*incident.key[:3])
         for to in found:
             put(session, about, to, text, buttons, now_ms=now_ms)
@@ -87,9 +85,8 @@ class Alerts:
             self.unrouted += 1
             self.metrics.unrouted.inc()
 
-    async def _rewrite(self, session: Session, about: Subject, incident: Incident, now_ms: int) -> None:
-        text, buttons = self._card(incident)
-        await rewrite(session, about, text, buttons, now_ms=now_ms)
+    def _edit(self, row: IncidentRow, incident: Incident) -> Rewrite:
+        return Rewrite(row.id, row.episode, *self._card(incident))
 
     def _card(self, incident: Incident) -> tuple[str, Buttons]:
         return alert_text(incident), alert_buttons(incident, self.page_url)
@@ -100,12 +97,8 @@ class Alerts:
         for one in steps:
             summary = add_late(summary, one)
         is_new = row is None
-        about = Subject(LATE, late_id=await save_summary(session, row, to, summary, now_ms=now_ms))
+        late_id = await save_summary(session, row, to, summary, now_ms=now_ms)
         if is_new:
-            put(session, about, to, late_text(summary), (), now_ms=now_ms)
+            put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
         else:
-            await rewrite(session, about, late_text(summary), (), now_ms=now_ms)
-
-
-def _about(row: IncidentRow) -> Subject:
-    return Subject(INCIDENT, row.id, row.episode)
+            await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)

@@ -18,7 +18,7 @@ from bot.delivery import Delivery
 from bot.desk import Desk
 from bot.greeting import Greeting
 from bot.history import LOGSVC, History
-from bot.kafka import Cluster, PositionedFeed, TableFeed
+from bot.kafka import Cluster, PositionedFeed, TableFeed, topic_exists
 from bot.metrics import Metrics
 from bot.numbers import Ledger
 from bot.pulse import Pulse
@@ -44,6 +44,7 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
 
     Commands and the HTTP port are there at once; what needs Postgres begins when its tables are up to date.
     """
+    started_ms, started = int(time.time() * 1000), time.monotonic()
     async with AsyncExitStack() as doors:
         registry = CollectorRegistry()
         metrics, breakers = Metrics(registry), Breakers(settings, registry)
@@ -96,7 +97,7 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
             """Everything that needs Postgres: first its tables, then the parts that live on them."""
             if not await set_up(database, chats, health, stop):
                 return
-            born_ms = await born_at(database, stop)
+            born_ms = await born_at(database, started_ms, stop)
 
             def consumer(feed: PositionedFeed, cluster: Cluster) -> Consumer:
                 return Consumer(
@@ -129,11 +130,15 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
             await directory.deregister()
 
         await directory.register("bot", settings.bot_port)
-        started = time.monotonic()
         parts: dict[str, Part] = {
             "http": lambda: serve_http(health_app(health, registry), settings.bind_host, settings.bot_port, stop),
-            "polling": lambda: telegram.listen(conversation.hear, LISTED, stop),
-            "snapshots": lambda: follow(lambda: TableFeed(settings, settings.topics.queues), snapshots, stop),
+            "polling": lambda: telegram.listen(conversation.hear, delivery.notice, LISTED, stop),
+            "snapshots": lambda: follow(
+                lambda: topic_exists(settings, settings.topics.queues),
+                lambda: TableFeed(settings, settings.topics.queues),
+                snapshots,
+                stop,
+            ),
             "probes": lambda: breakers.run_probes(stop),
             "directory": lambda: directory.watch(stop),
             "memory": remember,

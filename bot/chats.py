@@ -28,6 +28,10 @@ class Chats:
         everyone = named or [Destination(admin) for admin in self._settings.telegram_admins]
         return list({(to.chat_id, to.topic_id): self._moved(to) for to in everyone}.values())
 
+    def may_ring(self, chat_id: int) -> bool:
+        """Whether alerts may go there: an alert chat, or an admin in private."""
+        return chat_id in self.ids() or chat_id in self._settings.telegram_admins
+
     def ids(self) -> frozenset[int]:
         """The alert chats' ids, old and new."""
         named = {route.to.chat_id for route in self._settings.telegram_alert_chats}

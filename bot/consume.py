@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from bot.alerts import Alerts
-from bot.errors import Fenced, Unfit
+from bot.errors import Fenced, Slow, Unfit
 from bot.incidents import bare, tally
 from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
@@ -27,6 +27,8 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("consume")
 
 BATCH_RECORDS = 2000
+MORE_RECORDS = 100
+"""By how much a batch grows again after it had to be made smaller."""
 READ_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 2.0
@@ -84,6 +86,7 @@ class Consumer:
         self._woken = woken
         self.progress = progress
         self._positions: dict[int, int] = {}
+        self._most = BATCH_RECORDS
         self._next_look = 0.0
         self._seen: Sight | None = None
         self._awaited: Sight | None = None
@@ -93,11 +96,14 @@ class Consumer:
         while not stop.is_set():
             try:
                 await self._place_new()
-                batches = await self._feed.read(wait_seconds=READ_SECONDS, most=BATCH_RECORDS)
+                batches = await self._feed.read(wait_seconds=READ_SECONDS, most=self._most)
                 for partition, records in batches.items():
                     await self._count_safely(partition, records)
+                self._most = min(BATCH_RECORDS, self._most + MORE_RECORDS)
                 await self._note_progress()
             except (Unavailable, KafkaError, TimeoutError) as failure:
+                if isinstance(failure, Slow):
+                    self._most = max(1, self._most // 2)
                 self._trouble(failure)
                 for partition in list(self._positions):
                     self._feed.unplace(partition)

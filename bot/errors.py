@@ -1,5 +1,7 @@
 """What can go wrong in the bot, named by what the caller does about it."""
 
+from tocsin.breakers import Unavailable
+
 
 class BotError(Exception):
     """Base of the bot's own errors."""
@@ -13,12 +15,20 @@ class Unfit(BotError):
     """Postgres cannot hold these very values, whatever anybody does to it."""
 
 
+class Slow(Unavailable):
+    """A dependency answers, but was not done in time: ask less of it at once."""
+
+
 class TelegramError(BotError):
     """Telegram did not do what was asked. The library's error is the cause."""
 
 
 class Unreachable(TelegramError):
     """Telegram cannot be reached, is broken, or refuses our token: wait, then do the same again."""
+
+
+class Unanswered(Unreachable):
+    """The request went out and no answer came back: Telegram may have done it."""
 
 
 class RateLimited(TelegramError):
@@ -30,7 +40,7 @@ class RateLimited(TelegramError):
 
 
 class Gone(TelegramError):
-    """The chat is out of reach for good: the bot was blocked or thrown out, or the chat never was."""
+    """The chat does not let us in: the bot was blocked, thrown out or never started there. That may change."""
 
 
 class Migrated(TelegramError):

@@ -14,7 +14,16 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 from tocsin.kafka import client_options
 from tocsin.settings import Settings
 
-__all__ = ["Cluster", "KafkaError", "KafkaRecord", "PositionedFeed", "Sight", "TableFeed", "look_at_cluster"]
+__all__ = [
+    "Cluster",
+    "KafkaError",
+    "KafkaRecord",
+    "PositionedFeed",
+    "Sight",
+    "TableFeed",
+    "look_at_cluster",
+    "topic_exists",
+]
 
 log = structlog.get_logger("kafka")
 
@@ -64,6 +73,11 @@ async def look_at_cluster(settings: Settings) -> Cluster:
         return Cluster(str(described.get("cluster_id") or ""), frozenset(topics))
     finally:
         await _end(admin.close())
+
+
+async def topic_exists(settings: Settings, topic: str) -> bool:
+    """Whether a topic is there. Raises KafkaError."""
+    return topic in (await look_at_cluster(settings)).topics
 
 
 async def _within(seconds: float, what: str, call: Awaitable[Answer]) -> Answer:
@@ -174,7 +188,7 @@ class PositionedFeed:
         transaction: only an end seen some time ago can be passed. Raises KafkaError.
         """
         mine = self._consumer.assignment()
-        if self._unplaced or {one.partition for one in mine} != sight.ends.keys():
+        if self._unplaced or {one.partition for one in mine} != set(sight.ends):
             return None
         missing = 0
         for one in mine:

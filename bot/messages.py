@@ -38,10 +38,10 @@ def from_json(rows: Iterable[Iterable[dict[str, str]]]) -> Buttons:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a person said or pressed.
+    """What a person said (text) or pressed.
 
-    words: the command's arguments as typed. press: a button's data, with press_id to answer it and message_id to edit.
-    is_private: a chat with one person; everything else is a group.
+    press: a button's data, with press_id to answer it and message_id to edit. is_private: a chat with one person;
+    everything else is a group.
     """
 
     chat_id: int
@@ -49,7 +49,6 @@ class Ask:
     is_private: bool
     text: str = ""
     topic_id: int | None = None
-    user_name: str = ""
     press: str = ""
     press_id: str = ""
     message_id: int | None = None

@@ -16,6 +16,8 @@ class Metrics:
         )
         self.sent = Counter("bot_messages_sent_total", "Messages Telegram took", ["kind"], registry=registry)
         self.dead = Counter("bot_messages_dead_total", "Messages that can never arrive", ["reason"], registry=registry)
+        self.refused = Counter("bot_chat_refused_total", "Tries that a chat did not let in", registry=registry)
+        self.away = Gauge("bot_away_messages", "Messages waiting for a chat to let us in", registry=registry)
         self.rate_limited = Counter("bot_rate_limited_total", "429 answers from Telegram", registry=registry)
         self.errors = Counter("bot_errors_total", "Errors met", ["stage", "kind"], registry=registry)
         self.asks = Counter("bot_asks_total", "Commands and presses", ["command"], registry=registry)

@@ -31,6 +31,11 @@ class Bucket:
         missing = 1 - self.tokens
         return missing / self.per_second if missing > ROUNDING else 0.0
 
+    def is_full(self, now: float) -> bool:
+        """Whether it is as if nothing had been taken."""
+        self._fill(now)
+        return self.tokens >= self.size
+
     def take(self, now: float) -> None:
         """Use a token, even one that is not there: answers to people go out at once, alerts wait for them a little."""
         self._fill(now)
@@ -47,6 +52,10 @@ class Bucket:
 class _Chat:
     buckets: tuple[Bucket, ...]
     frozen_until: float = 0
+
+    def is_as_new(self, now: float) -> bool:
+        """Whether nothing would change if we had never spoken to it."""
+        return self.frozen_until <= now and all(bucket.is_full(now) for bucket in self.buckets)
 
 
 @dataclass
@@ -77,7 +86,8 @@ class Pacer:
         return {chat_id: chat.frozen_until - now for chat_id, chat in self._chats.items() if chat.frozen_until > now}
 
     def resting(self, now: float) -> dict[int, float]:
-        """Every chat that may not have a message now -> seconds until it may."""
+        """Every chat that may not have a message now -> seconds until it may. Those long at rest are forgotten."""
+        self._chats = {chat_id: chat for chat_id, chat in self._chats.items() if not chat.is_as_new(now)}
         return {chat_id: wait for chat_id in self._chats if (wait := self.wait(chat_id, now)) > 0}
 
     def _chat(self, chat_id: int) -> _Chat:

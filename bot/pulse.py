@@ -49,6 +49,7 @@ class Pulse:
                     self.outbox = await depth(session, dead_since_ms=int(time.time() * 1000) - DAY_MS)
                 self.outbox_at, self.outbox_problem = self.clock(), ""
                 self.metrics.outbox.set(self.outbox.waiting)
+                self.metrics.away.set(sum(one.waiting for one in self.outbox.away))
             except Unavailable as failure:
                 self.outbox_problem = str(failure)
                 log.info("outbox_not_measured", error=str(failure))

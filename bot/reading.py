@@ -1,7 +1,6 @@
-"""The life of the reader: wait for Kafka and Postgres, read, begin again when Kafka went away."""
+"""The life of the reader: wait for Kafka and the topic, read, begin again when Kafka went away."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import structlog
@@ -53,12 +52,15 @@ async def _read_once(
         await feed.stop()
 
 
-async def born_at(database: Database, stop: asyncio.Event) -> int:
-    """The ms from which on failures ring: the first start of this installation, noted now if this is it."""
+async def born_at(database: Database, started_ms: int, stop: asyncio.Event) -> int:
+    """The ms from which on failures ring: the first start of this installation, noted now if this is it.
+
+    started_ms: when this process began; what fails while its first Postgres is still coming up rings.
+    """
     while not stop.is_set():
         try:
             async with database.transaction() as session:
-                await reach(session, BORN, int(time.time() * 1000))
+                await reach(session, BORN, started_ms)
                 return (await reached_ms(session, BORN) or 0) - CLOCK_SLACK_MS
         except Unavailable:
             await pause(stop, RETRY_SECONDS)

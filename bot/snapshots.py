@@ -2,20 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
 
 from bot.kafka import KafkaError, KafkaRecord, TableFeed
-from tocsin.breakers import Unavailable
 from tocsin.events import BadRecord, QueueSnapshot, decode
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("snapshots")
 
 READ_SECONDS = 0.5
-RETRY_SECONDS = 2.0
+RETRY_SECONDS = 1.0
 BATCH_RECORDS = 5000
 
 
@@ -105,18 +104,32 @@ class Snapshots:
         return max((one.ts for one in self._newest.values()), default=None)
 
 
-async def follow(open_feed: Callable[[], TableFeed], snapshots: Snapshots, stop: asyncio.Event) -> None:
-    """Keep snapshots up to date until stop; after trouble with Kafka, read the topic again from its start."""
+async def follow(
+    topic_exists: Callable[[], Awaitable[bool]],
+    open_feed: Callable[[], TableFeed],
+    snapshots: Snapshots,
+    stop: asyncio.Event,
+) -> None:
+    """Keep snapshots up to date until stop; after trouble with Kafka, read the topic again from its start.
+
+    Nothing is opened while the topic is not there: some brokers would create it for a reader, with the wrong number of
+    partitions, and the bridge would refuse to start.
+    """
     while not stop.is_set():
-        feed = open_feed()
         try:
-            await feed.start()
-            await _read(feed, snapshots, stop)
-        except (KafkaError, Unavailable) as failure:
+            if await topic_exists():
+                await _follow_once(open_feed(), snapshots, stop)
+        except KafkaError as failure:
             log.warning("snapshots_interrupted", error=f"{type(failure).__name__}: {failure}"[:200])
-            await pause(stop, RETRY_SECONDS)
-        finally:
-            await feed.stop()
+        await pause(stop, RETRY_SECONDS)
+
+
+async def _follow_once(feed: TableFeed, snapshots: Snapshots, stop: asyncio.Event) -> None:
+    try:
+        await feed.start()
+        await _read(feed, snapshots, stop)
+    finally:
+        await feed.stop()
 
 
 async def _read(feed: TableFeed, snapshots: Snapshots, stop: asyncio.Event) -> None:

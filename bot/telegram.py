@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import structlog
 from telegram import (
     Bot,
@@ -34,6 +35,7 @@ from bot.errors import (
     Rejected,
     TelegramError,
     TopicGone,
+    Unanswered,
     Unreachable,
 )
 from bot.messages import Ask, Buttons
@@ -42,6 +44,7 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("telegram")
 
 Hear = Callable[[Ask], Awaitable[None]]
+Notice = Callable[[int], None]
 
 TELEGRAM = "telegram"
 """The dependency's name among the breakers."""
@@ -111,9 +114,16 @@ class Telegram:
         return self._application.bot
 
     async def send(
-        self, chat_id: int, text: str, *, topic_id: int | None = None, is_silent: bool = False, buttons: Buttons = ()
+        self,
+        chat_id: int,
+        text: str,
+        *,
+        topic_id: int | None = None,
+        is_silent: bool = False,
+        buttons: Buttons = (),
+        seconds: float = CALL_SECONDS,
     ) -> int:
-        """Send a message; return its id. Raises TelegramError."""
+        """Send a message; return its id. seconds: how long its answer may take. Raises TelegramError."""
         with _ours():
             message = await self._bot.send_message(
                 chat_id,
@@ -123,6 +133,7 @@ class Telegram:
                 disable_notification=is_silent,
                 reply_markup=_markup(buttons),
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
+                read_timeout=seconds,
             )
         return message.message_id
 
@@ -166,14 +177,20 @@ class Telegram:
         with _ours():
             await self._bot.set_my_commands([BotCommand(name, about) for name, about in commands])
 
-    async def listen(self, hear: Hear, commands: Sequence[tuple[str, str]], stop: asyncio.Event) -> None:
+    async def listen(
+        self, hear: Hear, noticed: Notice, commands: Sequence[tuple[str, str]], stop: asyncio.Event
+    ) -> None:
         """Poll until stop; hand on every message and press. Asks in flight are let end.
+
+        noticed: called with the chat of whatever happens, our own coming and going included.
 
         Telegram may be down when this begins: it tries until it answers. A failing poll is tried again by the library,
         with growing pauses.
         """
 
         async def on_update(update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
+            if update.effective_chat is not None:
+                noticed(update.effective_chat.id)
             ask = _ask(update)
             if ask is not None:
                 await hear(ask)
@@ -209,7 +226,7 @@ class Telegram:
             await updater.start_polling(
                 timeout=timedelta(seconds=POLL_SECONDS),
                 bootstrap_retries=-1,
-                allowed_updates=[Update.MESSAGE, Update.CALLBACK_QUERY],
+                allowed_updates=[Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER],
                 error_callback=self._poll_failed,
             )
             log.info("polling", bot=self.username)
@@ -222,9 +239,7 @@ class Telegram:
     async def close(self) -> None:
         """Close the connections."""
         await self._application.shutdown()
-        # What _begin never initialized, shutdown leaves open.
-        for request in (self._bot.request,):
-            await request.shutdown()
+        await self._bot.request.shutdown()  # what _begin never initialized, shutdown leaves open
 
     def _poll_failed(self, failure: error.TelegramError) -> None:
         self.polling.problem = _reason(failure)
@@ -262,7 +277,14 @@ def _translate(failure: error.TelegramError) -> TelegramError:
         case error.BadRequest():
             return _translate_refusal(failure.message)
         case _:  # NetworkError, TimedOut, InvalidToken, Conflict
-            return Unreachable(_reason(failure))
+            return (Unanswered if _was_sent(failure) else Unreachable)(_reason(failure))
+
+
+def _was_sent(failure: error.TelegramError) -> bool:
+    """Whether a request may have reached Telegram although no answer came back."""
+    cause = failure.__cause__
+    never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+    return isinstance(cause, httpx.TransportError) and not isinstance(cause, never)
 
 
 def _translate_refusal(message: str) -> TelegramError:
@@ -301,7 +323,6 @@ def _ask(update: Update) -> Ask | None:
             user_id=query.from_user.id,
             is_private=query.message.chat.type == "private",
             topic_id=_topic(query.message),
-            user_name=query.from_user.full_name,
             press=query.data,
             press_id=query.id,
             message_id=query.message.message_id,
@@ -313,7 +334,6 @@ def _ask(update: Update) -> Ask | None:
             is_private=message.chat.type == "private",
             text=message.text,
             topic_id=_topic(message),
-            user_name=message.from_user.full_name,
         )
     return None
 

@@ -62,6 +62,10 @@ def _outbox(pulse: Pulse, now_ms: int) -> list[str]:
     is_late = found.oldest_ms is not None and now_ms - found.oldest_ms > LATE_SECONDS * 1000
     icon = texts.ICON_FAILED if is_stale else texts.ICON_WARN if is_late else texts.ICON_OK
     lines = [f"{icon} outbox: {found.waiting} messages waiting{oldest}{stale}"]
+    for one in found.away:
+        again = age(max(0, one.next_ms - now_ms) / 1000)
+        away = texts.AWAY.format(chat=one.chat_id, count=one.waiting, note=name(one.note, 120), again=again)
+        lines.append(f"{texts.ICON_FAILED} {away}")
     if found.dead:
         lines.append(f"{texts.ICON_FAILED} {found.dead} messages of the last day can never arrive:")
         lines += [f"   {name(note, 200)}" for note in found.dead_notes]

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from bot.errors import Unfit
+from bot.errors import Slow, Unfit
 from tocsin.breakers import Breakers
 
 log = structlog.get_logger("database")
@@ -71,7 +71,8 @@ class Database:
         """Commit when the block ends, roll back when it raises.
 
         Raises Unfit when Postgres cannot hold the very values it was given: then it is not ill. Any other refusal (a
-        missing grant, tables of another release) is Unavailable, because somebody can mend it.
+        missing grant, tables of another release) is Unavailable, because somebody can mend it; Slow if it was begun
+        and not done in time.
         """
         deadline = self._timeout if timeout is None else timeout
         async with self._breakers.guard(POSTGRES, timeout=deadline + GRACE_SECONDS, errors_that_count=SICK):
@@ -107,6 +108,10 @@ class Database:
                 driver: Any = connection.driver_connection
                 watchdog = loop.call_at(end, driver.terminate)
                 yield session
+        except SICK as failure:
+            if watchdog is not None and loop.time() >= end:
+                raise Slow(POSTGRES, f"not done in {deadline:g} s") from failure
+            raise
         finally:
             if watchdog is not None:
                 watchdog.cancel()

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.incidents import Incident, Key, LastFailure, Phase
+from bot.incidents import Incident, Key, LastFailure, Phase, key_part
 from bot.store.models import IncidentRow
 
 
@@ -37,11 +37,14 @@ async def lock_silent(
     return found.all()
 
 
-async def newest_incidents(session: AsyncSession, queue: str, limit: int) -> list[Incident]:
-    """The incidents last seen most recently; of one queue, or of all if queue is empty."""
+async def newest_incidents(session: AsyncSession, source: str, queue: str, limit: int) -> list[Incident]:
+    """The incidents last seen most recently; of one source, of one queue, or of all where these are empty."""
     query = select(IncidentRow).order_by(IncidentRow.last_ms.desc()).limit(limit)
-    rows = await session.scalars(query.where(IncidentRow.queue == queue) if queue else query)
-    return [to_incident(row) for row in rows]
+    if source:
+        query = query.where(IncidentRow.source == key_part(source))
+    if queue:
+        query = query.where(IncidentRow.queue == key_part(queue))
+    return [to_incident(row) for row in await session.scalars(query)]
 
 
 def write(session: AsyncSession, row: IncidentRow | None, incident: Incident) -> IncidentRow:

@@ -51,7 +51,7 @@ class IncidentRow(Base):
 
 
 class LateSummary(Base):
-    """What failed unwatched, for one destination; a new one begins when the last is long untouched."""
+    """What was read late, for one destination; a new one begins when the last is long untouched."""
 
     __tablename__ = "late_summaries"
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -68,7 +68,8 @@ class Card(Base):
     """The outbox: one message in one chat, kept up to date. Due while wanted > sent.
 
     text is always the newest wanted one, so edits that pile up coalesce. message_id: None until Telegram took it.
-    state: live; dead = can never arrive, `note` says why; closed = somebody removed the message.
+    state: live; dead = can never arrive, `note` says why; closed = somebody removed the message. A live card with a
+    note waits for its chat to let us in again. failures: tries in vain since the last that was not.
     claimed_by: the process that is sending it, until claimed_until by Postgres' clock; then anybody may send it.
     """
 
@@ -76,6 +77,7 @@ class Card(Base):
     __table_args__ = (
         Index("cards_due", "chat_id", "id", postgresql_where=text("state = 'live' AND wanted > sent")),
         Index("cards_incident", "incident_id", "episode"),
+        Index("cards_late", "late_id", postgresql_where=text("late_id IS NOT NULL")),
         Index("cards_dead", "changed_ms", postgresql_where=text("state = 'dead'")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -95,6 +97,7 @@ class Card(Base):
     state: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
     not_before_ms: Mapped[int] = mapped_column(BigInteger)
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
     claimed_by: Mapped[str] = mapped_column(Text, server_default="")
     claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_ms: Mapped[int] = mapped_column(BigInteger)

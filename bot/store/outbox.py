@@ -4,16 +4,29 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import and_, func, or_, select, update
-from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    column,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+    values,
+)
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.messages import Buttons, as_json
 from bot.routes import Destination
 from bot.store.models import Card, ChatMove
 
-PAGE, NEW = 0, 1
-"""Priorities of a message not sent yet; every edit comes after them."""
+ONLY_PRIORITY = 1
+"""The column is there for the release before this one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ def put(session: AsyncSession, about: Subject, to: Destination, text: str, butto
             chat_id=to.chat_id,
             topic_id=to.topic_id,
             is_silent=to.is_silent,
-            priority=NEW,
+            priority=ONLY_PRIORITY,
             text=text,
             buttons=as_json(buttons),
             wanted=1,
@@ -52,14 +65,51 @@ def put(session: AsyncSession, about: Subject, to: Destination, text: str, butto
     )
 
 
-async def rewrite(session: AsyncSession, about: Subject, text: str, buttons: Buttons, *, now_ms: int) -> None:
-    """Want another text in every message about a subject; what was wanted before and not yet sent is forgotten."""
-    query = update(Card).where(Card.state == "live", Card.kind == about.kind)
-    if about.late_id is not None:
-        query = query.where(Card.late_id == about.late_id)
-    else:
-        query = query.where(Card.incident_id == about.incident_id, Card.episode == about.episode)
-    await session.execute(query.values(text=text, buttons=as_json(buttons), wanted=Card.wanted + 1, changed_ms=now_ms))
+@dataclass(frozen=True)
+class Rewrite:
+    """The text that an incident's messages of one episode are to have."""
+
+    incident_id: int
+    episode: int
+    text: str
+    buttons: Buttons
+
+
+async def rewrite_incidents(session: AsyncSession, wanted: Sequence[Rewrite], *, now_ms: int) -> None:
+    """Want other texts in the messages about incidents; what was wanted before and not yet sent is forgotten."""
+    if not wanted:
+        return
+    subject = tuple_(Card.incident_id, Card.episode)
+    await _hold(session, Card.state == "live", subject.in_([(one.incident_id, one.episode) for one in wanted]))
+    given = values(
+        column("incident_id", BigInteger),
+        column("episode", Integer),
+        column("text", Text),
+        column("buttons", JSONB),
+        name="given",
+    ).data([(one.incident_id, one.episode, one.text, as_json(one.buttons)) for one in wanted])
+    await session.execute(
+        update(Card)
+        .where(Card.state == "live", Card.incident_id == given.c.incident_id, Card.episode == given.c.episode)
+        .values(text=given.c.text, buttons=given.c.buttons, wanted=Card.wanted + 1, changed_ms=now_ms),
+        execution_options={"synchronize_session": False},
+    )
+
+
+async def rewrite_late(session: AsyncSession, late_id: int, text: str, *, now_ms: int) -> None:
+    """Want another text in the message of a late summary."""
+    await session.execute(
+        update(Card)
+        .where(Card.state == "live", Card.late_id == late_id)
+        .values(text=text, wanted=Card.wanted + 1, changed_ms=now_ms),
+        execution_options={"synchronize_session": False},
+    )
+
+
+async def _hold(session: AsyncSession, *which: ColumnElement[bool]) -> None:
+    """Lock cards until the transaction ends. All who change several do it in this one order, so nobody deadlocks."""
+    held = select(Card.id).where(*which).order_by(Card.id).with_for_update().cte("held")
+    await session.execute(select(func.count()).select_from(held))
 
 
 async def claim_due(
@@ -67,8 +117,8 @@ async def claim_due(
 ) -> Sequence[Card]:
     """Claim the next message of each chat that may have one: unsent before edits, the oldest first.
 
-    No other sender gets a claimed card before the lease ends; its own sender gets it again at once. Two who ask at the
-    same time: the second waits for the first one's commit, and then finds the cards claimed.
+    No other sender gets a claimed card before the lease ends; its own sender gets it again at once. A card that
+    somebody is changing at this moment is left for the next time.
     """
     is_free = or_(Card.claimed_by == sender, Card.claimed_until.is_(None), Card.claimed_until < func.clock_timestamp())
     is_due = and_(Card.state == "live", Card.wanted > Card.sent, is_free)
@@ -76,12 +126,13 @@ async def claim_due(
         select(Card.id)
         .where(is_due, Card.not_before_ms <= now_ms, Card.chat_id.not_in(not_to))
         .ext(distinct_on(Card.chat_id))
-        .order_by(Card.chat_id, Card.message_id.is_not(None), Card.priority, Card.id)
+        .order_by(Card.chat_id, Card.message_id.is_not(None), Card.id)
         .limit(most)
     )
+    held = select(Card.id).where(Card.id.in_(next_of_chat), is_due).with_for_update(skip_locked=True).cte("held")
     claimed = await session.scalars(
         update(Card)
-        .where(Card.id.in_(next_of_chat), is_due)
+        .where(Card.id.in_(select(held.c.id)))
         .values(claimed_by=sender, claimed_until=func.clock_timestamp() + timedelta(seconds=lease_seconds))
         .returning(Card),
         execution_options={"synchronize_session": False},
@@ -95,8 +146,15 @@ async def mark_sent(
     """Telegram has taken this version of a card. not_before_ms: the earliest next edit."""
     await session.execute(
         update(Card)
-        .where(Card.id == card_id)
-        .values(sent=version, message_id=message_id, changed_ms=now_ms, not_before_ms=not_before_ms)
+        .where(Card.id == card_id, Card.sent < version)
+        .values(
+            sent=version,
+            message_id=message_id,
+            changed_ms=now_ms,
+            not_before_ms=not_before_ms,
+            failures=0,
+            note="",
+        )
     )
 
 
@@ -110,14 +168,60 @@ async def send_anew(session: AsyncSession, card_id: int) -> None:
     await session.execute(update(Card).where(Card.id == card_id).values(message_id=None))
 
 
-async def move_to_general(session: AsyncSession, card_id: int, text: str) -> None:
-    """The topic is gone: want the message in the chat's General topic instead."""
-    await session.execute(update(Card).where(Card.id == card_id).values(topic_id=None, text=text, message_id=None))
+async def move_to_general(session: AsyncSession, card_id: int, version: int, text: str) -> None:
+    """The topic is gone: want this version in the chat's General topic instead; a newer one will find out itself."""
+    await session.execute(
+        update(Card).where(Card.id == card_id, Card.wanted == version).values(topic_id=None, text=text, message_id=None)
+    )
 
 
-async def replace_text(session: AsyncSession, card_id: int, version: int, text: str) -> None:
-    """Telegram could not parse this version: want a plainer text, unless a newer one is wanted already."""
-    await session.execute(update(Card).where(Card.id == card_id, Card.wanted == version).values(text=text))
+async def make_plain(session: AsyncSession, card_id: int, version: int, text: str) -> None:
+    """Telegram refused this version: want a plainer text without buttons, unless a newer one is wanted already."""
+    await session.execute(
+        update(Card).where(Card.id == card_id, Card.wanted == version).values(text=text, buttons=as_json(()))
+    )
+
+
+async def put_off(session: AsyncSession, card_id: int, not_before_ms: int) -> None:
+    """A try was in vain: the next one not before then."""
+    await session.execute(
+        update(Card)
+        .where(Card.id == card_id)
+        .values(
+            failures=Card.failures + 1,
+            not_before_ms=func.greatest(Card.not_before_ms, not_before_ms),
+            claimed_until=None,
+        )
+    )
+
+
+async def give_back(session: AsyncSession, sender: str) -> None:
+    """A sender ends: what it has claimed is free for others."""
+    mine = (Card.state == "live", Card.wanted > Card.sent, Card.claimed_by == sender)
+    await _hold(session, *mine)
+    await session.execute(update(Card).where(*mine).values(claimed_until=None))
+
+
+async def put_chat_off(session: AsyncSession, chat_id: int, failures: int, note: str, not_before_ms: int) -> None:
+    """The chat refuses us: what waits for it is not tried before then, all of it, or before `let_in`."""
+    waiting = (Card.chat_id == chat_id, Card.state == "live", Card.wanted > Card.sent)
+    await _hold(session, *waiting)
+    await session.execute(
+        update(Card)
+        .where(*waiting)
+        .values(
+            failures=func.greatest(Card.failures, failures),
+            not_before_ms=func.greatest(Card.not_before_ms, not_before_ms),
+            note=note,
+        )
+    )
+
+
+async def let_in(session: AsyncSession, chats: Collection[int]) -> None:
+    """These chats let us in again: what waits for them is due now."""
+    waiting = (Card.chat_id.in_(chats), Card.state == "live", Card.wanted > Card.sent, Card.note != "")
+    await _hold(session, *waiting)
+    await session.execute(update(Card).where(*waiting).values(failures=0, not_before_ms=0, note=""))
 
 
 async def move_chat(session: AsyncSession, old: int, new: int) -> None:
@@ -130,9 +234,9 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
         .values(old_chat_id=old, new_chat_id=new)
         .on_conflict_do_update(index_elements=["old_chat_id"], set_={"new_chat_id": new})
     )
-    await session.execute(
-        update(Card).where(Card.chat_id == old, Card.state == "live").values(chat_id=new, message_id=None)
-    )
+    here = (Card.chat_id == old, Card.state == "live")
+    await _hold(session, *here)
+    await session.execute(update(Card).where(*here).values(chat_id=new, message_id=None))
 
 
 async def chat_moves(session: AsyncSession) -> dict[int, int]:
@@ -142,22 +246,40 @@ async def chat_moves(session: AsyncSession) -> dict[int, int]:
 
 
 @dataclass(frozen=True)
+class Away:
+    """A chat that refuses us. note: Telegram's words. next_ms: when it is tried again, if it does not speak to us."""
+
+    chat_id: int
+    waiting: int
+    note: str
+    next_ms: int
+
+
+@dataclass(frozen=True)
 class Depth:
-    """The outbox at a moment: messages waiting, since when the oldest does, and the dead of the last day."""
+    """The outbox at a moment: messages waiting, since when the oldest does, chats away, and the dead of the last day.
+
+    What waits for a chat that is away is not among the waiting.
+    """
 
     waiting: int
     oldest_ms: int | None
+    away: tuple[Away, ...]
     dead: int
     dead_notes: tuple[str, ...]
 
 
 async def depth(session: AsyncSession, *, dead_since_ms: int) -> Depth:
     """Measure the outbox. A message with an edit outstanding counts from that edit."""
+    is_wanted = and_(Card.state == "live", Card.wanted > Card.sent)
     waiting = (
-        await session.execute(
-            select(func.count(), func.min(Card.changed_ms)).where(Card.state == "live", Card.wanted > Card.sent)
-        )
+        await session.execute(select(func.count(), func.min(Card.changed_ms)).where(is_wanted, Card.note == ""))
     ).one()
+    away = await session.execute(
+        select(Card.chat_id, func.count(), func.max(Card.note), func.min(Card.not_before_ms))
+        .where(is_wanted, Card.note != "")
+        .group_by(Card.chat_id)
+    )
     dead = (
         await session.execute(
             select(Card.chat_id, Card.note, func.count())
@@ -167,4 +289,5 @@ async def depth(session: AsyncSession, *, dead_since_ms: int) -> Depth:
         )
     ).all()
     notes = tuple(f"{count} to chat {chat}: {note}" for chat, note, count in dead[:5])
-    return Depth(waiting[0], waiting[1], sum(count for *_, count in dead), notes)
+    chats = tuple(Away(*row) for row in away)
+    return Depth(waiting[0], waiting[1], chats, sum(count for *_, count in dead), notes)

@@ -1,6 +1,6 @@
 """Who is sending a message now, so that two bots do not send it both.
 
-The release before this one does not know these columns and can go on with them.
+The release before this one does not know these columns, and can still write rows: one of them has a default.
 """
 
 import sqlalchemy as sa

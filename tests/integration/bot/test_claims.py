@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from bot.routes import Destination
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
-from bot.store.outbox import Subject, claim_due, mark_sent, put
+from bot.store.outbox import Subject, claim_due, mark_ended, mark_sent, put
 from tests.eventually import eventually
 from tests.integration.bot.house import House, failure
 
@@ -50,6 +50,13 @@ async def test_a_sender_gets_its_own_again_and_others_get_them_when_its_lease_ha
         return await claim(engine, "b") == mine
 
     await eventually(taken, seconds=5, what="the claim of those whose lease has ended")
+
+
+async def test_a_claim_waits_for_nobody_who_is_changing_cards(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await mark_ended(session, 2, "closed", "", now_ms=3)  # holds its row until the block ends
+        async with asyncio.timeout(5):
+            assert await claim(engine, "a") == {1, 3, 4, 5, 6}
 
 
 async def test_a_claim_holds_only_the_version_that_is_being_sent(engine: AsyncEngine) -> None:

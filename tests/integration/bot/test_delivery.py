@@ -38,18 +38,83 @@ async def test_a_429_freezes_one_chat_for_as_long_as_it_says(house: House) -> No
     assert len(await house.alerts()) == len(await house.alerts(3003)) == 1
 
 
-async def test_a_chat_that_threw_the_bot_out_is_dead_and_told_while_the_others_hear(house: House) -> None:
+async def test_a_chat_that_lets_the_bot_in_late_misses_nothing(house: House) -> None:
     await make_chat(house, id=3003, first_name="Other")
     await house.fault(kind="blocked", chat_id=3003, times=None)
+    await house.put(snapshot())
     await house.start_bot(TELEGRAM_ALERT_CHATS=f"3003,{CHAT}")
+    await eventually(lambda: house.has_text("Watching"), what="the greeting where the bot is let in")
     await house.put(failure())
-    await eventually(lambda: house.has_text("CardError"), what="the alert")
+    await eventually(lambda: house.has_text("CardError"), what="the alert where the bot is let in")
 
     async def told() -> bool:
         text, _ = await house.ask("/status", expect="outbox")
-        return "can never arrive" in text and "to chat 3003: chat gone" in text
+        return "chat 3003 does not let me in" in text and "2 waiting" in text
 
-    await eventually(told, seconds=15, what="the dead message in /status")
+    await eventually(told, seconds=15, what="what waits, in /status")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×2"), what="the edit")
+    (await house.client.delete("/sandbox/faults")).raise_for_status()
+    await house.say("/start", chat=3003, user=3003)
+    await eventually(lambda: house.has_text("CardError ×2", 3003), what="the alert, once the bot is let in")
+    await eventually(lambda: house.has_text("Watching", 3003), what="the greeting, once the bot is let in")
+    assert len(await house.alerts(3003)) == 1
+
+
+async def test_a_slow_telegram_is_not_sent_the_same_alert_twice(house: House) -> None:
+    await house.start_bot()
+    await house.fault(kind="hang", method="sendMessage", seconds=8, times=None)
+    await house.put(failure())
+
+    async def taken() -> bool:
+        return bool(await house.calls("sendMessage"))
+
+    await eventually(taken, seconds=30, what="the end of the slow call")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×2"), what="the edit of the one message")
+    assert len(await house.alerts()) == 1
+
+
+async def test_a_message_that_telegram_cannot_take_holds_up_no_other(house: House) -> None:
+    await house.fault(kind="server_error", method="sendMessage", contains="Poison", times=None)
+    await house.start_bot(BREAKER_PROBE_SECONDS="1")
+    await house.put(failure(fingerprint="p", error_type="Poison"))
+    await eventually(lambda: tried(house), what="the first try")
+    for number in range(8):
+        await house.put(failure(fingerprint=f"f{number}", error_type=f"E{number}"))
+
+    async def all_there() -> bool:
+        return len(await house.alerts()) == 8
+
+    await eventually(all_there, seconds=40, what="the others")
+    (await house.client.delete("/sandbox/faults")).raise_for_status()
+    await eventually(lambda: house.has_text("Poison"), seconds=70, what="that one, when Telegram takes it")
+
+
+async def tried(house: House) -> bool:
+    return any(call["outcome"] == "refused" for call in await house.calls("sendMessage"))
+
+
+async def test_a_bot_that_is_stopped_while_one_chat_fails_repeats_nothing_in_another(house: House) -> None:
+    await make_chat(house, id=3003, first_name="Other")
+    await house.fault(kind="server_error", method="sendMessage", chat_id=3003, times=None)
+    bot = await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError"), what="the alert in one chat")
+    assert await bot.stop() == 0
+    (await house.client.delete("/sandbox/faults")).raise_for_status()
+    await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
+    await eventually(lambda: house.has_text("CardError", 3003), seconds=70, what="the alert in the other")
+    assert len(await house.alerts()) == len(await house.alerts(3003)) == 1
+
+
+async def test_an_alert_whose_link_telegram_refuses_comes_without_it(house: House) -> None:
+    await house.start_bot(PUBLIC_URL="http://tocsin.example.org")
+    await house.fault(kind="bad_request", method="sendMessage", description="Bad Request: BUTTON_URL_INVALID")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError"), what="the alert")
+    [message] = await house.messages()
+    assert "reply_markup" not in message
 
 
 async def test_a_group_that_became_a_supergroup_is_followed(house: House) -> None:

@@ -1,5 +1,7 @@
 """Postgres answers, and refuses: a final failure is kept until somebody mends it, or rings without its details."""
 
+from typing import Any
+
 import pytest
 
 from tests.clients import asyncpg
@@ -17,6 +19,13 @@ class Sql:
         connection = await asyncpg.connect(self._url, timeout=10)
         try:
             await connection.execute(statement, timeout=10)
+        finally:
+            await connection.close()
+
+    async def value(self, query: str) -> Any:
+        connection = await asyncpg.connect(self._url, timeout=10)
+        try:
+            return await connection.fetchval(query, timeout=10)
         finally:
             await connection.close()
 
@@ -82,6 +91,27 @@ async def test_a_failure_whose_details_cannot_be_stored_rings_without_them(house
     assert "pay" in bare
     assert "po-7" in bare
     assert "bad_record" in bot.output()
+
+
+async def test_a_batch_too_large_for_the_deadline_is_counted_in_parts(house: House, sql: Sql) -> None:
+    bot = await house.start_bot(BREAKER_TIMEOUT_SECONDS="1", BREAKER_PROBE_SECONDS="0.2", TELEGRAM_ALERT_CHATS="")
+    await sql.run(
+        """
+        CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          PERFORM pg_sleep(0.02); RETURN NEW;
+        END $$;
+        CREATE TRIGGER dawdle BEFORE INSERT ON incidents FOR EACH ROW EXECUTE FUNCTION dawdle()
+        """
+    )
+    async with house.transaction() as put:
+        for number in range(120):  # 2.4 s in one transaction
+            await put(failure(fingerprint=f"f{number}"))
+
+    async def counted() -> bool:
+        return await sql.value("SELECT count(*) FROM incidents") == 120
+
+    await eventually(counted, seconds=60, what="every failure")
+    assert "not done in 1 s" in bot.output()
 
 
 async def test_a_failure_from_the_end_of_time_stops_nothing(house: House) -> None:

@@ -1,7 +1,12 @@
 """The bot's own view of the queues, and since when it watches each source."""
 
-from bot.kafka import KafkaRecord
-from bot.snapshots import QUIET_SECONDS, Snapshots
+import asyncio
+
+import pytest
+
+from bot import snapshots as module
+from bot.kafka import KafkaError, KafkaRecord, TableFeed
+from bot.snapshots import QUIET_SECONDS, Snapshots, follow
 from tests.unit.bot.events import NOW_MS
 from tocsin.events import VERSION, QueueSnapshot, encode
 
@@ -57,3 +62,25 @@ def test_each_redis_clock_is_compared_with_kafkas() -> None:
     snapshots.take(record(behind_ms=900_000))
     snapshots.take(record("other", behind_ms=-5))
     assert snapshots.skew_ms == {"main": 900_000, "other": -5}
+
+
+async def test_nobody_reads_a_topic_that_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    looks = iter([False, KafkaError("away"), False, True])
+    seen: list[object] = []
+    stop = asyncio.Event()
+
+    async def topic_exists() -> bool:
+        seen.append(next(looks))
+        if isinstance(seen[-1], KafkaError):
+            raise seen[-1]
+        return bool(seen[-1])
+
+    def open_feed() -> TableFeed:
+        stop.set()
+        raise KafkaError("opened")
+
+    async with asyncio.timeout(15):
+        await follow(topic_exists, open_feed, Snapshots(), stop)
+    assert seen[-1] is True
+    assert len(seen) == 4
