@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from bot.chats import Chats
-from bot.errors import TelegramError, Unreachable
+from bot.errors import RateLimited, TelegramError, Unreachable
 from bot.messages import Ask
 from bot.telegram import TELEGRAM
 from tocsin.breakers import Breakers, Unavailable
@@ -22,9 +22,13 @@ MOST_REMEMBERED = 10_000
 
 
 class Access(StrEnum):
-    """allowed: answer. stranger: tell them their own id, nothing else. ignored: say nothing."""
+    """allowed: answer. stranger: tell them their own id, nothing else. ignored: say nothing.
+
+    lost: an admin in a group where no alerts go; tell the group's id, nothing else.
+    """
 
     ALLOWED = "allowed"
+    LOST = "lost"
     STRANGER = "stranger"
     IGNORED = "ignored"
 
@@ -51,7 +55,7 @@ class Gate:
         if ask.chat_id in self.chats.ids():
             return Access.ALLOWED
         if not ask.is_private:
-            return Access.IGNORED
+            return Access.LOST if ask.user_id in self.admins else Access.IGNORED
         if ask.user_id in self.admins or await self._is_member(ask.user_id):
             return Access.ALLOWED
         return Access.STRANGER
@@ -80,7 +84,7 @@ class Gate:
         try:
             async with self.breakers.guard(TELEGRAM, timeout=MEMBER_SECONDS, errors_that_count=(Unreachable,)):
                 return await self.telegram.is_member(chat_id, user_id)
-        except Unavailable:
+        except (Unavailable, RateLimited):
             return None
         except TelegramError as refusal:
             log.info("membership_unknown", chat=chat_id, error=str(refusal))

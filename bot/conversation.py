@@ -7,13 +7,14 @@ import structlog
 
 from bot import texts
 from bot.access import Access, Gate
-from bot.commands import COMMANDS, PRESSES
-from bot.desk import Command, Desk
-from bot.errors import RateLimited, TelegramError, Unreachable
-from bot.messages import Ask, Reply
+from bot.commands import COMMANDS, PRESSES, WHOAMI
+from bot.desk import Command, Desk, Pressable
+from bot.errors import RateLimited, Rejected, TelegramError, Unreachable
+from bot.messages import Ask, Buttons, Reply
 from bot.metrics import Metrics
 from bot.pacing import Pacer
 from bot.render.markup import name, strip_markup
+from bot.render.times import age
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 
@@ -51,7 +52,7 @@ class Conversation:
     pacer: Pacer
     metrics: Metrics
     _commands: dict[str, Command] = field(default_factory=lambda: {one.name: one for one in COMMANDS})
-    _presses: dict[str, Command] = field(default_factory=lambda: {one.name: one for one in PRESSES})
+    _presses: dict[str, Pressable] = field(default_factory=lambda: {one.name: one for one in PRESSES})
 
     async def hear(self, ask: Ask) -> None:
         """Answer one ask, or not. Never raises: the next ask must be heard."""
@@ -71,7 +72,8 @@ class Conversation:
         if said is not None and said.addressee and said.addressee.lower() != self.telegram.username.lower():
             return None
         access = await self.gate.admit(ask)
-        if access is Access.IGNORED:
+        is_about_ids = said is not None and said.command == WHOAMI
+        if access is Access.IGNORED or (access is Access.LOST and not is_about_ids):
             return None
         if access is Access.STRANGER:
             self.metrics.asks.labels("stranger").inc()
@@ -95,17 +97,32 @@ class Conversation:
     async def _answer(self, ask: Ask, reply: Reply) -> None:
         try:
             async with self.breakers.guard(TELEGRAM, timeout=REPLY_SECONDS, errors_that_count=(Unreachable,)):
-                if ask.press_id:
-                    await self.telegram.answer_press(ask.press_id, strip_markup(reply.notice)[:190])
-                if not reply.text:
-                    return
-                self.pacer.spoke(ask.chat_id, time.monotonic())
-                if ask.message_id is not None:
-                    await self.telegram.edit(ask.chat_id, ask.message_id, reply.text, buttons=reply.buttons)
-                else:
-                    await self.telegram.send(ask.chat_id, reply.text, topic_id=ask.topic_id, buttons=reply.buttons)
+                await self._speak(ask, reply)
         except RateLimited as limited:
             self.pacer.freeze(ask.chat_id, limited.retry_after, time.monotonic())
             log.warning("answer_rate_limited", chat=ask.chat_id, seconds=limited.retry_after)
         except (TelegramError, Unavailable) as failure:
             log.warning("answer_not_sent", chat=ask.chat_id, error=name(str(failure), 200))
+
+    async def _speak(self, ask: Ask, reply: Reply) -> None:
+        frozen = self.pacer.frozen(time.monotonic()).get(ask.chat_id)
+        if ask.press_id:
+            notice = reply.notice if frozen is None else texts.MUST_BE_SILENT.format(age=age(frozen))
+            await self.telegram.answer_press(ask.press_id, strip_markup(notice)[:190])
+        if frozen is not None and reply.text:
+            log.warning("answer_withheld", chat=ask.chat_id, seconds=round(frozen))
+            return
+        if not reply.text:
+            return
+        self.pacer.spoke(ask.chat_id, time.monotonic())
+        try:
+            await self._show(ask, reply.text, reply.buttons)
+        except Rejected as refusal:
+            log.warning("answer_refused", chat=ask.chat_id, error=name(str(refusal), 200))
+            await self._show(ask, strip_markup(reply.text), ())
+
+    async def _show(self, ask: Ask, text: str, buttons: Buttons) -> None:
+        if ask.message_id is not None:
+            await self.telegram.edit(ask.chat_id, ask.message_id, text, buttons=buttons)
+        else:
+            await self.telegram.send(ask.chat_id, text, topic_id=ask.topic_id, buttons=buttons)

@@ -29,4 +29,10 @@ class Command(Protocol):
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply: ...
 
+
+class Pressable(Protocol):
+    """A command whose answer has buttons of its own."""
+
+    name: str
+
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply: ...

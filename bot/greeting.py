@@ -1,4 +1,4 @@
-"""The first message of an installation: what is watched, and what was in trouble already. Sent once, ever."""
+"""The first message of an installation: what is watched, and what was in trouble already. Wanted once, ever."""
 
 import asyncio
 import time
@@ -36,12 +36,13 @@ class Greeting:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Greet once; after that, or if it was done in an earlier life, only wait for stop."""
-        while not stop.is_set():
+        is_done: bool | None = None
+        while not stop.is_set() and not is_done:
             try:
-                if await self._is_done():
-                    break
-                if self._chats.all_destinations() and self.is_complete(time.monotonic()):
-                    await self._greet()
+                if is_done is None:
+                    is_done = await self._was_done()
+                elif self.is_complete(time.monotonic()):
+                    is_done = await self._greet()
             except Unavailable as failure:
                 log.info("greeting_waits", error=str(failure))
             await pause(stop, LOOK_SECONDS)
@@ -56,25 +57,30 @@ class Greeting:
         is_quiet = now - news_at >= QUIET_SECONDS
         return is_quiet and (self._snapshots.missing() == 0 or now - self._first_at >= PATIENCE_SECONDS)
 
-    async def _is_done(self) -> bool:
+    async def _was_done(self) -> bool:
         async with self._database.transaction() as session:
             return await reached_ms(session, GREETED) is not None
 
-    async def _greet(self) -> None:
+    async def _greet(self) -> bool:
+        """Want the messages; return whether it is done, which it is not while no queue has anybody to tell."""
         now_ms = int(time.time() * 1000)
-        states = [from_snapshot(one) for one in self._snapshots.all()]
         missing = self._snapshots.missing()
+        told = self._told()
+        if not told:
+            return False
         async with self._database.transaction() as session:
-            if not await reach(session, GREETED, now_ms):
-                return
-            for to in self._chats.all_destinations():
-                heard = [one for one in states if self._hears(to, one)]
-                if heard:
-                    text = greeting_text(heard, [one for one in heard if in_trouble(one)], missing=missing)
+            if await reach(session, GREETED, now_ms):
+                for to, queues in told.values():
+                    text = greeting_text(queues, [one for one in queues if in_trouble(one)], missing=missing)
                     put(session, Subject("greeting"), to, text, (), now_ms=now_ms)
-        log.info("greeted", queues=len(states), missing=missing)
+                log.info("greeted", chats=len(told), missing=missing)
         self._woken()
+        return True
 
-    def _hears(self, to: Destination, queue: QueueState) -> bool:
-        chosen = self._chats.destinations(queue.env, queue.source, queue.queue)
-        return (to.chat_id, to.topic_id) in {(one.chat_id, one.topic_id) for one in chosen}
+    def _told(self) -> dict[tuple[int, int | None], tuple[Destination, list[QueueState]]]:
+        """Who hears of which queues: every place where an alert of one of them would go."""
+        told: dict[tuple[int, int | None], tuple[Destination, list[QueueState]]] = {}
+        for snapshot in self._snapshots.all():
+            for to in self._chats.destinations(snapshot.env, snapshot.source, snapshot.queue):
+                told.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(from_snapshot(snapshot))
+        return told

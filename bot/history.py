@@ -20,7 +20,11 @@ SICK = (httpx.HTTPError, httpx.InvalidURL, Unavailable, LookupError, TypeError, 
 
 
 class Refused(Exception):
-    """logsvc is well, but does not answer this question (4xx)."""
+    """logsvc is well, but does not answer this question. status: the HTTP status, 4xx."""
+
+    def __init__(self, status: int, path: str) -> None:
+        super().__init__(f"{status} {path}")
+        self.status = status
 
 
 class NotFound(Refused):
@@ -59,15 +63,15 @@ class History:
             return found
 
     async def failed_jobs(self, source: str, queue: str, limit: int) -> FailedJobs:
-        """The newest failed jobs, of one queue or of all. Raises Unavailable or Refused."""
-        query = {"state": "failed", "limit": str(limit)}
-        if queue:
-            # The API divides names at commas: such a queue is picked out here.
-            query |= {"limit": "1000"} if "," in queue + source else {"source": source, "queue": queue}
+        """The newest failed jobs, of one queue or of all; source empty: of any. Raises Unavailable or Refused."""
+        wanted = {name: value for name, value in (("source", source), ("queue", queue)) if value}
+        # The API divides names at commas: such a queue is picked out here.
+        has_comma = any("," in value for value in wanted.values())
+        query = {"state": "failed", **({"limit": "1000"} if has_comma else {"limit": str(limit), **wanted})}
         async with self._breakers.guard(LOGSVC, timeout=ANSWER_SECONDS, errors_that_count=SICK):
             page = await self._get("jobs", query)
             items: list[dict[str, Any]] = page["items"]
-            mine = [one for one in items if not queue or (one["source"], one["queue"]) == (source, queue)]
+            mine = [one for one in items if all(one[name] == value for name, value in wanted.items())]
             return FailedJobs(mine[:limit], page.get("as_of"))
 
     async def job(self, source: str, queue: str, job_id: str) -> dict[str, Any]:
@@ -86,6 +90,6 @@ class History:
             raise Unavailable(LOGSVC, "no address known")
         answer = await self._client.get(f"{base}/api/v1/{path}", params=dict(query), headers=self._headers)
         if answer.is_client_error:
-            raise (NotFound if answer.status_code == 404 else Refused)(f"{answer.status_code} {path}")
+            raise (NotFound if answer.status_code == 404 else Refused)(answer.status_code, path)
         answer.raise_for_status()
         return answer.json()

@@ -216,7 +216,7 @@ def resolve(incident: Incident, *, now_ms: int, heard_ms: int, policy: Policy) -
 
 @dataclass(frozen=True)
 class Late:
-    """One chat's summary of what failed while nobody was watching. kinds: label -> failures."""
+    """One chat's summary of failures that were read late. kinds: label -> failures."""
 
     failures: int = 0
     kinds: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -231,7 +231,7 @@ OTHER_KINDS = "other kinds"
 def add_late(summary: Late, one: Step) -> Late:
     """Count a step that does not ring into a summary; beyond MOST_KINDS labels the rest share one."""
     key, last = one.incident.key, one.incident.last
-    label = f"{key.env} · {key.queue} · {last.error_type or 'Error'}"
+    label = f"{key.env} · {key.source}/{key.queue} · {last.error_type or 'Error'}"
     if label not in summary.kinds and len(summary.kinds) >= MOST_KINDS:
         label = OTHER_KINDS
     return Late(

@@ -1,7 +1,7 @@
 """Where the numbers of an answer are from: history while it answers, else our own last snapshots, and saying so."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import texts
 from bot.history import History, Refused
@@ -12,10 +12,14 @@ from tocsin.breakers import Unavailable
 
 @dataclass(frozen=True)
 class Numbers:
-    """Queues, and a note for people if they are not from where they should be."""
+    """Queues, and a note for people if they are not from where they should be.
+
+    is_whole: whether a queue that is not among them is not there.
+    """
 
     queues: list[QueueState]
     note: str = ""
+    is_whole: bool = True
 
 
 class Ledger:
@@ -29,16 +33,21 @@ class Ledger:
         """Every queue, always: within the deadline of history plus nothing."""
         try:
             found = await self._history.queues()
-        except (Unavailable, Refused):
-            return self.own()
+        except (Unavailable, Refused) as failure:
+            return replace(self.own(), note=f"{why(failure)} {texts.OWN_NUMBERS}")
         return Numbers(newest([*found, *self._own()]))
 
     def own(self) -> Numbers:
         """The queues from our own snapshots."""
-        return Numbers(self._own(), texts.OWN_NUMBERS)
+        return Numbers(self._own(), is_whole=self._snapshots.has_caught_up)
 
     def _own(self) -> list[QueueState]:
         return [from_snapshot(one) for one in self._snapshots.all()]
+
+
+def why(failure: Unavailable | Refused) -> str:
+    """Why history does not tell, for people."""
+    return texts.HISTORY_REFUSES.format(status=failure.status) if isinstance(failure, Refused) else texts.HISTORY_AWAY
 
 
 def newest(states: Iterable[QueueState]) -> list[QueueState]:

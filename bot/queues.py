@@ -101,6 +101,22 @@ def worst_first(queues: Iterable[QueueState]) -> list[QueueState]:
     )
 
 
+Place = tuple[str, str, str]
+"""Env, source and queue."""
+
+
+def place(one: QueueState) -> Place:
+    return one.env, one.source, one.queue
+
+
+def shared_names(places: Iterable[Place]) -> frozenset[tuple[str, str]]:
+    """Env and queue of those that only their source tells apart."""
+    sources: dict[tuple[str, str], set[str]] = {}
+    for env, source, queue in places:
+        sources.setdefault((env, queue), set()).add(source)
+    return frozenset(name for name, found in sources.items() if len(found) > 1)
+
+
 def handle(one: QueueState) -> str:
     """A short name of a queue that fits a button, whatever its real name is."""
     whole = "\0".join((one.env, one.source, one.queue)).encode(errors="replace")
@@ -115,9 +131,11 @@ def find(queues: Sequence[QueueState], said: str) -> list[QueueState]:
 
 
 def similar(queues: Sequence[QueueState], said: str, most: int = 5) -> list[QueueState]:
-    """Queues that may have been meant."""
+    """Queues that may have been meant; those of one name beside each other."""
     said = said.strip().casefold()
-    by_name: dict[str, QueueState] = {one.queue.casefold(): one for one in queues}
+    by_name: dict[str, list[QueueState]] = {}
+    for one in queues:
+        by_name.setdefault(one.queue.casefold(), []).append(one)
     close = get_close_matches(said, list(by_name), n=most, cutoff=0.5)
     holding = [name for name in by_name if said and said in name and name not in close]
-    return [by_name[name] for name in [*close, *sorted(holding)][:most]]
+    return [one for name in [*close, *sorted(holding)] for one in by_name[name]][:most]

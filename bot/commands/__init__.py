@@ -8,11 +8,14 @@ from bot.commands.queues import Queues
 from bot.commands.start import Start
 from bot.commands.status import Status
 from bot.commands.whoami import WhoAmI
-from bot.desk import Command
+from bot.desk import Command, Pressable
 
-COMMANDS: tuple[Command, ...] = (Start(), Queues(), Queue(), Failed(), Job(), Status(), WhoAmI(), Help())
+_queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
+
+COMMANDS: tuple[Command, ...] = (Start(), _queues, _queue, _failed, Job(), _status, WhoAmI(), Help())
 """In the order /help and Telegram's list show them."""
 
-PRESSES: tuple[Command, ...] = tuple(one for one in COMMANDS if one.name in ("queues", "queue", "failed", "status"))
+PRESSES: tuple[Pressable, ...] = (_queues, _queue, _failed, _status)
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
+WHOAMI = WhoAmI().name
 LISTED = tuple((one.name, one.about) for one in COMMANDS if one.about)

@@ -17,6 +17,3 @@ class Help:
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return Reply(fit([bold(texts.HELP_HEADLINE), *(f"/{name}: {about}" for name, about in desk.listed)]))
-
-    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        return await self.answer(ask, rest, desk)

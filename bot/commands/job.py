@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot import texts
-from bot.commands.queue import unknown_queue
+from bot.commands.queue import LookedUp, which_source
 from bot.desk import Desk
 from bot.history import NotFound, Refused
 from bot.messages import Ask, Reply
+from bot.numbers import why
 from bot.queues import QueueState, find
 from bot.render.jobs import job_text
 from bot.render.markup import name
@@ -38,25 +39,27 @@ class Job:
     about: str = "one job: /job QUEUE ID"
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        queues = desk.ledger.own().queues
-        found, said, job_id = split(rest, queues)
+        numbers = desk.ledger.own()
+        found, said, job_id = split(rest, numbers.queues)
         if not said or not job_id:
             return Reply(texts.HOW_JOB)
         if not found:
-            return unknown_queue(said, queues, "queue")
+            numbers = await desk.ledger.queues()
+            found, said, job_id = split(rest, numbers.queues)
         if len(found) > 1:
-            forms = ", ".join(f"/job {name(one.source)}/{name(one.queue)} {name(job_id)}" for one in found[:5])
-            return Reply(texts.WHICH_SOURCE.format(forms=forms))
-        return await self._show(found[0], job_id, desk)
+            return which_source(found, self.name, job_id)
+        if found:
+            return await self._show(found[0].source, found[0].queue, job_id, desk)
+        source, slash, queue = said.partition("/")
+        if slash and not numbers.is_whole:
+            return await self._show(source, queue, job_id, desk)
+        return LookedUp(said, found, numbers).unknown("queue")
 
-    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        return await self.answer(ask, rest, desk)
-
-    async def _show(self, queue: QueueState, job_id: str, desk: Desk) -> Reply:
+    async def _show(self, source: str, queue: str, job_id: str, desk: Desk) -> Reply:
         try:
-            job = await desk.history.job(queue.source, queue.queue, job_id)
+            job = await desk.history.job(source, queue, job_id)
         except NotFound:
-            return Reply(texts.NO_SUCH_JOB.format(job=name(job_id), queue=name(queue.queue)))
-        except (Unavailable, Refused):
-            return Reply(texts.HISTORY_AWAY)
-        return Reply(job_text(job, queue=queue.queue, job_id=job_id, now_ms=int(time.time() * 1000)))
+            return Reply(texts.NO_SUCH_JOB.format(job=name(job_id), queue=name(f"{source}/{queue}", 100)))
+        except (Unavailable, Refused) as failure:
+            return Reply(f"{why(failure)} {texts.NO_JOB_NOW}")
+        return Reply(job_text(job, queue=queue, job_id=job_id, now_ms=int(time.time() * 1000)))

@@ -1,4 +1,4 @@
-"""/queue NAME: one queue in full."""
+"""/queue NAME: one queue in full; and how every command finds the queue that was meant."""
 
 import time
 from collections.abc import Sequence
@@ -13,11 +13,44 @@ from bot.render.markup import fit, name
 from bot.render.queues import queue_buttons, queue_text, suggestions
 
 
-def unknown_queue(said: str, queues: Sequence[QueueState], command: str) -> Reply:
-    """No such queue: offer those that may have been meant."""
-    near = similar(queues, said)
-    lines = [texts.NO_SUCH_QUEUE.format(queue=name(said)), *([texts.DID_YOU_MEAN] if near else [])]
-    return Reply(fit(lines), suggestions(near, command))
+@dataclass(frozen=True)
+class LookedUp:
+    """The queues a person means, among those we know. is_certain: what is not found is not there."""
+
+    said: str
+    found: list[QueueState]
+    numbers: Numbers
+
+    @property
+    def is_certain(self) -> bool:
+        return self.numbers.is_whole
+
+    def unknown(self, command: str) -> Reply:
+        """Say that there is none, as far as we know, and offer those that may have been meant."""
+        near = similar(self.numbers.queues, self.said)
+        sentence = texts.NO_SUCH_QUEUE if self.is_certain else texts.QUEUE_NOT_KNOWN_YET
+        lines = [sentence.format(queue=name(self.said)), *([texts.DID_YOU_MEAN] if near else [])]
+        return Reply(fit(lines), suggestions(near, command))
+
+
+async def look_up(said: str, desk: Desk) -> LookedUp:
+    """Find a queue: among those we have seen ourselves, which takes no time, else among history's too."""
+    own = desk.ledger.own()
+    found = find(own.queues, said)
+    if found:
+        return LookedUp(said, found, own)
+    numbers = await desk.ledger.queues()
+    return LookedUp(said, find(numbers.queues, said), numbers)
+
+
+def which_source(found: Sequence[QueueState], command: str, *more: str) -> Reply:
+    """Ask which of several queues of one name is meant; more: the command's further arguments."""
+    typed = [
+        "".join((f"/{command} {name(one.source)}/{name(one.queue)}", *(f" {name(word)}" for word in more)))
+        for one in found
+    ]
+    buttons = () if more else suggestions(found, command)
+    return Reply(texts.WHICH_SOURCE.format(forms=", ".join(typed[:5])), buttons)
 
 
 @dataclass
@@ -31,13 +64,15 @@ class Queue:
         if not rest:
             return Reply(texts.HOW_QUEUE)
         numbers = await desk.ledger.queues()
-        found = find(numbers.queues, rest)
-        return self._show(found, numbers) if found else unknown_queue(rest, numbers.queues, self.name)
+        looked = LookedUp(rest, find(numbers.queues, rest), numbers)
+        return self._show(looked.found, numbers) if looked.found else looked.unknown(self.name)
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         numbers = await desk.ledger.queues()
         found = [one for one in numbers.queues if handle(one) == rest]
-        return self._show(found, numbers) if found else Reply("", notice=texts.QUEUE_GONE)
+        if not found:
+            return Reply("", notice=texts.QUEUE_GONE if numbers.is_whole else texts.NOT_KNOWN_YET)
+        return self._show(found, numbers)
 
     def _show(self, found: Sequence[QueueState], numbers: Numbers) -> Reply:
         text = queue_text(found, now_ms=int(time.time() * 1000), note=numbers.note)

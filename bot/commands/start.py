@@ -16,6 +16,3 @@ class Start:
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return Reply(texts.START, ((Button(texts.ALL_QUEUES, data="queues:0"),),))
-
-    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        return await self.answer(ask, rest, desk)

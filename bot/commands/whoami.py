@@ -17,6 +17,3 @@ class WhoAmI:
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         topic = texts.TOPIC_IS.format(topic_id=ask.topic_id) if ask.topic_id else ""
         return Reply(texts.WHOAMI.format(user_id=ask.user_id, chat_id=ask.chat_id, topic=topic))
-
-    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        return await self.answer(ask, rest, desk)

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
 from bot import texts
-from bot.incidents import Incident, Late, Phase
+from bot.incidents import OTHER_KINDS, Incident, Late, Phase
 from bot.messages import Button, Buttons
 from bot.render.markup import bold, code, fit, name, pre, prose
 from bot.render.times import moment, span
@@ -83,11 +83,15 @@ def is_linkable(page_url: str) -> bool:
         return not host.endswith(".localhost")
 
 
+def _kinds(late: Late) -> str:
+    return texts.MORE_THAN.format(count=len(late.kinds) - 1) if OTHER_KINDS in late.kinds else str(len(late.kinds))
+
+
 def late_text(late: Late) -> str:
     """The summary of failures that are too old to ring one by one."""
     ranked = sorted(late.kinds.items(), key=lambda item: (-item[1], item[0]))
     lines = [
-        texts.LATE_HEADLINE.format(failures=late.failures, kinds=len(ranked)),
+        texts.LATE_HEADLINE.format(failures=late.failures, kinds=_kinds(late)),
         span(late.first_ms, late.last_ms),
         *(f"• {name(label, 160)} ×{count}" for label, count in ranked[:TOP_KINDS]),
     ]

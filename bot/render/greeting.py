@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from bot import texts
-from bot.queues import QueueState, worst_first
+from bot.queues import QueueState, place, shared_names, worst_first
 from bot.render.markup import bold, fit, name
-from bot.render.queues import count_of_queues, trouble_words
+from bot.render.queues import count_of_queues, queue_name, trouble_words
 
 TOP = 10
 
@@ -18,9 +18,10 @@ def greeting_text(watched: Sequence[QueueState], troubled: Sequence[QueueState],
     else:
         said = texts.ALREADY_IN_TROUBLE.format(count=len(troubled))
         top = worst_first(troubled)[:TOP]
+        shared = shared_names(place(one) for one in watched)
         lines = [
             f"{texts.ICON_WARN} {bold(f'{headline} {said}')}",
-            *(f"• {name(one.env, 20)} · {bold(name(one.queue))}: {trouble_words(one)}" for one in top),
+            *(f"• {name(one.env, 20)} · {queue_name(place(one), shared)}: {trouble_words(one)}" for one in top),
         ]
         if len(troubled) > TOP:
             lines.append(texts.AND_MORE.format(count=len(troubled) - TOP))

@@ -1,11 +1,12 @@
 """Failed jobs and one job (pure). Payloads, results and log lines never go to a chat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from bot import texts
-from bot.incidents import Incident
+from bot.incidents import Incident, Phase
 from bot.render.markup import bold, code, fit, name, prose
+from bot.render.queues import queue_name
 from bot.render.times import age, clock, duration, moment, parse_rfc3339
 
 ERROR_UNITS = 160
@@ -29,42 +30,60 @@ def _as_of(text: object, now_ms: int) -> str:
     return texts.AS_OF.format(age=age((now_ms - at_ms) / 1000), at=clock(at_ms))
 
 
-def failed_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | None, now_ms: int) -> str:
-    """The newest failed jobs as logsvc lists them. about: the queue, empty for all. as_of: RFC 3339, None = unknown."""
-    title = texts.FAILED_IN.format(queue=name(about)) if about else texts.FAILED_ANYWHERE
-    lines = [bold(title), _as_of(as_of, now_ms)]
+def failed_text(
+    items: Sequence[Mapping[str, Any]],
+    *,
+    about: str,
+    as_of: str | None,
+    now_ms: int,
+    shared: Container[tuple[str, str]] = (),
+) -> str:
+    """The newest failed jobs as logsvc lists them.
+
+    about: the queue as `source/queue`, empty for all. as_of: RFC 3339, None = unknown. shared: see queue_name.
+    """
+    lines = [_failed_title(about), _as_of(as_of, now_ms)]
     if not items:
         lines.append(texts.NONE_FAILED)
     for item in items:
-        job_name = item.get("job_name") or ""
-        place = "" if about else f"{name(str(item.get('env', '')), 20)} · {bold(name(str(item.get('queue', ''))))} · "
-        lines.append(
-            f"{texts.ICON_FAILED} {place}{code(name(str(item.get('job_id', '')), 60))} {name(str(job_name), 50)}"
-        )
+        env, source, queue = (str(item.get(field, "")) for field in ("env", "source", "queue"))
+        where = "" if about else f"{name(env, 20)} · {queue_name((env, source, queue), shared)} · "
+        job = f"{code(name(str(item.get('job_id', '')), 60))} {name(str(item.get('job_name') or ''), 50)}"
+        lines.append(f"{texts.ICON_FAILED} {where}{job}")
         error = str(item.get("error") or item.get("error_type") or "")
         lines.append(f"   {_when(item)} {prose(error, ERROR_UNITS).replace(chr(10), ' ')}".rstrip())
     return fit(lines)
 
 
 def failed_incidents_text(
-    incidents: Sequence[Incident], *, about: str, now_ms: int, read_seconds_ago: float | None
+    incidents: Sequence[Incident],
+    *,
+    about: str,
+    now_ms: int,
+    read_seconds_ago: float | None,
+    note: str,
+    shared: Container[tuple[str, str]] = (),
 ) -> str:
-    """What the bot itself counted, while history is out of reach. read_seconds_ago: None = nothing was read yet."""
-    title = texts.FAILED_IN.format(queue=name(about)) if about else texts.FAILED_ANYWHERE
+    """What the bot itself counted. read_seconds_ago: None = nothing was read yet. note: why it is not history's."""
     read = (
         texts.NOT_READ_YET
         if read_seconds_ago is None
         else texts.AS_OF.format(age=age(read_seconds_ago), at=clock(now_ms - int(read_seconds_ago * 1000)))
     )
-    lines = [bold(title), texts.OWN_INCIDENTS, read]
+    lines = [_failed_title(about), f"{note} {texts.OWN_INCIDENTS}", read]
     for one in incidents:
+        icon = texts.ICON_RESOLVED if one.phase is Phase.RESOLVED else texts.ICON_FAILED
         kind = name(one.last.error_type or "Error", 60)
         seen = age((now_ms - one.last_ms) / 1000)
-        lines.append(f"{texts.ICON_FAILED} {name(one.key.env, 20)} · {bold(name(one.key.queue))} · {kind} ×{one.total}")
+        lines.append(f"{icon} {name(one.key.env, 20)} · {queue_name(one.key[:3], shared)} · {kind} ×{one.total}")
         lines.append(f"   last {seen} ago, job {code(name(one.last.job_id, 60))}")
     if not incidents:
         lines.append(texts.NONE_FAILED)
     return fit(lines)
+
+
+def _failed_title(about: str) -> str:
+    return bold(texts.FAILED_IN.format(queue=name(about, 100)) if about else texts.FAILED_ANYWHERE)
 
 
 def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int) -> str:

@@ -1,18 +1,26 @@
 """Queues in a chat: the list, worst first, and one queue (pure)."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 
 from bot import texts
 from bot.messages import Button, Buttons
-from bot.queues import COUNTS, OLD_WAIT_SECONDS, QueueState, handle, in_trouble, worst_first
-from bot.render.markup import bold, fit, name
+from bot.queues import COUNTS, OLD_WAIT_SECONDS, Place, QueueState, handle, in_trouble, place, shared_names, worst_first
+from bot.render.markup import bold, clip, fit, name, visible
 from bot.render.times import age, clock
 
 PER_PAGE = 8
+LABEL_UNITS = 60
 
 
-def icon(one: QueueState) -> str:
-    """The state at a glance."""
+OLD_SECONDS = 180
+"""The bridge tells of every queue at least once a minute; counts this old say nothing of now."""
+
+
+def icon(one: QueueState, now_ms: int) -> str:
+    """The state at a glance; that it is long ago weighs more than what it was."""
+    if now_ms - one.as_of_ms > OLD_SECONDS * 1000:
+        return texts.ICON_OLD
     if one.is_paused:
         return texts.ICON_PAUSED
     if not in_trouble(one):
@@ -46,14 +54,20 @@ def counts_line(one: QueueState, *, with_zeros: bool) -> str:
     return ", ".join(shown) or texts.EMPTY_QUEUE
 
 
-def _two_lines(one: QueueState, now_ms: int, newest_ms: int) -> list[str]:
-    title = f"{icon(one)} {bold(name(one.queue, 48))} · {name(one.env, 20)}"
+def queue_name(where: Place, shared: Container[tuple[str, str]], most: int = 48) -> str:
+    """A queue's name in bold, with its source before it where the name alone does not tell which it is."""
+    env, source, queue = where
+    return f"{name(source, 30)}/{bold(name(queue, most))}" if (env, queue) in shared else bold(name(queue, most))
+
+
+def _two_lines(one: QueueState, now_ms: int, shared: Container[tuple[str, str]]) -> list[str]:
+    title = f"{icon(one, now_ms)} {queue_name(place(one), shared)} · {name(one.env, 20)}"
     if one.is_paused:
         title += f" · {texts.PAUSED}"
     tail = [workers_words(one)]
     if one.oldest_waiting_seconds is not None and one.waiting:
         tail.append(f"oldest {age(one.oldest_waiting_seconds)}")
-    if newest_ms - one.as_of_ms > 90_000:
+    if now_ms - one.as_of_ms > OLD_SECONDS * 1000:
         tail.append(texts.SEEN_AGO.format(age=age((now_ms - one.as_of_ms) / 1000)))
     return [title, f"   {counts_line(one, with_zeros=False)} · {' · '.join(tail)}"]
 
@@ -74,8 +88,9 @@ def queues_text(queues: Sequence[QueueState], *, page: int, now_ms: int, note: s
     ]
     if note:
         lines.append(note)
+    shared = shared_names(place(one) for one in ranked)
     for one in ranked[page * PER_PAGE : (page + 1) * PER_PAGE]:
-        lines += _two_lines(one, now_ms, newest_ms)
+        lines += _two_lines(one, now_ms, shared)
     return fit(lines)
 
 
@@ -105,7 +120,9 @@ def queue_text(found: Sequence[QueueState], *, now_ms: int, note: str) -> str:
     """One queue in full; several if the same name is in use at several sources."""
     lines = [note] if note else []
     for one in found:
-        lines.append(f"{icon(one)} {bold(name(one.queue))} · {name(one.env, 20)} · {texts.SOURCE} {name(one.source)}")
+        lines.append(
+            f"{icon(one, now_ms)} {bold(name(one.queue))} · {name(one.env, 20)} · {texts.SOURCE} {name(one.source)}"
+        )
         if one.is_paused:
             lines.append(f"{texts.ICON_PAUSED} {texts.PAUSED}")
         lines += [f"{word} {getattr(one, field)}" for word, field in COUNTS]
@@ -125,5 +142,10 @@ def queue_buttons(one: QueueState) -> Buttons:
 
 
 def suggestions(near: Sequence[QueueState], command: str) -> Buttons:
-    """One button per queue that may have been meant."""
-    return tuple((Button(one.queue[:40], data=f"{command}:{handle(one)}"),) for one in near)
+    """One button per queue that may have been meant; with env and source where the name alone does not tell."""
+    names = Counter(one.queue for one in near)
+    labels = [one.queue if names[one.queue] == 1 else f"{one.source}/{one.queue} · {one.env}" for one in near]
+    return tuple(
+        (Button(clip(visible(label), LABEL_UNITS), data=f"{command}:{handle(one)}"),)
+        for label, one in zip(labels, near, strict=True)
+    )

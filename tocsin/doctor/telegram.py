@@ -78,7 +78,7 @@ async def _chat(client: httpx.AsyncClient, chat: str, bot: dict[str, Any]) -> Fi
     invite = f"add @{bot['username']} to the group, or in private press Start"
     if not answer.get("ok"):
         return bad(
-            check, f"Telegram says: {answer.get('description', 'no')}", f"{invite}; /here in the chat tells its id"
+            check, f"Telegram says: {answer.get('description', 'no')}", f"{invite}; /whoami in the chat tells its id"
         )
     name = answer["result"].get("title") or answer["result"].get("first_name") or "private"
     if answer["result"].get("type") == "private":

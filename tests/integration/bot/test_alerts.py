@@ -1,8 +1,11 @@
 """Final failures ring: once per fingerprint, with exact counts, edited in place."""
 
 from tests.eventually import eventually
-from tests.integration.bot.house import House, failure, snapshot
+from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.test_answers import make_chat
 from tocsin.events import State
+
+GROUP = -1_000_000_000_888
 
 
 async def test_a_failure_rings_once_and_its_message_counts_on(house: House) -> None:
@@ -40,18 +43,34 @@ async def test_the_first_start_says_what_is_watched_and_never_again(house: House
         *(failure(f"q{number}", backfill=True) for number in range(10)),
     )
     bot = await house.start_bot()
-    await eventually(lambda: len(house.bots) == 1)
-    assert await house.texts() == []  # one of 12 queues is missing
+    await house.put(failure("other", fingerprint="f0", error_type="Early"))
+    await eventually(lambda: house.has_text("Early ×1"), what="an alert, long after which nothing else has come")
+    assert len(await house.texts()) == 1  # one of 12 queues is missing
     await house.put(snapshot("stuck", sources_queues=12, waiting=5, workers=0))
     await eventually(lambda: house.has_text("Watching 12 queues. 2 already in trouble:"), what="the greeting")
-    [greeting] = await house.texts()
+    [_, greeting] = await house.texts()
     assert "broken: 3 failed" in greeting
     assert "stuck: 5 waiting, no workers" in greeting
     assert await bot.stop() == 0
     await house.start_bot()
     await house.put(failure())
     await eventually(lambda: house.has_text("CardError ×1"), what="an alert after the restart")
-    assert len(await house.texts()) == 2
+    assert len(await house.texts()) == 3
+
+
+async def test_queues_that_no_alert_chat_names_are_greeted_where_they_would_ring(house: House) -> None:
+    await house.put(snapshot(env="prod"))
+    await house.start_bot(TELEGRAM_ALERT_CHATS="staging=3003", TELEGRAM_ADMINS=str(CHAT))
+    await eventually(lambda: house.has_text("Watching 1 queue"), what="the greeting of the admin")
+
+
+async def test_an_admin_learns_the_id_of_a_group_where_no_alerts_go_yet(house: House) -> None:
+    await make_chat(house, id=GROUP, title="ops", members=[{"user_id": CHAT}], bot_status="member")
+    await house.start_bot()
+    await house.say("/queues", chat=GROUP)
+    await house.say("/whoami", chat=GROUP)
+    await eventually(lambda: house.has_text(f"this chat's id is {GROUP}", GROUP), what="the group's id")
+    assert len(await house.texts(GROUP)) == 1
 
 
 async def test_what_a_transaction_wrote_counts_when_it_is_committed_and_leaves_no_lag(house: House) -> None:

@@ -90,6 +90,33 @@ async def test_queues_queue_failed_job_and_status_answer(house: House, logsvc: F
     assert await house.calls("setMyCommands")
 
 
+async def test_failed_asks_which_source_and_knows_the_queues_of_history(
+    house: House, logsvc: FakeLogsvc, link: Link
+) -> None:
+    logsvc.queues = [item("orders"), item("orders", source="eu"), item("elsewhere")]
+    logsvc.failed = [{"env": "prod", "source": "eu", "queue": "orders", "job_id": "7", "error": "no money"}]
+    await house.put(snapshot("orders", sources_queues=1))
+    await house.put(snapshot("orders", source="eu", sources_queues=1))
+    await house.start_bot(LOGSVC_URL=f"http://127.0.0.1:{link.port}")
+    await greeted(house)
+    await house.ask("/failed orders", expect="Say which: /failed main/orders, /failed eu/orders")
+    await house.ask("/failed eu/orders", expect="no money")
+    assert "Newest failed jobs of eu/orders" in (await house.texts())[-1]
+    assert (await house.press((await house.messages())[-1], "🔄 Refresh"))["answer"]["text"] == "Up to date"
+    await house.ask("/failed elsewhere", expect="Newest failed jobs of main/elsewhere")
+    await house.ask("/failed nowhere", expect="No queue is called nowhere.")
+
+
+async def test_nothing_is_said_where_telegram_wants_silence(house: House) -> None:
+    bot = await house.start_bot()
+    await house.fault(kind="retry_after", retry_after=60, method="sendMessage")
+    await house.say("/whoami")
+    await eventually(lambda: "answer_rate_limited" in bot.output(), what="Telegram's wish")
+    await house.say("/whoami")
+    await eventually(lambda: "answer_withheld" in bot.output(), what="the answer that was not sent")
+    assert len(await house.calls("sendMessage")) == 1
+
+
 async def test_refresh_edits_the_same_message(house: House, logsvc: FakeLogsvc, link: Link) -> None:
     logsvc.queues = [item("orders", waiting=3)]
     await house.put(snapshot("orders"))

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry
 from bot.access import Access, Gate
 from bot.chats import Chats
 from bot.conversation import parse_command
-from bot.errors import Unreachable
+from bot.errors import RateLimited, TelegramError, Unreachable
 from bot.messages import Ask
 from bot.settings import BotSettings
 from tests.unit.bot.test_routes import BASE
@@ -21,12 +21,12 @@ class Door:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.is_down = False
+        self.trouble: TelegramError | None = None
 
     async def is_member(self, chat_id: int, user_id: int) -> bool:
         self.asked += 1
-        if self.is_down:
-            raise Unreachable("down")
+        if self.trouble is not None:
+            raise self.trouble
         return chat_id == GROUP and user_id == MEMBER
 
 
@@ -55,7 +55,7 @@ def said(chat: int, user: int) -> Ask:
         (GROUP, STRANGER, Access.ALLOWED),
         (STRANGER, STRANGER, Access.STRANGER),
         (-999, STRANGER, Access.IGNORED),
-        (-999, ADMIN, Access.IGNORED),
+        (-999, ADMIN, Access.LOST),
     ],
 )
 async def test_the_group_decides_in_a_group_and_the_person_in_private(
@@ -64,10 +64,13 @@ async def test_the_group_decides_in_a_group_and_the_person_in_private(
     assert await gate.admit(said(chat, user)) is expected
 
 
-async def test_membership_is_remembered_for_a_while_but_not_while_telegram_is_down(gate: Gate, door: Door) -> None:
-    door.is_down = True
+@pytest.mark.parametrize("trouble", [Unreachable("down"), RateLimited(3)])
+async def test_membership_is_remembered_for_a_while_but_not_while_telegram_does_not_say(
+    gate: Gate, door: Door, trouble: TelegramError
+) -> None:
+    door.trouble = trouble
     assert await gate.admit(said(MEMBER, MEMBER)) is Access.STRANGER
-    door.is_down = False
+    door.trouble = None
     assert await gate.admit(said(MEMBER, MEMBER)) is Access.ALLOWED
     await gate.admit(said(MEMBER, MEMBER))
     assert door.asked == 2

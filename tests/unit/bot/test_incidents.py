@@ -22,7 +22,7 @@ from bot.incidents import (
     step,
     tally,
 )
-from bot.render.alert import alert_text
+from bot.render.alert import alert_text, late_text
 from bot.rules import Policy
 from tests.unit.bot.events import NOW_MS, failed
 from tocsin.events import JobEvent, State
@@ -158,6 +158,7 @@ def test_a_summary_counts_all_kinds_but_names_a_bounded_number() -> None:
     assert sum(late.kinds.values()) == late.failures
     assert len(late.kinds) == MOST_KINDS + 1
     assert late.kinds[OTHER_KINDS] == 50
+    assert "of more than 200 kinds" in late_text(late)
 
 
 def test_a_key_fits_the_index_whatever_it_is_made_of() -> None:

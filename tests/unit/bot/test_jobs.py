@@ -3,6 +3,7 @@
 import pytest
 
 from bot import texts
+from bot.incidents import Incident, Key, Phase
 from bot.render.jobs import failed_incidents_text, failed_text, job_text
 from bot.render.times import duration
 from tests.unit.bot.events import NOW_MS
@@ -33,6 +34,27 @@ def test_an_age_that_is_not_known_is_said_to_be_unknown(as_of: str | None) -> No
 
 
 def test_the_bots_own_count_is_as_old_as_its_reading() -> None:
-    text = failed_incidents_text([], about="", now_ms=NOW_MS, read_seconds_ago=4)
+    text = failed_incidents_text([], about="", now_ms=NOW_MS, read_seconds_ago=4, note="why")
     assert "4 s old (07:59:56 UTC)" in text
-    assert texts.NOT_READ_YET in failed_incidents_text([], about="", now_ms=NOW_MS, read_seconds_ago=None)
+    assert texts.NOT_READ_YET in failed_incidents_text([], about="", now_ms=NOW_MS, read_seconds_ago=None, note="")
+
+
+def test_what_is_over_is_not_shown_as_failing_and_two_queues_of_one_name_are_told_apart() -> None:
+    incident = Incident(
+        key=Key("prod", "eu", "orders", "f"),
+        phase=Phase.RESOLVED,
+        episode=1,
+        count=1,
+        total=1,
+        first_ms=NOW_MS,
+        last_ms=NOW_MS,
+        touched_ms=NOW_MS,
+        has_rung=True,
+    )
+    shared = frozenset({("prod", "orders")})
+    text = failed_incidents_text([incident], about="", now_ms=NOW_MS, read_seconds_ago=1, note="", shared=shared)
+    assert "✅ prod · eu/<b>orders</b>" in text
+    items = [{"env": "prod", "source": "eu", "queue": "orders"}, {"env": "prod", "source": "eu", "queue": "mail"}]
+    text = failed_text(items, about="", as_of=AS_OF, now_ms=NOW_MS, shared=shared)
+    assert "eu/<b>orders</b>" in text
+    assert "· <b>mail</b>" in text

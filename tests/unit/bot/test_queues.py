@@ -1,9 +1,11 @@
 """What counts as trouble, the order, the list, and finding a queue by what a person typed."""
 
+from bot import texts
 from bot.commands.job import split
 from bot.numbers import newest
 from bot.queues import find, from_api, handle, in_trouble, similar, worst_first
-from bot.render.queues import queue_text, queues_buttons, queues_text
+from bot.render.greeting import greeting_text
+from bot.render.queues import icon, queue_text, queues_buttons, queues_text, suggestions
 from tests.unit.bot.events import NOW_MS, queue
 
 
@@ -42,6 +44,26 @@ def test_a_page_says_how_old_its_numbers_are_and_a_laggard_queue_its_own_age() -
     assert "4 s old" in text
     assert "seen 5 min ago" in text
     assert "from elsewhere" in text
+
+
+def test_queues_of_one_name_are_told_apart_by_their_source_and_only_those() -> None:
+    known = [queue(failed=1), queue(source="eu"), queue("mail"), queue(source="eu", env="test")]
+    text = queues_text(known, page=0, now_ms=NOW_MS, note="")
+    assert "main/<b>orders</b> · prod" in text
+    assert "eu/<b>orders</b> · prod" in text
+    assert " <b>orders</b> · test" in text
+    assert " <b>mail</b> · prod" in text
+    assert "main/<b>orders</b>: 1 failed" in greeting_text(known, known[:1], missing=0)
+    labels = [row[0].label for row in suggestions(similar(known, "ordres"), "queue")]
+    assert labels == ["main/orders · prod", "eu/orders · prod", "eu/orders · test"]
+
+
+def test_a_state_of_long_ago_is_no_state_of_now() -> None:
+    for one in (queue(), queue(failed=1), queue(is_paused=True)):
+        assert icon(one, NOW_MS + 60_000) != icon(one, NOW_MS + 3 * 3600_000) == texts.ICON_OLD
+    text = queues_text([queue()], page=0, now_ms=NOW_MS + 3 * 3600_000, note="")
+    assert "⚪ <b>orders</b>" in text
+    assert "seen 3 h ago" in text
 
 
 def test_a_long_list_pages_around() -> None:
