@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,9 +18,15 @@ _AT_ONCE = struct.pack("ii", 1, 0)  # on, with no time to linger: the kernel dro
 class _Server(uvicorn.Server):
     """uvicorn re-raises the signals it captures, which would kill a drain half-way: here it captures none."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
         super().__init__(config)
+        self._listening = listening
         self._closing: dict[asyncio.Transport, float] = {}
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -44,10 +50,18 @@ class _Server(uvicorn.Server):
                 transport.abort()
 
 
-async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event, *, drain_seconds: float = 5) -> None:
+async def serve_http(
+    app: Any,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    *,
+    drain_seconds: float = 5,
+    listening: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until stop is set, then let open requests end for up to drain_seconds.
 
-    Raises OSError if the port is taken.
+    listening: called once the port is ours. Raises OSError if it is taken.
     """
     config = uvicorn.Config(
         app,
@@ -61,7 +75,7 @@ async def serve_http(app: Any, host: str, port: int, stop: asyncio.Event, *, dra
         proxy_headers=False,  # on by default: anyone on this host could name himself any client
         timeout_graceful_shutdown=max(1, int(drain_seconds)),
     )
-    server = _Server(config)
+    server = _Server(config, listening)
     serving = asyncio.create_task(_serve(server), name="uvicorn")
     stopping = asyncio.create_task(stop.wait())
     try:

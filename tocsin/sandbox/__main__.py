@@ -36,7 +36,7 @@ def parser_of_options() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port",
         type=int,
-        default=int(os.environ.get("SANDBOX_PORT") or DEFAULT_PORT),
+        default=os.environ.get("SANDBOX_PORT") or DEFAULT_PORT,  # a text is read as if it had been typed
         help="port to listen on (%(default)s, or SANDBOX_PORT)",
     )
     parser.add_argument("--data", type=Path, help="folder to remember chats in; without it all is forgotten at the end")
@@ -53,7 +53,10 @@ def parser_of_options() -> argparse.ArgumentParser:
 
 def options_of(given: argparse.Namespace) -> SandboxOptions:
     """Turn parsed arguments into options; raise ValueError saying what is wrong."""
-    token = given.token_file.read_text().strip() if given.token_file else None
+    try:
+        token = given.token_file.read_text().strip() if given.token_file else None
+    except OSError as error:
+        raise ValueError(f"--token-file {given.token_file}: {error.strerror}") from None
     if token is not None and not TOKEN.match(token):
         raise ValueError(f"{given.token_file} holds no bot token")
     windows = [Window.parse(text) for text in (given.private_limit, given.group_limit, given.overall_limit)]

@@ -49,7 +49,9 @@ def create_app(sandbox: Sandbox) -> App:
 async def run_sandbox(options: SandboxOptions, stop: asyncio.Event) -> None:
     """Serve until stop is set. Raises OSError if the port is taken, BrokenJournal if the data folder is damaged."""
     sandbox = Sandbox(options)
-    log.info("sandbox_ready", url=f"http://{options.host}:{options.port}/", data=str(options.data or "in memory"))
+
+    def say_ready() -> None:
+        log.info("sandbox_ready", url=f"http://{options.host}:{options.port}/", data=str(options.data or "in memory"))
 
     async def close_when_asked() -> None:
         await stop.wait()
@@ -57,7 +59,7 @@ async def run_sandbox(options: SandboxOptions, stop: asyncio.Event) -> None:
 
     closing = asyncio.create_task(close_when_asked(), name="sandbox-close")
     try:
-        await serve_http(create_app(sandbox), options.host, options.port, stop)
+        await serve_http(create_app(sandbox), options.host, options.port, stop, listening=say_ready)
     finally:
         closing.cancel()
         sandbox.close()

@@ -108,6 +108,33 @@ def test_only_loopback_is_listened_on(host: str, capsys: pytest.CaptureFixture[s
     assert "loopback" in capsys.readouterr().err
 
 
+def test_a_port_that_is_no_number_is_refused_clearly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("SANDBOX_PORT", "abc")
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "invalid int value: 'abc'" in capsys.readouterr().err
+
+
+def test_a_token_file_that_is_not_there_is_refused_clearly(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["--token-file", str(tmp_path / "none")])
+    assert ended.value.code == 2
+    assert "No such file" in capsys.readouterr().err
+
+
+async def test_readiness_is_not_claimed_for_a_port_that_is_taken():
+    async with process() as (_, client):
+        command = [sys.executable, "-m", "tocsin.sandbox", "--port", str(client.base_url.port)]
+        second = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        output, _ = await asyncio.wait_for(second.communicate(), 30)
+        assert second.returncode == 1
+        assert b"cannot listen on" in output
+        assert b"sandbox_ready" not in output
+
+
 async def test_other_sites_and_names_are_refused(running: Running):
     rebound = await running.people.get("/sandbox/chats", headers={"host": "evil.example"})
     foreign = await running.people.post(
