@@ -16,6 +16,7 @@ from bot.consume import Consumer, Progress
 from bot.conversation import Conversation
 from bot.delivery import Delivery
 from bot.desk import Desk
+from bot.forgetting import forget_old
 from bot.greeting import Greeting
 from bot.history import LOGSVC, History
 from bot.kafka import Cluster, PositionedFeed, TableFeed, topic_exists
@@ -119,6 +120,7 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
                 "delivery": lambda: delivery.run(stop),
                 "greeting": lambda: greeting.run(stop),
                 "resolver": lambda: resolve_silent(database, alerts, progress, snapshots, delivery.wake, stop),
+                "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
             }
             await supervise(parts, stop, drain_seconds=settings.drain_seconds)

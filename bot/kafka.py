@@ -29,7 +29,6 @@ log = structlog.get_logger("kafka")
 
 Answer = TypeVar("Answer")
 
-SESSION_MS = 10_000
 ANSWER_SECONDS = 5.0
 START_SECONDS = 20.0
 """For finding the cluster and the topic's leaders, also when some of the named brokers are away."""
@@ -104,7 +103,7 @@ class PositionedFeed:
     whose position Kafka no longer has, or has not yet: it is never moved in silence, but waits to be placed again.
     """
 
-    def __init__(self, settings: Settings, topic: str, group: str) -> None:
+    def __init__(self, settings: Settings, topic: str, group: str, *, session_seconds: float) -> None:
         self.topic = topic
         self._unplaced: set[int] = set()
         self._consumer = AIOKafkaConsumer(
@@ -113,7 +112,8 @@ class PositionedFeed:
             enable_auto_commit=False,
             isolation_level="read_committed",
             auto_offset_reset="none",
-            session_timeout_ms=SESSION_MS,
+            session_timeout_ms=int(session_seconds * 1000),
+            heartbeat_interval_ms=int(session_seconds * 1000 / 4),
             max_poll_interval_ms=300_000,
         )
         self._listener = _Unplacing(self._consumer, self._unplaced)

@@ -44,7 +44,9 @@ async def _read_once(
         progress.problem = f"topic {topic} is not there yet; the bridge creates it"
         log.info("topic_awaited", topic=topic)
         return
-    feed = PositionedFeed(settings, topic, f"{settings.kafka_topic_prefix}bot")
+    feed = PositionedFeed(
+        settings, topic, f"{settings.kafka_topic_prefix}bot", session_seconds=settings.bot_session_seconds
+    )
     try:
         await feed.start()
         await make_consumer(feed, cluster).run(stop)

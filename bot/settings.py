@@ -57,6 +57,13 @@ class BotSettings(Settings):
     )
     bot_edit_seconds: float = Field(5, ge=0, description="A message is edited at most this often.")
 
+    bot_session_seconds: float = Field(
+        6,
+        ge=6,
+        le=60,
+        description="A replica silent for so long loses its partitions to another, or to its own restart.",
+    )
+
     @field_validator("database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr) -> SecretStr:

@@ -3,6 +3,8 @@
 from alembic import context
 
 connection = context.config.attributes["connection"]
-context.configure(connection=connection, transactional_ddl=True, version_table="bot_migrations")
+context.configure(
+    connection=connection, transactional_ddl=True, version_table=context.config.attributes["version_table"]
+)
 with context.begin_transaction():
     context.run_migrations()

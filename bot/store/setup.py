@@ -15,6 +15,11 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("store")
 
 RETRY_SECONDS = 2.0
+NO_RIGHT = "42501"
+MEND_NO_RIGHT = (
+    "let the role in DATABASE_URL make tables: GRANT CREATE ON SCHEMA public TO …, or make it the database's owner; "
+    "since PostgreSQL 15 nobody else may by default"
+)
 
 
 async def set_up(database: Database, chats: Chats, health: Health, stop: asyncio.Event) -> bool:
@@ -25,9 +30,19 @@ async def set_up(database: Database, chats: Chats, health: Health, stop: asyncio
             async with database.transaction() as session:
                 chats.learn(await chat_moves(session))
         except (Unavailable, *SICK) as failure:
-            log.warning("postgres_awaited", error=type(failure).__name__, retry_seconds=RETRY_SECONDS)
+            log.warning("postgres_awaited", **_told(failure), retry_seconds=RETRY_SECONDS)
             await pause(stop, RETRY_SECONDS)
             continue
         health.ok(POSTGRES)
         return True
     return False
+
+
+def _told(failure: Exception) -> dict[str, str]:
+    """What Postgres said, for the log: SQLSTATE, first line, and what mends it where that is known."""
+    said = getattr(failure, "orig", None) or failure
+    code = str(getattr(said, "sqlstate", None) or "")
+    told = {"error": type(failure).__name__, "sqlstate": code, "reason": (f"{said}".splitlines() or [""])[0][:200]}
+    if code == NO_RIGHT:
+        told["mend"] = MEND_NO_RIGHT
+    return told

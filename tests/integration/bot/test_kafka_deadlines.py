@@ -39,7 +39,7 @@ async def test_a_look_at_the_cluster_ends(silent: Settings) -> None:
 
 
 async def test_the_start_of_a_feed_ends_and_so_does_its_end(silent: Settings) -> None:
-    for feed in (PositionedFeed(silent, "jobs", "bot"), TableFeed(silent, "queues")):
+    for feed in (PositionedFeed(silent, "jobs", "bot", session_seconds=6), TableFeed(silent, "queues")):
         async with asyncio.timeout(5):
             with pytest.raises(KafkaError, match="no answer"):
                 await feed.start()

@@ -93,6 +93,33 @@ async def test_a_failure_whose_details_cannot_be_stored_rings_without_them(house
     assert "bad_record" in bot.output()
 
 
+async def test_tables_of_a_newer_release_do_not_end_the_bot(house: House, sql: Sql) -> None:
+    bot = await house.start_bot()
+    assert await bot.stop() == 0
+    await sql.run("UPDATE bot_migrations SET version_num = '9999'")
+    bot = await house.start_bot()
+    assert "tables_of_a_newer_release" in bot.output()
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×1"), what="the alert")
+
+
+async def test_a_role_that_may_not_make_tables_is_told_what_it_lacks(house: House, sql: Sql) -> None:
+    role = f"r{house.postgres.rpartition('/')[2]}"
+    await sql.run(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'; REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    place = house.postgres.rpartition("@")[2]
+    try:
+        bot = await house.start_bot(wait=False, DATABASE_URL=f"postgresql://{role}:secret@{place}")
+        await eventually(lambda: "postgres_awaited" in bot.output(), seconds=40, what="the trouble in the log")
+        assert "42501" in bot.output()
+        assert "GRANT CREATE ON SCHEMA public" in bot.output()
+        await sql.run(f"GRANT CREATE ON SCHEMA public TO {role}")
+        await house.put(failure())
+        await eventually(lambda: house.has_text("CardError ×1"), seconds=40, what="the alert once it may")
+        assert await bot.stop() == 0
+    finally:
+        await sql.run(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
 async def test_a_batch_too_large_for_the_deadline_is_counted_in_parts(house: House, sql: Sql) -> None:
     bot = await house.start_bot(BREAKER_TIMEOUT_SECONDS="1", BREAKER_PROBE_SECONDS="0.2", TELEGRAM_ALERT_CHATS="")
     await sql.run(

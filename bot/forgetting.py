@@ -1,0 +1,31 @@
+"""Forget what is long over: Postgres keeps what goes on, logsvc keeps history."""
+
+import asyncio
+import time
+
+import structlog
+
+from bot.store.database import Database
+from bot.store.retention import forget
+from tocsin.breakers import Unavailable
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("forgetting")
+
+KEEP_MS = 30 * 24 * 3600 * 1000
+EVERY_SECONDS = 3600.0
+BETWEEN_SECONDS = 1.0
+
+
+async def forget_old(database: Database, stop: asyncio.Event) -> None:
+    """Now and then delete, batch by batch, what has been over for 30 days, until stop."""
+    while not stop.is_set():
+        gone = 0
+        try:
+            async with database.transaction() as session:
+                gone = await forget(session, int(time.time() * 1000) - KEEP_MS)
+        except Unavailable as failure:
+            log.info("forgetting_waits", error=str(failure))
+        if gone:
+            log.info("forgotten", rows=gone)
+        await pause(stop, BETWEEN_SECONDS if gone else EVERY_SECONDS)

@@ -1,0 +1,50 @@
+"""Forget what is long over, so that the tables stay as small as what goes on."""
+
+from sqlalchemy import ColumnElement, Select, and_, delete, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.incidents import Phase
+from bot.store.models import Card, IncidentRow, LateSummary
+
+BATCH = 1000
+
+
+async def forget(session: AsyncSession, before_ms: int) -> int:
+    """Delete up to a batch of each: what has not changed since then and is over. Returns how many rows went.
+
+    A message is over when it need not be sent again, and its incident is in a later episode or resolved. An incident or
+    a summary takes its messages with it, and stays while one of them is still to arrive.
+    """
+    goes_on = and_(IncidentRow.phase == Phase.FIRING, IncidentRow.episode == Card.episode)
+    is_done = or_(Card.state != "live", Card.sent >= Card.wanted)
+    cards = (
+        select(Card.id)
+        .outerjoin(IncidentRow, IncidentRow.id == Card.incident_id)
+        .where(Card.changed_ms < before_ms, is_done, or_(Card.incident_id.is_(None), ~goes_on))
+    )
+    incidents = select(IncidentRow.id).where(
+        IncidentRow.phase == Phase.RESOLVED,
+        IncidentRow.touched_ms < before_ms,
+        ~_is_awaited(Card.incident_id == IncidentRow.id),
+    )
+    summaries = select(LateSummary.id).where(
+        LateSummary.touched_ms < before_ms, ~_is_awaited(Card.late_id == LateSummary.id)
+    )
+    gone = 0
+    for table, old in ((Card, cards), (IncidentRow, incidents), (LateSummary, summaries)):
+        gone += await _delete(session, table, old)
+    return gone
+
+
+def _is_awaited(which: ColumnElement[bool]) -> ColumnElement[bool]:
+    return select(Card.id).where(which, Card.state == "live", Card.wanted > Card.sent).exists()
+
+
+async def _delete(session: AsyncSession, table: type[Card | IncidentRow | LateSummary], old: Select[int]) -> int:
+    """Delete what nobody holds at the moment, in the order in which everybody locks."""
+    held = old.order_by(table.id).limit(BATCH).with_for_update(of=table, skip_locked=True).cte("held")
+    gone = await session.execute(
+        delete(table).where(table.id.in_(select(held.c.id))).returning(table.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(gone.all())

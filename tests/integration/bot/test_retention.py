@@ -1,0 +1,70 @@
+"""What is long over is forgotten; what goes on, or is still to arrive, is not."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from bot.incidents import Incident, Key, Phase
+from bot.routes import Destination
+from bot.store.database import open_engine
+from bot.store.incidents import write
+from bot.store.migrate import migrate
+from bot.store.models import Card, IncidentRow
+from bot.store.outbox import Subject, mark_sent, put
+from bot.store.retention import forget
+
+OLD, NEW = 1_000, 2_000
+
+
+@pytest.fixture
+async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
+    one = open_engine(postgres_url)
+    await migrate(one)
+    yield one
+    await one.dispose()
+
+
+def incident(name: str, phase: Phase, at_ms: int, episode: int = 1) -> Incident:
+    return Incident(
+        key=Key("prod", "main", name, "f"),
+        phase=phase,
+        episode=episode,
+        count=1,
+        total=1,
+        first_ms=at_ms,
+        last_ms=at_ms,
+        touched_ms=at_ms,
+        has_rung=True,
+    )
+
+
+async def keep(session: AsyncSession, one: Incident, *, is_sent: bool, episode: int = 1) -> None:
+    """An incident with a message about one of its episodes."""
+    row = write(session, None, one)
+    await session.flush()
+    put(session, Subject("incident", row.id, episode), Destination(1), one.key.queue, (), now_ms=one.touched_ms)
+    await session.flush()
+    if is_sent:
+        card_id = await session.scalar(select(Card.id).order_by(Card.id.desc()).limit(1))
+        assert card_id is not None
+        await mark_sent(session, card_id, 1, 7, now_ms=one.touched_ms, not_before_ms=0)
+
+
+async def test_only_what_is_long_over_is_forgotten(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await keep(session, incident("over", Phase.RESOLVED, OLD), is_sent=True)
+        await keep(session, incident("just over", Phase.RESOLVED, NEW), is_sent=True)
+        await keep(session, incident("never arrived", Phase.RESOLVED, OLD), is_sent=False)
+        await keep(session, incident("goes on", Phase.FIRING, OLD), is_sent=True)
+        await keep(session, incident("an earlier episode", Phase.FIRING, OLD, episode=2), is_sent=True)
+        put(session, Subject("greeting"), Destination(1), "unsent greeting", (), now_ms=OLD)
+    async with AsyncSession(engine) as session, session.begin():
+        assert await forget(session, NEW) == 3
+    async with AsyncSession(engine) as session, session.begin():
+        assert await forget(session, NEW) == 0
+        kept = set(await session.scalars(select(IncidentRow.queue)))
+        assert kept == {"just over", "never arrived", "goes on", "an earlier episode"}
+        told = set(await session.scalars(select(Card.text)))
+        assert told == {"just over", "never arrived", "goes on", "unsent greeting"}
