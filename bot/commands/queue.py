@@ -8,7 +8,7 @@ from bot import texts
 from bot.desk import Desk
 from bot.messages import Ask, Reply
 from bot.numbers import Numbers
-from bot.queues import QueueState, find, handle, similar
+from bot.queues import QueueState, find, handle, place, similar
 from bot.render.markup import fit, name
 from bot.render.queues import queue_buttons, queue_text, suggestions
 
@@ -47,7 +47,7 @@ def which_source(found: Sequence[QueueState], command: str, *more: str) -> Reply
     """Ask which of several queues of one name is meant; more: the command's further arguments."""
     typed = [
         "".join((f"/{command} {name(one.source)}/{name(one.queue)}", *(f" {name(word)}" for word in more)))
-        for one in found
+        for one in sorted(found, key=place)
     ]
     buttons = () if more else suggestions(found, command)
     return Reply(texts.WHICH_SOURCE.format(forms=", ".join(typed[:5])), buttons)

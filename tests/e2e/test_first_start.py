@@ -1,7 +1,10 @@
 """First contact with an app that has run for long: one message, no alarm for the past."""
 
+import time
+
 import pytest
 
+from tests.clients import asyncpg
 from tests.eventually import eventually
 from tests.kafka_positions import committed_records
 from tests.old_queues import fill
@@ -33,10 +36,26 @@ async def test_the_past_makes_one_message_and_no_incident(tocsin: Product, redis
     await eventually(all_relayed, seconds=700, what="the backfill")
     assert await committed_records(tocsin.kafka, f"{tocsin.prefix}jobs") == QUEUES * events
 
+    written = time.time()
+
     async def all_read() -> bool:
-        return await tocsin.metric("bot", "bot_kafka_lag_records") == 0
+        return await tocsin.metric("bot", "bot_kafka_heard_timestamp_seconds") > written
 
     await eventually(all_read, seconds=300, what="the bot at the end of Kafka")
+    await eventually(lambda: _nothing_waits(tocsin), what="an outbox with nothing to send")
     assert [one["text"].splitlines()[0] for one in await tocsin.chat()] == [
         f"🟠 Watching {QUEUES} queues. {QUEUES} already in trouble:"
     ]
+    assert await _value(tocsin, "SELECT count(*) FROM incidents") == 0
+
+
+async def _nothing_waits(tocsin: Product) -> bool:
+    return await _value(tocsin, "SELECT count(*) FROM cards WHERE wanted > sent") == 0
+
+
+async def _value(tocsin: Product, query: str) -> int:
+    connection = await asyncpg.connect(tocsin.environ["DATABASE_URL"].replace("+asyncpg", "", 1), timeout=10)
+    try:
+        return await connection.fetchval(query, timeout=10)
+    finally:
+        await connection.close()

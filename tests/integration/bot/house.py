@@ -14,7 +14,11 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.store.database import open_engine
+from bot.store.migrate import migrate
+from bot.store.milestones import BORN, reach
 from tests.eventually import eventually
 from tocsin.events import VERSION, JobEvent, QueueSnapshot, State, encode
 from tocsin.topics import Topics, partition_of, queue_key
@@ -186,6 +190,14 @@ class House:
         finally:
             await producer.stop()
 
+    async def begin_long_ago(self) -> None:
+        """Let the first start have been a day ago, so that what is an hour old is not the past. Before any start."""
+        engine = open_engine(self.postgres)
+        await migrate(engine)
+        async with AsyncSession(engine) as session, session.begin():
+            await reach(session, BORN, int((time.time() - 86_400) * 1000))
+        await engine.dispose()
+
     async def put_bytes(self, topic: str, value: bytes, partition: int = 0) -> None:
         """Write anything."""
         assert self._producer is not None
@@ -216,17 +228,26 @@ class House:
         )
         answer.raise_for_status()
 
-    async def ask(self, text: str, *, expect: str, seconds: float = 10) -> tuple[str, float]:
-        """Say something and wait for a new message that holds `expect`; return it and how long it took."""
-        before = len(await self.texts())
-        started = time.monotonic()
+    async def ask(self, text: str, *, expect: str, seconds: float = 20) -> tuple[str, float]:
+        """Say something and wait for a new message that holds `expect`; return it, and after how long the bot sent it.
+
+        How long: by the sandbox's own log, whose calls to this chat stand in the order of its messages.
+        """
+        before, calls_before = len(await self.texts()), len(await self._sent())
+        began = time.time()
         await self.say(text)
 
         async def answered() -> bool:
             return any(expect in one for one in (await self.texts())[before:])
 
         await eventually(answered, seconds=seconds, what=f"an answer to {text!r} with {expect!r}")
-        return (await self.texts())[-1], time.monotonic() - started
+        new = (await self.texts())[before:]
+        number, found = next((number, one) for number, one in enumerate(new) if expect in one)
+        return found, (await self._sent())[calls_before:][number]["at"] - began
+
+    async def _sent(self) -> list[dict[str, Any]]:
+        """The messages that the sandbox took for the chat, as calls."""
+        return [one for one in await self.calls("sendMessage") if (one["chat_id"], one["outcome"]) == (CHAT, "ok")]
 
     async def press(self, message: Mapping[str, Any], label: str, user: int = CHAT) -> dict[str, Any]:
         """Press a button by its label; return what the bot answered the press with."""

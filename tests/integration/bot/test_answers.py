@@ -99,7 +99,7 @@ async def test_failed_asks_which_source_and_knows_the_queues_of_history(
     await house.put(snapshot("orders", source="eu", sources_queues=1))
     await house.start_bot(LOGSVC_URL=f"http://127.0.0.1:{link.port}")
     await greeted(house)
-    await house.ask("/failed orders", expect="Say which: /failed main/orders, /failed eu/orders")
+    await house.ask("/failed orders", expect="Say which: /failed eu/orders, /failed main/orders")
     await house.ask("/failed eu/orders", expect="no money")
     assert "Newest failed jobs of eu/orders" in (await house.texts())[-1]
     assert (await house.press((await house.messages())[-1], "🔄 Refresh"))["answer"]["text"] == "Up to date"

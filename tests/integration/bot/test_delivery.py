@@ -1,6 +1,7 @@
 """The outbox against Telegram's faults."""
 
 import asyncio
+import time
 from typing import Any
 
 from tests.eventually import eventually
@@ -31,11 +32,13 @@ async def test_a_429_freezes_one_chat_for_as_long_as_it_says(house: House) -> No
     await house.fault(kind="retry_after", retry_after=4, chat_id=CHAT, method="sendMessage")
     await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
     await house.put(failure())
-    await eventually(lambda: house.has_text("CardError", 3003), seconds=3, what="the other chat's alert")
-    assert not await house.has_text("CardError")
-    took = await eventually(lambda: house.has_text("CardError"), seconds=10, what="the frozen chat's alert")
-    assert took > 2
+    await eventually(lambda: house.has_text("CardError"), what="the frozen chat's alert")
     assert len(await house.alerts()) == len(await house.alerts(3003)) == 1
+    calls = await house.calls("sendMessage")
+    refused, late = [call for call in calls if call["chat_id"] == CHAT]
+    [other] = [call for call in calls if call["chat_id"] == 3003]
+    assert late["at"] - refused["at"] >= 4
+    assert other["at"] < late["at"]
 
 
 async def test_a_chat_that_lets_the_bot_in_late_misses_nothing(house: House) -> None:
@@ -172,15 +175,17 @@ async def test_edits_coalesce_to_the_newest_text(house: House) -> None:
     await house.start_bot(BOT_EDIT_SECONDS="2")
     await house.put(failure())
     await eventually(lambda: house.has_text("×1"), what="the alert")
+    began = time.monotonic()
     for _ in range(40):
         await house.put(failure())
     await eventually(lambda: house.has_text("CardError ×41"), what="the last count")
-    assert len(await house.calls("editMessageText")) <= 4
+    assert len(await house.calls("editMessageText")) <= (time.monotonic() - began) / 2 + 2
 
 
 async def test_stale_failures_are_told_in_one_summary(house: House) -> None:
-    await house.start_bot(BOT_STALE_SECONDS="1")
-    late = [failure(f"q{number % 3}", age_seconds=3, fingerprint=f"f{number % 3}") for number in range(30)]
+    await house.begin_long_ago()
+    await house.start_bot(BOT_STALE_SECONDS="30")
+    late = [failure(f"q{number % 3}", age_seconds=90, fingerprint=f"f{number % 3}") for number in range(30)]
     await house.put(*late, failure("q9"))
     await eventually(lambda: house.has_text("30 failures of 3 kinds"), what="the summary")
     await eventually(lambda: house.has_text("q9"), what="the fresh one")
