@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from bot.queues import QueueState, from_api
 from tocsin.breakers import Breakers, Unavailable
@@ -15,7 +16,15 @@ from tocsin.settings import Settings
 LOGSVC = "logsvc"
 ANSWER_SECONDS = 2.0
 MOST_PAGES = 20
-SICK = (httpx.HTTPError, httpx.InvalidURL, Unavailable, LookupError, TypeError, ValueError)
+SICK = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    msgspec.ValidationError,
+    Unavailable,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 """What counts against the breaker: no answer, or one that is not what the API promises."""
 
 

@@ -6,7 +6,10 @@ from difflib import get_close_matches
 from hashlib import blake2s
 from typing import Any
 
+import msgspec
+
 from bot.render.times import parse_rfc3339
+from tocsin.answers import QueueItem
 from tocsin.events import QueueSnapshot
 
 OLD_WAIT_SECONDS = 15 * 60
@@ -60,18 +63,10 @@ def from_snapshot(one: QueueSnapshot) -> QueueState:
 
 
 def from_api(item: Mapping[str, Any]) -> QueueState:
-    """A queue as logsvc tells it. Raises KeyError, TypeError or ValueError if it is not one."""
-    workers, oldest = item["workers"], item["oldest_waiting_seconds"]
-    return QueueState(
-        env=str(item["env"]),
-        source=str(item["source"]),
-        queue=str(item["queue"]),
-        **{field: int(item[field]) for _, field in COUNTS},
-        is_paused=bool(item["is_paused"]),
-        workers=None if workers is None else int(workers),
-        oldest_waiting_seconds=None if oldest is None else float(oldest),
-        as_of_ms=parse_rfc3339(item["as_of"]),
-    )
+    """A queue as logsvc tells it. Raises msgspec.ValidationError or ValueError if it is not one."""
+    one = msgspec.convert(item, QueueItem)
+    same: Mapping[str, Any] = {name: getattr(one, name) for name in QueueItem.__struct_fields__ if name != "as_of"}
+    return QueueState(**same, as_of_ms=parse_rfc3339(one.as_of))
 
 
 def in_trouble(one: QueueState) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
 from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
@@ -16,26 +15,8 @@ from logsvc.errors import NotReadyYet
 from logsvc.sets import values
 from logsvc.snapshots import Snapshots
 from logsvc.times import rfc3339, rfc3339_or_none
+from tocsin.answers import QueueItem
 from tocsin.events import QueueSnapshot
-
-
-class QueueItem(msgspec.Struct, kw_only=True):
-    """One queue. workers: null = unknown, never 0. oldest_waiting_seconds: null = nothing waits, or unknown."""
-
-    env: str
-    source: str
-    queue: str
-    waiting: int
-    active: int
-    delayed: int
-    prioritized: int
-    waiting_children: int
-    completed: int
-    failed: int
-    is_paused: bool
-    workers: int | None
-    oldest_waiting_seconds: float | None
-    as_of: str
 
 
 def item_of(one: QueueSnapshot) -> QueueItem:
