@@ -45,8 +45,6 @@ NEW_SECONDS = 30.0
 """What a new message may take: given up too early, one that Telegram took slowly would be sent again."""
 LEASE_SPARE_SECONDS = 5.0
 """On top of the deadline of a call to Telegram: how long writing down its answer may take before others may send."""
-LAST_SECONDS = 5.0
-"""How long at the end we try to write down what Telegram took."""
 MOST_SECONDS_APART, MOST_SECONDS_UNSURE = 60, 300
 """Between tries of one message; the longer when each may have arrived and only its answer was lost."""
 GONE_SECONDS, MOST_SECONDS_GONE = 60, 3600
@@ -239,13 +237,15 @@ class Delivery:
             self._busy.discard(one.chat_id)
 
     async def _commit_last(self) -> None:
-        """At the end, once more write down what Telegram took, or the next start would send it again; free the rest."""
+        """At the end, once more write down what Telegram took, or the next start would send it again; free the rest.
+
+        The first transaction that misses its deadline is the last.
+        """
         try:
-            async with asyncio.timeout(LAST_SECONDS):
-                await self._commit_receipts()
-                async with self.database.transaction() as session:
-                    await outbox.give_back(session, self.sender)
-        except (Unavailable, TimeoutError) as failure:
+            await self._commit_receipts()
+            async with self.database.transaction() as session:
+                await outbox.give_back(session, self.sender)
+        except Unavailable as failure:
             log.error("last_words_not_written", messages=len(self._receipts), error=str(failure))
 
     async def _commit_let_in(self) -> None:
@@ -270,7 +270,7 @@ class Delivery:
                 case TopicGone() if card.topic_id is not None:
                     text = f"{texts.TOPIC_GONE}\n{card.text}"
                     await outbox.move_to_general(session, card.id, card.wanted, text)
-                case Gone():
+                case Gone() | TopicGone():  # the General topic may be closed too
                     pause = pause_gone(card.failures + 1)
                     until_ms = _now_ms() + int(pause * 1000)
                     self._away.add(card.chat_id)
