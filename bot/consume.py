@@ -128,7 +128,7 @@ class Consumer:
         self._seen = seen
         self._awaited = self._awaited or seen
         self.progress.read_at = time.monotonic()
-        self._next_look = self.progress.read_at + LOOK_SECONDS
+        self._next_look = self.progress.read_at + (LOOK_SECONDS if seen else 0)  # until it is known, look each round
         self.progress.problem = ""
         self._health.ok("kafka")
         if self.progress.lag is not None:

@@ -8,7 +8,6 @@ from bot.delivery import pause_after, pause_gone
 from bot.errors import Unanswered, Unreachable
 from bot.pacing import Pacer
 
-
 PAUSES: dict[str, Callable[[int], float]] = {
     "refused": lambda tries: pause_after(tries, Unreachable("refused")),
     "lost": lambda tries: pause_after(tries, Unanswered("lost")),
