@@ -205,8 +205,8 @@ async def test_silence_resolves_unheard_and_the_next_failure_rings_anew(house: H
     await eventually(resolved, what="the resolved message")
     await house.put(failure())
     await eventually(lambda: house.has_text("back again"), what="the new message")
-    assert len(await house.texts()) == 2
-    assert "Seen before" in (await house.texts())[1]
+    assert len(await house.alerts()) == 2
+    assert "Seen before" in (await house.alerts())[1]
 
 
 async def test_an_answer_lost_on_the_way_may_double_a_message_but_loses_none(house: House) -> None:
