@@ -19,7 +19,7 @@ from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.discovery import Found
-from bridge.sources.bullmq.lane import LANES_AT_ONCE, Lane
+from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
@@ -46,7 +46,6 @@ class Relay:
         self._sources = sources
         self._metrics = metrics
         self._health = health
-        self._turns = asyncio.Semaphore(LANES_AT_ONCE)
 
     async def run(self, partition: int, end: asyncio.Event) -> None:
         """Relay until `end` is set; a lost writer is replaced, anything else is a bug and raised."""
@@ -73,9 +72,7 @@ class Relay:
             async with asyncio.TaskGroup() as readers:
                 for source in self._sources:
                     restored = restore(self._settings.bridge_site, source.source.name, values)
-                    share = Share(
-                        self._settings, source, writer.partition, restored, outbox, self._metrics, self._turns
-                    )
+                    share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics)
                     readers.create_task(share.read(end))
                     readers.create_task(share.poll(end))
             outbox.close()
@@ -105,9 +102,7 @@ class Share:
         restored: Restored,
         outbox: Outbox,
         metrics: Metrics,
-        turns: asyncio.Semaphore,
     ) -> None:
-        self._turns = turns
         self._settings = settings
         self._source = source
         self._partition = partition
@@ -173,7 +168,7 @@ class Share:
         lane = next((lane for lane in lanes if lane.has_room), None)
         if lane is None:
             site, door = self._settings.bridge_site, self._source.door
-            lane = Lane(site, source.name, door, self._outbox, self._records, self._metrics, self._turns)
+            lane = Lane(site, source.name, door, self._outbox, self._records, self._metrics, self._source.turns)
             lanes.append(lane)
             group.create_task(lane.run(end), name=f"lane-{source.name}-{self._partition}-{len(lanes)}")
         lane.add(place, source.prefix, self._start(queue, found), self._restored)

@@ -48,10 +48,14 @@ class JobReader:
                 if isinstance(reply, int):
                     read.skipped[job_id] = reply
                 elif reply:
-                    read.lines[job_id] = await self._rest_of_log(read, job_id, logs.parse(reply))
+                    read.lines[job_id] = logs.parse(reply)
+
+    async def tell_long_logs(self, read: Read) -> None:
+        """Relay the logs that one read could not hold, part by part; their last lines stay with the batch."""
+        for job_id, lines in read.lines.items():
+            read.lines[job_id] = await self._rest_of_log(read, job_id, lines)
 
     async def _rest_of_log(self, read: Read, job_id: str, lines: list[str]) -> list[str]:
-        """Relay a long log at once, part by part, and return its last lines."""
         queue, job = read.queue, read.queue.memory.known(job_id)
         if job is None:
             job = JobMemory()

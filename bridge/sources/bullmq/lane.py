@@ -43,13 +43,12 @@ CHECK_SECONDS = 15.0
 STREAMS_A_READ = 20
 """Streams read together; they share MOST_ENTRIES, so that one read keeps the loop for some 30 ms at most."""
 
-LANES_AT_ONCE = 2
-"""Lanes of this process that may read at the same time: one computes while the other waits for Redis. More would only
-keep the writers from their turn, and a transaction that waits too long is lost."""
-
 
 class Lane:
-    """Reads its queues for ever. Not for concurrent use but `add`. turns: shared by every lane of the process."""
+    """Reads its queues for ever. Not for concurrent use but `add`.
+
+    turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full.
+    """
 
     def __init__(
         self,
@@ -107,6 +106,7 @@ class Lane:
                     async with self._turns:
                         reads = await self._read(woken[start : start + STREAMS_A_READ])
                     for read in reads:
+                        await self._jobs.tell_long_logs(read)
                         await self._hand_on(read)
                 if time.monotonic() >= self._next_follow:
                     self._next_follow = time.monotonic() + FOLLOW_SECONDS

@@ -14,6 +14,10 @@ from tocsin.events import QueueSnapshot
 from tocsin.health import Health
 from tocsin.lifecycle import pause
 
+LANES_AT_ONCE = 2
+"""Lanes that may read one source at the same time: one computes while the other waits for Redis. More would hold more
+in memory and keep the writers from their turn. Each source has turns of its own: one that is silent stalls itself."""
+
 
 class BullmqSource:
     """Shared by every partition of this process; safe for concurrent use."""
@@ -22,6 +26,7 @@ class BullmqSource:
         self.source = source
         self.door = Door(source.url.get_secret_value())
         self.discovery = Discovery(source, self.door, metrics, every_seconds=settings.bridge_discovery_seconds)
+        self.turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._workers = Workers(source.prefix)
         self._workers_read = 0.0
         self._workers_every = settings.bridge_poll_seconds
