@@ -1,0 +1,174 @@
+"""The queues of one source that hash to one partition: each is given to a lane once it is found, and its counts are told."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+
+from bridge.cursors import Restored, scan_cursor
+from bridge.errors import SourceUnavailable
+from bridge.metrics import Metrics
+from bridge.outbox import Outbox
+from bridge.records import Records
+from bridge.settings import BridgeSettings
+from bridge.sources.bullmq.discovery import Found
+from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.source import BullmqSource
+from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.translate import Place
+from tocsin.events import QueueSnapshot
+from tocsin.lifecycle import pause
+from tocsin.topics import partition_of
+
+log = structlog.get_logger("bridge.share")
+
+SNAPSHOT_SECONDS = 30.0
+"""A queue's counts are published when they change, and this often although nothing did."""
+
+
+class Share:
+    """The queues of one source that hash to one partition: their readers and their counts."""
+
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        source: BullmqSource,
+        partition: int,
+        restored: Restored,
+        outbox: Outbox,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._partition = partition
+        self._restored = restored
+        self._outbox = outbox
+        self._metrics = metrics
+        self._records = Records(settings.topics)
+        self._places: dict[str, Place] = {}
+        self._published: dict[str, QueueSnapshot] = {}
+        self._scan_stored_ms = 0
+
+    async def read(self, end: asyncio.Event) -> None:
+        """Give every queue that is found to a lane, until `end` is set."""
+        known: Found | None = None
+        lanes: list[Lane] = []
+        async with asyncio.TaskGroup() as group:
+            while not end.is_set():
+                found = await self._next_scan(known, end)
+                if found is None:
+                    continue
+                known = found
+                for queue in sorted(found.queues):
+                    if queue not in self._places and self._is_mine(queue):
+                        self._add(queue, found, lanes, group, end)
+                self._restored.scanned_ms = found.begun_ms
+                if all(lane.has_met_all for lane in lanes):
+                    await self._store_scan(found)
+
+    async def poll(self, end: asyncio.Event) -> None:
+        """Publish the counts of this share's queues; a failed poll publishes nothing, so their age tells."""
+        while not end.is_set():
+            if self._places:
+                try:
+                    snapshots = await self._source.snapshots(list(self._places.values()))
+                    refused = len(self._places) - len(snapshots)
+                    self._metrics.snapshots_refused.labels(self._source.source.name).inc(max(0, refused))
+                    await self._publish(snapshots)
+                except SourceUnavailable as error:
+                    self._metrics.source_errors.labels(self._source.source.name).inc()
+                    log.warning("poll_failed", source=self._source.source.name, error=str(error))
+            await pause(end, self._settings.bridge_poll_seconds if self._places else 0.2)
+
+    async def _next_scan(self, known: Found | None, end: asyncio.Event) -> Found | None:
+        """The newest scan when it differs from `known`, or after a while; None = there is none yet."""
+        seconds = 1.0 if self._scan_stored_ms else 0.1  # soon after first contact the source counts as known
+        waiting = asyncio.create_task(self._source.discovery.wait_for_change(known, seconds))
+        ending = asyncio.create_task(end.wait())
+        try:
+            await asyncio.wait({waiting, ending}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else None
+        finally:
+            ending.cancel()
+            waiting.cancel()
+            with suppress(asyncio.CancelledError):
+                await waiting
+
+    def _is_mine(self, queue: str) -> bool:
+        return partition_of(self._source.source.name, queue, self._settings.kafka_partitions) == self._partition
+
+    def _add(self, queue: str, found: Found, lanes: list[Lane], group: asyncio.TaskGroup, end: asyncio.Event) -> None:
+        source = self._source.source
+        place = self._places[queue] = Place(source.env, source.name, queue)
+        lane = next((lane for lane in lanes if lane.has_room), None)
+        if lane is None:
+            site, door = self._settings.bridge_site, self._source.door
+            lane = Lane(site, source.name, door, self._outbox, self._records, self._metrics, self._source.turns)
+            lanes.append(lane)
+            group.create_task(lane.run(end), name=f"lane-{source.name}-{self._partition}-{len(lanes)}")
+        lane.add(place, source.prefix, self._start(queue, found), self._restored)
+
+    def _start(self, queue: str, found: Found) -> Position:
+        """Where to begin: at the cursor; else at the stream's start, with what was there before Tocsin as backfill.
+
+        A queue that an earlier complete scan did not find was created after that scan: then only older entries are, and
+        what was trimmed is lost.
+        """
+        known = self._restored.positions.get(queue)
+        if known is not None:
+            return known
+        before = self._restored.scanned_ms
+        if before is not None:
+            return Position(baseline_id=f"{before}-0")
+        return Position(baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
+
+    async def _store_scan(self, found: Found) -> None:
+        """Remember in Kafka when this source was last seen whole, now and then, so that a restart knows what is new."""
+        if found.begun_ms - self._scan_stored_ms < 60_000:
+            return
+        self._scan_stored_ms = found.begun_ms
+        key, value = scan_cursor(self._settings.bridge_site, self._source.source.name, found.begun_ms)
+        await self._outbox.put([self._records.cursor(key, value)])
+
+    async def _publish(self, snapshots: Sequence[QueueSnapshot]) -> None:
+        changed = [snapshot for snapshot in snapshots if self._is_news(snapshot)]
+        for snapshot in snapshots:
+            self._measure(snapshot)
+        if changed:
+            await self._outbox.put([self._records.snapshot(snapshot) for snapshot in changed])
+            self._published.update({snapshot.queue: snapshot for snapshot in changed})
+
+    def _is_news(self, snapshot: QueueSnapshot) -> bool:
+        last = self._published.get(snapshot.queue)
+        if last is None or snapshot.ts - last.ts >= SNAPSHOT_SECONDS * 1000:
+            return True
+        return _counts(snapshot) != _counts(last)
+
+    def _measure(self, snapshot: QueueSnapshot) -> None:
+        labels = (snapshot.source, snapshot.queue)
+        for state in ("waiting", "active", "delayed", "prioritized", "waiting_children", "completed", "failed"):
+            self._metrics.queue_jobs.labels(*labels, state).set(getattr(snapshot, state))
+        self._metrics.queue_paused.labels(*labels).set(snapshot.is_paused)
+        self._metrics.oldest_waiting.labels(*labels).set(snapshot.oldest_waiting_seconds or 0)
+        if snapshot.workers is not None:
+            self._metrics.queue_workers.labels(*labels).set(snapshot.workers)
+
+
+def _counts(snapshot: QueueSnapshot) -> tuple[object, ...]:
+    """What makes a snapshot news: everything but its time and an age that only grows with it."""
+    return (
+        snapshot.waiting,
+        snapshot.active,
+        snapshot.delayed,
+        snapshot.prioritized,
+        snapshot.waiting_children,
+        snapshot.completed,
+        snapshot.failed,
+        snapshot.is_paused,
+        snapshot.workers,
+        snapshot.oldest_waiting_seconds is None,
+        snapshot.max_len_events,
+        snapshot.bullmq_version,
+        snapshot.sources_queues,
+    )
