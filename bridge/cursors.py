@@ -1,6 +1,6 @@
 """Cursors as records of the compacted topic: keys, and what a partition's newest values say. Pure.
 
-Keys: `site:source:queue` a queue's stream position; `site:source:queue:<job id>` the log lines of an unfinished job;
+Keys: `site:source:queue` a queue's stream position; `site:source:queue:<job id>` how far a job's log was relayed;
 `site:source:` the source's last complete scan (a queue has a name, so the key is free).
 """
 
@@ -17,11 +17,16 @@ log = structlog.get_logger("bridge.cursors")
 
 @dataclass(slots=True)
 class Restored:
-    """What the cursors of one partition say of one source. log_lines: queue -> job id -> lines relayed."""
+    """What the cursors of one partition say of one source.
+
+    log_lines: queue -> job id -> lines relayed. scanned_ms: None also when the scan covered other queues. damaged:
+    queues whose position is there and cannot be read.
+    """
 
     positions: dict[str, Position] = field(default_factory=dict[str, Position])
     log_lines: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     scanned_ms: int | None = None
+    damaged: set[str] = field(default_factory=set[str])
 
 
 def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int) -> tuple[bytes, bytes]:
@@ -36,6 +41,7 @@ def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int
         pos=position.pos,
         epoch=position.epoch,
         baseline_id=position.baseline_id,
+        is_unread=position.is_first_contact,
     )
     return f"{site}:{source}:{queue}".encode(), encode(value)
 
@@ -43,17 +49,17 @@ def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int
 def log_cursor(
     site: str, source: str, queue: str, job_id: str, lines: int | None, ts: int
 ) -> tuple[bytes, bytes | None]:
-    """Key and value of a job's relayed lines; lines None = a tombstone, the job has ended."""
+    """Key and value of a job's relayed lines; lines None = a tombstone, the log is gone or given up."""
     value = None if lines is None else encode(LogCursor(v=VERSION, ts=ts, lines=lines))
     return f"{site}:{source}:{queue}:{job_id}".encode(), value
 
 
-def scan_cursor(site: str, source: str, scanned_ms: int) -> tuple[bytes, bytes]:
+def scan_cursor(site: str, source: str, scope: str, scanned_ms: int) -> tuple[bytes, bytes]:
     """Key and value of a source's last complete scan."""
-    return f"{site}:{source}:".encode(), encode(ScanCursor(v=VERSION, ts=scanned_ms))
+    return f"{site}:{source}:".encode(), encode(ScanCursor(v=VERSION, ts=scanned_ms, scope=scope))
 
 
-def restore(site: str, source: str, values: Mapping[bytes, bytes]) -> Restored:
+def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -> Restored:
     """Pick one source's cursors out of a partition's newest values. An unreadable one is logged and left out."""
     restored = Restored()
     head = f"{site}:{source}:"
@@ -64,12 +70,17 @@ def restore(site: str, source: str, values: Mapping[bytes, bytes]) -> Restored:
         queue, colon, job_id = key[len(head) :].partition(":")
         try:
             if not queue:
-                restored.scanned_ms = decode(ScanCursor, value).ts
+                scan = decode(ScanCursor, value)
+                restored.scanned_ms = scan.ts if scan.scope == scope else None
             elif colon:
                 restored.log_lines.setdefault(queue, {})[job_id] = decode(LogCursor, value).lines
             else:
                 cursor = decode(Cursor, value)
-                restored.positions[queue] = Position(cursor.last_id, cursor.pos, cursor.epoch, cursor.baseline_id)
+                restored.positions[queue] = Position(
+                    cursor.last_id, cursor.pos, cursor.epoch, cursor.baseline_id, cursor.is_unread
+                )
         except BadRecord as error:
+            if queue and not colon:
+                restored.damaged.add(queue)
             log.error("cursor_unreadable", key=key, error=str(error))
     return restored

@@ -61,7 +61,7 @@ class Relay:
             group.create_task(self._write(writer, outbox), name=f"write-{writer.partition}")
             async with asyncio.TaskGroup() as readers:
                 for source in self._sources:
-                    restored = restore(self._settings.bridge_site, source.source.name, values)
+                    restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
                     share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics)
                     readers.create_task(share.read(end))
                     readers.create_task(share.poll(end))

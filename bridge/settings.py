@@ -1,5 +1,7 @@
 """The bridge's settings, and the Redis sources they describe."""
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +42,12 @@ class Source(BaseModel):
     prefix: str = Field("bull", min_length=1, description="BullMQ's key prefix.")
     include: tuple[str, ...] = Field((), description="Globs of queue names to watch; empty: all.")
     exclude: tuple[str, ...] = Field((), description="Globs of queue names to leave out.")
+
+    @property
+    def scope(self) -> str:
+        """Which queues these settings cover, as a digest: a scan under others says nothing of what they left out."""
+        covered = json.dumps([self.prefix, sorted(self.include), sorted(self.exclude)])
+        return hashlib.blake2b(covered.encode(), digest_size=8).hexdigest()
 
 
 def _distinct(sources: tuple[Source, ...]) -> tuple[Source, ...]:

@@ -1,4 +1,4 @@
-"""The queues of one source that hash to one partition: each is given to a lane once it is found, and its counts are told."""
+"""The queues of one source that hash to one partition: each is given to a lane once found, and its counts are told."""
 
 import asyncio
 from collections.abc import Sequence
@@ -113,12 +113,18 @@ class Share:
         """Where to begin: at the cursor; else at the stream's start, with what was there before Tocsin as backfill.
 
         A queue that an earlier complete scan did not find was created after that scan: then only older entries are, and
-        what was trimmed is lost.
+        what was trimmed is lost. One whose cursor is damaged was read before, nobody knows how far: it is met as if for
+        the first time, under an epoch that no count of resets has reached, so that no identity is used twice.
         """
         known = self._restored.positions.get(queue)
         if known is not None:
             return known
         before = self._restored.scanned_ms
+        if queue in self._restored.damaged:
+            log.error(
+                "queue_begun_afresh", source=self._source.source.name, queue=queue, reason="its cursor is damaged"
+            )
+            return Position(epoch=found.begun_ms // 1000, baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
         if before is not None:
             return Position(baseline_id=f"{before}-0")
         return Position(baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
@@ -128,7 +134,9 @@ class Share:
         if found.begun_ms - self._scan_stored_ms < 60_000:
             return
         self._scan_stored_ms = found.begun_ms
-        key, value = scan_cursor(self._settings.bridge_site, self._source.source.name, found.begun_ms)
+        key, value = scan_cursor(
+            self._settings.bridge_site, self._source.source.name, self._source.source.scope, found.begun_ms
+        )
         await self._outbox.put([self._records.cursor(key, value)])
 
     async def _publish(self, snapshots: Sequence[QueueSnapshot]) -> None:

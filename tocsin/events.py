@@ -49,7 +49,8 @@ class JobEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
     data, result, progress: JSON text, redacted, cut with a marker.
     lost: entries trimmed before they could be read (`gap` records only), counted exactly; they lay between the stream
     ids gap_from (the last one read) and gap_to (the first one still there), both exclusive.
-    enriched: False where the job's hash was gone when the event was read.
+    enriched: False where the job's hash was gone when the event was read, or no longer told this run from another: then
+    attempt, state or error is a guess, or missing.
     backfill: True for what was in the stream before Tocsin first saw the queue: history, never an alarm.
     """
 
@@ -168,11 +169,12 @@ class SchedulerSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
     iteration: int | None = None
 
 
-class Cursor(msgspec.Struct, kw_only=True):
+class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     """How far the bridge has read one queue's stream.
 
     last_id: the last entry relayed. pos: entries of this stream ever passed, read or counted lost.
-    epoch: how many times the stream was deleted and begun anew. baseline_id: entries up to this one are backfill.
+    epoch: grows each time the stream is deleted and begun anew. baseline_id: entries up to this one are backfill.
+    is_unread: the queue was found and its stream never read (refused): what was trimmed until then is not lost.
     """
 
     v: int
@@ -184,24 +186,31 @@ class Cursor(msgspec.Struct, kw_only=True):
     pos: int
     epoch: int
     baseline_id: str
+    is_unread: bool = False
 
 
 class LogCursor(msgspec.Struct, kw_only=True):
-    """How many lines of an unfinished job's log were relayed; a tombstone when the job has ended."""
+    """How many lines of a job's log were relayed.
+
+    It outlives the job's end: a retry by hand writes on. A tombstone follows when the job is removed or its id used
+    again, when the stream is begun anew, and when the queue has too many such places.
+    """
 
     v: int
     ts: int
     lines: int
 
 
-class ScanCursor(msgspec.Struct, kw_only=True):
+class ScanCursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     """When a source was last scanned to the end by the owner of this partition (Redis clock before the scan, ms).
 
-    A queue found later that was not in that scan was created after it: its events are live, not backfill.
+    A queue found later that was not in that scan was created after it: its events are live, not backfill. That holds
+    only under the same scope, a digest of the settings that say which queues are watched.
     """
 
     v: int
     ts: int
+    scope: str = ""
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):

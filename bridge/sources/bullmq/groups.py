@@ -70,14 +70,15 @@ def groups(site: str, records: Records, place: Place, batch: Batch, translated: 
         if size >= GROUP_BYTES and at < last:
             behind = batch.reading.position.pos - (last - at)
             position = replace(batch.reading.position, last_id=entry.id, pos=behind)
-            group.records.append(_cursor(site, records, place, position, now))
+            group.records.append(cursor(site, records, place, position, now))
             made.append(Group())
             size = 0
-    made[-1].records.append(_cursor(site, records, place, batch.reading.position, now))
+    made[-1].records.append(cursor(site, records, place, batch.reading.position, now))
     return made
 
 
-def _cursor(site: str, records: Records, place: Place, position: Position, now: int) -> Record:
+def cursor(site: str, records: Records, place: Place, position: Position, now: int) -> Record:
+    """The record of a queue's position."""
     return records.cursor(*queue_cursor(site, place.source, place.queue, position, now))
 
 

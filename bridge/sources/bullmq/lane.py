@@ -20,7 +20,7 @@ from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.sources.bullmq import logs, stream, translate
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
-from bridge.sources.bullmq.groups import cut_back, groups
+from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JOBS_A_PIPELINE, JobReader
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
@@ -79,15 +79,15 @@ class Lane:
 
     @property
     def has_met_all(self) -> bool:
-        """Whether every queue was read at least once."""
+        """Whether every queue has a cursor: a scan told after this misses none of them."""
         return all(queue.is_met for queue in self._queues.values())
 
     def add(self, place: Place, prefix: str, position: Position, restored: Restored) -> None:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
-        is_new = position.last_id == "0-0"
-        self._queues[keys.events] = Queue(place, keys, position, memory, tail, is_primed=is_new)
+        is_new, is_met = position.last_id == "0-0", place.queue in restored.positions
+        self._queues[keys.events] = Queue(place, keys, position, memory, tail, is_primed=is_new, is_met=is_met)
         self._unfinished.add(keys.events)
 
     async def run(self, end: asyncio.Event) -> None:
@@ -103,8 +103,10 @@ class Lane:
             try:
                 woken = [self._queues[key] for key in await self._wait()]
                 for start in range(0, len(woken), STREAMS_A_READ):
+                    some = woken[start : start + STREAMS_A_READ]
                     async with self._turns:
-                        reads = await self._read(woken[start : start + STREAMS_A_READ])
+                        reads = await self._read(some)
+                    await self._meet_refused(some)
                     for read in reads:
                         await self._jobs.tell_long_logs(read)
                         await self._hand_on(read)
@@ -166,7 +168,6 @@ class Lane:
 
     def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
         """What one stream answered; None if it is refused."""
-        queue.is_met = True
         try:
             info, entries = stream.parse(replies)
         except Unreadable as error:
@@ -184,6 +185,15 @@ class Lane:
             queue.is_refused = True
             self._metrics.queues_refused.labels(self._source).inc()
             log.error("queue_refused", source=self._source, queue=queue.place.queue, error=reason)
+
+    async def _meet_refused(self, queues: Sequence[Queue]) -> None:
+        """A queue refused at first contact gets a cursor too, or it would pass for one created after the next scan."""
+        for queue in queues:
+            if queue.is_refused and not queue.is_met:
+                await self._outbox.put(
+                    [cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())]
+                )
+                queue.is_met = True
 
     async def _prime(self, read: Read) -> None:
         """After a restart: learn from the part of the stream already relayed what its unfinished jobs were doing."""
@@ -212,7 +222,7 @@ class Lane:
     async def _hand_on(self, read: Read) -> None:
         """Put a batch and its cursor into the outbox, in groups of records that belong together, and move on."""
         queue, reading = read.queue, read.reading
-        if reading.position == queue.position and not read.entries:
+        if reading.position == queue.position and not read.entries and queue.is_met:
             self._unfinished.discard(queue.keys.events)
             return
         now = self._door.now_ms()
@@ -229,6 +239,7 @@ class Lane:
                 group.records,
                 lambda events=group.events, lost=group.lost, bad=group.bad: self._count(queue, events, lost, bad),
             )
+            queue.is_met = True
         queue.position = reading.position
         (self._unfinished.add if reading.is_full else self._unfinished.discard)(queue.keys.events)
 

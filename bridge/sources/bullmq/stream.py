@@ -135,7 +135,7 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
         begun = Position(epoch=position.epoch + 1, baseline_id=max(position.baseline_id, position.last_id, key=order))
         return Reading([], begun, is_reset=True, is_full=info is not None)
     if info is None:
-        return Reading([], position)
+        return Reading([], replace(position, is_first_contact=False))  # what it will hold is all new
     is_full = len(entries) >= count and entries[-1].id != info.last_generated_id
     lost = _lost(position, info, len(entries), is_full=is_full)
     moved = replace(

@@ -21,7 +21,8 @@ READ_BYTES = 1024 * 1024
 class Queue:
     """One queue as this lane knows it.
 
-    is_primed: the memory holds what was relayed before a restart. count: entries to ask for.
+    is_primed: the memory holds what was relayed before a restart. count: entries to ask for. is_met: a cursor of it is
+    in Kafka, or in the outbox before whatever is put there now.
     """
 
     place: Place
@@ -30,8 +31,8 @@ class Queue:
     memory: QueueMemory
     tail: LogTail
     is_primed: bool
+    is_met: bool
     count: int = FIRST_ENTRIES
-    is_met: bool = False
     is_refused: bool = False
 
     def resize(self, asked: int, entries: Sequence[Entry]) -> None:

@@ -9,7 +9,7 @@ from bridge.sources.bullmq.stream import Position
 NAMES = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=20)
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 STREAM_IDS = st.builds("{}-{}".format, st.integers(0, 2**63), st.integers(0, 9))
-POSITIONS = st.builds(Position, STREAM_IDS, st.integers(0, 2**53), st.integers(1, 99), STREAM_IDS)
+POSITIONS = st.builds(Position, STREAM_IDS, st.integers(0, 2**53), st.integers(1, 99), STREAM_IDS, st.booleans())
 
 
 @given(NAMES, IDS, POSITIONS, st.integers(0, 2**53))
@@ -17,9 +17,9 @@ def test_positions_lines_and_scans_come_back(queue: str, job_id: str, position: 
     written = [
         queue_cursor("eu", "main", queue, position, 1),
         log_cursor("eu", "main", queue, job_id, number, 1),
-        scan_cursor("eu", "main", number),
+        scan_cursor("eu", "main", "all", number),
     ]
-    restored = restore("eu", "main", {key: value for key, value in written if value is not None})
+    restored = restore("eu", "main", "all", {key: value for key, value in written if value is not None})
 
     assert restored.positions == {queue: position}
     assert restored.log_lines == {queue: {job_id: number}}
@@ -31,11 +31,18 @@ def test_other_sources_and_sites_are_left_alone() -> None:
         [queue_cursor("eu", "main", "q", Position("1-1", 1), 1), queue_cursor("us", "main", "q", Position(), 1)]
     )
 
-    assert restore("eu", "mai", values).positions == {}
-    assert restore("eu", "main", values).positions == {"q": Position("1-1", 1)}
+    assert restore("eu", "mai", "all", values).positions == {}
+    assert restore("eu", "main", "all", values).positions == {"q": Position("1-1", 1)}
 
 
-def test_ended_log_is_a_tombstone() -> None:
+def test_scan_of_other_queues_says_nothing_of_these() -> None:
+    values = dict([scan_cursor("eu", "main", "some", 5)])
+
+    assert restore("eu", "main", "some", values).scanned_ms == 5
+    assert restore("eu", "main", "all", values).scanned_ms is None
+
+
+def test_log_that_is_gone_is_a_tombstone() -> None:
     assert log_cursor("eu", "main", "q", "a:b:c", None, 1) == (b"eu:main:q:a:b:c", None)
 
 
@@ -43,4 +50,6 @@ def test_cursor_that_cannot_be_read_is_left_out() -> None:
     key, value = queue_cursor("eu", "main", "q", Position("1-1", 1), 1)
     values = {key: value, b"eu:main:bad": b"{", b"eu:main:new": value.replace(b'"v":1', b'"v":9'), b"\xff:x": b""}
 
-    assert restore("eu", "main", values).positions == {"q": Position("1-1", 1)}
+    restored = restore("eu", "main", "all", values)
+    assert restored.positions == {"q": Position("1-1", 1)}
+    assert restored.damaged == {"bad", "new"}
