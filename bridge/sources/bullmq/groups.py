@@ -42,10 +42,20 @@ def cut_back(reading: Reading) -> tuple[Reading, Sequence[Entry]]:
     """Hold the last entry of a full reading back when it cannot be understood without the next."""
     entries = reading.entries
     if reading.is_full and len(entries) > 1 and translate.is_cut_short(entries):
-        entries = entries[:-1]
-        position = replace(reading.position, last_id=entries[-1].id, pos=reading.position.pos - 1)
-        reading = replace(reading, entries=entries, position=position)
+        return _first(reading, len(entries) - 1)
     return reading, entries
+
+
+def cut(reading: Reading, count: int) -> tuple[Reading, Sequence[Entry]]:
+    """The first `count` entries of a reading, or one less; with none of them it must not be handed on."""
+    return cut_back(_first(reading, count)[0]) if count else (reading, [])
+
+
+def _first(reading: Reading, count: int) -> tuple[Reading, Sequence[Entry]]:
+    entries = reading.entries[:count]
+    behind = reading.position.pos - (len(reading.entries) - count)
+    position = replace(reading.position, last_id=entries[-1].id, pos=behind)
+    return replace(reading, entries=entries, position=position, is_full=True), entries
 
 
 def groups(site: str, records: Records, place: Place, batch: Batch, translated: Translated, now: int) -> list[Group]:

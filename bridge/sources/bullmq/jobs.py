@@ -1,13 +1,27 @@
-"""Reads what Redis knows of the jobs of some batches: their hashes, and the logs of those whose run may have ended."""
+"""Reads what Redis knows of the jobs of some batches: their hashes, and the logs of those whose run may have ended.
+
+A job may hold megabytes: how many are asked for at once, and how many may be held, follows their bytes.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
 
+from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import enrich, logs, translate
-from bridge.sources.bullmq.door import Command, Door
+from bridge.sources.bullmq.door import Command, Door, Reply
+from bridge.sources.bullmq.groups import cut
+from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.memory import JobMemory
+from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.watched import Queue, Read
 
-JOBS_A_PIPELINE = 250
+MOST_JOBS = 250
+MOST_LINES = 500
+PIPELINE_BYTES = 8 * 1024 * 1024
+LOG_BYTES = 1024 * 1024
+HELD_BYTES = 16 * 1024 * 1024
+"""What the hashes and log lines of some batches may hold together; entries behind that wait for the next read."""
 
 FINAL = frozenset({"completed", "failed"})
 HANDED_BACK = frozenset({"delayed", "waiting"})
@@ -17,55 +31,172 @@ Tell = Callable[[Queue, str, JobMemory, list[str]], Awaitable[None]]
 """Relays lines of a job's log at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked of one job."""
+
+    read: Read
+    job_id: str
+    commands: list[Command]
+
+    @property
+    def has_log(self) -> bool:
+        return len(self.commands) > enrich.COMMANDS_PER_JOB
+
+
 class JobReader:
     """Reads for one lane. tell: for logs too long to be kept until their batch is handed on."""
 
     def __init__(self, door: Door, tell: Tell) -> None:
         self._door = door
         self._tell = tell
+        self._jobs = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
+        self._logs = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
+        self._lines = Portion(first=50, most=MOST_LINES, wanted_bytes=LOG_BYTES)
 
-    async def read(self, reads: Sequence[Read]) -> None:
-        """Read the hashes of the jobs, and the logs of those whose run may have ended."""
-        asked: list[tuple[Read, str, list[Command]]] = []
-        for read in reads:
-            ended, retried = _may_have_ended(read), _retried(read)
-            added = {entry.job_id for entry in read.entries if entry.event == "added"}
-            for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
-                with_data = job_id in added or job_id not in read.queue.memory
-                commands = enrich.commands(read.queue.keys, job_id, with_data=with_data)
-                if job_id in retried and job_id not in read.queue.tail:
-                    commands.append(logs.count_command(read.queue.keys, job_id))
-                elif job_id in ended:
-                    seen = 0 if job_id in added else read.queue.tail.seen(job_id)
-                    commands.append(logs.read_command(read.queue.keys, job_id, seen))
-                asked.append((read, job_id, commands))
-        for start in range(0, len(asked), JOBS_A_PIPELINE):
-            some = asked[start : start + JOBS_A_PIPELINE]
-            replies = iter(await self._door.ask([command for _, _, commands in some for command in commands]))
-            for read, job_id, commands in some:
-                read.hashes[job_id] = enrich.parse([next(replies) for _ in range(enrich.COMMANDS_PER_JOB)])
-                reply = next(replies) if len(commands) > enrich.COMMANDS_PER_JOB else None
-                if isinstance(reply, int):
-                    read.skipped[job_id] = reply
-                elif reply:
-                    read.lines[job_id] = logs.parse(reply)
+    async def read(self, reads: Sequence[Read]) -> list[Read]:
+        """Read the hashes of the jobs, and the logs of those whose run may have ended.
+
+        Returns the batches whose jobs were read, cut where they hold enough; the rest of them is to be read again.
+        """
+        lines = self._lines.count
+        asks = [ask for read in reads for ask in _asks(read, lines)]
+        held = done = 0
+        while done < len(asks) and held < HELD_BYTES:
+            some = self._next(asks, done)
+            replies = iter(await self._ask([command for ask in some for command in ask.commands]))
+            answers = [[next(replies) for _ in ask.commands] for ask in some]
+            self._jobs.learn([_size(answer[: enrich.COMMANDS_PER_JOB]) for answer in answers])
+            self._logs.learn(
+                [
+                    _size(answer[enrich.COMMANDS_PER_JOB :])
+                    for ask, answer in zip(some, answers, strict=True)
+                    if ask.has_log
+                ]
+            )
+            held += sum(self._keep(ask, answer, lines) for ask, answer in zip(some, answers, strict=True))
+            done += len(some)
+        return _cut_unread(reads, asks[done:])
 
     async def tell_long_logs(self, read: Read) -> None:
         """Relay the logs that one read could not hold, part by part; their last lines stay with the batch."""
-        for job_id, lines in read.lines.items():
-            read.lines[job_id] = await self._rest_of_log(read, job_id, lines)
+        for job_id in read.long_logs:
+            lines, job = read.lines[job_id], read.queue.memory.known(job_id)
+            if job is None:
+                job = JobMemory()
+                if (found := read.hashes.get(job_id)) is not None:
+                    translate.learn(job, found)
+            is_more = True
+            while is_more:
+                if job.keeps_logs:  # its lines are told once it has finished, all together
+                    seen, kept = read.queue.tail.seen(job_id) + len(lines), lines
+                else:
+                    await self._tell(read.queue, job_id, job, lines)
+                    seen, kept = read.queue.tail.seen(job_id), []
+                count = self._lines.count
+                more = await self._read_log(read.queue.keys, job_id, seen, count)
+                lines, is_more = kept + more, len(more) == count
+            read.lines[job_id] = lines
 
-    async def _rest_of_log(self, read: Read, job_id: str, lines: list[str]) -> list[str]:
-        queue, job = read.queue, read.queue.memory.known(job_id)
-        if job is None:
-            job = JobMemory()
-            if (found := read.hashes.get(job_id)) is not None:
-                translate.learn(job, found)
-        while len(lines) == logs.MAX_LINES_A_READ and not job.keeps_logs:
-            await self._tell(queue, job_id, job, lines)
-            command = logs.read_command(queue.keys, job_id, queue.tail.seen(job_id))
-            lines = logs.parse((await self._door.ask([command]))[0])
-        return lines
+    async def follow(self, active: Sequence[tuple[Queue, str, JobMemory]]) -> bool:
+        """Relay the new lines of jobs that run; return whether there are more."""
+        is_more, done = False, 0
+        while done < len(active):
+            some, lines = active[done : done + self._logs.count], self._lines.count
+            replies = await self._ask(
+                [logs.read_command(queue.keys, job_id, queue.tail.seen(job_id), lines) for queue, job_id, _ in some]
+            )
+            self._logs.learn([_size([reply]) for reply in replies])
+            for (queue, job_id, job), reply in zip(some, replies, strict=True):
+                if found := self._log(reply):
+                    await self._tell(queue, job_id, job, found)
+                    is_more |= len(found) == lines
+            done += len(some)
+        return is_more
+
+    def _next(self, asks: Sequence[_Ask], start: int) -> list[_Ask]:
+        """What the next pipeline asks: so many jobs, and so many logs among them."""
+        some: list[_Ask] = []
+        logs_left = self._logs.count
+        for ask in asks[start : start + self._jobs.count]:
+            logs_left -= ask.has_log
+            if logs_left < 0:
+                break
+            some.append(ask)
+        return some
+
+    def _keep(self, ask: _Ask, answer: list[Reply], lines: int) -> int:
+        """Keep one job's answer; return how much it holds."""
+        read, job_id = ask.read, ask.job_id
+        job = read.hashes[job_id] = enrich.parse(answer[: enrich.COMMANDS_PER_JOB])
+        held = 0 if job is None else len(job.data) + len(job.failed_reason or "") + sum(map(len, job.stacks))
+        for reply in answer[enrich.COMMANDS_PER_JOB :]:
+            if isinstance(reply, int):
+                read.skipped[job_id] = reply
+            elif found := self._log(reply):
+                read.lines[job_id] = found
+                held += sum(map(len, found))
+                if len(found) == lines:
+                    read.long_logs.append(job_id)
+        return held
+
+    async def _read_log(self, keys: Keys, job_id: str, seen: int, lines: int) -> list[str]:
+        return self._log((await self._ask([logs.read_command(keys, job_id, seen, lines)]))[0])
+
+    def _log(self, reply: Reply) -> list[str]:
+        found = logs.parse(reply)
+        if found:
+            self._lines.learn([len(line) for line in found])
+        return found
+
+    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
+        try:
+            return await self._door.ask(commands)
+        except SourceUnavailable:
+            for portion in (self._jobs, self._logs, self._lines):
+                portion.shrink()
+            raise
+
+
+def _asks(read: Read, lines: int) -> list[_Ask]:
+    """What to ask of each job of a batch that has more to tell, in the order of its entries."""
+    queue, asks = read.queue, list[_Ask]()
+    ended, retried = _may_have_ended(read), _retried(read)
+    added = {entry.job_id for entry in read.entries if entry.event == "added"}
+    for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
+        with_data = job_id in added or job_id not in queue.memory
+        commands = enrich.commands(queue.keys, job_id, with_data=with_data)
+        if job_id in retried and job_id not in queue.tail:
+            commands.append(logs.count_command(queue.keys, job_id))
+        elif job_id in ended:
+            seen = 0 if job_id in added else queue.tail.seen(job_id)
+            commands.append(logs.read_command(queue.keys, job_id, seen, lines))
+        asks.append(_Ask(read, job_id, commands))
+    return asks
+
+
+def _cut_unread(reads: Sequence[Read], unread: Sequence[_Ask]) -> list[Read]:
+    """The batches up to the first entry of each whose job was not read; none that would be empty."""
+    first: dict[int, str] = {}
+    for ask in unread:
+        first.setdefault(id(ask.read), ask.job_id)
+    kept: list[Read] = []
+    for read in reads:
+        job_id = first.get(id(read))
+        if job_id is None:
+            kept.append(read)
+            continue
+        at = next(at for at, entry in enumerate(read.entries) if entry.job_id == job_id and translate.needs_hash(entry))
+        read.reading, read.entries = cut(read.reading, at)
+        if at:
+            kept.append(read)
+    return kept
+
+
+def _size(replies: Sequence[Reply]) -> int:
+    """Bytes of some replies, none of them nested deeper than a list."""
+    lists = [cast(list[Reply], reply) if isinstance(reply, list) else [reply] for reply in replies]
+    return sum(len(part) for parts in lists for part in parts if isinstance(part, bytes))
 
 
 def _may_have_ended(read: Read) -> set[str]:

@@ -18,16 +18,16 @@ from bridge.kafka import Record
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.records import Records
-from bridge.sources.bullmq import logs, stream, translate
+from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
-from bridge.sources.bullmq.jobs import JOBS_A_PIPELINE, JobReader
+from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
-from bridge.sources.bullmq.stream import Position, Reading, Unreadable
+from bridge.sources.bullmq.stream import Entry, Position, Reading, Unreadable
 from bridge.sources.bullmq.translate import Place
-from bridge.sources.bullmq.watched import LEAST_ENTRIES, MOST_ENTRIES, Queue, Read
+from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
 from tocsin.events import JobEvent
 from tocsin.lifecycle import pause
 
@@ -137,12 +137,12 @@ class Lane:
         woken: set[str] = set()
         for name, entries in cast(list[tuple[bytes, list[Reply]]], reply or []):
             woken.add(name.decode())
-            readable[name.decode()].expect(sum(len(part) for part in cast(list[bytes], entries[0][1])))
+            readable[name.decode()].portion.expect(sum(len(part) for part in cast(list[bytes], entries[0][1])))
         return [key for key in readable if key in woken or key in self._unfinished]
 
     async def _read(self, queues: Sequence[Queue]) -> list[Read]:
         """Read some streams once, exactly, with what Redis knows of their jobs."""
-        counts = [min(queue.count, MOST_ENTRIES // len(queues)) for queue in queues]
+        counts = [min(queue.portion.count, MOST_ENTRIES // len(queues)) for queue in queues]
         try:
             replies = await self._door.ask(
                 [
@@ -153,7 +153,7 @@ class Lane:
             )
         except SourceUnavailable:
             for queue in queues:
-                queue.count = max(LEAST_ENTRIES, queue.count // 4)  # it may have been too much for the deadline
+                queue.portion.shrink()
             raise
         reads: list[Read] = []
         for at, (queue, count) in enumerate(zip(queues, counts, strict=True)):
@@ -163,8 +163,7 @@ class Lane:
                 reads.append(Read(*cut_back(reading), queue=queue))
         for read in reads:
             await self._prime(read)
-        await self._jobs.read(reads)
-        return reads
+        return await self._jobs.read(reads)
 
     def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
         """What one stream answered; None if it is refused."""
@@ -176,7 +175,7 @@ class Lane:
         if queue.is_refused:
             queue.is_refused = False
             self._metrics.queues_refused.labels(self._source).dec()
-        queue.resize(count, entries)
+        queue.portion.learn([_size(entry) for entry in entries])
         return stream.advance(queue.position, info, entries, count)
 
     def _refuse(self, queue: Queue, reason: str) -> None:
@@ -207,7 +206,7 @@ class Lane:
         if queue.is_primed or not is_strange:
             return
         queue.memory.clear()
-        start, count = "-", queue.count
+        start, count = "-", queue.portion.count
         while True:
             reply = await self._door.one("XRANGE", queue.keys.events, start, queue.position.last_id, "COUNT", count)
             entries = [stream.parse_entry(raw) for raw in cast(list[Reply], reply or [])]
@@ -215,8 +214,8 @@ class Lane:
             if len(entries) < count:
                 break
             start = f"({entries[-1].id}"
-            queue.resize(count, entries)
-            count = queue.count
+            queue.portion.learn([_size(entry) for entry in entries])
+            count = queue.portion.count
         queue.is_primed = True
 
     async def _hand_on(self, read: Read) -> None:
@@ -272,16 +271,8 @@ class Lane:
             for job_id, job in queue.memory.active()
             if not job.keeps_logs
         ]
-        for start in range(0, len(active), JOBS_A_PIPELINE):
-            some = active[start : start + JOBS_A_PIPELINE]
-            replies = await self._door.ask(
-                [logs.read_command(queue.keys, job_id, queue.tail.seen(job_id)) for queue, job_id, _ in some]
-            )
-            for (queue, job_id, job), reply in zip(some, replies, strict=True):
-                if lines := logs.parse(reply):
-                    await self._tell(queue, job_id, job, lines)
-                if len(lines) == logs.MAX_LINES_A_READ:
-                    self._next_follow = 0  # there is more
+        if await self._jobs.follow(active):
+            self._next_follow = 0
 
     async def _tell(self, queue: Queue, job_id: str, job: JobMemory, lines: list[str]) -> None:
         """Lines of the attempt that runs."""
@@ -301,3 +292,7 @@ class Lane:
             self._metrics.dead_letters.labels(*labels).inc(bad)
         if events:
             self._metrics.relay_lag.labels(*labels).set(max(0, self._door.now_ms() - events[-1].ts) / 1000)
+
+
+def _size(entry: Entry) -> int:
+    return sum(map(len, entry.fields.values()))

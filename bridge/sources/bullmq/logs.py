@@ -17,7 +17,6 @@ from bridge.sources.bullmq.translate import Place
 from tocsin.events import VERSION, Level, LogLine
 
 LINE_BYTES = 16 * 1024
-MAX_LINES_A_READ = 500
 
 _WORDS = {
     "trace": Level.DEBUG,
@@ -40,9 +39,9 @@ _WORD = re.compile(
 )
 
 
-def read_command(keys: Keys, job_id: str, seen: int) -> Command:
-    """Read the lines after the first `seen`, at most MAX_LINES_A_READ of them."""
-    return ("LRANGE", keys.logs(job_id), seen, seen + MAX_LINES_A_READ - 1)
+def read_command(keys: Keys, job_id: str, seen: int, count: int) -> Command:
+    """Read the lines after the first `seen`, at most `count` of them."""
+    return ("LRANGE", keys.logs(job_id), seen, seen + count - 1)
 
 
 def parse(reply: Reply) -> list[str]:

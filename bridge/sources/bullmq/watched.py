@@ -1,13 +1,13 @@
 """A queue as its lane knows it, and what one read of it brought."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import QueueMemory
-from bridge.sources.bullmq.stream import Entry, Position
+from bridge.sources.bullmq.portions import Portion
+from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
 
 FIRST_ENTRIES = 20
@@ -17,12 +17,16 @@ READ_BYTES = 1024 * 1024
 """What one read of one stream should bring: entries may hold megabytes, so their number follows their size."""
 
 
+def _entries() -> Portion:
+    return Portion(first=FIRST_ENTRIES, most=MOST_ENTRIES, least=LEAST_ENTRIES, wanted_bytes=READ_BYTES)
+
+
 @dataclass(slots=True)
 class Queue:
     """One queue as this lane knows it.
 
-    is_primed: the memory holds what was relayed before a restart. count: entries to ask for. is_met: a cursor of it is
-    in Kafka, or in the outbox before whatever is put there now.
+    is_primed: the memory holds what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
+    before whatever is put there now. portion: entries to ask for.
     """
 
     place: Place
@@ -32,24 +36,18 @@ class Queue:
     tail: LogTail
     is_primed: bool
     is_met: bool
-    count: int = FIRST_ENTRIES
+    portion: Portion = field(default_factory=_entries)
     is_refused: bool = False
-
-    def resize(self, asked: int, entries: Sequence[Entry]) -> None:
-        """Ask for more next time, or for less if entries are big."""
-        size = sum(len(value) for entry in entries for value in entry.fields.values())
-        fitting = READ_BYTES * len(entries) // max(1, size) if entries else MOST_ENTRIES
-        self.count = max(LEAST_ENTRIES, min(MOST_ENTRIES, 2 * max(asked, self.count), fitting))
-
-    def expect(self, entry_bytes: int) -> None:
-        """The next entry is so big: those behind it may be too."""
-        self.count = max(LEAST_ENTRIES, min(self.count, READ_BYTES // max(1, entry_bytes)))
 
 
 @dataclass(slots=True)
 class Read(Batch):
-    """A batch with the queue it came from, and the log lines its jobs' ends brought."""
+    """A batch with the queue it came from, and the log lines its jobs' ends brought.
+
+    skipped: lines of a log that were told in another life of its job. long_logs: jobs whose log has more lines.
+    """
 
     queue: Queue = field(kw_only=True)
     lines: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     skipped: dict[str, int] = field(default_factory=dict[str, int])
+    long_logs: list[str] = field(default_factory=list[str])

@@ -4,6 +4,8 @@ import json
 import string
 from typing import Any
 
+import pytest
+
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
@@ -127,6 +129,35 @@ async def test_big_entries_are_read_few_at_a_time(bridge: Bridge, app: Any) -> N
     records = await relayed(bridge, "mail", "job-9999")
 
     assert sum("[cut, " in event.result for event in records.jobs) == 100
+    assert bridge.peak_bytes < 300 * MB
+
+
+@pytest.mark.parametrize("what", ["data", "log lines"])
+async def test_big_jobs_are_read_few_at_a_time(bridge: Bridge, app: Any, what: str) -> None:
+    """300 MB behind 300 small entries: what the bridge holds follows the bytes of the jobs, not their number."""
+    bridge.environ["KAFKA_PARTITIONS"] = "1"
+    await make_queue(app, "mail")
+    big = {"data": json.dumps("x" * 2 * MB)} if what == "data" else {}
+    for number in range(150):
+        await app.hset(f"bull:mail:{number}", mapping={"name": "n", "timestamp": 5, "opts": "{}", **big})
+        if what == "log lines":
+            await app.rpush(f"bull:mail:{number}:logs", *["x" * (MB // 10)] * 20)
+    pipe = app.pipeline(transaction=False)
+    for event in ("added", "failed"):
+        for number in range(150):
+            pipe.xadd("bull:mail:events", {"event": event, "jobId": number, "name": "n", "failedReason": "no"})
+    await pipe.execute()
+    await bridge.start()
+    await add_events(app, "mail", 1, first=9999)
+    records = await relayed(bridge, "mail", "job-9999")
+
+    told = [(event.event, event.job_id) for event in records.jobs]
+    assert told[:-1] == [(event, str(number)) for event in ("added", "failed") for number in range(150)]
+    if what == "data":
+        assert sum("[cut, " in event.data for event in records.jobs) == 150
+    else:
+        assert sum("[cut, " in line.message for line in records.logs) == 150 * 20
+        assert len({line.id for line in records.logs}) == len(records.logs)
     assert bridge.peak_bytes < 300 * MB
 
 

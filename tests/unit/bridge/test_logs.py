@@ -51,7 +51,7 @@ def test_level_is_read_from_the_line(line: str, level: Level) -> None:
 def test_lines_are_read_from_where_we_were() -> None:
     keys = Keys("bull", "q")
 
-    assert logs.read_command(keys, "a:b:c", 7) == ("LRANGE", "bull:q:a:b:c:logs", 7, 7 + logs.MAX_LINES_A_READ - 1)
+    assert logs.read_command(keys, "a:b:c", 7, 50) == ("LRANGE", "bull:q:a:b:c:logs", 7, 56)
     assert logs.parse([b"one", b"\xff"]) == ["one", "�"]
     assert logs.parse(None) == []
 
