@@ -23,7 +23,7 @@ log = structlog.get_logger("bridge.kafka")
 BATCH_BYTES = 256 * 1024
 REQUEST_BYTES = 1024 * 1024
 MAX_RECORD_BYTES = REQUEST_BYTES - 16 * 1024
-"""A record must leave room for its batch's header; longer values are cut before they come here."""
+"""A record must leave room for its batch's header. What is bigger is refused where records enter the outbox."""
 
 TRANSACTION_TIMEOUT_MS = 15_000
 SEND_SECONDS = 10.0
@@ -44,8 +44,9 @@ class Record:
 
     @property
     def size(self) -> int:
-        """Bytes of key and value."""
-        return len(self.key) + len(self.value or b"")
+        """Bytes of key, value and headers."""
+        headers = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.key) + len(self.value or b"") + headers
 
 
 def transactional_id(settings: BridgeSettings, partition: int) -> str:

@@ -1,24 +1,28 @@
 """What the readers of one partition hand to its writer: records in order, gathered into transactions.
 
-Bounded by bytes: a reader waits when the writer is behind. Nothing in it outlives the writer: after a failure it is
-thrown away with the readers, and the cursors say where to go on.
+Bounded by bytes: a reader waits when the writer is behind. No record is bigger than Kafka takes: one that is becomes
+what `refuse` makes of it, since a writer that cannot send it would be replaced again and again. Nothing in it outlives
+the writer: after a failure it is thrown away with the readers, and the cursors say where to go on.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bridge.kafka import Record
+from bridge.kafka import MAX_RECORD_BYTES, Record
 
 MAX_BYTES = 4 * 1024 * 1024
 TRANSACTION_BYTES = 1024 * 1024
 
 Committed = Callable[[], None]
+Refuse = Callable[[Record], Record]
+"""Makes a dead letter of a record that is too big."""
 
 
 class Outbox:
     """A queue of record groups; a group is never split over two transactions."""
 
-    def __init__(self) -> None:
+    def __init__(self, refuse: Refuse) -> None:
+        self._refuse = refuse
         self._groups: list[tuple[Sequence[Record], Committed | None]] = []
         self._bytes = 0
         self._has_work = asyncio.Event()
@@ -30,8 +34,9 @@ class Outbox:
         while self._bytes >= MAX_BYTES:
             self._has_room.clear()
             await self._has_room.wait()
-        self._groups.append((records, committed))
-        self._bytes += sum(record.size for record in records)
+        fitting = [record if record.size <= MAX_RECORD_BYTES else self._refuse(record) for record in records]
+        self._groups.append((fitting, committed))
+        self._bytes += sum(record.size for record in fitting)
         self._has_work.set()
 
     async def wait(self) -> bool:

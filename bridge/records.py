@@ -1,6 +1,7 @@
 """Contract structs -> Kafka records, with the CloudEvents headers every consumer finds."""
 
 import hashlib
+import time
 
 from bridge import redact
 from bridge.kafka import Record
@@ -28,6 +29,23 @@ class Records:
     def cursor(self, key: bytes, value: bytes | None) -> Record:
         return Record(self._topics.cursors, key, value)
 
+    def too_big(self, record: Record) -> Record:
+        """A record that Kafka would never take. It is one of this contract, redacted already."""
+        whole = record.value or b""
+        key = redact.cut(record.key.decode(errors="replace"), redact.NAME_BYTES)
+        letter = DeadLetter(
+            v=VERSION,
+            id=f"kafka:{record.topic}:{key}:{hashlib.sha256(whole).hexdigest()}",
+            ts=int(time.time() * 1000),
+            service="bridge",
+            reason=f"a record of {record.size} bytes, more than Kafka takes",
+            origin=f"kafka:{record.topic}:{key}",
+            body=redact.cut(whole.decode(errors="replace"), redact.DEAD_LETTER_BYTES),
+            sha256=hashlib.sha256(whole).hexdigest(),
+            length=len(whole),
+        )
+        return self._letter(letter)
+
     def dead_letter(self, place: Place, bad: Bad, ts: int) -> Record:
         """A stream entry that is no event. Its bytes are redacted before they are kept."""
         body = repr(bad.entry.fields)
@@ -44,9 +62,11 @@ class Records:
             sha256=hashlib.sha256(raw).hexdigest(),
             length=len(raw),
         )
-        return Record(
-            self._topics.deadletter, origin.encode(), encode(letter), _headers(origin, "tocsin.deadletter"), partition=0
-        )
+        return self._letter(letter)
+
+    def _letter(self, letter: DeadLetter) -> Record:
+        headers = _headers(letter.id, "tocsin.deadletter")
+        return Record(self._topics.deadletter, letter.origin.encode(), encode(letter), headers, partition=0)
 
 
 def _record(

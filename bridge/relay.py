@@ -12,9 +12,10 @@ import structlog
 
 from bridge.cursors import restore
 from bridge.errors import WriterLost
-from bridge.kafka import Writer, read_cursors
+from bridge.kafka import Record, Writer, read_cursors
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
+from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.share import Share
 from bridge.sources.bullmq.source import BullmqSource
@@ -56,7 +57,7 @@ class Relay:
                 await pause(end, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
 
     async def _relay(self, writer: Writer, values: dict[bytes, bytes], end: asyncio.Event) -> None:
-        outbox = Outbox()
+        outbox = Outbox(self._refuse)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write(writer, outbox), name=f"write-{writer.partition}")
             async with asyncio.TaskGroup() as readers:
@@ -66,6 +67,13 @@ class Relay:
                     readers.create_task(share.read(end))
                     readers.create_task(share.poll(end))
             outbox.close()
+
+    def _refuse(self, record: Record) -> Record:
+        """Say that a record is too big for Kafka, and make a dead letter of it."""
+        source, _, queue = record.key.decode(errors="replace").partition(":")
+        self._metrics.dead_letters.labels(source, queue).inc()
+        log.error("record_too_big", topic=record.topic, source=source, queue=queue, bytes=record.size)
+        return Records(self._settings.topics).too_big(record)
 
     async def _write(self, writer: Writer, outbox: Outbox) -> None:
         """Commit what was put: at once when idle, else in transactions at least BRIDGE_COMMIT_MS apart."""

@@ -6,6 +6,7 @@ A job keeps its place after its end too: a retry by hand goes on writing to the 
 
 from collections.abc import Mapping
 
+from bridge import redact
 from bridge.cursors import log_cursor
 from bridge.kafka import Record
 from bridge.records import Records
@@ -17,7 +18,10 @@ MAX_PLACES = 2000
 
 
 class LogTail:
-    """The places of one queue. Each method returns the records that make its change last."""
+    """The places of one queue. Each method returns the records that make its change last.
+
+    A job's place goes by its id as records show it: never so long that no cursor could hold it.
+    """
 
     def __init__(
         self, site: str, place: Place, records: Records, memory: QueueMemory, restored: Mapping[str, int]
@@ -29,11 +33,11 @@ class LogTail:
         self._seen = dict(restored)
 
     def __contains__(self, job_id: str) -> bool:
-        return job_id in self._seen
+        return redact.identifier(job_id) in self._seen
 
     def seen(self, job_id: str) -> int:
         """How many lines of the job's log were relayed."""
-        return self._seen.get(job_id, 0)
+        return self._seen.get(redact.identifier(job_id), 0)
 
     def tell(
         self, job_id: str, job: JobMemory, lines: list[str], *, epoch: int, ts: int, attempt: int, backfill: bool
@@ -47,29 +51,31 @@ class LogTail:
 
     def move(self, job_id: str, lines: int, ts: int) -> list[Record]:
         """Set a job's place."""
-        self._seen.pop(job_id, None)
-        self._seen[job_id] = lines
-        moved = [self._cursor(job_id, lines, ts)]
+        name = redact.identifier(job_id)
+        self._seen.pop(name, None)
+        self._seen[name] = lines
+        moved = [self._cursor(name, lines, ts)]
         if len(self._seen) > MAX_PLACES:
             moved += self._give_up_oldest(ts)
         return moved
 
     def drop(self, job_id: str, ts: int) -> list[Record]:
         """The job is gone, and its log with it."""
-        return [] if self._seen.pop(job_id, None) is None else [self._cursor(job_id, None, ts)]
+        name = redact.identifier(job_id)
+        return [] if self._seen.pop(name, None) is None else [self._cursor(name, None, ts)]
 
     def clear(self, ts: int) -> list[Record]:
         """All jobs are gone."""
-        gone = [self._cursor(job_id, None, ts) for job_id in self._seen]
+        gone = [self._cursor(name, None, ts) for name in self._seen]
         self._seen.clear()
         return gone
 
     def _give_up_oldest(self, ts: int) -> list[Record]:
-        for job_id in self._seen:
-            known = self._memory.known(job_id)
+        for name in self._seen:
+            known = self._memory.known(name)
             if known is None or not known.is_active:
-                return self.drop(job_id, ts)
+                return self.drop(name, ts)
         return []
 
-    def _cursor(self, job_id: str, lines: int | None, ts: int) -> Record:
-        return self._records.cursor(*log_cursor(self._site, self._place.source, self._place.queue, job_id, lines, ts))
+    def _cursor(self, name: str, lines: int | None, ts: int) -> Record:
+        return self._records.cursor(*log_cursor(self._site, self._place.source, self._place.queue, name, lines, ts))

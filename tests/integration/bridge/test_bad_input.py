@@ -1,6 +1,7 @@
 """Whatever an app, or somebody beside it, writes: told, dead-lettered or left out, counted, and never a stop."""
 
 import json
+import random
 import string
 from typing import Any
 
@@ -134,7 +135,7 @@ async def test_big_entries_are_read_few_at_a_time(bridge: Bridge, app: Any) -> N
 
 @pytest.mark.parametrize("what", ["data", "log lines"])
 async def test_big_jobs_are_read_few_at_a_time(bridge: Bridge, app: Any, what: str) -> None:
-    """300 MB behind 300 small entries: what the bridge holds follows the bytes of the jobs, not their number."""
+    """300 MB behind small entries, after many small jobs: what the bridge holds follows bytes, not numbers."""
     bridge.environ["KAFKA_PARTITIONS"] = "1"
     await make_queue(app, "mail")
     big = {"data": json.dumps("x" * 2 * MB)} if what == "data" else {}
@@ -142,23 +143,44 @@ async def test_big_jobs_are_read_few_at_a_time(bridge: Bridge, app: Any, what: s
         await app.hset(f"bull:mail:{number}", mapping={"name": "n", "timestamp": 5, "opts": "{}", **big})
         if what == "log lines":
             await app.rpush(f"bull:mail:{number}:logs", *["x" * (MB // 10)] * 20)
-    pipe = app.pipeline(transaction=False)
+    await add_events(app, "mail", 3000, first=1000)
+    await bridge.start()
+    await relayed(bridge, "mail", "job-3999")
+    pipe = app.pipeline(transaction=True)
     for event in ("added", "failed"):
         for number in range(150):
             pipe.xadd("bull:mail:events", {"event": event, "jobId": number, "name": "n", "failedReason": "no"})
     await pipe.execute()
-    await bridge.start()
     await add_events(app, "mail", 1, first=9999)
     records = await relayed(bridge, "mail", "job-9999")
 
     told = [(event.event, event.job_id) for event in records.jobs]
-    assert told[:-1] == [(event, str(number)) for event in ("added", "failed") for number in range(150)]
+    assert told[3000:-1] == [(event, str(number)) for event in ("added", "failed") for number in range(150)]
     if what == "data":
         assert sum("[cut, " in event.data for event in records.jobs) == 150
     else:
         assert sum("[cut, " in line.message for line in records.logs) == 150 * 20
         assert len({line.id for line in records.logs}) == len(records.logs)
     assert bridge.peak_bytes < 300 * MB
+
+
+async def test_endless_job_id_stops_nothing(bridge: Bridge, app: Any) -> None:
+    """3 MB of it, of which not even a compressed cursor could be made."""
+    endless = random.Random(3).randbytes(1_500_000).hex()
+    await make_queue(app, "mail")
+    for fields in (
+        {"event": "waiting", "prev": "failed"},
+        {"event": "active"},
+        {"event": "failed", "failedReason": "no"},
+    ):
+        await app.xadd("bull:mail:events", {**fields, "jobId": endless})
+    await bridge.start()
+    await add_events(app, "mail", 1)
+    records = await relayed(bridge, "mail", "job-0")
+
+    assert [event.event for event in records.jobs] == ["waiting", "active", "failed", "added"]
+    assert len({event.job_id for event in records.jobs}) == 2
+    assert await bridge.metric("bridge_partition_restarts_total") == 0
 
 
 async def test_odd_names_come_through_whole(bridge: Bridge, app: Any) -> None:

@@ -24,7 +24,7 @@ class FullOutbox(Outbox):
     """It has no room until the test says so."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(lambda record: record)
         self.asked = asyncio.Event()
         self.room = asyncio.Event()
 

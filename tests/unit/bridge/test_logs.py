@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.cursors import restore
 from bridge.kafka import Record
 from bridge.records import Records
 from bridge.sources.bullmq import logs, logtail
@@ -94,6 +95,18 @@ def test_gone_jobs_leave_a_tombstone_once() -> None:
     assert mine.drop("x", 1) == []
     assert [(record.key, record.value) for record in mine.clear(1)] == [(b"eu:main:mail:y", None)]
     assert (mine.seen("y"), "y" in mine) == (0, False)
+
+
+def test_place_of_an_endless_job_id_fits_a_cursor_and_is_found_again() -> None:
+    endless = "x" * 3_000_000
+    mine = tail()
+    cursor = mine.tell(endless, JOB, ["one"], epoch=1, ts=1, attempt=1, backfill=False)[-1]
+    assert cursor.size < 2000
+
+    restored = restore("eu", "main", "", {cursor.key: cursor.value or b""}).log_lines["mail"]
+    again = LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), restored)
+    assert (again.seen(endless), endless in again, endless + "y" in again) == (1, True, False)
+    assert [record.key for record in again.drop(endless, 1)] == [cursor.key]
 
 
 def test_oldest_place_is_given_up_but_not_one_of_a_job_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:

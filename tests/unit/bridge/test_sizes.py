@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from bridge.kafka import MAX_RECORD_BYTES
+from bridge.kafka import MAX_RECORD_BYTES, Record
 from bridge.records import Records
 from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.groups import GROUP_BYTES, Batch, cut_back, groups
@@ -14,7 +14,7 @@ from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.stream import Entry, Position, Reading
 from bridge.sources.bullmq.translate import Place
 from tests.unit.bridge.entries import Stream
-from tocsin.events import Cursor, decode
+from tocsin.events import Cursor, DeadLetter, decode
 from tocsin.topics import Topics
 
 RECORDS = Records(Topics("tocsin."))
@@ -47,6 +47,14 @@ def test_worst_record_fits(letter: str) -> None:
 
     assert len(translated.events) == len(entries)
     assert max(record.size + sum(len(value) for _, value in record.headers) for record in made) < MAX_RECORD_BYTES
+
+
+def test_record_that_is_too_big_is_kept_as_far_as_it_goes() -> None:
+    letter = RECORDS.too_big(Record("tocsin.jobs", b"main:mail", b"v" * MAX_RECORD_BYTES))
+    told = decode(DeadLetter, letter.value or b"")
+
+    assert letter.size < 100_000
+    assert (told.length, told.origin, told.body[:5]) == (MAX_RECORD_BYTES, "kafka:tocsin.jobs:main:mail", "vvvvv")
 
 
 def test_big_reading_becomes_groups_that_each_say_where_to_go_on() -> None:
