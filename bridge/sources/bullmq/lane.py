@@ -25,7 +25,8 @@ from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
-from bridge.sources.bullmq.stream import Entry, Position, Reading, Unreadable
+from bridge.sources.bullmq.past import Past
+from bridge.sources.bullmq.stream import Position, Reading, Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
 from tocsin.events import JobEvent
@@ -86,8 +87,8 @@ class Lane:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
-        is_new, is_met = position.last_id == "0-0", place.queue in restored.positions
-        self._queues[keys.events] = Queue(place, keys, position, memory, tail, is_primed=is_new, is_met=is_met)
+        is_met = place.queue in restored.positions
+        self._queues[keys.events] = Queue(place, keys, position, memory, tail, Past(position), is_met=is_met)
         self._unfinished.add(keys.events)
 
     async def run(self, end: asyncio.Event) -> None:
@@ -162,7 +163,8 @@ class Lane:
             if reading is not None:
                 reads.append(Read(*cut_back(reading), queue=queue))
         for read in reads:
-            await self._prime(read)
+            queue = read.queue
+            await queue.past.recall(self._door, queue.keys.events, queue.position.last_id, read.entries, queue.memory)
         return await self._jobs.read(reads)
 
     def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
@@ -175,7 +177,7 @@ class Lane:
         if queue.is_refused:
             queue.is_refused = False
             self._metrics.queues_refused.labels(self._source).dec()
-        queue.portion.learn([_size(entry) for entry in entries])
+        queue.portion.learn([entry.size for entry in entries])
         return stream.advance(queue.position, info, entries, count)
 
     def _refuse(self, queue: Queue, reason: str) -> None:
@@ -193,30 +195,6 @@ class Lane:
                     [cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())]
                 )
                 queue.is_met = True
-
-    async def _prime(self, read: Read) -> None:
-        """After a restart: learn from the part of the stream already relayed what its unfinished jobs were doing."""
-        queue = read.queue
-        added: set[str] = set()
-        is_strange = False
-        for entry in read.entries:
-            if entry.event == "added":
-                added.add(entry.job_id)
-            is_strange |= bool(entry.job_id) and entry.job_id not in added and entry.job_id not in queue.memory
-        if queue.is_primed or not is_strange:
-            return
-        queue.memory.clear()
-        start, count = "-", queue.portion.count
-        while True:
-            reply = await self._door.one("XRANGE", queue.keys.events, start, queue.position.last_id, "COUNT", count)
-            entries = [stream.parse_entry(raw) for raw in cast(list[Reply], reply or [])]
-            translate.remember(entries, queue.memory)
-            if len(entries) < count:
-                break
-            start = f"({entries[-1].id}"
-            queue.portion.learn([_size(entry) for entry in entries])
-            count = queue.portion.count
-        queue.is_primed = True
 
     async def _hand_on(self, read: Read) -> None:
         """Put a batch and its cursor into the outbox, in groups of records that belong together, and move on."""
@@ -292,7 +270,3 @@ class Lane:
             self._metrics.dead_letters.labels(*labels).inc(bad)
         if events:
             self._metrics.relay_lag.labels(*labels).set(max(0, self._door.now_ms() - events[-1].ts) / 1000)
-
-
-def _size(entry: Entry) -> int:
-    return sum(map(len, entry.fields.values()))

@@ -69,6 +69,11 @@ class Entry:
         """The job it is about; "" for the queue as a whole."""
         return self.fields.get("jobId", "")
 
+    @property
+    def size(self) -> int:
+        """Characters of its values."""
+        return sum(map(len, self.fields.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:

@@ -6,6 +6,7 @@ from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import QueueMemory
+from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
@@ -25,7 +26,7 @@ def _entries() -> Portion:
 class Queue:
     """One queue as this lane knows it.
 
-    is_primed: the memory holds what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
+    past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
     before whatever is put there now. portion: entries to ask for.
     """
 
@@ -34,7 +35,7 @@ class Queue:
     position: Position
     memory: QueueMemory
     tail: LogTail
-    is_primed: bool
+    past: Past
     is_met: bool
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False

@@ -11,12 +11,13 @@ from bridge.kafka import Record
 from bridge.metrics import Metrics
 from bridge.outbox import Committed, Outbox
 from bridge.records import Records
-from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
+from tocsin.events import JobEvent, decode
 from tocsin.topics import Topics
 
 
@@ -34,13 +35,31 @@ class FullOutbox(Outbox):
         await super().put(records, committed)
 
 
+class NotingDoor(Door):
+    """It notes how many entries were read backwards."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.read_back = 0
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
+        replies = await super().ask(commands, timeout=timeout)
+        for command, reply in zip(commands, replies, strict=True):
+            self.read_back += len(reply) if command[0] in ("XREVRANGE", "XRANGE") else 0
+        return replies
+
+
+def lane_on(door: Door, outbox: Outbox) -> Lane:
+    metrics = Metrics(CollectorRegistry())
+    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, asyncio.Semaphore())
+
+
 async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, redis_url: str) -> None:
     """Else a scan told meanwhile, and a kill, would make it one created after that scan."""
     await make_queue(app, "mail")
     await add_events(app, "mail", 3)
     door, outbox, end = Door(redis_url), FullOutbox(), asyncio.Event()
-    metrics = Metrics(CollectorRegistry())
-    lane = Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, asyncio.Semaphore())
+    lane = lane_on(door, outbox)
     lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored())
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
@@ -50,4 +69,44 @@ async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, 
         await eventually(lambda: lane.has_met_all, what="the queue met")
         assert outbox.take()[0][-1].key == b"main:main:mail"
         end.set()
+    await door.close()
+
+
+async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app: Any, redis_url: str) -> None:
+    """Of a full stream: how long a restart takes must not grow with it. What was known of the job is known again."""
+    await make_queue(app, "mail")
+    await add_events(app, "mail", 9_000)
+    for fields in ({"event": "added", "name": "send"}, {"event": "waiting"}, {"event": "active"}):
+        last_id = (await app.xadd("bull:mail:events", {**fields, "jobId": "x"})).decode()
+    await app.xadd("bull:mail:events", {"event": "completed", "jobId": "x", "returnvalue": "1"})
+    door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
+    lane = lane_on(door, outbox)
+    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored())
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await outbox.wait()
+        end.set()
+    event = decode(JobEvent, outbox.take()[0][0].value or b"")
+
+    assert (event.event, event.job_name, event.attempt, event.run_ms is not None) == ("completed", "send", 1, True)
+    assert 0 < door.read_back <= 1000
+    await door.close()
+
+
+async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_url: str) -> None:
+    await make_queue(app, "mail")
+    ids = await add_events(app, "mail", 9_000)
+    await app.hset("bull:mail:x", mapping={"name": "send", "timestamp": 5, "opts": '{"attempts":3}', "atm": 2})
+    await app.xadd("bull:mail:events", {"event": "failed", "jobId": "x", "failedReason": "no"})
+    door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
+    lane = lane_on(door, outbox)
+    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored())
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await outbox.wait()
+        end.set()
+    event = decode(JobEvent, outbox.take()[0][0].value or b"")
+
+    assert (event.event, event.job_name, event.attempt, event.enriched) == ("failed", "send", 2, True)
+    assert door.read_back <= 5_000
     await door.close()
