@@ -1,13 +1,17 @@
 """Every metric of the bridge, on a registry passed in."""
 
+from contextlib import suppress
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+STATES = ("waiting", "active", "delayed", "prioritized", "waiting_children", "completed", "failed")
+"""What `bridge_queue_jobs` counts, by the names of a snapshot's fields."""
 
 
 class Metrics:
     """Labels come from closed sets: sources from settings, queues from discovery; never ids or texts."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.registry = registry
         queue = ["source", "queue"]
         self.partitions_owned = Gauge("bridge_partitions_owned", "Partitions this replica relays", registry=registry)
         self.queues_watched = Gauge("bridge_queues_watched", "Queues found at a source", ["source"], registry=registry)
@@ -26,7 +30,10 @@ class Metrics:
             registry=registry,
         )
         self.relay_lag = Gauge(
-            "bridge_relay_lag_seconds", "Age of the newest relayed event at commit", queue, registry=registry
+            "bridge_relay_lag_seconds",
+            "Age of the event that waits longest for its commit; none waits: of the last one when committed",
+            queue,
+            registry=registry,
         )
         self.commits = Counter("bridge_commits_total", "Kafka transactions committed", registry=registry)
         self.commit_seconds = Histogram(
@@ -50,3 +57,19 @@ class Metrics:
         self.oldest_waiting = Gauge(
             "bridge_queue_oldest_waiting_seconds", "Age of the job next in line", queue, registry=registry
         )
+
+    def forget(self, source: str, queue: str) -> None:
+        """Say no more of a queue than what was counted: another replica measures it now."""
+        for state in STATES:
+            _remove(self.queue_jobs, source, queue, state)
+        for gauge in (self.queue_paused, self.queue_workers, self.oldest_waiting, self.relay_lag):
+            _remove(gauge, source, queue)
+
+    def forget_workers(self, source: str, queue: str) -> None:
+        """Nobody knows how many there are: no number is better than an old one."""
+        _remove(self.queue_workers, source, queue)
+
+
+def _remove(gauge: Gauge, *labels: str) -> None:
+    with suppress(KeyError):
+        gauge.remove(*labels)

@@ -13,6 +13,7 @@ import structlog
 from bridge.cursors import restore
 from bridge.errors import WriterLost
 from bridge.kafka import Record, Writer, read_cursors
+from bridge.lag import Lags
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.records import Records
@@ -40,6 +41,13 @@ class Relay:
 
     async def run(self, partition: int, end: asyncio.Event) -> None:
         """Relay until `end` is set; a lost writer is replaced, anything else is a bug and raised."""
+        lags = Lags(self._metrics)
+        try:
+            await self._run(partition, lags, end)
+        finally:
+            lags.leave()
+
+    async def _run(self, partition: int, lags: Lags, end: asyncio.Event) -> None:
         failures = 0
         while not end.is_set():
             begun = time.monotonic()
@@ -48,7 +56,7 @@ class Relay:
                     values = await read_cursors(self._settings, partition)
                     self._health.ok("kafka", lasting=True)
                     log.info("partition_begun", partition=partition, cursors=len(values))
-                    await self._relay(writer, values, end)
+                    await self._relay(writer, values, lags, end)
             except* WriterLost as lost:
                 failures = 0 if time.monotonic() - begun > 60 else failures + 1
                 self._health.lost("kafka")
@@ -56,14 +64,14 @@ class Relay:
                 log.warning("writer_lost", partition=partition, error=str(lost.exceptions[0]))
                 await pause(end, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
 
-    async def _relay(self, writer: Writer, values: dict[bytes, bytes], end: asyncio.Event) -> None:
+    async def _relay(self, writer: Writer, values: dict[bytes, bytes], lags: Lags, end: asyncio.Event) -> None:
         outbox = Outbox(self._refuse)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write(writer, outbox), name=f"write-{writer.partition}")
             async with asyncio.TaskGroup() as readers:
                 for source in self._sources:
                     restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
-                    share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics)
+                    share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics, lags)
                     readers.create_task(share.read(end))
                     readers.create_task(share.poll(end))
             outbox.close()

@@ -8,7 +8,8 @@ import structlog
 
 from bridge.cursors import Restored, scan_cursor
 from bridge.errors import SourceUnavailable
-from bridge.metrics import Metrics
+from bridge.lag import Lags
+from bridge.metrics import STATES, Metrics
 from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.settings import BridgeSettings
@@ -38,7 +39,9 @@ class Share:
         restored: Restored,
         outbox: Outbox,
         metrics: Metrics,
+        lags: Lags,
     ) -> None:
+        self._lags = lags
         self._settings = settings
         self._source = source
         self._partition = partition
@@ -107,7 +110,8 @@ class Share:
             lane = Lane(site, source.name, door, self._outbox, self._records, self._metrics, self._source.turns)
             lanes.append(lane)
             group.create_task(lane.run(end), name=f"lane-{source.name}-{self._partition}-{len(lanes)}")
-        lane.add(place, source.prefix, self._start(queue, found), self._restored)
+        lag = self._lags.of(source.name, queue, self._source.door.now_ms)
+        lane.add(place, source.prefix, self._start(queue, found), self._restored, lag)
 
     def _start(self, queue: str, found: Found) -> Position:
         """Where to begin: at the cursor; else at the stream's start, with what was there before Tocsin as backfill.
@@ -155,11 +159,13 @@ class Share:
 
     def _measure(self, snapshot: QueueSnapshot) -> None:
         labels = (snapshot.source, snapshot.queue)
-        for state in ("waiting", "active", "delayed", "prioritized", "waiting_children", "completed", "failed"):
+        for state in STATES:
             self._metrics.queue_jobs.labels(*labels, state).set(getattr(snapshot, state))
         self._metrics.queue_paused.labels(*labels).set(snapshot.is_paused)
         self._metrics.oldest_waiting.labels(*labels).set(snapshot.oldest_waiting_seconds or 0)
-        if snapshot.workers is not None:
+        if snapshot.workers is None:
+            self._metrics.forget_workers(*labels)
+        else:
             self._metrics.queue_workers.labels(*labels).set(snapshot.workers)
 
 

@@ -15,6 +15,7 @@ import structlog
 from bridge.cursors import Restored
 from bridge.errors import SourceUnavailable
 from bridge.kafka import Record
+from bridge.lag import Lag
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.records import Records
@@ -83,12 +84,12 @@ class Lane:
         """Whether every queue has a cursor: a scan told after this misses none of them."""
         return all(queue.is_met for queue in self._queues.values())
 
-    def add(self, place: Place, prefix: str, position: Position, restored: Restored) -> None:
+    def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag) -> None:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
         is_met = place.queue in restored.positions
-        self._queues[keys.events] = Queue(place, keys, position, memory, tail, Past(position), is_met=is_met)
+        self._queues[keys.events] = Queue(place, keys, position, memory, tail, Past(position), lag, is_met=is_met)
         self._unfinished.add(keys.events)
 
     async def run(self, end: asyncio.Event) -> None:
@@ -212,6 +213,8 @@ class Lane:
         made = groups(self._site, self._records, queue.place, read, translated, now)
         made[-1].records.extend(more)
         for group in made:
+            if group.events:
+                queue.lag.put(group.events[0].ts)
             await self._outbox.put(
                 group.records,
                 lambda events=group.events, lost=group.lost, bad=group.bad: self._count(queue, events, lost, bad),
@@ -269,4 +272,4 @@ class Lane:
         if bad:
             self._metrics.dead_letters.labels(*labels).inc(bad)
         if events:
-            self._metrics.relay_lag.labels(*labels).set(max(0, self._door.now_ms() - events[-1].ts) / 1000)
+            queue.lag.committed(events[-1].ts)

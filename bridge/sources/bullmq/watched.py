@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from bridge.lag import Lag
 from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
@@ -36,6 +37,7 @@ class Queue:
     memory: QueueMemory
     tail: LogTail
     past: Past
+    lag: Lag
     is_met: bool
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False

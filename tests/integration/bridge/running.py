@@ -93,14 +93,18 @@ class Bridge:
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
+        return sum((await self.samples(name, **labels)).values())
+
+    async def samples(self, name: str, **labels: str) -> dict[tuple[str, ...], float]:
+        """A metric's samples that have these labels, by the values of all their labels."""
         async with httpx.AsyncClient(timeout=5) as client:
             text = (await client.get(f"{self._url}/metrics")).text
-        return sum(
-            sample.value
+        return {
+            tuple(sample.labels.values()): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
             if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        }
 
     @property
     def _url(self) -> str:

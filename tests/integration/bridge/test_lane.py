@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.cursors import Restored
 from bridge.kafka import Record
+from bridge.lag import Lag
 from bridge.metrics import Metrics
 from bridge.outbox import Committed, Outbox
 from bridge.records import Records
@@ -60,7 +61,7 @@ async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, 
     await add_events(app, "mail", 3)
     door, outbox, end = Door(redis_url), FullOutbox(), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored())
+    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), Lag(door.now_ms))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.asked.wait()
@@ -81,7 +82,7 @@ async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app:
     await app.xadd("bull:mail:events", {"event": "completed", "jobId": "x", "returnvalue": "1"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored())
+    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored(), Lag(door.now_ms))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
@@ -100,7 +101,7 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
     await app.xadd("bull:mail:events", {"event": "failed", "jobId": "x", "failedReason": "no"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored())
+    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored(), Lag(door.now_ms))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()

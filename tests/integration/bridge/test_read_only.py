@@ -94,5 +94,11 @@ async def test_workers_are_counted_or_unknown(bridge: Bridge, app: Any, redis_ur
             return all((snapshot := records.newest(queue)) and snapshot.workers == 0 for queue in QUEUES)
 
         await eventually(are_gone, seconds=20, what="no worker")
+        await app.execute_command("ACL", "SETUSER", "bridge", "-client|list")
+
+        async def is_unknown() -> bool:
+            return not await bridge.samples("bridge_queue_workers")
+
+        await eventually(is_unknown, seconds=20, what="no number of workers once nobody knows")
     else:
         assert {snapshot.workers for snapshot in (await bridge.records()).queues} == {None}

@@ -1,0 +1,67 @@
+"""How far Kafka is behind Redis, queue by queue: of the event that waits longest for its commit, or was committed last.
+
+It outlives the writer: while nothing can be committed, lag grows.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from bridge.metrics import Metrics
+
+Clock = Callable[[], int]
+"""The source's clock, ms: the one that events carry."""
+
+
+class Lag:
+    """One queue's. Groups are committed in the order they were put in."""
+
+    def __init__(self, now_ms: Clock) -> None:
+        self._now_ms = now_ms
+        self._put: deque[int] = deque()
+        self._oldest: int | None = None
+        self._committed = 0.0
+
+    def put(self, ts: int) -> None:
+        """A group of events is on its way. ts: its first event's, ms."""
+        self._put.append(ts)
+        self._oldest = ts if self._oldest is None else self._oldest
+
+    def committed(self, ts: int) -> None:
+        """The oldest group is in Kafka. ts: its last event's, ms."""
+        self._put.popleft()
+        self._oldest = self._put[0] if self._put else None
+        self._committed = self._age(ts)
+
+    def begin_again(self) -> None:
+        """What was put and not committed will be read and put again: it is waiting all the same."""
+        self._put.clear()
+
+    def seconds(self) -> float:
+        """The lag now."""
+        return self._committed if self._oldest is None else self._age(self._oldest)
+
+    def _age(self, ts: int) -> float:
+        return max(0, self._now_ms() - ts) / 1000
+
+
+class Lags:
+    """Those of one partition's queues, from the day it comes to the day it leaves."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._lags: dict[tuple[str, str], Lag] = {}
+
+    def of(self, source: str, queue: str, now_ms: Clock) -> Lag:
+        """The queue's lag, for a reader that begins."""
+        lag = self._lags.get((source, queue))
+        if lag is None:
+            lag = self._lags[source, queue] = Lag(now_ms)
+            self._metrics.relay_lag.labels(source, queue).set_function(lag.seconds)
+        lag.begin_again()
+        return lag
+
+    def leave(self) -> None:
+        """The partition is another replica's: what we say of its queues would only get older."""
+        for source, queue in self._lags:
+            self._metrics.forget(source, queue)
+        self._lags.clear()

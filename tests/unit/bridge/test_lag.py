@@ -1,0 +1,60 @@
+"""Lag grows while nothing is committed, and nothing stale is said of queues that left."""
+
+from prometheus_client import CollectorRegistry
+
+from bridge.lag import Lag, Lags
+from bridge.metrics import Metrics
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ms = 10_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+def test_lag_grows_while_something_waits_and_tells_the_last_commit_after() -> None:
+    clock = Clock()
+    lag = Lag(clock)
+    assert lag.seconds() == 0
+    lag.put(9_000)
+    lag.put(9_500)
+    clock.ms = 60_000
+    assert lag.seconds() == 51
+    lag.committed(9_400)
+    assert lag.seconds() == 50.5
+    lag.committed(59_000)
+    assert lag.seconds() == 1
+    clock.ms = 90_000
+    assert lag.seconds() == 1
+
+
+def test_what_waited_for_a_lost_writer_still_waits() -> None:
+    clock, registry = Clock(), CollectorRegistry()
+    lags = Lags(Metrics(registry))
+    lags.of("main", "mail", clock).put(9_000)
+    again = lags.of("main", "mail", clock)
+    clock.ms = 20_000
+    assert registry.get_sample_value("bridge_relay_lag_seconds", {"source": "main", "queue": "mail"}) == 11
+    again.put(9_000)
+    again.committed(9_000)
+    again.put(20_000)
+    assert again.seconds() == 0
+
+
+def test_queue_that_left_keeps_only_what_was_counted() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    lags = Lags(metrics)
+    labels = {"source": "main", "queue": "mail"}
+    lags.of("main", "mail", Clock())
+    metrics.queue_jobs.labels("main", "mail", "active").set(3)
+    metrics.queue_workers.labels("main", "mail").set(3)
+    metrics.events_relayed.labels("main", "mail").inc(3)
+    lags.leave()
+
+    assert registry.get_sample_value("bridge_events_relayed_total", labels) == 3
+    for name in ("bridge_relay_lag_seconds", "bridge_queue_workers"):
+        assert registry.get_sample_value(name, labels) is None
+    assert registry.get_sample_value("bridge_queue_jobs", {**labels, "state": "active"}) is None
