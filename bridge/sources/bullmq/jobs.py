@@ -76,7 +76,10 @@ class JobReader:
             )
             held += sum(self._keep(ask, answer, lines) for ask, answer in zip(some, answers, strict=True))
             done += len(some)
-        return _cut_unread(reads, asks[done:])
+        kept = _cut_unread(reads, asks[done:])
+        for read in kept:
+            _cut_before_long_logs(read)
+        return kept
 
     async def tell_long_logs(self, read: Read) -> None:
         """Relay the logs that one read could not hold, part by part; their last lines stay with the batch."""
@@ -187,10 +190,37 @@ def _cut_unread(reads: Sequence[Read], unread: Sequence[_Ask]) -> list[Read]:
             kept.append(read)
             continue
         at = next(at for at, entry in enumerate(read.entries) if entry.job_id == job_id and translate.needs_hash(entry))
-        read.reading, read.entries = cut(read.reading, at)
+        _cut_at(read, at)
         if at:
             kept.append(read)
     return kept
+
+
+def _cut_before_long_logs(read: Read) -> None:
+    """End the batch before the end of a job that was also added in it, if its log is long.
+
+    A long log is told before its batch: after a kill in between, `added` in the batch that is read again would say that
+    none of it was told. With `added` in a batch before, the place tells.
+    """
+    for job_id in list(read.long_logs):
+        mine = [(at, entry.event) for at, entry in enumerate(read.entries) if entry.job_id == job_id]
+        added = max((at for at, event in mine if event == "added"), default=None)
+        if added is None or job_id not in read.long_logs:
+            continue
+        read.long_logs.remove(job_id)
+        if ends := [at for at, event in mine if at > added and event in FINAL | HANDED_BACK]:
+            _cut_at(read, ends[0])
+
+
+def _cut_at(read: Read, at: int) -> None:
+    """Leave the entries from this one on for the next read, with the logs of jobs that are only added there."""
+    before = read.entries
+    read.reading, read.entries = cut(read.reading, at)
+    for entry in before[len(read.entries) :]:
+        if entry.event == "added":
+            read.lines.pop(entry.job_id, None)
+            read.skipped.pop(entry.job_id, None)
+    read.long_logs = [job_id for job_id in read.long_logs if job_id in read.lines]
 
 
 def _size(replies: Sequence[Reply]) -> int:

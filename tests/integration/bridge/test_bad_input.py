@@ -281,7 +281,8 @@ async def test_hash_that_is_gone_is_told_and_counted(bridge: Bridge, app: Any) -
     assert await bridge.metric("bridge_events_unenriched_total", queue="mail") == 6
 
 
-async def test_long_log_is_told_whole_and_in_order(bridge: Bridge, app: Any) -> None:
+@pytest.mark.parametrize("beginning", [["added"], []], ids=["added in the same batch", "added before"])
+async def test_long_log_is_told_whole_and_in_order(bridge: Bridge, app: Any, beginning: list[str]) -> None:
     """More lines than one read brings, found at the job's end."""
     await make_queue(app, "mail")
     await app.hset("bull:mail:1", mapping={"name": "n", "timestamp": 7, "opts": "{}", "atm": 1, "finishedOn": 9})
@@ -289,12 +290,13 @@ async def test_long_log_is_told_whole_and_in_order(bridge: Bridge, app: Any) -> 
     letters = string.ascii_letters
     lines = [f"{number} {letters}" for number in range(9_001)]
     await app.rpush("bull:mail:1:logs", *lines)
-    for fields in ({"event": "active", "jobId": "1"}, {"event": "completed", "jobId": "1", "returnvalue": "1"}):
-        await app.xadd("bull:mail:events", fields)
+    for event in (*beginning, "active", "completed"):
+        await app.xadd("bull:mail:events", {"event": event, "jobId": "1", "returnvalue": "1"})
     await bridge.start()
     await add_events(app, "mail", 1)
     records = await relayed(bridge, "mail", "job-0")
 
+    assert [event.event for event in records.jobs] == [*beginning, "active", "completed", "added"]
     assert [line.message for line in records.logs] == lines
     assert [line.line for line in records.logs] == list(range(9_001))
 
