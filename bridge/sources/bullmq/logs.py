@@ -17,6 +17,9 @@ from bridge.sources.bullmq.translate import Place
 from tocsin.events import VERSION, Level, LogLine
 
 LINE_BYTES = 16 * 1024
+LEVEL_CHARACTERS = 200
+"""A line says its level at its beginning; a line of 5 MB of digits is no date."""
+
 
 _WORDS = {
     "trace": Level.DEBUG,
@@ -98,7 +101,7 @@ def level_of(line: str) -> Level:
     """A line's level: a JSON object's `level` (a word or pino's number), a leading word, or else info."""
     if line[:1] == "{":
         return _json_level(line)
-    found = _WORD.match(line)
+    found = _WORD.match(line[:LEVEL_CHARACTERS])
     return _WORDS[found.group(1).lower()] if found else Level.INFO
 
 

@@ -49,6 +49,19 @@ def test_level_is_read_from_the_line(line: str, level: Level) -> None:
     assert logs.level_of(line) is level
 
 
+def test_endless_line_is_not_searched_for_its_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date is any run of digits, and the search for what follows it begins again at each."""
+    looked_at: list[int] = []
+
+    class Noting:
+        def match(self, line: str) -> None:
+            looked_at.append(len(line))
+
+    monkeypatch.setattr(logs, "_WORD", Noting())
+    logs.level_of("1" * 5_000_000)
+    assert looked_at == [logs.LEVEL_CHARACTERS]
+
+
 def test_lines_are_read_from_where_we_were() -> None:
     keys = Keys("bull", "q")
 
