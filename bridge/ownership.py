@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
+from bridge.cancellation import unless_cancelled
 from bridge.metrics import Metrics
+from tocsin.lifecycle import PartExited
 
 log = structlog.get_logger("bridge.ownership")
 
@@ -27,6 +29,7 @@ class Ownership:
         self._metrics = metrics
         self._owned: dict[int, tuple[asyncio.Task[None], asyncio.Event]] = {}
         self._crash: asyncio.Future[None] | None = None
+        self._is_stopping = False
 
     @property
     def partitions(self) -> list[int]:
@@ -41,6 +44,7 @@ class Ownership:
             await asyncio.wait({stopping, self._crash}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
+            self._is_stopping = True
             await self._release(self.partitions)
         if self._crash.done():
             self._crash.result()
@@ -50,9 +54,14 @@ class Ownership:
         await self._release(partitions)
 
     async def assigned(self, partitions: Sequence[int]) -> None:
-        """Start relaying; restoring happens in the relay's own task, so that the group is still polled."""
+        """Start relaying; restoring happens in the relay's own task, so that the group is still polled.
+
+        A rebalance may end after we began to stop: nobody would end what is started then.
+        """
         log.info("partitions_assigned", partitions=partitions)
         await self._release(partitions)
+        if self._is_stopping:
+            return
         for partition in partitions:
             end = asyncio.Event()
             task = asyncio.create_task(self._watch(partition, end), name=f"relay-{partition}")
@@ -61,7 +70,9 @@ class Ownership:
 
     async def _watch(self, partition: int, end: asyncio.Event) -> None:
         try:
-            await self._relay(partition, end)
+            await unless_cancelled(f"relay-{partition}", self._relay(partition, end))
+            if not end.is_set():
+                raise PartExited(f"relay-{partition} returned before it was asked to")
         except Exception as error:  # noqa: BLE001  # handed to run(), which ends the service
             if self._crash is not None and not self._crash.done():
                 self._crash.set_exception(error)

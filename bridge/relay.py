@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from bridge.cancellation import unless_cancelled
 from bridge.cursors import restore
 from bridge.errors import WriterLost
 from bridge.kafka import Record, Writer, read_cursors
@@ -67,13 +68,15 @@ class Relay:
     async def _relay(self, writer: Writer, values: dict[bytes, bytes], lags: Lags, end: asyncio.Event) -> None:
         outbox = Outbox(self._refuse)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._write(writer, outbox), name=f"write-{writer.partition}")
+            name = f"write-{writer.partition}"
+            group.create_task(unless_cancelled(name, self._write(writer, outbox)), name=name)
             async with asyncio.TaskGroup() as readers:
                 for source in self._sources:
                     restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
                     share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics, lags)
-                    readers.create_task(share.read(end))
-                    readers.create_task(share.poll(end))
+                    for part in (share.read, share.poll):
+                        name = f"{part.__name__}-{source.source.name}-{writer.partition}"
+                        readers.create_task(unless_cancelled(name, part(end)), name=name)
             outbox.close()
 
     def _refuse(self, record: Record) -> Record:

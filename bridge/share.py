@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from bridge.cancellation import unless_cancelled
 from bridge.cursors import Restored, scan_cursor
 from bridge.errors import SourceUnavailable
 from bridge.lag import Lags
@@ -109,7 +110,8 @@ class Share:
             site, door = self._settings.bridge_site, self._source.door
             lane = Lane(site, source.name, door, self._outbox, self._records, self._metrics, self._source.turns)
             lanes.append(lane)
-            group.create_task(lane.run(end), name=f"lane-{source.name}-{self._partition}-{len(lanes)}")
+            name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
+            group.create_task(unless_cancelled(name, lane.run(end)), name=name)
         lag = self._lags.of(source.name, queue, self._source.door.now_ms)
         lane.add(place, source.prefix, self._start(queue, found), self._restored, lag)
 
