@@ -110,7 +110,10 @@ class Writer:
             async with asyncio.timeout(SEND_SECONDS):
                 if self._is_transactional:
                     await self._producer.begin_transaction()
-                delivered = [await self._send(batch, *where) for where, batch in self._pack(records)]
+                delivered: list[asyncio.Future[Any]] = []
+                for where, batch in self._pack(records):
+                    delivered.append(await self._send(batch, *where))
+                    delivered[-1].add_done_callback(_retrieve)  # that we raise for the first failure is enough
                 await asyncio.gather(*delivered)
             if self._is_transactional:
                 await self._commit()
@@ -140,17 +143,42 @@ class Writer:
 
     async def _discard(self) -> None:
         await _end(self._producer)
+        for future in _left_behind(self._producer):
+            _retrieve(future)
 
 
 def _fields(record: Record) -> dict[str, Any]:
     return {"timestamp": None, "key": record.key, "value": record.value, "headers": record.headers}
 
 
+def _left_behind(producer: Any) -> list[asyncio.Future[Any]]:
+    """What an aiokafka producer fails when it is fenced, and waits for no more: the loop would log each as a mishap."""
+    accumulator, transactions = producer._message_accumulator, producer._txn_manager
+    futures = [batch._drain_waiter for batches in accumulator._batches.values() for batch in batches]
+    futures += [batch._drain_waiter for batch in accumulator._pending_batches]
+    if transactions is not None:
+        futures.append(transactions.wait_for_transaction_end())
+    return [future for future in futures if future is not None]
+
+
+def _retrieve(future: asyncio.Future[Any]) -> None:
+    if future.done() and not future.cancelled():
+        future.exception()
+
+
 async def _end(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Close a client within END_SECONDS, also when no broker answers any more."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(END_SECONDS):
-            await client.stop()
+    """Close a client within END_SECONDS, also when no broker answers any more.
+
+    A producer that cannot flush never comes to close its connections; closed under it, what it waits for fails.
+    """
+    connections: Any = client.client if isinstance(client, AIOKafkaProducer) else client._client  # pyright: ignore[reportPrivateUsage]
+    for close in (client.stop, connections.close):
+        with suppress(KafkaError, OSError):
+            try:
+                async with asyncio.timeout(END_SECONDS):
+                    return await close()
+            except TimeoutError:
+                continue
 
 
 def _say(error: BaseException) -> str:

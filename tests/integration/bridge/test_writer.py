@@ -1,0 +1,69 @@
+"""What a writer leaves behind when it is lost: nothing, and no noise."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from bridge import kafka
+from bridge.errors import WriterLost
+from bridge.kafka import Record, Writer
+from tests.eventually import eventually
+from tests.integration.bridge.test_sites import site
+from tocsin.topic_admin import until_topics_fit
+
+
+async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: str) -> None:
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    mishaps: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: mishaps.append(context))
+    records = [Record(topic, b"k", b"1") for topic in (settings.topics.cursors, settings.topics.jobs)]
+    async with Writer(settings, 0) as former:
+        await former.write(records)
+        async with Writer(settings, 0) as owner:
+            with pytest.raises(WriterLost):
+                await former.write(records)
+            await owner.write(records)
+    del former, owner
+    gc.collect()
+    await asyncio.sleep(0)
+    assert mishaps == []
+
+
+async def test_writer_that_cannot_flush_is_closed_all_the_same(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka falls silent for good: the connections are closed, and what waited for them ends."""
+    monkeypatch.setattr(kafka, "END_SECONDS", 0.5)
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    before = asyncio.all_tasks()
+    writer = await Writer(settings, 0).__aenter__()
+    producer: Any = writer._producer  # pyright: ignore[reportPrivateUsage]  # the fault is put exactly there
+    asked, never = asyncio.Event(), asyncio.Event()
+
+    async def unanswered(*_: object, **__: object) -> None:
+        asked.set()
+        await never.wait()
+
+    send = producer.client.send
+    producer.client.send = unanswered
+    writing = asyncio.create_task(writer.write([Record(settings.topics.jobs, b"k", b"1")]))
+    await asked.wait()
+    closed = asyncio.Event()
+    close = producer.client.close
+
+    async def noting_close() -> None:
+        closed.set()
+        never.set()
+        producer.client.send = send
+        await close()
+
+    producer.client.close = noting_close
+    await writer.__aexit__()
+    assert closed.is_set()
+    writing.cancel()
+    await asyncio.wait({writing})
+    await eventually(lambda: not asyncio.all_tasks() - before, what="every task of the writer ended")
