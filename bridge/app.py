@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from bridge.kafka import Membership
 from bridge.metrics import Metrics
 from bridge.ownership import Ownership
+from bridge.readiness import NEED, Readiness
 from bridge.relay import Relay
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.source import BullmqSource
@@ -25,18 +26,19 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
     """Relay until stop is set, then drain: ready says no, readers stop, the last transaction is committed."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    health = Health("kafka", *(f"redis:{source.name}" for source in settings.sources))
+    health = Health(NEED, *(f"redis:{source.name}" for source in settings.sources))
 
     async with AsyncExitStack() as stack:
         sources = [BullmqSource(source, settings, metrics, health) for source in settings.sources]
         for source in sources:
             stack.push_async_callback(source.close)
-        relay = Relay(settings, sources, metrics, health)
-        ownership = Ownership(relay.run, metrics)
+        readiness = Readiness(health)
+        relay = Relay(settings, sources, metrics, readiness)
+        ownership = Ownership(relay.run, metrics, readiness)
         membership = Membership(settings, ownership)
         directory = Directory(settings, registry)
         await directory.register("bridge", settings.bridge_port)
-        stack.push_async_callback(directory.deregister)
+        stack.push_async_callback(directory.deregister)  # after a crash; in a drain it is done long before
 
         released = asyncio.Event()
 
@@ -50,6 +52,12 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
             await until_topics_fit(settings, stop)
             await membership.run(released)
 
+        async def leave() -> None:
+            """First of all when draining: nobody is to be sent here any more."""
+            await stop.wait()
+            health.is_draining = True
+            await directory.deregister()
+
         parts: dict[str, Part] = {
             "http": lambda: serve_http(
                 health_app(health, registry), settings.bind_host, settings.bridge_port, released
@@ -57,7 +65,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
             "ownership": own,
             "membership": join,
             "directory": lambda: directory.watch(stop),
-            "draining": lambda: _say_draining(health, stop),
+            "leaving": leave,
         }
         for source in sources:
             parts[source.need] = _looking(source, stop)
@@ -68,8 +76,3 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
 
 def _looking(source: BullmqSource, stop: asyncio.Event) -> Part:
     return lambda: source.run(stop)
-
-
-async def _say_draining(health: Health, stop: asyncio.Event) -> None:
-    await stop.wait()
-    health.is_draining = True

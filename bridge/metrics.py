@@ -29,6 +29,18 @@ class Metrics:
             ["source"],
             registry=registry,
         )
+        self.queues_unnamed = Gauge(
+            "bridge_queues_unnamed",
+            "Queues left out because their name is no text, or endless",
+            ["source"],
+            registry=registry,
+        )
+        self.losses_uncounted = Gauge(
+            "bridge_losses_uncounted",
+            "1 where Redis does not count entries (before 7): trimmed ones are not seen",
+            ["source"],
+            registry=registry,
+        )
         self.relay_lag = Gauge(
             "bridge_relay_lag_seconds",
             "Age of the event that waits longest for its commit; none waits: of the last one when committed",

@@ -10,6 +10,7 @@ import structlog
 
 from bridge.cancellation import unless_cancelled
 from bridge.metrics import Metrics
+from bridge.readiness import Readiness
 from tocsin.lifecycle import PartExited
 
 log = structlog.get_logger("bridge.ownership")
@@ -24,8 +25,9 @@ RELEASE_SECONDS = 3.0
 class Ownership:
     """Runs one relay per assigned partition, inside `run`."""
 
-    def __init__(self, relay: Relay, metrics: Metrics) -> None:
+    def __init__(self, relay: Relay, metrics: Metrics, readiness: Readiness) -> None:
         self._relay = relay
+        self._readiness = readiness
         self._metrics = metrics
         self._owned: dict[int, tuple[asyncio.Task[None], asyncio.Event]] = {}
         self._crash: asyncio.Future[None] | None = None
@@ -62,6 +64,7 @@ class Ownership:
         await self._release(partitions)
         if self._is_stopping:
             return
+        self._readiness.given(partitions)
         for partition in partitions:
             end = asyncio.Event()
             task = asyncio.create_task(self._watch(partition, end), name=f"relay-{partition}")

@@ -17,11 +17,11 @@ from bridge.kafka import Record, Writer, read_cursors
 from bridge.lag import Lags
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
+from bridge.readiness import Readiness
 from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.share import Share
 from bridge.sources.bullmq.source import BullmqSource
-from tocsin.health import Health
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.relay")
@@ -33,12 +33,12 @@ class Relay:
     """Relays partitions of this replica, each by its own call of `run`."""
 
     def __init__(
-        self, settings: BridgeSettings, sources: Sequence[BullmqSource], metrics: Metrics, health: Health
+        self, settings: BridgeSettings, sources: Sequence[BullmqSource], metrics: Metrics, readiness: Readiness
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._metrics = metrics
-        self._health = health
+        self._readiness = readiness
 
     async def run(self, partition: int, end: asyncio.Event) -> None:
         """Relay until `end` is set; a lost writer is replaced, anything else is a bug and raised."""
@@ -47,6 +47,7 @@ class Relay:
             await self._run(partition, lags, end)
         finally:
             lags.leave()
+            self._readiness.left(partition)
 
     async def _run(self, partition: int, lags: Lags, end: asyncio.Event) -> None:
         failures = 0
@@ -55,12 +56,12 @@ class Relay:
             try:
                 async with Writer(self._settings, partition) as writer:
                     values = await read_cursors(self._settings, partition)
-                    self._health.ok("kafka", lasting=True)
+                    self._readiness.begun(partition)
                     log.info("partition_begun", partition=partition, cursors=len(values))
                     await self._relay(writer, values, lags, end)
             except* WriterLost as lost:
                 failures = 0 if time.monotonic() - begun > 60 else failures + 1
-                self._health.lost("kafka")
+                self._readiness.lost(partition)
                 self._metrics.restarts.inc()
                 log.warning("writer_lost", partition=partition, error=str(lost.exceptions[0]))
                 await pause(end, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])

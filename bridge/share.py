@@ -108,7 +108,16 @@ class Share:
         lane = next((lane for lane in lanes if lane.has_room), None)
         if lane is None:
             site, door = self._settings.bridge_site, self._source.door
-            lane = Lane(site, source.name, door, self._outbox, self._records, self._metrics, self._source.turns)
+            lane = Lane(
+                site,
+                source.name,
+                door,
+                self._outbox,
+                self._records,
+                self._metrics,
+                self._source.turns,
+                self._source.tell_uncounted,
+            )
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
             group.create_task(unless_cancelled(name, lane.run(end)), name=name)

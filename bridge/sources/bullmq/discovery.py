@@ -44,6 +44,7 @@ class Discovery:
         self._every_seconds = every_seconds
         self._found: Found | None = None
         self._is_fresh = False
+        self._is_unnamed_told = False
         self._changed = asyncio.Condition()
 
     @property
@@ -73,12 +74,16 @@ class Discovery:
         begun_ms = await self._door.read_clock()
         pattern = f"{_escape_glob(self.source.prefix)}:*:meta"
         queues: set[str] = set()
+        unnamed: set[bytes] = set()
         cursor = b"0"
         while True:
             reply = await self._door.one("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
             cursor, keys = cast(tuple[bytes, list[bytes]], reply)
-            queues |= {queue for key in keys if (queue := self._queue(key)) is not None}
+            named = {key: name for key in keys if (name := _text(key)) is not None}
+            unnamed |= {key[:MAX_KEY_BYTES] for key in keys if key not in named}
+            queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
             if cursor == b"0":
+                self._tell_unnamed(len(unnamed))
                 return Found(frozenset(queues), begun_ms)
             await asyncio.sleep(SCAN_PAUSE_SECONDS)
 
@@ -97,13 +102,16 @@ class Discovery:
                 return self._found
         return self._found
 
-    def _queue(self, key: bytes) -> str | None:
-        """The queue of a meta key, if it is to be watched. A name that is no text, or endless, is none of BullMQ's."""
-        try:
-            queue = queue_of_meta(self.source.prefix, key.decode())
-        except UnicodeDecodeError:
-            return None
-        if queue is None or len(key) > MAX_KEY_BYTES:
+    def _tell_unnamed(self, count: int) -> None:
+        self._metrics.queues_unnamed.labels(self.source.name).set(count)
+        if count and not self._is_unnamed_told:
+            self._is_unnamed_told = True
+            log.warning("queues_left_out", source=self.source.name, count=count, reason="a name is no text, or endless")
+
+    def _queue(self, key: str) -> str | None:
+        """The queue of a meta key, if it is to be watched."""
+        queue = queue_of_meta(self.source.prefix, key)
+        if queue is None:
             return None
         include, exclude = self.source.include, self.source.exclude
         wanted = not include or any(fnmatchcase(queue, glob) for glob in include)
@@ -116,6 +124,14 @@ class Discovery:
         async with self._changed:
             self._found = found
             self._changed.notify_all()
+
+
+def _text(key: bytes) -> str | None:
+    """A key as text; None if it is none, or endless: BullMQ makes no such name."""
+    try:
+        return key.decode() if len(key) <= MAX_KEY_BYTES else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _escape_glob(text: str) -> str:

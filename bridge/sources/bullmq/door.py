@@ -11,12 +11,15 @@ from contextlib import suppress
 from typing import Any, cast
 
 import hiredis
+import structlog
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from bridge.errors import SourceUnavailable
+
+log = structlog.get_logger("bridge.door")
 
 Command = tuple[str | bytes | int, ...]
 Reply = Any
@@ -38,7 +41,7 @@ MAX_CONNECTIONS = 256
 class Door:
     """One Redis, read-only by habit: it sends what it is given. Safe for concurrent use: each call has a connection."""
 
-    def __init__(self, url: str, *, client_name: str = "tocsin-bridge") -> None:
+    def __init__(self, url: str, *, source: str = "", client_name: str = "tocsin-bridge") -> None:
         pool: Any = BlockingConnectionPool  # redis-py leaves these parameters untyped
         self._pool = pool.from_url(
             url,
@@ -50,7 +53,9 @@ class Door:
             timeout=ASK_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
+        self._source = source
         self._clock_offset_ms = 0
+        self._is_clock_told = False
 
     async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
         """Send all commands in one pipeline, return their replies in order.
@@ -85,13 +90,18 @@ class Door:
         return reply
 
     async def read_clock(self) -> int:
-        """Read Redis's own clock (ms) by INFO, and remember how far it is from ours."""
-        info = cast(bytes, await self.one("INFO", "server"))
-        for line in info.split(b"\r\n"):
-            if line.startswith(b"server_time_usec:"):
-                now = int(line.partition(b":")[2]) // 1000
-                self._clock_offset_ms = now - int(time.time() * 1000)
-                return now
+        """Read Redis's own clock (ms) by INFO, else by TIME, and remember how far it is from ours.
+
+        Where both are refused ours must do: that is said once.
+        """
+        now = _time_of((await self.ask([("INFO", "server")]))[0])
+        if now is None:
+            now = _time_of((await self.ask([("TIME",)]))[0])
+        if now is not None:
+            self._clock_offset_ms = now - int(time.time() * 1000)
+        elif not self._is_clock_told:
+            self._is_clock_told = True
+            log.warning("clock_refused", source=self._source, mend="allow INFO or TIME; our own clock is used")
         return self.now_ms()
 
     def now_ms(self) -> int:
@@ -102,6 +112,17 @@ class Door:
         """Close every connection."""
         with suppress(RedisError, OSError):
             await self._pool.aclose()
+
+
+def _time_of(reply: Reply) -> int | None:
+    """The server's time (ms) in INFO's or TIME's reply; None if it was refused, or tells none."""
+    if isinstance(reply, list):
+        seconds, microseconds = cast(list[bytes], reply)
+        return int(seconds) * 1000 + int(microseconds) // 1000
+    for line in reply.split(b"\r\n") if isinstance(reply, bytes) else ():
+        if line.startswith(b"server_time_usec:"):
+            return int(line.partition(b":")[2]) // 1000
+    return None
 
 
 def _pack(commands: Sequence[Command]) -> bytes:

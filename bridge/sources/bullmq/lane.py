@@ -7,7 +7,7 @@ stream that Redis refuses (another type, or forbidden) is left out and tried aga
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import structlog
@@ -49,7 +49,8 @@ STREAMS_A_READ = 20
 class Lane:
     """Reads its queues for ever. Not for concurrent use but `add`.
 
-    turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full.
+    turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
+    called when Redis does not count a stream's entries.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class Lane:
         records: Records,
         metrics: Metrics,
         turns: asyncio.Semaphore,
+        tell_uncounted: Callable[[], None],
     ) -> None:
+        self._tell_uncounted = tell_uncounted
         self._site = site
         self._source = source
         self._turns = turns
@@ -175,6 +178,8 @@ class Lane:
         except Unreadable as error:
             self._refuse(queue, str(error))
             return None
+        if info is not None and info.added is None:
+            self._tell_uncounted()
         if queue.is_refused:
             queue.is_refused = False
             self._metrics.queues_refused.labels(self._source).dec()

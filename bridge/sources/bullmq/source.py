@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+import structlog
+
 from bridge.metrics import Metrics
 from bridge.settings import BridgeSettings, Source
 from bridge.sources.bullmq.discovery import Discovery
@@ -13,6 +15,8 @@ from bridge.sources.bullmq.translate import Place
 from tocsin.events import QueueSnapshot
 from tocsin.health import Health
 from tocsin.lifecycle import pause
+
+log = structlog.get_logger("bridge.source")
 
 LANES_AT_ONCE = 2
 """Lanes that may read one source at the same time: one computes while the other waits for Redis. More would hold more
@@ -24,7 +28,7 @@ class BullmqSource:
 
     def __init__(self, source: Source, settings: BridgeSettings, metrics: Metrics, health: Health) -> None:
         self.source = source
-        self.door = Door(source.url.get_secret_value())
+        self.door = Door(source.url.get_secret_value(), source=source.name)
         self.discovery = Discovery(source, self.door, metrics, every_seconds=settings.bridge_discovery_seconds)
         self.turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._workers = Workers(source.prefix)
@@ -32,6 +36,8 @@ class BullmqSource:
         self._workers_every = settings.bridge_poll_seconds
         self._asking = asyncio.Lock()
         self._health = health
+        self._metrics = metrics
+        self._is_uncounted = False
 
     @property
     def need(self) -> str:
@@ -60,6 +66,13 @@ class BullmqSource:
         found = self.discovery.found
         known = len(found.queues) if found else 0
         return await read_snapshots(self.door, self.source.prefix, places, self._workers, known)
+
+    def tell_uncounted(self) -> None:
+        """Its Redis does not count the entries of a stream: what is trimmed unread is not seen. Said once."""
+        if not self._is_uncounted:
+            self._is_uncounted = True
+            self._metrics.losses_uncounted.labels(self.source.name).set(1)
+            log.error("losses_not_counted", source=self.source.name, mend="it takes Redis 7 or Valkey")
 
     async def close(self) -> None:
         """Close every connection to this Redis."""

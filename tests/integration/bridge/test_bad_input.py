@@ -245,6 +245,8 @@ async def test_keys_of_another_type_stop_nobody_else(bridge: Bridge, app: Any) -
 
     await eventually(is_counted, what="snapshots of the good queues")
     assert await bridge.metric("bridge_queues_refused", source="main") == 1
+    assert await bridge.metric("bridge_queues_unnamed", source="main") == 1
+    assert bridge.log.count("queues_left_out") == 1
     assert await bridge.metric("bridge_snapshots_refused_total", source="main") > 0
 
     await app.delete("bull:events-is-text:events")

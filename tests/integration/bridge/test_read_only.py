@@ -9,6 +9,7 @@ import pytest
 
 from tests.bullmq.driver import run_workload, workload
 from tests.eventually import eventually
+from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.truth import differences, has_ended
 
@@ -102,3 +103,17 @@ async def test_workers_are_counted_or_unknown(bridge: Bridge, app: Any, redis_ur
         await eventually(is_unknown, seconds=20, what="no number of workers once nobody knows")
     else:
         assert {snapshot.workers for snapshot in (await bridge.records()).queues} == {None}
+
+
+async def test_source_that_refuses_info_is_relayed_by_our_own_clock(bridge: Bridge, app: Any, redis_url: str) -> None:
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url, "+info")
+    await make_queue(app, "mail")
+    await bridge.start()
+    await bridge.ready()
+    await add_events(app, "mail", 1)
+
+    async def is_told() -> bool:
+        return bool((await bridge.records()).of_queue("mail"))
+
+    await eventually(is_told, seconds=30, what="the event")
+    assert bridge.log.count("clock_refused") == 1
