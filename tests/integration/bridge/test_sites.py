@@ -20,11 +20,13 @@ def site(name: str, bootstrap: str, prefix: str) -> BridgeSettings:
 
 
 class HeldWriter(Writer):
-    """A writer whose commit waits until the test lets it."""
+    """A writer whose commit waits until the test lets it. is_sent: all but the commit is done."""
 
     released: asyncio.Event
+    is_sent: asyncio.Event
 
     async def _commit(self) -> None:
+        self.is_sent.set()
         await self.released.wait()
         await super()._commit()
 
@@ -34,10 +36,10 @@ async def test_another_sites_open_transaction_hides_no_cursor(kafka_bootstrap: s
     await until_topics_fit(us, asyncio.Event())
     cursors = us.topics.cursors
     async with HeldWriter(us, 0) as other, Writer(eu, 0) as mine:
-        other.released = asyncio.Event()
+        other.released, other.is_sent = asyncio.Event(), asyncio.Event()
         await mine.write([Record(cursors, b"eu:main:orders", b"1")])
         open_transaction = asyncio.create_task(other.write([Record(cursors, b"us:main:orders", b"1")]))
-        await asyncio.sleep(0.5)  # its record is in the log before ours; nothing tells from outside
+        await other.is_sent.wait()  # every batch is acknowledged: its record is in the log before ours
         await mine.write([Record(cursors, b"eu:main:orders", b"2")])
         restoring = asyncio.create_task(read_cursors(eu, 0))
         await asyncio.wait({restoring}, timeout=1.5)

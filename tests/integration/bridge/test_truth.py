@@ -45,6 +45,12 @@ async def test_every_attempt_is_relayed_with_its_own_error(bridge: Bridge, redis
         return has_ended(await bridge.records(), truth)
 
     await eventually(is_told, seconds=30, what="every job's end in Kafka")
+
+    async def is_unknown_counted() -> bool:
+        unknown = sum(not event.enriched for event in (await bridge.records()).jobs)
+        return unknown == await bridge.metric("bridge_events_unenriched_total")
+
+    await eventually(is_unknown_counted, what="as many unenriched events counted as told")
     await bridge.stop()
     records = await bridge.records()
 
