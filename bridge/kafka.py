@@ -7,7 +7,6 @@ treats any failure as the end of this writer. A commit that times out has an unk
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import structlog
@@ -15,38 +14,18 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import KafkaError
 
 from bridge.errors import WriterLost
+from bridge.record import REQUEST_BYTES, Record
 from bridge.settings import BridgeSettings
 from tocsin.kafka import client_options
 
 log = structlog.get_logger("bridge.kafka")
 
 BATCH_BYTES = 256 * 1024
-REQUEST_BYTES = 1024 * 1024
-MAX_RECORD_BYTES = REQUEST_BYTES - 16 * 1024
-"""A record must leave room for its batch's header. What is bigger is refused where records enter the outbox."""
-
 TRANSACTION_TIMEOUT_MS = 15_000
 SEND_SECONDS = 10.0
 COMMIT_SECONDS = 10.0
 RESTORE_SECONDS = 60.0
 END_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One Kafka record. value None is a tombstone. partition None = the writer's own."""
-
-    topic: str
-    key: bytes
-    value: bytes | None
-    headers: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
-    partition: int | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of key, value and headers."""
-        headers = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.key) + len(self.value or b"") + headers
 
 
 def transactional_id(settings: BridgeSettings, partition: int) -> str:

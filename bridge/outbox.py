@@ -8,7 +8,7 @@ the writer: after a failure it is thrown away with the readers, and the cursors 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from bridge.kafka import MAX_RECORD_BYTES, Record
+from bridge.record import MAX_RECORD_BYTES, Record
 
 MAX_BYTES = 4 * 1024 * 1024
 TRANSACTION_BYTES = 1024 * 1024

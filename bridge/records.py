@@ -1,10 +1,11 @@
 """Contract structs -> Kafka records, with the CloudEvents headers every consumer finds."""
 
 import hashlib
+import json
 import time
 
 from bridge import redact
-from bridge.kafka import Record
+from bridge.record import Record
 from bridge.sources.bullmq.translate import Bad, Place
 from tocsin.events import VERSION, DeadLetter, JobEvent, LogLine, QueueSnapshot, encode
 from tocsin.topics import Topics, queue_key
@@ -47,8 +48,8 @@ class Records:
         return self._letter(letter)
 
     def dead_letter(self, place: Place, bad: Bad, ts: int) -> Record:
-        """A stream entry that is no event. Its bytes are redacted before they are kept."""
-        body = repr(bad.entry.fields)
+        """A stream entry that is no event: its fields as JSON, redacted; sha256 is of the whole before that."""
+        body = json.dumps(bad.entry.fields, ensure_ascii=False)
         raw = body.encode(errors="replace")
         origin = f"redis:{place.source}:{place.queue}:{bad.entry.id}"
         letter = DeadLetter(
@@ -58,7 +59,7 @@ class Records:
             service="bridge",
             reason=bad.reason,
             origin=origin,
-            body=redact.text(body, redact.DEAD_LETTER_BYTES),
+            body=redact.json_text(body, redact.DEAD_LETTER_BYTES),
             sha256=hashlib.sha256(raw).hexdigest(),
             length=len(raw),
         )

@@ -13,11 +13,12 @@ import structlog
 from bridge.cancellation import unless_cancelled
 from bridge.cursors import restore
 from bridge.errors import WriterLost
-from bridge.kafka import Record, Writer, read_cursors
+from bridge.kafka import Writer, read_cursors
 from bridge.lag import Lags
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.readiness import Readiness
+from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.share import Share

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.cursors import queue_cursor
-from bridge.kafka import Record
+from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.enrich import JobHash

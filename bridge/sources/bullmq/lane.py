@@ -14,10 +14,10 @@ import structlog
 
 from bridge.cursors import Restored
 from bridge.errors import SourceUnavailable
-from bridge.kafka import Record
 from bridge.lag import Lag
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply

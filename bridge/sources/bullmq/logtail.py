@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from bridge import redact
 from bridge.cursors import log_cursor
-from bridge.kafka import Record
+from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import logs
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory

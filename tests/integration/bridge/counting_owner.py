@@ -12,10 +12,11 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from bridge.errors import WriterLost
-from bridge.kafka import Membership, Record, Writer, read_cursors
+from bridge.kafka import Membership, Writer, read_cursors
 from bridge.metrics import Metrics
 from bridge.ownership import Ownership
 from bridge.readiness import Readiness
+from bridge.record import Record
 from bridge.settings import BridgeSettings
 from tocsin.health import Health
 from tocsin.lifecycle import run_service, supervise

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from bridge.kafka import Record, Writer
+from bridge.kafka import Writer
+from bridge.record import Record
 from bridge.settings import BridgeSettings
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue

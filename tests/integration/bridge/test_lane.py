@@ -7,10 +7,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from bridge.cursors import Restored
-from bridge.kafka import Record
 from bridge.lag import Lag
 from bridge.metrics import Metrics
 from bridge.outbox import Committed, Outbox
+from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.lane import Lane

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from bridge.kafka import Record, Writer, read_cursors
+from bridge.kafka import Writer, read_cursors
+from bridge.record import Record
 from bridge.settings import BridgeSettings
 from tocsin.settings import read
 from tocsin.topic_admin import until_topics_fit

@@ -8,7 +8,8 @@ import pytest
 
 from bridge import kafka
 from bridge.errors import WriterLost
-from bridge.kafka import Record, Writer
+from bridge.kafka import Writer
+from bridge.record import Record
 from tests.eventually import eventually
 from tests.integration.bridge.test_sites import site
 from tocsin.topic_admin import until_topics_fit

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.cursors import restore
-from bridge.kafka import Record
+from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import logs, logtail
 from bridge.sources.bullmq.keys import Keys

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from bridge import outbox as module
-from bridge.kafka import MAX_RECORD_BYTES, Record
 from bridge.outbox import Outbox
+from bridge.record import MAX_RECORD_BYTES, Record
 
 
 def refuse(record: Record) -> Record:

@@ -1,11 +1,12 @@
 """No record can outgrow Kafka's limit, whatever a job holds; a big reading becomes several groups."""
 
+import hashlib
 import itertools
 import json
 
 import pytest
 
-from bridge.kafka import MAX_RECORD_BYTES, Record
+from bridge.record import MAX_RECORD_BYTES, Record
 from bridge.records import Records
 from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.groups import GROUP_BYTES, Batch, cut_back, groups
@@ -47,6 +48,16 @@ def test_worst_record_fits(letter: str) -> None:
 
     assert len(translated.events) == len(entries)
     assert max(record.size + sum(len(value) for _, value in record.headers) for record in made) < MAX_RECORD_BYTES
+
+
+def test_dead_letter_holds_the_fields_as_json_and_the_digest_of_them_whole() -> None:
+    fields = {"jobId": "é", "password": "hunter22"}
+    letter = RECORDS.dead_letter(Place("e", "s", "q"), translate.Bad(Entry("1-0", fields), "no event"), 1)
+    told = decode(DeadLetter, letter.value or b"")
+    raw = json.dumps(fields, ensure_ascii=False).encode()
+
+    assert json.loads(told.body) == {"jobId": "é", "password": "[redacted]"}
+    assert (told.sha256, told.length) == (hashlib.sha256(raw).hexdigest(), len(raw))
 
 
 def test_record_that_is_too_big_is_kept_as_far_as_it_goes() -> None:
