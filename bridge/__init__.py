@@ -10,7 +10,8 @@ handed back by its own processor. What was in a stream before Tocsin first saw t
 
 A stream that was deleted, or that a Redis failover has cut short, is read from its start under a new epoch, after a
 `stream-reset` record: after such a failover its retained entries are told a second time, under other ids and as
-`backfill`, which never rings.
+`backfill`, which never rings. So are those of a queue whose cursor in Kafka was damaged. A record too big for Kafka
+becomes a dead letter.
 
 With KAFKA_TRANSACTIONS=false (the in-memory stand-in) delivery is at least once.
 """

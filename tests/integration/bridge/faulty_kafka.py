@@ -1,7 +1,7 @@
 """Run the bridge with a Kafka that fails it: every sixth commit, in the way named on the command line.
 
 refused: an error instead of the commit. unanswered: committed, but no answer in time, so nobody knows. slow: each
-commit takes a third of a second.
+commit takes a third of a second. stuck: a commit takes a minute.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ commits = 0
 async def fail(commit: Callable[[kafka.Writer], Awaitable[None]], writer: kafka.Writer, how: str) -> None:
     global commits
     commits += 1
-    if how == "slow":
-        await asyncio.sleep(0.3)
+    if how in ("slow", "stuck"):
+        await asyncio.sleep(0.3 if how == "slow" else 60)
     elif commits % 6 == 0 and how == "refused":
         raise KafkaError("injected: not committed")
     await commit(writer)
