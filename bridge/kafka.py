@@ -150,7 +150,8 @@ async def _end(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
 
     A producer that cannot flush never comes to close its connections; closed under it, what it waits for fails.
     """
-    connections: Any = client.client if isinstance(client, AIOKafkaProducer) else client._client  # pyright: ignore[reportPrivateUsage]
+    any_client: Any = client
+    connections = any_client.client if isinstance(client, AIOKafkaProducer) else any_client._client
     for close in (client.stop, connections.close):
         with suppress(KafkaError, OSError):
             try:

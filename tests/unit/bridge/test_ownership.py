@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.metrics import Metrics
-from bridge.ownership import Ownership
+from bridge.ownership import Ownership, Relay
 from bridge.readiness import NEED, Readiness
 from tocsin.health import Health
 from tocsin.lifecycle import PartExited
@@ -36,8 +36,8 @@ async def returns(_partition: int, _end: asyncio.Event) -> None:
 
 
 @pytest.mark.parametrize("relay", [cancels_itself, returns])
-async def test_relay_that_ends_by_itself_ends_the_service(relay: object) -> None:
-    ownership = Ownership(relay, Metrics(CollectorRegistry()), Readiness(Health()))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+async def test_relay_that_ends_by_itself_ends_the_service(relay: Relay) -> None:
+    ownership = Ownership(relay, Metrics(CollectorRegistry()), Readiness(Health()))
     running = asyncio.create_task(ownership.run(asyncio.Event()))
     await asyncio.sleep(0)
     await ownership.assigned([3])
