@@ -14,7 +14,7 @@ TABLE = {
     "tocsin.logs": (None, {"retention.ms": WEEK}),
     "tocsin.queues": (None, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
     "tocsin.schedulers": (None, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
-    "tocsin.cursors": (None, {"cleanup.policy": "compact"} | COMPACTED),
+    "tocsin.cursors": (None, {"cleanup.policy": "compact", "delete.retention.ms": "600000"} | COMPACTED),
     "tocsin.deadletter": (1, {"retention.ms": MONTH}),
 }
 

@@ -17,7 +17,7 @@ _ABSENT = "tocsin-doctor:absent"
 NEEDED: tuple[tuple[str, ...], ...] = (
     ("SCAN", "0", "MATCH", "{key}", "COUNT", "1"),
     ("XREAD", "COUNT", "1", "STREAMS", "{key}", "0"),
-    ("XRANGE", "{key}", "-", "+", "COUNT", "1"),
+    ("XREVRANGE", "{key}", "+", "-", "COUNT", "1"),
     ("XINFO", "STREAM", "{key}"),
     ("HGET", "{key}", "f"),
     ("HMGET", "{key}", "f"),
@@ -27,6 +27,7 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("LINDEX", "{key}", "-1"),
     ("ZCARD", "{key}"),
     ("ZRANGE", "{key}", "0", "0"),
+    ("ZRANGEBYSCORE", "{key}", "0", "0"),
 )
 NICE_TO_HAVE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("CLIENT", "LIST"), "how many workers a queue has"),
@@ -77,7 +78,7 @@ async def _missing_transaction(client: Any, key: str) -> list[str]:
     """A stream's length and entries are read in one transaction."""
     try:
         async with client.pipeline(transaction=True) as pipeline:
-            pipeline.execute_command("XRANGE", key, "-", "+", "COUNT", "1")
+            pipeline.execute_command("XREVRANGE", key, "+", "-", "COUNT", "1")
             await pipeline.execute()
     except NoPermissionError as error:
         return ["multi", "exec"] if any(word in str(error) for word in ("'multi'", "'exec'")) else []

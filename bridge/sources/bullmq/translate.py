@@ -236,7 +236,7 @@ def _event(
         record.worker = redact.text(job.worker, redact.NAME_BYTES)
     _add_payload(record, event, fields)
     if is_retry or event == "failed":
-        _add_failure(record, failed)
+        add_failure(record, failed)
     return record
 
 
@@ -245,7 +245,8 @@ def _failure(event: str, fields: Mapping[str, str], run: Run | None, job: JobHas
     return failure(run.attempt if run else 0, job, reason, run.stacks_before if run else None)
 
 
-def _add_failure(record: JobEvent, failed: Failure) -> None:
+def add_failure(record: JobEvent, failed: Failure) -> None:
+    """Write a failed attempt's error into its record, with the fingerprint of it."""
     record.error = redact.text(failed.error)
     record.error_type = redact.text(failed.error_type, redact.NAME_BYTES)
     record.stack = [redact.text(frame, redact.FRAME_BYTES) for frame in failed.stack]
