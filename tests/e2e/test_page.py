@@ -11,8 +11,8 @@ from tests.browser import open_page
 from tests.bullmq.driver import run_workload
 from tests.clients import bullmq
 from tests.eventually import eventually
+from tests.ports import free_port
 from tests.product import Product
-from tocsin.stack.ports import free_port
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
 HOSTILE_NAME = "<img/src=x/onerror=\"document.title='pwned'\">"
@@ -199,7 +199,7 @@ async def test_the_page_comes_back_after_logsvc_was_killed(tocsin: Product, redi
 
 async def test_the_page_says_that_history_is_down_and_gets_it_back(tocsin: Product, redis_url: str) -> None:
     history = tocsin.environ["CLICKHOUSE_URL"]
-    tocsin.environ["CLICKHOUSE_URL"] = f"http://default:@127.0.0.1:{free_port(set(tocsin.ports.values()))}/tocsin"
+    tocsin.environ["CLICKHOUSE_URL"] = f"http://default:@127.0.0.1:{free_port()}/tocsin"
     await start(tocsin)
     async with open_queue(redis_url) as queue, open_page(with_outage=True) as page:
         await page.goto(f"{tocsin.url('logsvc')}/logs?queue=orders")

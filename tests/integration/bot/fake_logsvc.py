@@ -7,7 +7,7 @@ from typing import Any
 from litestar import Litestar, Response, get
 from litestar.params import FromPath
 
-from tests.integration.bot.house import free_port
+from tests.ports import free_port
 from tocsin.http import serve_http
 
 

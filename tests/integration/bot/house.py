@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -20,6 +19,7 @@ from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from bot.store.milestones import BORN, reach
 from tests.eventually import eventually
+from tests.ports import free_port
 from tocsin.events import VERSION, JobEvent, QueueSnapshot, State, encode
 from tocsin.topics import Topics, partition_of, queue_key
 
@@ -27,13 +27,6 @@ PARTITIONS = 4
 CHAT = 1001
 TOKEN = "1234567:" + "t" * 35
 ROOT = Path(__file__).parents[3]
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Child:

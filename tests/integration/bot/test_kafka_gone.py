@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
-from tests.integration.bot.house import Child, House, failure, free_port, snapshot
+from tests.integration.bot.house import Child, House, failure, snapshot
+from tests.ports import free_port
 
 
 @pytest.mark.slow

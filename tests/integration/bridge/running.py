@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.eventually import eventually
 from tests.kafka_reader import KafkaReader, Records
-from tocsin.stack.ports import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 

@@ -17,8 +17,8 @@ import msgspec
 
 from tests.clients import aiokafka, aiokafka_admin
 from tests.eventually import eventually
+from tests.ports import free_port
 from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, decode, encode
-from tocsin.stack.ports import free_port
 from tocsin.topics import Topics, partition_of, queue_key
 
 READY_SECONDS = 60
