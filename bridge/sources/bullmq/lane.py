@@ -210,6 +210,8 @@ class Lane:
             return
         now = self._door.now_ms()
         more: list[Record] = []
+        if reading.lost:
+            queue.memory.doubt()
         if reading.is_reset:
             queue.memory.clear()
             more += queue.tail.clear(now)

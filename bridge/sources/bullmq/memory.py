@@ -21,7 +21,7 @@ class JobMemory:
     unsettled: ends of runs since attempts_made, which only the job's options tell from attempts (after a restart).
     stacks: how many the hash held when it was read last. waits_to_retry: as in JobHash.
     keeps_logs: the job's log holds only its newest lines (`keepLogs`), so an index into it means nothing.
-    is_active is set by QueueMemory alone.
+    is_active is set by QueueMemory alone. is_doubted: entries were lost since; what it did meanwhile is unknown.
     """
 
     name: str = ""
@@ -33,12 +33,21 @@ class JobMemory:
     waits_to_retry: bool | None = None
     is_active: bool = False
     is_finished: bool = False
+    is_doubted: bool = False
     waiting_since: int = 0
     active_since: int = 0
     keeps_logs: bool = False
     parent: str = ""
     scheduler: str = ""
     trace_id: str = ""
+
+    def doubt(self) -> None:
+        """Forget what it was doing and how often it was tried; what it is stays known."""
+        self.is_doubted = True
+        self.attempts_made = self.stacks = None
+        self.unsettled.clear()
+        self.is_active = False
+        self.waiting_since = self.active_since = 0
 
     def settle(self) -> None:
         """Count the unsettled ends, by what `waits_to_retry` says now."""
@@ -106,6 +115,12 @@ class QueueMemory:
     def active(self) -> list[tuple[str, JobMemory]]:
         """Jobs believed to run now."""
         return [(job_id, self._jobs[job_id]) for job_id in self._active]
+
+    def doubt(self) -> None:
+        """Entries were lost: nobody knows what the jobs did meanwhile."""
+        for job in self._jobs.values():
+            job.doubt()
+        self._active.clear()
 
     def clear(self) -> None:
         """The stream was begun anew: nothing known holds."""

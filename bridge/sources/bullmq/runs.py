@@ -82,7 +82,7 @@ def _lives(
             continue
         if is_stranger := job_id not in found:
             known = memory.known(job_id)
-            is_stranger = known is None
+            is_stranger = known is None or known.is_doubted
             active[job_id] = known is not None and known.is_active
             found[job_id] = [_Life(0, known.attempts_made if known is not None else None)]
         lives = found[job_id]

@@ -285,6 +285,7 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
     if event == "added":
         memory.forget(job_id)
     known = memory.job(job_id)
+    known.is_doubted = False
     if event == "added":
         known.attempts_made = known.stacks = 0
         known.name = redact.text(entry.fields.get("name", ""), redact.NAME_BYTES)

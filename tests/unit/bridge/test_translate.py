@@ -454,3 +454,25 @@ def test_whatever_an_app_writes_becomes_records(
             assert records.dead_letter(PLACE, bad, 1).value
             ids.add(bad.entry.id)
     assert len(ids) == len(entries)
+
+
+def test_an_attempt_lost_in_a_gap_is_counted_by_the_hash_of_what_follows() -> None:
+    stream = Stream()
+    stream.tell(*stream.entries("added/send", "waiting", "active/waiting"), hashes={"1": failed()})
+    stream.tell(*stream.entries("delayed/9000"), hashes={"1": failed("one", waits=True)})
+    stream.memory.doubt()  # its second attempt, and its return from the first, were trimmed
+
+    events = stream.tell(
+        *stream.entries("active/waiting", "failed/three/active"),
+        hashes={"1": failed("one", "two", "three", waits=True)},
+    )
+    assert shape(events) == [("active", "active", 3, ""), ("failed", "failed", 3, "three")]
+
+
+def test_a_job_whose_start_was_lost_in_a_gap_ends_its_attempt_all_the_same() -> None:
+    stream = Stream()
+    stream.tell(*stream.entries("added/send", "waiting"), hashes={"1": failed()})
+    stream.memory.doubt()
+
+    [event] = stream.tell(*stream.entries("delayed/9000"), hashes={"1": failed("one", waits=True)})
+    assert shape([event]) == [("delayed", "retrying", 1, "one")]
