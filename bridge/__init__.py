@@ -4,9 +4,10 @@ In come stream entries, job hashes, logs and counts, by reads only: nothing is w
 records of the contract, in Kafka transactions that also hold the cursor, by the one replica that owns the queue's
 partition; a replica that lost it is fenced. A kill at any moment loses and doubles nothing.
 
-What BullMQ trimmed before it was read is counted exactly and recorded as a `gap`. A job whose hash was gone when its
-event was read is told with `enriched=false`, and so is a run that was read too late to tell a failed attempt from a job
-handed back by its own processor. What was in a stream before Tocsin first saw the queue is `backfill`.
+What BullMQ trimmed before it was read is counted exactly and recorded as a `gap`; a job that ended in it is told from
+its hash, once, with `rebuilt=true`, if the hash still exists. A job whose hash was gone when its event was read is told
+with `enriched=false`, and so is a run that was read too late to tell a failed attempt from a job handed back by its own
+processor. What was in a stream before Tocsin first saw the queue is `backfill`.
 
 A stream that was deleted, or that a Redis failover has cut short, is read from its start under a new epoch, after a
 `stream-reset` record: after such a failover its retained entries are told a second time, under other ids and as

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.stream import Gap, Position
 from tocsin.events import VERSION, BadRecord, Cursor, LogCursor, ScanCursor, decode, encode
 
 log = structlog.get_logger("bridge.cursors")
@@ -42,6 +42,7 @@ def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int
         epoch=position.epoch,
         baseline_id=position.baseline_id,
         is_unread=position.is_first_contact,
+        gaps=[(gap.start_ms, gap.end_ms) for gap in position.gaps],
     )
     return f"{site}:{source}:{queue}".encode(), encode(value)
 
@@ -77,7 +78,12 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
             else:
                 cursor = decode(Cursor, value)
                 restored.positions[queue] = Position(
-                    cursor.last_id, cursor.pos, cursor.epoch, cursor.baseline_id, cursor.is_unread
+                    cursor.last_id,
+                    cursor.pos,
+                    cursor.epoch,
+                    cursor.baseline_id,
+                    cursor.is_unread,
+                    tuple(Gap(*times) for times in cursor.gaps),
                 )
         except BadRecord as error:
             if queue and not colon:

@@ -5,7 +5,7 @@ treats any failure as the end of this writer. A commit that times out has an unk
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
@@ -174,13 +174,7 @@ async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, 
     was committed after its beginning. Raises WriterLost if Kafka does not answer, or that transaction does not end.
     """
     place = TopicPartition(settings.topics.cursors, partition)
-    consumer = AIOKafkaConsumer(
-        **client_options(settings, f"bridge-{settings.bridge_site}-restore-{partition}"),
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=50,
-    )
+    consumer = _reader(settings, f"bridge-{settings.bridge_site}-restore-{partition}")
     values: dict[bytes, bytes] = {}
     try:
         async with asyncio.timeout(RESTORE_SECONDS):
@@ -198,6 +192,52 @@ async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, 
     finally:
         await _end(consumer)
     return values
+
+
+async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_ms: int) -> AsyncIterator[bytes]:
+    """Yield the committed records of the jobs topic with this key, from those appended at `since_ms` up to now.
+
+    since_ms: our own clock. Raises WriterLost if Kafka does not answer.
+    """
+    place = TopicPartition(settings.topics.jobs, partition)
+    consumer = _reader(settings, f"bridge-{settings.bridge_site}-told-{partition}")
+    try:
+        async with asyncio.timeout(RESTORE_SECONDS):
+            await consumer.start()
+            consumer.assign([place])
+            await _seek_to_time(consumer, place, since_ms if settings.kafka_transactions else 0)
+            end: int | None = None
+            while end is None or await consumer.position(place) < end:
+                for record in (await consumer.getmany(timeout_ms=200)).get(place, []):
+                    if record.key == key and record.value is not None:
+                        yield record.value
+                if end is None:
+                    end = consumer.highwater(place)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise WriterLost(f"cannot read back what partition {partition} was told: {_say(error)}") from error
+    finally:
+        await _end(consumer)
+
+
+async def _seek_to_time(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int) -> None:
+    """Go to the first record appended then or later. The in-memory stand-in cannot be asked: there, to the start."""
+    found = (await consumer.offsets_for_times({place: since_ms}))[place] if since_ms > 0 else None
+    if found is not None:
+        consumer.seek(place, found.offset)
+    elif since_ms > 0:
+        await consumer.seek_to_end(place)
+    else:
+        await consumer.seek_to_beginning(place)
+
+
+def _reader(settings: BridgeSettings, client_id: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        **client_options(settings, client_id),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=50,
+    )
 
 
 def _keep_newest(values: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:

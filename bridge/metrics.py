@@ -19,6 +19,12 @@ class Metrics:
         self.events_lost = Counter(
             "bridge_events_lost_total", "Entries trimmed before they were read", queue, registry=registry
         )
+        self.events_rebuilt = Counter(
+            "bridge_events_rebuilt_total",
+            "Ends of jobs rebuilt from their hashes after a gap",
+            queue,
+            registry=registry,
+        )
         self.events_unenriched = Counter(
             "bridge_events_unenriched_total", "Events whose job hash was gone", queue, registry=registry
         )

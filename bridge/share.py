@@ -1,6 +1,7 @@
 """The queues of one source that hash to one partition: each is given to a lane once found, and its counts are told."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -9,6 +10,7 @@ import structlog
 from bridge.cancellation import unless_cancelled
 from bridge.cursors import Restored, scan_cursor
 from bridge.errors import SourceUnavailable
+from bridge.kafka import read_back
 from bridge.lag import Lags
 from bridge.metrics import STATES, Metrics
 from bridge.outbox import Outbox
@@ -16,12 +18,13 @@ from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.rebuild import Told, told_of
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import QueueSnapshot
 from tocsin.lifecycle import pause
-from tocsin.topics import partition_of
+from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("bridge.share")
 
@@ -117,6 +120,7 @@ class Share:
                 self._metrics,
                 self._source.turns,
                 self._source.tell_uncounted,
+                self._read_told,
             )
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
@@ -143,6 +147,13 @@ class Share:
         if before is not None:
             return Position(baseline_id=f"{before}-0")
         return Position(baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
+
+    async def _read_told(self, place: Place, since_ms: int) -> set[Told]:
+        """Which ends of a queue are in Kafka, of those told since a time by Redis's clock."""
+        ahead_ms = self._source.door.now_ms() - int(time.time() * 1000)
+        key = queue_key(place.source, place.queue).encode()
+        records = read_back(self._settings, self._partition, key, since_ms - ahead_ms)
+        return {told async for record in records if (told := told_of(record)) is not None}
 
     async def _store_scan(self, found: Found) -> None:
         """Remember in Kafka when this source was last seen whole, now and then, so that a restart knows what is new."""

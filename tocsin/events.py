@@ -175,6 +175,7 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     last_id: the last entry relayed. pos: entries of this stream ever passed, read or counted lost.
     epoch: grows each time the stream is deleted and begun anew. baseline_id: entries up to this one are backfill.
     is_unread: the queue was found and its stream never read (refused): what was trimmed until then is not lost.
+    gaps: times (from, to; Redis clock, ms) of entries lost and not yet rebuilt from the jobs' hashes.
     """
 
     v: int
@@ -187,6 +188,7 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     epoch: int
     baseline_id: str
     is_unread: bool = False
+    gaps: list[tuple[int, int]] = []
 
 
 class LogCursor(msgspec.Struct, kw_only=True):

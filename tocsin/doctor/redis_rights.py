@@ -26,6 +26,7 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("LRANGE", "{key}", "0", "0"),
     ("LINDEX", "{key}", "-1"),
     ("ZCARD", "{key}"),
+    ("ZCOUNT", "{key}", "0", "0"),
     ("ZRANGE", "{key}", "0", "0"),
     ("ZRANGEBYSCORE", "{key}", "0", "0"),
 )

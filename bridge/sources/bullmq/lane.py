@@ -21,6 +21,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.gaps import Mender, ReadTold, are_past
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
@@ -50,7 +51,7 @@ class Lane:
     """Reads its queues for ever. Not for concurrent use but `add`.
 
     turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
-    called when Redis does not count a stream's entries.
+    called when Redis does not count a stream's entries. read_told: see gaps.py.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class Lane:
         metrics: Metrics,
         turns: asyncio.Semaphore,
         tell_uncounted: Callable[[], None],
+        read_told: ReadTold,
     ) -> None:
+        self._mender = Mender(site, door, outbox, records, metrics, read_told)
         self._tell_uncounted = tell_uncounted
         self._site = site
         self._source = source
@@ -115,6 +118,7 @@ class Lane:
                     for read in reads:
                         await self._jobs.tell_long_logs(read)
                         await self._hand_on(read)
+                await self._mend()
                 if time.monotonic() >= self._next_follow:
                     self._next_follow = time.monotonic() + FOLLOW_SECONDS
                     await self._follow_logs()
@@ -123,6 +127,13 @@ class Lane:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))
                 await pause(end, 1.0)
+
+    async def _mend(self) -> None:
+        """Rebuild one queue's gaps, if that is due: one at a time, so that the others are read in between."""
+        for key, queue in self._queues.items():
+            if key not in self._unfinished and are_past(queue.position.gaps, self._door.now_ms()):
+                await self._mender.mend(queue)
+                return
 
     async def _wait(self) -> list[str]:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""

@@ -22,14 +22,29 @@ class Unreadable(BridgeError):
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A time of which entries were lost: Redis's clock, ms, from the last entry passed to the first still there."""
+
+    start_ms: int
+    end_ms: int
+
+
+MAX_GAPS = 8
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
-    """How far a stream was read. pos: entries of this epoch ever passed, read or counted lost."""
+    """How far a stream was read.
+
+    pos: entries of this epoch ever passed, read or counted lost. gaps: those not rebuilt yet, at most MAX_GAPS.
+    """
 
     last_id: str = "0-0"
     pos: int = 0
     epoch: int = FIRST_EPOCH
     baseline_id: str = "0-0"
     is_first_contact: bool = False
+    gaps: tuple[Gap, ...] = ()
 
     def is_backfill(self, entry_id: str) -> bool:
         """Whether an entry was there before Tocsin."""
@@ -152,7 +167,17 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
     if lost == 0 or position.is_first_contact:
         return Reading(entries, moved, is_full=is_full)
     lost_to = entries[0].id if entries and not info.has_deletions else moved.last_id
+    moved = replace(moved, gaps=_with_gap(position, lost_to))
     return Reading(entries, moved, lost=lost, lost_from=position.last_id, lost_to=lost_to, is_full=is_full)
+
+
+def _with_gap(position: Position, lost_to: str) -> tuple[Gap, ...]:
+    """The gaps with one more; what was there before Tocsin is none's business. The oldest are joined when too many."""
+    start = max(position.last_id, position.baseline_id, key=order)
+    gaps = (*position.gaps, Gap(order(start)[0], max(order(start)[0], order(lost_to)[0])))
+    if len(gaps) <= MAX_GAPS:
+        return gaps
+    return (Gap(min(gaps[0].start_ms, gaps[1].start_ms), max(gaps[0].end_ms, gaps[1].end_ms)), *gaps[2:])
 
 
 def _lost(position: Position, info: Info, read: int, *, is_full: bool) -> int:

@@ -14,6 +14,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.rebuild import Told
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
 from tests.eventually import eventually
@@ -66,9 +67,13 @@ def nothing() -> None:
     pass
 
 
+async def nothing_told(place: Place, since_ms: int) -> set[Told]:
+    return set()
+
+
 def lane_on(door: Door, outbox: Outbox, tell_uncounted: Callable[[], None] = nothing) -> Lane:
     metrics, turns = Metrics(CollectorRegistry()), asyncio.Semaphore()
-    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, tell_uncounted)
+    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, tell_uncounted, nothing_told)
 
 
 async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, redis_url: str) -> None:

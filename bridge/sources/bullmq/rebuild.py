@@ -1,0 +1,139 @@
+"""Rebuilds what a gap swallowed from what Redis still says of the jobs that ended in it.
+
+The events are gone, but a job that ended stands in `completed` or `failed`, scored by its end, until it is removed.
+That time is the app host's clock, which may differ from Redis's: the search is SKEW_MS wider on both sides, and what
+was told already (as Kafka holds it) is left out. Rebuilt records carry `rebuilt=true` and an identity of their own.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from bridge import redact
+from bridge.sources.bullmq import enrich
+from bridge.sources.bullmq.attempts import failure
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.enrich import JobHash, whole
+from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.stream import Gap
+from bridge.sources.bullmq.translate import LEVELS, STATES, Place, add_failure
+from tocsin.events import VERSION, JobEvent, Level, decode
+
+SKEW_MS = 2000
+JOBS_A_PAGE = 250
+ENDS_A_READ = 5000
+MOST_ENDS = 50_000
+
+ENDS = ("completed", "failed")
+Told = tuple[str, str, int]
+"""Job id, event and attempt of an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job found in a final state. at: finishedOn, ms."""
+
+    at: int
+    job_id: str
+    event: str
+
+
+def told_of(record: bytes) -> Told | None:
+    """The end a record of the jobs topic tells of, if it tells of one."""
+    if b'"completed"' not in record and b'"failed"' not in record:
+        return None  # most records, and quickly known
+    event = decode(JobEvent, record)
+    return (event.job_id, event.event, event.attempt) if event.event in ENDS else None
+
+
+async def find_ends(door: Door, keys: Keys, gap: Gap) -> list[Ended]:
+    """The jobs of a queue that may have ended in a gap, oldest first; of each state the newest MOST_ENDS.
+
+    Raises SourceUnavailable.
+    """
+    found: set[Ended] = set()
+    first, last = gap.start_ms - SKEW_MS, gap.end_ms + SKEW_MS
+    for event in ENDS:
+        count = cast(int, await door.one("ZCOUNT", keys.of(event), first, last))
+        start, after = first, max(0, count - MOST_ENDS)
+        while True:
+            reply = await door.one(
+                "ZRANGEBYSCORE", keys.of(event), start, last, "WITHSCORES", "LIMIT", after, ENDS_A_READ
+            )
+            page = _ends(event, cast(list[bytes], reply))
+            found.update(page)
+            if len(page) < ENDS_A_READ:
+                break
+            # The next page begins at the last score seen, which several jobs may share.
+            start = page[-1].at
+            after = sum(ended.at == start for ended in found if ended.event == event)
+    return sorted(found, key=lambda ended: (ended.at, ended.job_id))
+
+
+async def rebuild(
+    door: Door, place: Place, keys: Keys, epoch: int, ends: Sequence[Ended], told: Collection[Told]
+) -> AsyncIterator[list[JobEvent]]:
+    """Yield records of those ends nobody told of, page by page, in the order of `ends`. Raises SourceUnavailable."""
+    for start in range(0, len(ends), JOBS_A_PAGE):
+        page = ends[start : start + JOBS_A_PAGE]
+        replies = iter(await door.ask([command for ended in page for command in _commands(keys, ended.job_id)]))
+        made: list[JobEvent] = []
+        for ended in page:
+            job = enrich.parse([next(replies) for _ in range(enrich.COMMANDS_PER_JOB)])
+            more = next(replies)
+            if job is None or (redact.identifier(ended.job_id), ended.event, job.attempts_made) in told:
+                continue
+            made.append(_event(place, epoch, ended, job, more))
+        yield made
+
+
+def _ends(event: str, flat: Sequence[bytes]) -> list[Ended]:
+    return [
+        Ended(whole(score), job_id.decode(errors="replace"), event)
+        for job_id, score in zip(flat[::2], flat[1::2], strict=True)
+    ]
+
+
+def _commands(keys: Keys, job_id: str) -> list[Command]:
+    more: Command = ("HMGET", keys.job(job_id), "processedOn", "returnvalue")
+    return [*enrich.commands(keys, job_id, with_data=True), more]
+
+
+def _event(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply) -> JobEvent:
+    values = [None, None] if isinstance(more, Refused) else cast(list[bytes | None], more)
+    started, result = whole(values[0]), (values[1] or b"").decode(errors="replace")
+    job_id = redact.identifier(ended.job_id)
+    state = STATES[ended.event]
+    made = JobEvent(
+        v=VERSION,
+        id=place.identity(epoch, f"r:{job_id}:{job.added_at}:{ended.event}:{ended.at}:{job.attempts_made}"),
+        ts=ended.at,
+        env=place.env,
+        source=place.source,
+        queue=place.queue,
+        epoch=epoch,
+        stream_id="",
+        event=ended.event,
+        level=LEVELS.get(state, Level.INFO),
+        state=state,
+        prev="active",
+        job_id=job_id,
+        job_name=redact.text(job.name, redact.NAME_BYTES),
+        added_at=job.added_at,
+        attempt=job.attempts_made,
+        max_attempts=job.max_attempts,
+        data=job.data,
+        worker=redact.text(job.worker, redact.NAME_BYTES),
+        parent=redact.identifier(job.parent),
+        scheduler=redact.identifier(job.scheduler),
+        trace_id=job.trace_id,
+        started_at=started or None,
+        ended_at=ended.at,
+        run_ms=max(0, ended.at - started) if started else None,
+        rebuilt=True,
+    )
+    if ended.event == "completed":
+        made.result = redact.json_text(result)
+    else:
+        add_failure(made, failure(job.attempts_made, job, job.failed_reason or ""))
+    return made

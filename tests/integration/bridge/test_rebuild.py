@@ -1,0 +1,56 @@
+"""A job that ended while its events were trimmed is told once all the same, from its hash."""
+
+import asyncio
+import random
+import signal
+from collections import Counter
+
+import pytest
+
+from tests.bullmq.driver import workload
+from tests.eventually import eventually
+from tests.integration.bridge.running import Bridge
+from tocsin.events import JobEvent
+
+QUEUES = ["mail", "orders"]
+ENDS = ("completed", "failed")
+
+
+async def ends(bridge: Bridge) -> list[JobEvent]:
+    return [event for event in (await bridge.records()).jobs if event.event in ENDS]
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_every_end_is_told_once_though_its_events_were_trimmed(bridge: Bridge, redis_url: str, how: str) -> None:
+    dice = random.Random(20261125)
+    await bridge.start()
+    await bridge.ready()
+    async with workload(
+        redis_url, version=6, jobs=900, queues=QUEUES, rate=100, events_maxlen=100, without=["handed-back"]
+    ) as running:
+        while running.is_running:
+            await asyncio.sleep(dice.uniform(0.5, 2))  # the random moment itself
+            if how == "killed":
+                await bridge.kill()
+                await bridge.start()
+                await bridge.ready()
+            else:
+                bridge.signal(signal.SIGSTOP)
+                await asyncio.sleep(dice.uniform(0.5, 1.5))  # while entries are trimmed
+                bridge.signal(signal.SIGCONT)
+        truth = await running.finish()
+
+    async def all_told() -> bool:
+        return len({(event.queue, event.job_id) for event in await ends(bridge)}) == len(truth.jobs)
+
+    await eventually(all_told, seconds=60, what="the end of every job")
+    told = await ends(bridge)
+    assert [key for key, times in Counter((event.queue, event.job_id) for event in told).items() if times > 1] == []
+    for event in told:
+        job = truth.jobs[event.queue, event.job_id]
+        assert (str(event.state), event.error) == (job.final_state, (job.failed_reason or "") if event.error else "")
+        assert event.attempt == len(job.attempts)
+    rebuilt = sum(event.rebuilt for event in told)
+    assert rebuilt > 0
+    assert await bridge.metric("bridge_events_rebuilt_total") <= rebuilt  # counted since its last start
+    assert len({event.id for event in (await bridge.records()).jobs}) == len((await bridge.records()).jobs)
