@@ -79,10 +79,11 @@ async def test_snapshots_are_kept_as_history_and_told_as_they_are_now(home: Hous
         """Each of the three transactions left a record and a marker in its partition."""
         lanes = (await home.json("/api/v1/system"))["pipeline"]
         topics = (home.topics.queues, home.topics.schedulers)
-        return all(max(lane["next_offset"] or 0 for lane in lanes if lane["topic"] == topic) >= 5 for topic in topics)
+        stored = {topic: [lane["next_offset"] or 0 for lane in lanes if lane["topic"] == topic] for topic in topics}
+        return all(max(offsets, default=0) >= 5 for offsets in stored.values())
 
     await eventually(is_gone, what="the queue gone")
-    await eventually(is_stored, what="the snapshots stored")
+    await eventually(is_stored, seconds=40, what="the snapshots stored")
     assert await home.stop() == 0
     queues, schedulers = await home.query(
         "SELECT ts, waiting, workers FROM queue_snapshots ORDER BY ts",

@@ -4,10 +4,12 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -212,6 +214,20 @@ async def it_works(run: Run) -> None:
         await eventually(the_bot_spoke, seconds=60, what="a message in the chat")
 
 
+async def history(page: str, **parameters: str) -> list[dict[str, Any]]:
+    """The newest stored lines, up to a time."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        answer = await client.get(f"{page.removesuffix('/logs')}/api/v1/logs", params=parameters)
+        return answer.raise_for_status().json()["items"]
+
+
+async def chat_of(run: Run) -> list[dict[str, Any]]:
+    """The messages of the demo's chat."""
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        answer = await client.get(f"{run.url('Telegram chat')}sandbox/chats/1001/messages")
+        return answer.raise_for_status().json()["items"]
+
+
 @pytest.mark.slow
 async def test_on_ones_own_queues_the_doctor_comes_first_and_everything_works(
     tocsin: Tocsin, data: Path, redis_url: str, kafka_bootstrap: str, topic_prefix: str
@@ -296,18 +312,27 @@ async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: 
         "CLICKHOUSE_URL": "http://never.example:8123",
         "BRIDGE_SITE": "production",
     }
-    first = await tocsin("up", "--demo", "--data", str(data), **of_production)
-    await first.ready()
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+        first = await tocsin("up", "--demo", "--data", str(data), "--port", str(taken), **of_production)
+        await first.ready()
     (told,) = [line for line in first.lines if "not used by the demo" in line]
     assert all(name in told for name in of_production)
     await it_works(first)
     page = first.url("live page")
+    assert page is not None
+    assert f":{taken}/" not in page, "a port that is taken is left to its owner"
+    lines = await history(page)
     assert await first.end() == 0
     assert not processes_of(data), "nothing is left running"
 
-    second = await tocsin("up", "--demo", "--data", str(data))
+    second = await tocsin("up", "--demo", "--data", str(data), "--port", str(taken))
     await second.ready()
     assert second.url("live page") == page, "addresses survive a restart"
+    await it_works(second)
+    assert lines[-1] in await history(page, to=lines[len(lines) // 2]["ts"]), "history survives a restart"
+    told = [message["text"] for message in await chat_of(second)]
+    assert sum(text.startswith(("🟢 Watching", "🟠 Watching")) for text in told) == 1, "one greeting, ever"
     second.process.kill()
     await second.finished()
     await eventually(lambda: not processes_of(data), seconds=30, what="the end of every child of a killed `up`")
