@@ -25,6 +25,8 @@ TRANSACTION_TIMEOUT_MS = 15_000
 SEND_SECONDS = 10.0
 COMMIT_SECONDS = 10.0
 RESTORE_SECONDS = 60.0
+READ_BACK_SECONDS = 15.0
+"""Meanwhile the queues that were to be read by the same lane wait."""
 END_SECONDS = 5.0
 
 
@@ -197,12 +199,12 @@ async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, 
 async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_ms: int) -> AsyncIterator[bytes]:
     """Yield the committed records of the jobs topic with this key, from those appended at `since_ms` up to now.
 
-    since_ms: our own clock. Raises WriterLost if Kafka does not answer.
+    since_ms: our own clock. Raises TimeoutError after READ_BACK_SECONDS, WriterLost if Kafka refuses.
     """
     place = TopicPartition(settings.topics.jobs, partition)
     consumer = _reader(settings, f"bridge-{settings.bridge_site}-told-{partition}")
     try:
-        async with asyncio.timeout(RESTORE_SECONDS):
+        async with asyncio.timeout(READ_BACK_SECONDS):
             await consumer.start()
             consumer.assign([place])
             await _seek_to_time(consumer, place, since_ms if settings.kafka_transactions else 0)
@@ -213,7 +215,9 @@ async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_
                         yield record.value
                 if end is None:
                     end = consumer.highwater(place)
-    except (KafkaError, OSError, TimeoutError) as error:
+    except TimeoutError:
+        raise
+    except (KafkaError, OSError) as error:
         raise WriterLost(f"cannot read back what partition {partition} was told: {_say(error)}") from error
     finally:
         await _end(consumer)

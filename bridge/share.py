@@ -148,12 +148,15 @@ class Share:
             return Position(baseline_id=f"{before}-0")
         return Position(baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
 
-    async def _read_told(self, place: Place, since_ms: int) -> set[Told]:
-        """Which ends of a queue are in Kafka, of those told since a time by Redis's clock."""
+    async def _read_told(self, place: Place, since_ms: int) -> set[Told] | None:
+        """Which ends of a queue are in Kafka, of those told since a time by Redis's clock; None = too much to read."""
         ahead_ms = self._source.door.now_ms() - int(time.time() * 1000)
         key = queue_key(place.source, place.queue).encode()
         records = read_back(self._settings, self._partition, key, since_ms - ahead_ms)
-        return {told async for record in records if (told := told_of(record)) is not None}
+        try:
+            return {told async for record in records if (told := told_of(record)) is not None}
+        except TimeoutError:
+            return None
 
     async def _store_scan(self, found: Found) -> None:
         """Remember in Kafka when this source was last seen whole, now and then, so that a restart knows what is new."""

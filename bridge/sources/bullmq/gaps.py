@@ -24,8 +24,11 @@ from tocsin.events import JobEvent
 
 log = structlog.get_logger("bridge.gaps")
 
-ReadTold = Callable[[Place, int], Awaitable[Collection[Told]]]
-"""Reads from Kafka which ends of a queue were told since a time (Redis clock, ms)."""
+TOLD_BEFORE_MS = 60_000
+"""What was told so long before a gap may be found for it, when the clock of the app's host is that far ahead."""
+
+ReadTold = Callable[[Place, int], Awaitable[Collection[Told] | None]]
+"""Reads from Kafka which ends of a queue were told since a time (Redis clock, ms); None = that is too much to read."""
 
 
 def are_past(gaps: Sequence[Gap], now_ms: int) -> bool:
@@ -55,7 +58,11 @@ class Mender:
         gap = Gap(min(gap.start_ms for gap in position.gaps), max(gap.end_ms for gap in position.gaps))
         await self._flush(queue)
         ends = await find_ends(self._door, queue.keys, gap)
-        told = await self._read_told(place, gap.start_ms - 2 * SKEW_MS) if ends else ()
+        told = await self._read_told(place, gap.start_ms - TOLD_BEFORE_MS) if ends else ()
+        if told is None:
+            log.error("gap_not_rebuilt", source=place.source, queue=place.queue, ends=len(ends))
+            await self._forget_gaps(queue)
+            return
         count = 0
         async for events in rebuild(self._door, place, queue.keys, position.epoch, ends, told):
             count += len(events)
@@ -64,9 +71,12 @@ class Mender:
             )
             for event in events:
                 self._settle(queue, event)
-        queue.position = replace(position, gaps=())
-        await self._outbox.put([cursor(self._site, self._records, place, queue.position, self._door.now_ms())])
+        await self._forget_gaps(queue)
         log.info("gap_rebuilt", source=place.source, queue=place.queue, ends=len(ends), rebuilt=count)
+
+    async def _forget_gaps(self, queue: Queue) -> None:
+        queue.position = replace(queue.position, gaps=())
+        await self._outbox.put([cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())])
 
     async def _flush(self, queue: Queue) -> None:
         """Wait until everything read so far is committed."""

@@ -66,10 +66,10 @@ class JobReader:
             some = self._next(asks, done)
             replies = iter(await self._ask([command for ask in some for command in ask.commands]))
             answers = [[next(replies) for _ in ask.commands] for ask in some]
-            self._jobs.learn([_size(answer[: enrich.COMMANDS_PER_JOB]) for answer in answers])
+            self._jobs.learn([size_of(answer[: enrich.COMMANDS_PER_JOB]) for answer in answers])
             self._logs.learn(
                 [
-                    _size(answer[enrich.COMMANDS_PER_JOB :])
+                    size_of(answer[enrich.COMMANDS_PER_JOB :])
                     for ask, answer in zip(some, answers, strict=True)
                     if ask.has_log
                 ]
@@ -109,7 +109,7 @@ class JobReader:
             replies = await self._ask(
                 [logs.read_command(queue.keys, job_id, queue.tail.seen(job_id), lines) for queue, job_id, _ in some]
             )
-            self._logs.learn([_size([reply]) for reply in replies])
+            self._logs.learn([size_of([reply]) for reply in replies])
             for (queue, job_id, job), reply in zip(some, replies, strict=True):
                 if found := self._log(reply):
                     await self._tell(queue, job_id, job, found)
@@ -223,7 +223,7 @@ def _cut_at(read: Read, at: int) -> None:
     read.long_logs = [job_id for job_id in read.long_logs if job_id in read.lines]
 
 
-def _size(replies: Sequence[Reply]) -> int:
+def size_of(replies: Sequence[Reply]) -> int:
     """Bytes of some replies, none of them nested deeper than a list."""
     lists = [cast(list[Reply], reply) if isinstance(reply, list) else [reply] for reply in replies]
     return sum(len(part) for parts in lists for part in parts if isinstance(part, bytes))

@@ -14,13 +14,14 @@ from bridge.sources.bullmq import enrich
 from bridge.sources.bullmq.attempts import failure
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
+from bridge.sources.bullmq.jobs import MOST_JOBS, PIPELINE_BYTES, size_of
 from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Gap
 from bridge.sources.bullmq.translate import LEVELS, STATES, Place, add_failure
-from tocsin.events import VERSION, JobEvent, Level, decode
+from tocsin.events import VERSION, BadRecord, JobEvent, Level, decode
 
 SKEW_MS = 2000
-JOBS_A_PAGE = 250
 ENDS_A_READ = 5000
 MOST_ENDS = 50_000
 
@@ -42,7 +43,10 @@ def told_of(record: bytes) -> Told | None:
     """The end a record of the jobs topic tells of, if it tells of one."""
     if b'"completed"' not in record and b'"failed"' not in record:
         return None  # most records, and quickly known
-    event = decode(JobEvent, record)
+    try:
+        event = decode(JobEvent, record)
+    except BadRecord:
+        return None  # another release's
     return (event.job_id, event.event, event.attempt) if event.event in ENDS else None
 
 
@@ -74,17 +78,21 @@ async def rebuild(
     door: Door, place: Place, keys: Keys, epoch: int, ends: Sequence[Ended], told: Collection[Told]
 ) -> AsyncIterator[list[JobEvent]]:
     """Yield records of those ends nobody told of, page by page, in the order of `ends`. Raises SourceUnavailable."""
-    for start in range(0, len(ends), JOBS_A_PAGE):
-        page = ends[start : start + JOBS_A_PAGE]
+    portion = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
+    done = 0
+    while done < len(ends):
+        page = ends[done : done + portion.count]
         replies = iter(await door.ask([command for ended in page for command in _commands(keys, ended.job_id)]))
+        answers = [[next(replies) for _ in range(enrich.COMMANDS_PER_JOB + 1)] for _ in page]
+        portion.learn([size_of(answer) for answer in answers])
         made: list[JobEvent] = []
-        for ended in page:
-            job = enrich.parse([next(replies) for _ in range(enrich.COMMANDS_PER_JOB)])
-            more = next(replies)
+        for ended, (*hashed, more) in zip(page, answers, strict=True):
+            job = enrich.parse(hashed)
             if job is None or (redact.identifier(ended.job_id), ended.event, job.attempts_made) in told:
                 continue
             made.append(_event(place, epoch, ended, job, more))
         yield made
+        done += len(page)
 
 
 def _ends(event: str, flat: Sequence[bytes]) -> list[Ended]:
