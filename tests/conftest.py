@@ -11,6 +11,7 @@ import pytest
 
 from tests import servers
 from tests.clients import aiokafka_admin, asyncpg
+from tests.ports import free_port
 from tests.product import Product, product
 from tocsin.stack.ports import Ports
 from tocsin.stack.server import Server
@@ -74,9 +75,11 @@ async def start_redis() -> AsyncGenerator[StartValkey]:
     Starting again on the same directory is a restart, at the same address. All end with the test.
     """
     started: list[Server] = []
+    asked: dict[Path, int] = {}
 
     async def begin(data: Path) -> Server:
-        started.append(await start_valkey(data, Ports(data), 0))
+        port = asked.setdefault(data, free_port())
+        started.append(await start_valkey(data, Ports(data), port))
         return started[-1]
 
     yield begin

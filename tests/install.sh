@@ -73,7 +73,7 @@ install_haproxy() {
 }
 
 install_chromium() {
-    command -v chromium >/dev/null || command -v google-chrome >/dev/null && return 0
+    command -v chromium >/dev/null && return 0
     [ "$(id -u)" = 0 ] || { say "no browser: run  sudo apt-get install chromium"; return 1; }
     refresh_lists
     say "installing chromium"

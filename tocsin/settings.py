@@ -53,6 +53,8 @@ class Settings(BaseModel):
 
     not_used_yet: ClassVar[Mapping[str, str]] = {
         "TOCSIN_SERVICE_TOKEN": "the internal APIs come with a later release",
+        "BRIDGE_URL": "in this release nobody asks bridge",
+        "BOT_URL": "in this release nobody asks bot",
     }
     """Settings that harm nobody by being there before their feature is: name -> why. Set = said at the start."""
 

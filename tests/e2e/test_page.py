@@ -1,5 +1,6 @@
 """The live page in a real browser, on the real stack: a line appears, is filtered, opened, and never becomes markup."""
 
+import statistics
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -63,7 +64,7 @@ async def test_a_new_line_appears_is_filtered_and_opens(tocsin: Product, redis_u
             await expect(lines(page, f"line-{number}-").first).to_be_visible()
             seconds.append(time.monotonic() - begun)
         print("seconds until a new line was on the page:", ", ".join(f"{each:.2f}" for each in seconds))
-        assert min(seconds) < 2, seconds  # the best: a loaded machine makes any of them slow
+        assert statistics.median(seconds) < 2, seconds  # a loaded machine may make one of them slow
 
         await page.get_by_test_id("filter-text").fill("line-3-")
         await expect(lines(page, "line-4-")).to_have_count(0)

@@ -1,7 +1,9 @@
 """`tocsin doctor` against real servers, each broken on purpose: named, with the mend, and without any secret."""
 
 import asyncio
+import os
 import re
+import sys
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -254,7 +256,7 @@ async def test_a_redis_that_evicts_is_warned_of(redis: Any, redis_url: str) -> N
 
 
 async def test_a_big_and_distant_redis_is_not_called_down(redis: Any, redis_url: str) -> None:
-    """100,000 keys behind a line of 100 ms: a whole SCAN would take ten seconds."""
+    """100,000 keys behind a line of 50 ms: a whole SCAN would take five seconds."""
     await redis.eval("for number = 1, 100000 do redis.call('SET', 'k' .. number, '') end", 0)
     there = int(redis_url.rpartition(":")[2].partition("/")[0])
 
@@ -262,7 +264,7 @@ async def test_a_big_and_distant_redis_is_not_called_down(redis: Any, redis_url:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", there)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_pump(reader, inner_writer, 0.1))
+                group.create_task(_pump(reader, inner_writer, 0.05))
                 group.create_task(_pump(inner_reader, writer, 0))
         finally:
             await close(inner_writer)
@@ -515,3 +517,19 @@ async def _create(bootstrap: str, topics: list[NewTopic]) -> None:
         await eventually(there)
     finally:
         await admin.close()
+
+
+async def test_the_command_says_what_mends_a_problem_and_ends_with_1(redis_url: str) -> None:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+        "REDIS_URL": redis_url,
+    }
+    doctor = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tocsin.cli", "doctor", "bridge"), env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(doctor.communicate(), 60)
+    assert doctor.returncode == 1
+    assert b"BAD   Kafka " in output
+    assert re.search(rb"BAD   Kafka .*\n +-> \S", output), "a problem without its mend"
+    assert b"1 problem, " in output

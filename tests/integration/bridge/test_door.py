@@ -37,7 +37,7 @@ async def test_redis_that_says_nothing_is_given_up_in_time(start_redis: StartVal
         begun = time.monotonic()
         with pytest.raises(SourceUnavailable):
             await door.one("PING", timeout=0.3)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10, "it would have waited for ever"
     finally:
         os.kill(server.child.process.pid, signal.SIGCONT)
     assert await door.one("ECHO", "again") == b"again", "a late answer to the first must not be taken for this one"

@@ -65,9 +65,9 @@ async def test_a_call_cut_off_before_acceptance_does_nothing(running: Running):
 @pytest.mark.parametrize(("accepted", "kept"), [(True, ["slow"]), (False, [])])
 async def test_a_hanging_call_times_out(running: Running, accepted: bool, kept: list[str]):
     await running.fault("hang", method="sendMessage", seconds=30, accepted=accepted)
-    async with running.bot(read_timeout=0.3) as bot:
+    async with running.bot() as bot:
         with pytest.raises(TimedOut):
-            await bot.send_message(CHAT, "slow")
+            await bot.send_message(CHAT, "slow", read_timeout=0.3)
     assert [message["text"] for message in await running.messages()] == kept
 
 

@@ -22,8 +22,13 @@ from tocsin.stack.data import owned
 from tocsin.stack.kafka.mock import NOTICE
 from tocsin.stack.process import is_alive
 
-# What people's shells hold must not reach these runs.
-CLEAN = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME")}
+# What people's shells hold must not reach these runs, but for where this machine gets its downloads from.
+_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "JAVA_HOME", "TOCSIN_CACHE_DIR", "XDG_CACHE_HOME", "MAVEN_REPOSITORY_URL")
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if name in _KEPT or name.upper().endswith("_PROXY") or name.startswith(("PIP_", "MAVEN_"))
+}
 READY_SECONDS = 180
 SERVICE_READY = re.compile(r"(bridge|logsvc|bot) +ready on ")
 
@@ -229,6 +234,7 @@ async def chat_of(run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_on_ones_own_queues_the_doctor_comes_first_and_everything_works(
     tocsin: Tocsin, data: Path, redis_url: str, kafka_bootstrap: str, topic_prefix: str
 ) -> None:
@@ -303,6 +309,7 @@ async def test_what_the_doctor_finds_stops_it_before_any_service(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: Path) -> None:
     of_production = {
         "REDIS_URL": "redis://never.example:6379",
@@ -339,6 +346,7 @@ async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_without_java_the_demo_works_on_the_stand_in_and_outlives_its_death(tocsin: Tocsin, data: Path) -> None:
     run = await tocsin("up", "--demo", "--data", str(data), TOCSIN_JAVA="/nowhere/java")
     await run.ready()
