@@ -33,7 +33,7 @@ def set_up_service_logs(settings: Settings) -> None:
     set_up_logs(settings.service, level=settings.log_level, style=style, secrets=secrets)
     for name, why in settings.not_used_yet.items():
         if getattr(settings, name.lower(), None) is not None:
-            structlog.get_logger("settings").warning("setting_not_used_yet", setting=name, why=why)
+            structlog.get_logger("settings").info("setting_not_used_yet", setting=name, why=why)
 
 
 def set_up_logs(

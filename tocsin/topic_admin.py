@@ -34,11 +34,13 @@ async def until_topics_fit(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises TopicsUnfit if topics are missing and may not be made, or have another number of partitions.
     """
+    has_waited = False  # a cluster that has just been given topics needs a moment: no news yet
     while not stop.is_set():
         try:
             await _ensure(settings)
         except _KafkaDown as error:
-            log.warning("waiting_for_kafka", reason=str(error))
+            (log.warning if has_waited else log.info)("waiting_for_kafka", reason=str(error))
+            has_waited = True
             await pause(stop, RETRY_SECONDS)
         else:
             return
