@@ -7,15 +7,17 @@ from collections import deque
 from collections.abc import Callable
 
 from bridge.metrics import Metrics
+from bridge.window import Window
 
 Clock = Callable[[], int]
 """The source's clock, ms: the one that events carry."""
 
 
 class Lag:
-    """One queue's. Groups are committed in the order they were put in."""
+    """One queue's. Groups are committed in the order they were put in. window: how near Redis is to trimming it."""
 
     def __init__(self, now_ms: Clock) -> None:
+        self.window = Window()
         self._now_ms = now_ms
         self._put: deque[int] = deque()
         self._oldest: int | None = None
@@ -57,6 +59,8 @@ class Lags:
         if lag is None:
             lag = self._lags[source, queue] = Lag(now_ms)
             self._metrics.relay_lag.labels(source, queue).set_function(lag.seconds)
+            self._metrics.trim_window_left.labels(source, queue).set_function(lag.window.left)
+            self._metrics.trim_window_seconds.labels(source, queue).set_function(lag.window.seconds)
         lag.begin_again()
         return lag
 

@@ -53,6 +53,18 @@ class Metrics:
             queue,
             registry=registry,
         )
+        self.trim_window_left = Gauge(
+            "bridge_trim_window_left_ratio",
+            "Events that may still be added before unread ones are trimmed, of all kept: 1 = all read, 0 = losing",
+            queue,
+            registry=registry,
+        )
+        self.trim_window_seconds = Gauge(
+            "bridge_trim_window_seconds",
+            "How long the events that BullMQ keeps last at the rate of the last minute",
+            queue,
+            registry=registry,
+        )
         self.commits = Counter("bridge_commits_total", "Kafka transactions committed", registry=registry)
         self.commit_seconds = Histogram(
             "bridge_commit_duration_seconds", "From first record sent to commit answered", registry=registry
@@ -80,7 +92,14 @@ class Metrics:
         """Say no more of a queue than what was counted: another replica measures it now."""
         for state in STATES:
             _remove(self.queue_jobs, source, queue, state)
-        for gauge in (self.queue_paused, self.queue_workers, self.oldest_waiting, self.relay_lag):
+        for gauge in (
+            self.queue_paused,
+            self.queue_workers,
+            self.oldest_waiting,
+            self.relay_lag,
+            self.trim_window_left,
+            self.trim_window_seconds,
+        ):
             _remove(gauge, source, queue)
 
     def forget_workers(self, source: str, queue: str) -> None:

@@ -21,6 +21,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.gaps import Mender, ReadTold, are_past
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
@@ -31,6 +32,7 @@ from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.stream import Position, Reading, Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
+from bridge.window import DEFAULT_MAX_LEN
 from tocsin.events import JobEvent
 from tocsin.lifecycle import pause
 
@@ -139,6 +141,7 @@ class Lane:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""
         if time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + CHECK_SECONDS
+            await self._learn_bounds()
             return list(self._queues)
         readable = {key: queue for key, queue in self._queues.items() if not queue.is_refused}
         if not readable:
@@ -155,6 +158,13 @@ class Lane:
             woken.add(name.decode())
             readable[name.decode()].portion.expect(sum(len(part) for part in cast(list[bytes], entries[0][1])))
         return [key for key in readable if key in woken or key in self._unfinished]
+
+    async def _learn_bounds(self) -> None:
+        """How many entries BullMQ keeps of each stream: every Queue object of the app may change it."""
+        queues = list(self._queues.values())
+        replies = await self._door.ask([("HGET", queue.keys.meta, "opts.maxLenEvents") for queue in queues])
+        for queue, reply in zip(queues, replies, strict=True):
+            queue.lag.window.max_len = whole(reply) if isinstance(reply, bytes) else DEFAULT_MAX_LEN
 
     async def _read(self, queues: Sequence[Queue]) -> list[Read]:
         """Read some streams once, exactly, with what Redis knows of their jobs."""
@@ -194,8 +204,27 @@ class Lane:
         if queue.is_refused:
             queue.is_refused = False
             self._metrics.queues_refused.labels(self._source).dec()
+        if info is not None and info.added is not None:
+            self._watch_window(queue, info.added, info.length)
         queue.portion.learn([entry.size for entry in entries])
         return stream.advance(queue.position, info, entries, count)
+
+    def _watch_window(self, queue: Queue, added: int, length: int) -> None:
+        position, window = queue.position, queue.lag.window
+        is_history = position.is_first_contact or position.is_backfill(position.last_id)
+        window.see(added=added, length=length, passed=position.pos, is_history=is_history)
+        small = window.small()
+        if small is not None:
+            log.warning(
+                "trim_window_small",
+                source=self._source,
+                queue=queue.place.queue,
+                max_len=small.max_len,
+                events_a_second=round(small.rate, 1),
+                holds_seconds=round(small.seconds, 1),
+                left=round(small.left, 2),
+                mend=small.mend,
+            )
 
     def _refuse(self, queue: Queue, reason: str) -> None:
         self._unfinished.discard(queue.keys.events)

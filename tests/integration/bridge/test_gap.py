@@ -1,5 +1,6 @@
 """What was trimmed before it could be read is counted to the entry, and told."""
 
+import json
 import signal
 from typing import Any
 
@@ -49,6 +50,26 @@ async def test_read_and_lost_are_all_that_were_added(bridge: Bridge, app: Any, h
     assert told == [f"job-{number}" for number in [*range(50), *range(683, 788)]]
     assert events.index(gaps[0]) == 50
     assert await bridge.metric("bridge_events_lost_total", queue="small") == 633
+
+
+async def test_window_too_small_for_its_rate_is_announced_before_it_loses(bridge: Bridge, app: Any) -> None:
+    await make_queue(app, "small", max_len=BOUND)
+    await add_events(app, "small", 1, max_len=BOUND)
+    await bridge.start()
+    await until_relayed(bridge, "small", "job-0")
+    for start in range(1, 241, 40):
+        await add_events(app, "small", 40, max_len=BOUND, first=start)
+        await until_relayed(bridge, "small", f"job-{start + 39}")
+
+    await eventually(lambda: "trim_window_small" in bridge.log, what="the warning")
+    line = next(line for line in bridge.log.splitlines() if "trim_window_small" in line)
+    warning = json.loads(line)
+    assert (warning["queue"], warning["max_len"]) == ("small", BOUND)
+    assert "streams: { events: { maxLen: 10000 } } to EVERY new Queue(...)" in warning["mend"]
+    assert bridge.log.count("trim_window_small") == 1
+    assert await bridge.metric("bridge_trim_window_seconds", queue="small") < 30
+    assert await bridge.metric("bridge_trim_window_left_ratio", queue="small") > 0.5
+    assert await bridge.metric("bridge_events_lost_total", queue="small") == 0
 
 
 async def test_queue_that_outruns_the_reader_loses_nothing_uncounted(bridge: Bridge, app: Any) -> None:
