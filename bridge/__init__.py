@@ -9,6 +9,9 @@ its hash, once, with `rebuilt=true`, if the hash still exists. A job whose hash 
 with `enriched=false`, and so is a run that was read too late to tell a failed attempt from a job handed back by its own
 processor. What was in a stream before Tocsin first saw the queue is `backfill`.
 
+A queue that two complete scans did not find is read to its end and told to be `gone`, once; made again under the same
+name it goes on under identities of its own.
+
 A stream that was deleted, or that a Redis failover has cut short, is read from its start under a new epoch, after a
 `stream-reset` record: after such a failover its retained entries are told a second time, under other ids and as
 `backfill`, which never rings. So are those of a queue whose cursor in Kafka was damaged. A record too big for Kafka

@@ -43,6 +43,7 @@ def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int
         baseline_id=position.baseline_id,
         is_unread=position.is_first_contact,
         gaps=[(gap.start_ms, gap.end_ms) for gap in position.gaps],
+        is_gone=position.is_gone,
     )
     return f"{site}:{source}:{queue}".encode(), encode(value)
 
@@ -84,6 +85,7 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
                     cursor.baseline_id,
                     cursor.is_unread,
                     tuple(Gap(*times) for times in cursor.gaps),
+                    cursor.is_gone,
                 )
         except BadRecord as error:
             if queue and not colon:

@@ -64,6 +64,11 @@ class Lags:
         lag.begin_again()
         return lag
 
+    def drop(self, source: str, queue: str) -> None:
+        """The queue is gone."""
+        if self._lags.pop((source, queue), None) is not None:
+            self._metrics.forget(source, queue)
+
     def leave(self) -> None:
         """The partition is another replica's: what we say of its queues would only get older."""
         for source, queue in self._lags:

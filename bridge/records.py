@@ -27,6 +27,10 @@ class Records:
         identity = f"{snapshot.source}:{snapshot.queue}:{snapshot.ts}"
         return _record(self._topics.queues, snapshot.source, snapshot.queue, snapshot, identity, "tocsin.queue")
 
+    def no_snapshot(self, place: Place) -> Record:
+        """A tombstone: there are no counts of this queue any more."""
+        return Record(self._topics.queues, queue_key(place.source, place.queue).encode(), None)
+
     def cursor(self, key: bytes, value: bytes | None) -> Record:
         return Record(self._topics.cursors, key, value)
 

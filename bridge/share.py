@@ -14,6 +14,7 @@ from bridge.kafka import read_back
 from bridge.lag import Lags
 from bridge.metrics import STATES, Metrics
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.discovery import Found
@@ -22,6 +23,7 @@ from bridge.sources.bullmq.rebuild import Told, told_of
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.watched import Queue
 from tocsin.events import QueueSnapshot
 from tocsin.lifecycle import pause
 from tocsin.topics import partition_of, queue_key
@@ -53,6 +55,9 @@ class Share:
         self._outbox = outbox
         self._metrics = metrics
         self._records = Records(settings.topics)
+        self._lanes: dict[str, Lane] = {}
+        self._is_same_scope = restored.scanned_ms is not None
+        self._publishing = asyncio.Lock()  # a queue's last words are told behind its last counts
         self._places: dict[str, Place] = {}
         self._published: dict[str, QueueSnapshot] = {}
         self._scan_stored_ms = 0
@@ -67,9 +72,13 @@ class Share:
                 if found is None:
                     continue
                 known = found
-                for queue in sorted(found.queues):
-                    if queue not in self._places and self._is_mine(queue):
+                for queue in sorted(filter(self._is_mine, found.queues | self._deleted_meanwhile(found))):
+                    if queue not in self._lanes:
                         self._add(queue, found, lanes, group, end)
+                    if queue in found.queues:
+                        self._places[queue] = self._place(queue)
+                for queue, lane in self._lanes.items():
+                    lane.missed(self._place(queue), self._source.source.prefix, found.missed(queue))
                 self._restored.scanned_ms = found.begun_ms
                 if all(lane.has_met_all for lane in lanes):
                     await self._store_scan(found)
@@ -102,12 +111,39 @@ class Share:
             with suppress(asyncio.CancelledError):
                 await waiting
 
+    def _place(self, queue: str) -> Place:
+        return Place(self._source.source.env, self._source.source.name, queue)
+
+    def _deleted_meanwhile(self, found: Found) -> set[str]:
+        """Queues with a cursor that are no more: what their streams still hold is read before they are let go.
+
+        Not those that the settings leave out: they are watched no longer, which says nothing of them. Nor any while
+        other settings than the last scan's are in force.
+        """
+        if not self._is_same_scope:
+            return set()
+        covers = self._source.discovery.covers
+        known = self._restored.positions.items()
+        return {queue for queue, position in known if not position.is_gone and found.missed(queue) and covers(queue)}
+
+    async def _let_go(self, queue: Queue, records: Sequence[Record]) -> None:
+        """Tell that a queue is gone and forget it; one of the same name goes on from the position it had."""
+        name = queue.place.queue
+        async with self._publishing:
+            self._places.pop(name, None)
+            self._published.pop(name, None)
+            await self._outbox.put(records)
+        del self._lanes[name]
+        self._restored.positions[name] = queue.position
+        self._restored.log_lines.pop(name, None)
+        self._lags.drop(queue.place.source, name)
+        log.info("queue_gone", source=queue.place.source, queue=name)
+
     def _is_mine(self, queue: str) -> bool:
         return partition_of(self._source.source.name, queue, self._settings.kafka_partitions) == self._partition
 
     def _add(self, queue: str, found: Found, lanes: list[Lane], group: asyncio.TaskGroup, end: asyncio.Event) -> None:
         source = self._source.source
-        place = self._places[queue] = Place(source.env, source.name, queue)
         lane = next((lane for lane in lanes if lane.has_room), None)
         if lane is None:
             site, door = self._settings.bridge_site, self._source.door
@@ -121,12 +157,14 @@ class Share:
                 self._source.turns,
                 self._source.tell_uncounted,
                 self._read_told,
+                self._let_go,
             )
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
             group.create_task(unless_cancelled(name, lane.run(end)), name=name)
         lag = self._lags.of(source.name, queue, self._source.door.now_ms)
-        lane.add(place, source.prefix, self._start(queue, found), self._restored, lag)
+        self._lanes[queue] = lane
+        lane.add(self._place(queue), source.prefix, self._start(queue, found), self._restored, lag)
 
     def _start(self, queue: str, found: Found) -> Position:
         """Where to begin: at the cursor; else at the stream's start, with what was there before Tocsin as backfill.
@@ -169,12 +207,14 @@ class Share:
         await self._outbox.put([self._records.cursor(key, value)])
 
     async def _publish(self, snapshots: Sequence[QueueSnapshot]) -> None:
-        changed = [snapshot for snapshot in snapshots if self._is_news(snapshot)]
-        for snapshot in snapshots:
-            self._measure(snapshot)
-        if changed:
-            await self._outbox.put([self._records.snapshot(snapshot) for snapshot in changed])
-            self._published.update({snapshot.queue: snapshot for snapshot in changed})
+        async with self._publishing:
+            there = [snapshot for snapshot in snapshots if snapshot.queue in self._places]
+            changed = [snapshot for snapshot in there if self._is_news(snapshot)]
+            for snapshot in there:
+                self._measure(snapshot)
+            if changed:
+                await self._outbox.put([self._records.snapshot(snapshot) for snapshot in changed])
+                self._published.update({snapshot.queue: snapshot for snapshot in changed})
 
     def _is_news(self, snapshot: QueueSnapshot) -> bool:
         last = self._published.get(snapshot.queue)

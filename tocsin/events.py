@@ -124,7 +124,7 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class QueueSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A queue's counts, read from Redis in one pipeline at `ts` (Redis clock, ms).
+    """A queue's counts, read from Redis in one pipeline at `ts` (Redis clock, ms). A tombstone: the queue is gone.
 
     waiting: includes BullMQ 5's `paused` list. workers: None = Redis refused CLIENT LIST: unknown, never 0.
     oldest_waiting_seconds: age of the job next in line; None = nothing waits, or its hash is gone.
@@ -176,6 +176,8 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     epoch: grows each time the stream is deleted and begun anew. baseline_id: entries up to this one are backfill.
     is_unread: the queue was found and its stream never read (refused): what was trimmed until then is not lost.
     gaps: times (from, to; Redis clock, ms) of entries lost and not yet rebuilt from the jobs' hashes.
+    is_gone: the queue was deleted and has a `gone` record. The cursor stays: a queue made again under the same name
+    goes on from it, so that no identity of an event is used twice.
     """
 
     v: int
@@ -189,6 +191,7 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     baseline_id: str
     is_unread: bool = False
     gaps: list[tuple[int, int]] = []
+    is_gone: bool = False
 
 
 class LogCursor(msgspec.Struct, kw_only=True):

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from bridge.sources.bullmq import queues
+from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.enrich import FIELDS, JobHash, parse
+from bridge.sources.bullmq.gone import gone
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.stream import Entry, Position, Reading
 from bridge.sources.bullmq.translate import Place, gap, stream_reset, translate
@@ -114,6 +116,7 @@ def _notices() -> dict[str, JobEvent]:
     reset = Reading([], replace(position, epoch=2), is_reset=True)
     return {
         "job_event.gap": gap(PLACE, lost, START + 19_000),
+        "job_event.gone": gone(PLACE, 2, Missed(START + 40_000, START + 50_000), START + 50_500),
         "job_event.stream-reset": stream_reset(PLACE, reset, START + 30_000),
     }
 

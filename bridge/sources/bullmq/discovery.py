@@ -4,7 +4,7 @@ A scan counts only when it came to its end; a half one removes nothing.
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import cast
 
@@ -27,11 +27,29 @@ MAX_KEY_BYTES = 2048
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """Two complete scans in a row that did not find a queue, by when they began: Redis's clock, ms."""
+
+    first_ms: int
+    second_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
-    """One complete scan. begun_ms: Redis's clock before it; a queue absent from it was created later."""
+    """One complete scan. begun_ms: Redis's clock before it; a queue absent from it was created later.
+
+    earlier: the complete scan before it, with none before itself.
+    """
 
     queues: frozenset[str]
     begun_ms: int
+    earlier: "Found | None" = None
+
+    def missed(self, queue: str) -> Missed | None:
+        """The evidence that a queue is no more; None if this scan or the one before it found it, or there was none."""
+        if self.earlier is None or queue in self.queues or queue in self.earlier.queues:
+            return None
+        return Missed(self.earlier.begun_ms, self.begun_ms)
 
 
 class Discovery:
@@ -111,18 +129,21 @@ class Discovery:
     def _queue(self, key: str) -> str | None:
         """The queue of a meta key, if it is to be watched."""
         queue = queue_of_meta(self.source.prefix, key)
-        if queue is None:
-            return None
+        return queue if queue is not None and self.covers(queue) else None
+
+    def covers(self, queue: str) -> bool:
+        """Whether the settings say to watch a queue of this name."""
         include, exclude = self.source.include, self.source.exclude
         wanted = not include or any(fnmatchcase(queue, glob) for glob in include)
-        return queue if wanted and not any(fnmatchcase(queue, glob) for glob in exclude) else None
+        return wanted and not any(fnmatchcase(queue, glob) for glob in exclude)
 
     async def _publish(self, found: Found) -> None:
         if self._found is None or found.queues != self._found.queues:
             log.info("queues_found", source=self.source.name, queues=len(found.queues))
         self._metrics.queues_watched.labels(self.source.name).set(len(found.queues))
+        earlier = None if self._found is None else replace(self._found, earlier=None)
         async with self._changed:
-            self._found = found
+            self._found = replace(found, earlier=earlier)
             self._changed.notify_all()
 
 

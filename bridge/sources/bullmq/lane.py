@@ -20,9 +20,11 @@ from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
+from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.gaps import Mender, ReadTold, are_past
+from bridge.sources.bullmq.gone import Farewell, LetGo
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
@@ -53,7 +55,7 @@ class Lane:
     """Reads its queues for ever. Not for concurrent use but `add`.
 
     turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
-    called when Redis does not count a stream's entries. read_told: see gaps.py.
+    called when Redis does not count a stream's entries. read_told: see gaps.py. let_go: see gone.py.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class Lane:
         turns: asyncio.Semaphore,
         tell_uncounted: Callable[[], None],
         read_told: ReadTold,
+        let_go: LetGo,
     ) -> None:
+        self._farewell = Farewell(site, door, records, let_go)
         self._mender = Mender(site, door, outbox, records, metrics, read_told)
         self._tell_uncounted = tell_uncounted
         self._site = site
@@ -100,6 +104,13 @@ class Lane:
         self._queues[keys.events] = Queue(place, keys, position, memory, tail, Past(position), lag, is_met=is_met)
         self._unfinished.add(keys.events)
 
+    def missed(self, place: Place, prefix: str, missed: Missed | None) -> None:
+        """Say whether two complete scans did not find a queue: it is read to its end, and let go."""
+        queue = self._queues[Keys(prefix, place.queue).events]
+        if missed is not None and queue.missed is None:
+            self._unfinished.add(queue.keys.events)
+        queue.missed = missed
+
     async def run(self, end: asyncio.Event) -> None:
         """Read until `end` is set. A source that fails is tried again from the same positions."""
         try:
@@ -121,6 +132,7 @@ class Lane:
                         await self._jobs.tell_long_logs(read)
                         await self._hand_on(read)
                 await self._mend()
+                await self._take_leave()
                 if time.monotonic() >= self._next_follow:
                     self._next_follow = time.monotonic() + FOLLOW_SECONDS
                     await self._follow_logs()
@@ -136,6 +148,17 @@ class Lane:
             if key not in self._unfinished and are_past(queue.position.gaps, self._door.now_ms()):
                 await self._mender.mend(queue)
                 return
+
+    async def _take_leave(self) -> None:
+        """Let one queue go, if it is missing and was read to its end."""
+        for key, queue in self._queues.items():
+            if queue.missed is None or key in self._unfinished or queue.is_refused or queue.position.gaps:
+                continue
+            if await self._farewell.say(queue):
+                del self._queues[key]
+            else:
+                self._unfinished.add(key)
+            return
 
     async def _wait(self) -> list[str]:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""

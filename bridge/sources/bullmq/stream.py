@@ -37,6 +37,7 @@ class Position:
     """How far a stream was read.
 
     pos: entries of this epoch ever passed, read or counted lost. gaps: those not rebuilt yet, at most MAX_GAPS.
+    is_gone: the queue was told to be no more, and not read since.
     """
 
     last_id: str = "0-0"
@@ -45,6 +46,7 @@ class Position:
     baseline_id: str = "0-0"
     is_first_contact: bool = False
     gaps: tuple[Gap, ...] = ()
+    is_gone: bool = False
 
     def is_backfill(self, entry_id: str) -> bool:
         """Whether an entry was there before Tocsin."""
@@ -155,7 +157,8 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
         begun = Position(epoch=position.epoch + 1, baseline_id=max(position.baseline_id, position.last_id, key=order))
         return Reading([], begun, is_reset=True, is_full=info is not None)
     if info is None:
-        return Reading([], replace(position, is_first_contact=False))  # what it will hold is all new
+        met = replace(position, is_first_contact=False, is_gone=False)
+        return Reading([], met)  # what it will hold is all new
     is_full = len(entries) >= count and entries[-1].id != info.last_generated_id
     lost = _lost(position, info, len(entries), is_full=is_full)
     moved = replace(
@@ -163,6 +166,7 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
         last_id=entries[-1].id if entries else (info.last_generated_id if lost else position.last_id),
         pos=position.pos + lost + len(entries),
         is_first_contact=False,
+        is_gone=False,
     )
     if lost == 0 or position.is_first_contact:
         return Reading(entries, moved, is_full=is_full)

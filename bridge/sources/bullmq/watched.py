@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from bridge.lag import Lag
+from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
@@ -28,7 +29,7 @@ class Queue:
     """One queue as this lane knows it.
 
     past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
-    before whatever is put there now. portion: entries to ask for.
+    before whatever is put there now. portion: entries to ask for. missed: two complete scans did not find it.
     """
 
     place: Place
@@ -41,6 +42,7 @@ class Queue:
     is_met: bool
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False
+    missed: Missed | None = None
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.rebuild import Told
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tocsin.events import JobEvent, decode
@@ -71,9 +72,14 @@ async def nothing_told(place: Place, since_ms: int) -> set[Told]:
     return set()
 
 
+async def never_let_go(queue: Queue, records: Sequence[Record]) -> None:
+    raise AssertionError(f"{queue.place.queue} is there")
+
+
 def lane_on(door: Door, outbox: Outbox, tell_uncounted: Callable[[], None] = nothing) -> Lane:
     metrics, turns = Metrics(CollectorRegistry()), asyncio.Semaphore()
-    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, tell_uncounted, nothing_told)
+    records = Records(Topics("t."))
+    return Lane("main", "main", door, outbox, records, metrics, turns, tell_uncounted, nothing_told, never_let_go)
 
 
 async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, redis_url: str) -> None:

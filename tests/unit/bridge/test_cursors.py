@@ -53,3 +53,9 @@ def test_cursor_that_cannot_be_read_is_left_out() -> None:
     restored = restore("eu", "main", "all", values)
     assert restored.positions == {"q": Position("1-1", 1)}
     assert restored.damaged == {"bad", "new"}
+
+
+def test_queue_that_is_gone_is_remembered_as_such() -> None:
+    position = Position("5-1", 9, epoch=3, is_gone=True)
+    values = dict([queue_cursor("eu", "main", "q", position, 1)])
+    assert restore("eu", "main", "all", values).positions == {"q": position}

@@ -1,0 +1,85 @@
+"""Takes leave of a queue that two complete scans did not find: when that may be done, and what is written then.
+
+Its stream is read to its end first. What is written says so to everybody at once: a `gone` record, a tombstone where
+its counts stood, and tombstones for its logs. Its position stays, marked: a queue that is made again under the same
+name is read from there, so that no identity is used twice, whatever became of the stream meanwhile.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from bridge.record import Record
+from bridge.records import Records
+from bridge.sources.bullmq import stream
+from bridge.sources.bullmq.discovery import Missed
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.groups import cursor
+from bridge.sources.bullmq.stream import Unreadable
+from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.watched import Queue
+from tocsin.events import VERSION, JobEvent
+
+LetGo = Callable[[Queue, Sequence[Record]], Awaitable[None]]
+"""Puts these records into the outbox, behind whatever else is told of the queue, and forgets it."""
+
+
+def gone(place: Place, epoch: int, missed: Missed, ts: int) -> JobEvent:
+    """The record of a queue that is no more."""
+    first, second = _clock(missed.first_ms), _clock(missed.second_ms)
+    return JobEvent(
+        v=VERSION,
+        id=place.identity(epoch, f"gone:{missed.second_ms}"),
+        ts=ts,
+        env=place.env,
+        source=place.source,
+        queue=place.queue,
+        epoch=epoch,
+        stream_id="",
+        event="gone",
+        message=f"its meta key was absent from two complete scans, at {first} and {second}",
+    )
+
+
+def _clock(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Takes leave for one lane."""
+
+    site: str
+    door: Door
+    records: Records
+    let_go: LetGo
+
+    async def say(self, queue: Queue) -> bool:
+        """Let the queue go if nothing in its stream is unread and its meta key is still absent; return whether it was.
+
+        Raises SourceUnavailable.
+        """
+        if queue.missed is None:
+            return False
+        commands = stream.read_commands(queue.keys.events, queue.position, 1)
+        *replies, exists = await self.door.ask([*commands, ("EXISTS", queue.keys.meta)])
+        try:
+            info, entries = stream.parse(replies)
+        except Unreadable:
+            return False
+        reading = stream.advance(queue.position, info, entries, 1)
+        if entries or reading.lost or reading.is_reset or exists != 0:
+            return False
+        now = self.door.now_ms()
+        queue.position = replace(queue.position, is_gone=True)
+        place = queue.place
+        await self.let_go(
+            queue,
+            [
+                self.records.job(gone(place, queue.position.epoch, queue.missed, now)),
+                self.records.no_snapshot(place),
+                *queue.tail.clear(now),
+                cursor(self.site, self.records, place, queue.position, now),
+            ],
+        )
+        return True
