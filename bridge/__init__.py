@@ -9,6 +9,11 @@ its hash, once, with `rebuilt=true`, if the hash still exists. A job whose hash 
 with `enriched=false`, and so is a run that was read too late to tell a failed attempt from a job handed back by its own
 processor. What was in a stream before Tocsin first saw the queue is `backfill`.
 
+What BullMQ does without an event of any job (drain, clean, obliterate, auto-removal, a scheduler's replacement, another
+priority) is found by comparing what was told of each open job with what Redis holds, every BRIDGE_RECONCILE_SECONDS,
+and told as `reconciled`, with the evidence, once. It is told only if nothing unread in the stream speaks of the job; a
+refusal says nothing. Up to 20,000 open jobs of a queue are so watched, a thousand of them also across a restart.
+
 A queue that two complete scans did not find is read to its end and told to be `gone`, once; made again under the same
 name it goes on under identities of its own.
 

@@ -1,7 +1,8 @@
 """Cursors as records of the compacted topic: keys, and what a partition's newest values say. Pure.
 
 Keys: `site:source:queue` a queue's stream position; `site:source:queue:<job id>` how far a job's log was relayed;
-`site:source:` the source's last complete scan (a queue has a name, so the key is free).
+`site:source:` the source's last complete scan (a queue has a name, so the key is free); `site:source:queue:` its jobs
+that have not ended (a job has an id).
 """
 
 from collections.abc import Mapping
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import Gap, Position
-from tocsin.events import VERSION, BadRecord, Cursor, LogCursor, ScanCursor, decode, encode
+from tocsin.events import VERSION, BadRecord, Cursor, LogCursor, OpenCursor, ScanCursor, decode, encode
 
 log = structlog.get_logger("bridge.cursors")
 
@@ -25,6 +27,7 @@ class Restored:
 
     positions: dict[str, Position] = field(default_factory=dict[str, Position])
     log_lines: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    open_jobs: dict[str, OpenCursor] = field(default_factory=dict[str, OpenCursor])
     scanned_ms: int | None = None
     damaged: set[str] = field(default_factory=set[str])
 
@@ -56,6 +59,20 @@ def log_cursor(
     return f"{site}:{source}:{queue}:{job_id}".encode(), value
 
 
+def open_cursor(
+    site: str, source: str, queue: str, position: Position, jobs: OpenJobs | None, ts: int
+) -> tuple[bytes, bytes | None]:
+    """Key and value of a queue's jobs that have not ended, as of a position; None = a tombstone."""
+    value: bytes | None = None
+    if jobs is not None:
+        stored, orphans = jobs.stored()
+        last_id, pos, epoch = position.last_id, position.pos, position.epoch
+        value = encode(
+            OpenCursor(v=VERSION, ts=ts, last_id=last_id, pos=pos, epoch=epoch, jobs=stored, orphans=orphans)
+        )
+    return f"{site}:{source}:{queue}:".encode(), value
+
+
 def scan_cursor(site: str, source: str, scope: str, scanned_ms: int) -> tuple[bytes, bytes]:
     """Key and value of a source's last complete scan."""
     return f"{site}:{source}:".encode(), encode(ScanCursor(v=VERSION, ts=scanned_ms, scope=scope))
@@ -74,6 +91,8 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
             if not queue:
                 scan = decode(ScanCursor, value)
                 restored.scanned_ms = scan.ts if scan.scope == scope else None
+            elif colon and not job_id:
+                restored.open_jobs[queue] = decode(OpenCursor, value)
             elif colon:
                 restored.log_lines.setdefault(queue, {})[job_id] = decode(LogCursor, value).lines
             else:

@@ -25,6 +25,12 @@ class Metrics:
             queue,
             registry=registry,
         )
+        self.jobs_reconciled = Counter(
+            "bridge_jobs_reconciled_total",
+            "Jobs found to be elsewhere than was told, or no more, without an event",
+            queue,
+            registry=registry,
+        )
         self.events_unenriched = Counter(
             "bridge_events_unenriched_total", "Events whose job hash was gone", queue, registry=registry
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 import structlog
@@ -19,7 +19,6 @@ from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
-from bridge.sources.bullmq.rebuild import Told, told_of
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
@@ -136,6 +135,7 @@ class Share:
         del self._lanes[name]
         self._restored.positions[name] = queue.position
         self._restored.log_lines.pop(name, None)
+        self._restored.open_jobs.pop(name, None)
         self._lags.drop(queue.place.source, name)
         log.info("queue_gone", source=queue.place.source, queue=name)
 
@@ -156,8 +156,9 @@ class Share:
                 self._metrics,
                 self._source.turns,
                 self._source.tell_uncounted,
-                self._read_told,
+                self._read_back,
                 self._let_go,
+                self._settings.bridge_reconcile_seconds,
             )
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
@@ -186,15 +187,11 @@ class Share:
             return Position(baseline_id=f"{before}-0")
         return Position(baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
 
-    async def _read_told(self, place: Place, since_ms: int) -> set[Told] | None:
-        """Which ends of a queue are in Kafka, of those told since a time by Redis's clock; None = too much to read."""
+    def _read_back(self, place: Place, since_ms: int) -> AsyncIterator[bytes]:
+        """What Kafka holds of a queue, from what was told since a time by Redis's clock."""
         ahead_ms = self._source.door.now_ms() - int(time.time() * 1000)
         key = queue_key(place.source, place.queue).encode()
-        records = read_back(self._settings, self._partition, key, since_ms - ahead_ms)
-        try:
-            return {told async for record in records if (told := told_of(record)) is not None}
-        except TimeoutError:
-            return None
+        return read_back(self._settings, self._partition, key, since_ms - ahead_ms)
 
     async def _store_scan(self, found: Found) -> None:
         """Remember in Kafka when this source was last seen whole, now and then, so that a restart knows what is new."""

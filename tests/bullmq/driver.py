@@ -125,6 +125,35 @@ async def make_states(redis_url: str, *, prefix: str = "bull", name: str = "stat
     return [msgspec.json.decode(line, type=Counts) for line in lines]
 
 
+Silent = Literal[
+    "add",
+    "delay",
+    "prioritize",
+    "schedule",
+    "replace",
+    "take",
+    "finish",
+    "drain",
+    "clean",
+    "obliterate",
+    "reprioritize",
+]
+
+
+async def silent(
+    redis_url: str, queue: str, do: Silent, *, count: int = 3, version: Major = 6, keep: str | None = None
+) -> list[str]:
+    """Do one thing to a queue, as silent.mjs describes; return the ids of the jobs it made, or touched.
+
+    keep: the JSON of removeOnComplete and removeOnFail of jobs that are added.
+    """
+    options: dict[str, object] = {"version": version, "redis": redis_url, "queue": queue, "do": do, "count": count}
+    if keep is not None:
+        options["keep"] = keep
+    [line] = await node.run("silent.mjs", options, seconds=_SECONDS)
+    return msgspec.json.decode(line, type=dict[str, list[str]])["ids"]
+
+
 async def stored_jobs(redis_url: str, queue: str, *, version: Major, prefix: str = "bull") -> dict[str, StoredJob]:
     """Every job of the queue still in Redis, by id, in any state."""
     options = {"version": version, "redis": redis_url, "prefix": prefix, "queue": queue}

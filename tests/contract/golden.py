@@ -14,6 +14,7 @@ from tocsin.events import (
     JobEvent,
     LogCursor,
     LogLine,
+    OpenCursor,
     QueueSnapshot,
     ScanCursor,
     SchedulerSnapshot,
@@ -26,6 +27,7 @@ STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     "scheduler_snapshot": SchedulerSnapshot,
     "cursor": Cursor,
     "log_cursor": LogCursor,
+    "open_cursor": OpenCursor,
     "scan_cursor": ScanCursor,
     "dead_letter": DeadLetter,
 }

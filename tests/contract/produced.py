@@ -16,9 +16,11 @@ from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.enrich import FIELDS, JobHash, parse
 from bridge.sources.bullmq.gone import gone
 from bridge.sources.bullmq.memory import QueueMemory
+from bridge.sources.bullmq.open_jobs import OpenJob
+from bridge.sources.bullmq.standing import Correction, reconciled
 from bridge.sources.bullmq.stream import Entry, Position, Reading
 from bridge.sources.bullmq.translate import Place, gap, stream_reset, translate
-from tocsin.events import JobEvent, encode
+from tocsin.events import JobEvent, State, encode
 
 SAMPLES = Path(__file__).parent / "samples"
 PLACE = Place("prod", "main", "emails")
@@ -114,7 +116,13 @@ def _notices() -> dict[str, JobEvent]:
     position = Position(f"{START + 19_000}-2", 90_211)
     lost = Reading([], position, lost=1204, lost_from=f"{START + 9300}-0", lost_to=f"{START + 19_000}-3")
     reset = Reading([], replace(position, epoch=2), is_reset=True)
+    waiting = OpenJob(State.DELAYED, "digest", START, scheduler="nightly-digest")
+    replaced = Correction(
+        State.REMOVED,
+        "replaced by its scheduler, drained or cleaned: neither its hash nor any list of the queue holds it",
+    )
     return {
+        "job_event.reconciled": reconciled(PLACE, 1, "repeat:nightly-digest:1", waiting, replaced, START + 20_000),
         "job_event.gap": gap(PLACE, lost, START + 19_000),
         "job_event.gone": gone(PLACE, 2, Missed(START + 40_000, START + 50_000), START + 50_500),
         "job_event.stream-reset": stream_reset(PLACE, reset, START + 30_000),

@@ -26,6 +26,7 @@ FIELDS = (
     "pb",
     "parentKey",
     "rjk",
+    "priority",
 )
 COMMANDS_PER_JOB = 2
 STACK_CHARACTERS = 64 * 1024
@@ -59,6 +60,7 @@ class JobHash:
     parent: str = ""
     scheduler: str = ""
     trace_id: str = ""
+    priority: int = 0
     data: str = ""
 
     @property
@@ -97,6 +99,7 @@ def parse(replies: list[Reply]) -> JobHash | None:
         parent=found.get("parentKey") or "",
         scheduler=found.get("rjk") or "",
         trace_id=_trace_id(options.get("tm")),
+        priority=whole(found.get("priority")),
         data=redact.json_text(found.get("data") or ""),
     )
 

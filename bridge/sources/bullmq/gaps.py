@@ -6,7 +6,7 @@ begins again and finds in Kafka what was told already. So each end is told once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 
 import structlog
@@ -16,7 +16,7 @@ from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.groups import cursor
-from bridge.sources.bullmq.rebuild import SKEW_MS, Told, find_ends, rebuild
+from bridge.sources.bullmq.rebuild import SKEW_MS, Ended, Told, find_ends, rebuild, told_of
 from bridge.sources.bullmq.stream import Gap
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
@@ -27,8 +27,8 @@ log = structlog.get_logger("bridge.gaps")
 TOLD_BEFORE_MS = 60_000
 """What was told so long before a gap may be found for it, when the clock of the app's host is that far ahead."""
 
-ReadTold = Callable[[Place, int], Awaitable[Collection[Told] | None]]
-"""Reads from Kafka which ends of a queue were told since a time (Redis clock, ms); None = that is too much to read."""
+ReadBack = Callable[[Place, int], AsyncIterator[bytes]]
+"""Reads from Kafka what was told of a queue since a time (Redis clock, ms). Raises TimeoutError: too much to read."""
 
 
 def are_past(gaps: Sequence[Gap], now_ms: int) -> bool:
@@ -37,42 +37,57 @@ def are_past(gaps: Sequence[Gap], now_ms: int) -> bool:
 
 
 class Mender:
-    """Mends for one lane. read_told: see ReadTold."""
+    """Mends for one lane. read_back: see ReadBack."""
 
     def __init__(
-        self, site: str, door: Door, outbox: Outbox, records: Records, metrics: Metrics, read_told: ReadTold
+        self, site: str, door: Door, outbox: Outbox, records: Records, metrics: Metrics, read_back: ReadBack
     ) -> None:
         self._site = site
         self._door = door
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
-        self._read_told = read_told
+        self._read_back = read_back
 
     async def mend(self, queue: Queue) -> None:
         """Rebuild what the gaps of a queue swallowed. The queue must have been read to its end.
 
         Raises SourceUnavailable, after which it may be called again.
         """
-        place, position = queue.place, queue.position
-        gap = Gap(min(gap.start_ms for gap in position.gaps), max(gap.end_ms for gap in position.gaps))
+        gaps = queue.position.gaps
+        gap = Gap(min(gap.start_ms for gap in gaps), max(gap.end_ms for gap in gaps))
         await self._flush(queue)
-        ends = await find_ends(self._door, queue.keys, gap)
-        told = await self._read_told(place, gap.start_ms - TOLD_BEFORE_MS) if ends else ()
+        await self._tell(queue, await find_ends(self._door, queue.keys, gap), gap.start_ms)
+        await self._forget_gaps(queue)
+
+    async def tell(self, queue: Queue, ends: Sequence[Ended]) -> None:
+        """Tell of these ends as far as nobody has. The queue must have been read to its end."""
+        await self._flush(queue)
+        await self._tell(queue, ends, min(ended.at for ended in ends))
+
+    async def _tell(self, queue: Queue, ends: Sequence[Ended], since_ms: int) -> None:
+        place = queue.place
+        told = await self._told_since(place, since_ms - TOLD_BEFORE_MS) if ends else ()
         if told is None:
             log.error("gap_not_rebuilt", source=place.source, queue=place.queue, ends=len(ends))
-            await self._forget_gaps(queue)
             return
         count = 0
-        async for events in rebuild(self._door, place, queue.keys, position.epoch, ends, told):
+        async for events in rebuild(self._door, place, queue.keys, queue.position.epoch, ends, told):
             count += len(events)
             await self._outbox.put(
                 [self._records.job(event) for event in events], lambda events=events: self._count(place, events)
             )
             for event in events:
                 self._settle(queue, event)
-        await self._forget_gaps(queue)
         log.info("gap_rebuilt", source=place.source, queue=place.queue, ends=len(ends), rebuilt=count)
+
+    async def _told_since(self, place: Place, since_ms: int) -> Collection[Told] | None:
+        """Which ends of a queue are in Kafka, of those told since a time by Redis's clock; None = too much to read."""
+        try:
+            records = self._read_back(place, since_ms)
+            return {told async for record in records if (told := told_of(record)) is not None}
+        except TimeoutError:
+            return None
 
     async def _forget_gaps(self, queue: Queue) -> None:
         queue.position = replace(queue.position, gaps=())
@@ -87,6 +102,7 @@ class Mender:
 
     def _settle(self, queue: Queue, event: JobEvent) -> None:
         """A job that has ended runs no more, as far as its last start is known."""
+        queue.reconciling.jobs.told(event.job_id, event)
         known = queue.memory.known(event.job_id)
         if known is not None and known.is_active and known.active_since <= event.ts + SKEW_MS:
             queue.memory.finish(event.job_id)

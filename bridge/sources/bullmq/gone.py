@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from bridge.cursors import open_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream
@@ -79,6 +80,7 @@ class Farewell:
                 self.records.job(gone(place, queue.position.epoch, queue.missed, now)),
                 self.records.no_snapshot(place),
                 *queue.tail.clear(now),
+                self.records.cursor(*open_cursor(self.site, place.source, place.queue, queue.position, None, now)),
                 cursor(self.site, self.records, place, queue.position, now),
             ],
         )

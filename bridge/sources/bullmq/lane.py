@@ -23,7 +23,7 @@ from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
-from bridge.sources.bullmq.gaps import Mender, ReadTold, are_past
+from bridge.sources.bullmq.gaps import Mender, ReadBack, are_past
 from bridge.sources.bullmq.gone import Farewell, LetGo
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
@@ -31,6 +31,8 @@ from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
+from bridge.sources.bullmq.reconcile import Reconciler
+from bridge.sources.bullmq.reconciling import Reconciling
 from bridge.sources.bullmq.stream import Position, Reading, Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
@@ -55,7 +57,7 @@ class Lane:
     """Reads its queues for ever. Not for concurrent use but `add`.
 
     turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
-    called when Redis does not count a stream's entries. read_told: see gaps.py. let_go: see gone.py.
+    called when Redis does not count a stream's entries. read_back: see gaps.py. let_go: see gone.py.
     """
 
     def __init__(
@@ -68,11 +70,16 @@ class Lane:
         metrics: Metrics,
         turns: asyncio.Semaphore,
         tell_uncounted: Callable[[], None],
-        read_told: ReadTold,
+        read_back: ReadBack,
         let_go: LetGo,
+        reconcile_seconds: float,
     ) -> None:
         self._farewell = Farewell(site, door, records, let_go)
-        self._mender = Mender(site, door, outbox, records, metrics, read_told)
+        self._mender = Mender(site, door, outbox, records, metrics, read_back)
+        self._reconciler = Reconciler(
+            site, door, outbox, records, metrics, self._mender, read_back, every_seconds=reconcile_seconds
+        )
+        self._is_asking = False
         self._tell_uncounted = tell_uncounted
         self._site = site
         self._source = source
@@ -101,7 +108,10 @@ class Lane:
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
         is_met = place.queue in restored.positions
-        self._queues[keys.events] = Queue(place, keys, position, memory, tail, Past(position), lag, is_met=is_met)
+        past, reconciling = Past(position), Reconciling(stored=restored.open_jobs.get(place.queue))
+        self._queues[keys.events] = Queue(
+            place, keys, position, memory, tail, past, lag, is_met=is_met, reconciling=reconciling
+        )
         self._unfinished.add(keys.events)
 
     def missed(self, place: Place, prefix: str, missed: Missed | None) -> None:
@@ -132,6 +142,7 @@ class Lane:
                         await self._jobs.tell_long_logs(read)
                         await self._hand_on(read)
                 await self._mend()
+                await self._reconcile()
                 await self._take_leave()
                 if time.monotonic() >= self._next_follow:
                     self._next_follow = time.monotonic() + FOLLOW_SECONDS
@@ -149,10 +160,17 @@ class Lane:
                 await self._mender.mend(queue)
                 return
 
+    async def _reconcile(self) -> None:
+        """Correct what no event corrects, of queues that were read to their ends."""
+        ready = [queue for key, queue in self._queues.items() if key not in self._unfinished and not queue.is_refused]
+        self._is_asking = await self._reconciler.step(ready)
+
     async def _take_leave(self) -> None:
         """Let one queue go, if it is missing and was read to its end."""
         for key, queue in self._queues.items():
             if queue.missed is None or key in self._unfinished or queue.is_refused or queue.position.gaps:
+                continue
+            if queue.reconciling.jobs.has_orphans:
                 continue
             if await self._farewell.say(queue):
                 del self._queues[key]
@@ -170,7 +188,7 @@ class Lane:
         if not readable:
             await asyncio.sleep(BLOCK_MS / 1000)
             return []
-        block = () if self._unfinished else ("BLOCK", BLOCK_MS)
+        block = () if self._unfinished or self._is_asking else ("BLOCK", BLOCK_MS)
         ids = [queue.position.last_id for queue in readable.values()]
         command: Command = ("XREAD", "COUNT", 1, *block, "STREAMS", *readable, *ids)
         reply = (await self._door.ask([command], timeout=BLOCK_MS / 1000 + 5))[0]
@@ -213,6 +231,7 @@ class Lane:
         for read in reads:
             queue = read.queue
             await queue.past.recall(self._door, queue.keys.events, queue.position.last_id, read.entries, queue.memory)
+            await self._reconciler.take_up(queue)
         return await self._jobs.read(reads)
 
     def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
@@ -275,11 +294,15 @@ class Lane:
         more: list[Record] = []
         if reading.lost:
             queue.memory.doubt()
+            self._reconciler.lost(queue)
         if reading.is_reset:
             queue.memory.clear()
+            self._reconciler.begin_anew(queue)
             more += queue.tail.clear(now)
         translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)
         more += self._log_records(read, translated.last, now)
+        self._reconciler.note(queue, [(read.entries[at].job_id, event) for at, event in translated.events], read.hashes)
+        more += self._reconciler.store(queue, reading.position, now, is_urgent=reading.is_reset)
         made = groups(self._site, self._records, queue.place, read, translated, now)
         made[-1].records.extend(more)
         for group in made:

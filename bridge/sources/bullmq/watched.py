@@ -10,6 +10,7 @@ from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.portions import Portion
+from bridge.sources.bullmq.reconciling import Reconciling
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
 
@@ -30,6 +31,7 @@ class Queue:
 
     past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
     before whatever is put there now. portion: entries to ask for. missed: two complete scans did not find it.
+    reconciling: what was told of its open jobs, and how far that is compared with Redis.
     """
 
     place: Place
@@ -40,6 +42,7 @@ class Queue:
     past: Past
     lag: Lag
     is_met: bool
+    reconciling: Reconciling = field(default_factory=Reconciling)
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False
     missed: Missed | None = None

@@ -1,0 +1,141 @@
+"""What was told last of each job that has not ended: against this, what Redis holds is compared. Pure.
+
+It differs from the memory of the readers (memory.py): a gap makes that doubtful, but what was told stays told. Bounded:
+of more than MAX_JOBS the one told of longest ago is left out, one that runs last of all; its silent end is not noticed
+then, until its list in Redis is looked through again. Kafka keeps STORED_JOBS of them, for the next owner.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tocsin.events import JobEvent, OpenCursor, OpenStored, State
+
+MAX_JOBS = 20_000
+STORED_JOBS = 1_000
+
+OPEN = frozenset({State.WAITING, State.ACTIVE, State.DELAYED, State.RETRYING, State.STALLED, State.WAITING_CHILDREN})
+
+
+@dataclass(slots=True)
+class OpenJob:
+    """One job. state: told last. added_at: 0 = unknown. priority: None = unknown."""
+
+    state: State
+    name: str = ""
+    added_at: int = 0
+    attempt: int = 0
+    scheduler: str = ""
+    priority: int | None = None
+
+
+class OpenJobs:
+    """Those of one queue, the one told of longest ago first.
+
+    orphans: of a stream that was begun anew, and nobody knows yet what became of them. replaced: of these, jobs whose
+    id was given to another since.
+    """
+
+    def __init__(self, max_jobs: int = MAX_JOBS) -> None:
+        self._active: OrderedDict[str, OpenJob] = OrderedDict()
+        self._others: OrderedDict[str, OpenJob] = OrderedDict()
+        self._max_jobs = max_jobs
+        self.orphans: dict[str, OpenJob] = {}
+        self.replaced: list[tuple[str, OpenJob]] = []
+        self.is_changed = False
+
+    def __len__(self) -> int:
+        return len(self._active) + len(self._others)
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._active or job_id in self._others
+
+    @property
+    def has_orphans(self) -> bool:
+        return bool(self.orphans or self.replaced)
+
+    def get(self, job_id: str) -> OpenJob | None:
+        return self._active.get(job_id) or self._others.get(job_id)
+
+    def items(self) -> Iterator[tuple[str, OpenJob]]:
+        """Every job, those that run first."""
+        yield from self._active.items()
+        yield from self._others.items()
+
+    def told(self, job_id: str, event: JobEvent) -> None:
+        """Take in what is told now. job_id: as Redis has it; one that a record shows otherwise cannot be asked for."""
+        if not job_id or job_id != event.job_id or "\ufffd" in job_id or event.state is State.UNKNOWN:
+            return
+        self._settle_orphan(job_id, event)
+        known = self.get(job_id) if event.event != "added" else None
+        if event.state not in OPEN:
+            self.close(job_id)
+            return
+        self.put(
+            job_id,
+            OpenJob(
+                event.state,
+                event.job_name or (known.name if known else ""),
+                event.added_at or (known.added_at if known else 0),
+                event.attempt,
+                event.scheduler or (known.scheduler if known else ""),
+                known.priority if known else None,
+            ),
+        )
+
+    def put(self, job_id: str, job: OpenJob) -> None:
+        """Know this of a job."""
+        self.close(job_id)
+        (self._active if job.state is State.ACTIVE else self._others)[job_id] = job
+        self.is_changed = True
+        if len(self) > self._max_jobs:
+            (self._others or self._active).popitem(last=False)
+
+    def close(self, job_id: str) -> None:
+        """The job has ended, or is no more."""
+        found = self._active.pop(job_id, None) or self._others.pop(job_id, None)
+        self.is_changed = self.is_changed or found is not None
+
+    def orphan(self) -> None:
+        """The stream was begun anew: what was told of these jobs may not hold."""
+        self.orphans.update(self.items())
+        while len(self.orphans) > self._max_jobs:
+            del self.orphans[next(iter(self.orphans))]
+        self._active.clear()
+        self._others.clear()
+        self.is_changed = True
+
+    def stored(self) -> tuple[list[OpenStored], list[OpenStored]]:
+        """As a cursor holds them: the jobs, and the orphans; at most STORED_JOBS together."""
+        jobs = _stored(self.items(), STORED_JOBS)
+        orphans = [*self.replaced, *self.orphans.items()]
+        return jobs, _stored(orphans, STORED_JOBS - len(jobs))
+
+    def restore(self, cursor: OpenCursor) -> None:
+        """Know what a cursor holds."""
+        for job_id, job in _restored(cursor.jobs):
+            self.put(job_id, job)
+        self.orphans.update(_restored(cursor.orphans))
+        self.is_changed = False
+
+    def _settle_orphan(self, job_id: str, event: JobEvent) -> None:
+        """An event of the new stream: of the same life of the job, or of another job with its id."""
+        orphan = self.orphans.pop(job_id, None)
+        if orphan is None or event.event != "added" or event.backfill:
+            return
+        if event.added_at != orphan.added_at or not orphan.added_at:
+            self.replaced.append((job_id, orphan))
+
+
+def _stored(jobs: Iterable[tuple[str, OpenJob]], most: int) -> list[OpenStored]:
+    found: list[OpenStored] = []
+    for job_id, job in jobs:
+        if len(found) >= most:
+            break
+        found.append((job_id, job.added_at, job.state, job.name, -1 if job.priority is None else job.priority))
+    return found
+
+
+def _restored(stored: Iterable[OpenStored]) -> Iterator[tuple[str, OpenJob]]:
+    for job_id, added_at, state, name, priority in stored:
+        yield job_id, OpenJob(state, name, added_at, priority=None if priority < 0 else priority)

@@ -1,0 +1,126 @@
+"""A correction needs certain evidence; what is not certain says nothing."""
+
+import pytest
+
+from bridge.sources.bullmq.door import Refused
+from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
+from bridge.sources.bullmq.standing import (
+    LISTED,
+    Standing,
+    correct,
+    orphaned,
+    parse_answers,
+    parse_inventory,
+    suspects,
+)
+from tocsin.events import State
+
+GONE = Standing(None, has_hash=False)
+
+
+@pytest.mark.parametrize(
+    ("job_id", "told", "evidence"),
+    [
+        ("1", State.WAITING, "drained, cleaned"),
+        ("1", State.ACTIVE, "removeOnComplete"),
+        ("repeat:a:b:123", State.DELAYED, "replaced by its scheduler"),
+        ("repeat:a:b", State.DELAYED, "drained, cleaned"),
+    ],
+)
+def test_job_that_is_nowhere_is_removed_and_the_evidence_says_how(job_id: str, told: State, evidence: str) -> None:
+    found = correct(job_id, OpenJob(told), GONE)
+    assert found is not None
+    assert found.state is State.REMOVED
+    assert evidence in found.evidence
+    assert "neither its hash nor any list of the queue holds it" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("told", "place", "state"),
+    [
+        (State.WAITING, "wait", None),
+        (State.WAITING, "paused", None),
+        (State.STALLED, "prioritized", None),
+        (State.RETRYING, "delayed", None),
+        (State.RETRYING, "wait", None),
+        (State.DELAYED, "delayed", None),
+        (State.WAITING_CHILDREN, "waiting-children", None),
+        (State.ACTIVE, "active", None),
+        (State.ACTIVE, "wait", State.WAITING),
+        (State.DELAYED, "wait", State.WAITING),
+        (State.WAITING, "delayed", State.DELAYED),
+        (State.WAITING, "active", State.ACTIVE),
+        (State.ACTIVE, "completed", State.COMPLETED),
+        (State.WAITING, "failed", State.FAILED),
+    ],
+)
+def test_job_that_stands_elsewhere_is_told_to_be_there(told: State, place: str, state: State | None) -> None:
+    found = correct("1", OpenJob(told, added_at=5), Standing(place, has_hash=True, added_at=5))
+    assert (found and found.state) == state
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Standing(None, has_hash=True, added_at=5),  # in a list too long to look through, or where we do not look
+        Standing("wait", has_hash=False),  # in a list, without a hash
+        Standing("delayed", has_hash=False),
+    ],
+)
+def test_what_is_not_certain_says_nothing(found: Standing) -> None:
+    assert correct("1", OpenJob(State.ACTIVE, added_at=5), found) is None
+
+
+def test_id_that_belongs_to_a_later_job_tells_the_end_of_the_first() -> None:
+    found = correct("1", OpenJob(State.WAITING, added_at=5), Standing("wait", has_hash=True, added_at=6))
+    assert found is not None
+    assert (found.state, found.evidence) == (State.REMOVED, "its id belongs to a job added later")
+
+
+def test_priority_is_told_when_it_was_known_and_differs() -> None:
+    def told(priority: int | None) -> str | None:
+        found = correct("1", OpenJob(State.WAITING, priority=priority), Standing("prioritized", True, priority=3))
+        return found and found.evidence
+
+    assert (told(None), told(3), told(10)) == (None, None, "its priority is now 3, was 10")
+
+
+def test_orphan_lives_on_where_its_hash_does() -> None:
+    job = OpenJob(State.WAITING, added_at=5)
+    assert orphaned(job, Standing("wait", has_hash=True, added_at=5)) is None
+    assert orphaned(job, Standing("wait", has_hash=True, added_at=6)) is not None
+    assert orphaned(job, GONE) is not None
+
+
+def test_jobs_that_are_where_they_were_told_to_be_are_no_suspects() -> None:
+    jobs = OpenJobs()
+    for job_id, state, priority in (
+        ("a", State.ACTIVE, None),
+        ("b", State.WAITING, 2),
+        ("c", State.WAITING, 2),
+        ("d", State.DELAYED, 7),
+        ("e", State.WAITING, 0),
+        ("f", State.WAITING, 1),
+    ):
+        jobs.put(job_id, OpenJob(state, priority=priority))
+    score = str(2 * 2**32 + 17).encode()
+    found = parse_inventory([[], [b"e", b"f"], [], [b"d"], [], [b"b", score, b"c", str(3 * 2**32).encode()]])
+    assert found is not None
+    assert suspects(jobs, found) == (["a", "c", "f"], [])
+
+
+def test_job_out_of_sight_in_a_long_list_is_no_suspect_but_may_be_asked_for() -> None:
+    jobs = OpenJobs()
+    jobs.put("x", OpenJob(State.WAITING))
+    jobs.put("y", OpenJob(State.ACTIVE))
+    found = parse_inventory([[], [str(number).encode() for number in range(LISTED)], [], [], [], []])
+    assert found is not None
+    assert suspects(jobs, found) == (["y"], ["x"])
+
+
+def test_refusal_is_no_answer() -> None:
+    no = Refused("NOPERM")
+    assert parse_inventory([[], no, [], [], [], []]) is None
+    assert parse_answers(["1"], [[], no, [], *[None] * 6]) is None
+    answer = parse_answers(["1", "2"], [[], [], [], no, *[None] * 5, [None] * 3, *[None] * 5])
+    assert answer == {"1": None, "2": GONE}
