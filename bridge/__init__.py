@@ -5,7 +5,10 @@ records of the contract, in Kafka transactions that also hold the cursor, by the
 partition; a replica that lost it is fenced. A kill at any moment loses and doubles nothing.
 
 What BullMQ trimmed before it was read is counted exactly and recorded as a `gap`; a job that ended in it is told from
-its hash, once, with `rebuilt=true`, if the hash still exists. A job whose hash was gone when its event was read is told
+its hash, once, with `rebuilt=true`, if the hash still exists, and so is that a job of the present was added in it, and
+where that stands (of 10,000 of them). What jobs passed through meanwhile is lost.
+
+A job whose hash was gone when its event was read is told
 with `enriched=false`, and so is a run that was read too late to tell a failed attempt from a job handed back by its own
 processor. What was in a stream before Tocsin first saw the queue is `backfill`.
 

@@ -21,7 +21,7 @@ class Metrics:
         )
         self.events_rebuilt = Counter(
             "bridge_events_rebuilt_total",
-            "Ends of jobs rebuilt from their hashes after a gap",
+            "Events rebuilt from jobs' hashes after a gap",
             queue,
             registry=registry,
         )

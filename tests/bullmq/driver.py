@@ -133,6 +133,7 @@ Silent = Literal[
     "replace",
     "take",
     "finish",
+    "fail",
     "drain",
     "clean",
     "obliterate",

@@ -1,7 +1,7 @@
 // Does to a queue what BullMQ tells nobody of, one thing a call. Prints {"ids": […]}: the jobs it made, or touched.
 //   node silent.mjs --redis URL --queue NAME --do WHAT [--count N] [--version 5|6]
 // add, delay, prioritize, schedule: make jobs. take: make the next ones active, locked for an hour. finish: complete
-// those. drain, clean, obliterate, replace, reprioritize: change what is there without an event of any job.
+// those, fail: let them fail. drain, clean, obliterate, replace, reprioritize: change what is there without an event of any job.
 import { connectionTo, loadBullmq, print, readArguments } from './bullmq.mjs';
 
 const HOUR = 3_600_000;
@@ -41,6 +41,7 @@ const things = {
   replace: async () => [(await queue.upsertJobScheduler('nightly', { every: 2 * HOUR }, { name: 'send' })).id],
   take: () => taken(),
   finish: () => taken((job) => job.moveToCompleted('done', TOKEN, false)),
+  fail: () => taken((job) => job.moveToFailed(new Error('no'), TOKEN, false)),
   drain: async () => (await queue.drain(true), []),
   clean: () => queue.clean(0, count, 'wait'),
   obliterate: async () => (await queue.obliterate({ force: true }), []),

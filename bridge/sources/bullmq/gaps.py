@@ -15,12 +15,13 @@ from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.groups import cursor
+from bridge.sources.bullmq.groups import cursor, open_jobs
+from bridge.sources.bullmq.present import MOST_PRESENT, Unread, find_present, rebuild_present
 from bridge.sources.bullmq.rebuild import SKEW_MS, Ended, Told, find_ends, rebuild, told_of
 from bridge.sources.bullmq.stream import Gap
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import JobEvent
+from tocsin.events import JobEvent, State
 
 log = structlog.get_logger("bridge.gaps")
 
@@ -57,36 +58,67 @@ class Mender:
         gaps = queue.position.gaps
         gap = Gap(min(gap.start_ms for gap in gaps), max(gap.end_ms for gap in gaps))
         await self._flush(queue)
-        await self._tell(queue, await find_ends(self._door, queue.keys, gap), gap.start_ms)
+        ends = await find_ends(self._door, queue.keys, gap)
+        present = await find_present(self._door, queue.keys, queue.reconciling.jobs)
+        told = await self._told_since(queue, gap.start_ms, len(ends) + len(present))
+        try:
+            if told is not None:
+                await self._tell_ends(queue, ends, told)
+                await self._tell_present(queue, gap, present, told)
+        except Unread:
+            return  # and again, when that is read
         await self._forget_gaps(queue)
 
     async def tell(self, queue: Queue, ends: Sequence[Ended]) -> None:
         """Tell of these ends as far as nobody has. The queue must have been read to its end."""
         await self._flush(queue)
-        await self._tell(queue, ends, min(ended.at for ended in ends))
+        told = await self._told_since(queue, min(ended.at for ended in ends), len(ends))
+        if told is not None:
+            await self._tell_ends(queue, ends, told)
 
-    async def _tell(self, queue: Queue, ends: Sequence[Ended], since_ms: int) -> None:
-        place = queue.place
-        told = await self._told_since(place, since_ms - TOLD_BEFORE_MS) if ends else ()
-        if told is None:
-            log.error("gap_not_rebuilt", source=place.source, queue=place.queue, ends=len(ends))
-            return
+    async def _tell_ends(self, queue: Queue, ends: Sequence[Ended], told: Collection[Told]) -> None:
         count = 0
-        async for events in rebuild(self._door, place, queue.keys, queue.position.epoch, ends, told):
+        async for events in rebuild(self._door, queue.place, queue.keys, queue.position.epoch, ends, told):
             count += len(events)
-            await self._outbox.put(
-                [self._records.job(event) for event in events], lambda events=events: self._count(place, events)
-            )
             for event in events:
                 self._settle(queue, event)
-        log.info("gap_rebuilt", source=place.source, queue=place.queue, ends=len(ends), rebuilt=count)
+            await self._put(queue, events)
+        log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=len(ends), rebuilt=count)
 
-    async def _told_since(self, place: Place, since_ms: int) -> Collection[Told] | None:
-        """Which ends of a queue are in Kafka, of those told since a time by Redis's clock; None = too much to read."""
+    async def _tell_present(self, queue: Queue, gap: Gap, ids: Sequence[str], told: Collection[Told]) -> None:
+        """Jobs that have not ended."""
+        place, jobs, count = queue.place, queue.reconciling.jobs, 0
+        if len(ids) > MOST_PRESENT:
+            log.error("gap_rebuilt_in_part", source=place.source, queue=place.queue, jobs=len(ids), most=MOST_PRESENT)
+        pages = rebuild_present(self._door, place, queue.keys, queue.position, gap, ids[:MOST_PRESENT], jobs, told)
+        async for page in pages:
+            count += len(page)
+            for job_id, event in page:
+                jobs.told(job_id, event)
+                if event.state is State.ACTIVE:
+                    queue.memory.run(job_id, event.ts)
+            await self._put(queue, [event for _, event in page])
+        if ids:
+            log.info("present_rebuilt", source=place.source, queue=place.queue, jobs=len(ids), rebuilt=count)
+
+    async def _put(self, queue: Queue, events: Sequence[JobEvent]) -> None:
+        """Tell, and with it what is open then: the position alone does not say that these were told."""
+        if events:
+            jobs, now = queue.reconciling.jobs, self._door.now_ms()
+            records = [self._records.job(event) for event in events]
+            records.append(open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
+            await self._outbox.put(records, lambda: self._count(queue.place, events))
+
+    async def _told_since(self, queue: Queue, since_ms: int, count: int) -> Collection[Told] | None:
+        """What Kafka holds of a queue that could be rebuilt, from a while before a time by Redis's clock.
+
+        count: of what may be rebuilt; of nothing, nothing is read. None = that was too much to read.
+        """
         try:
-            records = self._read_back(place, since_ms)
+            records = self._read_back(queue.place, since_ms - TOLD_BEFORE_MS) if count else _nothing()
             return {told async for record in records if (told := told_of(record)) is not None}
         except TimeoutError:
+            log.error("gap_not_rebuilt", source=queue.place.source, queue=queue.place.queue, jobs=count)
             return None
 
     async def _forget_gaps(self, queue: Queue) -> None:
@@ -109,3 +141,8 @@ class Mender:
 
     def _count(self, place: Place, events: Sequence[JobEvent]) -> None:
         self._metrics.events_rebuilt.labels(place.source, place.queue).inc(len(events))
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for record in ():
+        yield record

@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bridge.cursors import open_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.groups import cursor
+from bridge.sources.bullmq.groups import cursor, open_jobs
 from bridge.sources.bullmq.stream import Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
@@ -80,7 +79,7 @@ class Farewell:
                 self.records.job(gone(place, queue.position.epoch, queue.missed, now)),
                 self.records.no_snapshot(place),
                 *queue.tail.clear(now),
-                self.records.cursor(*open_cursor(self.site, place.source, place.queue, queue.position, None, now)),
+                open_jobs(self.site, self.records, place, queue.position, None, now),
                 cursor(self.site, self.records, place, queue.position, now),
             ],
         )

@@ -7,11 +7,12 @@ each says where to go on if the next is not committed.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.cursors import queue_cursor
+from bridge.cursors import open_cursor, queue_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.enrich import JobHash
+from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import Entry, Position, Reading
 from bridge.sources.bullmq.translate import Place, Translated
 from tocsin.events import JobEvent
@@ -90,6 +91,11 @@ def groups(site: str, records: Records, place: Place, batch: Batch, translated: 
 def cursor(site: str, records: Records, place: Place, position: Position, now: int) -> Record:
     """The record of a queue's position."""
     return records.cursor(*queue_cursor(site, place.source, place.queue, position, now))
+
+
+def open_jobs(site: str, records: Records, place: Place, position: Position, jobs: OpenJobs | None, now: int) -> Record:
+    """The record of a queue's open jobs as of a position; None = the queue is gone."""
+    return records.cursor(*open_cursor(site, place.source, place.queue, position, jobs, now))
 
 
 def _notices(place: Place, reading: Reading, now: int) -> list[JobEvent]:

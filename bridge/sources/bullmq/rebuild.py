@@ -1,4 +1,4 @@
-"""Rebuilds what a gap swallowed from what Redis still says of the jobs that ended in it.
+"""Rebuilds what a gap swallowed from what Redis still says of the jobs that ended in it (of others: present.py).
 
 The events are gone, but a job that ended stands in `completed` or `failed`, scored by its end, until it is removed.
 That time is the app host's clock, which may differ from Redis's: the search is SKEW_MS wider on both sides, and what
@@ -19,7 +19,7 @@ from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Gap
 from bridge.sources.bullmq.translate import LEVELS, STATES, Place, add_failure
-from tocsin.events import VERSION, BadRecord, JobEvent, Level, decode
+from tocsin.events import VERSION, BadRecord, JobEvent, Level, State, decode
 
 SKEW_MS = 2000
 ENDS_A_READ = 5000
@@ -27,7 +27,12 @@ MOST_ENDS = 50_000
 
 ENDS = ("completed", "failed")
 Told = tuple[str, str, int]
-"""Job id, event and attempt of an end."""
+"""Job id, event and attempt of a record that must not be told again."""
+
+PRESENT = ("active", "delayed", "waiting", "waiting-children")
+"""Events that are told again and again of a job: only those rebuilt once must not be rebuilt again."""
+
+TELLING = (*ENDS, "retries-exhausted", "added")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +44,20 @@ class Ended:
     event: str
 
 
+_WORDS = [f'"event":"{event}"'.encode() for event in TELLING] + [b'"rebuilt":true']
+
+
 def told_of(record: bytes) -> Told | None:
-    """The end a record of the jobs topic tells of, if it tells of one."""
-    if b'"completed"' not in record and b'"failed"' not in record:
+    """What a record of the jobs topic tells of, if that could be rebuilt."""
+    if not any(word in record for word in _WORDS):
         return None  # most records, and quickly known
     try:
         event = decode(JobEvent, record)
     except BadRecord:
         return None  # another release's
-    return (event.job_id, event.event, event.attempt) if event.event in ENDS else None
+    if event.event in TELLING or (event.rebuilt and event.event in PRESENT):
+        return (event.job_id, event.event, event.attempt)
+    return None
 
 
 async def find_ends(door: Door, keys: Keys, gap: Gap) -> list[Ended]:
@@ -88,9 +98,14 @@ async def rebuild(
         made: list[JobEvent] = []
         for ended, (*hashed, more) in zip(page, answers, strict=True):
             job = enrich.parse(hashed)
-            if job is None or (redact.identifier(ended.job_id), ended.event, job.attempts_made) in told:
+            if job is None:
                 continue
-            made.append(_event(place, epoch, ended, job, more))
+            job_id = redact.identifier(ended.job_id)
+            if (job_id, ended.event, job.attempts_made) not in told:
+                made.append(_event(place, epoch, ended, job, more))
+            is_exhausted = ended.event == "failed" and job.attempts_made >= job.max_attempts
+            if is_exhausted and (job_id, "retries-exhausted", job.attempts_made) not in told:
+                made.append(record(place, epoch, ended.job_id, job, "retries-exhausted", STATES["failed"], ended.at))
         yield made
         done += len(page)
 
@@ -107,39 +122,53 @@ def _commands(keys: Keys, job_id: str) -> list[Command]:
     return [*enrich.commands(keys, job_id, with_data=True), more]
 
 
-def _event(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply) -> JobEvent:
-    values = [None, None] if isinstance(more, Refused) else cast(list[bytes | None], more)
-    started, result = whole(values[0]), (values[1] or b"").decode(errors="replace")
-    job_id = redact.identifier(ended.job_id)
-    state = STATES[ended.event]
-    made = JobEvent(
+def record(
+    place: Place,
+    epoch: int,
+    job_id: str,
+    job: JobHash,
+    event: str,
+    state: State,
+    at: int,
+    *,
+    attempt: int | None = None,
+) -> JobEvent:
+    """A rebuilt record of something that happened to a job at a time (ms), as far as its hash tells."""
+    name = redact.identifier(job_id)
+    attempt = job.attempts_made if attempt is None else attempt
+    return JobEvent(
         v=VERSION,
-        id=place.identity(epoch, f"r:{job_id}:{job.added_at}:{ended.event}:{ended.at}:{job.attempts_made}"),
-        ts=ended.at,
+        id=place.identity(epoch, f"r:{name}:{job.added_at}:{event}:{at}:{attempt}"),
+        ts=at,
         env=place.env,
         source=place.source,
         queue=place.queue,
         epoch=epoch,
         stream_id="",
-        event=ended.event,
+        event=event,
         level=LEVELS.get(state, Level.INFO),
         state=state,
-        prev="active",
-        job_id=job_id,
+        job_id=name,
         job_name=redact.text(job.name, redact.NAME_BYTES),
         added_at=job.added_at,
-        attempt=job.attempts_made,
+        attempt=attempt,
         max_attempts=job.max_attempts,
-        data=job.data,
-        worker=redact.text(job.worker, redact.NAME_BYTES),
         parent=redact.identifier(job.parent),
         scheduler=redact.identifier(job.scheduler),
         trace_id=job.trace_id,
-        started_at=started or None,
-        ended_at=ended.at,
-        run_ms=max(0, ended.at - started) if started else None,
         rebuilt=True,
     )
+
+
+def _event(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply) -> JobEvent:
+    values = [None, None] if isinstance(more, Refused) else cast(list[bytes | None], more)
+    started, result = whole(values[0]), (values[1] or b"").decode(errors="replace")
+    made = record(place, epoch, ended.job_id, job, ended.event, STATES[ended.event], ended.at)
+    made.prev = "active"
+    made.data = job.data
+    made.worker = redact.text(job.worker, redact.NAME_BYTES)
+    made.started_at, made.ended_at = started or None, ended.at
+    made.run_ms = max(0, ended.at - started) if started else None
     if ended.event == "completed":
         made.result = redact.json_text(result)
     else:

@@ -17,7 +17,6 @@ from typing import cast
 import structlog
 
 from bridge import redact
-from bridge.cursors import open_cursor
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
@@ -26,11 +25,12 @@ from bridge.sources.bullmq import standing, stream
 from bridge.sources.bullmq.door import Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.gaps import TOLD_BEFORE_MS, Mender, ReadBack
+from bridge.sources.bullmq.groups import open_jobs
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.rebuild import Ended
 from bridge.sources.bullmq.standing import Correction, Standing
-from bridge.sources.bullmq.stream import Entry, Position, Unreadable
+from bridge.sources.bullmq.stream import Entry, Position
 from bridge.sources.bullmq.translate import STATES
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import VERSION, BadRecord, JobEvent, OpenCursor, State, decode
@@ -42,7 +42,6 @@ UNSEEN_A_PASS = 1_000
 """Of jobs that may stand out of sight in a list that was cut, so many are asked for one by one in each pass."""
 
 ADOPTED_A_PASS = 1_000
-ENTRIES_A_QUESTION = 1_000
 STEP_SECONDS = 0.05
 """How long a lane corrects before it reads on."""
 
@@ -162,8 +161,7 @@ class Reconciler:
             return []
         state.stored_at = time.monotonic()
         state.jobs.is_changed = False
-        place = queue.place
-        return [self._records.cursor(*open_cursor(self._site, place.source, place.queue, position, state.jobs, now))]
+        return [open_jobs(self._site, self._records, queue.place, position, state.jobs, now)]
 
     async def step(self, queues: Sequence[Queue]) -> bool:
         """Go on with queues that were read to their ends, for a moment; return whether there is more to ask at once.
@@ -226,7 +224,7 @@ class Reconciler:
         orphans = list(state.jobs.orphans)[:JOBS_A_QUESTION]
         ids = orphans or state.suspects[:JOBS_A_QUESTION]
         keys = queue.keys
-        opening = stream.read_commands(keys.events, queue.position, ENTRIES_A_QUESTION)[:-1]
+        opening = stream.read_commands(keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
         asked = [command for job_id in ids for command in standing.job_commands(keys, job_id)]
         reply = (await self._door.ask([*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]))[-1]
         answers = standing.parse_answers(ids, cast(list[Reply], reply)[2:]) if isinstance(reply, list) else None
@@ -234,7 +232,7 @@ class Reconciler:
             state.resting_until = time.monotonic() + self._every_seconds
             state.suspects.clear()
             return False
-        unread = self._unread(queue, cast(list[Reply], reply))
+        unread = standing.unread_jobs(queue.position, cast(list[Reply], reply))
         if unread is None:
             return False
         told = [(job_id, job, standing.REPLACED) for job_id, job in state.jobs.replaced]
@@ -246,17 +244,6 @@ class Reconciler:
             told += await self._judge(queue, {id: found for id, found in answers.items() if id not in unread})
         await self._tell(queue, told)
         return not unread
-
-    def _unread(self, queue: Queue, executed: list[Reply]) -> set[str] | None:
-        """The jobs that unread entries speak of; None if these must be read first."""
-        try:
-            info, entries = stream.parse([executed[:2]])
-        except Unreadable:
-            return None
-        reading = stream.advance(queue.position, info, entries, ENTRIES_A_QUESTION)
-        if reading.lost or reading.is_reset or reading.is_full:
-            return None
-        return {entry.job_id for entry in entries}
 
     def _judge_orphans(self, jobs: OpenJobs, answers: Mapping[str, Standing | None]) -> list[Told]:
         told: list[Told] = []

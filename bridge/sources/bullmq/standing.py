@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from bridge import redact
+from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.door import Command, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
+from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import VERSION, JobEvent, State
 
@@ -113,6 +115,24 @@ def strangers(jobs: OpenJobs, found: Inventory) -> dict[str, str]:
 
 # -- one job, exactly
 
+ENTRIES_A_QUESTION = 1_000
+"""Entries read with a question; if there are more, they must be read first."""
+
+
+def unread_jobs(position: Position, executed: Sequence[Reply]) -> set[str] | None:
+    """The jobs that entries after a position speak of, by what a MULTI begun with `stream.read_commands` answered.
+
+    None = these must be read first, or Redis refuses the stream: then nothing is certain.
+    """
+    try:
+        info, entries = stream.parse([list(executed[:2])])
+    except stream.Unreadable:
+        return None
+    reading = stream.advance(position, info, entries, ENTRIES_A_QUESTION)
+    if reading.lost or reading.is_reset or reading.is_full:
+        return None
+    return {entry.job_id for entry in entries}
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -145,7 +165,7 @@ def job_commands(keys: Keys, job_id: str) -> list[Command]:
 
 def parse_answers(ids: Sequence[str], replies: Sequence[Reply]) -> dict[str, Standing | None] | None:
     """Where jobs stand, by replies to `lists_commands` and each one's `job_commands`; None if the lists are refused."""
-    lists = _parse_lists(replies[: len(LISTS)])
+    lists = parse_lists(replies[: len(LISTS)])
     if lists is None:
         return None
     of_jobs = replies[len(LISTS) :]
@@ -153,7 +173,7 @@ def parse_answers(ids: Sequence[str], replies: Sequence[Reply]) -> dict[str, Sta
     return {job_id: parse_job(job_id, answer, lists) for job_id, answer in zip(ids, mine, strict=True)}
 
 
-def _parse_lists(replies: Sequence[Reply]) -> dict[str, set[str]] | None:
+def parse_lists(replies: Sequence[Reply]) -> dict[str, set[str]] | None:
     """None if one is refused."""
     if any(isinstance(reply, Refused) for reply in replies):
         return None

@@ -1,0 +1,101 @@
+"""Of jobs that have not ended a gap loses no more than what they passed through: each is told once, as it is now."""
+
+import signal
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.bullmq.driver import silent
+from tests.eventually import eventually
+from tests.integration.bridge.running import Bridge
+from tocsin.events import JobEvent
+
+
+async def until_told(bridge: Bridge, event: str, times: int = 1) -> list[JobEvent]:
+    """Wait until so many records of this event are told; return everything of the queue."""
+
+    async def is_told() -> bool:
+        return sum(one.event == event for one in (await bridge.records()).of_queue("mail")) >= times
+
+    await eventually(is_told, seconds=40, what=f"{times} × {event}")
+    return (await bridge.records()).of_queue("mail")
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_present_jobs_are_told_once_with_their_place(bridge: Bridge, app: Any, redis_url: str, how: str) -> None:
+    bridge.environ["BRIDGE_RECONCILE_SECONDS"] = "0.5"
+    await bridge.start()
+    await bridge.ready()
+    taken = await silent(redis_url, "mail", "add", count=2)
+    await until_told(bridge, "waiting", 2)
+    if how == "stopped":
+        bridge.signal(signal.SIGSTOP)
+    else:
+        await bridge.kill()
+    await silent(redis_url, "mail", "take", count=2)
+    delayed = await silent(redis_url, "mail", "delay", count=2)
+    prioritized = await silent(redis_url, "mail", "prioritize", count=1)
+    await app.xtrim("bull:mail:events", maxlen=0, approximate=False)
+    waiting = await silent(redis_url, "mail", "add", count=3)
+    await app.xtrim("bull:mail:events", maxlen=4, approximate=False)  # one `added` is lost, two are read
+    if how == "stopped":
+        bridge.signal(signal.SIGCONT)
+    else:
+        await bridge.start()
+    await until_told(bridge, "active", 2)
+    await until_told(bridge, "delayed", 2)
+
+    async def is_mended() -> bool:
+        return "gap_rebuilt" in bridge.log
+
+    await eventually(is_mended, what="the gap mended")
+    for end in ("stop", "kill"):
+        await getattr(bridge, end)()
+        await bridge.start()
+        await bridge.ready()
+    [last] = await silent(redis_url, "mail", "add", count=1)
+    events = await until_told(bridge, "waiting", 2 + 1 + 3 + 1)
+
+    assert len({event.id for event in events}) == len(events)
+    told = Counter((event.job_id, event.event) for event in events if event.job_id)
+    assert [one for one, times in told.items() if times > 1] == []
+    everyone = [*taken, *delayed, *prioritized, *waiting, last]
+    assert sorted(job_id for job_id, event in told if event == "added") == sorted(everyone)
+    now = {event.job_id: event for event in events}
+    assert [str(now[job_id].state) for job_id in everyone] == ["active"] * 2 + ["delayed"] * 2 + ["waiting"] * 5
+    rebuilt = Counter(event.event for event in events if event.rebuilt)
+    assert rebuilt == {"added": 2 + 1 + 1, "active": 2, "delayed": 2, "waiting": 1 + 1}
+    assert all(now[job_id].started_at for job_id in taken)
+    assert all((now[job_id].delay_until or 0) > now[job_id].added_at + 3_000_000 for job_id in delayed)
+    data = {event.job_id: event.data for event in events if event.event == "added" and event.rebuilt}
+    assert set(data.values()) <= {'{"index":0}', '{"index":1}'}
+    assert not any(event.event == "reconciled" for event in events)
+
+
+async def test_failure_that_a_gap_swallowed_is_told_with_its_exhausted_retries(
+    bridge: Bridge, app: Any, redis_url: str
+) -> None:
+    await bridge.start()
+    await bridge.ready()
+    await silent(redis_url, "mail", "add", count=2)
+    await until_told(bridge, "waiting", 2)
+    bridge.signal(signal.SIGSTOP)
+    await silent(redis_url, "mail", "fail", count=2)
+    await app.xtrim("bull:mail:events", maxlen=2, approximate=False)  # `retries-exhausted` of the second, and `drained`
+    bridge.signal(signal.SIGCONT)
+    events = await until_told(bridge, "retries-exhausted", 2)
+
+    async def are_rebuilt() -> bool:
+        return sum(event.event == "failed" for event in (await bridge.records()).jobs) == 2
+
+    await eventually(are_rebuilt, what="both failures")
+    events = (await bridge.records()).of_queue("mail")
+    ends = [(event.job_id, event.event, event.attempt, event.rebuilt) for event in events if event.state == "failed"]
+    assert sorted(ends) == [
+        ("1", "failed", 1, True),
+        ("1", "retries-exhausted", 1, True),
+        ("2", "failed", 1, True),
+        ("2", "retries-exhausted", 1, False),
+    ]
+    assert await bridge.metric("bridge_events_rebuilt_total", queue="mail") == 3
