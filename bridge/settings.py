@@ -90,7 +90,7 @@ class BridgeSettings(Settings):
     bridge_discovery_seconds: float = Field(10, gt=0, description="How often queues are looked for.")
     bridge_poll_seconds: float = Field(5, gt=0, description="How often a queue's counts are read.")
     bridge_reconcile_seconds: float = Field(
-        20, gt=0, le=30, description="How often a queue's jobs are compared with what was told of them."
+        20, gt=0, description="How often a queue's jobs are compared with what was told of them; at most 30 is advised."
     )
     bridge_commit_ms: int = Field(50, ge=0, le=1000, description="Least time between commits under load.")
     bridge_session_seconds: float = Field(

@@ -79,6 +79,7 @@ class Lane:
         self._reconciler = Reconciler(
             site, door, outbox, records, metrics, self._mender, read_back, every_seconds=reconcile_seconds
         )
+        self._reconcile_seconds = reconcile_seconds
         self._is_asking = False
         self._tell_uncounted = tell_uncounted
         self._site = site
@@ -109,6 +110,7 @@ class Lane:
         tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
         is_met = place.queue in restored.positions
         past, reconciling = Past(position), Reconciling(stored=restored.open_jobs.get(place.queue))
+        reconciling.due_at = time.monotonic() + self._reconcile_seconds
         self._queues[keys.events] = Queue(
             place, keys, position, memory, tail, past, lag, is_met=is_met, reconciling=reconciling
         )
@@ -175,7 +177,7 @@ class Lane:
             if await self._farewell.say(queue):
                 del self._queues[key]
             else:
-                self._unfinished.add(key)
+                queue.missed = None  # until the next look at what was found
             return
 
     async def _wait(self) -> list[str]:

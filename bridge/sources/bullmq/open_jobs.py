@@ -13,6 +13,8 @@ from tocsin.events import JobEvent, OpenCursor, OpenStored, State
 
 MAX_JOBS = 20_000
 STORED_JOBS = 1_000
+STORED_CHARACTERS = 100_000
+"""Of their ids and names: a record bigger than Kafka takes would hold none."""
 
 OPEN = frozenset({State.WAITING, State.ACTIVE, State.DELAYED, State.RETRYING, State.STALLED, State.WAITING_CHILDREN})
 
@@ -66,27 +68,31 @@ class OpenJobs:
         """Take in what is told now. job_id: as Redis has it; one that a record shows otherwise cannot be asked for."""
         if not job_id or job_id != event.job_id or "\ufffd" in job_id or event.state is State.UNKNOWN:
             return
-        self._settle_orphan(job_id, event)
-        known = self.get(job_id) if event.event != "added" else None
+        if self.orphans:
+            self._settle_orphan(job_id, event)
         if event.state not in OPEN:
             self.close(job_id)
             return
-        self.put(
-            job_id,
-            OpenJob(
-                event.state,
-                event.job_name or (known.name if known else ""),
-                event.added_at or (known.added_at if known else 0),
-                event.attempt,
-                event.scheduler or (known.scheduler if known else ""),
-                known.priority if known else None,
-            ),
-        )
+        known = self.get(job_id)
+        if known is None or event.event == "added":
+            name, added_at = event.job_name, event.added_at
+            self.put(job_id, OpenJob(event.state, name, added_at, event.attempt, event.scheduler))
+            return
+        before, after = self._of(known.state), self._of(event.state)
+        if before is not after:
+            after[job_id] = before.pop(job_id)
+        else:
+            after.move_to_end(job_id)
+        known.state, known.attempt = event.state, event.attempt
+        known.name = event.job_name or known.name
+        known.added_at = event.added_at or known.added_at
+        known.scheduler = event.scheduler or known.scheduler
+        self.is_changed = True
 
     def put(self, job_id: str, job: OpenJob) -> None:
         """Know this of a job."""
         self.close(job_id)
-        (self._active if job.state is State.ACTIVE else self._others)[job_id] = job
+        self._of(job.state)[job_id] = job
         self.is_changed = True
         if len(self) > self._max_jobs:
             (self._others or self._active).popitem(last=False)
@@ -107,9 +113,17 @@ class OpenJobs:
 
     def stored(self) -> tuple[list[OpenStored], list[OpenStored]]:
         """As a cursor holds them: the jobs, and the orphans; at most STORED_JOBS together."""
-        jobs = _stored(self.items(), STORED_JOBS)
-        orphans = [*self.replaced, *self.orphans.items()]
-        return jobs, _stored(orphans, STORED_JOBS - len(jobs))
+        mine = [(job_id, job, True) for job_id, job in self.items()]
+        orphans = [(job_id, job, False) for job_id, job in (*self.replaced, *self.orphans.items())]
+        stored: tuple[list[OpenStored], list[OpenStored]] = ([], [])
+        left = STORED_CHARACTERS
+        for job_id, job, is_mine in (*mine, *orphans)[:STORED_JOBS]:
+            left -= len(job_id) + len(job.name)
+            if left < 0:
+                break
+            priority = -1 if job.priority is None else job.priority
+            stored[0 if is_mine else 1].append((job_id, job.added_at, job.state, job.name, priority))
+        return stored
 
     def restore(self, cursor: OpenCursor) -> None:
         """Know what a cursor holds."""
@@ -118,6 +132,9 @@ class OpenJobs:
         self.orphans.update(_restored(cursor.orphans))
         self.is_changed = False
 
+    def _of(self, state: State) -> OrderedDict[str, OpenJob]:
+        return self._active if state is State.ACTIVE else self._others
+
     def _settle_orphan(self, job_id: str, event: JobEvent) -> None:
         """An event of the new stream: of the same life of the job, or of another job with its id."""
         orphan = self.orphans.pop(job_id, None)
@@ -125,15 +142,6 @@ class OpenJobs:
             return
         if event.added_at != orphan.added_at or not orphan.added_at:
             self.replaced.append((job_id, orphan))
-
-
-def _stored(jobs: Iterable[tuple[str, OpenJob]], most: int) -> list[OpenStored]:
-    found: list[OpenStored] = []
-    for job_id, job in jobs:
-        if len(found) >= most:
-            break
-        found.append((job_id, job.added_at, job.state, job.name, -1 if job.priority is None else job.priority))
-    return found
 
 
 def _restored(stored: Iterable[OpenStored]) -> Iterator[tuple[str, OpenJob]]:

@@ -124,6 +124,7 @@ async def bridge_on(kafka: str, prefix: str, redis_url: str, log: Path, **more: 
         "BRIDGE_SESSION_SECONDS": "6",
         "BRIDGE_DISCOVERY_SECONDS": "0.5",
         "BRIDGE_POLL_SECONDS": "0.5",
+        "BRIDGE_RECONCILE_SECONDS": "3600",  # of jobs that are only events, written by hand, Redis holds nothing
         "LOG_FORMAT": "json",
         **more,
     }

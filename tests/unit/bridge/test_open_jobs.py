@@ -3,6 +3,7 @@
 import pytest
 
 from bridge.cursors import open_cursor, restore
+from bridge.record import MAX_RECORD_BYTES
 from bridge.sources.bullmq.open_jobs import STORED_JOBS, OpenJob, OpenJobs
 from bridge.sources.bullmq.stream import Position
 from tocsin.events import JobEvent, State
@@ -84,6 +85,15 @@ def test_open_jobs_are_stored_those_that_run_first() -> None:
     assert not again.is_changed
     assert next(again.items()) == ("last", OpenJob(State.ACTIVE, "", 5))
     assert again.get("1") == OpenJob(State.WAITING, "send", 5)
+
+
+def test_what_is_stored_always_fits_a_record() -> None:
+    jobs = OpenJobs()
+    for number in range(STORED_JOBS):
+        jobs.put(str(number) + "\x01" * 1000, OpenJob(State.WAITING, "\x01" * 1000))
+    jobs.orphan()
+    _, value = open_cursor("eu", "main", "q", Position(), jobs, 1)
+    assert 100_000 < len(value or b"") < MAX_RECORD_BYTES
 
 
 def test_job_of_a_stream_begun_anew_is_another_when_its_id_is_added_again() -> None:
