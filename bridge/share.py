@@ -1,18 +1,16 @@
-"""The queues of one source that hash to one partition: each is given to a lane once found, and its counts are told."""
+"""The queues of one source that hash to one partition: each is given to a lane once found."""
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
 
 from bridge.cancellation import unless_cancelled
 from bridge.cursors import Restored, scan_cursor
-from bridge.errors import SourceUnavailable
 from bridge.kafka import read_back
 from bridge.lag import Lags
-from bridge.metrics import STATES, Metrics
+from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.settings import BridgeSettings
@@ -22,18 +20,13 @@ from bridge.sources.bullmq.rebuild import Told, told_of
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
-from tocsin.events import QueueSnapshot
-from tocsin.lifecycle import pause
 from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("bridge.share")
 
-SNAPSHOT_SECONDS = 30.0
-"""A queue's counts are published when they change, and this often although nothing did."""
-
 
 class Share:
-    """The queues of one source that hash to one partition: their readers and their counts."""
+    """The queues of one source that hash to one partition, and their readers. places: those found, by queue."""
 
     def __init__(
         self,
@@ -53,8 +46,7 @@ class Share:
         self._outbox = outbox
         self._metrics = metrics
         self._records = Records(settings.topics)
-        self._places: dict[str, Place] = {}
-        self._published: dict[str, QueueSnapshot] = {}
+        self.places: dict[str, Place] = {}
         self._scan_stored_ms = 0
 
     async def read(self, end: asyncio.Event) -> None:
@@ -68,25 +60,11 @@ class Share:
                     continue
                 known = found
                 for queue in sorted(found.queues):
-                    if queue not in self._places and self._is_mine(queue):
+                    if queue not in self.places and self._is_mine(queue):
                         self._add(queue, found, lanes, group, end)
                 self._restored.scanned_ms = found.begun_ms
                 if all(lane.has_met_all for lane in lanes):
                     await self._store_scan(found)
-
-    async def poll(self, end: asyncio.Event) -> None:
-        """Publish the counts of this share's queues; a failed poll publishes nothing, so their age tells."""
-        while not end.is_set():
-            if self._places:
-                try:
-                    snapshots = await self._source.snapshots(list(self._places.values()))
-                    refused = len(self._places) - len(snapshots)
-                    self._metrics.snapshots_refused.labels(self._source.source.name).inc(max(0, refused))
-                    await self._publish(snapshots)
-                except SourceUnavailable as error:
-                    self._metrics.source_errors.labels(self._source.source.name).inc()
-                    log.warning("poll_failed", source=self._source.source.name, error=str(error))
-            await pause(end, self._settings.bridge_poll_seconds if self._places else 0.2)
 
     async def _next_scan(self, known: Found | None, end: asyncio.Event) -> Found | None:
         """The newest scan when it differs from `known`, or after a while; None = there is none yet."""
@@ -107,7 +85,7 @@ class Share:
 
     def _add(self, queue: str, found: Found, lanes: list[Lane], group: asyncio.TaskGroup, end: asyncio.Event) -> None:
         source = self._source.source
-        place = self._places[queue] = Place(source.env, source.name, queue)
+        place = self.places[queue] = Place(source.env, source.name, queue)
         lane = next((lane for lane in lanes if lane.has_room), None)
         if lane is None:
             site, door = self._settings.bridge_site, self._source.door
@@ -167,47 +145,3 @@ class Share:
             self._settings.bridge_site, self._source.source.name, self._source.source.scope, found.begun_ms
         )
         await self._outbox.put([self._records.cursor(key, value)])
-
-    async def _publish(self, snapshots: Sequence[QueueSnapshot]) -> None:
-        changed = [snapshot for snapshot in snapshots if self._is_news(snapshot)]
-        for snapshot in snapshots:
-            self._measure(snapshot)
-        if changed:
-            await self._outbox.put([self._records.snapshot(snapshot) for snapshot in changed])
-            self._published.update({snapshot.queue: snapshot for snapshot in changed})
-
-    def _is_news(self, snapshot: QueueSnapshot) -> bool:
-        last = self._published.get(snapshot.queue)
-        if last is None or snapshot.ts - last.ts >= SNAPSHOT_SECONDS * 1000:
-            return True
-        return _counts(snapshot) != _counts(last)
-
-    def _measure(self, snapshot: QueueSnapshot) -> None:
-        labels = (snapshot.source, snapshot.queue)
-        for state in STATES:
-            self._metrics.queue_jobs.labels(*labels, state).set(getattr(snapshot, state))
-        self._metrics.queue_paused.labels(*labels).set(snapshot.is_paused)
-        self._metrics.oldest_waiting.labels(*labels).set(snapshot.oldest_waiting_seconds or 0)
-        if snapshot.workers is None:
-            self._metrics.forget_workers(*labels)
-        else:
-            self._metrics.queue_workers.labels(*labels).set(snapshot.workers)
-
-
-def _counts(snapshot: QueueSnapshot) -> tuple[object, ...]:
-    """What makes a snapshot news: everything but its time and an age that only grows with it."""
-    return (
-        snapshot.waiting,
-        snapshot.active,
-        snapshot.delayed,
-        snapshot.prioritized,
-        snapshot.waiting_children,
-        snapshot.completed,
-        snapshot.failed,
-        snapshot.is_paused,
-        snapshot.workers,
-        snapshot.oldest_waiting_seconds is None,
-        snapshot.max_len_events,
-        snapshot.bullmq_version,
-        snapshot.sources_queues,
-    )
