@@ -168,14 +168,19 @@ def _say(error: BaseException) -> str:
 
 
 async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, bytes]:
-    """Return the newest value per key of one partition of the cursors topic; tombstoned keys are left out.
+    """What `read_newest` returns of the cursors."""
+    return await read_newest(settings, settings.topics.cursors, partition)
+
+
+async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> dict[bytes, bytes]:
+    """Return the newest value per key of one partition of a compacted topic; tombstoned keys are left out.
 
     Call it after the partition's Writer was opened: only then is no older owner's transaction still open. Reads
     committed records from the start up to the log's end as it is now. That end is the high watermark, not the last
     stable offset which a read_committed consumer is told as the end: another site's open transaction would hide what
     was committed after its beginning. Raises WriterLost if Kafka does not answer, or that transaction does not end.
     """
-    place = TopicPartition(settings.topics.cursors, partition)
+    place = TopicPartition(topic, partition)
     consumer = _reader(settings, f"bridge-{settings.bridge_site}-restore-{partition}")
     values: dict[bytes, bytes] = {}
     try:
@@ -190,7 +195,7 @@ async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, 
                 if end is None:
                     end = consumer.highwater(place)  # as of the first fetch
     except (KafkaError, OSError, TimeoutError) as error:
-        raise WriterLost(f"cannot restore the cursors of partition {partition}: {_say(error)}") from error
+        raise WriterLost(f"cannot restore partition {partition} of {topic}: {_say(error)}") from error
     finally:
         await _end(consumer)
     return values

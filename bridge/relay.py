@@ -77,7 +77,9 @@ class Relay:
                 for source in self._sources:
                     restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
                     share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics, lags)
-                    polls = Polls(self._settings, source, share.places, outbox, self._metrics)
+                    polls = Polls(
+                        self._settings, source, writer.partition, share.places, share.tallies, outbox, self._metrics
+                    )
                     for part in (share.read, polls.poll):
                         name = f"{part.__name__}-{source.source.name}-{writer.partition}"
                         readers.create_task(unless_cancelled(name, part(end)), name=name)

@@ -19,6 +19,7 @@ from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.rebuild import Told, told_of
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tallies, Tally
 from bridge.sources.bullmq.translate import Place
 from tocsin.topics import partition_of, queue_key
 
@@ -47,6 +48,7 @@ class Share:
         self._metrics = metrics
         self._records = Records(settings.topics)
         self.places: dict[str, Place] = {}
+        self.tallies: Tallies = {}
         self._scan_stored_ms = 0
 
     async def read(self, end: asyncio.Event) -> None:
@@ -104,7 +106,9 @@ class Share:
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
             group.create_task(unless_cancelled(name, lane.run(end)), name=name)
         lag = self._lags.of(source.name, queue, self._source.door.now_ms)
-        lane.add(place, source.prefix, self._start(queue, found), self._restored, lag)
+        start = self._start(queue, found)
+        tally = self.tallies[queue] = Tally(self._metrics, source.name, queue, start.epoch, self._source.door.now_ms)
+        lane.add(place, source.prefix, start, self._restored, lag, tally)
 
     def _start(self, queue: str, found: Found) -> Position:
         """Where to begin: at the cursor; else at the stream's start, with what was there before Tocsin as backfill.

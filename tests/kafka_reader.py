@@ -8,13 +8,15 @@ from typing import Any
 import msgspec
 
 from tests.clients import aiokafka
-from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, decode
+from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
 from tocsin.topics import Topics
 
 KINDS: dict[str, type[msgspec.Struct]] = {
     "jobs": JobEvent,
     "logs": LogLine,
     "queues": QueueSnapshot,
+    "schedulers": SchedulerSnapshot,
+    "sources": SourceSnapshot,
     "deadletter": DeadLetter,
 }
 
@@ -26,6 +28,8 @@ class Records:
     jobs: list[JobEvent] = field(default_factory=list[JobEvent])
     logs: list[LogLine] = field(default_factory=list[LogLine])
     queues: list[QueueSnapshot] = field(default_factory=list[QueueSnapshot])
+    schedulers: list[SchedulerSnapshot] = field(default_factory=list[SchedulerSnapshot])
+    sources: list[SourceSnapshot] = field(default_factory=list[SourceSnapshot])
     deadletter: list[DeadLetter] = field(default_factory=list[DeadLetter])
     cursors: dict[str, bytes | None] = field(default_factory=dict[str, bytes | None])
     raw: list[tuple[str, bytes, bytes]] = field(default_factory=list[tuple[str, bytes, bytes]])

@@ -57,6 +57,10 @@ class Topics:
         return f"{self.prefix}schedulers"
 
     @property
+    def sources(self) -> str:
+        return f"{self.prefix}sources"
+
+    @property
     def cursors(self) -> str:
         return f"{self.prefix}cursors"
 
@@ -71,6 +75,7 @@ class Topics:
             TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}),
             TopicSpec(self.queues, COMPACT_AND_DELETE),
             TopicSpec(self.schedulers, COMPACT_AND_DELETE),
+            TopicSpec(self.sources, COMPACT_AND_DELETE, partitions=1),
             TopicSpec(self.cursors, CURSORS),
             TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1),
         ]

@@ -17,6 +17,7 @@ from tocsin.events import (
     QueueSnapshot,
     ScanCursor,
     SchedulerSnapshot,
+    SourceSnapshot,
 )
 
 STRUCTS: Mapping[str, type[msgspec.Struct]] = {
@@ -24,6 +25,7 @@ STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     "log_line": LogLine,
     "queue_snapshot": QueueSnapshot,
     "scheduler_snapshot": SchedulerSnapshot,
+    "source_snapshot": SourceSnapshot,
     "cursor": Cursor,
     "log_cursor": LogCursor,
     "scan_cursor": ScanCursor,

@@ -14,6 +14,7 @@ TABLE = {
     "tocsin.logs": (None, {"retention.ms": WEEK}),
     "tocsin.queues": (None, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
     "tocsin.schedulers": (None, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
+    "tocsin.sources": (1, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
     "tocsin.cursors": (None, {"cleanup.policy": "compact", "delete.retention.ms": "600000"} | COMPACTED),
     "tocsin.deadletter": (1, {"retention.ms": MONTH}),
 }
@@ -35,7 +36,15 @@ def test_the_prefix_is_all_that_changes(prefix: str) -> None:
 
 def test_every_name_has_its_spec() -> None:
     topics = Topics("p.")
-    names = [topics.jobs, topics.logs, topics.queues, topics.schedulers, topics.cursors, topics.deadletter]
+    names = [
+        topics.jobs,
+        topics.logs,
+        topics.queues,
+        topics.schedulers,
+        topics.sources,
+        topics.cursors,
+        topics.deadletter,
+    ]
     assert [spec.name for spec in topics.specs()] == names
 
 

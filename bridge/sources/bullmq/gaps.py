@@ -67,7 +67,7 @@ class Mender:
         async for events in rebuild(self._door, place, queue.keys, position.epoch, ends, told):
             count += len(events)
             await self._outbox.put(
-                [self._records.job(event) for event in events], lambda events=events: self._count(place, events)
+                [self._records.job(event) for event in events], lambda events=events: self._count(queue, events)
             )
             for event in events:
                 self._settle(queue, event)
@@ -91,5 +91,6 @@ class Mender:
         if known is not None and known.is_active and known.active_since <= event.ts + SKEW_MS:
             queue.memory.finish(event.job_id)
 
-    def _count(self, place: Place, events: Sequence[JobEvent]) -> None:
-        self._metrics.events_rebuilt.labels(place.source, place.queue).inc(len(events))
+    def _count(self, queue: Queue, events: Sequence[JobEvent]) -> None:
+        self._metrics.events_rebuilt.labels(queue.place.source, queue.place.queue).inc(len(events))
+        queue.tally.count(events)

@@ -29,6 +29,7 @@ from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.stream import Position, Reading, Unreadable
+from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
 from tocsin.events import JobEvent
@@ -90,12 +91,14 @@ class Lane:
         """Whether every queue has a cursor: a scan told after this misses none of them."""
         return all(queue.is_met for queue in self._queues.values())
 
-    def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag) -> None:
+    def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag, tally: Tally) -> None:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
         is_met = place.queue in restored.positions
-        self._queues[keys.events] = Queue(place, keys, position, memory, tail, Past(position), lag, is_met=is_met)
+        self._queues[keys.events] = Queue(
+            place, keys, position, memory, tail, Past(position), lag, tally, is_met=is_met
+        )
         self._unfinished.add(keys.events)
 
     async def run(self, end: asyncio.Event) -> None:
@@ -285,6 +288,7 @@ class Lane:
         labels = (queue.place.source, queue.place.queue)
         self._metrics.events_relayed.labels(*labels).inc(len(events))
         self._metrics.events_unenriched.labels(*labels).inc(sum(not event.enriched for event in events))
+        queue.tally.count(events)
         if lost:
             self._metrics.events_lost.labels(*labels).inc(lost)
         if bad:

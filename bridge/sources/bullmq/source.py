@@ -10,7 +10,7 @@ from bridge.metrics import Metrics
 from bridge.settings import BridgeSettings, Source
 from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.queues import Workers, read_snapshots
+from bridge.sources.bullmq.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import QueueSnapshot
 from tocsin.health import Health
@@ -65,7 +65,11 @@ class BullmqSource:
                 await self._workers.read(self.door)
         found = self.discovery.found
         known = len(found.queues) if found else 0
-        return await read_snapshots(self.door, self.source.prefix, places, self._workers, known)
+        made: list[QueueSnapshot] = []
+        for start in range(0, len(places), QUEUES_A_PIPELINE):
+            some = places[start : start + QUEUES_A_PIPELINE]
+            made += await read_snapshots(self.door, self.source.prefix, some, self._workers, known)
+        return made
 
     def tell_uncounted(self) -> None:
         """Its Redis does not count the entries of a stream: what is trimmed unread is not seen. Said once."""

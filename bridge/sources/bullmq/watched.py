@@ -10,6 +10,7 @@ from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 
 FIRST_ENTRIES = 20
@@ -38,6 +39,7 @@ class Queue:
     tail: LogTail
     past: Past
     lag: Lag
+    tally: Tally
     is_met: bool
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False

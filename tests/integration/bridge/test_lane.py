@@ -16,6 +16,7 @@ from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.rebuild import Told
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
@@ -76,13 +77,17 @@ def lane_on(door: Door, outbox: Outbox, tell_uncounted: Callable[[], None] = not
     return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, tell_uncounted, nothing_told)
 
 
+def counted(door: Door) -> tuple[Lag, Tally]:
+    return Lag(door.now_ms), Tally(Metrics(CollectorRegistry()), "main", "mail", 1, door.now_ms)
+
+
 async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, redis_url: str) -> None:
     """Else a scan told meanwhile, and a kill, would make it one created after that scan."""
     await make_queue(app, "mail")
     await add_events(app, "mail", 3)
     door, outbox, end = Door(redis_url), FullOutbox(), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.asked.wait()
@@ -103,7 +108,7 @@ async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app:
     await app.xadd("bull:mail:events", {"event": "completed", "jobId": "x", "returnvalue": "1"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
@@ -122,7 +127,7 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
     await app.xadd("bull:mail:events", {"event": "failed", "jobId": "x", "failedReason": "no"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
@@ -139,7 +144,7 @@ async def test_redis_that_does_not_count_entries_is_told_of(app: Any, redis_url:
     await add_events(app, "mail", 3)
     door, outbox, end, told = OldDoor(redis_url), Outbox(lambda record: record), asyncio.Event(), asyncio.Event()
     lane = lane_on(door, outbox, told.set)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await told.wait()

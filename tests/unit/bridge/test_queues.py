@@ -5,7 +5,7 @@ import pytest
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.keys import Keys, queue_of_meta
-from bridge.sources.bullmq.queues import COMMANDS_PER_QUEUE, Workers, commands, next_in_line, snapshot
+from bridge.sources.bullmq.queues import COMMANDS_PER_QUEUE, Looks, Workers, commands, next_in_line, snapshot
 from tests.unit.bridge.entries import PLACE
 from tocsin.events import QueueSnapshot
 
@@ -67,20 +67,20 @@ def test_workers_are_unknown_when_refused_never_none() -> None:
 
 def replies(**changes: Reply) -> list[Reply]:
     named: dict[str, Reply] = {
-        "meta": [None, b"10000", b"bullmq:6.7.0"], "wait": 3, "paused": 4, "active": 1, "delayed": 5,
+        "meta": [None, b"10000", b"bullmq:6.7.0", None, None, None], "wait": 3, "paused": 4, "active": 1, "delayed": 5,
         "prioritized": 6, "waiting-children": 7, "completed": 8, "failed": 9, "next": b"12", "next_paused": None,
-        "next_prioritized": [b"13"],
+        "next_prioritized": [b"13"], "longest": None, "overdue": 2, "begun": None, "window": -2,
     }  # fmt: skip
-    assert len(named) == COMMANDS_PER_QUEUE == len(commands(Keys("bull", "q")))
+    assert len(named) == COMMANDS_PER_QUEUE == len(commands(Keys("bull", "q"), 0))
     return list({**named, **changes}.values())
 
 
 def counted(**changes: Reply) -> QueueSnapshot | None:
-    return snapshot(PLACE, replies(**changes), 5000, oldest_added_at=2000, workers=None, queues=7)
+    return snapshot(PLACE, replies(**changes), 5000, Looks(added_at=2000), workers=None, queues=7)
 
 
 def test_counts_join_both_lists_of_a_paused_queue() -> None:
-    found = counted(meta=[b"1", b"10000", None])
+    found = counted(meta=[b"1", b"10000", None, None, None, None])
 
     assert found is not None
     assert (found.waiting, found.is_paused, found.workers, found.oldest_waiting_seconds) == (7, True, None, 3.0)
@@ -90,7 +90,7 @@ def test_counts_join_both_lists_of_a_paused_queue() -> None:
 
 @pytest.mark.parametrize("bound", [b"", b"x", b"-1", b"9" * 400])
 def test_odd_bound_is_no_bound(bound: bytes) -> None:
-    found = counted(meta=[None, bound, b"\xff"])
+    found = counted(meta=[None, bound, b"\xff", bound, bound, bound])
 
     assert found is not None
     assert found.max_len_events == 0

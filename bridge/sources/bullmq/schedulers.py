@@ -1,0 +1,254 @@
+"""A queue's job schedulers: read page by page with ZSCAN, which misses none that stays; hashes only where needed.
+
+A scheduler's score, its next run, changes with every iteration: with it its hash is read again, and all hashes now and
+then, since `upsert` may change one and leave its next run. One is gone when two complete readings do not find it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+import structlog
+
+from bridge import redact
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.enrich import whole
+from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.queues import OVERDUE_MS
+from bridge.sources.bullmq.translate import Place
+from tocsin.events import VERSION, JobEvent, SchedulerSnapshot
+
+log = structlog.get_logger("bridge.schedulers")
+
+FIELDS = ("name", "pattern", "every", "tz", "ic", "limit", "startDate", "endDate", "data")
+PAGE = 500
+HASHES_A_PIPELINE = 200
+QUEUES_A_PIPELINE = 100
+MAX_SCHEDULERS = 20_000
+"""Of one queue; what is beyond is not told, and then nothing is told gone either."""
+OLD_SHAPE_COLONS = 4
+
+REFRESH_MS = 300_000
+"""How often a hash is read although its scheduler's next run is the same."""
+TOLD_MS = 50_000
+"""A scheduler is told when it changes, and this often although it did not."""
+GONE_AFTER = 2
+"""Complete readings without it."""
+
+
+@dataclass(slots=True)
+class Known:
+    """A scheduler as it was told last. read_ms: when its hash was read. missed: complete readings without it."""
+
+    told: SchedulerSnapshot
+    read_ms: int = 0
+    missed: int = 0
+
+
+@dataclass(slots=True)
+class Found:
+    """One reading of one queue. runs: raw id -> next run, ms. is_whole: it came to its end."""
+
+    queue: str
+    keys: Keys
+    runs: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    is_whole: bool = False
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one reading brought."""
+
+    told: list[SchedulerSnapshot] = field(default_factory=list[SchedulerSnapshot])
+    gone: list[SchedulerSnapshot] = field(default_factory=list[SchedulerSnapshot])
+
+
+class Schedulers:
+    """Those of one source's queues in one partition. Not for concurrent use."""
+
+    def __init__(self, door: Door, prefix: str, told: Iterable[SchedulerSnapshot]) -> None:
+        """told: what Kafka holds of them, from an earlier owner."""
+        self._door = door
+        self._prefix = prefix
+        self._known: dict[str, dict[str, Known]] = {}
+        self._cut: set[str] = set()
+        for one in told:
+            self._known.setdefault(one.queue, {})[one.scheduler] = Known(one)
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        """Queue -> its schedulers, and how many of them are overdue."""
+        return {
+            queue: (len(known), sum(one.told.is_overdue for one in known.values()))
+            for queue, known in self._known.items()
+        }
+
+    async def read(self, places: Mapping[str, Place]) -> Changes:
+        """Read those of these queues. Raises SourceUnavailable.
+
+        A queue that is not among them and has schedulers known from before is only looked at for what is gone.
+        """
+        changes, wanted = Changes(), [*{**places, **self._known}]
+        for start in range(0, len(wanted), QUEUES_A_PIPELINE):
+            for found in await self._scan(wanted[start : start + QUEUES_A_PIPELINE]):
+                place = places.get(found.queue)
+                if found.runs and place is not None:
+                    await self._tell(place, found, changes)
+                if found.is_whole:
+                    self._miss(found, changes)
+        return changes
+
+    async def _scan(self, queues: Sequence[str]) -> list[Found]:
+        """The ids and next runs of some queues' schedulers, a page of each at a time."""
+        found = [Found(queue, Keys(self._prefix, queue)) for queue in queues]
+        going = [(one, b"0") for one in found]
+        while going:
+            asked: list[Command] = [("ZSCAN", one.keys.of("repeat"), cursor, "COUNT", PAGE) for one, cursor in going]
+            replies = await self._door.ask(asked)
+            going = [
+                (one, cursor)
+                for (one, _), reply in zip(going, replies, strict=True)
+                if (cursor := _take_page(one, reply)) is not None
+            ]
+        for one in found:
+            if len(one.runs) >= MAX_SCHEDULERS and one.queue not in self._cut:
+                self._cut.add(one.queue)
+                log.warning("schedulers_left_out", queue=one.queue, told=MAX_SCHEDULERS)
+        return found
+
+    async def _tell(self, place: Place, found: Found, changes: Changes) -> None:
+        """Tell what is new, has changed or was not told for a while."""
+        known, now = self._known.setdefault(found.queue, {}), self._door.now_ms()
+        due: list[bytes] = []
+        for raw, next_run in found.runs.items():
+            one = known.get(_name(raw))
+            if one is None or one.told.next_run != next_run or now - one.read_ms >= REFRESH_MS:
+                due.append(raw)
+            elif now - one.told.ts >= TOLD_MS or (_overdue_ms(next_run, now) and not one.told.is_overdue):
+                one.told = _at(one.told, now)
+                changes.told.append(one.told)
+        for start in range(0, len(due), HASHES_A_PIPELINE):
+            some = due[start : start + HASHES_A_PIPELINE]
+            replies = await self._door.ask([_hash_command(found.keys, raw) for raw in some])
+            for raw, reply in zip(some, replies, strict=True):
+                made = snapshot(place, raw, found.runs[raw], reply, now)
+                if made is not None:
+                    self._learn(known, made, now, changes)
+
+    def _learn(self, known: dict[str, Known], made: SchedulerSnapshot, now: int, changes: Changes) -> None:
+        before = known.get(made.scheduler)
+        if before is None or now - before.told.ts >= TOLD_MS or _what(before.told) != _what(made):
+            changes.told.append(made)
+            known[made.scheduler] = Known(made, now)
+        else:
+            before.read_ms = now
+
+    def _miss(self, found: Found, changes: Changes) -> None:
+        """After a complete reading: count those that were not in it."""
+        known = self._known.get(found.queue, {})
+        there = {_name(raw) for raw in found.runs}
+        for name, one in list(known.items()):
+            one.missed = 0 if name in there else one.missed + 1
+            if one.missed >= GONE_AFTER:
+                changes.gone.append(one.told)
+                del known[name]
+        if not known:
+            self._known.pop(found.queue, None)
+
+
+def gone(one: SchedulerSnapshot, epoch: int, ts: int) -> JobEvent:
+    """The record of a scheduler that is no longer in Redis."""
+    return JobEvent(
+        v=VERSION,
+        id=f"{one.source}:{one.queue}:{epoch}:gone:s:{one.scheduler}:{ts}",
+        ts=ts,
+        env=one.env,
+        source=one.source,
+        queue=one.queue,
+        epoch=epoch,
+        stream_id="",
+        event="gone",
+        job_name=one.job_name,
+        scheduler=one.scheduler,
+        message=f"the job scheduler {one.scheduler} is gone: {GONE_AFTER} complete readings did not find it in the "
+        "queue's `repeat` set",
+    )
+
+
+def snapshot(place: Place, raw: bytes, next_run: int, reply: Reply, ts: int) -> SchedulerSnapshot | None:
+    """One scheduler from its hash; None if that is gone or refused: it is being removed, or no scheduler's.
+
+    A repeatable of BullMQ 5 or older is a hash without `ic`, a still older one has none: its id says it all.
+    """
+    values = cast(list[bytes | None], reply) if isinstance(reply, list) else []
+    texts = {name: value.decode(errors="replace") for name, value in zip(FIELDS, values, strict=False) if value}
+    is_legacy = "ic" not in texts
+    if not texts and not isinstance(reply, Refused):
+        texts = _old_shape(raw.decode(errors="replace"))
+    if not texts:
+        return None
+    made = SchedulerSnapshot(
+        v=VERSION,
+        ts=ts,
+        env=place.env,
+        source=place.source,
+        queue=place.queue,
+        scheduler=_name(raw),
+        job_name=redact.text(texts.get("name", ""), redact.NAME_BYTES),
+        pattern=redact.text(texts.get("pattern", ""), redact.NAME_BYTES),
+        every=whole(texts.get("every")) or None,
+        timezone=redact.text(texts.get("tz", ""), redact.NAME_BYTES),
+        next_run=next_run,
+        iteration=None if is_legacy else whole(texts["ic"]),
+        max_iterations=whole(texts.get("limit")) or None,
+        starts_at=whole(texts.get("startDate")) or None,
+        ends_at=whole(texts.get("endDate")) or None,
+        is_legacy=is_legacy,
+        data=redact.json_text(texts.get("data", "")),
+    )
+    return _at(made, ts)
+
+
+def _old_shape(text: str) -> dict[str, str]:
+    """`name:id:endDate:tz:pattern or every`, where there is no hash; {} if the id is none of these."""
+    if text.count(":") < OLD_SHAPE_COLONS:
+        return {}
+    name, _, ends, timezone, rule = text.split(":", OLD_SHAPE_COLONS)
+    kind = "every" if re.fullmatch("[0-9]+", rule) else "pattern"
+    return {"name": name, "endDate": ends, "tz": timezone, kind: rule}
+
+
+def _take_page(found: Found, reply: Reply) -> bytes | None:
+    """Keep one page's ids; return where the next begins, None = there is none, or it is refused."""
+    if isinstance(reply, Refused):
+        return None
+    cursor, flat = cast(tuple[bytes, list[bytes]], reply)
+    found.runs.update((raw, whole(score)) for raw, score in zip(flat[::2], flat[1::2], strict=True))
+    if cursor == b"0":
+        found.is_whole = len(found.runs) < MAX_SCHEDULERS
+    return cursor if cursor != b"0" and len(found.runs) < MAX_SCHEDULERS else None
+
+
+def _hash_command(keys: Keys, raw: bytes) -> Command:
+    return ("HMGET", f"{keys.of('repeat')}:".encode() + raw, *FIELDS)
+
+
+def _name(raw: bytes) -> str:
+    return redact.identifier(raw.decode(errors="replace"))
+
+
+def _overdue_ms(next_run: int | None, now: int) -> int:
+    late = now - (next_run or now)
+    return late if late > OVERDUE_MS else 0
+
+
+def _at(one: SchedulerSnapshot, now: int) -> SchedulerSnapshot:
+    """The same scheduler, seen now."""
+    late = _overdue_ms(one.next_run, now)
+    return msgspec.structs.replace(one, ts=now, is_overdue=late > 0, overdue_seconds=late / 1000)
+
+
+def _what(one: SchedulerSnapshot) -> tuple[object, ...]:
+    """What makes a snapshot news."""
+    return tuple(getattr(one, name) for name in one.__struct_fields__ if name not in ("ts", "overdue_seconds"))
