@@ -50,6 +50,10 @@ class Records:
         """The queue's last snapshot."""
         return next((snapshot for snapshot in reversed(self.queues) if snapshot.queue == queue), None)
 
+    def scheduler(self, scheduler: str) -> SchedulerSnapshot | None:
+        """The scheduler's last snapshot."""
+        return next((one for one in reversed(self.schedulers) if one.scheduler == scheduler), None)
+
 
 class KafkaReader:
     """Goes on reading where the last call ended; `all` holds everything since the topics began."""

@@ -125,6 +125,26 @@ async def make_states(redis_url: str, *, prefix: str = "bull", name: str = "stat
     return [msgspec.json.decode(line, type=Counts) for line in lines]
 
 
+@asynccontextmanager
+async def scene(
+    redis_url: str, name: str, *, queue: str, version: Major, **options: object
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Bring a queue into one of the states of scenes.mjs; its worker, if any, is killed with the block."""
+    arguments = {"redis": redis_url, "scene": name, "queue": queue, "version": version, **options}
+    process = await node.start("scenes.mjs", arguments)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            line = await process.stdout.readline()
+            assert line, (await process.stderr.read()).decode(errors="replace")[-2000:]
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
 async def stored_jobs(redis_url: str, queue: str, *, version: Major, prefix: str = "bull") -> dict[str, StoredJob]:
     """Every job of the queue still in Redis, by id, in any state."""
     options = {"version": version, "redis": redis_url, "prefix": prefix, "queue": queue}
