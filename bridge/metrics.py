@@ -33,14 +33,20 @@ REDIS = {
 
 
 @dataclass(frozen=True, slots=True)
-class QueueMetrics:
+class QueueCounters:
     """What is counted of one queue for every batch, looked up once. by_event: by BullMQ's word."""
 
     by_event: Mapping[str, Counter]
     retried: Counter
-    wait_seconds: Histogram
-    run_seconds: Histogram
-    total_seconds: Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTimes:
+    """Durations of one queue's jobs. They are many lines each: a queue without jobs has none."""
+
+    wait: Histogram
+    run: Histogram
+    total: Histogram
 
 
 class Metrics:
@@ -165,14 +171,16 @@ class Metrics:
             for field, (name, text) in REDIS.items()
         }
 
-    def of_queue(self, source: str, queue: str) -> QueueMetrics:
-        """The metrics of one queue that are counted for every batch of its events."""
-        return QueueMetrics(
-            {word: counter.labels(source, queue) for word, counter in self.by_event.items()},
-            self.jobs_retried.labels(source, queue),
-            self.wait_seconds.labels(source, queue),
-            self.run_seconds.labels(source, queue),
-            self.total_seconds.labels(source, queue),
+    def counters_of(self, source: str, queue: str) -> QueueCounters:
+        """The counters of one queue, from 0 on: who watches a rate must see the first step."""
+        by_event = {word: counter.labels(source, queue) for word, counter in self.by_event.items()}
+        return QueueCounters(by_event, self.jobs_retried.labels(source, queue))
+
+    def times_of(self, source: str, queue: str) -> QueueTimes:
+        """The durations of one queue."""
+        labels = (source, queue)
+        return QueueTimes(
+            self.wait_seconds.labels(*labels), self.run_seconds.labels(*labels), self.total_seconds.labels(*labels)
         )
 
     def forget(self, source: str, queue: str) -> None:

@@ -62,8 +62,9 @@ def health_routes(health: Health, registry: CollectorRegistry) -> list[HTTPRoute
         body = {"status": "not ready" if missing else "ready", "missing": missing}
         return Response(body, status_code=503 if missing else 200)
 
-    @get("/metrics", sync_to_thread=False, include_in_schema=False)
+    @get("/metrics", sync_to_thread=True, include_in_schema=False)
     def metrics() -> Response[bytes]:
+        """In a thread: with a thousand queues it takes most of a second, in which the loop must turn."""
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return [live, ready, metrics]

@@ -6,7 +6,7 @@ One pass over a batch; the labelled metrics are looked up once a queue.
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from bridge.metrics import Metrics, QueueMetrics
+from bridge.metrics import Metrics, QueueTimes
 from tocsin.events import JobEvent, State
 
 MINUTE_MS = 60_000
@@ -59,7 +59,9 @@ class Tally:
         self.epoch = epoch
         self.last_ts = 0
         self.rates = Rates(now_ms)
-        self._counted = metrics.of_queue(source, queue)
+        self._counters = metrics.counters_of(source, queue)
+        self._times: QueueTimes | None = None
+        self._find_times = lambda: metrics.times_of(source, queue)
 
     def count(self, events: Sequence[JobEvent]) -> None:
         """Count a committed batch."""
@@ -70,25 +72,27 @@ class Tally:
         self.rates.count(events)
         live = [event for event in events if not event.backfill]
         words = Counter([event.event for event in live])
-        for word, counter in self._counted.by_event.items():
+        for word, counter in self._counters.by_event.items():
             if words[word]:
                 counter.inc(words[word])
         retried = sum(event.state is State.RETRYING for event in live)
         if retried:
-            self._counted.retried.inc(retried)
-        for event in live:
-            _time(event, self._counted)
+            self._counters.retried.inc(retried)
+        timed = [event for event in live if event.wait_ms is not None or event.run_ms is not None]
+        if timed:
+            self._times = self._times or self._find_times()
+            for event in timed:
+                _time(event, self._times)
 
 
-def _time(event: JobEvent, counted: QueueMetrics) -> None:
-    """Durations of one event: how long a job waited, ran, and was there in all."""
+def _time(event: JobEvent, times: QueueTimes) -> None:
+    """How long one job waited, or ran, and was there in all. A stalled run is no attempt."""
     if event.wait_ms is not None:
-        counted.wait_seconds.observe(event.wait_ms / 1000)
-    elif event.event in ("completed", "failed") or event.state is State.RETRYING:
-        if event.run_ms is not None:
-            counted.run_seconds.observe(event.run_ms / 1000)
+        times.wait.observe(event.wait_ms / 1000)
+    elif event.run_ms is not None and (event.event in ("completed", "failed") or event.state is State.RETRYING):
+        times.run.observe(event.run_ms / 1000)
         if event.event == "completed" and event.added_at:
-            counted.total_seconds.observe(max(0, event.ts - event.added_at) / 1000)
+            times.total.observe(max(0, event.ts - event.added_at) / 1000)
 
 
 Tallies = dict[str, Tally]

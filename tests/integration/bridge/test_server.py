@@ -61,7 +61,7 @@ async def test_evictions_and_the_policy_that_allows_them_are_warned_of_once(brid
     async def are_evicted() -> bool:
         told = await newest(bridge)
         counted = await bridge.metric("bridge_redis_evicted_keys_total", source="main")
-        return told is not None and told.policy == "volatile-lru" and counted == told.evicted_keys > 0  # pyright: ignore[reportOptionalOperand]
+        return counted > 0 and told is not None and (told.policy, told.evicted_keys) == ("volatile-lru", counted)
 
     await eventually(are_evicted, seconds=20, what="evictions, counted")
     assert bridge.log.count("redis_may_evict") == 1

@@ -5,7 +5,16 @@ import pytest
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.keys import Keys, queue_of_meta
-from bridge.sources.bullmq.queues import COMMANDS_PER_QUEUE, Looks, Workers, commands, next_in_line, snapshot
+from bridge.sources.bullmq.queues import (
+    COMMANDS_PER_QUEUE,
+    Active,
+    Looks,
+    Workers,
+    commands,
+    next_in_line,
+    parse_active,
+    snapshot,
+)
 from tests.unit.bridge.entries import PLACE
 from tocsin.events import QueueSnapshot
 
@@ -129,3 +138,42 @@ def test_next_in_line_is_no_marker() -> None:
 )
 def test_queue_is_read_from_its_meta_key(prefix: str, key: str, queue: str | None) -> None:
     assert queue_of_meta(prefix, key) == queue
+
+
+@pytest.mark.parametrize(
+    ("meta_max", "begun", "window", "is_limited", "seconds"),
+    [
+        (None, None, -2, False, None),
+        (b"2", b"2", 400, True, 0.4),
+        (b"2", b"1", 400, False, 0.4),
+        (None, b"9007199254740991", 400, True, 0.4),
+        (None, b"1", 400, None, 0.4),
+        (b"2", b"2", -2, False, None),
+        (b"2", Refused("NOPERM"), 400, None, None),
+        (b"2", b"2", Refused("NOPERM"), None, None),
+    ],
+)
+def test_limit_is_known_only_where_redis_holds_it(
+    meta_max: Reply, begun: Reply, window: Reply, is_limited: bool | None, seconds: float | None
+) -> None:
+    found = counted(meta=[None, None, None, None, meta_max, b"1000"], begun=begun, window=window)
+
+    assert found is not None
+    assert (found.is_rate_limited, found.rate_limit_seconds) == (is_limited, seconds)
+
+
+def test_job_that_ended_while_it_was_looked_at_is_not_told() -> None:
+    """It has no lock because it has ended, not because its worker is dead."""
+    assert parse_active("7", [0, [b"send", b"1000"], b"8"]) is None
+    assert parse_active("7", [0, [b"send", b"1000"], None]) is None
+    assert parse_active("7", [Refused("NOPERM"), [b"send", b"1000"], b"7"]) is None
+    assert parse_active("7", [0, [b"send", b"1000"], b"7"]) == Active("7", "send", 1000, is_locked=False)
+    assert parse_active("7", [1, [None, None], b"7"]) == Active("7", "", 0, is_locked=True)
+
+
+def test_clock_of_the_apps_host_that_is_ahead_makes_no_negative_age() -> None:
+    looks = Looks(active=Active("7", "send", 9000, is_locked=True))
+    found = snapshot(PLACE, replies(), 5000, looks, workers=None, queues=7)
+
+    assert found is not None
+    assert found.longest_active_seconds == 0
