@@ -152,7 +152,8 @@ class Polls:
             metrics.queue_jobs.labels(*labels, state).set(getattr(snapshot, state))
         metrics.queue_paused.labels(*labels).set(snapshot.is_paused)
         metrics.oldest_waiting.labels(*labels).set(snapshot.oldest_waiting_seconds or 0)
-        metrics.longest_active.labels(*labels).set(snapshot.longest_active_seconds or 0)
+        is_unknown = snapshot.active > 0 and snapshot.longest_active_seconds is None
+        metrics.tell(metrics.longest_active, None if is_unknown else snapshot.longest_active_seconds or 0, *labels)
         metrics.lock_lost.labels(*labels).set(snapshot.is_longest_active_locked is False)
         metrics.tell(metrics.queue_workers, snapshot.workers, *labels)
         metrics.tell(metrics.queue_overdue, snapshot.overdue, *labels)
