@@ -14,5 +14,8 @@ A stream that was deleted, or that a Redis failover has cut short, is read from 
 `backfill`, which never rings. So are those of a queue whose cursor in Kafka was damaged. A record too big for Kafka
 becomes a dead letter.
 
+What is polled (counts, schedulers, Redis itself) is told as it was at its time, and what Redis refuses as unknown. A
+scheduler that two complete readings did not find is told as `gone`, also one that went while no bridge ran.
+
 With KAFKA_TRANSACTIONS=false (the in-memory stand-in) delivery is at least once.
 """

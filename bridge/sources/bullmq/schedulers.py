@@ -74,6 +74,7 @@ class Schedulers:
         self._prefix = prefix
         self._known: dict[str, dict[str, Known]] = {}
         self._cut: set[str] = set()
+        self._is_refused = False
         for one in told:
             self._known.setdefault(one.queue, {})[one.scheduler] = Known(one)
 
@@ -106,6 +107,7 @@ class Schedulers:
         while going:
             asked: list[Command] = [("ZSCAN", one.keys.of("repeat"), cursor, "COUNT", PAGE) for one, cursor in going]
             replies = await self._door.ask(asked)
+            self._tell_refused(going, replies)
             going = [
                 (one, cursor)
                 for (one, _), reply in zip(going, replies, strict=True)
@@ -116,6 +118,13 @@ class Schedulers:
                 self._cut.add(one.queue)
                 log.warning("schedulers_left_out", queue=one.queue, told=MAX_SCHEDULERS)
         return found
+
+    def _tell_refused(self, asked: Sequence[tuple[Found, bytes]], replies: Sequence[Reply]) -> None:
+        """Say once that schedulers cannot be read, and where first; nothing is told of them then, nor gone."""
+        for (one, _), reply in zip(asked, replies, strict=True):
+            if isinstance(reply, Refused) and not self._is_refused:
+                self._is_refused = True
+                log.warning("schedulers_refused", queue=one.queue, error=str(reply), mend="allow ZSCAN on its `repeat`")
 
     async def _tell(self, place: Place, found: Found, changes: Changes) -> None:
         """Tell what is new, has changed or was not told for a while."""
