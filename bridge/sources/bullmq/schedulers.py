@@ -13,9 +13,11 @@ import msgspec
 import structlog
 
 from bridge import redact
+from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.queues import OVERDUE_MS
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import VERSION, JobEvent, SchedulerSnapshot
@@ -25,6 +27,10 @@ log = structlog.get_logger("bridge.schedulers")
 FIELDS = ("name", "pattern", "every", "tz", "ic", "limit", "startDate", "endDate", "data")
 PAGE = 500
 HASHES_A_PIPELINE = 200
+PIPELINE_BYTES = 1024 * 1024
+"""What the hashes of one pipeline should bring: a template may hold megabytes."""
+DATA_BYTES = 4 * 1024
+"""Of a template's data; all of it is kept in memory."""
 QUEUES_A_PIPELINE = 100
 MAX_SCHEDULERS = 20_000
 """Of one queue; what is beyond is not told, and then nothing is told gone either."""
@@ -75,6 +81,7 @@ class Schedulers:
         self._known: dict[str, dict[str, Known]] = {}
         self._cut: set[str] = set()
         self._is_refused = False
+        self._hashes = Portion(first=20, most=HASHES_A_PIPELINE, wanted_bytes=PIPELINE_BYTES)
         for one in told:
             self._known.setdefault(one.queue, {})[one.scheduler] = Known(one)
 
@@ -137,13 +144,25 @@ class Schedulers:
             elif now - one.told.ts >= TOLD_MS or (_overdue_ms(next_run, now) and not one.told.is_overdue):
                 one.told = _at(one.told, now)
                 changes.told.append(one.told)
-        for start in range(0, len(due), HASHES_A_PIPELINE):
-            some = due[start : start + HASHES_A_PIPELINE]
-            replies = await self._door.ask([_hash_command(found.keys, raw) for raw in some])
+        done = 0
+        while done < len(due):
+            some = due[done : done + self._hashes.count]
+            done += len(some)
+            replies = await self._ask_hashes([_hash_command(found.keys, raw) for raw in some])
             for raw, reply in zip(some, replies, strict=True):
                 made = snapshot(place, raw, found.runs[raw], reply, now)
                 if made is not None:
                     self._learn(known, made, now, changes)
+
+    async def _ask_hashes(self, commands: Sequence[Command]) -> list[Reply]:
+        """Ask for some hashes, and learn how many to ask for next."""
+        try:
+            replies = await self._door.ask(commands)
+        except SourceUnavailable:
+            self._hashes.shrink()
+            raise
+        self._hashes.learn([_size(reply) for reply in replies])
+        return replies
 
     def _learn(self, known: dict[str, Known], made: SchedulerSnapshot, now: int, changes: Changes) -> None:
         before = known.get(made.scheduler)
@@ -214,7 +233,7 @@ def snapshot(place: Place, raw: bytes, next_run: int, reply: Reply, ts: int) -> 
         starts_at=whole(texts.get("startDate")) or None,
         ends_at=whole(texts.get("endDate")) or None,
         is_legacy=is_legacy,
-        data=redact.json_text(texts.get("data", "")),
+        data=redact.json_text(texts.get("data", ""), DATA_BYTES),
     )
     return _at(made, ts)
 
@@ -241,6 +260,11 @@ def _take_page(found: Found, reply: Reply) -> bytes | None:
 
 def _hash_command(keys: Keys, raw: bytes) -> Command:
     return ("HMGET", f"{keys.of('repeat')}:".encode() + raw, *FIELDS)
+
+
+def _size(reply: Reply) -> int:
+    values = cast(list[bytes | None], reply) if isinstance(reply, list) else []
+    return sum(len(value) for value in values if value is not None)
 
 
 def _name(raw: bytes) -> str:

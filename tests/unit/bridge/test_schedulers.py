@@ -21,19 +21,22 @@ class Sets(Door):
         self.runs: dict[bytes, int] = {}
         self.asked: list[Command] = []
         self.refuses: set[str] = set()
+        self.data = b""
+        self.most_bytes = 0
 
     def now_ms(self) -> int:
         return self.now
 
     async def ask(self, commands: Sequence[Command], *, timeout: float = 10) -> list[Reply]:
         self.asked += commands
+        self.most_bytes = max(self.most_bytes, len(self.data) * sum(command[0] == "HMGET" for command in commands))
         return [self._answer(command) for command in commands]
 
     def _answer(self, command: Command) -> Reply:
         if command[0] in self.refuses:
             return Refused("WRONGTYPE")
         if command[0] == "HMGET":
-            values: dict[str, Any] = {"name": b"tick", "every": b"60000", "ic": b"3"}
+            values: dict[str, Any] = {"name": b"tick", "every": b"60000", "ic": b"3", "data": self.data}
             return [values.get(name) for name in FIELDS]
         at, count = int(command[2]), int(command[4])
         flat = [part for raw, run in self.runs.items() for part in (raw, str(run).encode())]
@@ -135,6 +138,19 @@ async def test_queue_that_is_not_watched_is_looked_at_for_what_is_gone_only() ->
     door.runs = {}
     await those.read({})
     assert [one.scheduler for one in (await those.read({})).gone] == ["poll"]
+
+
+async def test_big_templates_are_asked_for_few_at_a_time_and_cut() -> None:
+    door = Sets()
+    door.data = b'{"text":"%s"}' % (b"x" * 500_000)
+    door.runs = {b"s%d" % number: NOW + HOUR for number in range(60)}
+    told = (await known_to(door).read(PLACES)).told
+
+    assert len(told) == 60
+    assert door.most_bytes < 20 * 600_000, "no more than the first portion, of which nobody knew"
+    assert door.hashes() == 60
+    assert max(len(one.data) for one in told) < 5_000
+    assert told[0].data.endswith("…[cut, 500011 in all]")
 
 
 async def test_too_many_are_cut_and_then_none_is_gone(monkeypatch: Any) -> None:
