@@ -16,7 +16,8 @@ from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
-from bridge.sources.bullmq.schedulers import Schedulers, gone
+from bridge.sources.bullmq.repeat import gone
+from bridge.sources.bullmq.schedulers import Schedulers
 from bridge.sources.bullmq.server import Server
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.tally import Tallies
@@ -103,13 +104,12 @@ class Polls:
 
     async def _poll_schedulers(self, schedulers: Schedulers) -> None:
         before = schedulers.counts()
-        changes = await schedulers.read(dict(self._places))
-        await self._put([self._records.scheduler(one) for one in changes.told])
-        now = self._source.door.now_ms()
-        for one in changes.gone:
-            tally = self._tallies.get(one.queue)
-            event = gone(one, tally.epoch if tally is not None else 0, now)
-            await self._put([self._records.job(event), self._records.no_scheduler(one)])
+        async for changes in schedulers.read(dict(self._places)):
+            await self._put([self._records.scheduler(one) for one in changes.told])
+            for one in changes.gone:
+                tally = self._tallies.get(one.queue)
+                event = gone(one, tally.epoch if tally is not None else 0, self._source.door.now_ms())
+                await self._put([self._records.job(event), self._records.no_scheduler(one)])
         counts = schedulers.counts()
         for queue, (count, overdue) in counts.items():
             self._metrics.schedulers.labels(self._name, queue).set(count)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.sources.bullmq import queues, schedulers, server
+from bridge.sources.bullmq import queues, repeat, server
 from bridge.sources.bullmq.enrich import FIELDS, JobHash, parse
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.stream import Entry, Position, Reading
@@ -158,20 +158,20 @@ def _snapshots() -> dict[str, msgspec.Struct]:
 
 
 def _schedulers() -> dict[str, msgspec.Struct]:
-    """hash fields in the order of schedulers.FIELDS."""
+    """hash fields in the order of repeat.FIELDS."""
     cron = [b"digest", b"0 3 * * *", None, b"Europe/Lisbon", b"41", b"100", b"1795300000000", b"1799999999000"]
     told = {
         "cron": (b"nightly-digest", START + 72_000_000, [*cron, b'{"to":"all","password":"hunter2"}']),
         "every": (b"poll", START + 60_000, [b"poll", None, b"60000", None, b"7", None, None, None, None]),
         "overdue": (b"stuck", START - 90_000, [b"stuck", None, b"60000", None, b"8", None, None, None, None]),
-        "legacy": (b"mail::1799999999000:Europe/Lisbon:0 9 * * *", START + 9_000, [None] * len(schedulers.FIELDS)),
+        "legacy": (b"mail::1799999999000:Europe/Lisbon:0 9 * * *", START + 9_000, [None] * len(repeat.FIELDS)),
     }
     made: dict[str, msgspec.Struct] = {}
     for kind, (raw, next_run, values) in told.items():
-        one = schedulers.snapshot(PLACE, raw, next_run, values, START)
+        one = repeat.snapshot(PLACE, raw, next_run, values, START)
         assert one is not None
         made[f"scheduler_snapshot.{kind}"] = one
-        made["job_event.scheduler-gone"] = schedulers.gone(one, 1, START + 60_000)
+        made["job_event.scheduler-gone"] = repeat.gone(one, 1, START + 60_000)
     return made
 
 

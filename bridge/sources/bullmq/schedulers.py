@@ -4,44 +4,35 @@ A scheduler's score, its next run, changes with every iteration: with it its has
 then, since `upsert` may change one and leave its next run. One is gone when two complete readings do not find it.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-import msgspec
 import structlog
 
-from bridge import redact
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.portions import Portion
-from bridge.sources.bullmq.queues import OVERDUE_MS
+from bridge.sources.bullmq.repeat import FIELDS, GONE_AFTER, at, name_of, overdue_ms, snapshot
 from bridge.sources.bullmq.translate import Place
-from tocsin.events import VERSION, JobEvent, SchedulerSnapshot
+from tocsin.events import SchedulerSnapshot
 
 log = structlog.get_logger("bridge.schedulers")
 
-FIELDS = ("name", "pattern", "every", "tz", "ic", "limit", "startDate", "endDate", "data")
 PAGE = 500
 HASHES_A_PIPELINE = 200
 PIPELINE_BYTES = 1024 * 1024
 """What the hashes of one pipeline should bring: a template may hold megabytes."""
-DATA_BYTES = 4 * 1024
-"""Of a template's data; all of it is kept in memory."""
 QUEUES_A_PIPELINE = 100
 MAX_SCHEDULERS = 20_000
 """Of one queue; what is beyond is not told, and then nothing is told gone either."""
-OLD_SHAPE_COLONS = 4
 
 REFRESH_MS = 300_000
 """How often a hash is read although its scheduler's next run is the same."""
 TOLD_MS = 50_000
 """A scheduler is told when it changes, and this often although it did not."""
-GONE_AFTER = 2
-"""Complete readings without it."""
 
 
 @dataclass(slots=True)
@@ -65,7 +56,7 @@ class Found:
 
 @dataclass(slots=True)
 class Changes:
-    """What one reading brought."""
+    """What one reading of one queue brought."""
 
     told: list[SchedulerSnapshot] = field(default_factory=list[SchedulerSnapshot])
     gone: list[SchedulerSnapshot] = field(default_factory=list[SchedulerSnapshot])
@@ -92,20 +83,21 @@ class Schedulers:
             for queue, known in self._known.items()
         }
 
-    async def read(self, places: Mapping[str, Place]) -> Changes:
-        """Read those of these queues. Raises SourceUnavailable.
+    async def read(self, places: Mapping[str, Place]) -> AsyncIterator[Changes]:
+        """Read those of these queues; yield what changed, a queue at a time. Raises SourceUnavailable.
 
         A queue that is not among them and has schedulers known from before is only looked at for what is gone.
         """
-        changes, wanted = Changes(), [*{**places, **self._known}]
+        wanted = [*{**places, **self._known}]
         for start in range(0, len(wanted), QUEUES_A_PIPELINE):
             for found in await self._scan(wanted[start : start + QUEUES_A_PIPELINE]):
-                place = places.get(found.queue)
+                changes, place = Changes(), places.get(found.queue)
                 if found.runs and place is not None:
                     await self._tell(place, found, changes)
                 if found.is_whole:
                     self._miss(found, changes)
-        return changes
+                if changes.told or changes.gone:
+                    yield changes
 
     async def _scan(self, queues: Sequence[str]) -> list[Found]:
         """The ids and next runs of some queues' schedulers, a page of each at a time."""
@@ -138,11 +130,11 @@ class Schedulers:
         known, now = self._known.setdefault(found.queue, {}), self._door.now_ms()
         due: list[bytes] = []
         for raw, next_run in found.runs.items():
-            one = known.get(_name(raw))
+            one = known.get(name_of(raw))
             if one is None or one.told.next_run != next_run or now - one.read_ms >= REFRESH_MS:
                 due.append(raw)
-            elif now - one.told.ts >= TOLD_MS or (_overdue_ms(next_run, now) and not one.told.is_overdue):
-                one.told = _at(one.told, now)
+            elif now - one.told.ts >= TOLD_MS or (overdue_ms(next_run, now) and not one.told.is_overdue):
+                one.told = at(one.told, now)
                 changes.told.append(one.told)
         done = 0
         while done < len(due):
@@ -175,7 +167,7 @@ class Schedulers:
     def _miss(self, found: Found, changes: Changes) -> None:
         """After a complete reading: count those that were not in it."""
         known = self._known.get(found.queue, {})
-        there = {_name(raw) for raw in found.runs}
+        there = {name_of(raw) for raw in found.runs}
         for name, one in list(known.items()):
             one.missed = 0 if name in there else one.missed + 1
             if one.missed >= GONE_AFTER:
@@ -183,68 +175,6 @@ class Schedulers:
                 del known[name]
         if not known:
             self._known.pop(found.queue, None)
-
-
-def gone(one: SchedulerSnapshot, epoch: int, ts: int) -> JobEvent:
-    """The record of a scheduler that is no longer in Redis."""
-    return JobEvent(
-        v=VERSION,
-        id=f"{one.source}:{one.queue}:{epoch}:gone:s:{one.scheduler}:{ts}",
-        ts=ts,
-        env=one.env,
-        source=one.source,
-        queue=one.queue,
-        epoch=epoch,
-        stream_id="",
-        event="gone",
-        job_name=one.job_name,
-        scheduler=one.scheduler,
-        message=f"the job scheduler {one.scheduler} is gone: {GONE_AFTER} complete readings did not find it in the "
-        "queue's `repeat` set",
-    )
-
-
-def snapshot(place: Place, raw: bytes, next_run: int, reply: Reply, ts: int) -> SchedulerSnapshot | None:
-    """One scheduler from its hash; None if that is gone or refused: it is being removed, or no scheduler's.
-
-    A repeatable of BullMQ 5 or older is a hash without `ic`, a still older one has none: its id says it all.
-    """
-    values = cast(list[bytes | None], reply) if isinstance(reply, list) else []
-    texts = {name: value.decode(errors="replace") for name, value in zip(FIELDS, values, strict=False) if value}
-    is_legacy = "ic" not in texts
-    if not texts and not isinstance(reply, Refused):
-        texts = _old_shape(raw.decode(errors="replace"))
-    if not texts:
-        return None
-    made = SchedulerSnapshot(
-        v=VERSION,
-        ts=ts,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
-        scheduler=_name(raw),
-        job_name=redact.text(texts.get("name", ""), redact.NAME_BYTES),
-        pattern=redact.text(texts.get("pattern", ""), redact.NAME_BYTES),
-        every=whole(texts.get("every")) or None,
-        timezone=redact.text(texts.get("tz", ""), redact.NAME_BYTES),
-        next_run=next_run,
-        iteration=None if is_legacy else whole(texts["ic"]),
-        max_iterations=whole(texts.get("limit")) or None,
-        starts_at=whole(texts.get("startDate")) or None,
-        ends_at=whole(texts.get("endDate")) or None,
-        is_legacy=is_legacy,
-        data=redact.json_text(texts.get("data", ""), DATA_BYTES),
-    )
-    return _at(made, ts)
-
-
-def _old_shape(text: str) -> dict[str, str]:
-    """`name:id:endDate:tz:pattern or every`, where there is no hash; {} if the id is none of these."""
-    if text.count(":") < OLD_SHAPE_COLONS:
-        return {}
-    name, _, ends, timezone, rule = text.split(":", OLD_SHAPE_COLONS)
-    kind = "every" if re.fullmatch("[0-9]+", rule) else "pattern"
-    return {"name": name, "endDate": ends, "tz": timezone, kind: rule}
 
 
 def _take_page(found: Found, reply: Reply) -> bytes | None:
@@ -265,21 +195,6 @@ def _hash_command(keys: Keys, raw: bytes) -> Command:
 def _size(reply: Reply) -> int:
     values = cast(list[bytes | None], reply) if isinstance(reply, list) else []
     return sum(len(value) for value in values if value is not None)
-
-
-def _name(raw: bytes) -> str:
-    return redact.identifier(raw.decode(errors="replace"))
-
-
-def _overdue_ms(next_run: int | None, now: int) -> int:
-    late = now - (next_run or now)
-    return late if late > OVERDUE_MS else 0
-
-
-def _at(one: SchedulerSnapshot, now: int) -> SchedulerSnapshot:
-    """The same scheduler, seen now."""
-    late = _overdue_ms(one.next_run, now)
-    return msgspec.structs.replace(one, ts=now, is_overdue=late > 0, overdue_seconds=late / 1000)
 
 
 def _what(one: SchedulerSnapshot) -> tuple[object, ...]:

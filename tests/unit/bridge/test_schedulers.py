@@ -1,11 +1,16 @@
 """Schedulers read page by page: what is asked, what is told, and when one counts as gone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
+from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import schedulers
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
-from bridge.sources.bullmq.schedulers import FIELDS, Schedulers, snapshot
+from bridge.sources.bullmq.repeat import FIELDS, snapshot
+from bridge.sources.bullmq.schedulers import Changes, Schedulers
+from bridge.sources.bullmq.translate import Place
 from tests.unit.bridge.entries import PLACE
 from tocsin.events import SchedulerSnapshot
 
@@ -19,6 +24,8 @@ class Sets(Door):
     def __init__(self) -> None:
         self.now = NOW
         self.runs: dict[bytes, int] = {}
+        self.runs_of_other: dict[bytes, int] = {}
+        self.has_hashes = True
         self.asked: list[Command] = []
         self.refuses: set[str] = set()
         self.data = b""
@@ -36,10 +43,13 @@ class Sets(Door):
         if command[0] in self.refuses:
             return Refused("WRONGTYPE")
         if command[0] == "HMGET":
+            if not self.has_hashes:
+                raise SourceUnavailable("away")
             values: dict[str, Any] = {"name": b"tick", "every": b"60000", "ic": b"3", "data": self.data}
             return [values.get(name) for name in FIELDS]
         at, count = int(command[2]), int(command[4])
-        flat = [part for raw, run in self.runs.items() for part in (raw, str(run).encode())]
+        runs = self.runs_of_other if "other" in str(command[1]) else self.runs
+        flat = [part for raw, run in runs.items() for part in (raw, str(run).encode())]
         end = at + 2 * count
         return [str(end if end < len(flat) else 0).encode(), flat[at:end]]
 
@@ -57,19 +67,28 @@ def known_to(door: Door, *told: SchedulerSnapshot) -> Schedulers:
 PLACES = {PLACE.queue: PLACE}
 
 
+async def read(those: Schedulers, places: Mapping[str, Place] = PLACES) -> Changes:
+    """What one reading of all these queues brought."""
+    whole = Changes()
+    async for changes in those.read(places):
+        whole.told += changes.told
+        whole.gone += changes.gone
+    return whole
+
+
 async def test_thousands_are_read_in_pages_and_cost_no_hash_while_nothing_moves() -> None:
     door = Sets()
     door.runs = {b"s%d" % number: NOW + HOUR for number in range(2_300)}
     those = known_to(door)
 
-    first = await those.read(PLACES)
+    first = await read(those)
     assert len(first.told) == 2_300
     assert sum(command[0] == "ZSCAN" for command in door.asked) == 5
     assert door.hashes() == 2_300
-    assert not (await those.read(PLACES)).told
+    assert not (await read(those)).told
     assert door.hashes() == 0
     door.runs[b"s7"] += 60_000
-    [moved] = (await those.read(PLACES)).told
+    [moved] = (await read(those)).told
     assert (moved.scheduler, moved.next_run, door.hashes()) == ("s7", NOW + HOUR + 60_000, 1)
 
 
@@ -77,13 +96,13 @@ async def test_what_does_not_change_is_told_within_a_minute_and_read_anew_now_an
     door = Sets()
     door.runs = {b"poll": NOW + HOUR}
     those = known_to(door)
-    await those.read(PLACES)
+    await read(those)
     door.hashes()
     door.now += 55_000
-    assert [one.ts for one in (await those.read(PLACES)).told] == [door.now]
+    assert [one.ts for one in (await read(those)).told] == [door.now]
     assert door.hashes() == 0
     door.now += schedulers.REFRESH_MS
-    await those.read(PLACES)
+    await read(those)
     assert door.hashes() == 1
 
 
@@ -91,11 +110,11 @@ async def test_lateness_is_told_at_once() -> None:
     door = Sets()
     door.runs = {b"poll": NOW + 1000}
     those = known_to(door)
-    await those.read(PLACES)
+    await read(those)
     door.now += 5_500
-    assert not (await those.read(PLACES)).told
+    assert not (await read(those)).told
     door.now += 1_000
-    [late] = (await those.read(PLACES)).told
+    [late] = (await read(those)).told
     assert (late.is_overdue, late.overdue_seconds) == (True, 5.5)
     assert those.counts() == {PLACE.queue: (1, 1)}
 
@@ -104,27 +123,27 @@ async def test_only_two_complete_readings_make_one_gone() -> None:
     door = Sets()
     door.runs = {b"poll": NOW + HOUR, b"stays": NOW + HOUR}
     those = known_to(door)
-    await those.read(PLACES)
+    await read(those)
     del door.runs[b"poll"]
-    assert not (await those.read(PLACES)).gone
+    assert not (await read(those)).gone
     door.refuses = {"ZSCAN"}
-    assert not (await those.read(PLACES)).gone, "a refused reading says nothing"
+    assert not (await read(those)).gone, "a refused reading says nothing"
     door.refuses = set()
-    assert [one.scheduler for one in (await those.read(PLACES)).gone] == ["poll"]
-    assert not (await those.read(PLACES)).gone
+    assert [one.scheduler for one in (await read(those)).gone] == ["poll"]
+    assert not (await read(those)).gone
 
 
 async def test_one_that_is_back_in_the_next_reading_is_not_gone() -> None:
     door = Sets()
     door.runs = {b"poll": NOW + HOUR}
     those = known_to(door)
-    await those.read(PLACES)
+    await read(those)
     runs, door.runs = door.runs, {}
-    await those.read(PLACES)
+    await read(those)
     door.runs = runs
-    await those.read(PLACES)
+    await read(those)
     door.runs = {}
-    assert not (await those.read(PLACES)).gone
+    assert not (await read(those)).gone
 
 
 async def test_queue_that_is_not_watched_is_looked_at_for_what_is_gone_only() -> None:
@@ -133,18 +152,18 @@ async def test_queue_that_is_not_watched_is_looked_at_for_what_is_gone_only() ->
     told = snapshot(PLACE, b"poll", NOW, [b"tick", *[None] * (len(FIELDS) - 1)], NOW)
     assert told is not None
     those = known_to(door, told)
-    changes = await those.read({})
+    changes = await read(those, {})
     assert (changes.told, changes.gone) == ([], [])
     door.runs = {}
-    await those.read({})
-    assert [one.scheduler for one in (await those.read({})).gone] == ["poll"]
+    await read(those, {})
+    assert [one.scheduler for one in (await read(those, {})).gone] == ["poll"]
 
 
 async def test_big_templates_are_asked_for_few_at_a_time_and_cut() -> None:
     door = Sets()
     door.data = b'{"text":"%s"}' % (b"x" * 500_000)
     door.runs = {b"s%d" % number: NOW + HOUR for number in range(60)}
-    told = (await known_to(door).read(PLACES)).told
+    told = (await read(known_to(door))).told
 
     assert len(told) == 60
     assert door.most_bytes < 20 * 600_000, "no more than the first portion, of which nobody knew"
@@ -153,15 +172,34 @@ async def test_big_templates_are_asked_for_few_at_a_time_and_cut() -> None:
     assert told[0].data.endswith("…[cut, 500011 in all]")
 
 
+async def test_what_is_gone_in_one_queue_is_told_though_redis_fails_at_the_next() -> None:
+    door = Sets()
+    door.runs = {b"poll": NOW + HOUR}
+    those = known_to(door)
+    await read(those)
+    door.runs = {}
+    await read(those)
+    door.runs_of_other, door.has_hashes = {b"new": NOW}, False
+    gone: list[str] = []
+
+    async def read_both() -> None:
+        async for changes in those.read(PLACES | {"other": Place("prod", "main", "other")}):
+            gone.extend(one.scheduler for one in changes.gone)
+
+    with pytest.raises(SourceUnavailable):
+        await read_both()
+    assert gone == ["poll"]
+
+
 async def test_too_many_are_cut_and_then_none_is_gone(monkeypatch: Any) -> None:
     monkeypatch.setattr(schedulers, "MAX_SCHEDULERS", 1000)
     door = Sets()
     door.runs = {b"s%d" % number: NOW + HOUR for number in range(3_000)}
     those = known_to(door)
-    assert len((await those.read(PLACES)).told) == 1000
+    assert len((await read(those)).told) == 1000
     door.runs = {b"t%d" % number: NOW + HOUR for number in range(3_000)}
-    await those.read(PLACES)
-    assert not (await those.read(PLACES)).gone
+    await read(those)
+    assert not (await read(those)).gone
 
 
 def hash_of(**fields: bytes) -> list[bytes | None]:
