@@ -5,6 +5,7 @@ the age of what was told last says so.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -30,6 +31,8 @@ log = structlog.get_logger("bridge.polls")
 
 SNAPSHOT_SECONDS = 30.0
 """What is polled is told when it changes, and this often although nothing did."""
+FIRST_SECONDS = 0.2
+"""While no queue is found: the first one's counts are wanted at once."""
 RECORDS_A_GROUP = 500
 
 
@@ -63,18 +66,23 @@ class Polls:
         """Ask and tell until `end`. Raises WriterLost if Kafka does not say which schedulers it holds."""
         schedulers = Schedulers(self._source.door, self._source.source.prefix, await self._told_schedulers())
         owns_source = partition_of(self._name, "", self._settings.kafka_partitions) == self._partition
+        due_at = 0.0
         try:
             while not end.is_set():
+                is_due = time.monotonic() >= due_at
                 try:
                     if self._places:
                         await self._poll_queues()
-                    await self._poll_schedulers(schedulers)
+                    if is_due:
+                        await self._poll_schedulers(schedulers)
                 except SourceUnavailable as error:
                     self._metrics.source_errors.labels(self._name).inc()
                     log.warning("poll_failed", source=self._name, error=str(error))
-                if owns_source:
-                    await self._poll_server()
-                await pause(end, self._settings.bridge_poll_seconds if self._places else 0.2)
+                if is_due:
+                    due_at = time.monotonic() + self._settings.bridge_poll_seconds
+                    if owns_source:
+                        await self._poll_server()
+                await pause(end, self._settings.bridge_poll_seconds if self._places else FIRST_SECONDS)
         finally:
             for queue in schedulers.counts():
                 self._metrics.forget_schedulers(self._name, queue)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bridge.sources.bullmq.server import PINGS
 from tests.clients import redis
 from tests.conftest import StartValkey
 from tests.eventually import eventually
@@ -82,6 +83,28 @@ async def test_redis_that_refuses_info_is_reachable_and_unknown(bridge: Bridge, 
     assert (told.is_reachable, told.policy, told.memory_bytes, told.is_loading) == (True, "", None, None)
     assert told.ping_ms is not None
     assert not await bridge.samples("bridge_redis_memory_bytes")
+
+
+async def test_redis_without_queues_is_asked_no_more_often(bridge: Bridge, app: Any) -> None:
+    """The first queue's counts are wanted at once, and until there is one the bridge looks for it all the time."""
+    bridge.environ["BRIDGE_POLL_SECONDS"] = "60"
+    await app.config_resetstat()
+    await bridge.start()
+    await bridge.ready()
+
+    async def is_told() -> bool:
+        return await newest(bridge) is not None
+
+    await eventually(is_told, seconds=40, what="the source")
+    await make_queue(app, "mail")
+
+    async def is_counted() -> bool:
+        return (await bridge.records()).newest("mail") is not None
+
+    await eventually(is_counted, seconds=20, what="the queue's counts")
+    stats = await app.info("commandstats")
+    assert stats["cmdstat_ping"]["calls"] == PINGS
+    assert "cmdstat_zscan" not in stats
 
 
 async def test_one_replica_tells_and_says_when_redis_is_away(
