@@ -23,7 +23,10 @@ KINDS: dict[str, type[msgspec.Struct]] = {
 
 @dataclass
 class Records:
-    """What was committed so far: each list in its partition's order. `raw`: (topic, key, value) of everything."""
+    """What was committed so far: each list in its partition's order.
+
+    raw: (topic, key, value) of everything. headers: the values of everything's headers.
+    """
 
     jobs: list[JobEvent] = field(default_factory=list[JobEvent])
     logs: list[LogLine] = field(default_factory=list[LogLine])
@@ -33,6 +36,7 @@ class Records:
     deadletter: list[DeadLetter] = field(default_factory=list[DeadLetter])
     cursors: dict[str, bytes | None] = field(default_factory=dict[str, bytes | None])
     raw: list[tuple[str, bytes, bytes]] = field(default_factory=list[tuple[str, bytes, bytes]])
+    headers: list[bytes] = field(default_factory=list[bytes])
 
     def of_queue(self, queue: str) -> list[JobEvent]:
         """The queue's events, in the order of its partition."""
@@ -86,6 +90,7 @@ class KafkaReader:
                 for place, records in (await self._consumer.getmany(timeout_ms=100)).items():
                     for record in records:
                         self._keep(place.topic, record.key or b"", record.value)
+                        self.all.headers += [value for _, value in record.headers]
         return self.all
 
     async def _follow_new_partitions(self) -> None:

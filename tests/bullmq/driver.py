@@ -145,6 +145,12 @@ async def scene(
         await process.communicate()
 
 
+async def leave_canaries(redis_url: str, queue: str, secret: str, *, version: Major) -> None:
+    """Put one secret wherever an app can put one: jobs that complete, fail, are retried, are scheduled, and stay."""
+    options = {"version": version, "redis": redis_url, "queue": queue, "secret": secret}
+    await node.run("canaries.mjs", options, seconds=_SECONDS)
+
+
 async def stored_jobs(redis_url: str, queue: str, *, version: Major, prefix: str = "bull") -> dict[str, StoredJob]:
     """Every job of the queue still in Redis, by id, in any state."""
     options = {"version": version, "redis": redis_url, "prefix": prefix, "queue": queue}
