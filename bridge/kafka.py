@@ -123,7 +123,7 @@ class Writer:
         return full
 
     async def _discard(self) -> None:
-        await _end(self._producer)
+        await close_client(self._producer)
         for future in _left_behind(self._producer):
             _retrieve(future)
 
@@ -147,7 +147,7 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-async def _end(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Close a client within END_SECONDS, also when no broker answers any more.
 
     A producer that cannot flush never comes to close its connections; closed under it, what it waits for fails.
@@ -181,7 +181,7 @@ async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> d
     was committed after its beginning. Raises WriterLost if Kafka does not answer, or that transaction does not end.
     """
     place = TopicPartition(topic, partition)
-    consumer = _reader(settings, f"bridge-{settings.bridge_site}-restore-{partition}")
+    consumer = reader(settings, f"bridge-{settings.bridge_site}-restore-{partition}")
     values: dict[bytes, bytes] = {}
     try:
         async with asyncio.timeout(RESTORE_SECONDS):
@@ -197,7 +197,7 @@ async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> d
     except (KafkaError, OSError, TimeoutError) as error:
         raise WriterLost(f"cannot restore partition {partition} of {topic}: {_say(error)}") from error
     finally:
-        await _end(consumer)
+        await close_client(consumer)
     return values
 
 
@@ -207,7 +207,7 @@ async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_
     since_ms: our own clock. Raises TimeoutError after READ_BACK_SECONDS, WriterLost if Kafka refuses.
     """
     place = TopicPartition(settings.topics.jobs, partition)
-    consumer = _reader(settings, f"bridge-{settings.bridge_site}-told-{partition}")
+    consumer = reader(settings, f"bridge-{settings.bridge_site}-told-{partition}")
     try:
         async with asyncio.timeout(READ_BACK_SECONDS):
             await consumer.start()
@@ -225,7 +225,7 @@ async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_
     except (KafkaError, OSError) as error:
         raise WriterLost(f"cannot read back what partition {partition} was told: {_say(error)}") from error
     finally:
-        await _end(consumer)
+        await close_client(consumer)
 
 
 async def _seek_to_time(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int) -> None:
@@ -239,7 +239,7 @@ async def _seek_to_time(consumer: AIOKafkaConsumer, place: TopicPartition, since
         await consumer.seek_to_beginning(place)
 
 
-def _reader(settings: BridgeSettings, client_id: str) -> AIOKafkaConsumer:
+def reader(settings: BridgeSettings, client_id: str) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
         **client_options(settings, client_id),
         isolation_level="read_committed",
@@ -301,4 +301,4 @@ class Membership:
                 self._consumer.pause(*self._consumer.assignment())
                 await self._consumer.getmany(timeout_ms=500)
         finally:
-            await _end(self._consumer)
+            await close_client(self._consumer)

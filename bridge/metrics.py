@@ -116,6 +116,15 @@ class Metrics:
         self.oldest_waiting = Gauge(
             "bridge_queue_oldest_waiting_seconds", "Age of the job next in line", queue, registry=registry
         )
+        self.actions = Counter(
+            "bridge_actions_total", "Requests for actions on jobs and queues", ["action", "outcome"], registry=registry
+        )
+        self.action_jobs = Counter(
+            "bridge_action_jobs_total", "Jobs that actions were about", ["action", "outcome"], registry=registry
+        )
+        self.action_seconds = Histogram(
+            "bridge_action_duration_seconds", "From request to answer", ["action"], registry=registry
+        )
 
         self.queue_overdue = Gauge(
             "bridge_queue_overdue_jobs", "Delayed jobs that were due more than 5 s ago", queue, registry=registry

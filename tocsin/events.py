@@ -280,6 +280,76 @@ class ScanCursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     scope: str = ""
 
 
+class Outcome(StrEnum):
+    """What became of one job of an action. refused: its state, or a worker's lock, forbids it."""
+
+    DONE = "done"
+    NOT_FAILED = "not_failed"
+    NOT_DELAYED = "not_delayed"
+    GONE = "gone"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+class JobOutcome(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One job of an action. message: why, where that is not plain."""
+
+    job_id: str
+    outcome: Outcome
+    message: str = ""
+
+
+class PlannedJob(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One job that an action is about.
+
+    stamp: tells the state it was found in from a later one of the same kind (when it failed, when it is due, when it
+    was added); it is acted on only while that is so. outcome: it was decided at once that it will not be.
+    """
+
+    job_id: str
+    stamp: str = ""
+    outcome: JobOutcome | None = None
+
+
+class ActionKind(StrEnum):
+    """claim: `by` takes the request up. plan, results: a page of it. release: `by` leaves it. end: all is done."""
+
+    CLAIM = "claim"
+    PLAN = "plan"
+    RESULTS = "results"
+    RELEASE = "release"
+    END = "end"
+
+
+class ActionRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One step of an action on jobs or a queue; the steps of a request, in the log's order, are its state and audit.
+
+    by: one handling of the request by one replica. supersedes: the `by` whose claim this one follows, "" = nobody's;
+    a claim that names another than the present holder is void, and so is every step of who does not hold the request.
+    digest: of what was asked for. wanted: the filter as JSON, "" where job ids were given. page: 0-based, of `pages`.
+    count: jobs acted on.
+    """
+
+    v: int
+    ts: int
+    kind: ActionKind
+    request_id: str
+    by: str
+    supersedes: str = ""
+    digest: str = ""
+    user_id: str = ""
+    action: str = ""
+    env: str = ""
+    source: str = ""
+    queue: str = ""
+    wanted: str = ""
+    page: int = 0
+    pages: int = 0
+    planned: list[PlannedJob] = []
+    results: list[JobOutcome] = []
+    count: int = 0
+
+
 class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What could not be decoded or stored.
 

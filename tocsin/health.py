@@ -5,7 +5,7 @@ missing and shows no exception text.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import Litestar, Response, get
@@ -70,6 +70,6 @@ def health_routes(health: Health, registry: CollectorRegistry) -> list[HTTPRoute
     return [live, ready, metrics]
 
 
-def health_app(health: Health, registry: CollectorRegistry) -> Litestar:
-    """An app for a service that serves nothing else."""
-    return Litestar(health_routes(health, registry), openapi_config=None, logging_config=None)
+def health_app(health: Health, registry: CollectorRegistry, more: Sequence[HTTPRouteHandler] = ()) -> Litestar:
+    """An app for a service that serves nothing else, or few routes more."""
+    return Litestar([*health_routes(health, registry), *more], openapi_config=None, logging_config=None)

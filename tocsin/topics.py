@@ -72,6 +72,10 @@ class Topics:
     def deadletter(self) -> str:
         return f"{self.prefix}deadletter"
 
+    @property
+    def actions(self) -> str:
+        return f"{self.prefix}actions"
+
     def specs(self) -> list[TopicSpec]:
         """Every topic with its settings, in the order of docs/architecture.md."""
         logsvc, both = frozenset({"logsvc"}), frozenset({"logsvc", "bot"})
@@ -83,6 +87,8 @@ class Topics:
             TopicSpec(self.sources, COMPACT_AND_DELETE, partitions=1),
             TopicSpec(self.cursors, CURSORS),
             TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1, others=logsvc),
+            # Never compacted: which of two records came first decides who acts.
+            TopicSpec(self.actions, {"retention.ms": str(7 * DAY_MS)}, partitions=1),
         ]
 
     def used_by(self, services: Collection[str]) -> list[TopicSpec]:

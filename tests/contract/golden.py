@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tocsin.events import (
+    ActionRecord,
     Cursor,
     DeadLetter,
     JobEvent,
@@ -30,6 +31,7 @@ STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     "log_cursor": LogCursor,
     "scan_cursor": ScanCursor,
     "dead_letter": DeadLetter,
+    "action_record": ActionRecord,
 }
 
 

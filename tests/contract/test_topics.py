@@ -19,6 +19,7 @@ TABLE = {
     "tocsin.sources": (1, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
     "tocsin.cursors": (None, {"cleanup.policy": "compact", "delete.retention.ms": "600000"} | COMPACTED),
     "tocsin.deadletter": (1, {"retention.ms": MONTH}),
+    "tocsin.actions": (1, {"retention.ms": WEEK}),
 }
 
 
@@ -46,6 +47,7 @@ def test_every_name_has_its_spec() -> None:
         topics.sources,
         topics.cursors,
         topics.deadletter,
+        topics.actions,
     ]
     assert [spec.name for spec in topics.specs()] == names
 

@@ -5,7 +5,6 @@ A scan counts only when it came to its end; a half one removes nothing.
 
 import asyncio
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import cast
 
 import structlog
@@ -111,11 +110,7 @@ class Discovery:
     def _queue(self, key: str) -> str | None:
         """The queue of a meta key, if it is to be watched."""
         queue = queue_of_meta(self.source.prefix, key)
-        if queue is None:
-            return None
-        include, exclude = self.source.include, self.source.exclude
-        wanted = not include or any(fnmatchcase(queue, glob) for glob in include)
-        return queue if wanted and not any(fnmatchcase(queue, glob) for glob in exclude) else None
+        return queue if queue is not None and self.source.watches(queue) else None
 
     async def _publish(self, found: Found) -> None:
         if self._found is None or found.queues != self._found.queues:
