@@ -326,8 +326,8 @@ class ActionRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     by: one handling of the request by one replica. supersedes: the `by` whose claim this one follows, "" = nobody's;
     a claim that names another than the present holder is void, and so is every step of who does not hold the request.
-    digest: of what was asked for. wanted: the filter as JSON, "" where job ids were given. page: 0-based, of `pages`.
-    count: jobs acted on.
+    is_cut_off: it leaves in the middle of a page. digest: of what was asked for. wanted: the filter as JSON, "" where
+    job ids were given. page: 0-based, of `pages`. count: jobs acted on.
     """
 
     v: int
@@ -336,6 +336,7 @@ class ActionRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     request_id: str
     by: str
     supersedes: str = ""
+    is_cut_off: bool = False
     digest: str = ""
     user_id: str = ""
     action: str = ""

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from litestar import Request, Response, post
+from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 from pydantic import SecretStr
 
@@ -28,7 +29,7 @@ def action_route(desk: Desk, token: SecretStr | None, metrics: Metrics) -> HTTPR
         asked: ActionRequest | None = None
         try:
             _let_in(request.headers.get("authorization", ""), token)
-            asked = parse(await request.body())
+            asked = parse(await _body(request))
             answer = await desk.handle(asked)
         except Refused as refused:
             _tell(metrics, asked, refused.error, time.monotonic() - begun, refusal=str(refused))
@@ -37,6 +38,13 @@ def action_route(desk: Desk, token: SecretStr | None, metrics: Metrics) -> HTTPR
         return Response(answer)
 
     return actions
+
+
+async def _body(request: Request[Any, Any, Any]) -> bytes:
+    try:
+        return await request.body()
+    except HTTPException as error:
+        raise Refused(error.status_code, "too_large", f"a request has {MOST_BYTES} bytes at most") from None
 
 
 def _let_in(header: str, token: SecretStr | None) -> None:

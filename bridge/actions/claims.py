@@ -13,11 +13,11 @@ PAGE_JOBS = 100
 
 @dataclass(slots=True)
 class Claim:
-    """A request's state. holder "" = nobody is at it. claims: how often it was taken up."""
+    """A request's state. holder "" = nobody is at it. is_doubtful: the next page may have been begun by who is gone."""
 
     holder: str = ""
     digest: str = ""
-    claims: int = 0
+    is_doubtful: bool = False
     pages: int | None = None
     plan: dict[int, list[PlannedJob]] = field(default_factory=dict[int, list[PlannedJob]])
     results: dict[int, list[JobOutcome]] = field(default_factory=dict[int, list[JobOutcome]])
@@ -56,8 +56,9 @@ def _take_up(claim: Claim, record: ActionRecord) -> None:
     if not claim.is_planned:
         claim.plan.clear()
         claim.pages = None
+    elif claim.holder:
+        claim.is_doubtful = True
     claim.holder, claim.digest = record.by, record.digest
-    claim.claims += 1
 
 
 def _step(claim: Claim, record: ActionRecord) -> None:
@@ -67,8 +68,10 @@ def _step(claim: Claim, record: ActionRecord) -> None:
             claim.plan[record.page] = record.planned
         case ActionKind.RESULTS:
             claim.results[record.page] = record.results
+            claim.is_doubtful = False
         case ActionKind.RELEASE:
             claim.holder = ""
+            claim.is_doubtful |= record.is_cut_off
         case ActionKind.END:
             claim.is_ended = True
         case ActionKind.CLAIM:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from bridge.action_policy import Policy
-from bridge.actions.handling import PLAN_SECONDS, Handling
+from bridge.actions.handling import PLAN_SECONDS, SEND_AGAIN, Handling
 from bridge.actions.ledger import KAFKA, Ledger
 from bridge.actions.performer import Performer
 from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRequest, Refused, answer
@@ -17,6 +17,8 @@ from tocsin.events import JobOutcome, Outcome, PlannedJob
 
 MOST_AT_ONCE = 8
 RETRY_AFTER = 5
+HARD_SECONDS = 40.0
+"""A request puts itself down long before, unless what it waits for hangs."""
 
 
 class Desk:
@@ -48,9 +50,13 @@ class Desk:
             raise Refused(503, "busy", reason, retry_after=RETRY_AFTER)
         self._at_once += 1
         try:
-            return await self._handle(request)
+            async with asyncio.timeout(HARD_SECONDS):
+                return await self._handle(request)
         except Unavailable as error:
             raise _unavailable(error) from error
+        except TimeoutError:
+            message = "nobody knows yet how far this request came"
+            raise Refused(503, "still_running", message, mend=SEND_AGAIN, retry_after=RETRY_AFTER) from None
         finally:
             self._at_once -= 1
 
@@ -118,8 +124,8 @@ def _unavailable(error: Unavailable) -> Refused:
     said = str(error.__cause__) if isinstance(error.__cause__, SourceUnavailable) else ""
     message = f"{error}: {said[:300]}" if said else str(error)
     if error.dependency == KAFKA:
-        return Refused(503, "kafka_unavailable", message, mend="send the same again", retry_after=RETRY_AFTER)
-    mend = "send the same again, which goes on where this one stopped"
+        return Refused(503, "kafka_unavailable", message, mend=SEND_AGAIN, retry_after=RETRY_AFTER)
+    mend = SEND_AGAIN
     if "NOPERM" in said or "no permissions" in said:
         mend = "give the actions' Redis user the rules of docs/actions.md"
     return Refused(503, "redis_unavailable", message, mend=mend, retry_after=RETRY_AFTER)

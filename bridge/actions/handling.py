@@ -32,6 +32,7 @@ PAGE_SECONDS = 2.5
 that was stopped meanwhile begins nothing when it wakes."""
 PLAN_SECONDS = 20.0
 FOLLOW_SECONDS = 0.2
+SEND_AGAIN = "send the same again, which goes on where this one stopped"
 
 
 class Handling:
@@ -112,11 +113,11 @@ class Handling:
         """Act on what is left, until all is done or it is time to look whether the request is still ours."""
         if not self._has_begun:
             self._has_begun = True
-            if claim.claims > 1 and claim.next_page is not None:
+            if claim.is_doubtful and claim.next_page is not None:
                 self._doubtful.add(claim.next_page)
         while (page := claim.next_page) is not None:
             if self._is_late:
-                await self._ledger.append([self._step(ActionKind.RELEASE)])
+                await self._ledger.append([self._step(ActionKind.RELEASE, is_cut_off=page in self._doubtful)])
                 raise _still_running(claim)
             if time.monotonic() - verified > LEASE_SECONDS / 2:
                 return
@@ -143,7 +144,7 @@ class Handling:
                     self._request.action, self._keys.queue, planned, is_repeat=page in self._doubtful, until=until
                 )
         except Unavailable:
-            await self._ledger.append([self._step(ActionKind.RELEASE)])
+            await self._ledger.append([self._step(ActionKind.RELEASE, is_cut_off=True)])
             raise
 
     def _described(self) -> dict[str, Any]:
@@ -170,6 +171,6 @@ def _still_running(claim: Claim) -> Refused:
         503,
         "still_running",
         f"{done} of {planned} jobs are settled",
-        mend="send the same again, which goes on where this one stopped",
+        mend=SEND_AGAIN,
         retry_after=1,
     )

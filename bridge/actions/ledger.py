@@ -36,6 +36,7 @@ class Ledger:
         self._topic = settings.topics.actions
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
+        breakers.probe_with(KAFKA, self.probe)
 
     async def append(self, records: Sequence[ActionRecord]) -> None:
         """Write steps in order; return when all are in the log. Raises Unavailable: they may be there or not."""
@@ -60,6 +61,14 @@ class Ledger:
                 consumer.assign([place])
                 await consumer.seek_to_beginning(place)
             yield Following(self._breakers, consumer, place, request_id)
+        finally:
+            await close_client(consumer)
+
+    async def probe(self) -> None:
+        """Ask Kafka anything."""
+        consumer = reader(self._settings, f"bridge-{self._settings.bridge_site}-actions")
+        try:
+            await consumer.start()
         finally:
             await close_client(consumer)
 
