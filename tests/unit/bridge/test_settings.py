@@ -127,3 +127,65 @@ def test_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     settings = read(BridgeSettings, {**KAFKA, "REDIS_URL_FILE": str(file)})
 
     assert settings.sources[0].url.get_secret_value() == f"redis://:{SECRET}@h/0"
+
+
+TOKEN = {"TOCSIN_SERVICE_TOKEN": "service-token"}
+
+
+def test_actions_of_the_one_redis_have_a_url_of_their_own() -> None:
+    environ = {**KAFKA, **TOKEN, "REDIS_URL": "redis://h/0", "REDIS_ACTIONS_URL": f"redis://a:{SECRET}@h/0"}
+    settings = read(BridgeSettings, environ)
+
+    (source,) = settings.sources
+    assert source.actions is not None
+    assert source.actions.url is not None
+    assert source.actions.url.get_secret_value() == environ["REDIS_ACTIONS_URL"]
+    assert SECRET not in repr(settings)
+    assert SECRET in secrets_of(settings)
+
+
+def test_actions_of_a_source_in_the_file_may_only_name_another_login(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    file = tmp_path / "sources.toml"
+    file.write_text(
+        '[[source]]\nname="eu"\nurl="redis://h/0"\n[source.actions]\nusername="acting"\n'
+        f'password_file="{tmp_path / "secret"}"\n[[source]]\nname="us"\nurl="redis://h2/0"\n'
+    )
+    eu, us = read(BridgeSettings, {**KAFKA, **TOKEN, "TOCSIN_SOURCES_FILE": str(file)}).sources
+    assert eu.actions is not None
+    assert (eu.actions.url, eu.actions.username) == (None, "acting")
+    assert eu.actions.password is not None
+    assert eu.actions.password.get_secret_value() == SECRET
+    assert us.actions is None
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("", "give a url, or a username and its password"),
+        ('username="a"', "give a url, or a username and its password"),
+        (f'url="h/{SECRET}"', "actions.url"),
+        (f'password="{SECRET}"\npassword_file="/x"', "give one of them"),
+        ('username="a"\npassword_file="/nowhere"', "password_file cannot be read"),
+        (f'user="{SECRET}"', "actions.user"),
+    ],
+)
+def test_an_actions_table_that_is_wrong_is_named(tmp_path: Path, table: str, words: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(f'[[source]]\nname="eu"\nurl="redis://h/0"\n[source.actions]\n{table}\n')
+    (problem,) = problems({**KAFKA, **TOKEN, "TOCSIN_SOURCES_FILE": str(file)})
+    assert problem.startswith("TOCSIN_SOURCES_FILE: source 1: actions")
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"REDIS_URL": "redis://h", "REDIS_ACTIONS_URL": f"redis://:{SECRET}@h"}, "TOCSIN_SERVICE_TOKEN"),
+        ({**TOKEN, "REDIS_SOURCES": "a=redis://h", "REDIS_ACTIONS_URL": "redis://h"}, "goes with REDIS_URL"),
+        ({"REDIS_URL": "redis://h", "BRIDGE_ACTION_POLICY": "mail: no rety"}, "BRIDGE_ACTION_POLICY: `mail: no rety`"),
+    ],
+)
+def test_actions_that_are_unsafe_or_misspelt_are_refused(environ: dict[str, str], words: str) -> None:
+    (problem,) = problems({**KAFKA, **environ})
+    assert words in problem
