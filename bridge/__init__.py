@@ -1,8 +1,9 @@
 """Redis -> Kafka: relays what BullMQ's event streams say, exactly once, in each queue's order.
 
-In come stream entries, job hashes, logs and counts, by reads only: nothing is written to the user's Redis. Out go
-records of the contract, in Kafka transactions that also hold the cursor, by the one replica that owns the queue's
-partition; a replica that lost it is fenced. A kill at any moment loses and doubles nothing.
+In come stream entries, job hashes, logs and counts, by reads only: nothing is written to the user's Redis, except by
+actions (bridge/actions), on a connection of their own, where that is configured. Out go records of the contract, in
+Kafka transactions that also hold the cursor, by the one replica that owns the queue's partition; a replica that lost it
+is fenced. A kill at any moment loses and doubles nothing.
 
 What BullMQ trimmed before it was read is counted exactly and recorded as a `gap`; a job that ended in it is told from
 its hash, once, with `rebuilt=true`, if the hash still exists. A job whose hash was gone when its event was read is told

@@ -34,6 +34,11 @@ def action_route(desk: Desk, token: SecretStr | None, metrics: Metrics) -> HTTPR
         except Refused as refused:
             _tell(metrics, asked, refused.error, time.monotonic() - begun, refusal=str(refused))
             return _refusal(refused)
+        except Exception as error:
+            log.error("action_failed", error=type(error).__name__, exc_info=error)
+            refused = Refused(500, "internal", "something went wrong; the log of bridge says what")
+            _tell(metrics, asked, refused.error, time.monotonic() - begun)
+            return _refusal(refused)
         _tell(metrics, asked, "dry_run" if asked.dry_run else "done", time.monotonic() - begun, answer)
         return Response(answer)
 

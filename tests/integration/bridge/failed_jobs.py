@@ -4,6 +4,12 @@ from collections import Counter
 from typing import Any
 
 FAILED_AT = 1_700_000_000_000
+FAIL_AGAIN = """
+local waiting = redis.call('LRANGE', KEYS[1], 0, -1)
+for _, id in ipairs(waiting) do redis.call('ZADD', KEYS[2], ARGV[1], id) end
+redis.call('DEL', KEYS[1])
+return #waiting
+"""
 
 
 async def make_failed(app: Any, queue: str, count: int) -> list[str]:
@@ -22,11 +28,7 @@ async def make_failed(app: Any, queue: str, count: int) -> list[str]:
 
 async def fail_again(app: Any, queue: str) -> int:
     """Every waiting job of the queue fails once more, now; return how many did."""
-    waiting = [job_id.decode() for job_id in await app.lrange(f"bull:{queue}:wait", 0, -1)]
-    for job_id in waiting:
-        await app.lrem(f"bull:{queue}:wait", 0, job_id)
-        await app.zadd(f"bull:{queue}:failed", {job_id: FAILED_AT + 1_000_000})
-    return len(waiting)
+    return int(await app.eval(FAIL_AGAIN, 2, f"bull:{queue}:wait", f"bull:{queue}:failed", FAILED_AT + 1_000_000))
 
 
 async def retries(app: Any, queue: str) -> Counter[str]:

@@ -84,7 +84,7 @@ async def test_retry_of_a_fingerprint_does_what_the_dry_run_counted(
     assert len(groups) > 3
     assert truth.jobs
     for fingerprint, job_ids in groups.items():
-        wanted = {"action": "retry", "queue": "mail", "filter": {"fingerprint": fingerprint}}
+        wanted: dict[str, Any] = {"action": "retry", "queue": "mail", "filter": {"fingerprint": fingerprint}}
         dry = await done(acting, **wanted, dry_run=True)
         assert dry["count"] == len(job_ids), fingerprint
         assert dry["dry_run"] is True
@@ -126,7 +126,7 @@ async def test_the_same_request_again_does_nothing_again(acting: Bridge, app: An
     await acting.start()
     await acting.ready()
     job, other = (await ids(app, "states-v6", "failed"))[:2]
-    same = {"request_id": "r-1", "action": "retry", "queue": "states-v6", "job_ids": [job]}
+    same: dict[str, Any] = {"request_id": "r-1", "action": "retry", "queue": "states-v6", "job_ids": [job]}
     first = await done(acting, **same)
     await app.lrem("bull:states-v6:wait", 0, job)
     await app.zadd("bull:states-v6:failed", {job: 1_900_000_000_000})  # it has failed once more since
@@ -168,7 +168,7 @@ async def test_what_is_wrong_is_refused(
         await app.hset(f"bull:{queue}:meta", "opts.maxLenEvents", 10000)
     await acting.start()
     await acting.ready()
-    plain = {"action": "retry", "queue": "mail", "job_ids": ["1"]}
+    plain: dict[str, Any] = {"action": "retry", "queue": "mail", "job_ids": ["1"]}
     assert await refused(acting, **{**plain, **change}) == expected
     if expected[1] == "forbidden_by_policy":
         dry = await done(acting, **{**plain, **change, "filter": {"name": "x"}, "job_ids": None}, dry_run=True)

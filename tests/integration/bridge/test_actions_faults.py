@@ -37,7 +37,7 @@ async def test_a_redis_that_is_away_is_said_at_once_and_met_again(
     await make_failed(app, "mail", 5)
     await bridge.start()
     await bridge.ready()
-    same = {"request_id": "r", "action": "retry", "queue": "mail", "job_ids": ["job-1"]}
+    same: dict[str, Any] = {"request_id": "r", "action": "retry", "queue": "mail", "job_ids": ["job-1"]}
     away.child.process.send_signal(signal.SIGSTOP)
     try:
         for _ in range(2):
@@ -72,7 +72,7 @@ async def test_on_the_stand_in_a_request_is_carried_out_once_and_its_end_is_said
             job_ids = await make_failed(app, "mail", 150)
             await bridge.start()
             await bridge.ready()
-            same = {"request_id": "r", "action": "retry", "queue": "mail", "filter": {"name": "mail"}}
+            same: dict[str, Any] = {"request_id": "r", "action": "retry", "queue": "mail", "filter": {"name": "mail"}}
             answer = await done(bridge, **same)
             assert outcomes(answer) == dict.fromkeys(job_ids, "done")
             assert await fail_again(app, "mail") == 150
