@@ -63,6 +63,8 @@ def _take_up(claim: Claim, record: ActionRecord) -> None:
 
 def _step(claim: Claim, record: ActionRecord) -> None:
     match record.kind:
+        case ActionKind.PLAN if claim.is_planned:
+            pass  # made by who had not seen that there is one
         case ActionKind.PLAN:
             claim.pages = record.pages
             claim.plan[record.page] = record.planned

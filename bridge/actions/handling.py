@@ -27,6 +27,8 @@ REQUEST_SECONDS = 25.0
 """After that a request is put down; sent again, it goes on where it was."""
 LEASE_SECONDS = 12.0
 """A holder that adds nothing to the ledger for so long is taken for dead."""
+LONG_SECONDS = 300.0
+"""A step older than this, by two computers' clocks, is a dead holder's: no need to wait and see."""
 PAGE_SECONDS = 2.5
 """No job of a page is begun later. With what it takes to end one and to write of it, well within the lease: a replica
 that was stopped meanwhile begins nothing when it wakes."""
@@ -81,10 +83,15 @@ class Handling:
                 await self._work(claim, verified)
             elif self._is_late:
                 raise _still_running(claim)
-            elif not claim.holder or verified - changed >= LEASE_SECONDS:
+            elif not claim.holder or verified - changed >= LEASE_SECONDS or self._is_long_ago:
                 await self._take_up(claim)
             else:
                 await pause(self._stop, FOLLOW_SECONDS)
+
+    @property
+    def _is_long_ago(self) -> bool:
+        """Whether the last step is so old that no clock can be so wrong."""
+        return time.time() - self._following.records[-1].ts / 1000 > LONG_SECONDS
 
     @property
     def _is_late(self) -> bool:

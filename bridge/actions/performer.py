@@ -24,6 +24,8 @@ from tocsin.events import JobOutcome, Outcome, PlannedJob
 AT_ONCE = 16
 """Connections, and jobs acted on at the same time."""
 COMMAND_SECONDS = 2.0
+MOST_QUEUES = 20
+"""Kept, each with a third of a megabyte of scripts."""
 CLIENT_NAME = "tocsin-actions"
 
 bullmq = cast(Any, library)
@@ -130,7 +132,7 @@ class Performer:
     def _queue(self, name: str) -> Any:
         """BullMQ's queue; making one reads its scripts from disk and sends nothing."""
         if name not in self._queues:
-            if len(self._queues) >= 100:
+            if len(self._queues) >= MOST_QUEUES:
                 self._queues.clear()
             self._queues[name] = bullmq.Queue(name, {"connection": self._client, "prefix": self._prefix})
         return self._queues[name]

@@ -1,17 +1,22 @@
 """A request is carried out once: by two bridges at once, by the next after a kill -9, beside one that was stopped."""
 
 import asyncio
+import json
 import signal
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.actions.request import parse
+from tests.clients import aiokafka
 from tests.eventually import eventually
 from tests.integration.bridge.acting import done, may_act, outcomes, send
-from tests.integration.bridge.failed_jobs import fail_again, make_failed, retries
+from tests.integration.bridge.failed_jobs import FAILED_AT, fail_again, make_failed, retries
 from tests.integration.bridge.running import ROOT, Bridge, bridge_on
+from tocsin.events import ActionKind, ActionRecord, PlannedJob, encode
 
 JOBS = 500
 SAME: dict[str, Any] = {"request_id": "once", "action": "retry", "queue": "mail", "filter": {"name": "mail"}}
@@ -78,6 +83,34 @@ async def test_after_a_kill_the_next_finishes_and_retries_nothing_twice(
     assert 0 < len(doubtful) <= 100  # of the page that was cut off
     await start(dying)
     assert await done(dying, **SAME) == answer
+
+
+async def test_what_somebody_left_long_ago_is_finished_at_once(
+    bridge: Bridge, app: Any, kafka_bootstrap: str, topic_prefix: str, redis_url: str
+) -> None:
+    await make_failed(app, "mail", 3)
+    may_act(bridge, redis_url)
+    await start(bridge)
+    body: dict[str, Any] = {"request_id": "old", "user_id": 1, "action": "retry", "source": "main", "queue": "mail"}
+    body["job_ids"] = ["job-0", "job-1"]
+    digest = parse(json.dumps(body).encode()).digest
+    plain: dict[str, Any] = {"v": 1, "ts": FAILED_AT, "request_id": "old", "by": "dead"}
+    planned = [
+        PlannedJob(job_id="job-0", stamp=str(FAILED_AT)),
+        PlannedJob(job_id="job-1", stamp=str(FAILED_AT - 1)),
+    ]
+    steps = [
+        ActionRecord(kind=ActionKind.CLAIM, digest=digest, **plain),
+        ActionRecord(kind=ActionKind.PLAN, pages=1, planned=planned, **plain),
+    ]
+    async with aiokafka.AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
+        for step in steps:
+            await producer.send_and_wait(f"{topic_prefix}actions", encode(step), b"old", partition=0)
+    begun = time.monotonic()
+    answer = await done(bridge, **body)
+    assert time.monotonic() - begun < 8
+    assert outcomes(answer) == {"job-0": "done", "job-1": "done"}
+    assert await retries(app, "mail") == {"job-0": 1}  # job-1 is not in the state it was planned in
 
 
 @pytest.mark.slow

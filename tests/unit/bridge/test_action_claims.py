@@ -46,6 +46,12 @@ def test_a_plan_that_was_cut_off_is_planned_anew() -> None:
     assert (state.is_planned, state.plan, state.is_doubtful) == (False, {}, False)
 
 
+def test_a_plan_that_came_late_but_first_is_the_plan() -> None:
+    """b took over because there was no plan; a's came just before b's claim."""
+    state = fold([*BEGUN, results("a", 0), claim("b", supersedes="a"), plan("b", 0, 1)])
+    assert (state.holder, state.pages, state.plan[0][0].job_id, state.next_page) == ("b", 2, "a0", 1)
+
+
 def test_after_a_release_anybody_may_go_on() -> None:
     released = [*BEGUN, results("a", 0), step(ActionKind.RELEASE, "a")]
     assert fold(released).holder == ""
