@@ -65,12 +65,13 @@ class Performer:
         time after which no job is begun any more; None = it was too short for all of them.
         """
         keys = Keys(self._prefix, queue)
-        now = await self._states(keys, action, [job.job_id for job in planned])
+        now = await self._states(keys, action, [job.job_id for job in planned if job.outcome is None])
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def one(job: PlannedJob, stamp: str | None, is_lifo: bool) -> JobOutcome | None:
+        async def one(job: PlannedJob) -> JobOutcome | None:
             if job.outcome is not None:
                 return job.outcome
+            stamp, is_lifo = now[job.job_id]
             if stamp != job.stamp:
                 return _moved_on(action, job, stamp, is_repeat)
             async with turns:
@@ -78,8 +79,7 @@ class Performer:
                     return None
                 return await self._act(action, queue, job.job_id, is_lifo)
 
-        tasks = [one(job, *state) for job, state in zip(planned, now, strict=True)]
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        outcomes = await asyncio.gather(*map(one, planned), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -90,7 +90,7 @@ class Performer:
         """Close every connection."""
         await self._client.aclose()
 
-    async def _states(self, keys: Keys, action: str, job_ids: Sequence[str]) -> list[tuple[str | None, bool]]:
+    async def _states(self, keys: Keys, action: str, job_ids: Sequence[str]) -> dict[str, tuple[str | None, bool]]:
         """Of each job the stamp it has now, None = it is not in that state; and whether it goes to the line's front."""
         pipeline = self._client.pipeline(transaction=False)
         for job_id in job_ids:
@@ -103,7 +103,8 @@ class Performer:
             replies: list[Any] = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise _unavailable(error) from error
-        return [(_stamp(now), _is_lifo(opts)) for now, opts in zip(replies[::2], replies[1::2], strict=True)]
+        each = zip(job_ids, replies[::2], replies[1::2], strict=True)
+        return {job_id: (_stamp(now), _is_lifo(opts)) for job_id, now, opts in each}
 
     async def _act(self, action: str, queue: str, job_id: str, is_lifo: bool) -> JobOutcome:
         made = self._queue(queue)

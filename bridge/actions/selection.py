@@ -129,14 +129,21 @@ def fingerprint_of(queue: str, job: JobHash) -> str:
 async def _found(door: Door, keys: Keys, action: str, job_ids: Sequence[str]) -> list[PlannedJob]:
     """These jobs as they are now."""
     replies = await door.ask([command for job_id in job_ids for command in _commands(keys, action, job_id)])
-    for reply in replies:
-        if isinstance(reply, RedisRefused):
-            raise SourceUnavailable(f"reading the jobs of {keys.queue} was refused: {reply}")
+    replies = [_unless_no_job(keys, reply) for reply in replies]
     each = [replies[at : at + 3] for at in range(0, len(replies), 3)]
     if action == "remove":
         return [_removable(job_id, *three) for job_id, three in zip(job_ids, each, strict=True)]
     wrong = Outcome.NOT_FAILED if action == "retry" else Outcome.NOT_DELAYED
     return [_in_state(job_id, wrong, *three) for job_id, three in zip(job_ids, each, strict=True)]
+
+
+def _unless_no_job(keys: Keys, reply: Reply) -> Reply:
+    """A reply, nothing where the id is another key's of the queue: `wait` is a list. Raises SourceUnavailable."""
+    if not isinstance(reply, RedisRefused):
+        return reply
+    if str(reply).startswith("WRONGTYPE"):
+        return None
+    raise SourceUnavailable(f"reading the jobs of {keys.queue} was refused: {reply}")
 
 
 def _commands(keys: Keys, action: str, job_id: str) -> list[Command]:
@@ -155,7 +162,7 @@ def _in_state(job_id: str, wrong: Outcome, score: Reply, exists: Reply, _: Reply
 
 
 def _removable(job_id: str, fields: Reply, is_locked: Reply, next_run: Reply) -> PlannedJob:
-    added, scheduler = cast(list[bytes | None], fields)
+    added, scheduler = cast(list[bytes | None], fields or [None, None])
     if added is None:
         return _decided(job_id, Outcome.GONE)
     if is_locked:

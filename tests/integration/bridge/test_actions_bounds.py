@@ -65,6 +65,17 @@ async def test_the_next_run_of_a_scheduler_is_not_removed(acting: Bridge, app: A
     assert outcomes(await done(acting, action="remove", queue="mail", job_ids=job_ids)) == expected
 
 
+@pytest.mark.parametrize("action", ["retry", "promote", "remove"])
+async def test_an_id_that_is_another_key_of_the_queue_is_no_job(acting: Bridge, app: Any, action: str) -> None:
+    await make_failed(app, "mail", 1)
+    await app.rpush("bull:mail:wait", "waiting")
+    others = ["meta", "wait", "failed", "events", "id", "repeat", "job-0:logs"]
+    before = {key: await app.dump(key) for key in await app.keys("*")}
+    answer = await done(acting, action=action, queue="mail", job_ids=others)
+    assert (answer["count"], set(outcomes(answer))) == (0, set(others))
+    assert {key: await app.dump(key) for key in await app.keys("*")} == before
+
+
 async def test_a_retried_job_goes_where_its_own_options_say(acting: Bridge, app: Any) -> None:
     await make_failed(app, "mail", 3)
     await app.rpush("bull:mail:wait", "waiting")
