@@ -20,15 +20,10 @@ from pydantic import (
 )
 
 from bridge.action_policy import Policy, parse_policy
+from bridge.topology import Topology, check_url, explain
 from tocsin.settings import HOLDS_SECRETS, Settings
 
 NAME = r"^[A-Za-z0-9._-]+$"
-
-
-def _check_url(url: SecretStr | None) -> SecretStr | None:
-    if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("expected an address like redis://host:6379/0")
-    return url
 
 
 class ActionsConnection(BaseModel):
@@ -36,7 +31,7 @@ class ActionsConnection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    url: Annotated[SecretStr | None, AfterValidator(_check_url)] = Field(None, description="Default: the source's.")
+    url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(None, description="Default: the source's.")
     username: str | None = Field(None, min_length=1, description="Redis user.")
     password: SecretStr | None = Field(None, description="That user's password.")
 
@@ -62,16 +57,11 @@ class ActionsConnection(BaseModel):
         return self
 
 
-class Source(BaseModel):
+class Source(Topology):
     """One Redis and BullMQ prefix under a name of its own: a first-class key everywhere."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field("main", pattern=NAME, description="Name of the source; no ':'.")
     env: str = Field("prod", pattern=NAME, description="Environment it belongs to: prod, staging …")
-    url: Annotated[SecretStr, AfterValidator(_check_url)] = Field(
-        description="`redis://[user:password@]host:port/db`, `rediss://` for TLS."
-    )
     prefix: str = Field("bull", min_length=1, description="BullMQ's key prefix.")
     include: tuple[str, ...] = Field((), description="Globs of queue names to watch; empty: all.")
     exclude: tuple[str, ...] = Field((), description="Globs of queue names to leave out.")
@@ -122,7 +112,7 @@ class BridgeSettings(Settings):
         name: why for name, why in Settings.not_used_yet.items() if name != "TOCSIN_SERVICE_TOKEN"
     }
 
-    redis_url: Annotated[SecretStr | None, AfterValidator(_check_url)] = Field(
+    redis_url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(
         None, description="The one Redis to watch: `redis://host:6379/0`."
     )
     redis_sources: Annotated[tuple[Source, ...], BeforeValidator(_short_form), AfterValidator(_distinct)] = Field(
@@ -131,7 +121,7 @@ class BridgeSettings(Settings):
     tocsin_sources_file: Annotated[tuple[Source, ...], BeforeValidator(_file_form), AfterValidator(_distinct)] = Field(
         (), description="Several, in full: the path of a TOML file of [[source]] tables."
     )
-    redis_actions_url: Annotated[SecretStr | None, AfterValidator(_check_url)] = Field(
+    redis_actions_url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(
         None, description="REDIS_URL's Redis again, as a user who may write: turns actions (retry, pause …) on."
     )
     bridge_action_policy: Annotated[Policy, BeforeValidator(_policy)] = Field(
@@ -180,12 +170,8 @@ def _are_tables(found: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(found, list) and all(isinstance(table, dict) for table in cast(list[object], found))
 
 
-LATER = {"mode": "standalone", "nodes": None, "tls": None, "credentials": None}
-"""Keys of the sources file that this release knows but cannot serve yet, and the one value that is fine."""
-
-
 def read_sources(path: Path) -> tuple[Source, ...]:
-    """Read the sources file; raise ValueError naming the source and key that is wrong, never a value."""
+    """Read the sources file; raise ValueError naming every source and key that is wrong, never a value."""
     try:
         tables = tomllib.loads(path.read_text()).get("source", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -195,13 +181,12 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     if not tables:
         raise ValueError("the sources file has no [[source]] table")
     sources: list[Source] = []
+    problems: list[str] = []
     for number, table in enumerate(tables, 1):
-        for key, fine in LATER.items():
-            if table.pop(key, fine) != fine:
-                raise ValueError(f"source {number}: `{key}` is not available in this release; leave it out")
         try:
             sources.append(Source.model_validate(table))
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise ValueError(f"source {number}: {wrong}") from None
+            problems.append(f"source {number}: {explain(error)}")
+    if problems:
+        raise ValueError("; ".join(problems))
     return tuple(sources)

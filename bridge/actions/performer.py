@@ -142,12 +142,14 @@ class Performer:
 def _client(source: Source) -> Any:
     """A client that never repeats a command by itself, and waits for nothing for ever."""
     actions = source.actions
+    url = source.url if actions is None else actions.url or source.url
     assert actions is not None
+    assert url is not None
     password = actions.password.get_secret_value() if actions.password is not None else None
     given: dict[str, Any] = {"username": actions.username, "password": password}
     pool: Any = BlockingConnectionPool  # redis-py leaves these parameters untyped
     made = pool.from_url(
-        (actions.url or source.url).get_secret_value(),
+        url.get_secret_value(),
         protocol=2,
         decode_responses=True,
         encoding_errors="replace",

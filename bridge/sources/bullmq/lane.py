@@ -1,6 +1,6 @@
 """One reader of up to 200 queues of one source: wait for new entries, read them exactly, enrich, hand them on.
 
-A blocking XREAD over all streams is only the wake-up; what is relayed comes from MULTI{XINFO, XREAD} of each woken one.
+The wake-up only tells which streams have something; what is relayed comes from MULTI{XINFO, XREAD} of each woken one.
 Positions and memory move only in step with what the outbox took, and are thrown away with the partition's writer. A
 stream that Redis refuses (another type, or forbidden) is left out and tried again; the others go on.
 """
@@ -8,7 +8,6 @@ stream that Redis refuses (another type, or forbidden) is left out and tried aga
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import structlog
 
@@ -20,7 +19,7 @@ from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
-from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.door import Door, Reply
 from bridge.sources.bullmq.gaps import Mender, ReadTold, are_past
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
@@ -31,6 +30,7 @@ from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.stream import Position, Reading, Unreadable
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
 from tocsin.events import JobEvent
 from tocsin.lifecycle import pause
@@ -38,7 +38,6 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("bridge.lane")
 
 MAX_QUEUES = 200
-BLOCK_MS = 1000
 PAUSE_SECONDS = 0.02
 FOLLOW_SECONDS = 1.0
 CHECK_SECONDS = 15.0
@@ -73,6 +72,7 @@ class Lane:
         self._source = source
         self._turns = turns
         self._door = door
+        self._wakeup = Wakeup(door)
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
@@ -147,16 +147,7 @@ class Lane:
         if not readable:
             await asyncio.sleep(BLOCK_MS / 1000)
             return []
-        block = () if self._unfinished else ("BLOCK", BLOCK_MS)
-        ids = [queue.position.last_id for queue in readable.values()]
-        command: Command = ("XREAD", "COUNT", 1, *block, "STREAMS", *readable, *ids)
-        reply = (await self._door.ask([command], timeout=BLOCK_MS / 1000 + 5))[0]
-        if isinstance(reply, Refused):
-            return list(readable)  # reading them one by one tells which is refused
-        woken: set[str] = set()
-        for name, entries in cast(list[tuple[bytes, list[Reply]]], reply or []):
-            woken.add(name.decode())
-            readable[name.decode()].portion.expect(sum(len(part) for part in cast(list[bytes], entries[0][1])))
+        woken = await self._wakeup.wait(readable, is_hurried=bool(self._unfinished))
         return [key for key in readable if key in woken or key in self._unfinished]
 
     async def _read(self, queues: Sequence[Queue]) -> list[Read]:
@@ -178,6 +169,8 @@ class Lane:
         for at, (queue, count) in enumerate(zip(queues, counts, strict=True)):
             mine = replies[at * stream.COMMANDS_PER_READ : (at + 1) * stream.COMMANDS_PER_READ]
             reading = self._parse(queue, mine, count)
+            if reading is not None and reading.is_reset and self._door.may_lag:
+                await self._confirm_reset(queue, count)
             if reading is not None:
                 reads.append(Read(*cut_back(reading), queue=queue))
         for read in reads:
@@ -199,6 +192,14 @@ class Lane:
             self._metrics.queues_refused.labels(self._source).dec()
         queue.portion.learn([entry.size for entry in entries])
         return stream.advance(queue.position, info, entries, count)
+
+    async def _confirm_reset(self, queue: Queue, count: int) -> None:
+        """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
+        info, entries = stream.parse(
+            await self._door.ask_primary(stream.read_commands(queue.keys.events, queue.position, count))
+        )
+        if not stream.advance(queue.position, info, entries, count).is_reset:
+            raise SourceUnavailable(f"the replica is behind what was read of {queue.place.queue} before")
 
     def _refuse(self, queue: Queue, reason: str) -> None:
         self._unfinished.discard(queue.keys.events)

@@ -7,7 +7,7 @@ being busy, and that of their schedulers 5 ms: together, every 5 s, 0.4 % of a c
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -220,7 +220,7 @@ class Workers:
     def __init__(self, prefix: str) -> None:
         self._head = f"{prefix}:"
         self._named: Counter[str] | None = None
-        self._python: dict[str, str] = {}
+        self._python: dict[tuple[int, str], str] = {}
 
     def of(self, queue: str) -> int | None:
         """Workers of a queue; None = Redis does not tell, or only Python connections that were never seen to block."""
@@ -231,21 +231,41 @@ class Workers:
         return None if found == 0 and self._named[queue] else found
 
     async def read(self, door: Door) -> None:
-        """Ask anew. A refusal (managed Redis, ACL) means unknown, not none; raises SourceUnavailable otherwise."""
-        reply = (await door.ask([("CLIENT", "LIST")]))[0]
-        self.learn(None if isinstance(reply, Refused) else cast(bytes, reply).decode(errors="replace"))
+        """Ask anew every process that workers are connected to. A refusal (managed Redis, ACL) means unknown, not none.
 
-    def learn(self, listing: str | None) -> None:
-        """Take in CLIENT LIST's text; None = refused."""
+        So does silence of a primary whose replica is read; raises SourceUnavailable otherwise.
+        """
+        try:
+            replies = [(await primary.ask([("CLIENT", "LIST")]))[0] for primary in await door.primaries()]
+        except SourceUnavailable:
+            self.learn(None)
+            if door.may_lag:
+                return
+            raise
+        listings = [cast(bytes, reply).decode(errors="replace") for reply in replies if not isinstance(reply, Refused)]
+        self.learn(*(listings if len(listings) == len(replies) else [None]))
+
+    def learn(self, *listings: str | None) -> None:
+        """Take in the text of each process's CLIENT LIST; None = unknown."""
         before, self._python = self._python, {}
-        self._named = None if listing is None else Counter()
-        for line in (listing or "").splitlines():
+        named = [self._connections(at, listing, before) for at, listing in enumerate(listings) if listing is not None]
+        # A worker blocks at the one process that holds its queue; its idle connections to others are named like it.
+        most = Counter[str]()
+        for at_one in named:
+            most |= at_one
+        self._named = most if len(named) == len(listings) else None
+
+    def _connections(self, at: int, listing: str, before: Mapping[tuple[int, str], str]) -> Counter[str]:
+        """How many connections are named after whom, at one process; those of Python workers are remembered."""
+        named = Counter[str]()
+        for line in listing.splitlines():
             pairs = (part.partition("=") for part in line.split(" "))
             fields = {field: value for field, _, value in pairs}
-            name, identity = fields.get("name", ""), fields.get("id", "")
-            if not name.startswith(self._head) or name.endswith(":qe") or self._named is None:
+            name, identity = fields.get("name", ""), (at, fields.get("id", ""))
+            if not name.startswith(self._head) or name.endswith(":qe"):
                 continue
             who = name[len(self._head) :].partition(":")[0]
-            self._named[who] += 1
+            named[who] += 1
             if before.get(identity) == who or fields.get("cmd", "").startswith("bzpop"):
                 self._python[identity] = who
+        return named

@@ -10,6 +10,7 @@ from bridge.metrics import Metrics
 from bridge.settings import BridgeSettings, Source
 from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.door.opening import open_link
 from bridge.sources.bullmq.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import QueueSnapshot
@@ -28,7 +29,7 @@ class BullmqSource:
 
     def __init__(self, source: Source, settings: BridgeSettings, metrics: Metrics, health: Health) -> None:
         self.source = source
-        self.door = Door(source.url.get_secret_value(), source=source.name)
+        self.door = Door(open_link(source), source=source.name)
         self.discovery = Discovery(source, self.door, metrics, every_seconds=settings.bridge_discovery_seconds)
         self.turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._workers = Workers(source.prefix)
