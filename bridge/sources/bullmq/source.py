@@ -47,6 +47,8 @@ class BullmqSource:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look for queues until stop is set (a part of the service)."""
+        if self.source.tls is not None and not self.source.tls.check_hostname:
+            log.warning("tls_hostname_unchecked", source=self.source.name, mend="leave check_hostname out")
         looking = asyncio.create_task(self.discovery.run(stop), name=f"discovery-{self.source.name}")
         try:
             while not await pause(stop, 1.0):

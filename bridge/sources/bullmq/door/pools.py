@@ -8,6 +8,8 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionFailed
+from redis.exceptions import RedisError
 
 from bridge.sources.bullmq.door.link import ASK_SECONDS
 from bridge.topology import Address, Credentials, Tls, Topology
@@ -51,10 +53,14 @@ class PrimaryPool(SentinelConnectionPool):
     """
 
     sentinel_manager: Any
+    service_name: str
 
     async def get_master_address(self) -> Any:
         before = cast(Any, self).master_address
-        address = await cast(Any, super()).get_master_address()
+        try:
+            address = await cast(Any, super()).get_master_address()
+        except RedisError as error:
+            raise ConnectionFailed(f"no sentinel tells where {self.service_name} is: {error}") from error
         if before is not None and address != before:
             await self.update_active_connections_for_reconnect()
         return address

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import hiredis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AskError, RedisError, ResponseError
 
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Reply
@@ -19,11 +19,12 @@ from bridge.sources.bullmq.door.pools import Pool
 class Single:
     """Each call has a connection of its own.
 
-    primary: who is written to, if the pool leads to a replica of it.
+    primary: who is written to, if the pool leads to a replica of it. is_node: it is one of a cluster, and we know.
     """
 
-    def __init__(self, pool: Pool, *, primary: "Single | None" = None) -> None:
+    def __init__(self, pool: Pool, *, primary: "Single | None" = None, is_node: bool = False) -> None:
         self._pool = pool
+        self._is_node = is_node
         self._primary = primary
 
     @property
@@ -36,7 +37,7 @@ class Single:
             async with asyncio.timeout(timeout):
                 connection = await self._pool.get_connection()
                 await connection.send_packed_command([_pack(commands)], check_health=False)
-                replies = [await _read(connection) for _ in commands]
+                replies = [await self._read(connection) for _ in commands]
         except BaseException as error:
             if connection is not None:
                 with suppress(Exception):
@@ -77,15 +78,16 @@ class Single:
                 with suppress(RedisError, OSError):
                     await link._pool.aclose()
 
+    async def _read(self, connection: Any) -> Reply:
+        try:
+            return await connection.read_response(disable_decoding=True)
+        except ResponseError as refused:
+            if isinstance(refused, AskError) and not self._is_node:
+                raise SourceUnavailable('this is a node of a cluster: its source needs mode = "cluster"') from refused
+            return refused
+
 
 def _pack(commands: Sequence[Command]) -> bytes:
     """hiredis packs in C; redis-py's own way costs as much as translating the events."""
     pack = cast(Any, hiredis).pack_command  # its stub allows commands of one part only
     return b"".join([pack(command) for command in commands])
-
-
-async def _read(connection: Any) -> Reply:
-    try:
-        return await connection.read_response(disable_decoding=True)
-    except ResponseError as refused:
-        return refused
