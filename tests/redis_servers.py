@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redis.crc import key_slot
+
 from tests.clients import redis
 from tests.eventually import eventually
 from tests.ports import free_port
@@ -138,6 +140,51 @@ async def redis_servers(folder: Path) -> AsyncGenerator[RedisServers]:
         yield servers
     finally:
         await servers.stop()
+
+
+def slot_of(queue: str, prefix: str = "bull") -> int:
+    """The slot of a queue's keys."""
+    return key_slot(f"{prefix}:{queue}:events".encode())
+
+
+async def move_slot(nodes: Sequence[RedisServer], slot: int, *, keys_a_step: int = 3) -> None:
+    """Give a slot to another primary, as redis-cli --cluster reshard does: some keys at a time, under traffic."""
+    owner, to = await begin_move(nodes, slot)
+    await end_move(nodes, owner, to, slot, keys_a_step=keys_a_step)
+
+
+async def end_move(
+    nodes: Sequence[RedisServer], owner: RedisServer, to: RedisServer, slot: int, *, keys_a_step: int = 3
+) -> None:
+    """Move the rest of its keys, and tell everybody."""
+    while keys := await owner.client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, keys_a_step):
+        await move_keys(owner, to, *keys)
+    mine = await to.client.execute_command("CLUSTER", "MYID")
+    for node in (to, owner, *(other for other in nodes if other not in (to, owner))):
+        await node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", mine)
+
+
+async def begin_move(nodes: Sequence[RedisServer], slot: int) -> tuple[RedisServer, RedisServer]:
+    """Say that a slot moves; return from whom, and to whom."""
+    owner = await owner_of(nodes, slot)
+    to = nodes[(nodes.index(owner) + 1) % len(nodes)]
+    ids = {node.port: await node.client.execute_command("CLUSTER", "MYID") for node in (owner, to)}
+    await to.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[owner.port])
+    await owner.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to.port])
+    return owner, to
+
+
+async def move_keys(owner: RedisServer, to: RedisServer, *keys: str | bytes) -> None:
+    """Move some keys of a slot that moves."""
+    await owner.client.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+
+
+async def owner_of(nodes: Sequence[RedisServer], slot: int) -> RedisServer:
+    """The primary that has a slot."""
+    for first, last, primary, *_ in await nodes[0].client.execute_command("CLUSTER", "SLOTS"):
+        if first <= slot <= last:
+            return next(node for node in nodes if node.port == primary[1])
+    raise AssertionError(f"nobody has slot {slot}")
 
 
 async def _bus_port(node: RedisServer) -> int:

@@ -49,6 +49,8 @@ class Options(TypedDict, total=False):
     """Kinds of jobs left out, as plan.mjs names them [none]."""
     thrown_text: bool
     """Add jobs that throw a plain text, of which BullMQ keeps nothing [no]."""
+    cluster: bool
+    """The URL is one node of a cluster [no]."""
     timeout: float
     """Seconds after which it gives up, exit code 1 [300]."""
 

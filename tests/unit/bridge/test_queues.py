@@ -61,6 +61,18 @@ def test_python_workers_count_while_they_are_busy_too() -> None:
     assert found.of("images") == 0
 
 
+def test_workers_of_a_cluster_are_those_of_the_node_with_most() -> None:
+    """A worker blocks at one node; its idle connections to others are named like it."""
+    found = Workers("bull")
+    found.learn(
+        "id=1 name=bull:bWFpbA== cmd=bzpopmin\nid=2 name=bull:bWFpbA== cmd=bzpopmin\n",
+        "id=1 name=bull:bWFpbA== cmd=ping\nid=5 name=bull:images cmd=bzpopmin\n",
+    )
+    assert (found.of("mail"), found.of("images"), found.of("none")) == (2, 1, 0)
+    found.learn("id=1 name=bull:bWFpbA== cmd=bzpopmin\n", None)
+    assert found.of("mail") is None, "one node that does not tell leaves all unknown"
+
+
 def test_prefix_with_colons_is_told_apart() -> None:
     listing = "id=1 name=app:x:bWFpbA== cmd=bzpopmin\nid=2 name=app:bWFpbA== cmd=bzpopmin\n"
 

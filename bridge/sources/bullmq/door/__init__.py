@@ -101,7 +101,10 @@ def accepted(command: Command, reply: Reply) -> Reply:
 
 
 async def _time_at(link: Link) -> int | None:
-    now = _time_of((await link.ask([("INFO", "server")]))[0])
+    info = (await link.ask([("INFO", "server")]))[0]
+    if isinstance(info, bytes) and b"_mode:cluster" in info:
+        await link.agree_to_cluster()
+    now = _time_of(info)
     return now if now is not None else _time_of((await link.ask([("TIME",)]))[0])
 
 

@@ -53,6 +53,10 @@ class Link(Protocol):
         """Room for one more command that blocks, or False."""
         ...
 
+    async def agree_to_cluster(self) -> None:
+        """It says that it is a node of a cluster: raise SourceUnavailable if others have keys that are not read."""
+        ...
+
     async def look_around(self) -> None:
         """Notice now and then what no reply tells: that somebody else is the primary."""
         ...

@@ -1,5 +1,6 @@
 """A source's topology -> the link to its Redis."""
 
+from bridge.sources.bullmq.door.cluster import Cluster
 from bridge.sources.bullmq.door.link import Link
 from bridge.sources.bullmq.door.pools import pool_by_sentinels, pool_of_url
 from bridge.sources.bullmq.door.single import Single
@@ -8,6 +9,8 @@ from bridge.topology import Topology
 
 def open_link(topology: Topology) -> Link:
     """Nothing is connected to until it is asked."""
+    if topology.mode == "cluster":
+        return Cluster(topology)
     from_replica = topology.read_from == "replica"
     if topology.mode == "sentinel":
         primary = Single(pool_by_sentinels(topology, of_replica=False))

@@ -15,6 +15,8 @@ from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Reply
 from bridge.sources.bullmq.door.pools import Pool
 
+NOT_ALONE = 'this is one node of a cluster: its source needs mode = "cluster" in TOCSIN_SOURCES_FILE'
+
 
 class Single:
     """Each call has a connection of its own.
@@ -66,6 +68,13 @@ class Single:
     async def blocking(self) -> AsyncGenerator[bool]:
         yield True  # the pool has room
 
+    async def agree_to_cluster(self) -> None:
+        if self._is_node:
+            return
+        slots = (await self.ask([("CLUSTER", "SLOTS")]))[0]
+        if not isinstance(slots, list) or len({str(shard[2][:2]) for shard in cast(list[list[Reply]], slots)}) != 1:
+            raise SourceUnavailable(NOT_ALONE)
+
     async def look_around(self) -> None:
         for link in (self, self._primary):
             if link is not None:
@@ -83,7 +92,7 @@ class Single:
             return await connection.read_response(disable_decoding=True)
         except ResponseError as refused:
             if isinstance(refused, AskError) and not self._is_node:
-                raise SourceUnavailable('this is a node of a cluster: its source needs mode = "cluster"') from refused
+                raise SourceUnavailable(NOT_ALONE) from refused
             return refused
 
 
