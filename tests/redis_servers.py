@@ -65,15 +65,26 @@ class RedisServers:
         return await self._start(name, [tool("redis-server")], options)
 
     async def start_sentinel(
-        self, name: str, master: str, primary: RedisServer, *, quorum: int, password: str, own_password: str
+        self,
+        name: str,
+        master: str,
+        primary: RedisServer,
+        *,
+        quorum: int,
+        password: str | None = None,
+        own_password: str,
     ) -> RedisServer:
         """A sentinel that calls a primary down after a second. password: the primary's."""
         config = self._folder / f"{name}.conf"
-        config.write_text(
-            f"sentinel monitor {master} 127.0.0.1 {primary.port} {quorum}\nsentinel auth-pass {master} {password}\n"
-            f"sentinel down-after-milliseconds {master} 1000\nsentinel failover-timeout {master} 10000\n"
-            f"requirepass {own_password}\nsentinel sentinel-pass {own_password}\n"
-        )
+        lines = [
+            f"sentinel monitor {master} 127.0.0.1 {primary.port} {quorum}",
+            f"sentinel down-after-milliseconds {master} 1000",
+            f"sentinel failover-timeout {master} 10000",
+            *([f"sentinel auth-pass {master} {password}"] if password else []),
+            f"requirepass {own_password}",
+            f"sentinel sentinel-pass {own_password}",
+        ]
+        config.write_text("\n".join(lines) + "\n")
         return await self._start(name, [str(valkey_binary()), str(config), "--sentinel"], [], own_password)
 
     async def start_cluster(

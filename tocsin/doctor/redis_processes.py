@@ -7,13 +7,15 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from tocsin.doctor.environment import RedisSource
 from tocsin.doctor.finding import Finding, bad, warn
 
-WAITS = {"socket_connect_timeout": 2, "socket_timeout": 2}
+WAITS = {"socket_connect_timeout": 2, "socket_timeout": 2, "retry": Retry(NoBackoff(), 0)}
 NOT_WELL = "is every node up, and open to this machine? the list stands under `nodes` in TOCSIN_SOURCES_FILE"
 
 

@@ -17,6 +17,8 @@ from bridge.topology import Address, Credentials, Tls, Topology
 CLIENT_NAME = "tocsin-bridge"
 MAX_CONNECTIONS = 256
 CONNECT_SECONDS = 5
+SENTINEL_SECONDS = 2
+"""For each of them: one that is silent must not use up the time of the others."""
 
 
 class Pool(Protocol):
@@ -137,10 +139,10 @@ def pool_to(address: Address, topology: Topology, *, most: int, **more: Any) -> 
 def pool_by_sentinels(topology: Topology, *, of_replica: bool) -> Pool:
     """To the primary, or a replica of it."""
     login, tls = topology.credentials, {"ssl": topology.tls is not None, **_tls(topology.tls)}
-    waits = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS, "driver_info": None}
+    waits = {"socket_connect_timeout": SENTINEL_SECONDS, "socket_timeout": SENTINEL_SECONDS, "retry": _once()}
     as_whom = {"username": login.sentinel_username, "password": _text(login.sentinel_password)} if login else {}
     sentinels = [(node.host, node.port) for node in topology.nodes]
-    manager = Sentinel(sentinels, sentinel_kwargs={**waits, **as_whom, **tls, "protocol": 2})
+    manager = Sentinel(sentinels, sentinel_kwargs={**waits, **as_whom, **tls, "driver_info": None, "protocol": 2})
     pool: Any = ReplicaPool if of_replica else PrimaryPool
     return pool(
         topology.master,
@@ -161,8 +163,13 @@ def _common(client_name: str) -> Mapping[str, Any]:
         "driver_info": None,  # CLIENT SETINFO is unknown before Redis 7.2
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": None,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": _once(),
     }
+
+
+def _once() -> Retry:
+    """Whoever asked tries again; redis-py of itself would, for many seconds, each sentinel in turn."""
+    return Retry(NoBackoff(), 0)
 
 
 def _login(credentials: Credentials | None) -> Mapping[str, Any]:
