@@ -27,6 +27,7 @@ class Single:
     def __init__(self, pool: Pool, *, primary: "Single | None" = None, is_node: bool = False) -> None:
         self._pool = pool
         self._is_node = is_node
+        self._read = _read if is_node else _read_alone
         self._primary = primary
 
     @property
@@ -39,7 +40,8 @@ class Single:
             async with asyncio.timeout(timeout):
                 connection = await self._pool.get_connection()
                 await connection.send_packed_command([_pack(commands)], check_health=False)
-                replies = [await self._read(connection) for _ in commands]
+                read = self._read
+                replies = [await read(connection) for _ in commands]
         except BaseException as error:
             if connection is not None:
                 with suppress(Exception):
@@ -87,16 +89,25 @@ class Single:
                 with suppress(RedisError, OSError):
                     await link._pool.aclose()
 
-    async def _read(self, connection: Any) -> Reply:
-        try:
-            return await connection.read_response(disable_decoding=True)
-        except ResponseError as refused:
-            if isinstance(refused, AskError) and not self._is_node:
-                raise SourceUnavailable(NOT_ALONE) from refused
-            return refused
-
 
 def _pack(commands: Sequence[Command]) -> bytes:
     """hiredis packs in C; redis-py's own way costs as much as translating the events."""
     pack = cast(Any, hiredis).pack_command  # its stub allows commands of one part only
     return b"".join([pack(command) for command in commands])
+
+
+async def _read(connection: Any) -> Reply:
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except ResponseError as refused:
+        return refused
+
+
+async def _read_alone(connection: Any) -> Reply:
+    """One that belongs to no cluster. Written out: this is done for every command there is."""
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except AskError as elsewhere:
+        raise SourceUnavailable(NOT_ALONE) from elsewhere
+    except ResponseError as refused:
+        return refused
