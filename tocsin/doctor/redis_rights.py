@@ -32,6 +32,11 @@ NEEDED: tuple[tuple[str, ...], ...] = (
 NICE_TO_HAVE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("CLIENT", "LIST"), "how many workers a queue has"),
     (("INFO", "server"), "the version, memory and eviction policy of this Redis"),
+    (("PING",), "how quickly this Redis answers"),
+    (("ZSCAN", "{key}", "0"), "job schedulers"),
+    (("EXISTS", "{key}"), "whether the worker of the longest job still lives"),
+    (("PTTL", "{key}"), "rate limits"),
+    (("GET", "{key}"), "rate limits"),
 )
 
 
@@ -55,7 +60,7 @@ async def missing_rights(client: Any, check: str, source: RedisSource) -> list[F
             f"redis-cli ACL SETUSER {source.user} +{_acl_name(command)}",
         )
         for command, feature in NICE_TO_HAVE
-        if await _is_refused(client, command)
+        if await _is_refused(client, tuple(word.format(key=key) for word in command))
     ]
 
 
