@@ -101,6 +101,7 @@ class Share:
                 self._source.turns,
                 self._source.tell_uncounted,
                 self._read_told,
+                self._source.count_queues,
             )
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"

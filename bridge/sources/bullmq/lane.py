@@ -51,7 +51,7 @@ class Lane:
     """Reads its queues for ever. Not for concurrent use but `add`.
 
     turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
-    called when Redis does not count a stream's entries. read_told: see gaps.py.
+    called when Redis does not count a stream's entries. read_told: see gaps.py. all_queues: see wakeup.py.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Lane:
         turns: asyncio.Semaphore,
         tell_uncounted: Callable[[], None],
         read_told: ReadTold,
+        all_queues: Callable[[], int],
     ) -> None:
         self._mender = Mender(site, door, outbox, records, metrics, read_told)
         self._tell_uncounted = tell_uncounted
@@ -72,7 +73,7 @@ class Lane:
         self._source = source
         self._turns = turns
         self._door = door
-        self._wakeup = Wakeup(door)
+        self._wakeup = Wakeup(door, all_queues)
         self._outbox = outbox
         self._records = records
         self._metrics = metrics

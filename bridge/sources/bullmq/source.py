@@ -66,13 +66,16 @@ class BullmqSource:
             if time.monotonic() - self._workers_read >= self._workers_every * 0.9:
                 self._workers_read = time.monotonic()
                 await self._workers.read(self.door)
-        found = self.discovery.found
-        known = len(found.queues) if found else 0
-        made: list[QueueSnapshot] = []
+        known, made = self.count_queues(), list[QueueSnapshot]()
         for start in range(0, len(places), QUEUES_A_PIPELINE):
             some = places[start : start + QUEUES_A_PIPELINE]
             made += await read_snapshots(self.door, self.source.prefix, some, self._workers, known)
         return made
+
+    def count_queues(self) -> int:
+        """How many there are, as far as is known."""
+        found = self.discovery.found
+        return len(found.queues) if found else 0
 
     def tell_uncounted(self) -> None:
         """Its Redis does not count the entries of a stream: what is trimmed unread is not seen. Said once."""

@@ -74,7 +74,7 @@ async def nothing_told(place: Place, since_ms: int) -> set[Told]:
 
 def lane_on(door: Door, outbox: Outbox, tell_uncounted: Callable[[], None] = nothing) -> Lane:
     metrics, turns = Metrics(CollectorRegistry()), asyncio.Semaphore()
-    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, tell_uncounted, nothing_told)
+    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, tell_uncounted, nothing_told, int)
 
 
 def counted(door: Door) -> tuple[Lag, Tally]:
