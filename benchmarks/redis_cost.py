@@ -60,8 +60,8 @@ async def make_queues(client: Any, count: int) -> None:
         await pipe.execute()
 
 
-async def add_events(client: Any, queues: int, end: asyncio.Event) -> None:
-    """EVENTS_A_SECOND until the end, each of a job whose hash is there."""
+async def add_events(client: Any, queues: int, end: asyncio.Event) -> int:
+    """EVENTS_A_SECOND until the end, each of a job whose hash is there; return how many."""
     job = 0
     while not end.is_set():
         begun = time.monotonic()
@@ -73,6 +73,7 @@ async def add_events(client: Any, queues: int, end: asyncio.Event) -> None:
             pipe.xadd(f"bull:q{queue}:events", {"event": "added", "jobId": job, "name": "send"})
         await pipe.execute()
         await asyncio.sleep(max(0, 0.05 - (time.monotonic() - begun)))
+    return job
 
 
 async def used(client: Any) -> float:
@@ -101,29 +102,28 @@ async def measure(client: Any, pid: int | None) -> Cost:
     )
 
 
-async def both(client: Any, queues: int, pid: int | None) -> tuple[Cost, Cost]:
-    """At rest, and under load."""
+async def both(client: Any, queues: int, pid: int | None) -> tuple[Cost, Cost, int]:
+    """At rest, and under load; and how many events that was."""
     at_rest = await measure(client, pid)
     end = asyncio.Event()
     load = asyncio.create_task(add_events(client, queues, end))
     loaded = await measure(client, pid)
     end.set()
-    await load
-    return at_rest, loaded
+    return at_rest, loaded, await load
 
 
 async def of_queues(tocsin: Product, client: Any, queues: int) -> list[str]:
     """The rows of one number of queues."""
     await make_queues(client, queues)
-    without = await both(client, queues, None)
+    *without, before = await both(client, queues, None)
     process = await tocsin.start("bridge")
     await tocsin.ready("bridge")
 
     async def is_met() -> bool:
-        return await tocsin.metric("bridge", "bridge_events_relayed_total") >= queues
+        return await tocsin.metric("bridge", "bridge_events_relayed_total") >= queues + before
 
-    await eventually(is_met, seconds=300, what=f"{queues} queues met")
-    costs = await both(client, queues, process.pid)
+    await eventually(is_met, seconds=300, what="everything relayed that was there before")
+    *costs, _ = await both(client, queues, process.pid)
     await tocsin.stop("bridge")
     names = ("at rest", f"{EVENTS_A_SECOND} events/s")
     return [row(queues, *one) for one in zip(names, without, costs, strict=True)]
