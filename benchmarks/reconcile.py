@@ -23,6 +23,7 @@ from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tests.clients import redis
@@ -81,8 +82,11 @@ async def measure(url: str) -> None:
         nothing_told,
         never_let_go,
         EVERY_SECONDS,
+        int,
     )
-    lane.add(Place("prod", "main", "big"), "bull", Position(is_first_contact=True), Restored(), Lag(door.now_ms))
+    tally = Tally(metrics, "main", "big", 1, door.now_ms)
+    place, position, lag = Place("prod", "main", "big"), Position(is_first_contact=True), Lag(door.now_ms)
+    lane.add(place, "bull", position, Restored(), lag, tally)
     relayed = metrics.events_relayed.labels("main", "big")
     corrected = metrics.jobs_reconciled.labels("main", "big")
 

@@ -1,8 +1,9 @@
 """Redis -> Kafka: relays what BullMQ's event streams say, exactly once, in each queue's order.
 
-In come stream entries, job hashes, logs and counts, by reads only: nothing is written to the user's Redis. Out go
-records of the contract, in Kafka transactions that also hold the cursor, by the one replica that owns the queue's
-partition; a replica that lost it is fenced. A kill at any moment loses and doubles nothing.
+In come stream entries, job hashes, logs and counts, by reads only: nothing is written to the user's Redis, except by
+actions (bridge/actions), on a connection of their own, where that is configured. Out go records of the contract, in
+Kafka transactions that also hold the cursor, by the one replica that owns the queue's partition; a replica that lost it
+is fenced. A kill at any moment loses and doubles nothing.
 
 What BullMQ trimmed before it was read is counted exactly and recorded as a `gap`; a job that ended in it is told from
 its hash, once, with `rebuilt=true`, if the hash still exists, and so is that a job of the present was added in it, and
@@ -24,6 +25,9 @@ A stream that was deleted, or that a Redis failover has cut short, is read from 
 `stream-reset` record: after such a failover its retained entries are told a second time, under other ids and as
 `backfill`, which never rings. So are those of a queue whose cursor in Kafka was damaged. A record too big for Kafka
 becomes a dead letter.
+
+What is polled (counts, schedulers, Redis itself) is told as it was at its time, and what Redis refuses as unknown. A
+scheduler that two complete readings did not find is told as `gone`, also one that went while no bridge ran.
 
 With KAFKA_TRANSACTIONS=false (the in-memory stand-in) delivery is at least once.
 """

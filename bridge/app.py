@@ -6,6 +6,10 @@ from contextlib import AsyncExitStack
 import structlog
 from prometheus_client import CollectorRegistry
 
+from bridge.actions.api import action_route
+from bridge.actions.desk import Desk
+from bridge.actions.ledger import Ledger
+from bridge.actions.performer import Performer
 from bridge.kafka import Membership
 from bridge.metrics import Metrics
 from bridge.ownership import Ownership
@@ -13,6 +17,7 @@ from bridge.readiness import NEED, Readiness
 from bridge.relay import Relay
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.source import BullmqSource
+from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.health import Health, health_app
 from tocsin.http import serve_http
@@ -32,6 +37,14 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
         sources = [BullmqSource(source, settings, metrics, health) for source in settings.sources]
         for source in sources:
             stack.push_async_callback(source.close)
+        breakers = Breakers(settings, registry)
+        ledger = Ledger(settings, breakers)
+        stack.push_async_callback(ledger.close)
+        performers = {source.name: Performer(source) for source in settings.sources if source.actions is not None}
+        for performer in performers.values():
+            stack.push_async_callback(performer.close)
+        desk = Desk(sources, performers, settings.bridge_action_policy, ledger, breakers, stop)
+        routes = [action_route(desk, settings.tocsin_service_token, metrics)]
         readiness = Readiness(health)
         relay = Relay(settings, sources, metrics, readiness)
         ownership = Ownership(relay.run, metrics, readiness)
@@ -60,12 +73,13 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
 
         parts: dict[str, Part] = {
             "http": lambda: serve_http(
-                health_app(health, registry), settings.bind_host, settings.bridge_port, released
+                health_app(health, registry, routes), settings.bind_host, settings.bridge_port, released
             ),
             "ownership": own,
             "membership": join,
             "directory": lambda: directory.watch(stop),
             "leaving": leave,
+            "probes": lambda: breakers.run_probes(stop),
         }
         for source in sources:
             parts[source.need] = _looking(source, stop)

@@ -123,7 +123,7 @@ class Writer:
         return full
 
     async def _discard(self) -> None:
-        await _end(self._producer)
+        await close_client(self._producer)
         for future in _left_behind(self._producer):
             _retrieve(future)
 
@@ -147,7 +147,7 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-async def _end(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """Close a client within END_SECONDS, also when no broker answers any more.
 
     A producer that cannot flush never comes to close its connections; closed under it, what it waits for fails.
@@ -168,15 +168,20 @@ def _say(error: BaseException) -> str:
 
 
 async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, bytes]:
-    """Return the newest value per key of one partition of the cursors topic; tombstoned keys are left out.
+    """What `read_newest` returns of the cursors."""
+    return await read_newest(settings, settings.topics.cursors, partition)
+
+
+async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> dict[bytes, bytes]:
+    """Return the newest value per key of one partition of a compacted topic; tombstoned keys are left out.
 
     Call it after the partition's Writer was opened: only then is no older owner's transaction still open. Reads
     committed records from the start up to the log's end as it is now. That end is the high watermark, not the last
     stable offset which a read_committed consumer is told as the end: another site's open transaction would hide what
     was committed after its beginning. Raises WriterLost if Kafka does not answer, or that transaction does not end.
     """
-    place = TopicPartition(settings.topics.cursors, partition)
-    consumer = _reader(settings, f"bridge-{settings.bridge_site}-restore-{partition}")
+    place = TopicPartition(topic, partition)
+    consumer = reader(settings, f"bridge-{settings.bridge_site}-restore-{partition}")
     values: dict[bytes, bytes] = {}
     try:
         async with asyncio.timeout(RESTORE_SECONDS):
@@ -190,9 +195,9 @@ async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, 
                 if end is None:
                     end = consumer.highwater(place)  # as of the first fetch
     except (KafkaError, OSError, TimeoutError) as error:
-        raise WriterLost(f"cannot restore the cursors of partition {partition}: {_say(error)}") from error
+        raise WriterLost(f"cannot restore partition {partition} of {topic}: {_say(error)}") from error
     finally:
-        await _end(consumer)
+        await close_client(consumer)
     return values
 
 
@@ -202,7 +207,7 @@ async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_
     since_ms: our own clock. Raises TimeoutError after READ_BACK_SECONDS, WriterLost if Kafka refuses.
     """
     place = TopicPartition(settings.topics.jobs, partition)
-    consumer = _reader(settings, f"bridge-{settings.bridge_site}-told-{partition}")
+    consumer = reader(settings, f"bridge-{settings.bridge_site}-told-{partition}")
     try:
         async with asyncio.timeout(READ_BACK_SECONDS):
             await consumer.start()
@@ -220,7 +225,7 @@ async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_
     except (KafkaError, OSError) as error:
         raise WriterLost(f"cannot read back what partition {partition} was told: {_say(error)}") from error
     finally:
-        await _end(consumer)
+        await close_client(consumer)
 
 
 async def _seek_to_time(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int) -> None:
@@ -234,7 +239,7 @@ async def _seek_to_time(consumer: AIOKafkaConsumer, place: TopicPartition, since
         await consumer.seek_to_beginning(place)
 
 
-def _reader(settings: BridgeSettings, client_id: str) -> AIOKafkaConsumer:
+def reader(settings: BridgeSettings, client_id: str) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
         **client_options(settings, client_id),
         isolation_level="read_committed",
@@ -296,4 +301,4 @@ class Membership:
                 self._consumer.pause(*self._consumer.assignment())
                 await self._consumer.getmany(timeout_ms=500)
         finally:
-            await _end(self._consumer)
+            await close_client(self._consumer)

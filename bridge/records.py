@@ -7,7 +7,16 @@ import time
 from bridge import redact
 from bridge.record import Record
 from bridge.sources.bullmq.translate import Bad, Place
-from tocsin.events import VERSION, DeadLetter, JobEvent, LogLine, QueueSnapshot, encode
+from tocsin.events import (
+    VERSION,
+    DeadLetter,
+    JobEvent,
+    LogLine,
+    QueueSnapshot,
+    SchedulerSnapshot,
+    SourceSnapshot,
+    encode,
+)
 from tocsin.topics import Topics, queue_key
 
 
@@ -26,6 +35,23 @@ class Records:
     def snapshot(self, snapshot: QueueSnapshot) -> Record:
         identity = f"{snapshot.source}:{snapshot.queue}:{snapshot.ts}"
         return _record(self._topics.queues, snapshot.source, snapshot.queue, snapshot, identity, "tocsin.queue")
+
+    def scheduler(self, snapshot: SchedulerSnapshot) -> Record:
+        key = scheduler_key(snapshot)
+        return Record(
+            self._topics.schedulers,
+            key,
+            encode(snapshot),
+            _headers(f"{key.decode()}:{snapshot.ts}", "tocsin.scheduler"),
+        )
+
+    def no_scheduler(self, snapshot: SchedulerSnapshot) -> Record:
+        """The tombstone of a scheduler that is gone."""
+        return Record(self._topics.schedulers, scheduler_key(snapshot), None)
+
+    def source(self, snapshot: SourceSnapshot) -> Record:
+        headers = _headers(f"{snapshot.source}:{snapshot.ts}", "tocsin.source")
+        return Record(self._topics.sources, snapshot.source.encode(), encode(snapshot), headers, partition=0)
 
     def no_snapshot(self, place: Place) -> Record:
         """A tombstone: there are no counts of this queue any more."""
@@ -72,6 +98,11 @@ class Records:
     def _letter(self, letter: DeadLetter) -> Record:
         headers = _headers(letter.id, "tocsin.deadletter")
         return Record(self._topics.deadletter, letter.origin.encode(), encode(letter), headers, partition=0)
+
+
+def scheduler_key(snapshot: SchedulerSnapshot) -> bytes:
+    """The record key of a scheduler, whose id may hold anything."""
+    return f"{queue_key(snapshot.source, snapshot.queue)}:{snapshot.scheduler}".encode()
 
 
 def _record(

@@ -17,6 +17,7 @@ from bridge.kafka import Writer, read_cursors
 from bridge.lag import Lags
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
+from bridge.polls import Polls
 from bridge.readiness import Readiness
 from bridge.record import Record
 from bridge.records import Records
@@ -76,7 +77,9 @@ class Relay:
                 for source in self._sources:
                     restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
                     share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics, lags)
-                    for part in (share.read, share.poll):
+                    theirs = share.places, share.tallies, share.telling
+                    polls = Polls(self._settings, source, writer.partition, *theirs, outbox, self._metrics)
+                    for part in (share.read, polls.poll):
                         name = f"{part.__name__}-{source.source.name}-{writer.partition}"
                         readers.create_task(unless_cancelled(name, part(end)), name=name)
             outbox.close()

@@ -4,8 +4,9 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeGuard, cast
+from typing import Annotated, Any, ClassVar, Self, TypeGuard, cast
 
 from pydantic import (
     AfterValidator,
@@ -18,30 +19,58 @@ from pydantic import (
     model_validator,
 )
 
+from bridge.action_policy import Policy, parse_policy
+from bridge.topology import Topology, check_url, explain
 from tocsin.settings import HOLDS_SECRETS, Settings
 
 NAME = r"^[A-Za-z0-9._-]+$"
 
 
-def _check_url(url: SecretStr | None) -> SecretStr | None:
-    if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("expected an address like redis://host:6379/0")
-    return url
-
-
-class Source(BaseModel):
-    """One Redis and BullMQ prefix under a name of its own: a first-class key everywhere."""
+class ActionsConnection(BaseModel):
+    """How actions reach a source's Redis: as a user of their own, who may write. What is not given is the source's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(None, description="Default: the source's.")
+    username: str | None = Field(None, min_length=1, description="Redis user.")
+    password: SecretStr | None = Field(None, description="That user's password.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, values: Any) -> Any:
+        """`password_file = "…"` -> the password that stands there."""
+        given = dict(cast(Mapping[str, Any], values)) if isinstance(values, Mapping) else dict[str, Any]()
+        file = given.pop("password_file", None)
+        if file is None:
+            return cast(object, values)
+        if "password" in given:
+            raise ValueError("password and password_file: give one of them")
+        try:
+            return {**given, "password": Path(file).read_text().strip()}
+        except (OSError, TypeError, UnicodeDecodeError) as error:
+            raise ValueError(f"password_file cannot be read ({type(error).__name__})") from None
+
+    @model_validator(mode="after")
+    def _has_a_login_of_its_own(self) -> Self:
+        if self.url is None and (self.username is None or self.password is None):
+            raise ValueError("give a url, or a username and its password: actions do not use the reading login")
+        return self
+
+
+class Source(Topology):
+    """One Redis and BullMQ prefix under a name of its own: a first-class key everywhere."""
+
     name: str = Field("main", pattern=NAME, description="Name of the source; no ':'.")
     env: str = Field("prod", pattern=NAME, description="Environment it belongs to: prod, staging …")
-    url: Annotated[SecretStr, AfterValidator(_check_url)] = Field(
-        description="`redis://[user:password@]host:port/db`, `rediss://` for TLS."
-    )
     prefix: str = Field("bull", min_length=1, description="BullMQ's key prefix.")
     include: tuple[str, ...] = Field((), description="Globs of queue names to watch; empty: all.")
     exclude: tuple[str, ...] = Field((), description="Globs of queue names to leave out.")
+    actions: ActionsConnection | None = Field(None, description="A second connection, which may write; none: off.")
+
+    def watches(self, queue: str) -> bool:
+        """Whether a queue of this name is to be watched."""
+        wanted = not self.include or any(fnmatchcase(queue, glob) for glob in self.include)
+        return wanted and not any(fnmatchcase(queue, glob) for glob in self.exclude)
 
     @property
     def scope(self) -> str:
@@ -69,13 +98,21 @@ def _file_form(value: object) -> object:
     return read_sources(Path(value)) if isinstance(value, str) else value
 
 
+def _policy(value: object) -> object:
+    """The text of the policy -> its rules."""
+    return parse_policy(value) if isinstance(value, str) else value
+
+
 class BridgeSettings(Settings):
     """What the bridge reads."""
 
     service: ClassVar[str] = "bridge"
     owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "BRIDGE_", "REDIS_", "TOCSIN_SOURCES")
+    not_used_yet: ClassVar[Mapping[str, str]] = {
+        name: why for name, why in Settings.not_used_yet.items() if name != "TOCSIN_SERVICE_TOKEN"
+    }
 
-    redis_url: Annotated[SecretStr | None, AfterValidator(_check_url)] = Field(
+    redis_url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(
         None, description="The one Redis to watch: `redis://host:6379/0`."
     )
     redis_sources: Annotated[tuple[Source, ...], BeforeValidator(_short_form), AfterValidator(_distinct)] = Field(
@@ -83,6 +120,12 @@ class BridgeSettings(Settings):
     )
     tocsin_sources_file: Annotated[tuple[Source, ...], BeforeValidator(_file_form), AfterValidator(_distinct)] = Field(
         (), description="Several, in full: the path of a TOML file of [[source]] tables."
+    )
+    redis_actions_url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(
+        None, description="REDIS_URL's Redis again, as a user who may write: turns actions (retry, pause …) on."
+    )
+    bridge_action_policy: Annotated[Policy, BeforeValidator(_policy)] = Field(
+        Policy(), description="Who may be acted on: `payments-*: no retry; staging/*: all`, see docs/actions.md."
     )
     bridge_site: str = Field(
         "main", pattern=NAME, description="The bridges that reach the same sources; they share the work."
@@ -105,11 +148,24 @@ class BridgeSettings(Settings):
             raise ValueError("set exactly one of REDIS_URL, REDIS_SOURCES, TOCSIN_SOURCES_FILE")
         return given
 
+    @model_validator(mode="after")
+    def _actions_are_safe(self) -> Self:
+        if self.redis_actions_url is not None and self.redis_url is None:
+            raise ValueError(
+                "REDIS_ACTIONS_URL goes with REDIS_URL; other sources have an `actions` table of their own"
+            )
+        if any(source.actions for source in self.sources) and self.tocsin_service_token is None:
+            raise ValueError("actions are configured, and TOCSIN_SERVICE_TOKEN is not: anyone could send them")
+        return self
+
     @property
     def sources(self) -> tuple[Source, ...]:
         """Every source, however it was given."""
         if self.redis_url is not None:
-            return (Source(url=self.redis_url),)  # pyright: ignore[reportCallIssue]  # the others have defaults
+            actions = None
+            if self.redis_actions_url is not None:
+                actions = ActionsConnection(url=self.redis_actions_url)  # pyright: ignore[reportCallIssue]  # as below
+            return (Source(url=self.redis_url, actions=actions),)  # pyright: ignore[reportCallIssue]  # the others have defaults
         return self.redis_sources or self.tocsin_sources_file
 
 
@@ -117,12 +173,8 @@ def _are_tables(found: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(found, list) and all(isinstance(table, dict) for table in cast(list[object], found))
 
 
-LATER = {"mode": "standalone", "nodes": None, "tls": None, "credentials": None, "actions": None}
-"""Keys of the sources file that this release knows but cannot serve yet, and the one value that is fine."""
-
-
 def read_sources(path: Path) -> tuple[Source, ...]:
-    """Read the sources file; raise ValueError naming the source and key that is wrong, never a value."""
+    """Read the sources file; raise ValueError naming every source and key that is wrong, never a value."""
     try:
         tables = tomllib.loads(path.read_text()).get("source", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -132,13 +184,12 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     if not tables:
         raise ValueError("the sources file has no [[source]] table")
     sources: list[Source] = []
+    problems: list[str] = []
     for number, table in enumerate(tables, 1):
-        for key, fine in LATER.items():
-            if table.pop(key, fine) != fine:
-                raise ValueError(f"source {number}: `{key}` is not available in this release; leave it out")
         try:
             sources.append(Source.model_validate(table))
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-            raise ValueError(f"source {number}: {wrong}") from None
+            problems.append(f"source {number}: {explain(error)}")
+    if problems:
+        raise ValueError("; ".join(problems))
     return tuple(sources)

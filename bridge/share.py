@@ -1,4 +1,4 @@
-"""The queues of one source that hash to one partition: each is given to a lane once found, and its counts are told."""
+"""The queues of one source that hash to one partition: each is given to a lane once found."""
 
 import asyncio
 import time
@@ -9,10 +9,9 @@ import structlog
 
 from bridge.cancellation import unless_cancelled
 from bridge.cursors import Restored, scan_cursor
-from bridge.errors import SourceUnavailable
 from bridge.kafka import read_back
 from bridge.lag import Lags
-from bridge.metrics import STATES, Metrics
+from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
@@ -21,20 +20,19 @@ from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tallies, Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import QueueSnapshot
-from tocsin.lifecycle import pause
 from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("bridge.share")
 
-SNAPSHOT_SECONDS = 30.0
-"""A queue's counts are published when they change, and this often although nothing did."""
-
 
 class Share:
-    """The queues of one source that hash to one partition: their readers and their counts."""
+    """The queues of one source that hash to one partition, and their readers. places: those that are there, by queue.
+
+    telling: held by whoever tells of a queue's counts, so that its last words come behind them.
+    """
 
     def __init__(
         self,
@@ -56,9 +54,9 @@ class Share:
         self._records = Records(settings.topics)
         self._lanes: dict[str, Lane] = {}
         self._is_same_scope = restored.scanned_ms is not None
-        self._publishing = asyncio.Lock()  # a queue's last words are told behind its last counts
-        self._places: dict[str, Place] = {}
-        self._published: dict[str, QueueSnapshot] = {}
+        self.places: dict[str, Place] = {}
+        self.tallies: Tallies = {}
+        self.telling = asyncio.Lock()
         self._scan_stored_ms = 0
 
     async def read(self, end: asyncio.Event) -> None:
@@ -75,26 +73,12 @@ class Share:
                     if queue not in self._lanes:
                         self._add(queue, found, lanes, group, end)
                     if queue in found.queues:
-                        self._places[queue] = self._place(queue)
+                        self.places[queue] = self._place(queue)
                 for queue, lane in self._lanes.items():
                     lane.missed(self._place(queue), self._source.source.prefix, found.missed(queue))
                 self._restored.scanned_ms = found.begun_ms
                 if all(lane.has_met_all for lane in lanes):
                     await self._store_scan(found)
-
-    async def poll(self, end: asyncio.Event) -> None:
-        """Publish the counts of this share's queues; a failed poll publishes nothing, so their age tells."""
-        while not end.is_set():
-            if self._places:
-                try:
-                    snapshots = await self._source.snapshots(list(self._places.values()))
-                    refused = len(self._places) - len(snapshots)
-                    self._metrics.snapshots_refused.labels(self._source.source.name).inc(max(0, refused))
-                    await self._publish(snapshots)
-                except SourceUnavailable as error:
-                    self._metrics.source_errors.labels(self._source.source.name).inc()
-                    log.warning("poll_failed", source=self._source.source.name, error=str(error))
-            await pause(end, self._settings.bridge_poll_seconds if self._places else 0.2)
 
     async def _next_scan(self, known: Found | None, end: asyncio.Event) -> Found | None:
         """The newest scan when it differs from `known`, or after a while; None = there is none yet."""
@@ -121,16 +105,16 @@ class Share:
         """
         if not self._is_same_scope:
             return set()
-        covers = self._source.discovery.covers
+        covers = self._source.source.watches
         known = self._restored.positions.items()
         return {queue for queue, position in known if not position.is_gone and found.missed(queue) and covers(queue)}
 
     async def _let_go(self, queue: Queue, records: Sequence[Record]) -> None:
         """Tell that a queue is gone and forget it; one of the same name goes on from the position it had."""
         name = queue.place.queue
-        async with self._publishing:
-            self._places.pop(name, None)
-            self._published.pop(name, None)
+        async with self.telling:
+            self.places.pop(name, None)
+            self.tallies.pop(name, None)
             await self._outbox.put(records)
         del self._lanes[name]
         self._restored.positions[name] = queue.position
@@ -159,13 +143,16 @@ class Share:
                 self._read_back,
                 self._let_go,
                 self._settings.bridge_reconcile_seconds,
+                self._source.count_queues,
             )
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
             group.create_task(unless_cancelled(name, lane.run(end)), name=name)
         lag = self._lags.of(source.name, queue, self._source.door.now_ms)
         self._lanes[queue] = lane
-        lane.add(self._place(queue), source.prefix, self._start(queue, found), self._restored, lag)
+        start = self._start(queue, found)
+        tally = self.tallies[queue] = Tally(self._metrics, source.name, queue, start.epoch, self._source.door.now_ms)
+        lane.add(self._place(queue), source.prefix, start, self._restored, lag, tally)
 
     def _start(self, queue: str, found: Found) -> Position:
         """Where to begin: at the cursor; else at the stream's start, with what was there before Tocsin as backfill.
@@ -202,49 +189,3 @@ class Share:
             self._settings.bridge_site, self._source.source.name, self._source.source.scope, found.begun_ms
         )
         await self._outbox.put([self._records.cursor(key, value)])
-
-    async def _publish(self, snapshots: Sequence[QueueSnapshot]) -> None:
-        async with self._publishing:
-            there = [snapshot for snapshot in snapshots if snapshot.queue in self._places]
-            changed = [snapshot for snapshot in there if self._is_news(snapshot)]
-            for snapshot in there:
-                self._measure(snapshot)
-            if changed:
-                await self._outbox.put([self._records.snapshot(snapshot) for snapshot in changed])
-                self._published.update({snapshot.queue: snapshot for snapshot in changed})
-
-    def _is_news(self, snapshot: QueueSnapshot) -> bool:
-        last = self._published.get(snapshot.queue)
-        if last is None or snapshot.ts - last.ts >= SNAPSHOT_SECONDS * 1000:
-            return True
-        return _counts(snapshot) != _counts(last)
-
-    def _measure(self, snapshot: QueueSnapshot) -> None:
-        labels = (snapshot.source, snapshot.queue)
-        for state in STATES:
-            self._metrics.queue_jobs.labels(*labels, state).set(getattr(snapshot, state))
-        self._metrics.queue_paused.labels(*labels).set(snapshot.is_paused)
-        self._metrics.oldest_waiting.labels(*labels).set(snapshot.oldest_waiting_seconds or 0)
-        if snapshot.workers is None:
-            self._metrics.forget_workers(*labels)
-        else:
-            self._metrics.queue_workers.labels(*labels).set(snapshot.workers)
-
-
-def _counts(snapshot: QueueSnapshot) -> tuple[object, ...]:
-    """What makes a snapshot news: everything but its time and an age that only grows with it."""
-    return (
-        snapshot.waiting,
-        snapshot.active,
-        snapshot.delayed,
-        snapshot.prioritized,
-        snapshot.waiting_children,
-        snapshot.completed,
-        snapshot.failed,
-        snapshot.is_paused,
-        snapshot.workers,
-        snapshot.oldest_waiting_seconds is None,
-        snapshot.max_len_events,
-        snapshot.bullmq_version,
-        snapshot.sources_queues,
-    )

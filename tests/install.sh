@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Get the programs that only tests need. Works on a bare Debian machine; does nothing when they are there already.
 #
-#   tests/install.sh [consul] [haproxy] [compose] [promtool] [chromium]       default: all of them
+#   tests/install.sh [consul] [haproxy] [compose] [promtool] [redis-server] [chromium]       default: all of them
 #
 # All but the browser are unpacked from Debian's packages into the cache (TOCSIN_CACHE_DIR, else ~/.cache/tocsin): no
 # root, nothing installed, no daemon started. consul and docker-compose are not in every release of Debian, so they
@@ -71,6 +71,10 @@ install_promtool() { unpack promtool bookworm usr/bin/promtool prometheus; }
 install_haproxy() {
     unpack haproxy bookworm usr/sbin/haproxy haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 }
+# Redis itself, with TLS: the Valkey that comes as a wheel is built without.
+install_redis-server() {
+    unpack redis-server bookworm usr/bin/redis-server redis-server redis-tools libjemalloc2 liblzf1 libssl3 libatomic1
+}
 
 install_chromium() {
     command -v chromium >/dev/null && return 0
@@ -83,7 +87,7 @@ install_chromium() {
 mkdir -p "$tools"
 exec 9>"$tools/.lock"
 flock 9
-[ $# -gt 0 ] || set -- consul haproxy compose promtool chromium
+[ $# -gt 0 ] || set -- consul haproxy compose promtool redis-server chromium
 missing=()
 for name in "$@"; do
     "install_$name" || missing+=("$name")

@@ -8,27 +8,35 @@ from typing import Any
 import msgspec
 
 from tests.clients import aiokafka
-from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, decode
+from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
 from tocsin.topics import Topics
 
 KINDS: dict[str, type[msgspec.Struct]] = {
     "jobs": JobEvent,
     "logs": LogLine,
     "queues": QueueSnapshot,
+    "schedulers": SchedulerSnapshot,
+    "sources": SourceSnapshot,
     "deadletter": DeadLetter,
 }
 
 
 @dataclass
 class Records:
-    """What was committed so far: each list in its partition's order. `raw`: (topic, key, value) of everything."""
+    """What was committed so far: each list in its partition's order.
+
+    raw: (topic, key, value) of everything. headers: the values of everything's headers.
+    """
 
     jobs: list[JobEvent] = field(default_factory=list[JobEvent])
     logs: list[LogLine] = field(default_factory=list[LogLine])
     queues: list[QueueSnapshot] = field(default_factory=list[QueueSnapshot])
+    schedulers: list[SchedulerSnapshot] = field(default_factory=list[SchedulerSnapshot])
+    sources: list[SourceSnapshot] = field(default_factory=list[SourceSnapshot])
     deadletter: list[DeadLetter] = field(default_factory=list[DeadLetter])
     cursors: dict[str, bytes | None] = field(default_factory=dict[str, bytes | None])
     raw: list[tuple[str, bytes, bytes]] = field(default_factory=list[tuple[str, bytes, bytes]])
+    headers: list[bytes] = field(default_factory=list[bytes])
 
     def of_queue(self, queue: str) -> list[JobEvent]:
         """The queue's events, in the order of its partition."""
@@ -45,6 +53,10 @@ class Records:
     def newest(self, queue: str) -> QueueSnapshot | None:
         """The queue's last snapshot."""
         return next((snapshot for snapshot in reversed(self.queues) if snapshot.queue == queue), None)
+
+    def scheduler(self, scheduler: str) -> SchedulerSnapshot | None:
+        """The scheduler's last snapshot."""
+        return next((one for one in reversed(self.schedulers) if one.scheduler == scheduler), None)
 
 
 class KafkaReader:
@@ -78,6 +90,7 @@ class KafkaReader:
                 for place, records in (await self._consumer.getmany(timeout_ms=100)).items():
                     for record in records:
                         self._keep(place.topic, record.key or b"", record.value)
+                        self.all.headers += [value for _, value in record.headers]
         return self.all
 
     async def _follow_new_partitions(self) -> None:

@@ -25,11 +25,12 @@ SERVICES = ("logsvc", "bridge", "bot")
 
 @dataclass
 class Product:
-    """Every service's process and address. `environ` is theirs."""
+    """Every service's process and address. `environ` is theirs; what only one of them gets is in `own`."""
 
     environ: dict[str, str]
     data: Path
     ports: Mapping[str, int]
+    own: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict[str, asyncio.subprocess.Process])
 
     @property
@@ -49,7 +50,11 @@ class Product:
         command = ["-m", *module] if service == "sandbox" else [*wrapper] or ["-m", service]
         output = (self.data / f"{service}.log").open("ab")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, env=self.environ, stdout=output, stderr=output
+            sys.executable,
+            *command,
+            env={**self.environ, **self.own.get(service, {})},
+            stdout=output,
+            stderr=output,
         )
         output.close()
         self.running[service] = process

@@ -63,7 +63,7 @@ def _default(field: FieldInfo) -> str:
         return ""
     value = field.default
     text = f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"`{text.rstrip('/')}`"
+    return f"`{text.rstrip('/')}`" if text else ""
 
 
 def _choices(field: FieldInfo) -> str:

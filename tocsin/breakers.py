@@ -115,6 +115,7 @@ class Breakers:
 
     def probe_with(self, dependency: str, probe: Probe) -> None:
         """Let `run_probes` close this dependency's breaker early, as soon as `probe` succeeds."""
+        self._circuit(dependency)  # its state shows from the start
         self._probes[dependency] = probe
 
     async def run_probes(self, stop: asyncio.Event) -> None:

@@ -125,11 +125,20 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class QueueSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A queue's counts, read from Redis in one pipeline at `ts` (Redis clock, ms). A tombstone: the queue is gone.
+    """A queue's counts, read from Redis in one pipeline at `ts` (Redis clock, ms). None = unknown, never 0.
 
-    waiting: includes BullMQ 5's `paused` list. workers: None = Redis refused CLIENT LIST: unknown, never 0.
+    A tombstone: the queue is gone.
+
+    waiting: includes BullMQ 5's `paused` list. workers: None = Redis refused CLIENT LIST.
     oldest_waiting_seconds: age of the job next in line; None = nothing waits, or its hash is gone.
     max_len_events: the bound of the event stream: what survives while nobody reads.
+    overdue: delayed jobs that were due more than 5 s ago: no worker has moved them.
+    longest_active_*: the job that has run for longest; "" and None = none runs, or it ended while it was looked at.
+    is_longest_active_locked: False = its lock is gone: its worker is dead, or too busy to renew it.
+    is_rate_limited: None = only the workers know their limit, and no more than a window is open;
+    rate_limit_seconds: until the window ends. rate_limit_jobs, rate_limit_ms, concurrency: the queue's global limits.
+    completed_per_minute, failed_per_minute: of the last 60 s, as relayed, without backfill; None in the first minute,
+    and while the bridge is behind. last_event_at: the newest event relayed since this replica began, ms.
     """
 
     v: int
@@ -151,10 +160,29 @@ class QueueSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
     bullmq_version: str = ""
     sources_queues: int = 0
     """Queues known at this source when the snapshot was taken: a reader knows when it has seen them all."""
+    overdue: int | None = None
+    longest_active_id: str = ""
+    longest_active_name: str = ""
+    longest_active_seconds: float | None = None
+    is_longest_active_locked: bool | None = None
+    is_rate_limited: bool | None = None
+    rate_limit_seconds: float | None = None
+    rate_limit_jobs: int | None = None
+    rate_limit_ms: int | None = None
+    concurrency: int | None = None
+    completed_per_minute: int | None = None
+    failed_per_minute: int | None = None
+    last_event_at: int | None = None
 
 
 class SchedulerSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A job scheduler as stored in Redis. next_run: ms; in the past when no worker starts the current iteration."""
+    """A job scheduler as it stood in Redis at `ts`, when it was last seen (Redis clock, ms).
+
+    next_run: ms; in the past while no worker starts the current iteration. is_overdue: by more than 5 s, then
+    overdue_seconds says how much. iteration: counts from 1, up to max_iterations where there is a bound.
+    is_legacy: made by `repeat` of BullMQ 5 or older, which has no id of its own and no iteration.
+    data: the template's, JSON text, redacted, cut with a marker.
+    """
 
     v: int
     ts: int
@@ -168,6 +196,45 @@ class SchedulerSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
     timezone: str = ""
     next_run: int | None = None
     iteration: int | None = None
+    is_overdue: bool = False
+    overdue_seconds: float = 0
+    max_iterations: int | None = None
+    starts_at: int | None = None
+    ends_at: int | None = None
+    is_legacy: bool = False
+    data: str = ""
+
+
+class SourceSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The Redis of one source at `ts` (its own clock, ms), by one replica. None = it does not say.
+
+    is_reachable: False = it did not answer; then nothing else is known. ping_ms: median of a few round trips.
+    max_memory_bytes: 0 = no bound. evicted_keys: since that Redis began; queues lose jobs when it grows.
+    policy: anything but `noeviction` may throw jobs away.
+    """
+
+    v: int
+    ts: int
+    env: str
+    source: str
+    is_reachable: bool = True
+    ping_ms: float | None = None
+    queues: int | None = None
+    server: str = ""
+    role: str = ""
+    memory_bytes: int | None = None
+    max_memory_bytes: int | None = None
+    policy: str = ""
+    evicted_keys: int | None = None
+    clients: int | None = None
+    max_clients: int | None = None
+    blocked_clients: int | None = None
+    commands_per_second: int | None = None
+    is_loading: bool | None = None
+    rdb_saved_at: int | None = None
+    is_rdb_ok: bool | None = None
+    is_aof_on: bool | None = None
+    is_aof_ok: bool | None = None
 
 
 class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -237,6 +304,77 @@ class ScanCursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     v: int
     ts: int
     scope: str = ""
+
+
+class Outcome(StrEnum):
+    """What became of one job of an action. refused: its state, or a worker's lock, forbids it."""
+
+    DONE = "done"
+    NOT_FAILED = "not_failed"
+    NOT_DELAYED = "not_delayed"
+    GONE = "gone"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+class JobOutcome(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One job of an action. message: why, where that is not plain."""
+
+    job_id: str
+    outcome: Outcome
+    message: str = ""
+
+
+class PlannedJob(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One job that an action is about.
+
+    stamp: tells the state it was found in from a later one of the same kind (when it failed, when it is due, when it
+    was added); it is acted on only while that is so. outcome: it was decided at once that it will not be.
+    """
+
+    job_id: str
+    stamp: str = ""
+    outcome: JobOutcome | None = None
+
+
+class ActionKind(StrEnum):
+    """claim: `by` takes the request up. plan, results: a page of it. release: `by` leaves it. end: all is done."""
+
+    CLAIM = "claim"
+    PLAN = "plan"
+    RESULTS = "results"
+    RELEASE = "release"
+    END = "end"
+
+
+class ActionRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One step of an action on jobs or a queue; the steps of a request, in the log's order, are its state and audit.
+
+    by: one handling of the request by one replica. supersedes: the `by` whose claim this one follows, "" = nobody's;
+    a claim that names another than the present holder is void, and so is every step of who does not hold the request.
+    is_cut_off: it leaves in the middle of a page. digest: of what was asked for. wanted: the filter as JSON, "" where
+    job ids were given. page: 0-based, of `pages`. count: jobs acted on.
+    """
+
+    v: int
+    ts: int
+    kind: ActionKind
+    request_id: str
+    by: str
+    supersedes: str = ""
+    is_cut_off: bool = False
+    digest: str = ""
+    user_id: str = ""
+    action: str = ""
+    env: str = ""
+    source: str = ""
+    queue: str = ""
+    wanted: str = ""
+    page: int = 0
+    pages: int = 0
+    planned: list[PlannedJob] = []
+    results: list[JobOutcome] = []
+    count: int = 0
 
 
 class DeadLetter(msgspec.Struct, omit_defaults=True, kw_only=True):

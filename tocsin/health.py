@@ -5,7 +5,7 @@ missing and shows no exception text.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import Litestar, Response, get
@@ -62,13 +62,14 @@ def health_routes(health: Health, registry: CollectorRegistry) -> list[HTTPRoute
         body = {"status": "not ready" if missing else "ready", "missing": missing}
         return Response(body, status_code=503 if missing else 200)
 
-    @get("/metrics", sync_to_thread=False, include_in_schema=False)
+    @get("/metrics", sync_to_thread=True, include_in_schema=False)
     def metrics() -> Response[bytes]:
+        """In a thread: with a thousand queues it takes most of a second, in which the loop must turn."""
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return [live, ready, metrics]
 
 
-def health_app(health: Health, registry: CollectorRegistry) -> Litestar:
-    """An app for a service that serves nothing else."""
-    return Litestar(health_routes(health, registry), openapi_config=None, logging_config=None)
+def health_app(health: Health, registry: CollectorRegistry, more: Sequence[HTTPRouteHandler] = ()) -> Litestar:
+    """An app for a service that serves nothing else, or few routes more."""
+    return Litestar([*health_routes(health, registry), *more], openapi_config=None, logging_config=None)

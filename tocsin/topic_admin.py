@@ -30,7 +30,9 @@ class _KafkaDown(Exception):
 
 
 async def until_topics_fit(settings: Settings, stop: asyncio.Event) -> None:
-    """Create what is missing, or only look (KAFKA_TOPICS_CREATE); wait for Kafka as long as it takes, or until stop.
+    """Create what is missing of the topics this service uses, or only look (KAFKA_TOPICS_CREATE).
+
+    Waits for Kafka as long as it takes, or until stop.
 
     Raises TopicsUnfit if topics are missing and may not be made, or have another number of partitions.
     """
@@ -51,7 +53,7 @@ async def _ensure(settings: Settings) -> None:
     admin = AIOKafkaAdminClient(**options, request_timeout_ms=int(CALL_SECONDS * 1000))
     try:
         await _reach(admin.start())
-        specs = settings.topics.specs()
+        specs = settings.topics.used_by([settings.service])
         existing = set(await _reach(admin.list_topics()))
         missing = [spec for spec in specs if spec.name not in existing]
         if missing and settings.kafka_topics_create == "check":

@@ -1,7 +1,7 @@
 """The Kafka topics of the contract: names, keys' partition, and how each is kept."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 DAY_MS = 24 * 3600 * 1000
@@ -19,11 +19,15 @@ COMPACT_AND_DELETE = {**COMPACT, "cleanup.policy": "compact,delete", "retention.
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """A topic as it must exist. partitions None = as many as the bridge's partition count (KAFKA_PARTITIONS)."""
+    """A topic as it must exist. partitions None = as many as the bridge's partition count (KAFKA_PARTITIONS).
+
+    others: services that use it besides bridge, which uses all. What a service does not use it need not see.
+    """
 
     name: str
     configs: Mapping[str, str]
     partitions: int | None = None
+    others: frozenset[str] = frozenset()
 
     def wanted(self, bridge_partitions: int) -> int:
         """How many partitions it is created with."""
@@ -57,6 +61,10 @@ class Topics:
         return f"{self.prefix}schedulers"
 
     @property
+    def sources(self) -> str:
+        return f"{self.prefix}sources"
+
+    @property
     def cursors(self) -> str:
         return f"{self.prefix}cursors"
 
@@ -64,16 +72,28 @@ class Topics:
     def deadletter(self) -> str:
         return f"{self.prefix}deadletter"
 
+    @property
+    def actions(self) -> str:
+        return f"{self.prefix}actions"
+
     def specs(self) -> list[TopicSpec]:
         """Every topic with its settings, in the order of docs/architecture.md."""
+        logsvc, both = frozenset({"logsvc"}), frozenset({"logsvc", "bot"})
         return [
-            TopicSpec(self.jobs, {"retention.ms": str(7 * DAY_MS)}),
-            TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}),
-            TopicSpec(self.queues, COMPACT_AND_DELETE),
-            TopicSpec(self.schedulers, COMPACT_AND_DELETE),
+            TopicSpec(self.jobs, {"retention.ms": str(7 * DAY_MS)}, others=both),
+            TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}, others=logsvc),
+            TopicSpec(self.queues, COMPACT_AND_DELETE, others=both),
+            TopicSpec(self.schedulers, COMPACT_AND_DELETE, others=logsvc),
+            TopicSpec(self.sources, COMPACT_AND_DELETE, partitions=1),
             TopicSpec(self.cursors, CURSORS),
-            TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1),
+            TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1, others=logsvc),
+            # Never compacted: which of two records came first decides who acts.
+            TopicSpec(self.actions, {"retention.ms": str(7 * DAY_MS)}, partitions=1),
         ]
+
+    def used_by(self, services: Collection[str]) -> list[TopicSpec]:
+        """The topics that one of these services uses, in the same order; bridge uses all."""
+        return [spec for spec in self.specs() if "bridge" in services or not spec.others.isdisjoint(services)]
 
 
 def queue_key(source: str, queue: str) -> str:

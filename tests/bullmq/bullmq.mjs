@@ -11,6 +11,7 @@ export const COMMON = {
   version: { type: 'string', default: '6' },
   redis: { type: 'string' },
   prefix: { type: 'string', default: 'bull' },
+  cluster: { type: 'boolean', default: false },
 };
 
 /** Parse the command line strictly; a mistake ends the program with exit code 2 and one line on stderr. */
@@ -32,9 +33,13 @@ export function loadBullmq(major) {
   return { ...require(name), exactVersion: require(`${name}/package.json`).version };
 }
 
-/** Connection options from a redis:// or rediss:// URL. */
-export function connectionTo(url) {
+/** Connection options from a redis:// or rediss:// URL; with `cluster` a connection to the cluster that node is of. */
+export function connectionTo(url, { cluster = false } = {}) {
   const { protocol, hostname, port, username, password, pathname } = new URL(url);
+  if (cluster) {
+    const { Cluster } = require('ioredis');
+    return new Cluster([{ host: hostname, port: Number(port) }], { redisOptions: { maxRetriesPerRequest: null } });
+  }
   return {
     host: hostname,
     port: Number(port || 6379),
@@ -47,8 +52,8 @@ export function connectionTo(url) {
 }
 
 /** A Queue that only looks: it does not rewrite the queue's meta hash, as every other `new Queue` does. */
-export function openForReading(bullmq, name, { redis, prefix }) {
-  return new bullmq.Queue(name, { connection: connectionTo(redis), prefix, skipMetasUpdate: true });
+export function openForReading(bullmq, name, { redis, prefix, cluster }) {
+  return new bullmq.Queue(name, { connection: connectionTo(redis, { cluster }), prefix, skipMetasUpdate: true });
 }
 
 /** Print one JSON value on a line of stdout. */

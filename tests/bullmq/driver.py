@@ -49,6 +49,8 @@ class Options(TypedDict, total=False):
     """Kinds of jobs left out, as plan.mjs names them [none]."""
     thrown_text: bool
     """Add jobs that throw a plain text, of which BullMQ keeps nothing [no]."""
+    cluster: bool
+    """The URL is one node of a cluster [no]."""
     timeout: float
     """Seconds after which it gives up, exit code 1 [300]."""
 
@@ -153,6 +155,32 @@ async def silent(
         options["keep"] = keep
     [line] = await node.run("silent.mjs", options, seconds=_SECONDS)
     return msgspec.json.decode(line, type=dict[str, list[str]])["ids"]
+
+
+@asynccontextmanager
+async def scene(
+    redis_url: str, name: str, *, queue: str, version: Major, **options: object
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Bring a queue into one of the states of scenes.mjs; its worker, if any, is killed with the block."""
+    arguments = {"redis": redis_url, "scene": name, "queue": queue, "version": version, **options}
+    process = await node.start("scenes.mjs", arguments)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            line = await process.stdout.readline()
+            assert line, (await process.stderr.read()).decode(errors="replace")[-2000:]
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+async def leave_canaries(redis_url: str, queue: str, secret: str, *, version: Major) -> None:
+    """Put one secret wherever an app can put one: jobs that complete, fail, are retried, are scheduled, and stay."""
+    options = {"version": version, "redis": redis_url, "queue": queue, "secret": secret}
+    await node.run("canaries.mjs", options, seconds=_SECONDS)
 
 
 async def stored_jobs(redis_url: str, queue: str, *, version: Major, prefix: str = "bull") -> dict[str, StoredJob]:

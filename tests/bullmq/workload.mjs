@@ -1,7 +1,7 @@
 // Adds jobs to real BullMQ queues, processes them, and writes down the truth about each.
 //   node workload.mjs --version 5|6 --redis URL --jobs N --queues a,b,c --truth FILE [--seed S] [--prefix bull]
 //     [--role produce|work|both] [--events-maxlen N] [--rate JOBS_PER_SECOND] [--ephemeral QUEUE] [--concurrency N]
-//     [--work-ms MAX] [--without KIND,KIND] [--thrown-text] [--timeout SECONDS]
+//     [--work-ms MAX] [--without KIND,KIND] [--thrown-text] [--timeout SECONDS] [--cluster]
 // Ends when all N jobs are terminal (produce: when all are added) and prints one JSON line: exit code 0; 1 when the
 // timeout passed. SIGTERM ends it early: what is running finishes, the truth so far is written, exit code 0.
 import { setTimeout as pause } from 'node:timers/promises';
@@ -42,7 +42,7 @@ if (mistakes.length) {
 }
 
 const bullmq = loadBullmq(args.version);
-const connection = connectionTo(args.redis);
+const connection = connectionTo(args.redis, args);
 const queues = args.queues.split(',');
 const total = Number(args.jobs);
 const truth = new Truth(args.ephemeral);

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tocsin.events import (
+    ActionRecord,
     Cursor,
     DeadLetter,
     JobEvent,
@@ -18,6 +19,7 @@ from tocsin.events import (
     QueueSnapshot,
     ScanCursor,
     SchedulerSnapshot,
+    SourceSnapshot,
 )
 
 STRUCTS: Mapping[str, type[msgspec.Struct]] = {
@@ -25,11 +27,13 @@ STRUCTS: Mapping[str, type[msgspec.Struct]] = {
     "log_line": LogLine,
     "queue_snapshot": QueueSnapshot,
     "scheduler_snapshot": SchedulerSnapshot,
+    "source_snapshot": SourceSnapshot,
     "cursor": Cursor,
     "log_cursor": LogCursor,
     "open_cursor": OpenCursor,
     "scan_cursor": ScanCursor,
     "dead_letter": DeadLetter,
+    "action_record": ActionRecord,
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.sources.bullmq import queues
+from bridge.sources.bullmq import queues, repeat, server
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.enrich import FIELDS, JobHash, parse
 from bridge.sources.bullmq.gone import gone
@@ -20,7 +20,7 @@ from bridge.sources.bullmq.open_jobs import OpenJob
 from bridge.sources.bullmq.standing import Correction, reconciled
 from bridge.sources.bullmq.stream import Entry, Position, Reading
 from bridge.sources.bullmq.translate import Place, gap, stream_reset, translate
-from tocsin.events import JobEvent, State, encode
+from tocsin.events import VERSION, JobEvent, SourceSnapshot, State, encode
 
 SAMPLES = Path(__file__).parent / "samples"
 PLACE = Place("prod", "main", "emails")
@@ -51,6 +51,32 @@ DEAD = {
     "pb": "mailer-7c9f",
 }
 
+INFO = b"""\
+# Server
+redis_version:7.2.4
+server_name:valkey
+valkey_version:9.1.2
+# Clients
+connected_clients:41
+maxclients:10000
+blocked_clients:12
+# Memory
+used_memory:1073741824
+maxmemory:2147483648
+maxmemory_policy:allkeys-lru
+# Persistence
+loading:0
+rdb_last_save_time:1795330000
+rdb_last_bgsave_status:ok
+aof_enabled:1
+aof_last_write_status:ok
+# Stats
+evicted_keys:7
+instantaneous_ops_per_sec:5120
+# Replication
+role:master
+"""
+
 
 class Life:
     """One queue's stream, told batch by batch with one memory. Times are milliseconds after START."""
@@ -79,7 +105,7 @@ def _hash(fields: dict[str, str] | None) -> JobHash | None:
 
 def produced() -> dict[str, msgspec.Struct]:
     """Records by the name of their sample."""
-    return {**_events(), **_notices(), **_snapshots()}
+    return {**_events(), **_notices(), **_snapshots(), **_schedulers(), **_sources()}
 
 
 def _events() -> dict[str, JobEvent]:
@@ -130,14 +156,41 @@ def _notices() -> dict[str, JobEvent]:
 
 
 def _snapshots() -> dict[str, msgspec.Struct]:
-    counts: list[Any] = [12, 0, 4, 3, 2, 1, 1000, 7, None, None, []]
+    counts: list[Any] = [12, 0, 4, 3, 2, 1, 1000, 7, None, None, [], b"4711", 2, b"50", 400]
+    looks = queues.Looks(START - 12_500, queues.Active("4711", "welcome", START - 61_000, is_locked=False))
     made: dict[str, msgspec.Struct] = {}
     for kind, paused, workers in (("full", b"1", 2), ("no-workers", None, 0), ("workers-unknown", None, None)):
-        replies = [[paused, b"10000", b"bullmq:6.7.0"], *counts]
-        one = queues.snapshot(PLACE, replies, START, oldest_added_at=START - 12_500, workers=workers, queues=312)
+        replies = [[paused, b"10000", b"bullmq:6.7.0", b"20", b"50", b"1000"], *counts]
+        one = queues.snapshot(PLACE, replies, START, looks, workers=workers, queues=312)
         assert one is not None
+        one.completed_per_minute, one.failed_per_minute, one.last_event_at = 118, 2, START - 40
         made[f"queue_snapshot.{kind}"] = one
     return made
+
+
+def _schedulers() -> dict[str, msgspec.Struct]:
+    """hash fields in the order of repeat.FIELDS."""
+    cron = [b"digest", b"0 3 * * *", None, b"Europe/Lisbon", b"41", b"100", b"1795300000000", b"1799999999000"]
+    told = {
+        "cron": (b"nightly-digest", START + 72_000_000, [*cron, b'{"to":"all","password":"hunter2"}']),
+        "every": (b"poll", START + 60_000, [b"poll", None, b"60000", None, b"7", None, None, None, None]),
+        "overdue": (b"stuck", START - 90_000, [b"stuck", None, b"60000", None, b"8", None, None, None, None]),
+        "legacy": (b"mail::1799999999000:Europe/Lisbon:0 9 * * *", START + 9_000, [None] * len(repeat.FIELDS)),
+    }
+    made: dict[str, msgspec.Struct] = {}
+    for kind, (raw, next_run, values) in told.items():
+        one = repeat.snapshot(PLACE, raw, next_run, values, START)
+        assert one is not None
+        made[f"scheduler_snapshot.{kind}"] = one
+        made["job_event.scheduler-gone"] = repeat.gone(one, 1, START + 60_000)
+    return made
+
+
+def _sources() -> dict[str, msgspec.Struct]:
+    away = SourceSnapshot(v=VERSION, ts=START, env="prod", source="main", queues=312, is_reachable=False)
+    seen = SourceSnapshot(v=VERSION, ts=START, env="prod", source="main", queues=312, ping_ms=0.41)
+    server.fill(seen, server.parse_info(INFO))
+    return {"source_snapshot.full": seen, "source_snapshot.away": away}
 
 
 if __name__ == "__main__":

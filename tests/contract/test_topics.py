@@ -1,5 +1,7 @@
 """Topics, their keeping, and the partition of a queue: scripts, dashboards and old data rely on all three."""
 
+from dataclasses import replace
+
 import pytest
 
 from tocsin.topics import Topics, TopicSpec, partition_of, queue_key
@@ -14,8 +16,10 @@ TABLE = {
     "tocsin.logs": (None, {"retention.ms": WEEK}),
     "tocsin.queues": (None, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
     "tocsin.schedulers": (None, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
+    "tocsin.sources": (1, {"cleanup.policy": "compact,delete", "retention.ms": WEEK} | COMPACTED),
     "tocsin.cursors": (None, {"cleanup.policy": "compact", "delete.retention.ms": "600000"} | COMPACTED),
     "tocsin.deadletter": (1, {"retention.ms": MONTH}),
+    "tocsin.actions": (1, {"retention.ms": WEEK}),
 }
 
 
@@ -28,15 +32,34 @@ def test_topics_are_those_of_the_contract() -> None:
 def test_the_prefix_is_all_that_changes(prefix: str) -> None:
     def bare(specs: list[TopicSpec], start: str) -> list[TopicSpec]:
         assert all(spec.name.startswith(start) for spec in specs)
-        return [TopicSpec(spec.name.removeprefix(start), spec.configs, spec.partitions) for spec in specs]
+        return [replace(spec, name=spec.name.removeprefix(start)) for spec in specs]
 
     assert bare(Topics(prefix).specs(), prefix) == bare(Topics().specs(), "tocsin.")
 
 
 def test_every_name_has_its_spec() -> None:
     topics = Topics("p.")
-    names = [topics.jobs, topics.logs, topics.queues, topics.schedulers, topics.cursors, topics.deadletter]
+    names = [
+        topics.jobs,
+        topics.logs,
+        topics.queues,
+        topics.schedulers,
+        topics.sources,
+        topics.cursors,
+        topics.deadletter,
+        topics.actions,
+    ]
     assert [spec.name for spec in topics.specs()] == names
+
+
+def test_a_service_needs_to_see_only_what_it_uses() -> None:
+    def used_by(*services: str) -> list[str]:
+        return [spec.name.removeprefix("tocsin.") for spec in Topics().used_by(services)]
+
+    assert used_by("bridge") == [name.removeprefix("tocsin.") for name in TABLE]
+    assert used_by("logsvc") == ["jobs", "logs", "queues", "schedulers", "deadletter"]
+    assert used_by("bot") == ["jobs", "queues"]
+    assert used_by("bot", "logsvc") == used_by("logsvc")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import bot.metrics
 import bridge.metrics
 import logsvc.metrics
 from bot.settings import BotSettings
+from bridge.settings import BridgeSettings
 from logsvc.settings import LogsvcSettings
 from tests.tools import tool
 from tocsin.breakers import Breakers
@@ -37,6 +38,7 @@ def metric_names() -> set[str]:
         metrics.Metrics(registry)
     kafka = {"KAFKA_BOOTSTRAP_SERVERS": "k:9092"}
     settings: list[Settings] = [
+        read(BridgeSettings, {**kafka, "REDIS_URL": "redis://r"}),
         read(LogsvcSettings, {**kafka, "CLICKHOUSE_URL": "http://c:8123/d"}),
         read(BotSettings, {**kafka, "DATABASE_URL": "postgresql://p/d", "TELEGRAM_BOT_TOKEN": "1:x"}),
     ]

@@ -1,9 +1,11 @@
 """The settings the doctor needs, read leniently: it must speak up exactly where a service would refuse to start."""
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from tocsin.doctor.finding import Environ
 
@@ -20,12 +22,34 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class RedisSource:
-    """One Redis and BullMQ prefix, from REDIS_URL, REDIS_SOURCES or TOCSIN_SOURCES_FILE."""
+    """One Redis and BullMQ prefix, from REDIS_URL, REDIS_SOURCES or TOCSIN_SOURCES_FILE.
+
+    url: of the process to look at; empty where sentinels or a cluster have to be asked for it. options: how to log in
+    there, as redis-py calls it; sentinel_options: the same for the sentinels.
+    """
 
     name: str
     url: str
     prefix: str
     setting: str
+    mode: str = "standalone"
+    nodes: tuple[str, ...] = ()
+    master: str = ""
+    db: int = 0
+    reads_replica: bool = False
+    has_tls: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sentinel_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def user(self) -> str:
+        """Who is logged in."""
+        return str(self.options.get("username") or unquote(urlsplit(self.url).username or "default"))
+
+    def at(self, address: str, **more: Any) -> "RedisSource":
+        """One process of it, by host:port."""
+        scheme = "rediss" if self.has_tls else "redis"
+        return replace(self, url=f"{scheme}://{address}/{self.db}", **more)
 
 
 def value(environ: Environ, name: str) -> str | None:
@@ -65,14 +89,49 @@ def place(url: str) -> str:
 
 def _sources_file(path: Path) -> list[RedisSource]:
     try:
-        tables = tomllib.loads(path.read_text()).get("source", [])
-        return [
-            RedisSource(str(table["name"]), str(table["url"]), str(table.get("prefix", "bull")), "TOCSIN_SOURCES_FILE")
-            for table in tables
-        ]
+        return [_source(table) for table in tomllib.loads(path.read_text()).get("source", [])]
     except OSError as error:
         raise Unreadable("TOCSIN_SOURCES_FILE", f"cannot be read: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
         raise Unreadable("TOCSIN_SOURCES_FILE", f"is not TOML: {error}") from None
-    except (KeyError, TypeError, AttributeError):
-        raise Unreadable("TOCSIN_SOURCES_FILE", "every [[source]] needs a name and a url") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Unreadable(
+            "TOCSIN_SOURCES_FILE", "every [[source]] needs a name and a url, or a mode with its nodes"
+        ) from None
+
+
+def _source(table: Mapping[str, Any]) -> RedisSource:
+    mode, tls = str(table.get("mode", "standalone")), table.get("tls")
+    login: Mapping[str, Any] = table.get("credentials", {})
+    url = str(table["url"]) if mode == "standalone" else ""
+    nodes = tuple(str(node) for node in table.get("nodes", ()))
+    if mode != "standalone" and not nodes:
+        raise KeyError("nodes")
+    encrypted = _encrypted(tls or {}) if tls is not None else {}
+    return RedisSource(
+        str(table["name"]),
+        url,
+        str(table.get("prefix", "bull")),
+        "TOCSIN_SOURCES_FILE",
+        mode=mode,
+        nodes=nodes,
+        master=str(table.get("master", "")),
+        db=int(table.get("db", 0)),
+        reads_replica=table.get("read_from") == "replica",
+        has_tls=tls is not None or url.startswith("rediss://"),
+        options={**_login(login, ""), **encrypted},
+        sentinel_options={**_login(login, "sentinel_"), **encrypted, **({"ssl": True} if tls is not None else {})},
+    )
+
+
+def _encrypted(tls: Mapping[str, Any]) -> dict[str, Any]:
+    files = {"ssl_ca_certs": "ca_file", "ssl_certfile": "cert_file", "ssl_keyfile": "key_file"}
+    given = {option: str(tls[key]) for option, key in files.items() if key in tls}
+    return {**given, "ssl_check_hostname": bool(tls.get("check_hostname", True))}
+
+
+def _login(login: Mapping[str, Any], whose: str) -> dict[str, Any]:
+    told = {"username": login.get(f"{whose}username"), "password": login.get(f"{whose}password")}
+    if path := login.get(f"{whose}password_file"):
+        told["password"] = Path(str(path)).read_text().strip()
+    return {option: str(said) for option, said in told.items() if said is not None}

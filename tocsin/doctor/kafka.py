@@ -16,10 +16,12 @@ from tocsin.settings import Settings, SettingsError, read
 from tocsin.topics import TopicSpec
 
 SECONDS = 6.0
+SERVICES = ("bridge", "logsvc", "bot")
 _REACH_SECONDS = 2.0
 
 
-async def check_kafka(environ: Environ) -> list[Finding]:
+async def check_kafka(environ: Environ, *, services: Sequence[str] = SERVICES) -> list[Finding]:
+    """services: whose topics are looked for. A user is not shown the topics it has no right to."""
     if not environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         return [note("Kafka", "KAFKA_BOOTSTRAP_SERVERS is not set: `tocsin up` runs its own")]
     try:
@@ -44,7 +46,7 @@ async def check_kafka(environ: Environ) -> list[Finding]:
     try:
         async with asyncio.timeout(SECONDS):
             await admin.start()
-            return await _examine(admin, settings)
+            return await _examine(admin, settings, settings.topics.used_by(services))
     except (KafkaError, OSError, TimeoutError, AttributeError) as error:
         return [_silent(settings, error)]
     finally:
@@ -53,7 +55,7 @@ async def check_kafka(environ: Environ) -> list[Finding]:
                 await admin.close()
 
 
-async def _examine(admin: Any, settings: Settings) -> list[Finding]:
+async def _examine(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) -> list[Finding]:
     cluster = cast(Mapping[str, Any], await admin.describe_cluster())
     brokers = cast(Sequence[Mapping[str, Any]], cluster["brokers"])
     count = f"{len(brokers)} broker{'' if len(brokers) == 1 else 's'}"
@@ -67,11 +69,10 @@ async def _examine(admin: Any, settings: Settings) -> list[Finding]:
                 f"export KAFKA_REPLICATION_FACTOR={len(brokers)}",
             )
         )
-    return [*findings, *await _topics(admin, settings)]
+    return [*findings, *await _topics(admin, settings, specs)]
 
 
-async def _topics(admin: Any, settings: Settings) -> list[Finding]:
-    specs = settings.topics.specs()
+async def _topics(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) -> list[Finding]:
     there = set(cast(Sequence[str], await admin.list_topics()))
     absent = [spec for spec in specs if spec.name not in there]
     present = [spec for spec in specs if spec.name in there]

@@ -10,6 +10,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from tocsin.doctor.clock import check_clock
 from tocsin.doctor.environment import RedisSource, Unreadable, place, redis_sources
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
+from tocsin.doctor.redis_processes import find_processes, wrong_mode
 from tocsin.doctor.redis_rights import CONNECT, may_not, missing_rights
 
 MIN_VERSION = (7, 0)
@@ -45,7 +46,19 @@ async def check_redis(environ: Environ) -> list[Finding]:
 
 
 async def _check_source(source: RedisSource) -> list[Finding]:
-    check = f"Redis {source.name}"
+    """Look at every process of a source that the bridge speaks to."""
+    found = await find_processes(source)
+    if isinstance(found, Finding):
+        return [found]
+    groups = await asyncio.gather(*(_check_process(process.check, process.source) for process in found))
+    findings = [finding for group in groups for finding in group]
+    says_queues = any(finding.check.endswith((" queues", " events", " rights")) for finding in findings)
+    if source.mode == "cluster" and not says_queues and all(finding.verdict != "bad" for finding in findings):
+        findings.append(_no_queue(f"Redis {source.name}", source))
+    return findings
+
+
+async def _check_process(check: str, source: RedisSource) -> list[Finding]:
     where = place(source.url)
     try:
         client = cast(Any, Redis).from_url(
@@ -55,6 +68,7 @@ async def _check_source(source: RedisSource) -> list[Finding]:
             decode_responses=True,
             encoding_errors="surrogateescape",  # a queue's name may be any bytes
             client_name="tocsin-doctor",
+            **source.options,
         )
     except (ValueError, TypeError):  # its message quotes the address
         return [
@@ -89,6 +103,7 @@ async def _check_source(source: RedisSource) -> list[Finding]:
 
 async def _examine(client: Any, check: str, source: RedisSource, findings: list[Finding]) -> None:
     """Add what is found, one by one: what was found stays when the time is up."""
+    findings += await wrong_mode(client, check, source)
     findings += await missing_rights(client, check, source)
     if any(finding.verdict == "bad" for finding in findings):
         return
@@ -142,14 +157,7 @@ async def _event_streams(client: Any, check: str, source: RedisSource) -> list[F
             )
         ]
     if not names:
-        return [
-            warn(
-                f"{check} queues",
-                f"no queue under the prefix {source.prefix}:",
-                "is it the right Redis and database? redis-cli --scan --pattern '*:meta' shows the prefixes; "
-                "another prefix goes into TOCSIN_SOURCES_FILE",
-            )
-        ]
+        return [_no_queue(check, source)] if source.mode != "cluster" else []
     async with client.pipeline(transaction=False) as pipeline:
         for name in names:
             pipeline.hget(f"{source.prefix}:{name}:meta", "opts.maxLenEvents")
@@ -173,6 +181,15 @@ async def _event_streams(client: Any, check: str, source: RedisSource) -> list[F
             "in every Queue object of your app: each one rewrites the setting (opts.maxLenEvents)",
         )
     ]
+
+
+def _no_queue(check: str, source: RedisSource) -> Finding:
+    return warn(
+        f"{check} queues",
+        f"no queue under the prefix {source.prefix}:",
+        "is it the right Redis and database? redis-cli --scan --pattern '*:meta' shows the prefixes; "
+        "another prefix goes into TOCSIN_SOURCES_FILE",
+    )
 
 
 async def _queues(client: Any, prefix: str) -> tuple[list[str], bool]:
@@ -215,7 +232,7 @@ def _unreachable(check: str, where: str, source: RedisSource, error: BaseExcepti
         return bad(
             check,
             f"{where}: TLS failed ({_short(error)})",
-            "rediss:// only for a server that speaks TLS, with a CA this machine trusts",
+            "TLS only for a server that speaks it; its CA: one this machine trusts, or tls.ca_file in the sources file",
         )
     return bad(
         check,

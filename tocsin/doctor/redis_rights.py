@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable
 from typing import Any, cast
-from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import NoPermissionError, ResponseError
 
@@ -18,7 +17,9 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("SCAN", "0", "MATCH", "{key}", "COUNT", "1"),
     ("XREAD", "COUNT", "1", "STREAMS", "{key}", "0"),
     ("XREVRANGE", "{key}", "+", "-", "COUNT", "1"),
+    ("XRANGE", "{key}", "-", "+", "COUNT", "1"),
     ("XINFO", "STREAM", "{key}"),
+    ("EXISTS", "{key}"),
     ("HGET", "{key}", "f"),
     ("HMGET", "{key}", "f"),
     ("HEXISTS", "{key}", "f"),
@@ -26,6 +27,7 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("LRANGE", "{key}", "0", "0"),
     ("LINDEX", "{key}", "-1"),
     ("ZCARD", "{key}"),
+    ("ZSCORE", "{key}", "m"),
     ("ZCOUNT", "{key}", "0", "0"),
     ("ZRANGE", "{key}", "0", "0"),
     ("ZRANGEBYSCORE", "{key}", "0", "0"),
@@ -33,6 +35,10 @@ NEEDED: tuple[tuple[str, ...], ...] = (
 NICE_TO_HAVE: tuple[tuple[tuple[str, ...], str], ...] = (
     (("CLIENT", "LIST"), "how many workers a queue has"),
     (("INFO", "server"), "the version, memory and eviction policy of this Redis"),
+    (("PING",), "how quickly this Redis answers"),
+    (("ZSCAN", "{key}", "0"), "job schedulers"),
+    (("PTTL", "{key}"), "rate limits"),
+    (("GET", "{key}"), "rate limits"),
 )
 
 
@@ -42,22 +48,27 @@ async def missing_rights(client: Any, check: str, source: RedisSource) -> list[F
     commands = [tuple(word.format(key=key) for word in command) for command in NEEDED]
     missing = [_acl_name(command) for command in commands if await _is_refused(client, command)]
     missing += await _missing_transaction(client, key)
+    if source.mode == "cluster" and source.reads_replica and await _is_refused(client, ("READONLY",)):
+        missing.append("readonly")
+    # ASKING is tried too: it is what a slot that moves takes.
+    if source.mode == "cluster" and await _is_refused(client, ("ASKING",)):
+        missing.append("asking")
     if missing:
         return [may_not(check, source, missing)]
     return [
         note(
             f"{check} rights",
-            f"user {_user(source)} may not: {_acl_name(command)}; unknown then: {feature}",
-            f"redis-cli ACL SETUSER {_user(source)} +{_acl_name(command)}",
+            f"user {source.user} may not: {_acl_name(command)}; unknown then: {feature}",
+            f"redis-cli ACL SETUSER {source.user} +{_acl_name(command)}",
         )
         for command, feature in NICE_TO_HAVE
-        if await _is_refused(client, command)
+        if await _is_refused(client, tuple(word.format(key=key) for word in command))
     ]
 
 
 def may_not(check: str, source: RedisSource, missing: list[str] | tuple[str, ...]) -> Finding:
     """The problem, and the ACL rule that mends it."""
-    user = _user(source)
+    user = source.user
     return bad(
         f"{check} rights",
         f"user {user} may not: {', '.join(missing)} on {source.prefix}:*",
@@ -86,10 +97,6 @@ async def _missing_transaction(client: Any, key: str) -> list[str]:
     except ResponseError:
         return []
     return []
-
-
-def _user(source: RedisSource) -> str:
-    return unquote(urlsplit(source.url).username or "default")
 
 
 def _acl_name(command: tuple[str, ...]) -> str:

@@ -57,6 +57,7 @@ def _of_services(services: Sequence[str]) -> dict[str, Check]:
     return {
         "Settings": functools.partial(check_settings, services=services),
         **servers,
+        "Kafka": functools.partial(check_kafka, services=services),
         "Ports": functools.partial(check_ports, services=services),
         **disk,
     }

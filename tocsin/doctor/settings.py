@@ -16,6 +16,7 @@ _GIVEN_BY_UP = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
     "DATABASE_URL": "postgresql://127.0.0.1/tocsin",
     "CLICKHOUSE_URL": "chdb:///tocsin",
+    "TOCSIN_SERVICE_TOKEN": "made-at-the-first-start",
 }
 """What `tocsin up` sets when it is not set. Nothing connects there: the services only look at the settings."""
 _MISSED_ELSEWHERE = {"REDIS_URL": "redis://127.0.0.1", "TELEGRAM_BOT_TOKEN": "0:none"}

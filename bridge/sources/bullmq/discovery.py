@@ -4,8 +4,8 @@ A scan counts only when it came to its end; a half one removes nothing.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import cast
 
 import structlog
@@ -13,7 +13,7 @@ import structlog
 from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.settings import Source
-from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.door import Command, Door, Link, accepted
 from bridge.sources.bullmq.keys import queue_of_meta
 from tocsin.lifecycle import pause
 
@@ -90,19 +90,26 @@ class Discovery:
     async def scan(self) -> Found:
         """Go once through the key space. Raises SourceUnavailable if it cannot be done to the end."""
         begun_ms = await self._door.read_clock()
-        pattern = f"{_escape_glob(self.source.prefix)}:*:meta"
         queues: set[str] = set()
         unnamed: set[bytes] = set()
+        for part in await self._door.parts():
+            async for keys in self._meta_keys(part):
+                named = {key: name for key in keys if (name := _text(key)) is not None}
+                unnamed |= {key[:MAX_KEY_BYTES] for key in keys if key not in named}
+                queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
+        self._tell_unnamed(len(unnamed))
+        return Found(frozenset(queues), begun_ms)
+
+    async def _meta_keys(self, part: Link) -> AsyncIterator[list[bytes]]:
+        """The keys of one process that are some queue's meta hash, page by page."""
+        pattern = f"{_escape_glob(self.source.prefix)}:*:meta"
         cursor = b"0"
         while True:
-            reply = await self._door.one("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            cursor, keys = cast(tuple[bytes, list[bytes]], reply)
-            named = {key: name for key in keys if (name := _text(key)) is not None}
-            unnamed |= {key[:MAX_KEY_BYTES] for key in keys if key not in named}
-            queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
+            command: Command = ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+            cursor, keys = cast(tuple[bytes, list[bytes]], accepted(command, (await part.ask([command]))[0]))
+            yield keys
             if cursor == b"0":
-                self._tell_unnamed(len(unnamed))
-                return Found(frozenset(queues), begun_ms)
+                return
             await asyncio.sleep(SCAN_PAUSE_SECONDS)
 
     async def wait_for_change(self, known: Found | None, timeout: float) -> Found | None:
@@ -129,13 +136,7 @@ class Discovery:
     def _queue(self, key: str) -> str | None:
         """The queue of a meta key, if it is to be watched."""
         queue = queue_of_meta(self.source.prefix, key)
-        return queue if queue is not None and self.covers(queue) else None
-
-    def covers(self, queue: str) -> bool:
-        """Whether the settings say to watch a queue of this name."""
-        include, exclude = self.source.include, self.source.exclude
-        wanted = not include or any(fnmatchcase(queue, glob) for glob in include)
-        return wanted and not any(fnmatchcase(queue, glob) for glob in exclude)
+        return queue if queue is not None and self.source.watches(queue) else None
 
     async def _publish(self, found: Found) -> None:
         if self._found is None or found.queues != self._found.queues:

@@ -107,7 +107,7 @@ class Mender:
             jobs, now = queue.reconciling.jobs, self._door.now_ms()
             records = [self._records.job(event) for event in events]
             records.append(open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
-            await self._outbox.put(records, lambda: self._count(queue.place, events))
+            await self._outbox.put(records, lambda: self._count(queue, events))
 
     async def _told_since(self, queue: Queue, since_ms: int, count: int) -> Collection[Told] | None:
         """What Kafka holds of a queue that could be rebuilt, from a while before a time by Redis's clock.
@@ -139,8 +139,9 @@ class Mender:
         if known is not None and known.is_active and known.active_since <= event.ts + SKEW_MS:
             queue.memory.finish(event.job_id)
 
-    def _count(self, place: Place, events: Sequence[JobEvent]) -> None:
-        self._metrics.events_rebuilt.labels(place.source, place.queue).inc(len(events))
+    def _count(self, queue: Queue, events: Sequence[JobEvent]) -> None:
+        self._metrics.events_rebuilt.labels(queue.place.source, queue.place.queue).inc(len(events))
+        queue.tally.count(events)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

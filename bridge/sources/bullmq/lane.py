@@ -1,6 +1,6 @@
 """One reader of up to 200 queues of one source: wait for new entries, read them exactly, enrich, hand them on.
 
-A blocking XREAD over all streams is only the wake-up; what is relayed comes from MULTI{XINFO, XREAD} of each woken one.
+The wake-up only tells which streams have something; what is relayed comes from MULTI{XINFO, XREAD} of each woken one.
 Positions and memory move only in step with what the outbox took, and are thrown away with the partition's writer. A
 stream that Redis refuses (another type, or forbidden) is left out and tried again; the others go on.
 """
@@ -8,7 +8,6 @@ stream that Redis refuses (another type, or forbidden) is left out and tried aga
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import structlog
 
@@ -21,7 +20,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.discovery import Missed
-from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.door import Door, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.gaps import Mender, ReadBack, are_past
 from bridge.sources.bullmq.gone import Farewell, LetGo
@@ -34,7 +33,9 @@ from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.reconciling import Reconciling
 from bridge.sources.bullmq.stream import Position, Reading, Unreadable
+from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
 from bridge.window import DEFAULT_MAX_LEN
 from tocsin.events import JobEvent
@@ -43,7 +44,6 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("bridge.lane")
 
 MAX_QUEUES = 200
-BLOCK_MS = 1000
 PAUSE_SECONDS = 0.02
 FOLLOW_SECONDS = 1.0
 CHECK_SECONDS = 15.0
@@ -57,7 +57,8 @@ class Lane:
     """Reads its queues for ever. Not for concurrent use but `add`.
 
     turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
-    called when Redis does not count a stream's entries. read_back: see gaps.py. let_go: see gone.py.
+    called when Redis does not count a stream's entries. read_back: see gaps.py. let_go: see gone.py. all_queues: see
+    wakeup.py.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Lane:
         read_back: ReadBack,
         let_go: LetGo,
         reconcile_seconds: float,
+        all_queues: Callable[[], int],
     ) -> None:
         self._farewell = Farewell(site, door, records, let_go)
         self._mender = Mender(site, door, outbox, records, metrics, read_back)
@@ -86,6 +88,7 @@ class Lane:
         self._source = source
         self._turns = turns
         self._door = door
+        self._wakeup = Wakeup(door, all_queues)
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
@@ -104,7 +107,7 @@ class Lane:
         """Whether every queue has a cursor: a scan told after this misses none of them."""
         return all(queue.is_met for queue in self._queues.values())
 
-    def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag) -> None:
+    def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag, tally: Tally) -> None:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
@@ -112,7 +115,7 @@ class Lane:
         past, reconciling = Past(position), Reconciling(stored=restored.open_jobs.get(place.queue))
         reconciling.due_at = time.monotonic() + self._reconcile_seconds
         self._queues[keys.events] = Queue(
-            place, keys, position, memory, tail, past, lag, is_met=is_met, reconciling=reconciling
+            place, keys, position, memory, tail, past, lag, tally, is_met=is_met, reconciling=reconciling
         )
         self._unfinished.add(keys.events)
 
@@ -190,16 +193,7 @@ class Lane:
         if not readable:
             await asyncio.sleep(BLOCK_MS / 1000)
             return []
-        block = () if self._unfinished or self._is_asking else ("BLOCK", BLOCK_MS)
-        ids = [queue.position.last_id for queue in readable.values()]
-        command: Command = ("XREAD", "COUNT", 1, *block, "STREAMS", *readable, *ids)
-        reply = (await self._door.ask([command], timeout=BLOCK_MS / 1000 + 5))[0]
-        if isinstance(reply, Refused):
-            return list(readable)  # reading them one by one tells which is refused
-        woken: set[str] = set()
-        for name, entries in cast(list[tuple[bytes, list[Reply]]], reply or []):
-            woken.add(name.decode())
-            readable[name.decode()].portion.expect(sum(len(part) for part in cast(list[bytes], entries[0][1])))
+        woken = await self._wakeup.wait(readable, is_hurried=bool(self._unfinished) or self._is_asking)
         return [key for key in readable if key in woken or key in self._unfinished]
 
     async def _learn_bounds(self) -> None:
@@ -228,6 +222,8 @@ class Lane:
         for at, (queue, count) in enumerate(zip(queues, counts, strict=True)):
             mine = replies[at * stream.COMMANDS_PER_READ : (at + 1) * stream.COMMANDS_PER_READ]
             reading = self._parse(queue, mine, count)
+            if reading is not None and reading.is_reset and self._door.may_lag:
+                await self._confirm_reset(queue, count)
             if reading is not None:
                 reads.append(Read(*cut_back(reading), queue=queue))
         for read in reads:
@@ -252,6 +248,14 @@ class Lane:
             self._watch_window(queue, info.added, info.length)
         queue.portion.learn([entry.size for entry in entries])
         return stream.advance(queue.position, info, entries, count)
+
+    async def _confirm_reset(self, queue: Queue, count: int) -> None:
+        """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
+        info, entries = stream.parse(
+            await self._door.ask_primary(stream.read_commands(queue.keys.events, queue.position, count))
+        )
+        if not stream.advance(queue.position, info, entries, count).is_reset:
+            raise SourceUnavailable(f"the replica is behind what was read of {queue.place.queue} before")
 
     def _watch_window(self, queue: Queue, added: int, length: int) -> None:
         position, window = queue.position, queue.lag.window
@@ -362,6 +366,7 @@ class Lane:
         labels = (queue.place.source, queue.place.queue)
         self._metrics.events_relayed.labels(*labels).inc(len(events))
         self._metrics.events_unenriched.labels(*labels).inc(sum(not event.enriched for event in events))
+        queue.tally.count(events)
         if lost:
             self._metrics.events_lost.labels(*labels).inc(lost)
         if bad:

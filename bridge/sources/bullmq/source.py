@@ -10,7 +10,8 @@ from bridge.metrics import Metrics
 from bridge.settings import BridgeSettings, Source
 from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.queues import Workers, read_snapshots
+from bridge.sources.bullmq.door.opening import open_link
+from bridge.sources.bullmq.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import QueueSnapshot
 from tocsin.health import Health
@@ -28,7 +29,7 @@ class BullmqSource:
 
     def __init__(self, source: Source, settings: BridgeSettings, metrics: Metrics, health: Health) -> None:
         self.source = source
-        self.door = Door(source.url.get_secret_value(), source=source.name)
+        self.door = Door(open_link(source), source=source.name)
         self.discovery = Discovery(source, self.door, metrics, every_seconds=settings.bridge_discovery_seconds)
         self.turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._workers = Workers(source.prefix)
@@ -46,6 +47,8 @@ class BullmqSource:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look for queues until stop is set (a part of the service)."""
+        if self.source.tls is not None and not self.source.tls.check_hostname:
+            log.warning("tls_hostname_unchecked", source=self.source.name, mend="leave check_hostname out")
         looking = asyncio.create_task(self.discovery.run(stop), name=f"discovery-{self.source.name}")
         try:
             while not await pause(stop, 1.0):
@@ -63,9 +66,16 @@ class BullmqSource:
             if time.monotonic() - self._workers_read >= self._workers_every * 0.9:
                 self._workers_read = time.monotonic()
                 await self._workers.read(self.door)
+        known, made = self.count_queues(), list[QueueSnapshot]()
+        for start in range(0, len(places), QUEUES_A_PIPELINE):
+            some = places[start : start + QUEUES_A_PIPELINE]
+            made += await read_snapshots(self.door, self.source.prefix, some, self._workers, known)
+        return made
+
+    def count_queues(self) -> int:
+        """How many there are, as far as is known."""
         found = self.discovery.found
-        known = len(found.queues) if found else 0
-        return await read_snapshots(self.door, self.source.prefix, places, self._workers, known)
+        return len(found.queues) if found else 0
 
     def tell_uncounted(self) -> None:
         """Its Redis does not count the entries of a stream: what is trimmed unread is not seen. Said once."""

@@ -12,6 +12,7 @@ from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.reconciling import Reconciling
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 
 FIRST_ENTRIES = 20
@@ -41,6 +42,7 @@ class Queue:
     tail: LogTail
     past: Past
     lag: Lag
+    tally: Tally
     is_met: bool
     reconciling: Reconciling = field(default_factory=Reconciling)
     portion: Portion = field(default_factory=_entries)

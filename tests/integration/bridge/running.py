@@ -27,6 +27,12 @@ class Bridge:
         self._log = log
         self.process: asyncio.subprocess.Process | None = None
 
+    def watch(self, sources: str) -> None:
+        """Give it a sources file with this in it, instead of one address."""
+        file = self._log.with_name("sources.toml")
+        file.write_text(sources)
+        self.environ = {**self.environ, "REDIS_URL": "", "TOCSIN_SOURCES_FILE": str(file)}
+
     async def start(self, *wrapper: str) -> None:
         """Start it; `wrapper` replaces `-m bridge` on Python's command line."""
         with self._log.open("ab") as output:

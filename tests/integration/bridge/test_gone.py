@@ -211,7 +211,7 @@ async def test_scan_that_ends_half_way_says_nothing(start_redis: StartValkey, tm
     await pipe.execute()
     await app.aclose()
     door = DyingRedis(url, server)
-    source = Source(name="main", env="prod", url=url, prefix="bull", include=(), exclude=())  # pyright: ignore[reportArgumentType]  # pydantic makes a secret of it
+    source = Source.model_validate({"url": url})
     discovery = Discovery(source, door, Metrics(CollectorRegistry()), every_seconds=1)
     with pytest.raises(SourceUnavailable):
         await discovery.scan()

@@ -15,6 +15,7 @@ from bridge.records import Records
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
@@ -78,8 +79,12 @@ async def never_let_go(queue: Queue, records: Sequence[Record]) -> None:
 
 def lane_on(door: Door, outbox: Outbox, tell_uncounted: Callable[[], None] = nothing) -> Lane:
     metrics, turns = Metrics(CollectorRegistry()), asyncio.Semaphore()
-    records = Records(Topics("t."))
-    return Lane("main", "main", door, outbox, records, metrics, turns, tell_uncounted, nothing_told, never_let_go, 20)
+    told = tell_uncounted, nothing_told, never_let_go
+    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, *told, 20, int)
+
+
+def counted(door: Door) -> tuple[Lag, Tally]:
+    return Lag(door.now_ms), Tally(Metrics(CollectorRegistry()), "main", "mail", 1, door.now_ms)
 
 
 async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, redis_url: str) -> None:
@@ -88,7 +93,7 @@ async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, 
     await add_events(app, "mail", 3)
     door, outbox, end = Door(redis_url), FullOutbox(), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.asked.wait()
@@ -109,7 +114,7 @@ async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app:
     await app.xadd("bull:mail:events", {"event": "completed", "jobId": "x", "returnvalue": "1"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
@@ -128,7 +133,7 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
     await app.xadd("bull:mail:events", {"event": "failed", "jobId": "x", "failedReason": "no"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
     lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
@@ -145,7 +150,7 @@ async def test_redis_that_does_not_count_entries_is_told_of(app: Any, redis_url:
     await add_events(app, "mail", 3)
     door, outbox, end, told = OldDoor(redis_url), Outbox(lambda record: record), asyncio.Event(), asyncio.Event()
     lane = lane_on(door, outbox, told.set)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), Lag(door.now_ms))
+    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), *counted(door))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await told.wait()

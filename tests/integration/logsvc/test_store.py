@@ -183,6 +183,7 @@ async def test_migrations_run_once_and_are_remembered(store: Store) -> None:
         ("0001_journal", 1),
         ("0002_snapshots", 1),
         ("0003_tokens", 1),
+        ("0004_polls", 1),
     ]
 
 

@@ -5,7 +5,16 @@ import pytest
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.keys import Keys, queue_of_meta
-from bridge.sources.bullmq.queues import COMMANDS_PER_QUEUE, Workers, commands, next_in_line, snapshot
+from bridge.sources.bullmq.queues import (
+    COMMANDS_PER_QUEUE,
+    Active,
+    Looks,
+    Workers,
+    commands,
+    next_in_line,
+    parse_active,
+    snapshot,
+)
 from tests.unit.bridge.entries import PLACE
 from tocsin.events import QueueSnapshot
 
@@ -52,6 +61,18 @@ def test_python_workers_count_while_they_are_busy_too() -> None:
     assert found.of("images") == 0
 
 
+def test_workers_of_a_cluster_are_those_of_the_node_with_most() -> None:
+    """A worker blocks at one node; its idle connections to others are named like it."""
+    found = Workers("bull")
+    found.learn(
+        "id=1 name=bull:bWFpbA== cmd=bzpopmin\nid=2 name=bull:bWFpbA== cmd=bzpopmin\n",
+        "id=1 name=bull:bWFpbA== cmd=ping\nid=5 name=bull:images cmd=bzpopmin\n",
+    )
+    assert (found.of("mail"), found.of("images"), found.of("none")) == (2, 1, 0)
+    found.learn("id=1 name=bull:bWFpbA== cmd=bzpopmin\n", None)
+    assert found.of("mail") is None, "one node that does not tell leaves all unknown"
+
+
 def test_prefix_with_colons_is_told_apart() -> None:
     listing = "id=1 name=app:x:bWFpbA== cmd=bzpopmin\nid=2 name=app:bWFpbA== cmd=bzpopmin\n"
 
@@ -67,20 +88,20 @@ def test_workers_are_unknown_when_refused_never_none() -> None:
 
 def replies(**changes: Reply) -> list[Reply]:
     named: dict[str, Reply] = {
-        "meta": [None, b"10000", b"bullmq:6.7.0"], "wait": 3, "paused": 4, "active": 1, "delayed": 5,
+        "meta": [None, b"10000", b"bullmq:6.7.0", None, None, None], "wait": 3, "paused": 4, "active": 1, "delayed": 5,
         "prioritized": 6, "waiting-children": 7, "completed": 8, "failed": 9, "next": b"12", "next_paused": None,
-        "next_prioritized": [b"13"],
+        "next_prioritized": [b"13"], "longest": None, "overdue": 2, "begun": None, "window": -2,
     }  # fmt: skip
-    assert len(named) == COMMANDS_PER_QUEUE == len(commands(Keys("bull", "q")))
+    assert len(named) == COMMANDS_PER_QUEUE == len(commands(Keys("bull", "q"), 0))
     return list({**named, **changes}.values())
 
 
 def counted(**changes: Reply) -> QueueSnapshot | None:
-    return snapshot(PLACE, replies(**changes), 5000, oldest_added_at=2000, workers=None, queues=7)
+    return snapshot(PLACE, replies(**changes), 5000, Looks(added_at=2000), workers=None, queues=7)
 
 
 def test_counts_join_both_lists_of_a_paused_queue() -> None:
-    found = counted(meta=[b"1", b"10000", None])
+    found = counted(meta=[b"1", b"10000", None, None, None, None])
 
     assert found is not None
     assert (found.waiting, found.is_paused, found.workers, found.oldest_waiting_seconds) == (7, True, None, 3.0)
@@ -90,7 +111,7 @@ def test_counts_join_both_lists_of_a_paused_queue() -> None:
 
 @pytest.mark.parametrize("bound", [b"", b"x", b"-1", b"9" * 400])
 def test_odd_bound_is_no_bound(bound: bytes) -> None:
-    found = counted(meta=[None, bound, b"\xff"])
+    found = counted(meta=[None, bound, b"\xff", bound, bound, bound])
 
     assert found is not None
     assert found.max_len_events == 0
@@ -129,3 +150,42 @@ def test_next_in_line_is_no_marker() -> None:
 )
 def test_queue_is_read_from_its_meta_key(prefix: str, key: str, queue: str | None) -> None:
     assert queue_of_meta(prefix, key) == queue
+
+
+@pytest.mark.parametrize(
+    ("meta_max", "begun", "window", "is_limited", "seconds"),
+    [
+        (None, None, -2, False, None),
+        (b"2", b"2", 400, True, 0.4),
+        (b"2", b"1", 400, False, 0.4),
+        (None, b"9007199254740991", 400, True, 0.4),
+        (None, b"1", 400, None, 0.4),
+        (b"2", b"2", -2, False, None),
+        (b"2", Refused("NOPERM"), 400, None, None),
+        (b"2", b"2", Refused("NOPERM"), None, None),
+    ],
+)
+def test_limit_is_known_only_where_redis_holds_it(
+    meta_max: Reply, begun: Reply, window: Reply, is_limited: bool | None, seconds: float | None
+) -> None:
+    found = counted(meta=[None, None, None, None, meta_max, b"1000"], begun=begun, window=window)
+
+    assert found is not None
+    assert (found.is_rate_limited, found.rate_limit_seconds) == (is_limited, seconds)
+
+
+def test_job_that_ended_while_it_was_looked_at_is_not_told() -> None:
+    """It has no lock because it has ended, not because its worker is dead."""
+    assert parse_active("7", [0, [b"send", b"1000"], b"8"]) is None
+    assert parse_active("7", [0, [b"send", b"1000"], None]) is None
+    assert parse_active("7", [Refused("NOPERM"), [b"send", b"1000"], b"7"]) is None
+    assert parse_active("7", [0, [b"send", b"1000"], b"7"]) == Active("7", "send", 1000, is_locked=False)
+    assert parse_active("7", [1, [None, None], b"7"]) == Active("7", "", 0, is_locked=True)
+
+
+def test_clock_of_the_apps_host_that_is_ahead_makes_no_negative_age() -> None:
+    looks = Looks(active=Active("7", "send", 9000, is_locked=True))
+    found = snapshot(PLACE, replies(), 5000, looks, workers=None, queues=7)
+
+    assert found is not None
+    assert found.longest_active_seconds == 0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from bridge.settings import BridgeSettings
 from tocsin.settings import SettingsError, read, secrets_of
@@ -30,7 +31,7 @@ def test_short_form_names_several() -> None:
     settings = read(BridgeSettings, {**KAFKA, "REDIS_SOURCES": f"eu=redis://a:{SECRET}@h/0, us=rediss://h2/1"})
 
     assert [source.name for source in settings.sources] == ["eu", "us"]
-    assert settings.sources[1].url.get_secret_value() == "rediss://h2/1"
+    assert settings.sources[1].url == SecretStr("rediss://h2/1")
 
 
 def test_file_tells_them_in_full(tmp_path: Path) -> None:
@@ -51,6 +52,51 @@ def test_file_tells_them_in_full(tmp_path: Path) -> None:
     )
 
 
+def test_every_topology_can_be_told(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(f"{SECRET}\n")
+    (tmp_path / "ca.pem").write_text("a certificate\n")
+    file = tmp_path / "sources.toml"
+    file.write_text(f"""
+        [[source]]
+        name = "watched"
+        mode = "sentinel"
+        nodes = ["s1:26379", "[::1]:26380"]
+        master = "mymaster"
+        db = 2
+        [source.credentials]
+        username = "tocsin"
+        password_file = "{tmp_path}/password"
+        sentinel_password = "for-{SECRET}"
+
+        [[source]]
+        name = "sharded"
+        mode = "cluster"
+        nodes = ["n1:7000"]
+        read_from = "replica"
+        [source.tls]
+        ca_file = "{tmp_path}/ca.pem"
+
+        [[source]]
+        name = "copied"
+        url = "redis://primary"
+        nodes = ["replica:6379"]
+        read_from = "replica"
+    """)
+    settings = read(BridgeSettings, {**KAFKA, "TOCSIN_SOURCES_FILE": str(file)})
+
+    watched, sharded, copied = settings.sources
+    assert watched.nodes == (("s1", 26379), ("::1", 26380))
+    assert [str(node) for node in watched.nodes] == ["s1:26379", "[::1]:26380"]
+    assert (watched.master, watched.db) == ("mymaster", 2)
+    assert watched.credentials is not None
+    assert watched.credentials.password == SecretStr(SECRET)
+    assert {SECRET, f"for-{SECRET}"} <= set(secrets_of(settings))
+    assert sharded.tls is not None
+    assert sharded.tls.check_hostname
+    assert (sharded.read_from, copied.read_from) == ("replica", "replica")
+    assert SECRET not in repr(settings)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -63,7 +109,35 @@ def test_file_tells_them_in_full(tmp_path: Path) -> None:
         (f'[[source]]\nurl="http://u:{SECRET}@h"', "source 1: url"),
         ('[[source]]\nurl="redis://h"\nnmae="a"', "source 1: nmae"),
         ('[[source]]\nurl="redis://h"\nname="a:b"', "source 1: name"),
-        ('[[source]]\nurl="redis://h"\nmode="cluster"', "source 1: `mode` is not available"),
+        ('[[source]]\nmode="ring"\nurl="redis://h"', "source 1: mode"),
+        ('[[source]]\nmode="cluster"', "source 1: nodes: required with mode cluster"),
+        ('[[source]]\nmode="cluster"\nurl="redis://h"\nnodes=["h:1"]', "url: of no effect with mode cluster"),
+        ('[[source]]\nmode="cluster"\nnodes=["h:1"]\ndb=2', "db: a cluster has only database 0"),
+        (f'[[source]]\nmode="cluster"\nnodes=["{SECRET}"]', "source 1: nodes.0: expected host:port"),
+        ('[[source]]\nmode="sentinel"\nnodes=["h:1"]', "source 1: master: required with mode sentinel"),
+        ('[[source]]\nurl="redis://h"\nmaster="m"', "master: of no effect with mode standalone"),
+        ('[[source]]\nurl="redis://h"\nnodes=["h:1"]', "nodes: of no effect with mode standalone, unless"),
+        ('[[source]]\nurl="redis://h"\nread_from="replica"', "nodes: required to read from a replica"),
+        ('[[source]]\nurl="redis://h"\n[source.tls]', "tls: of no effect unless the url begins with rediss://"),
+        ('[[source]]\nurl="rediss://h"\ntls={ca_file="/no/such"}', "source 1: tls.ca_file"),
+        ('[[source]]\nurl="rediss://h"\ntls={key_file="/dev/null"}', "source 1: tls"),
+        ('[[source]]\nurl="rediss://h"\ntls={verify=false}', "source 1: tls.verify"),
+        (
+            f'[[source]]\nurl="rediss://u:{SECRET}@h?ssl_cert_reqs=none"',
+            "source 1: url: a certificate is always checked",
+        ),
+        (
+            f'[[source]]\nurl="redis://u:{SECRET}@h"\ncredentials={{password="{SECRET}"}}',
+            "credentials: the url holds some too",
+        ),
+        (
+            f'[[source]]\nurl="redis://h"\ncredentials={{password="{SECRET}", password_file="/x"}}',
+            "credentials: password and password_file: keep one",
+        ),
+        ('[[source]]\nurl="redis://h"\ncredentials={password_file="/x"}', "password_file: the file cannot be read"),
+        ('[[source]]\nurl="redis://h"\ncredentials={username="u"}', "password: required with username"),
+        (f'[[source]]\nurl="redis://h"\ncredentials={{sentinel_password="{SECRET}"}}', "without mode sentinel"),
+        ('[[source]]\nurl="http://h"\n[[source]]\nmode="ring"', "source 2: mode"),
         ('[[source]]\nurl="redis://h"\n[[source]]\nurl="redis://h"', "two sources have the same name"),
     ],
 )
@@ -126,4 +200,66 @@ def test_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     file.write_text(f"redis://:{SECRET}@h/0\n")
     settings = read(BridgeSettings, {**KAFKA, "REDIS_URL_FILE": str(file)})
 
-    assert settings.sources[0].url.get_secret_value() == f"redis://:{SECRET}@h/0"
+    assert settings.sources[0].url == SecretStr(f"redis://:{SECRET}@h/0")
+
+
+TOKEN = {"TOCSIN_SERVICE_TOKEN": "service-token"}
+
+
+def test_actions_of_the_one_redis_have_a_url_of_their_own() -> None:
+    environ = {**KAFKA, **TOKEN, "REDIS_URL": "redis://h/0", "REDIS_ACTIONS_URL": f"redis://a:{SECRET}@h/0"}
+    settings = read(BridgeSettings, environ)
+
+    (source,) = settings.sources
+    assert source.actions is not None
+    assert source.actions.url is not None
+    assert source.actions.url.get_secret_value() == environ["REDIS_ACTIONS_URL"]
+    assert SECRET not in repr(settings)
+    assert SECRET in secrets_of(settings)
+
+
+def test_actions_of_a_source_in_the_file_may_only_name_another_login(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    file = tmp_path / "sources.toml"
+    file.write_text(
+        '[[source]]\nname="eu"\nurl="redis://h/0"\n[source.actions]\nusername="acting"\n'
+        f'password_file="{tmp_path / "secret"}"\n[[source]]\nname="us"\nurl="redis://h2/0"\n'
+    )
+    eu, us = read(BridgeSettings, {**KAFKA, **TOKEN, "TOCSIN_SOURCES_FILE": str(file)}).sources
+    assert eu.actions is not None
+    assert (eu.actions.url, eu.actions.username) == (None, "acting")
+    assert eu.actions.password is not None
+    assert eu.actions.password.get_secret_value() == SECRET
+    assert us.actions is None
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("", "give a url, or a username and its password"),
+        ('username="a"', "give a url, or a username and its password"),
+        (f'url="h/{SECRET}"', "actions.url"),
+        (f'password="{SECRET}"\npassword_file="/x"', "give one of them"),
+        ('username="a"\npassword_file="/nowhere"', "password_file cannot be read"),
+        (f'user="{SECRET}"', "actions.user"),
+    ],
+)
+def test_an_actions_table_that_is_wrong_is_named(tmp_path: Path, table: str, words: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(f'[[source]]\nname="eu"\nurl="redis://h/0"\n[source.actions]\n{table}\n')
+    (problem,) = problems({**KAFKA, **TOKEN, "TOCSIN_SOURCES_FILE": str(file)})
+    assert problem.startswith("TOCSIN_SOURCES_FILE: source 1: actions")
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"REDIS_URL": "redis://h", "REDIS_ACTIONS_URL": f"redis://:{SECRET}@h"}, "TOCSIN_SERVICE_TOKEN"),
+        ({**TOKEN, "REDIS_SOURCES": "a=redis://h", "REDIS_ACTIONS_URL": "redis://h"}, "goes with REDIS_URL"),
+        ({"REDIS_URL": "redis://h", "BRIDGE_ACTION_POLICY": "mail: no rety"}, "BRIDGE_ACTION_POLICY: `mail: no rety`"),
+    ],
+)
+def test_actions_that_are_unsafe_or_misspelt_are_refused(environ: dict[str, str], words: str) -> None:
+    (problem,) = problems({**KAFKA, **environ})
+    assert words in problem

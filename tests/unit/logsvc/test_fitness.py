@@ -57,5 +57,5 @@ def test_keys_the_contract_does_not_know_are_not_sent_on(extra: str) -> None:
 def test_whole_numbers_are_held_to_their_columns(struct: type[msgspec.Struct]) -> None:
     numbers: list[Any] = [field.name for field in msgspec.structs.fields(struct) if field.type in (int, int | None)]
     for name in set(numbers) - {"v"}:
-        told = set(re.findall(rf"\n    {name} (?:Nullable\()?(\w+)", migration_sql()))
+        told = set(re.findall(rf"(?:\n    |COLUMN IF NOT EXISTS ){name} (?:Nullable\()?(\w+)", migration_sql()))
         assert told == {"UInt32" if name in UINT32 else "UInt64" if name in UINT64 else "Int64"}, name

@@ -1,0 +1,183 @@
+"""One handling of one request: take it up in the ledger, act page by page, or follow who is at it and finish it.
+
+The order of a page is what makes it safe: its plan is in the ledger before anything is done, its results after; whoever
+takes up a request that was cut off treats the first page without results as one that may have been begun.
+"""
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+import msgspec
+
+from bridge.actions.claims import Claim, fold, pages_of
+from bridge.actions.ledger import Following, Ledger
+from bridge.actions.performer import Performer
+from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRequest, Refused, answer
+from bridge.actions.selection import plan
+from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.source import BullmqSource
+from tocsin.breakers import Breakers, Unavailable
+from tocsin.events import VERSION, ActionKind, ActionRecord, JobOutcome, Outcome, PlannedJob
+from tocsin.lifecycle import pause
+
+REQUEST_SECONDS = 25.0
+"""After that a request is put down; sent again, it goes on where it was."""
+LEASE_SECONDS = 12.0
+"""A holder that adds nothing to the ledger for so long is taken for dead."""
+LONG_SECONDS = 300.0
+"""A step older than this, by two computers' clocks, is a dead holder's: no need to wait and see."""
+PAGE_SECONDS = 2.5
+"""No job of a page is begun later. With what it takes to end one and to write of it, well within the lease: a replica
+that was stopped meanwhile begins nothing when it wakes."""
+PLAN_SECONDS = 20.0
+FOLLOW_SECONDS = 0.2
+SEND_AGAIN = "send the same again, which goes on where this one stopped"
+
+
+class Handling:
+    """Runs once."""
+
+    def __init__(
+        self,
+        request: ActionRequest,
+        source: BullmqSource,
+        performer: Performer,
+        keys: Keys,
+        following: Following,
+        ledger: Ledger,
+        breakers: Breakers,
+        stop: asyncio.Event,
+    ) -> None:
+        self._request = request
+        self._source = source
+        self._performer = performer
+        self._keys = keys
+        self._following = following
+        self._ledger = ledger
+        self._breakers = breakers
+        self._stop = stop
+        self._by = uuid.uuid4().hex
+        self._deadline = time.monotonic() + REQUEST_SECONDS
+        self._has_begun = False
+        self._doubtful: set[int] = set()
+
+    async def run(self) -> ActionAnswer:
+        """Return once all of the request is done, by whomever. Raises Refused, Unavailable."""
+        steps, changed = -1, 0.0
+        while True:
+            await self._following.catch_up()
+            verified = time.monotonic()
+            if len(self._following.records) != steps:
+                steps, changed = len(self._following.records), verified
+            claim = fold(self._following.records)
+            if claim.digest not in ("", self._request.digest):
+                raise Refused(
+                    409, "conflict", f"request_id `{self._request.request_id}` was used to ask for something else"
+                )
+            if claim.is_ended:
+                return answer(self._request, claim.outcomes)
+            if claim.holder == self._by:
+                await self._work(claim, verified)
+            elif self._is_late:
+                raise _still_running(claim)
+            elif not claim.holder or verified - changed >= LEASE_SECONDS or self._is_long_ago:
+                await self._take_up(claim)
+            else:
+                await pause(self._stop, FOLLOW_SECONDS)
+
+    @property
+    def _is_long_ago(self) -> bool:
+        """Whether the last step is so old that no clock can be so wrong."""
+        return time.time() - self._following.records[-1].ts / 1000 > LONG_SECONDS
+
+    @property
+    def _is_late(self) -> bool:
+        return self._stop.is_set() or time.monotonic() > self._deadline
+
+    async def _take_up(self, claim: Claim) -> None:
+        """Claim the request, with the plan if it has none. Another may have been first: the ledger will say."""
+        steps = [self._step(ActionKind.CLAIM, supersedes=claim.holder, **self._described())]
+        if not claim.is_planned:
+            pages = pages_of(await self._plan())
+            steps += [
+                self._step(ActionKind.PLAN, page=page, pages=len(pages), planned=planned)
+                for page, planned in enumerate(pages)
+            ]
+        await self._ledger.append(steps)
+
+    async def _plan(self) -> list[PlannedJob]:
+        if self._request.action not in ON_JOBS:
+            return [PlannedJob(job_id="")]
+        async with self._breakers.guard(
+            self._performer.breaker, timeout=PLAN_SECONDS, errors_that_count=(SourceUnavailable,)
+        ):
+            return await plan(self._source.door, self._keys, self._request)
+
+    async def _work(self, claim: Claim, verified: float) -> None:
+        """Act on what is left, until all is done or it is time to look whether the request is still ours."""
+        if not self._has_begun:
+            self._has_begun = True
+            if claim.is_doubtful and claim.next_page is not None:
+                self._doubtful.add(claim.next_page)
+        while (page := claim.next_page) is not None:
+            if self._is_late:
+                await self._ledger.append([self._step(ActionKind.RELEASE, is_cut_off=page in self._doubtful)])
+                raise _still_running(claim)
+            if time.monotonic() - verified > LEASE_SECONDS / 2:
+                return
+            results = await self._act(page, claim.plan[page])
+            if results is None:
+                self._doubtful.add(page)
+                continue
+            claim.results[page] = results
+            await self._ledger.append([self._step(ActionKind.RESULTS, page=page, results=results)])
+        done = sum(result.outcome is Outcome.DONE for result in claim.outcomes)
+        await self._ledger.append([self._step(ActionKind.END, count=done)])
+
+    async def _act(self, page: int, planned: list[PlannedJob]) -> list[JobOutcome] | None:
+        """The outcomes of a page; None = there was no time for all of it. Puts the request down if Redis is away."""
+        until = time.monotonic() + PAGE_SECONDS
+        try:
+            async with self._breakers.guard(
+                self._performer.breaker, timeout=PAGE_SECONDS + 3, errors_that_count=(SourceUnavailable,)
+            ):
+                if self._request.action not in ON_JOBS:
+                    await self._performer.set_paused(self._keys.queue, self._request.action == "pause")
+                    return [JobOutcome(job_id="", outcome=Outcome.DONE)]
+                return await self._performer.act(
+                    self._request.action, self._keys.queue, planned, is_repeat=page in self._doubtful, until=until
+                )
+        except Unavailable:
+            await self._ledger.append([self._step(ActionKind.RELEASE, is_cut_off=True)])
+            raise
+
+    def _described(self) -> dict[str, Any]:
+        """What a claim says of the request."""
+        request = self._request
+        return {
+            "digest": request.digest,
+            "user_id": str(request.user_id),
+            "action": request.action,
+            "env": self._source.source.env,
+            "source": request.source,
+            "queue": request.queue,
+            "wanted": "" if request.filter is None else msgspec.json.encode(request.filter).decode(),
+        }
+
+    def _step(self, kind: ActionKind, **fields: Any) -> ActionRecord:
+        ts = int(time.time() * 1000)
+        return ActionRecord(v=VERSION, ts=ts, kind=kind, request_id=self._request.request_id, by=self._by, **fields)
+
+
+def _still_running(claim: Claim) -> Refused:
+    planned, done = sum(len(page) for page in claim.plan.values()), len(claim.outcomes)
+    return Refused(
+        503,
+        "still_running",
+        f"{done} of {planned} jobs are settled",
+        mend=SEND_AGAIN,
+        retry_after=1,
+    )

@@ -1,0 +1,119 @@
+"""The bridge's only door to Redis: pipelined commands on raw connections, every wait with a deadline.
+
+Replies come as RESP2 values (bytes, int, None, list), an error reply as `Refused` in its place. What kind of Redis it
+is, one process or many, is the link's business.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import cast
+
+import structlog
+
+from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused, Reply, is_about_key
+from bridge.sources.bullmq.door.pools import CLIENT_NAME, pool_of_url
+from bridge.sources.bullmq.door.single import Single
+
+__all__ = ["ASK_SECONDS", "Command", "Door", "Link", "Refused", "Reply", "accepted", "is_about_key"]
+
+log = structlog.get_logger("bridge.door")
+
+
+class Door:
+    """One source's Redis, read-only by habit: it sends what it is given. Safe for concurrent use.
+
+    to: a link, or the URL of one Redis.
+    """
+
+    def __init__(self, to: str | Link, *, source: str = "", client_name: str = CLIENT_NAME) -> None:
+        self._link = Single(pool_of_url(to, client_name=client_name)) if isinstance(to, str) else to
+        self._source = source
+        self._clock_offset_ms = 0
+        self._is_clock_told = False
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
+        """Send all commands, return their replies in order.
+
+        Raises SourceUnavailable if Redis cannot be reached, is too slow, or refuses the login.
+        """
+        return await self._link.ask(commands, timeout=timeout) if commands else []
+
+    async def one(self, *command: str | bytes | int, timeout: float = ASK_SECONDS) -> Reply:
+        """Send one command; raise SourceUnavailable also when it is refused."""
+        return accepted(command, (await self.ask([command], timeout=timeout))[0])
+
+    async def parts(self) -> Sequence[Link]:
+        """The processes that hold all keys together. Raises SourceUnavailable."""
+        return await self._link.parts()
+
+    async def primaries(self) -> Sequence[Link]:
+        """The processes that the app's own workers are connected to. Raises SourceUnavailable."""
+        return await self._link.primaries()
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether what is read may be older than what was read before: it comes from a replica."""
+        return self._link.may_lag
+
+    async def ask_primary(self, commands: Sequence[Command]) -> list[Reply]:
+        """Ask the primary, though others are read from. Raises SourceUnavailable."""
+        return await self._link.ask_primary(commands)
+
+    def groups(self, keys: Iterable[str]) -> list[list[str]]:
+        """The keys in groups, each of which one command may name together."""
+        return self._link.groups(keys)
+
+    def blocking(self) -> AbstractAsyncContextManager[bool]:
+        """Hold while a command blocks; False = too many do already, ask without."""
+        return self._link.blocking()
+
+    async def read_clock(self) -> int:
+        """Read Redis's own clock (ms) by INFO, else by TIME, and remember how far it is from ours.
+
+        Of several processes the one that is behind counts. Where both are refused ours must do: that is said once.
+        """
+        await self._link.look_around()
+        times = [await _time_at(part) for part in await self.parts()]
+        known = [now for now in times if now is not None]
+        if known:
+            self._clock_offset_ms = min(known) - int(time.time() * 1000)
+        elif not self._is_clock_told:
+            self._is_clock_told = True
+            log.warning("clock_refused", source=self._source, mend="allow INFO or TIME; our own clock is used")
+        return self.now_ms()
+
+    def now_ms(self) -> int:
+        """Redis's clock as of the last reading, ms."""
+        return int(time.time() * 1000) + self._clock_offset_ms
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._link.close()
+
+
+def accepted(command: Command, reply: Reply) -> Reply:
+    """The reply, or SourceUnavailable if it is a refusal."""
+    if isinstance(reply, Refused):
+        raise SourceUnavailable(f"{command[0]!s} was refused: {reply}")
+    return reply
+
+
+async def _time_at(link: Link) -> int | None:
+    info = (await link.ask([("INFO", "server")]))[0]
+    if isinstance(info, bytes) and b"_mode:cluster" in info:
+        await link.agree_to_cluster()
+    now = _time_of(info)
+    return now if now is not None else _time_of((await link.ask([("TIME",)]))[0])
+
+
+def _time_of(reply: Reply) -> int | None:
+    """The server's time (ms) in INFO's or TIME's reply; None if it was refused, or tells none."""
+    if isinstance(reply, list):
+        seconds, microseconds = cast(list[bytes], reply)
+        return int(seconds) * 1000 + int(microseconds) // 1000
+    for line in reply.split(b"\r\n") if isinstance(reply, bytes) else ():
+        if line.startswith(b"server_time_usec:"):
+            return int(line.partition(b":")[2]) // 1000
+    return None

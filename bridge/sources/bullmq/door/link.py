@@ -1,0 +1,66 @@
+"""What the door asks of a link, whatever kind of Redis is behind it."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from redis.exceptions import NoPermissionError, ResponseError
+
+ASK_SECONDS = 10.0
+
+Command = tuple[str | bytes | int, ...]
+Reply = Any
+"""bytes, int, None, a list of these, or Refused."""
+
+Refused = ResponseError
+"""An error reply: Redis understood and said no."""
+
+
+def is_about_key(refused: ResponseError) -> bool:
+    """Whether Redis refused this key (another type, or forbidden) and may well answer for others."""
+    return isinstance(refused, NoPermissionError) or str(refused).startswith(("WRONGTYPE", "NOPERM"))
+
+
+class Link(Protocol):
+    """One Redis, or several that are asked as if they were one. Every call may raise SourceUnavailable."""
+
+    @property
+    def may_lag(self) -> bool:
+        """Whether it reads from replicas."""
+        ...
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
+        """Send commands in one pipeline a process, return their replies in order. MULTI … EXEC stay together."""
+        ...
+
+    async def ask_primary(self, commands: Sequence[Command]) -> list[Reply]:
+        """The same, from whoever is written to."""
+        ...
+
+    async def parts(self) -> Sequence["Link"]:
+        """The processes that hold all keys together."""
+        ...
+
+    async def primaries(self) -> Sequence["Link"]:
+        """The processes that are written to."""
+        ...
+
+    def groups(self, keys: Iterable[str]) -> list[list[str]]:
+        """Keys that one command may name together."""
+        ...
+
+    def blocking(self) -> AbstractAsyncContextManager[bool]:
+        """Room for one more command that blocks, or False."""
+        ...
+
+    async def agree_to_cluster(self) -> None:
+        """It says that it is a node of a cluster: raise SourceUnavailable if others have keys that are not read."""
+        ...
+
+    async def look_around(self) -> None:
+        """Notice now and then what no reply tells: that somebody else is the primary."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,113 @@
+"""One Redis process at a time: whatever one pool of connections leads to.
+
+The raw connection skips redis-py's reply callbacks, which cost more than all the rest of a read.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import hiredis
+from redis.exceptions import AskError, RedisError, ResponseError
+
+from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Reply
+from bridge.sources.bullmq.door.pools import Pool
+
+NOT_ALONE = 'this is one node of a cluster: its source needs mode = "cluster" in TOCSIN_SOURCES_FILE'
+
+
+class Single:
+    """Each call has a connection of its own.
+
+    primary: who is written to, if the pool leads to a replica of it. is_node: it is one of a cluster, and we know.
+    """
+
+    def __init__(self, pool: Pool, *, primary: "Single | None" = None, is_node: bool = False) -> None:
+        self._pool = pool
+        self._is_node = is_node
+        self._read = _read if is_node else _read_alone
+        self._primary = primary
+
+    @property
+    def may_lag(self) -> bool:
+        return self._primary is not None
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
+        connection: Any = None
+        try:
+            async with asyncio.timeout(timeout):
+                connection = await self._pool.get_connection()
+                await connection.send_packed_command([_pack(commands)], check_health=False)
+                read = self._read
+                replies = [await read(connection) for _ in commands]
+        except BaseException as error:
+            if connection is not None:
+                with suppress(Exception):
+                    await connection.disconnect(nowait=True)
+            if isinstance(error, RedisError | OSError | TimeoutError):
+                raise SourceUnavailable(str(error) or type(error).__name__) from error
+            raise
+        finally:
+            if connection is not None:
+                await self._pool.release(connection)
+        return replies
+
+    async def ask_primary(self, commands: Sequence[Command]) -> list[Reply]:
+        return await (self._primary or self).ask(commands)
+
+    async def parts(self) -> Sequence[Link]:
+        return [self]
+
+    async def primaries(self) -> Sequence[Link]:
+        return [self._primary or self]
+
+    def groups(self, keys: Iterable[str]) -> list[list[str]]:
+        return [list(keys)]
+
+    @asynccontextmanager
+    async def blocking(self) -> AsyncGenerator[bool]:
+        yield True  # the pool has room
+
+    async def agree_to_cluster(self) -> None:
+        if self._is_node:
+            return
+        slots = (await self.ask([("CLUSTER", "SLOTS")]))[0]
+        if not isinstance(slots, list) or len({str(shard[2][:2]) for shard in cast(list[list[Reply]], slots)}) != 1:
+            raise SourceUnavailable(NOT_ALONE)
+
+    async def look_around(self) -> None:
+        for link in (self, self._primary):
+            if link is not None:
+                with suppress(RedisError, OSError, TimeoutError):  # whoever is read will tell
+                    await link._pool.look_around()
+
+    async def close(self) -> None:
+        for link in (self, self._primary):
+            if link is not None:
+                with suppress(RedisError, OSError):
+                    await link._pool.aclose()
+
+
+def _pack(commands: Sequence[Command]) -> bytes:
+    """hiredis packs in C; redis-py's own way costs as much as translating the events."""
+    pack = cast(Any, hiredis).pack_command  # its stub allows commands of one part only
+    return b"".join([pack(command) for command in commands])
+
+
+async def _read(connection: Any) -> Reply:
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except ResponseError as refused:
+        return refused
+
+
+async def _read_alone(connection: Any) -> Reply:
+    """One that belongs to no cluster. Written out: this is done for every command there is."""
+    try:
+        return await connection.read_response(disable_decoding=True)
+    except AskError as elsewhere:
+        raise SourceUnavailable(NOT_ALONE) from elsewhere
+    except ResponseError as refused:
+        return refused

@@ -1,0 +1,118 @@
+"""Which streams have something new: asked before anything is read, so that a quiet queue costs next to nothing.
+
+A look costs Redis in proportion to the streams it names, whichever of them has something. So those that had something
+lately are waited for apart from the rest, which are looked at in rounds; and after each look comes a rest, as long as
+the source's budget of looks wants it. While nothing happens one blocking XREAD waits for all.
+
+Streams of many slots of a cluster cannot be waited for by one command: they are looked at again and again.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import cast
+
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.watched import Queue
+
+LOOKS_A_SECOND = 15_000
+"""Streams named a second, all lanes of a source together: some 2 % of a core of its Redis (1.0 to 1.4 us each)."""
+
+BLOCK_MS = 1000
+HOT_SECONDS = 3.0
+"""A stream that had something so lately is waited for apart."""
+
+APART_SECONDS = 0.05
+TURN_SECONDS = 0.5
+"""Where every stream needs a command of its own: between two looks, and how long a quiet stream waits for its turn."""
+
+
+class Wakeup:
+    """Waits for one lane. Not for concurrent use. all_queues: how many the source has, in this replica or another."""
+
+    def __init__(self, door: Door, all_queues: Callable[[], int]) -> None:
+        self._door = door
+        self._all_queues = all_queues
+        self._woken_at: dict[str, float] = {}
+        self._looked_at: dict[str, float] = {}
+        self._rested_at = 0.0
+        self._next_round = 0.0
+
+    async def wait(self, queues: Mapping[str, Queue], *, is_hurried: bool) -> set[str]:
+        """The streams with entries after their position; all of a group that Redis refuses: reading tells which.
+
+        queues: by the stream's key, at least one. is_hurried: do not wait for one, there is something to do anyhow.
+        Returns after about BLOCK_MS at the latest. Raises SourceUnavailable.
+        """
+        groups = self._door.groups(queues)
+        if len(groups) == 1:
+            async with self._door.blocking() as may_block:
+                if may_block or is_hurried:
+                    return await self._wait_together(queues, is_hurried=is_hurried)
+        return await self._look_apart(queues, is_hurried=is_hurried)
+
+    async def _wait_together(self, queues: Mapping[str, Queue], *, is_hurried: bool) -> set[str]:
+        if is_hurried and time.monotonic() < self._rested_at:
+            return set()
+        await asyncio.sleep(self._rested_at - time.monotonic())
+        now, hot, block_ms = time.monotonic(), self._hot(queues), BLOCK_MS
+        if len(hot) * 2 >= len(queues):
+            hot = []  # most of them: there is nothing to part
+        if hot and now < self._next_round:
+            asked, block_ms = hot, min(BLOCK_MS, 1 + int((self._next_round - now) * 1000))
+        else:
+            asked = list(queues)
+            self._next_round = now + self._rest(len(asked), len(queues))
+        is_blocking = not is_hurried and (asked is hot or not hot)
+        woken = await self._ask(queues, [asked], block_ms=block_ms if is_blocking else None)
+        self._rested_at = time.monotonic() + self._rest(len(asked), len(queues))
+        self._woken_at |= dict.fromkeys(woken, time.monotonic())
+        return woken
+
+    def _rest(self, asked: int, mine: int) -> float:
+        """Seconds without a look after one at so many streams: the hot and the rounds have half of the budget each."""
+        share = mine / max(mine, self._all_queues())
+        return 2 * asked / (LOOKS_A_SECOND * share)
+
+    def _hot(self, queues: Collection[str]) -> list[str]:
+        now = time.monotonic()
+        self._woken_at = {key: at for key, at in self._woken_at.items() if now - at < HOT_SECONDS and key in queues}
+        return list(self._woken_at)
+
+    async def _look_apart(self, queues: Mapping[str, Queue], *, is_hurried: bool) -> set[str]:
+        end = time.monotonic() + BLOCK_MS / 1000
+        while True:
+            due = self._due(queues)
+            woken = await self._ask(queues, self._door.groups(due)) if due else set[str]()
+            self._woken_at |= dict.fromkeys(woken, time.monotonic())
+            if woken or is_hurried or time.monotonic() >= end:
+                return woken
+            await asyncio.sleep(APART_SECONDS)
+
+    def _due(self, queues: Collection[str]) -> list[str]:
+        """The hot ones, and those whose turn it is."""
+        now, never, hot = time.monotonic(), float("-inf"), set(self._hot(queues))
+        due = [key for key in queues if key in hot or now - self._looked_at.get(key, never) >= TURN_SECONDS]
+        self._looked_at |= dict.fromkeys(due, now)
+        return due
+
+    async def _ask(
+        self, queues: Mapping[str, Queue], groups: Iterable[Sequence[str]], *, block_ms: int | None = None
+    ) -> set[str]:
+        asked = list(groups)
+        commands = [_command(queues, keys, block_ms) for keys in asked]
+        replies = await self._door.ask(commands, timeout=(block_ms or 0) / 1000 + 5)
+        woken: set[str] = set()
+        for keys, reply in zip(asked, replies, strict=True):
+            if isinstance(reply, Refused):
+                woken.update(keys)
+                continue
+            for name, entries in cast(list[tuple[bytes, list[Reply]]], reply or []):
+                woken.add(name.decode())
+                queues[name.decode()].portion.expect(sum(len(part) for part in cast(list[bytes], entries[0][1])))
+        return woken
+
+
+def _command(queues: Mapping[str, Queue], keys: Sequence[str], block_ms: int | None) -> Command:
+    block = () if block_ms is None else ("BLOCK", block_ms)
+    return ("XREAD", "COUNT", 1, *block, "STREAMS", *keys, *(queues[key].position.last_id for key in keys))

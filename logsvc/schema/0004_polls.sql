@@ -1,0 +1,21 @@
+-- What else is polled of queues and schedulers. Null where the contract says unknown.
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS overdue Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS longest_active_id String CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS longest_active_name LowCardinality(String);
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS longest_active_seconds Nullable(Float64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS is_longest_active_locked Nullable(Bool) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS is_rate_limited Nullable(Bool) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS rate_limit_seconds Nullable(Float64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS rate_limit_jobs Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS rate_limit_ms Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS concurrency Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS completed_per_minute Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS failed_per_minute Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE queue_snapshots ADD COLUMN IF NOT EXISTS last_event_at Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE scheduler_snapshots ADD COLUMN IF NOT EXISTS is_overdue Bool;
+ALTER TABLE scheduler_snapshots ADD COLUMN IF NOT EXISTS overdue_seconds Float64 CODEC(ZSTD(1));
+ALTER TABLE scheduler_snapshots ADD COLUMN IF NOT EXISTS max_iterations Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE scheduler_snapshots ADD COLUMN IF NOT EXISTS starts_at Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE scheduler_snapshots ADD COLUMN IF NOT EXISTS ends_at Nullable(Int64) CODEC(ZSTD(1));
+ALTER TABLE scheduler_snapshots ADD COLUMN IF NOT EXISTS is_legacy Bool;
+ALTER TABLE scheduler_snapshots ADD COLUMN IF NOT EXISTS data String CODEC(ZSTD(3));

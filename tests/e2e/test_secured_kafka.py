@@ -1,0 +1,49 @@
+"""The main job where Kafka lets nobody in without TLS and a password, and gives each service its documented rights."""
+
+from pathlib import Path
+
+from tests.bullmq.driver import run_workload
+from tests.e2e.accounts import assert_history_is_true, expected_rings, rings
+from tests.e2e.arrival import everything_relayed, everything_stored
+from tests.eventually import eventually
+from tests.product import product
+from tests.secured_kafka import PASSWORD, secured_kafka
+from tocsin.doctor.finding import Verdict
+from tocsin.doctor.kafka import check_kafka
+from tocsin.topics import Topics
+
+QUEUES = ["orders", "mails", "gone"]
+PREFIX = "team-a.tocsin."
+
+
+async def test_the_main_job_runs_under_the_rights_that_the_docs_give(
+    redis_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    async with (
+        secured_kafka(tmp_path) as kafka,
+        product(tmp_path, kafka=kafka.plain, prefix=PREFIX, redis=redis_url, postgres=postgres_url) as tocsin,
+    ):
+        kafka.create_topics(Topics(PREFIX), 8)
+        kafka.give_documented_rights(PREFIX)
+        tocsin.own |= {service: kafka.settings(service) for service in ("bridge", "logsvc", "bot")}
+        for service in ("sandbox", "logsvc", "bridge", "bot"):
+            await tocsin.start(service)
+        await tocsin.ready()
+
+        truth = await run_workload(
+            redis_url, version=6, jobs=500, queues=QUEUES, ephemeral="gone", rate=200, without=["handed-back"]
+        )
+        relayed = await everything_relayed(tocsin, redis_url, QUEUES)
+        await everything_stored(tocsin)
+
+        async def rung() -> bool:
+            return rings(await tocsin.chat()) == expected_rings(truth)
+
+        await eventually(rung, seconds=90, what="every failure in the chat, each with its count")
+        await assert_history_is_true(tocsin, truth, relayed=relayed, ephemeral="gone")
+        for service in ("bridge", "logsvc", "bot"):
+            findings = await check_kafka(kafka.settings(service) | {"KAFKA_TOPIC_PREFIX": PREFIX}, services=[service])
+            assert {finding.verdict for finding in findings} == {Verdict.OK}, findings
+            said = tocsin.log(service)
+            assert PASSWORD not in said
+            assert "Authorization" not in said, f"{service} was refused something"

@@ -1,0 +1,86 @@
+"""What is too much is refused with a number, and what BullMQ would not do, or does otherwise, is kept."""
+
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.bridge.acting import TOKEN, done, may_act, outcomes, refused, send
+from tests.integration.bridge.failed_jobs import make_failed, retries
+from tests.integration.bridge.running import Bridge
+
+
+@pytest.fixture
+async def acting(bridge: Bridge, redis_url: str) -> Bridge:
+    """A bridge that may act, and is ready."""
+    may_act(bridge, redis_url)
+    await bridge.start()
+    await bridge.ready()
+    return bridge
+
+
+async def test_more_than_one_request_acts_on_is_counted_and_refused(acting: Bridge, app: Any) -> None:
+    await make_failed(app, "mail", 10_001)
+    body: dict[str, Any] = {"request_id": uuid.uuid4().hex, "action": "retry", "queue": "mail"}
+    for wanted in ({"name": "mail"}, {"to": "2100-01-01T00:00:00Z"}):
+        assert (await done(acting, **body, filter=wanted, dry_run=True))["count"] == 10_001
+        response = await send(acting, **body, filter=wanted)
+        assert (response.status_code, response.json()["error"]) == (422, "too_many")
+        assert "10001 failed jobs match" in response.json()["message"]
+    assert (await done(acting, **body, filter={"to": 1_700_000_000_003}))["count"] == 3  # what is refused claims no id
+    assert (await retries(app, "mail")).total() == 3
+
+
+async def test_looking_for_a_name_among_too_many_is_refused(acting: Bridge, app: Any) -> None:
+    await app.hset("bull:mail:meta", "opts.maxLenEvents", 10_000)
+    fill = "for n = 1, 100001 do redis.call('ZADD', KEYS[1], n, n) end"
+    await app.eval(fill, 1, "bull:mail:failed")
+    plain: dict[str, Any] = {"action": "retry", "queue": "mail"}
+    assert await refused(acting, **plain, filter={"name": "x"}, dry_run=True) == (422, "too_many")
+    assert (await done(acting, **plain, filter={"name": "x", "from": 2}, dry_run=True))["count"] == 0
+    assert (await done(acting, **plain, filter={"from": 0}, dry_run=True))["count"] == 100_001
+
+
+async def test_a_body_too_large_is_refused(acting: Bridge) -> None:
+    url = f"http://127.0.0.1:{acting.environ['BRIDGE_PORT']}/internal/v1/actions"
+    async with httpx.AsyncClient(timeout=30, headers={"authorization": f"Bearer {TOKEN}"}) as client:
+        response = await client.post(url, content=b" " * (5 * 1024 * 1024))
+        assert (response.status_code, response.json()["error"]) == (413, "too_large")
+        response = await client.post(url, content=b"no json")
+        assert (response.status_code, response.json()["error"]) == (400, "invalid")
+
+
+async def test_the_next_run_of_a_scheduler_is_not_removed(acting: Bridge, app: Any) -> None:
+    await app.hset("bull:mail:meta", "opts.maxLenEvents", 10_000)
+    due = 1_900_000_000_000
+    await app.zadd("bull:mail:repeat", {"nightly:a": due})
+    for at in (due, due - 1):
+        await app.hset(f"bull:mail:repeat:nightly:a:{at}", mapping={"timestamp": 1, "rjk": "nightly:a", "opts": "{}"})
+        await app.zadd("bull:mail:delayed", {f"repeat:nightly:a:{at}": at * 4096})
+    job_ids = [f"repeat:nightly:a:{due}", f"repeat:nightly:a:{due - 1}"]
+    expected = {job_ids[0]: "refused", job_ids[1]: "done"}
+    dry = await done(acting, action="remove", queue="mail", job_ids=job_ids, dry_run=True)
+    assert (dry["count"], outcomes(dry)) == (1, {job_ids[0]: "refused"})
+    assert outcomes(await done(acting, action="remove", queue="mail", job_ids=job_ids)) == expected
+
+
+@pytest.mark.parametrize("action", ["retry", "promote", "remove"])
+async def test_an_id_that_is_another_key_of_the_queue_is_no_job(acting: Bridge, app: Any, action: str) -> None:
+    await make_failed(app, "mail", 1)
+    await app.rpush("bull:mail:wait", "waiting")
+    others = ["meta", "wait", "failed", "events", "id", "repeat", "job-0:logs"]
+    before = {key: await app.dump(key) for key in await app.keys("*")}
+    answer = await done(acting, action=action, queue="mail", job_ids=others)
+    assert (answer["count"], set(outcomes(answer))) == (0, set(others))
+    assert {key: await app.dump(key) for key in await app.keys("*")} == before
+
+
+async def test_a_retried_job_goes_where_its_own_options_say(acting: Bridge, app: Any) -> None:
+    await make_failed(app, "mail", 3)
+    await app.rpush("bull:mail:wait", "waiting")
+    await app.hset("bull:mail:job-1", "opts", '{"lifo":true}')
+    await app.hset("bull:mail:job-2", "priority", 5)
+    await done(acting, action="retry", queue="mail", job_ids=["job-0", "job-1", "job-2"])
+    assert await app.lrange("bull:mail:wait", 0, -1) == [b"job-0", b"waiting", b"job-1"]
+    assert await app.zrange("bull:mail:prioritized", 0, -1) == [b"job-2"]

@@ -1,0 +1,261 @@
+"""A Redis Cluster: queues in as many slots as there are queues, or all in one; slots move, and nothing is lost."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from bridge.sources.bullmq.door import Command, Door
+from bridge.sources.bullmq.door.opening import open_link
+from bridge.topology import Topology
+from tests.bullmq.driver import run_workload, workload
+from tests.clients import redis
+from tests.eventually import eventually
+from tests.integration.bridge.by_hand import add_events, make_queue
+from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.test_read_only import documented_rules
+from tests.integration.bridge.truth import differences, has_ended, out_of_order
+from tests.integration.bridge.writing import writing
+from tests.redis_servers import RedisServer, RedisServers, begin_move, end_move, move_keys, move_slot, owner_of, slot_of
+
+CONNECTIONS_A_NODE = 4
+CLUSTER_RULES = ("+cluster|slots", "+asking", "+readonly")
+"""What a cluster needs beyond the rules of docs/operations.md."""
+
+
+def source(nodes: list[RedisServer], more: str = "") -> str:
+    """A sources file that names one node: the others are learned from it."""
+    return f"""
+        [[source]]
+        name = "main"
+        mode = "cluster"
+        nodes = ["{nodes[0].address}"]
+        {more}
+    """
+
+
+@asynccontextmanager
+async def app_of(node: RedisServer) -> AsyncGenerator[Any]:
+    """The user's app as far as a test plays it by hand."""
+    client: Any = redis.RedisCluster.from_url(node.url)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+@pytest.fixture
+async def nodes(servers: RedisServers) -> list[RedisServer]:
+    """Three nodes without replicas."""
+    return await servers.start_cluster(3)
+
+
+@pytest.fixture
+async def app(nodes: list[RedisServer]) -> AsyncGenerator[Any]:
+    """The user's app as far as a test plays it by hand."""
+    async with app_of(nodes[0]) as client:
+        yield client
+
+
+async def connections_of_the_bridge(node: RedisServer) -> int:
+    """How many connections it has to a node."""
+    return sum(client["name"] == "tocsin-bridge" for client in await node.client.client_list())
+
+
+async def errors(node: RedisServer) -> set[str]:
+    """Kinds of errors a node has answered with."""
+    return {name.removeprefix("errorstat_") for name in await node.client.info("errorstats")}
+
+
+async def make_reader(nodes: list[RedisServer]) -> str:
+    """Make the documented user on every node; return the credentials of the sources file."""
+    for node in nodes:
+        await node.client.execute_command("ACL", "SETUSER", "tocsin", *documented_rules(), *CLUSTER_RULES)
+    return 'credentials = { username = "tocsin", password = "reading" }'
+
+
+@pytest.mark.slow
+async def test_300_queues_in_300_slots_are_relayed_while_a_slot_moves(
+    unset_bridge: Bridge, nodes: list[RedisServer], app: Any
+) -> None:
+    bridge = unset_bridge
+    queues = [f"{{q{number}}}" for number in range(1, 301)]
+    real = queues[:6]
+    assert len({slot_of(queue) for queue in queues}) == 300
+    for queue in queues[6:]:
+        await make_queue(app, queue)
+    bridge.watch(source(nodes, await make_reader(nodes)))
+    await bridge.start()
+    await bridge.ready()
+
+    async def write(queue: str, number: int) -> None:
+        fields = {"event": "added", "jobId": f"job-{number}", "name": "send"}
+        await app.xadd(f"bull:{queue}:events", fields)
+
+    async with (
+        writing(write, queues[6:]) as writer,
+        workload(nodes[0].url, version=6, jobs=300, queues=real, cluster=True, rate=60, timeout=60) as running,
+    ):
+        moves = 0
+        while running.is_running:
+            await move_slot(nodes, slot_of(queues[6 + moves % 20]))
+            moves += 1
+        truth = await running.finish()
+        await writer.pause()
+
+        async def are_told() -> bool:
+            records = await bridge.records()
+            written = sum(event.queue not in real for event in records.jobs)
+            return written >= writer.count and has_ended(records, truth)
+
+        await eventually(are_told, seconds=60, what="every event")
+        assert moves > 40
+
+    records = await bridge.records()
+    assert {queue: [event.job_id for event in records.of_queue(queue)] for queue in queues[6:]} == {
+        queue: [f"job-{number}" for number in range(count)] for queue, count in writer.counts.items()
+    }
+    assert differences(records, truth) == []
+    assert out_of_order(records) == []
+    assert max(Counter(event.id for event in records.jobs).values()) == 1
+    assert {event.epoch for event in records.jobs} == {1}
+    assert await bridge.metric("bridge_events_lost_total") == 0
+    assert await bridge.metric("bridge_queues_watched") == 300
+    assert max([await connections_of_the_bridge(node) for node in nodes]) <= CONNECTIONS_A_NODE
+    assert [await node.client.acl_log() for node in nodes] == [[], [], []]
+
+
+async def test_queues_of_one_slot_are_waited_for_by_a_blocking_read(
+    unset_bridge: Bridge, nodes: list[RedisServer]
+) -> None:
+    """With as many lanes as there are partitions, and four connections all the same."""
+    bridge = unset_bridge
+    bridge.environ["KAFKA_PARTITIONS"] = "8"
+    queues = [f"q{number}" for number in range(40)]
+    bridge.watch(source(nodes, 'prefix = "{bull}"'))
+    await bridge.start()
+    await bridge.ready()
+    truth = await run_workload(
+        nodes[0].url, version=6, jobs=200, queues=queues[:5], prefix="{bull}", cluster=True, timeout=60
+    )
+    owner = await owner_of(nodes, slot_of("q0", "{bull}"))
+    busy = 0
+
+    async def is_told() -> bool:
+        nonlocal busy
+        busy = max(busy, await connections_of_the_bridge(owner))
+        return has_ended(await bridge.records(), truth)
+
+    await eventually(is_told, seconds=40, what="every job's end")
+
+    async def blocks() -> bool:
+        return (await owner.client.info("clients"))["blocked_clients"] > 0
+
+    await eventually(blocks, seconds=10, what="a read that blocks")
+    assert differences(await bridge.records(), truth) == []
+    assert 2 <= busy <= CONNECTIONS_A_NODE
+
+
+async def test_workers_are_counted_over_all_nodes(unset_bridge: Bridge, nodes: list[RedisServer]) -> None:
+    bridge = unset_bridge
+    queues = ["{a}", "{b}", "{c}"]
+    assert len({(await owner_of(nodes, slot_of(queue))).port for queue in queues}) > 1
+    bridge.watch(source(nodes))
+    await bridge.start()
+    async with workload(nodes[0].url, version=6, jobs=100_000, queues=queues, cluster=True, rate=20, timeout=60):
+
+        async def are_counted() -> bool:
+            records = await bridge.records()
+            newest = [records.newest(queue) for queue in queues]
+            return [snapshot and snapshot.workers for snapshot in newest] == [1, 1, 1]
+
+        await eventually(are_counted, seconds=40, what="one worker each")
+
+
+async def test_half_moved_slot_is_read_where_each_key_is(nodes: list[RedisServer], app: Any) -> None:
+    """In one call, with a transaction: the moved keys at the new node, the others at the old one."""
+    door = Door(open_link(Topology.model_validate({"mode": "cluster", "nodes": [nodes[0].address]})))
+    await make_queue(app, "{a}")
+    await add_events(app, "{a}", 3)
+    await app.set("bull:{a}:1", "stays")
+    await app.set("bull:{other}:1", "elsewhere")
+    commands: list[Command] = [
+        ("GET", "bull:{a}:1"),
+        ("MULTI",),
+        ("XINFO", "STREAM", "bull:{a}:events"),
+        ("XREAD", "COUNT", 10, "STREAMS", "bull:{a}:events", "0-0"),
+        ("EXEC",),
+        ("GET", "bull:{other}:1"),
+        ("HGET", "bull:{a}:meta", "opts.maxLenEvents"),
+    ]
+    before = await door.ask(commands)
+    owner, to = await begin_move(nodes, slot_of("{a}"))
+    await move_keys(owner, to, "bull:{a}:events", "bull:{a}:meta")
+    half = await door.ask(commands)
+    await end_move(nodes, owner, to, slot_of("{a}"))
+    after = await door.ask(commands)
+
+    assert (before[0], before[5], before[6]) == (b"stays", b"elsewhere", b"10000")
+    assert len(before[4][1][0][1]) == 3
+    assert dict(zip(before[4][0][::2], before[4][0][1::2], strict=True))[b"entries-added"] == 3
+    for replies in (half, after):
+        assert [replies[0], replies[5], replies[6]] == [before[0], before[5], before[6]]
+        assert replies[4][1] == before[4][1], "the same entries"
+        assert replies[4][0][1] == 3
+    assert {"MOVED", "ASK"} <= {name for node in nodes for name in await errors(node)}
+    await door.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("read_from", ["primary", "replica"])
+async def test_node_that_dies_is_replaced_by_its_replica(
+    unset_bridge: Bridge, servers: RedisServers, read_from: str
+) -> None:
+    bridge = unset_bridge
+    nodes = await servers.start_cluster(3, replicas=1)
+    queues = [f"{{q{number}}}" for number in range(30)]
+    async with app_of(nodes[1]) as app:
+        for queue in queues:
+            await make_queue(app, queue)
+            await add_events(app, queue, 10)
+    login = await make_reader(nodes)
+    bridge.watch(source(nodes, f'read_from = "{read_from}"\n{login}'))
+    await bridge.start()
+
+    async def are_told(count: int) -> bool:
+        return len((await bridge.records()).jobs) >= count
+
+    await eventually(lambda: are_told(300), seconds=40, what="what was there")
+    for node in nodes[:3]:
+        assert await node.client.wait(1, 10_000) >= 0
+    readers = nodes[3:] if read_from == "replica" else nodes[:3]
+    assert min([await connections_of_the_bridge(node) for node in readers]) > 0
+    await nodes[0].kill()
+
+    async def is_replaced() -> bool:
+        info = await nodes[1].client.execute_command("CLUSTER", "INFO", NEVER_DECODE="")
+        return b"cluster_state:ok" in info and (await nodes[3].client.info("replication"))["role"] == "master"
+
+    await eventually(is_replaced, seconds=40, what="a replica that took over")
+    async with app_of(nodes[1]) as app:
+        for queue in queues:
+            await add_events(app, queue, 10, first=10)
+    await eventually(lambda: are_told(600), seconds=60, what="what came after")
+    records = await bridge.records()
+    for queue in queues:
+        assert [event.job_id for event in records.of_queue(queue)] == [f"job-{number}" for number in range(20)]
+    assert {event.epoch for event in records.jobs} == {1}
+    assert await bridge.metric("bridge_events_lost_total") == 0
+
+
+async def test_standalone_source_that_is_a_cluster_is_told_so(unset_bridge: Bridge, nodes: list[RedisServer]) -> None:
+    bridge = unset_bridge
+    bridge.environ["REDIS_URL"] = nodes[0].url
+    await bridge.start()
+
+    async def is_said() -> bool:
+        return 'mode = \\"cluster\\"' in bridge.log
+
+    await eventually(is_said, seconds=40, what="what it is")

@@ -1,0 +1,119 @@
+"""Job schedulers as real BullMQ keeps them: told when they move, overdue without a worker, gone when removed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.bullmq.driver import Major, scene
+from tests.eventually import eventually
+from tests.integration.bridge.running import Bridge
+from tests.kafka_reader import Records
+from tocsin.events import SchedulerSnapshot
+
+BOTH = pytest.mark.parametrize("version", [5, 6])
+
+
+async def told_with(
+    bridge: Bridge, holds: Callable[[SchedulerSnapshot], bool], what: str, scheduler: str = "poll"
+) -> SchedulerSnapshot:
+    """Wait for a snapshot of a scheduler of which something holds."""
+    found: list[SchedulerSnapshot] = []
+
+    async def is_told() -> bool:
+        newest = (await bridge.records()).scheduler(scheduler)
+        found[:] = [newest] if newest is not None else []
+        return newest is not None and holds(newest)
+
+    await eventually(is_told, seconds=40, what=what)
+    return found[0]
+
+
+async def set_scene(redis_url: str, name: str, version: Major = 6, **options: object) -> None:
+    """A scene that leaves nothing running."""
+    async with scene(redis_url, name, queue="mail", version=version, **options):
+        pass
+
+
+def tombstones(records: Records, key: bytes) -> int:
+    """How many there are of a key on the topic of schedulers."""
+    return sum(topic.endswith("schedulers") and (k, v) == (key, b"") for topic, k, v in records.raw)
+
+
+@BOTH
+async def test_scheduler_without_a_worker_becomes_overdue(bridge: Bridge, redis_url: str, version: Major) -> None:
+    await bridge.start()
+    await set_scene(redis_url, "schedule", version, every=1000)
+    first = await told_with(bridge, lambda one: not one.is_overdue, "a scheduler")
+    assert (first.every, first.job_name, first.max_iterations, first.is_legacy) == (1000, "tick", 1000, False)
+    assert first.data == '{"to":"all","password":"[redacted]"}'
+    late = await told_with(bridge, lambda one: one.is_overdue, "an overdue scheduler")
+
+    assert (late.next_run, late.iteration) == (first.next_run, first.iteration)
+    assert late.overdue_seconds > 5
+    assert await bridge.metric("bridge_schedulers_overdue", queue="mail") == 1
+
+    async with scene(redis_url, "work", queue="mail", version=version):
+        moved = await told_with(bridge, lambda one: not one.is_overdue, "a scheduler that a worker moves on")
+        more = await told_with(
+            bridge, lambda one: (one.iteration or 0) >= (moved.iteration or 0) + 2, "iterations that grow"
+        )
+    assert (moved.iteration or 0) > (late.iteration or 0)
+    assert (more.next_run or 0) > (moved.next_run or 0) > (late.next_run or 0)
+
+
+@BOTH
+async def test_replaced_scheduler_is_told_anew_and_a_removed_one_is_gone(
+    bridge: Bridge, redis_url: str, version: Major
+) -> None:
+    await bridge.start()
+    await set_scene(redis_url, "schedule", version)
+    await told_with(bridge, lambda one: one.every == 3_600_000, "a scheduler")
+    await set_scene(redis_url, "schedule-cron", version)
+    cron = await told_with(bridge, lambda one: one.pattern == "0 3 * * *", "its new rule")
+    assert (cron.every, cron.timezone, cron.job_name) == (None, "Europe/Lisbon", "digest")
+    await set_scene(redis_url, "unschedule", version)
+
+    async def is_gone() -> bool:
+        return tombstones(await bridge.records(), b"main:mail:poll") == 1
+
+    await eventually(is_gone, seconds=20, what="a tombstone")
+    [event] = [event for event in (await bridge.records()).jobs if event.event == "gone"]
+    assert event.id == f"main:mail:1:gone:s:poll:{event.ts}"
+    assert (event.scheduler, event.job_id, event.state) == ("poll", "", "unknown")
+    assert "scheduler poll is gone" in event.message
+    assert not await bridge.samples("bridge_schedulers", queue="mail")
+
+    await set_scene(redis_url, "schedule", version)
+    await told_with(bridge, lambda one: one.every == 3_600_000, "the scheduler made again")
+
+
+async def test_scheduler_removed_while_the_bridge_was_away_is_gone(bridge: Bridge, redis_url: str) -> None:
+    await set_scene(redis_url, "schedule")
+    await set_scene(redis_url, "schedule", id="stays: a b")
+    await bridge.start()
+    await told_with(bridge, lambda one: True, "a scheduler")
+    await told_with(bridge, lambda one: True, "another", "stays: a b")
+    await bridge.stop()
+    await set_scene(redis_url, "unschedule")
+    await bridge.start()
+
+    async def is_gone() -> bool:
+        return tombstones(await bridge.records(), b"main:mail:poll") == 1
+
+    await eventually(is_gone, seconds=40, what="a tombstone")
+    records = await bridge.records()
+    assert [event.scheduler for event in records.jobs if event.event == "gone"] == ["poll"]
+    assert tombstones(records, b"main:mail:stays: a b") == 0
+
+
+async def test_repeatable_of_older_bullmq_is_told_as_legacy(bridge: Bridge, redis_url: str) -> None:
+    await bridge.start()
+    await set_scene(redis_url, "repeat", 5)
+
+    async def is_told() -> bool:
+        return bool((await bridge.records()).schedulers)
+
+    await eventually(is_told, seconds=40, what="the repeatable")
+    [told] = (await bridge.records()).schedulers[:1]
+    assert (told.is_legacy, told.iteration, told.job_name, told.pattern) == (True, None, "old", "0 9 * * *")
+    assert told.timezone == "Europe/Lisbon"

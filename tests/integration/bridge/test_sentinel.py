@@ -1,0 +1,163 @@
+"""A primary behind sentinels: it dies, another one takes over, and the bridge goes on where it was."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.eventually import eventually
+from tests.integration.bridge.by_hand import make_queue
+from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.writing import writing
+from tests.redis_servers import RedisServer, RedisServers
+
+PASSWORD = "canary-of-redis-77a1"
+SENTINEL_PASSWORD = "canary-of-sentinel-b20e"
+QUEUES = ["mail", "images", "invoices"]
+
+
+async def watched(servers: RedisServers) -> tuple[list[RedisServer], list[RedisServer]]:
+    """A primary with two replicas, and the three sentinels that watch them; every one wants a password."""
+    login = ("--requirepass", PASSWORD, "--masterauth", PASSWORD)
+    primary = await servers.start("primary", *login, password=PASSWORD)
+    replicas = [
+        await servers.start(f"replica{n}", *login, "--replicaof", f"127.0.0.1 {primary.port}", password=PASSWORD)
+        for n in range(2)
+    ]
+    sentinels = [
+        await servers.start_sentinel(
+            f"sentinel{n}", "mymaster", primary, quorum=2, password=PASSWORD, own_password=SENTINEL_PASSWORD
+        )
+        for n in range(3)
+    ]
+
+    async def know_all() -> bool:
+        masters = [await _master(sentinel) for sentinel in sentinels]
+        return all((m["num-slaves"], m["num-other-sentinels"]) == (2, 2) for m in masters)
+
+    await eventually(know_all, seconds=40, what="sentinels that know all of them")
+    return [primary, *replicas], sentinels
+
+
+async def _master(sentinel: RedisServer) -> Any:
+    return (await sentinel.client.sentinel_masters())["mymaster"]
+
+
+def source(sentinels: list[RedisServer], more: str = "") -> str:
+    """A sources file."""
+    nodes = ", ".join(f'"{sentinel.address}"' for sentinel in sentinels)
+    return f"""
+        [[source]]
+        name = "main"
+        mode = "sentinel"
+        nodes = [{nodes}]
+        master = "mymaster"
+        credentials = {{ password = "{PASSWORD}", sentinel_password = "{SENTINEL_PASSWORD}" }}
+        {more}
+    """
+
+
+@pytest.mark.parametrize("read_from", ["primary", "replica"])
+async def test_failover_loses_and_doubles_nothing_that_survived(
+    unset_bridge: Bridge, servers: RedisServers, read_from: str
+) -> None:
+    bridge = unset_bridge
+    nodes, sentinels = await watched(servers)
+    primary = nodes[0]
+    for queue in QUEUES:
+        await make_queue(primary.client, queue)
+    bridge.watch(source(sentinels, f'read_from = "{read_from}"'))
+    await bridge.start()
+    await bridge.ready()
+    at = primary
+
+    async def write(queue: str, number: int) -> None:
+        fields = {"event": "added", "jobId": f"job-{number}", "name": "send"}
+        await at.client.xadd(f"bull:{queue}:events", fields)
+
+    async def are_told(count: int) -> bool:
+        return len((await bridge.records()).jobs) >= count
+
+    async with writing(write, QUEUES) as writer:
+        await eventually(lambda: are_told(300), seconds=40, what="events before the failover")
+        await writer.pause()
+        assert await primary.client.wait(2, 10_000) == 2  # what is not copied would not survive
+        await primary.kill()
+        at = await new_primary(nodes, sentinels)
+        before = writer.count
+        writer.go_on()
+        await eventually(lambda: are_told(before + 300), seconds=60, what="events after the failover")
+        await writer.pause()
+        await eventually(lambda: are_told(writer.count), seconds=40, what="every event")
+
+    records = await bridge.records()
+    assert {queue: [event.job_id for event in records.of_queue(queue)] for queue in QUEUES} == {
+        queue: [f"job-{number}" for number in range(count)] for queue, count in writer.counts.items()
+    }
+    assert max(Counter(event.id for event in records.jobs).values()) == 1
+    assert {event.epoch for event in records.jobs} == {1}
+    assert await bridge.metric("bridge_events_lost_total") == 0
+    assert PASSWORD not in bridge.log
+    assert SENTINEL_PASSWORD not in bridge.log
+
+
+async def new_primary(nodes: list[RedisServer], sentinels: list[RedisServer]) -> RedisServer:
+    """Wait for the sentinels to have made another one the primary."""
+    old, *others = nodes
+
+    async def is_another() -> bool:
+        ports = {(await _master(sentinel))["port"] for sentinel in sentinels}
+        return ports <= {node.port for node in others}
+
+    await eventually(is_another, seconds=60, what="another primary")
+    port = (await _master(sentinels[0]))["port"]
+    promoted = next(node for node in others if node.port == port)
+
+    async def may_be_written() -> bool:
+        return (await promoted.client.info("replication"))["role"] == "master"
+
+    await eventually(may_be_written, seconds=30, what="a primary that takes writes")
+    assert old.port != port
+    return promoted
+
+
+async def test_primary_that_was_replaced_is_left_though_it_still_answers(
+    unset_bridge: Bridge, servers: RedisServers
+) -> None:
+    """An old primary refuses no read: only the sentinels tell that its events are no longer the app's."""
+    bridge = unset_bridge
+    nodes, sentinels = await watched(servers)
+    await make_queue(nodes[0].client, "mail")
+    bridge.watch(source(sentinels))
+    await bridge.start()
+    await bridge.ready()
+    await sentinels[0].client.execute_command("SENTINEL", "FAILOVER", "mymaster")
+    promoted = await new_primary(nodes, sentinels)
+    await promoted.client.xadd("bull:mail:events", {"event": "added", "jobId": "after", "name": "send"})
+
+    async def is_told() -> bool:
+        return [event.job_id for event in (await bridge.records()).of_queue("mail")] == ["after"]
+
+    await eventually(is_told, seconds=40, what="the new primary's event")
+
+    async def have_all_left() -> bool:
+        clients = await nodes[0].client.client_list()
+        return not any(client["name"] == "tocsin-bridge" for client in clients)
+
+    await eventually(have_all_left, seconds=30, what="no connection to the old primary")
+
+
+async def test_refused_by_the_sentinels_is_said_without_secrets(unset_bridge: Bridge, servers: RedisServers) -> None:
+    bridge = unset_bridge
+    _, sentinels = await watched(servers)
+    wrong = "canary-wrong-0d9c"
+    bridge.watch(source(sentinels).replace(SENTINEL_PASSWORD, wrong))
+    await bridge.start()
+
+    async def has_failed() -> bool:
+        return "source_unreachable" in bridge.log
+
+    await eventually(has_failed, seconds=40, what="a refusal")
+    assert "no sentinel tells where mymaster is" in bridge.log, bridge.log
+    assert wrong not in bridge.log
+    assert PASSWORD not in bridge.log

@@ -1,0 +1,60 @@
+"""Totals and durations of jobs equal what real BullMQ did; what was there before Tocsin counts nowhere."""
+
+import pytest
+
+from tests.bullmq.driver import Major, run_workload
+from tests.eventually import eventually
+from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.truth import has_ended
+
+QUEUES = ["mail", "gone"]
+
+
+@pytest.mark.parametrize("version", [5, 6])
+async def test_totals_are_bullmqs_own(bridge: Bridge, redis_url: str, version: Major) -> None:
+    await bridge.start()
+    await bridge.ready()
+    truth = await run_workload(
+        redis_url, version=version, jobs=120, queues=QUEUES, ephemeral="gone", work_ms=40, timeout=60
+    )
+
+    async def is_told() -> bool:
+        return has_ended(await bridge.records(), truth)
+
+    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    live = [event for event in (await bridge.records()).jobs if not event.backfill]
+    ends = [job.final_state for job in truth.jobs.values()]
+    retried = sum(event.state == "retrying" for event in live)
+    assert min(ends.count("completed"), ends.count("failed"), retried) > 0
+
+    async def are_equal() -> bool:
+        counted = [await bridge.metric(f"bridge_jobs_{word}_total") for word in ("completed", "failed", "retried")]
+        return counted == [ends.count("completed"), ends.count("failed"), retried]
+
+    await eventually(are_equal, seconds=10, what="totals equal to the truth")
+    ran = [event for event in live if event.run_ms is not None and event.state in ("completed", "failed", "retrying")]
+    ended = [event for event in ran if event.event != "retries-exhausted"]
+    assert await bridge.metric("bridge_job_run_seconds_count") == len(ended)
+    assert await bridge.metric("bridge_job_run_seconds_sum") == pytest.approx(sum(e.run_ms or 0 for e in ended) / 1000)
+    assert await bridge.metric("bridge_job_wait_seconds_count") == sum(event.wait_ms is not None for event in live)
+
+
+async def test_what_was_there_before_counts_nowhere(bridge: Bridge, redis_url: str) -> None:
+    truth = await run_workload(redis_url, version=6, jobs=40, queues=["mail"], timeout=60)
+    await bridge.start()
+
+    async def is_told() -> bool:
+        return has_ended(await bridge.records(), truth)
+
+    await eventually(is_told, seconds=40, what="the backfill in Kafka")
+
+    async def is_counted() -> bool:
+        return await bridge.metric("bridge_events_relayed_total") == len((await bridge.records()).jobs)
+
+    await eventually(is_counted, seconds=10, what="the backfill counted as relayed")
+    for word in ("added", "completed", "failed", "retried"):
+        assert await bridge.metric(f"bridge_jobs_{word}_total") == 0
+    assert not await bridge.samples("bridge_job_run_seconds_count")
+    newest = (await bridge.records()).newest("mail")
+    assert newest is not None
+    assert (newest.completed_per_minute, newest.failed_per_minute) == (None, None)

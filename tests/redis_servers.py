@@ -1,0 +1,202 @@
+"""Redis in every shape a source may have: alone, with replicas, sentinels, as a cluster. Real processes on loopback.
+
+async with redis_servers(tmp_path) as servers:
+    primary = await servers.start("primary")
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.crc import key_slot
+
+from tests.clients import redis
+from tests.eventually import eventually
+from tests.ports import free_port
+from tests.tools import tool
+from tocsin.stack.process import Child, Command, accepts_connections, start, wait_ready
+from tocsin.stack.valkey import valkey_binary
+
+SLOTS = 16384
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """One process. client: may do everything there."""
+
+    name: str
+    port: int
+    child: Child
+    client: Any
+
+    @property
+    def address(self) -> str:
+        """host:port."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Of its plain port."""
+        return f"redis://{self.address}/0"
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self.child.process.kill()
+        await self.child.exited()
+
+
+class RedisServers:
+    """Starts them; all end with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+        self._started: list[RedisServer] = []
+
+    async def start(self, name: str, *options: str, password: str | None = None) -> RedisServer:
+        """A Valkey with options, as on a command line; password: what its client logs in with."""
+        return await self._start(name, [str(valkey_binary())], options, password)
+
+    async def start_redis(self, name: str, *options: str) -> RedisServer:
+        """Debian's Redis 7.0, which speaks TLS."""
+        return await self._start(name, [tool("redis-server")], options)
+
+    async def start_sentinel(
+        self,
+        name: str,
+        master: str,
+        primary: RedisServer,
+        *,
+        quorum: int,
+        password: str | None = None,
+        own_password: str,
+    ) -> RedisServer:
+        """A sentinel that calls a primary down after a second. password: the primary's."""
+        config = self._folder / f"{name}.conf"
+        lines = [
+            f"sentinel monitor {master} 127.0.0.1 {primary.port} {quorum}",
+            f"sentinel down-after-milliseconds {master} 1000",
+            f"sentinel failover-timeout {master} 10000",
+            *([f"sentinel auth-pass {master} {password}"] if password else []),
+            f"requirepass {own_password}",
+            f"sentinel sentinel-pass {own_password}",
+        ]
+        config.write_text("\n".join(lines) + "\n")
+        return await self._start(name, [str(valkey_binary()), str(config), "--sentinel"], [], own_password)
+
+    async def start_cluster(
+        self, count: int = 3, *, replicas: int = 0, options: Sequence[str] = ()
+    ) -> list[RedisServer]:
+        """A cluster of `count` primaries and so many replicas each, all slots given out. The primaries come first."""
+        nodes = [await self._start_node(f"node{number}", options) for number in range(count * (1 + replicas))]
+        for number, node in enumerate(nodes[:count]):
+            first, last = number * SLOTS // count, (number + 1) * SLOTS // count - 1
+            await node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        ids = [await node.client.execute_command("CLUSTER", "MYID") for node in nodes]
+        buses = [await _bus_port(node) for node in nodes]
+        for node, bus in zip(nodes[1:], buses[1:], strict=True):
+            await nodes[0].client.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+
+        async def know_all() -> bool:
+            told = [await node.client.execute_command("CLUSTER", "NODES", NEVER_DECODE="") for node in nodes]
+            return all(text.count(b"connected") == len(nodes) and b"handshake" not in text for text in told)
+
+        await eventually(know_all, seconds=30, what="every node knows every other")
+        for number, node in enumerate(nodes[count:]):
+            await node.client.execute_command("CLUSTER", "REPLICATE", ids[number % count])
+
+        async def is_whole() -> bool:
+            infos = [await node.client.execute_command("CLUSTER", "INFO", NEVER_DECODE="") for node in nodes]
+            shards = [shard for node in nodes for shard in await node.client.execute_command("CLUSTER", "SLOTS")]
+            are_listed = all(len(shard) == 2 + 1 + replicas for shard in shards)
+            return are_listed and all(b"cluster_state:ok" in text for text in infos)
+
+        await eventually(is_whole, seconds=30, what="a cluster that is well")
+        return nodes
+
+    async def stop(self) -> None:
+        """Stop all of them."""
+        for server in self._started:
+            await server.client.aclose()
+        await asyncio.gather(*(server.child.stop() for server in self._started))
+
+    async def _start_node(self, name: str, options: Sequence[str]) -> RedisServer:
+        bus = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "3000")
+        return await self.start(name, *bus, "--repl-ping-replica-period", "1", *options)
+
+    async def _start(
+        self, name: str, program: list[str], options: Sequence[str], password: str | None = None
+    ) -> RedisServer:
+        port, data = free_port(), self._folder / name
+        data.mkdir(exist_ok=True)
+        common = ("--bind", "127.0.0.1", "--port", str(port), "--dir", str(data))
+        saving = () if "--sentinel" in program else ("--save", "")
+        command = Command(name, [*program, *common, *saving, *options], data / "log")
+        child = start(command)
+        client = redis.from_url(f"redis://127.0.0.1:{port}/0", password=password)
+        server = RedisServer(name, port, child, client)
+        self._started.append(server)
+        await wait_ready(child, lambda: accepts_connections(port), seconds=30)
+        return server
+
+
+@asynccontextmanager
+async def redis_servers(folder: Path) -> AsyncGenerator[RedisServers]:
+    """Start any number of them in the block."""
+    servers = RedisServers(folder)
+    try:
+        yield servers
+    finally:
+        await servers.stop()
+
+
+def slot_of(queue: str, prefix: str = "bull") -> int:
+    """The slot of a queue's keys."""
+    return key_slot(f"{prefix}:{queue}:events".encode())
+
+
+async def move_slot(nodes: Sequence[RedisServer], slot: int, *, keys_a_step: int = 3) -> None:
+    """Give a slot to another primary, as redis-cli --cluster reshard does: some keys at a time, under traffic."""
+    owner, to = await begin_move(nodes, slot)
+    await end_move(nodes, owner, to, slot, keys_a_step=keys_a_step)
+
+
+async def end_move(
+    nodes: Sequence[RedisServer], owner: RedisServer, to: RedisServer, slot: int, *, keys_a_step: int = 3
+) -> None:
+    """Move the rest of its keys, and tell everybody."""
+    while keys := await owner.client.execute_command("CLUSTER", "GETKEYSINSLOT", slot, keys_a_step):
+        await move_keys(owner, to, *keys)
+    mine = await to.client.execute_command("CLUSTER", "MYID")
+    for node in (to, owner, *(other for other in nodes if other not in (to, owner))):
+        await node.client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", mine)
+
+
+async def begin_move(nodes: Sequence[RedisServer], slot: int) -> tuple[RedisServer, RedisServer]:
+    """Say that a slot moves; return from whom, and to whom."""
+    owner = await owner_of(nodes, slot)
+    to = nodes[(nodes.index(owner) + 1) % len(nodes)]
+    ids = {node.port: await node.client.execute_command("CLUSTER", "MYID") for node in (owner, to)}
+    await to.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[owner.port])
+    await owner.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to.port])
+    return owner, to
+
+
+async def move_keys(owner: RedisServer, to: RedisServer, *keys: str | bytes) -> None:
+    """Move some keys of a slot that moves."""
+    await owner.client.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
+
+
+async def owner_of(nodes: Sequence[RedisServer], slot: int) -> RedisServer:
+    """The primary that has a slot."""
+    for first, last, primary, *_ in await nodes[0].client.execute_command("CLUSTER", "SLOTS"):
+        if first <= slot <= last:
+            return next(node for node in nodes if node.port == primary[1])
+    raise AssertionError(f"nobody has slot {slot}")
+
+
+async def _bus_port(node: RedisServer) -> int:
+    return int((await node.client.config_get("cluster-port"))["cluster-port"])
