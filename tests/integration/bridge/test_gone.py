@@ -13,6 +13,8 @@ from bridge.metrics import Metrics
 from bridge.settings import Source
 from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Command, Door, Reply
+from bridge.sources.bullmq.door.pools import pool_of_url
+from bridge.sources.bullmq.door.single import Single
 from tests.clients import redis
 from tests.conftest import StartValkey
 from tests.eventually import eventually
@@ -184,11 +186,11 @@ async def test_scan_that_is_refused_makes_no_queue_gone(bridge: Bridge, app: Any
     await until_told(bridge, "mail", "gone")
 
 
-class DyingRedis(Door):
-    """Its Redis dies after the second step of a scan."""
+class DyingRedis(Single):
+    """It dies after the second step of a scan."""
 
     def __init__(self, url: str, server: Any) -> None:
-        super().__init__(url)
+        super().__init__(pool_of_url(url))
         self._server = server
         self.steps = 0
 
@@ -210,11 +212,12 @@ async def test_scan_that_ends_half_way_says_nothing(start_redis: StartValkey, tm
         pipe.hset(f"bull:queue-{number}:meta", "opts.maxLenEvents", 1)
     await pipe.execute()
     await app.aclose()
-    door = DyingRedis(url, server)
+    dying = DyingRedis(url, server)
+    door = Door(dying)
     source = Source.model_validate({"url": url})
     discovery = Discovery(source, door, Metrics(CollectorRegistry()), every_seconds=1)
     with pytest.raises(SourceUnavailable):
         await discovery.scan()
-    assert door.steps == 2
+    assert dying.steps == 2
     assert discovery.found is None
     await door.close()
