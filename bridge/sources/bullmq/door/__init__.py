@@ -15,8 +15,9 @@ from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused, Reply, is_about_key
 from bridge.sources.bullmq.door.pools import CLIENT_NAME, pool_of_url
 from bridge.sources.bullmq.door.single import Single
+from bridge.sources.bullmq.door.tracked import Refusal, Tracked
 
-__all__ = ["ASK_SECONDS", "Command", "Door", "Link", "Refused", "Reply", "accepted", "is_about_key"]
+__all__ = ["ASK_SECONDS", "Command", "Door", "Link", "Refused", "Reply", "Tracked", "accepted", "is_about_key"]
 
 log = structlog.get_logger("bridge.door")
 
@@ -32,6 +33,7 @@ class Door:
         self._source = source
         self._clock_offset_ms = 0
         self._is_clock_told = False
+        self._refusal = Refusal(source)
 
     async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
         """Send all commands, return their replies in order.
@@ -87,6 +89,14 @@ class Door:
     def now_ms(self) -> int:
         """Redis's clock as of the last reading, ms."""
         return int(time.time() * 1000) + self._clock_offset_ms
+
+    def tracked(self) -> Tracked | None:
+        """Reads that need not be repeated while nothing changes; None where one connection cannot read every key.
+
+        The caller closes it.
+        """
+        connect = self._link.tracking
+        return None if connect is None else Tracked(connect, self.ask, self._refusal)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -75,6 +75,11 @@ class Cluster:
     async def agree_to_cluster(self) -> None:
         """It is what we take it for."""
 
+    @property
+    def tracking(self) -> None:
+        """Each node would need a connection: logs are polled instead."""
+        return None
+
     async def look_around(self) -> None:
         """Learn the nodes anew; those that left are let go."""
         self._table = None

@@ -1,6 +1,6 @@
 """What the door asks of a link, whatever kind of Redis is behind it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -59,6 +59,11 @@ class Link(Protocol):
 
     async def look_around(self) -> None:
         """Notice now and then what no reply tells: that somebody else is the primary."""
+        ...
+
+    @property
+    def tracking(self) -> Callable[[], Any] | None:
+        """Makes a connection outside of the pool for CLIENT TRACKING; None where no one connection reads every key."""
         ...
 
     async def close(self) -> None:

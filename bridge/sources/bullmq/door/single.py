@@ -4,7 +4,7 @@ The raw connection skips redis-py's reply callbacks, which cost more than all th
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -39,7 +39,7 @@ class Single:
         try:
             async with asyncio.timeout(timeout):
                 connection = await self._pool.get_connection()
-                await connection.send_packed_command([_pack(commands)], check_health=False)
+                await connection.send_packed_command([pack(commands)], check_health=False)
                 read = self._read
                 replies = [await read(connection) for _ in commands]
         except BaseException as error:
@@ -83,6 +83,11 @@ class Single:
                 with suppress(RedisError, OSError, TimeoutError):  # whoever is read will tell
                     await link._pool.look_around()
 
+    @property
+    def tracking(self) -> Callable[[], Any] | None:
+        pool = cast(Any, self._pool)
+        return lambda: pool.connection_class(**{**pool.connection_kwargs, "protocol": 3})
+
     async def close(self) -> None:
         for link in (self, self._primary):
             if link is not None:
@@ -90,7 +95,7 @@ class Single:
                     await link._pool.aclose()
 
 
-def _pack(commands: Sequence[Command]) -> bytes:
+def pack(commands: Sequence[Command]) -> bytes:
     """hiredis packs in C; redis-py's own way costs as much as translating the events."""
     pack = cast(Any, hiredis).pack_command  # its stub allows commands of one part only
     return b"".join([pack(command) for command in commands])
