@@ -1,62 +1,17 @@
-"""Lines of a job's log: read from where we were, their level guessed from the text.
-
-BullMQ announces no log line and keeps no time for one. Lines are read while the job is active and once more at the end
-of each attempt.
-"""
-
-import re
-from typing import Any, cast
+"""Lines of a job's log -> records. BullMQ keeps no time for a line, and no level: see levels.py."""
 
 from bridge import redact
-from bridge.jsontext import NotJson
-from bridge.jsontext import parse as parse_json
-from bridge.sources.bullmq.door import Command, Refused, Reply
-from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.levels import level_of
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.translate import Place
-from tocsin.events import VERSION, Level, LogLine
+from tocsin.events import VERSION, LogLine
 
 LINE_BYTES = 16 * 1024
-LEVEL_CHARACTERS = 200
-"""A line says its level at its beginning; a line of 5 MB of digits is no date."""
 
 
-_WORDS = {
-    "trace": Level.DEBUG,
-    "debug": Level.DEBUG,
-    "verbose": Level.DEBUG,
-    "info": Level.INFO,
-    "notice": Level.INFO,
-    "warn": Level.WARN,
-    "warning": Level.WARN,
-    "error": Level.ERROR,
-    "err": Level.ERROR,
-    "fatal": Level.ERROR,
-    "critical": Level.ERROR,
-    "panic": Level.ERROR,
-}
-_WORD = re.compile(
-    r"^\W{0,3}(?:\d[\d:.,TZ+/ -]*\W{0,3})?"
-    r"(trace|debug|verbose|info|notice|warn(?:ing)?|err(?:or)?|fatal|critical|panic)\b",
-    re.IGNORECASE,
-)
-
-
-def read_command(keys: Keys, job_id: str, seen: int, count: int) -> Command:
-    """Read the lines after the first `seen`, at most `count` of them."""
-    return ("LRANGE", keys.logs(job_id), seen, seen + count - 1)
-
-
-def parse(reply: Reply) -> list[str]:
-    """LRANGE's reply as texts."""
-    if not reply or isinstance(reply, Refused):
-        return []
-    return [line.decode(errors="replace") for line in cast(list[bytes], reply)]
-
-
-def count_command(keys: Keys, job_id: str) -> Command:
-    """How many lines there are."""
-    return ("LLEN", keys.logs(job_id))
+def message_of(line: str) -> str:
+    """What is told of a line."""
+    return redact.json_text(line, LINE_BYTES) if line[:1] == "{" else redact.text(line, LINE_BYTES)
 
 
 def records(
@@ -80,7 +35,7 @@ def records(
             id=place.identity(epoch, f"l:{life}:{number}"),
             ts=ts,
             level=level_of(line),
-            message=redact.json_text(line, LINE_BYTES) if line[:1] == "{" else redact.text(line, LINE_BYTES),
+            message=message_of(line),
             env=place.env,
             source=place.source,
             queue=place.queue,
@@ -95,36 +50,3 @@ def records(
         )
         for number, line in enumerate(lines, first)
     ]
-
-
-def level_of(line: str) -> Level:
-    """A line's level: a JSON object's `level` (a word or pino's number), a leading word, or else info."""
-    if line[:1] == "{":
-        return _json_level(line)
-    found = _WORD.match(line[:LEVEL_CHARACTERS])
-    return _WORDS[found.group(1).lower()] if found else Level.INFO
-
-
-def _json_level(line: str) -> Level:
-    try:
-        value: Any = parse_json(line)
-    except NotJson:
-        return Level.INFO
-    if not isinstance(value, dict):
-        return Level.INFO
-    fields = cast(dict[str, Any], value)
-    level = fields.get("level", fields.get("severity"))
-    if isinstance(level, str):
-        return _WORDS.get(level.lower(), Level.INFO)
-    if isinstance(level, int):
-        return _of_number(level)
-    return Level.INFO
-
-
-def _of_number(level: int) -> Level:
-    """pino: 10 trace … 60 fatal."""
-    if level >= 50:
-        return Level.ERROR
-    if level >= 40:
-        return Level.WARN
-    return Level.INFO if level >= 30 else Level.DEBUG
