@@ -8,41 +8,19 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
-from bridge.cursors import Restored
-from bridge.lag import Lag
-from bridge.metrics import Metrics
 from bridge.outbox import Outbox
-from bridge.record import Record
-from bridge.records import Records
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.lane import Lane
-from bridge.sources.bullmq.stream import Position
-from bridge.sources.bullmq.tally import Tally
-from bridge.sources.bullmq.translate import Place
-from bridge.sources.bullmq.watched import Queue
 from tests.clients import redis
 from tests.eventually import eventually
+from tests.lanes import lane_on, new_metrics, read_in
 from tocsin.stack.ports import Ports
 from tocsin.stack.valkey import start_valkey
-from tocsin.topics import Topics
 
 JOBS = 10_000
 EVERY_SECONDS = 2.0
-
-
-async def nothing_told(place: Place, since_ms: int) -> AsyncIterator[bytes]:
-    for record in ():
-        yield record
-
-
-async def never_let_go(queue: Queue, records: Sequence[Record]) -> None:
-    raise AssertionError(queue.place.queue)
 
 
 async def fill(app: Any) -> None:
@@ -68,25 +46,10 @@ async def server_cost(app: Any) -> tuple[int, float]:
 async def measure(url: str) -> None:
     app: Any = redis.from_url(url)
     await fill(app)
-    metrics, door, end = Metrics(CollectorRegistry()), Door(url), asyncio.Event()
+    metrics, door, end = new_metrics(), Door(url), asyncio.Event()
     outbox = Outbox(lambda record: record)
-    lane = Lane(
-        "main",
-        "main",
-        door,
-        outbox,
-        Records(Topics("b.")),
-        metrics,
-        asyncio.Semaphore(),
-        lambda: None,
-        nothing_told,
-        never_let_go,
-        EVERY_SECONDS,
-        int,
-    )
-    tally = Tally(metrics, "main", "big", 1, door.now_ms)
-    place, position, lag = Place("prod", "main", "big"), Position(is_first_contact=True), Lag(door.now_ms)
-    lane.add(place, "bull", position, Restored(), lag, tally)
+    lane = lane_on(door, outbox, metrics, reconcile_seconds=EVERY_SECONDS)
+    read_in(lane, door, metrics, "big")
     relayed = metrics.events_relayed.labels("main", "big")
     corrected = metrics.jobs_reconciled.labels("main", "big")
 

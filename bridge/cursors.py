@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bridge.sources.bullmq.logplace import LogPlace
 from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import Gap, Position
 from tocsin.events import VERSION, BadRecord, Cursor, LogCursor, OpenCursor, ScanCursor, decode, encode
@@ -21,12 +22,12 @@ log = structlog.get_logger("bridge.cursors")
 class Restored:
     """What the cursors of one partition say of one source.
 
-    log_lines: queue -> job id -> lines relayed. scanned_ms: None also when the scan covered other queues. damaged:
-    queues whose position is there and cannot be read.
+    log_places: queue -> job id -> how far its log was relayed. scanned_ms: None also when the scan covered other
+    queues. damaged: queues whose position is there and cannot be read.
     """
 
     positions: dict[str, Position] = field(default_factory=dict[str, Position])
-    log_lines: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    log_places: dict[str, dict[str, LogPlace]] = field(default_factory=dict[str, dict[str, LogPlace]])
     open_jobs: dict[str, OpenCursor] = field(default_factory=dict[str, OpenCursor])
     scanned_ms: int | None = None
     damaged: set[str] = field(default_factory=set[str])
@@ -52,10 +53,10 @@ def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int
 
 
 def log_cursor(
-    site: str, source: str, queue: str, job_id: str, lines: int | None, ts: int
+    site: str, source: str, queue: str, job_id: str, place: LogPlace | None, ts: int
 ) -> tuple[bytes, bytes | None]:
-    """Key and value of a job's relayed lines; lines None = a tombstone, the log is gone or given up."""
-    value = None if lines is None else encode(LogCursor(v=VERSION, ts=ts, lines=lines))
+    """Key and value of how far a job's log was relayed; None = a tombstone, the log is gone or given up."""
+    value = None if place is None else encode(LogCursor(v=VERSION, ts=ts, lines=place.lines, last=place.last))
     return f"{site}:{source}:{queue}:{job_id}".encode(), value
 
 
@@ -94,7 +95,9 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
             elif colon and not job_id:
                 restored.open_jobs[queue] = decode(OpenCursor, value)
             elif colon:
-                restored.log_lines.setdefault(queue, {})[job_id] = decode(LogCursor, value).lines
+                told = decode(LogCursor, value)
+                place = LogPlace(told.lines, told.last, told.lines)
+                restored.log_places.setdefault(queue, {})[job_id] = place
             else:
                 cursor = decode(Cursor, value)
                 restored.positions[queue] = Position(

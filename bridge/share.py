@@ -118,7 +118,7 @@ class Share:
             await self._outbox.put(records)
         del self._lanes[name]
         self._restored.positions[name] = queue.position
-        self._restored.log_lines.pop(name, None)
+        self._restored.log_places.pop(name, None)
         self._restored.open_jobs.pop(name, None)
         self._lags.drop(queue.place.source, name)
         log.info("queue_gone", source=queue.place.source, queue=name)

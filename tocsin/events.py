@@ -262,8 +262,8 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     is_gone: bool = False
 
 
-class LogCursor(msgspec.Struct, kw_only=True):
-    """How many lines of a job's log were relayed.
+class LogCursor(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """How many lines of a job's log were relayed. last: digests of the last 16 of them, 8 bytes each, oldest first.
 
     It outlives the job's end: a retry by hand writes on. A tombstone follows when the job is removed or its id used
     again, when the stream is begun anew, and when the queue has too many such places.
@@ -272,6 +272,7 @@ class LogCursor(msgspec.Struct, kw_only=True):
     v: int
     ts: int
     lines: int
+    last: bytes = b""
 
 
 OpenStored = tuple[str, int, State, str, int]

@@ -37,7 +37,9 @@ def ensure_installed() -> None:
         stamp.write_text(locked)
 
 
-async def start(program: str, options: Mapping[str, object], more: Sequence[str] = ()) -> asyncio.subprocess.Process:
+async def start(
+    program: str, options: Mapping[str, object], more: Sequence[str] = (), *, stdin: int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
     """Start a program of this folder with `--name=value` options and further arguments; its output is piped."""
     await asyncio.to_thread(ensure_installed)
     return await asyncio.create_subprocess_exec(
@@ -45,7 +47,7 @@ async def start(program: str, options: Mapping[str, object], more: Sequence[str]
         str(_HERE / program),
         *(f"--{name}={value}" for name, value in options.items()),
         *more,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

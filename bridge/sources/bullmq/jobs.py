@@ -3,23 +3,22 @@
 A job may hold megabytes: how many are asked for at once, and how many may be held, follows their bytes.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from bridge.errors import SourceUnavailable
-from bridge.sources.bullmq import enrich, logs, translate
+from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.groups import cut
-from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.logplace import LogPlace, Look
+from bridge.sources.bullmq.logreader import LogReader, end, end_commands, read_command
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.portions import Portion
-from bridge.sources.bullmq.watched import Queue, Read
+from bridge.sources.bullmq.watched import Read, Tell
 
 MOST_JOBS = 250
-MOST_LINES = 500
 PIPELINE_BYTES = 8 * 1024 * 1024
-LOG_BYTES = 1024 * 1024
 HELD_BYTES = 16 * 1024 * 1024
 """What the hashes and log lines of some batches may hold together; entries behind that wait for the next read."""
 
@@ -27,40 +26,38 @@ FINAL = frozenset({"completed", "failed"})
 HANDED_BACK = frozenset({"delayed", "waiting"})
 """Events that end a run of an active job, and mean something else for any other."""
 
-Tell = Callable[[Queue, str, JobMemory, list[str]], Awaitable[None]]
-"""Relays lines of a job's log at once."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """What is asked of one job."""
+    """What is asked of one job. look: at its log; log_commands: what that takes, or the end of the log alone."""
 
     read: Read
     job_id: str
-    commands: list[Command]
+    hash_commands: list[Command]
+    log_commands: list[Command]
+    look: Look | None = None
 
     @property
-    def has_log(self) -> bool:
-        return len(self.commands) > enrich.COMMANDS_PER_JOB
+    def commands(self) -> list[Command]:
+        return self.hash_commands + self.log_commands
 
 
 class JobReader:
     """Reads for one lane. tell: for logs too long to be kept until their batch is handed on."""
 
-    def __init__(self, door: Door, tell: Tell) -> None:
+    def __init__(self, door: Door, reader: LogReader, tell: Tell) -> None:
         self._door = door
+        self._reader = reader
         self._tell = tell
         self._jobs = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
         self._logs = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
-        self._lines = Portion(first=50, most=MOST_LINES, wanted_bytes=LOG_BYTES)
 
     async def read(self, reads: Sequence[Read]) -> list[Read]:
         """Read the hashes of the jobs, and the logs of those whose run may have ended.
 
         Returns the batches whose jobs were read, cut where they hold enough; the rest of them is to be read again.
         """
-        lines = self._lines.count
-        asks = [ask for read in reads for ask in _asks(read, lines)]
+        asks = [ask for read in reads for ask in _asks(read, self._reader)]
         held = done = 0
         while done < len(asks) and held < HELD_BYTES:
             some = self._next(asks, done)
@@ -71,10 +68,11 @@ class JobReader:
                 [
                     size_of(answer[enrich.COMMANDS_PER_JOB :])
                     for ask, answer in zip(some, answers, strict=True)
-                    if ask.has_log
+                    if ask.log_commands
                 ]
             )
-            held += sum(self._keep(ask, answer, lines) for ask, answer in zip(some, answers, strict=True))
+            for ask, answer in zip(some, answers, strict=True):
+                held += await self._keep(ask, answer)
             done += len(some)
         kept = _cut_unread(reads, asks[done:])
         for read in kept:
@@ -91,90 +89,71 @@ class JobReader:
                     translate.learn(job, found)
             is_more = True
             while is_more:
-                if job.keeps_logs:  # its lines are told once it has finished, all together
-                    seen, kept = read.queue.tail.seen(job_id) + len(lines), lines
-                else:
-                    await self._tell(read.queue, job_id, job, lines)
-                    seen, kept = read.queue.tail.seen(job_id), []
-                count = self._lines.count
-                more = await self._read_log(read.queue.keys, job_id, seen, count)
-                lines, is_more = kept + more, len(more) == count
+                await self._tell(read.queue, job_id, job, lines)
+                tail = read.queue.tail
+                found = await self._reader.read(read.queue.keys, job_id, tail.place(job_id), is_cut=job.keeps_logs)
+                tail.find(job_id, found)
+                lines, is_more = found.lines, found.is_more
             read.lines[job_id] = lines
-
-    async def follow(self, active: Sequence[tuple[Queue, str, JobMemory]]) -> bool:
-        """Relay the new lines of jobs that run; return whether there are more."""
-        is_more, done = False, 0
-        while done < len(active):
-            some, lines = active[done : done + self._logs.count], self._lines.count
-            replies = await self._ask(
-                [logs.read_command(queue.keys, job_id, queue.tail.seen(job_id), lines) for queue, job_id, _ in some]
-            )
-            self._logs.learn([size_of([reply]) for reply in replies])
-            for (queue, job_id, job), reply in zip(some, replies, strict=True):
-                if found := self._log(reply):
-                    await self._tell(queue, job_id, job, found)
-                    is_more |= len(found) == lines
-            done += len(some)
-        return is_more
 
     def _next(self, asks: Sequence[_Ask], start: int) -> list[_Ask]:
         """What the next pipeline asks: so many jobs, and so many logs among them."""
         some: list[_Ask] = []
         logs_left = self._logs.count
         for ask in asks[start : start + self._jobs.count]:
-            logs_left -= ask.has_log
+            logs_left -= bool(ask.log_commands)
             if logs_left < 0:
                 break
             some.append(ask)
         return some
 
-    def _keep(self, ask: _Ask, answer: list[Reply], lines: int) -> int:
+    async def _keep(self, ask: _Ask, answer: list[Reply]) -> int:
         """Keep one job's answer; return how much it holds."""
         read, job_id = ask.read, ask.job_id
         job = read.hashes[job_id] = enrich.parse(answer[: enrich.COMMANDS_PER_JOB])
         held = 0 if job is None else len(job.data) + len(job.failed_reason or "") + sum(map(len, job.stacks))
-        for reply in answer[enrich.COMMANDS_PER_JOB :]:
-            if isinstance(reply, int):
-                read.skipped[job_id] = reply
-            elif found := self._log(reply):
-                read.lines[job_id] = found
-                held += sum(map(len, found))
-                if len(found) == lines:
-                    read.long_logs.append(job_id)
+        log = answer[enrich.COMMANDS_PER_JOB :]
+        if ask.look is None:
+            if log:
+                read.skipped[job_id] = end(log)
+            return held
+        if not log[0] and job is None:
+            return held  # removed, and its log with it
+        found = await self._reader.find(read.queue.keys, job_id, ask.look, log[0])
+        if ask.look.place.lines:
+            read.queue.tail.find(job_id, found)
+        if found.lines:
+            read.lines[job_id] = found.lines
+            held += sum(map(len, found.lines))
+            if found.is_more:
+                read.long_logs.append(job_id)
         return held
-
-    async def _read_log(self, keys: Keys, job_id: str, seen: int, lines: int) -> list[str]:
-        return self._log((await self._ask([logs.read_command(keys, job_id, seen, lines)]))[0])
-
-    def _log(self, reply: Reply) -> list[str]:
-        found = logs.parse(reply)
-        if found:
-            self._lines.learn([len(line) for line in found])
-        return found
 
     async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
         try:
             return await self._door.ask(commands)
         except SourceUnavailable:
-            for portion in (self._jobs, self._logs, self._lines):
+            for portion in (self._jobs, self._logs, self._reader.portion):
                 portion.shrink()
             raise
 
 
-def _asks(read: Read, lines: int) -> list[_Ask]:
+def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     """What to ask of each job of a batch that has more to tell, in the order of its entries."""
     queue, asks = read.queue, list[_Ask]()
     ended, retried = _may_have_ended(read), _retried(read)
     added = {entry.job_id for entry in read.entries if entry.event == "added"}
     for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
         with_data = job_id in added or job_id not in queue.memory
-        commands = enrich.commands(queue.keys, job_id, with_data=with_data)
+        ask = _Ask(read, job_id, enrich.commands(queue.keys, job_id, with_data=with_data), [])
         if job_id in retried and job_id not in queue.tail:
-            commands.append(logs.count_command(queue.keys, job_id))
+            ask = replace(ask, log_commands=end_commands(queue.keys, job_id))
         elif job_id in ended:
-            seen = 0 if job_id in added else queue.tail.seen(job_id)
-            commands.append(logs.read_command(queue.keys, job_id, seen, lines))
-        asks.append(_Ask(read, job_id, commands))
+            known = queue.memory.known(job_id)
+            place = LogPlace() if job_id in added else queue.tail.place(job_id)
+            look = reader.look(place, is_cut=known is None or known.keeps_logs)
+            ask = replace(ask, look=look, log_commands=[read_command(queue.keys, job_id, look)])
+        asks.append(ask)
     return asks
 
 

@@ -7,7 +7,7 @@ stream that Redis refuses (another type, or forbidden) is left out and tried aga
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import structlog
 
@@ -22,11 +22,13 @@ from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Door, Reply
 from bridge.sources.bullmq.enrich import whole
+from bridge.sources.bullmq.follower import Follower
 from bridge.sources.bullmq.gaps import Mender, ReadBack, are_past
 from bridge.sources.bullmq.gone import Farewell, LetGo
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.logreader import LogReader
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
@@ -45,7 +47,6 @@ log = structlog.get_logger("bridge.lane")
 
 MAX_QUEUES = 200
 PAUSE_SECONDS = 0.02
-FOLLOW_SECONDS = 1.0
 CHECK_SECONDS = 15.0
 """How often every stream is read although nothing woke us: one that was deleted, or is refused, wakes nobody."""
 
@@ -92,10 +93,11 @@ class Lane:
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
-        self._jobs = JobReader(door, self._tell)
+        reader = LogReader(door)
+        self._jobs = JobReader(door, reader, self._tell)
+        self._follower = Follower(door, reader, self._tell)
         self._queues: dict[str, Queue] = {}
         self._unfinished: set[str] = set()
-        self._next_follow = 0.0
         self._next_check = 0.0
 
     @property
@@ -110,14 +112,14 @@ class Lane:
     def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag, tally: Tally) -> None:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
-        tail = LogTail(self._site, place, self._records, memory, restored.log_lines.get(place.queue, {}))
+        tail = LogTail(self._site, place, self._records, memory, restored.log_places.get(place.queue, {}))
         is_met = place.queue in restored.positions
         past, reconciling = Past(position), Reconciling(stored=restored.open_jobs.get(place.queue))
         reconciling.due_at = time.monotonic() + self._reconcile_seconds
-        self._queues[keys.events] = Queue(
-            place, keys, position, memory, tail, past, lag, tally, is_met=is_met, reconciling=reconciling
-        )
+        queue = Queue(place, keys, position, memory, tail, past, lag, tally, is_met=is_met, reconciling=reconciling)
+        self._queues[keys.events] = queue
         self._unfinished.add(keys.events)
+        self._follower.meet(queue)
 
     def missed(self, place: Place, prefix: str, missed: Missed | None) -> None:
         """Say whether two complete scans did not find a queue: it is read to its end, and let go."""
@@ -131,6 +133,7 @@ class Lane:
         try:
             await self._run(end)
         finally:
+            await self._follower.close()
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
 
@@ -149,9 +152,8 @@ class Lane:
                 await self._mend()
                 await self._reconcile()
                 await self._take_leave()
-                if time.monotonic() >= self._next_follow:
-                    self._next_follow = time.monotonic() + FOLLOW_SECONDS
-                    await self._follow_logs()
+                if not self._follower.seconds_left:
+                    await self._follower.follow(self._queues.values())
                 await pause(end, PAUSE_SECONDS)
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
@@ -193,7 +195,8 @@ class Lane:
         if not readable:
             await asyncio.sleep(BLOCK_MS / 1000)
             return []
-        woken = await self._wakeup.wait(readable, is_hurried=bool(self._unfinished) or self._is_asking)
+        is_hurried = bool(self._unfinished) or self._is_asking
+        woken = await self._meanwhile(self._wakeup.wait(readable, is_hurried=is_hurried))
         return [key for key in readable if key in woken or key in self._unfinished]
 
     async def _learn_bounds(self) -> None:
@@ -202,6 +205,17 @@ class Lane:
         replies = await self._door.ask([("HGET", queue.keys.meta, "opts.maxLenEvents") for queue in queues])
         for queue, reply in zip(queues, replies, strict=True):
             queue.lag.window.max_len = whole(reply) if isinstance(reply, bytes) else DEFAULT_MAX_LEN
+
+    async def _meanwhile(self, wait: Coroutine[None, None, set[str]]) -> set[str]:
+        """Follow logs while we wait for entries."""
+        waiting = asyncio.create_task(wait, name=f"wait-{self._source}")
+        try:
+            while not (await asyncio.wait({waiting}, timeout=self._follower.seconds_left))[0]:
+                await self._follower.follow(self._queues.values())
+            return waiting.result()
+        finally:
+            if waiting.cancel():
+                await asyncio.wait({waiting})
 
     async def _read(self, queues: Sequence[Queue]) -> list[Read]:
         """Read some streams once, exactly, with what Redis knows of their jobs."""
@@ -298,6 +312,8 @@ class Lane:
             return
         now = self._door.now_ms()
         more: list[Record] = []
+        if reading.lost or reading.is_reset:
+            self._follower.meet(queue)
         if reading.lost:
             queue.memory.doubt()
             self._reconciler.lost(queue)
@@ -329,11 +345,11 @@ class Lane:
         for entry in read.entries:
             if entry.event == "added":
                 found += tail.drop(entry.job_id, now)
-        for job_id, lines in read.skipped.items():
-            found += tail.move(job_id, lines, now)
+        for job_id, place in read.skipped.items():
+            found += tail.move(job_id, place, now)
         for job_id, lines in read.lines.items():
             event, job = last.get(job_id), memory.known(job_id) or JobMemory()
-            if event is None or (job.keeps_logs and not job.is_finished):
+            if event is None:
                 continue
             found += tail.tell(
                 job_id, job, lines, epoch=event.epoch, ts=event.ts, attempt=event.attempt, backfill=event.backfill
@@ -342,17 +358,6 @@ class Lane:
             if event.event == "removed":
                 found += tail.drop(job_id, now)
         return found
-
-    async def _follow_logs(self) -> None:
-        """Read the new lines of jobs that are active now: BullMQ announces none."""
-        active = [
-            (queue, job_id, job)
-            for queue in self._queues.values()
-            for job_id, job in queue.memory.active()
-            if not job.keeps_logs
-        ]
-        if await self._jobs.follow(active):
-            self._next_follow = 0
 
     async def _tell(self, queue: Queue, job_id: str, job: JobMemory, lines: list[str]) -> None:
         """Lines of the attempt that runs."""

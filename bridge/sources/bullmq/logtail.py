@@ -11,6 +11,7 @@ from bridge.cursors import log_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import logs
+from bridge.sources.bullmq.logplace import Found, LogPlace
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.translate import Place
 
@@ -24,20 +25,26 @@ class LogTail:
     """
 
     def __init__(
-        self, site: str, place: Place, records: Records, memory: QueueMemory, restored: Mapping[str, int]
+        self, site: str, place: Place, records: Records, memory: QueueMemory, restored: Mapping[str, LogPlace]
     ) -> None:
         self._site = site
         self._place = place
         self._records = records
         self._memory = memory
-        self._seen = dict(restored)
+        self._places = dict(restored)
 
     def __contains__(self, job_id: str) -> bool:
-        return redact.identifier(job_id) in self._seen
+        return redact.identifier(job_id) in self._places
 
-    def seen(self, job_id: str) -> int:
-        """How many lines of the job's log were relayed."""
-        return self._seen.get(redact.identifier(job_id), 0)
+    def place(self, job_id: str) -> LogPlace:
+        """How far the job's log was relayed."""
+        return self._places.get(redact.identifier(job_id), LogPlace())
+
+    def find(self, job_id: str, found: Found) -> None:
+        """Remember where in the list the lines begin that follow the place, whether they are told or not."""
+        name = redact.identifier(job_id)
+        if name in self._places:
+            self._places[name] = self._places[name].found_at(found.at)
 
     def tell(
         self, job_id: str, job: JobMemory, lines: list[str], *, epoch: int, ts: int, attempt: int, backfill: bool
@@ -45,37 +52,42 @@ class LogTail:
         """Relay the lines that follow those seen."""
         if not lines:
             return []
-        first = self.seen(job_id)
-        made = logs.records(self._place, epoch, job_id, job, lines, ts, first=first, attempt=attempt, backfill=backfill)
-        return [*(self._records.line(line) for line in made), *self.move(job_id, first + len(lines), ts)]
+        place = self.place(job_id)
+        made = logs.records(
+            self._place, epoch, job_id, job, lines, ts, first=place.lines, attempt=attempt, backfill=backfill
+        )
+        return [
+            *(self._records.line(line) for line in made),
+            *self.move(job_id, place.after([line.message for line in made]), ts),
+        ]
 
-    def move(self, job_id: str, lines: int, ts: int) -> list[Record]:
+    def move(self, job_id: str, place: LogPlace, ts: int) -> list[Record]:
         """Set a job's place."""
         name = redact.identifier(job_id)
-        self._seen.pop(name, None)
-        self._seen[name] = lines
-        moved = [self._cursor(name, lines, ts)]
-        if len(self._seen) > MAX_PLACES:
+        self._places.pop(name, None)
+        self._places[name] = place
+        moved = [self._cursor(name, place, ts)]
+        if len(self._places) > MAX_PLACES:
             moved += self._give_up_oldest(ts)
         return moved
 
     def drop(self, job_id: str, ts: int) -> list[Record]:
         """The job is gone, and its log with it."""
         name = redact.identifier(job_id)
-        return [] if self._seen.pop(name, None) is None else [self._cursor(name, None, ts)]
+        return [] if self._places.pop(name, None) is None else [self._cursor(name, None, ts)]
 
     def clear(self, ts: int) -> list[Record]:
         """All jobs are gone."""
-        gone = [self._cursor(name, None, ts) for name in self._seen]
-        self._seen.clear()
+        gone = [self._cursor(name, None, ts) for name in self._places]
+        self._places.clear()
         return gone
 
     def _give_up_oldest(self, ts: int) -> list[Record]:
-        for name in self._seen:
+        for name in self._places:
             known = self._memory.known(name)
             if known is None or not known.is_active:
                 return self.drop(name, ts)
         return []
 
-    def _cursor(self, name: str, lines: int | None, ts: int) -> Record:
-        return self._records.cursor(*log_cursor(self._site, self._place.source, self._place.queue, name, lines, ts))
+    def _cursor(self, name: str, place: LogPlace | None, ts: int) -> Record:
+        return self._records.cursor(*log_cursor(self._site, self._place.source, self._place.queue, name, place, ts))

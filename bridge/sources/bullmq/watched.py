@@ -1,13 +1,15 @@
 """A queue as its lane knows it, and what one read of it brought."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from bridge.lag import Lag
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.logplace import LogPlace
 from bridge.sources.bullmq.logtail import LogTail
-from bridge.sources.bullmq.memory import QueueMemory
+from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.reconciling import Reconciling
@@ -54,10 +56,14 @@ class Queue:
 class Read(Batch):
     """A batch with the queue it came from, and the log lines its jobs' ends brought.
 
-    skipped: lines of a log that were told in another life of its job. long_logs: jobs whose log has more lines.
+    skipped: where a log ended that was told in another life of its job. long_logs: jobs whose log has more lines.
     """
 
     queue: Queue = field(kw_only=True)
     lines: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    skipped: dict[str, int] = field(default_factory=dict[str, int])
+    skipped: dict[str, LogPlace] = field(default_factory=dict[str, LogPlace])
     long_logs: list[str] = field(default_factory=list[str])
+
+
+Tell = Callable[[Queue, str, JobMemory, list[str]], Awaitable[None]]
+"""Relays lines of a job's log at once."""

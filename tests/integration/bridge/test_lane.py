@@ -1,27 +1,17 @@
 """One lane on a real Redis, with a writer that the test plays."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry
-
-from bridge.cursors import Restored
-from bridge.lag import Lag
-from bridge.metrics import Metrics
 from bridge.outbox import Committed, Outbox
 from bridge.record import Record
-from bridge.records import Records
 from bridge.sources.bullmq.door import Command, Door, Reply
-from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.stream import Position
-from bridge.sources.bullmq.tally import Tally
-from bridge.sources.bullmq.translate import Place
-from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
+from tests.lanes import lane_on, new_metrics, read_in
 from tocsin.events import JobEvent, decode
-from tocsin.topics import Topics
 
 
 class FullOutbox(Outbox):
@@ -64,36 +54,14 @@ class OldDoor(Door):
         return replies
 
 
-def nothing() -> None:
-    pass
-
-
-async def nothing_told(place: Place, since_ms: int) -> AsyncIterator[bytes]:
-    for record in ():
-        yield record
-
-
-async def never_let_go(queue: Queue, records: Sequence[Record]) -> None:
-    raise AssertionError(f"{queue.place.queue} is there")
-
-
-def lane_on(door: Door, outbox: Outbox, tell_uncounted: Callable[[], None] = nothing) -> Lane:
-    metrics, turns = Metrics(CollectorRegistry()), asyncio.Semaphore()
-    told = tell_uncounted, nothing_told, never_let_go
-    return Lane("main", "main", door, outbox, Records(Topics("t.")), metrics, turns, *told, 20, int)
-
-
-def counted(door: Door) -> tuple[Lag, Tally]:
-    return Lag(door.now_ms), Tally(Metrics(CollectorRegistry()), "main", "mail", 1, door.now_ms)
-
-
 async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, redis_url: str) -> None:
     """Else a scan told meanwhile, and a kill, would make it one created after that scan."""
     await make_queue(app, "mail")
     await add_events(app, "mail", 3)
     door, outbox, end = Door(redis_url), FullOutbox(), asyncio.Event()
-    lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), *counted(door))
+    metrics = new_metrics()
+    lane = lane_on(door, outbox, metrics)
+    read_in(lane, door, metrics, "mail")
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.asked.wait()
@@ -113,8 +81,9 @@ async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app:
         last_id = (await app.xadd("bull:mail:events", {**fields, "jobId": "x"})).decode()
     await app.xadd("bull:mail:events", {"event": "completed", "jobId": "x", "returnvalue": "1"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
-    lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(last_id, 9_003), Restored(), *counted(door))
+    metrics = new_metrics()
+    lane = lane_on(door, outbox, metrics)
+    read_in(lane, door, metrics, "mail", Position(last_id, 9_003))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
@@ -132,8 +101,9 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
     await app.hset("bull:mail:x", mapping={"name": "send", "timestamp": 5, "opts": '{"attempts":3}', "atm": 2})
     await app.xadd("bull:mail:events", {"event": "failed", "jobId": "x", "failedReason": "no"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
-    lane = lane_on(door, outbox)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(ids[-1], 9_000), Restored(), *counted(door))
+    metrics = new_metrics()
+    lane = lane_on(door, outbox, metrics)
+    read_in(lane, door, metrics, "mail", Position(ids[-1], 9_000))
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
@@ -149,8 +119,9 @@ async def test_redis_that_does_not_count_entries_is_told_of(app: Any, redis_url:
     await make_queue(app, "mail")
     await add_events(app, "mail", 3)
     door, outbox, end, told = OldDoor(redis_url), Outbox(lambda record: record), asyncio.Event(), asyncio.Event()
-    lane = lane_on(door, outbox, told.set)
-    lane.add(Place("prod", "main", "mail"), "bull", Position(is_first_contact=True), Restored(), *counted(door))
+    metrics = new_metrics()
+    lane = lane_on(door, outbox, metrics, tell_uncounted=told.set)
+    read_in(lane, door, metrics, "mail")
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await told.wait()

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cursors import log_cursor, queue_cursor, restore, scan_cursor
+from bridge.sources.bullmq.logplace import LogPlace
 from bridge.sources.bullmq.stream import Position
 
 NAMES = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -12,17 +13,19 @@ STREAM_IDS = st.builds("{}-{}".format, st.integers(0, 2**63), st.integers(0, 9))
 POSITIONS = st.builds(Position, STREAM_IDS, st.integers(0, 2**53), st.integers(1, 99), STREAM_IDS, st.booleans())
 
 
-@given(NAMES, IDS, POSITIONS, st.integers(0, 2**53))
-def test_positions_lines_and_scans_come_back(queue: str, job_id: str, position: Position, number: int) -> None:
+@given(NAMES, IDS, POSITIONS, st.integers(0, 2**53), st.binary(max_size=128))
+def test_positions_lines_and_scans_come_back(
+    queue: str, job_id: str, position: Position, number: int, last: bytes
+) -> None:
     written = [
         queue_cursor("eu", "main", queue, position, 1),
-        log_cursor("eu", "main", queue, job_id, number, 1),
+        log_cursor("eu", "main", queue, job_id, LogPlace(number, last, None), 1),
         scan_cursor("eu", "main", "all", number),
     ]
     restored = restore("eu", "main", "all", {key: value for key, value in written if value is not None})
 
     assert restored.positions == {queue: position}
-    assert restored.log_lines == {queue: {job_id: number}}
+    assert restored.log_places == {queue: {job_id: LogPlace(number, last, number)}}
     assert restored.scanned_ms == number
 
 

@@ -1,0 +1,105 @@
+"""Jobs that ran already when their queue was taken up, or while entries of it were lost: their logs are followed too.
+
+Redis lists the active jobs. One that no entry has told of, though every entry older than the list was read, began
+before the first of them. Those that entries told of are in the queue's memory, and belong to it alone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from bridge.sources.bullmq import enrich, stream, translate
+from bridge.sources.bullmq.door import Door, Refused, Reply
+from bridge.sources.bullmq.memory import JobMemory
+from bridge.sources.bullmq.watched import Queue
+
+MOST_JOBS = 1000
+"""Of one queue, those that began last."""
+
+JOBS_A_READ = 100
+
+
+@dataclass(slots=True)
+class _Listed:
+    """A queue's active jobs at a moment. last_id: its last entry then."""
+
+    queue: Queue
+    last_id: str
+    job_ids: list[str]
+
+
+class Underway:
+    """Finds them for one lane. Not for concurrent use."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._unlisted: dict[str, Queue] = {}
+        self._listed: dict[str, _Listed] = {}
+        self._jobs: dict[str, dict[str, JobMemory]] = {}
+
+    def expect(self, queue: Queue) -> None:
+        """Jobs of this queue may run that no entry tells of."""
+        key = queue.keys.events
+        self._unlisted[key] = queue
+        self._listed.pop(key, None)
+        self._jobs.pop(key, None)
+
+    def of(self, queue: Queue) -> list[tuple[str, JobMemory]]:
+        """Those of a queue that are known by now."""
+        jobs = self._jobs.get(queue.keys.events)
+        if not jobs:
+            return []
+        for job_id in [job_id for job_id in jobs if job_id in queue.memory]:
+            del jobs[job_id]
+        return list(jobs.items())
+
+    async def look(self) -> None:
+        """Find what can be found by now. Raises SourceUnavailable."""
+        if self._unlisted:
+            await self._list(list(self._unlisted.values()))
+        for listed in list(self._listed.values()):
+            if stream.order(listed.queue.position.last_id) >= stream.order(listed.last_id):
+                await self._learn(listed)
+
+    async def _list(self, queues: list[Queue]) -> None:
+        replies = iter(
+            await self._door.ask(
+                [
+                    command
+                    for queue in queues
+                    for command in (
+                        ("LRANGE", queue.keys.of("active"), 0, MOST_JOBS - 1),
+                        ("XREVRANGE", queue.keys.events, "+", "-", "COUNT", 1),
+                    )
+                ]
+            )
+        )
+        for queue in queues:
+            job_ids, last = _texts(next(replies)), _texts(next(replies))
+            self._listed[queue.keys.events] = _Listed(queue, last[0] if last else "0-0", job_ids)
+            del self._unlisted[queue.keys.events]
+
+    async def _learn(self, listed: _Listed) -> None:
+        """Read the hashes of those that are in nobody's memory."""
+        queue, found = listed.queue, dict[str, JobMemory]()
+        unknown = [job_id for job_id in listed.job_ids if job_id not in queue.memory]
+        for start in range(0, len(unknown), JOBS_A_READ):
+            some = unknown[start : start + JOBS_A_READ]
+            replies = await self._door.ask(
+                [command for job_id in some for command in enrich.commands(queue.keys, job_id, with_data=False)]
+            )
+            for at, job_id in enumerate(some):
+                mine = replies[at * enrich.COMMANDS_PER_JOB : (at + 1) * enrich.COMMANDS_PER_JOB]
+                if (job := enrich.parse(mine)) is not None:
+                    known = found[job_id] = JobMemory(attempts_made=job.attempts_made)
+                    translate.learn(known, job)
+        self._jobs[queue.keys.events] = found
+        del self._listed[queue.keys.events]
+
+
+def _texts(reply: Reply) -> list[str]:
+    """A list's texts, or the ids of a stream's entries."""
+    if not reply or isinstance(reply, Refused):
+        return []
+    parts = cast(Iterable[bytes | list[bytes]], reply)
+    return [(part[0] if isinstance(part, list) else part).decode(errors="replace") for part in parts]

@@ -1,0 +1,59 @@
+"""One lane on a Redis, with a writer that the caller plays: nothing was told before, and no queue may be let go."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from prometheus_client import CollectorRegistry
+
+from bridge.cursors import Restored
+from bridge.lag import Lag
+from bridge.metrics import Metrics
+from bridge.outbox import Outbox
+from bridge.record import Record
+from bridge.records import Records
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tally
+from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.watched import Queue
+from tocsin.topics import Topics
+
+
+def _nothing() -> None:
+    pass
+
+
+async def _nothing_told(place: Place, since_ms: int) -> AsyncIterator[bytes]:
+    for record in ():
+        yield record
+
+
+async def _never_let_go(queue: Queue, records: Sequence[Record]) -> None:
+    raise AssertionError(f"{queue.place.queue} is there")
+
+
+def lane_on(
+    door: Door,
+    outbox: Outbox,
+    metrics: Metrics,
+    *,
+    tell_uncounted: Callable[[], None] = _nothing,
+    reconcile_seconds: float = 20,
+) -> Lane:
+    """A lane of the source `main`."""
+    told = tell_uncounted, _nothing_told, _never_let_go
+    records, turns = Records(Topics("t.")), asyncio.Semaphore()
+    return Lane("main", "main", door, outbox, records, metrics, turns, *told, reconcile_seconds, int)
+
+
+def read_in(lane: Lane, door: Door, metrics: Metrics, queue: str, position: Position | None = None) -> None:
+    """Give a queue to a lane; it begins at first contact, unless a position is given."""
+    tally = Tally(metrics, "main", queue, 1, door.now_ms)
+    start = position or Position(is_first_contact=True)
+    lane.add(Place("prod", "main", queue), "bull", start, Restored(), Lag(door.now_ms), tally)
+
+
+def new_metrics() -> Metrics:
+    """On a registry of their own."""
+    return Metrics(CollectorRegistry())
