@@ -37,11 +37,12 @@ class _Ask:
 
     read: Read
     job_id: str
-    commands: list[Command]
+    hashed: list[Command]
+    logged: list[Command]
 
     @property
-    def has_log(self) -> bool:
-        return len(self.commands) > enrich.COMMANDS_PER_JOB
+    def commands(self) -> list[Command]:
+        return self.hashed + self.logged
 
 
 class JobReader:
@@ -66,15 +67,10 @@ class JobReader:
             some = self._next(asks, done)
             replies = iter(await self._ask([command for ask in some for command in ask.commands]))
             answers = [[next(replies) for _ in ask.commands] for ask in some]
-            self._jobs.learn([size_of(answer[: enrich.COMMANDS_PER_JOB]) for answer in answers])
-            self._logs.learn(
-                [
-                    size_of(answer[enrich.COMMANDS_PER_JOB :])
-                    for ask, answer in zip(some, answers, strict=True)
-                    if ask.has_log
-                ]
-            )
-            held += sum(self._keep(ask, answer, lines) for ask, answer in zip(some, answers, strict=True))
+            asked = list(zip(some, answers, strict=True))
+            self._jobs.learn([size_of(answer[: len(ask.hashed)]) for ask, answer in asked])
+            self._logs.learn([size_of(answer[len(ask.hashed) :]) for ask, answer in asked if ask.logged])
+            held += sum(self._keep(ask, answer, lines) for ask, answer in asked)
             done += len(some)
         kept = _cut_unread(reads, asks[done:])
         for read in kept:
@@ -122,7 +118,7 @@ class JobReader:
         some: list[_Ask] = []
         logs_left = self._logs.count
         for ask in asks[start : start + self._jobs.count]:
-            logs_left -= ask.has_log
+            logs_left -= bool(ask.logged)
             if logs_left < 0:
                 break
             some.append(ask)
@@ -131,9 +127,9 @@ class JobReader:
     def _keep(self, ask: _Ask, answer: list[Reply], lines: int) -> int:
         """Keep one job's answer; return how much it holds."""
         read, job_id = ask.read, ask.job_id
-        job = read.hashes[job_id] = enrich.parse(answer[: enrich.COMMANDS_PER_JOB])
+        job = read.hashes[job_id] = enrich.parse(answer[: len(ask.hashed)])
         held = 0 if job is None else len(job.data) + len(job.failed_reason or "") + sum(map(len, job.stacks))
-        for reply in answer[enrich.COMMANDS_PER_JOB :]:
+        for reply in answer[len(ask.hashed) :]:
             if isinstance(reply, int):
                 read.skipped[job_id] = reply
             elif found := self._log(reply):
@@ -164,17 +160,18 @@ class JobReader:
 def _asks(read: Read, lines: int) -> list[_Ask]:
     """What to ask of each job of a batch that has more to tell, in the order of its entries."""
     queue, asks = read.queue, list[_Ask]()
-    ended, retried = _may_have_ended(read), _retried(read)
+    (ended, handed_back), retried = _may_have_ended(read), _retried(read)
     added = {entry.job_id for entry in read.entries if entry.event == "added"}
     for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
         with_data = job_id in added or job_id not in queue.memory
-        commands = enrich.commands(queue.keys, job_id, with_data=with_data)
+        hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_lock=job_id in handed_back)
+        logged: list[Command] = []
         if job_id in retried and job_id not in queue.tail:
-            commands.append(logs.count_command(queue.keys, job_id))
+            logged.append(logs.count_command(queue.keys, job_id))
         elif job_id in ended:
             seen = 0 if job_id in added else queue.tail.seen(job_id)
-            commands.append(logs.read_command(queue.keys, job_id, seen, lines))
-        asks.append(_Ask(read, job_id, commands))
+            logged.append(logs.read_command(queue.keys, job_id, seen, lines))
+        asks.append(_Ask(read, job_id, hashed, logged))
     return asks
 
 
@@ -229,20 +226,29 @@ def size_of(replies: Sequence[Reply]) -> int:
     return sum(len(part) for parts in lists for part in parts if isinstance(part, bytes))
 
 
-def _may_have_ended(read: Read) -> set[str]:
-    """Jobs of the batch whose run may have ended in it."""
-    memory = read.queue.memory
+def _may_have_ended(read: Read) -> tuple[set[str], set[str]]:
+    """Jobs of the batch whose run may have ended in it, and those of them of which one was handed back."""
     ran = {entry.job_id for entry in read.entries if entry.event == "active"}
     ended: set[str] = set()
+    handed_back: set[str] = set()
     for entry in read.entries:
-        known = memory.known(entry.job_id)
-        was_active = entry.job_id in ran or (known is not None and known.is_active)
-        if entry.event in FINAL or (entry.event in HANDED_BACK and was_active):
+        if entry.event in HANDED_BACK and (entry.job_id in ran or _was_active(read, entry.job_id)):
+            handed_back.add(entry.job_id)
+        elif entry.event in FINAL:
             ended.add(entry.job_id)
-    return ended
+    return ended | handed_back, handed_back
+
+
+def _was_active(read: Read, job_id: str) -> bool:
+    known = read.queue.memory.known(job_id)
+    return known is not None and known.is_active
 
 
 def _retried(read: Read) -> set[str]:
     """Jobs whose first entry here is a retry by hand."""
     first = {entry.job_id: entry for entry in reversed(read.entries)}
-    return {job_id for job_id, entry in first.items() if entry.event == "waiting" and entry.fields.get("prev") in FINAL}
+    return {
+        job_id
+        for job_id, entry in first.items()
+        if entry.event == "waiting" and entry.fields.get("prev") in FINAL and not _was_active(read, job_id)
+    }

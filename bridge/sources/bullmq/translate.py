@@ -7,7 +7,7 @@ from typing import Any
 from bridge import redact
 from bridge.fingerprint import fingerprint
 from bridge.jsontext import write
-from bridge.sources.bullmq.attempts import Failure, failure
+from bridge.sources.bullmq.attempts import Counted, End, Failure, failure
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.runs import Run, find_runs
@@ -98,7 +98,7 @@ def translate(
             continue
         job = hashes.get(job_id) if at >= runs.speaks_from.get(job_id, 0) else None
         if at in runs.reset:
-            memory.job(job_id).attempts_made = runs.reset[at]
+            _reset(memory.job(job_id), runs.reset[at])
         try:
             event = _event(place, reading, entry, job, memory, runs.ended.get(at))
         except Exception as error:  # noqa: BLE001  # whatever an app may write: one entry never stops a queue
@@ -165,7 +165,7 @@ def remember(entries: Sequence[Entry], memory: QueueMemory) -> None:
             if not run.end.is_final:
                 known.unsettled.append(run.end)
             elif known.attempts_made is not None:
-                known.attempts_made += 1
+                known.attempts_made += run.end.is_attempt
 
 
 def _settle(hashes: Mapping[str, JobHash | None], memory: QueueMemory) -> None:
@@ -202,7 +202,7 @@ def _event(
     is_retry = run is not None and run.is_attempt and not run.end.is_final
     state = State.RETRYING if is_retry else STATES.get(event, State.UNKNOWN)
     failed = _failure(event, fields, run, job) if is_retry or event == "failed" else Failure()
-    is_certain = failed.is_certain and (run is None or run.is_certain)
+    is_certain = failed.is_certain and (run.is_certain if run is not None else known.attempts_known is not None)
     record = JobEvent(
         v=VERSION,
         id=place.identity(reading.position.epoch, entry.id),
@@ -232,8 +232,8 @@ def _event(
         record.run_ms = max(0, entry.ts - began) if began else None
     if event == "active" and waited:
         record.wait_ms = max(0, entry.ts - waited)
-    if job is not None and (run is not None or event == "active"):
-        record.worker = redact.text(job.worker, redact.NAME_BYTES)
+    if run is not None or event == "active":
+        record.worker = known.worker
     _add_payload(record, event, fields)
     if is_retry or event == "failed":
         add_failure(record, failed)
@@ -287,12 +287,12 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
     known = memory.job(job_id)
     known.is_doubted = False
     if event == "added":
-        known.attempts_made = known.stacks = 0
+        known.attempts_made = known.runs = known.stacks = 0
         known.name = redact.text(entry.fields.get("name", ""), redact.NAME_BYTES)
     if job is not None:
         learn(known, job)
     if run is not None:
-        known.attempts_made = run.attempt - 1 + run.is_attempt
+        known.attempts_made, known.is_guess = run.made, not run.is_certain
         memory.rest(job_id)
     match event:
         case "active":
@@ -308,7 +308,17 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
             memory.forget(job_id)
         case _:
             pass
+    if run is not None and run.end in (End.COMPLETED, End.FAILED):
+        memory.names_every_worker = "prev" in entry.fields
+    if job is not None and (run is not None or event == "active"):
+        is_its_own = known.runs == job.attempts_started and (known.runs == 1 or memory.names_every_worker)
+        known.worker = redact.text(job.worker, redact.NAME_BYTES) if is_its_own else known.worker
     return known
+
+
+def _reset(known: JobMemory, counted: Counted) -> None:
+    """A retry by hand began to count anew, or goes on from what is known by now."""
+    known.attempts_made, known.is_guess = counted.before, not counted.is_before_known
 
 
 def learn(known: JobMemory, job: JobHash) -> None:
