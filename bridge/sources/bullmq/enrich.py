@@ -6,6 +6,7 @@ the event, in one script.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 
 from bridge import redact
@@ -31,6 +32,8 @@ FIELDS = (
     "rjk",
 )
 COMMANDS_PER_JOB = 2
+CACHED_CHARACTERS = 512
+"""Longer options are parsed each time: what is remembered is bounded."""
 STACK_CHARACTERS = 64 * 1024
 """A longer stack keeps its beginning and its end: the error's name and the frames."""
 
@@ -97,12 +100,12 @@ def parse(replies: list[Reply]) -> JobHash | None:
         return None
     texts = [_text(value) for value in values]
     found = dict(zip((*FIELDS, "data"), texts, strict=False))
-    options = _json_object(found.get("opts"))
+    options = _options(found.get("opts") or "")
     made = whole(found.get("atm") or found.get("attemptsMade"))
     return JobHash(
         name=found.get("name") or "",
         added_at=whole(found.get("timestamp")),
-        max_attempts=max(1, whole(options.get("attempts"))),
+        max_attempts=options.max_attempts,
         attempts_made=made,
         attempts_started=_started(found.get("ats"), made, is_counted=found.get("attemptsMade") is None),
         stalls=whole(found.get("stc") or found.get("stalledCounter")),
@@ -111,19 +114,49 @@ def parse(replies: list[Reply]) -> JobHash | None:
         is_completed=found.get("finishedOn") is not None and has_result == 1,
         failed_reason=found.get("failedReason"),
         stacks=_stacks(found.get("stacktrace")),
-        has_stack_limit="stackTraceLimit" in options,
-        waits_to_retry=_waits_to_retry(options.get("backoff")),
-        keeps_logs="kl" in options,
+        has_stack_limit=options.has_stack_limit,
+        waits_to_retry=options.waits_to_retry,
+        keeps_logs=options.keeps_logs,
         worker=found.get("pb") or "",
         parent=found.get("parentKey") or "",
         scheduler=found.get("rjk") or "",
-        trace_id=_trace_id(options.get("tm")),
+        trace_id=options.trace_id,
         data=redact.json_text(found.get("data") or ""),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """A job's options, as far as the hash's other fields need them."""
+
+    max_attempts: int
+    has_stack_limit: bool
+    waits_to_retry: bool | None
+    keeps_logs: bool
+    trace_id: str
+
+
+def _options(text: str) -> _Options:
+    """The jobs of a queue mostly share their options, to the letter."""
+    return _cached_options(text) if len(text) <= CACHED_CHARACTERS else _parse_options(text)
+
+
+def _parse_options(text: str) -> _Options:
+    options = _json_object(text)
+    return _Options(
+        max_attempts=max(1, whole(options.get("attempts"))),
+        has_stack_limit="stackTraceLimit" in options,
+        waits_to_retry=_waits_to_retry(options.get("backoff")),
+        keeps_logs="kl" in options,
+        trace_id=_trace_id(options.get("tm")),
+    )
+
+
+_cached_options = lru_cache(maxsize=1024)(_parse_options)
+
+
 def _text(value: Reply) -> str | None:
-    return value.decode(errors="replace") if isinstance(value, bytes) else None
+    return str(value, "utf-8", "replace") if isinstance(value, bytes) else None
 
 
 def _started(text: str | None, made: int, *, is_counted: bool) -> int | None:
@@ -134,8 +167,10 @@ def _started(text: str | None, made: int, *, is_counted: bool) -> int | None:
 
 def whole(value: Any) -> int:
     """A number written by others, 0 when it is none or beyond sense."""
+    if value is None:
+        return 0
     try:
-        number = int(float(value)) if value is not None else 0
+        number = int(value) if isinstance(value, str) and value.isdecimal() else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return 0
     return number if 0 <= number < MAX_WHOLE else 0

@@ -4,7 +4,7 @@ Bounded: the job untouched for longest is forgotten first, one that runs last of
 the job's hash, as well as that tells.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from bridge.sources.bullmq.attempts import End
@@ -79,7 +79,7 @@ class QueueMemory:
     def __init__(self, max_jobs: int = MAX_JOBS) -> None:
         self._jobs: OrderedDict[str, JobMemory] = OrderedDict()
         self._active: dict[str, None] = {}
-        self._finished: deque[str] = deque()
+        self._finished: dict[str, None] = {}
         self._max_jobs = max_jobs
         self.names_every_worker = False
 
@@ -126,10 +126,13 @@ class QueueMemory:
         """The job is completed or failed: forget it soon, unless it comes back."""
         self.rest(job_id)
         self.job(job_id).is_finished = True
-        self._finished.append(job_id)
-        while len(self._finished) > MAX_FINISHED:
-            oldest = self._finished.popleft()
-            if oldest in self._jobs and self._jobs[oldest].is_finished and oldest not in self._finished:
+        self._finished.pop(job_id, None)
+        self._finished[job_id] = None
+        if len(self._finished) > MAX_FINISHED:
+            oldest = next(iter(self._finished))
+            del self._finished[oldest]
+            job = self._jobs.get(oldest)
+            if job is not None and job.is_finished:
                 del self._jobs[oldest]
 
     def active(self) -> list[tuple[str, JobMemory]]:

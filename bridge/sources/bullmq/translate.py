@@ -32,6 +32,14 @@ STATES = {
 LEVELS = {State.FAILED: Level.ERROR, State.RETRYING: Level.WARN, State.STALLED: Level.WARN}
 
 NEEDS_HASH = frozenset(STATES) - {"removed", "progress", "retries-exhausted"}
+_KINDS = {
+    event: (state, LEVELS.get(state, Level.DEBUG if event == "progress" else Level.INFO), event in NEEDS_HASH)
+    for event, state in STATES.items()
+}
+"""What an event's name alone says: state, level, and whether the hash tells more. Kept, as every event asks."""
+_UNKNOWN = (State.UNKNOWN, Level.INFO, False)
+_RETRY = (State.RETRYING, Level.WARN, True)
+_NO_JOB = JobMemory()
 CONSUMED_FIELDS = frozenset(
     {"event", "jobId", "prev", "name", "data", "returnvalue", "failedReason", "delay", "attemptsMade"}
 )
@@ -196,13 +204,10 @@ def _event(
 ) -> JobEvent:
     fields, job_id, event = entry.fields, entry.job_id, entry.event
     before = memory.known(job_id)
-    began = before.active_since if before is not None else 0
-    waited = before.waiting_since if before is not None else 0
-    known = _update(entry, job, memory, run) if job_id else JobMemory()
+    began, waited = (before.active_since, before.waiting_since) if before is not None else (0, 0)
+    known = _update(entry, job, memory, run) if job_id else _NO_JOB
     is_retry = run is not None and run.is_attempt and not run.end.is_final
-    state = State.RETRYING if is_retry else STATES.get(event, State.UNKNOWN)
-    failed = _failure(event, fields, run, job) if is_retry or event == "failed" else Failure()
-    is_certain = failed.is_certain and (run.is_certain if run is not None else known.attempts_known is not None)
+    state, level, needs = _RETRY if is_retry else _KINDS.get(event, _UNKNOWN)
     record = JobEvent(
         v=VERSION,
         id=place.identity(reading.position.epoch, entry.id),
@@ -212,10 +217,9 @@ def _event(
         queue=place.queue,
         epoch=reading.position.epoch,
         stream_id=entry.id,
-        event=redact.cut(event, redact.NAME_BYTES),
-        level=LEVELS.get(state, Level.DEBUG if event == "progress" else Level.INFO),
+        event=event if event in _KINDS else redact.cut(event, redact.NAME_BYTES),
+        level=level,
         state=state,
-        prev="active" if is_retry else redact.cut(fields.get("prev", ""), redact.NAME_BYTES),
         job_id=redact.identifier(job_id),
         job_name=known.name,
         added_at=known.added_at,
@@ -224,19 +228,26 @@ def _event(
         parent=known.parent,
         scheduler=known.scheduler,
         trace_id=known.trace_id,
-        enriched=not job_id or event not in NEEDS_HASH or (job is not None and is_certain),
         backfill=reading.position.is_backfill(entry.id),
     )
+    if is_retry:
+        record.prev = "active"
+    elif prev := fields.get("prev"):
+        record.prev = redact.cut(prev, redact.NAME_BYTES)
+    is_certain = run.is_certain if run is not None else known.attempts_known is not None
+    if is_retry or event == "failed":
+        failed = _failure(event, fields, run, job)
+        add_failure(record, failed)
+        is_certain = is_certain and failed.is_certain
+    record.enriched = not job_id or not needs or (job is not None and is_certain)
     if run is not None:
         record.started_at, record.ended_at = began or None, entry.ts
         record.run_ms = max(0, entry.ts - began) if began else None
-    if event == "active" and waited:
-        record.wait_ms = max(0, entry.ts - waited)
-    if run is not None or event == "active":
+        record.worker = known.worker
+    elif event == "active":
+        record.wait_ms = max(0, entry.ts - waited) if waited else None
         record.worker = known.worker
     _add_payload(record, event, fields)
-    if is_retry or event == "failed":
-        add_failure(record, failed)
     return record
 
 
@@ -260,6 +271,8 @@ def _add_payload(record: JobEvent, event: str, fields: Mapping[str, str]) -> Non
         record.progress = redact.json_text(fields.get("data", ""))
     elif event == "delayed":
         record.delay_until = whole(fields.get("delay")) or None
+    if event in STATES and CONSUMED_FIELDS.issuperset(fields):
+        return
     other: dict[str, Any] = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
     if event not in STATES and "data" in fields:
         other["data"] = fields["data"]
@@ -328,7 +341,7 @@ def learn(known: JobMemory, job: JobHash) -> None:
     known.max_attempts = job.max_attempts
     known.stacks = len(job.stacks)
     known.waits_to_retry = job.waits_to_retry
-    known.parent = redact.identifier(job.parent)
-    known.scheduler = redact.identifier(job.scheduler)
+    known.parent = redact.identifier(job.parent) if job.parent else ""
+    known.scheduler = redact.identifier(job.scheduler) if job.scheduler else ""
     known.trace_id = job.trace_id
     known.keeps_logs = job.keeps_logs
