@@ -7,19 +7,17 @@ MAX_RECORD_BYTES = REQUEST_BYTES - 16 * 1024
 """A record must leave room for its batch's header. What is bigger is refused where records enter the outbox."""
 
 
-class Record(msgspec.Struct, frozen=True):
-    """One Kafka record. value None is a tombstone. partition None = the writer's own."""
+class Record(msgspec.Struct):
+    """One Kafka record. value None is a tombstone. partition None = the writer's own. size: key, value and headers."""
 
     topic: str
     key: bytes
     value: bytes | None
     headers: list[tuple[str, bytes]] = []
     partition: int | None = None
+    size: int = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes of key, value and headers."""
-        size = len(self.key) + len(self.value or b"")
+    def __post_init__(self) -> None:
+        self.size = len(self.key) + len(self.value or b"")
         for name, value in self.headers:
-            size += len(name) + len(value)
-        return size
+            self.size += len(name) + len(value)

@@ -58,7 +58,7 @@ class End(Enum):
         return self.is_attempt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counted:
     """before: attempts made before the first end, a guess unless is_before_known.
 

@@ -41,7 +41,7 @@ MAX_WHOLE = 2**53
 """Larger numbers are not of this world: no time, no count."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobHash:
     """What the bridge uses of a job's hash.
 

@@ -122,7 +122,7 @@ class Lane:
                 if time.monotonic() >= self._next_follow:
                     self._next_follow = time.monotonic() + FOLLOW_SECONDS
                     await self._follow_logs()
-                await pause(end, PAUSE_SECONDS)
+                await pause(end, 0 if self._unfinished else PAUSE_SECONDS)
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))

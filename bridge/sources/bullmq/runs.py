@@ -16,7 +16,7 @@ SKEW_MS = 2_000
 """What the clocks of Redis and of the app's hosts may differ."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Run:
     """One run that ended. attempt: its number, or that of the attempt to come if it was none.
 
