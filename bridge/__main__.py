@@ -1,6 +1,7 @@
 """`python -m bridge`: read the settings, set up the logs, run until a signal; `--check`: only look at the settings."""
 
 import argparse
+import gc
 import sys
 
 from bridge.settings import BridgeSettings
@@ -19,6 +20,9 @@ def main() -> int:
         return 0
     from bridge.app import run  # takes a while, and a check needs none of it
 
+    # Of what one read brings much lives until its commit and nothing is a cycle: to look for cycles often costs much.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     set_up_service_logs(settings)
     return run_service("bridge", lambda stop: run(settings, stop))
 

@@ -1,24 +1,23 @@
 """A Kafka record as the bridge makes it, and how big one may be: pure."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 REQUEST_BYTES = 1024 * 1024
 MAX_RECORD_BYTES = REQUEST_BYTES - 16 * 1024
 """A record must leave room for its batch's header. What is bigger is refused where records enter the outbox."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One Kafka record. value None is a tombstone. partition None = the writer's own."""
+class Record(msgspec.Struct):
+    """One Kafka record. value None is a tombstone. partition None = the writer's own. size: key, value and headers."""
 
     topic: str
     key: bytes
     value: bytes | None
-    headers: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
+    headers: list[tuple[str, bytes]] = []
     partition: int | None = None
+    size: int = 0
 
-    @property
-    def size(self) -> int:
-        """Bytes of key, value and headers."""
-        headers = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.key) + len(self.value or b"") + headers
+    def __post_init__(self) -> None:
+        self.size = len(self.key) + len(self.value or b"")
+        for name, value in self.headers:
+            self.size += len(name) + len(value)

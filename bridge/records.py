@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from functools import lru_cache
 
 from bridge import redact
 from bridge.record import Record
@@ -19,15 +20,19 @@ from tocsin.events import (
 )
 from tocsin.topics import Topics, queue_key
 
+_JOB = ("ce_type", b"tocsin.job")
+
 
 class Records:
     """Makes the records of one topic prefix."""
 
     def __init__(self, topics: Topics) -> None:
         self._topics = topics
+        self._jobs = topics.jobs
 
     def job(self, event: JobEvent) -> Record:
-        return _record(self._topics.jobs, event.source, event.queue, event, event.id, "tocsin.job")
+        headers = [("ce_id", event.id.encode(errors="replace")), _JOB]
+        return Record(self._jobs, _key(event.source, event.queue), encode(event), headers)
 
     def line(self, line: LogLine) -> Record:
         return _record(self._topics.logs, line.source, line.queue, line, line.id, "tocsin.log")
@@ -108,7 +113,12 @@ def scheduler_key(snapshot: SchedulerSnapshot) -> bytes:
 def _record(
     topic: str, source: str, queue: str, value: JobEvent | LogLine | QueueSnapshot, identity: str, kind: str
 ) -> Record:
-    return Record(topic, queue_key(source, queue).encode(), encode(value), _headers(identity, kind))
+    return Record(topic, _key(source, queue), encode(value), _headers(identity, kind))
+
+
+@lru_cache(maxsize=4096)
+def _key(source: str, queue: str) -> bytes:
+    return queue_key(source, queue).encode()
 
 
 def _headers(identity: str, kind: str) -> list[tuple[str, bytes]]:

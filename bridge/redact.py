@@ -94,7 +94,7 @@ DEAD_LETTER_BYTES = 64 * 1024
 
 def text(value: str, limit: int = ERROR_BYTES) -> str:
     """Free text: secrets that can be recognised are hidden, then it is cut to about `limit` bytes of UTF-8."""
-    return _finish(value, limit, value)
+    return value if _holds_nothing(value, limit) else _finish(value, limit, value)
 
 
 def json_text(value: str, limit: int = DATA_BYTES) -> str:
@@ -103,8 +103,8 @@ def json_text(value: str, limit: int = DATA_BYTES) -> str:
     JSON that holds nothing of the kind stays as it was written, to the letter. Of JSON too long to be kept only the
     beginning is looked through.
     """
-    if not value:
-        return ""
+    if not value or _holds_nothing(value, limit):
+        return value
     walk = _Walk(2 * limit)
     try:
         parsed = parse(value)
@@ -116,6 +116,8 @@ def json_text(value: str, limit: int = DATA_BYTES) -> str:
 
 def identifier(value: str) -> str:
     """A name that others compare: as it is, or when endless cut with its digest, so that no two become one."""
+    if len(value) <= NAME_BYTES and value.isascii():
+        return value
     raw = value.encode(errors="replace")
     if len(raw) <= NAME_BYTES:
         return raw.decode()
@@ -134,6 +136,11 @@ def cut(value: str, limit: int) -> str:
 def cut_mark(length: int) -> str:
     """What stands where a text was cut. length: bytes of the whole."""
     return f"…[cut, {length} in all]"
+
+
+def _holds_nothing(value: str, limit: int) -> bool:
+    """Whether a text is short and has none of the words without which there is nothing to hide, nor could spell one."""
+    return len(value) <= limit and value.isascii() and "\\u" not in value and _ANY_WORD.search(value.lower()) is None
 
 
 def _finish(shown: str, limit: int, whole: str, *, is_cut: bool = False) -> str:

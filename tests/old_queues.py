@@ -15,8 +15,8 @@ for number = tonumber(ARGV[4]), tonumber(ARGV[5]) do
       redis.call('XADD', queue .. ':events', '*',
         'event', 'failed', 'jobId', job, 'failedReason', 'boom', 'prev', 'active')
       redis.call('ZADD', queue .. ':failed', 1700000000000 + job, job)
-      redis.call('HSET', queue .. ':' .. job, 'name', 'mail', 'data', '{}', 'opts', '{"attempts":1}', 'atm', 1,
-        'failedReason', 'boom', 'stacktrace', '["Error: boom\\\\n    at send (/app/mail.js:1:2)"]',
+      redis.call('HSET', queue .. ':' .. job, 'name', 'mail', 'data', '{}', 'opts', '{"attempts":1}',
+        'ats', 1, 'atm', 1, 'failedReason', 'boom', 'stacktrace', '["Error: boom\\\\n    at send (/app/mail.js:1:2)"]',
         'timestamp', 1700000000000,
         'finishedOn', 1700000000000 + job, 'processedOn', 1700000000000)
     else

@@ -1,10 +1,10 @@
-// The two versions of BullMQ side by side, and what every program here shares: arguments, connection, errors shown.
+// The versions of BullMQ side by side, and what every program here shares: arguments, connection, errors shown.
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 
 const require = createRequire(import.meta.url);
 
-const MAJORS = ['5', '6'];
+const PACKAGES = { '5.0': 'bullmq-v5-0', '5.40': 'bullmq-v5-40', 5: 'bullmq-v5', 6: 'bullmq-v6' };
 
 /** Options of every program. */
 export const COMMON = {
@@ -18,7 +18,9 @@ export const COMMON = {
 export function readArguments(options) {
   try {
     const { values } = parseArgs({ options: { ...COMMON, ...options }, strict: true });
-    if (!MAJORS.includes(values.version)) throw new Error(`--version must be 5 or 6, not ${values.version}`);
+    if (!(values.version in PACKAGES)) {
+      throw new Error(`--version must be one of ${Object.keys(PACKAGES).join(', ')}, not ${values.version}`);
+    }
     if (!values.redis) throw new Error('--redis URL is required');
     return values;
   } catch (error) {
@@ -27,9 +29,9 @@ export function readArguments(options) {
   }
 }
 
-/** The library of one major version ('5' or '6'), and its exact version as `exactVersion`. */
-export function loadBullmq(major) {
-  const name = `bullmq-v${major}`;
+/** The library of one version ('5' and '6' are the newest of theirs), and its exact version as `exactVersion`. */
+export function loadBullmq(version) {
+  const name = PACKAGES[version];
   return { ...require(name), exactVersion: require(`${name}/package.json`).version };
 }
 

@@ -1,5 +1,5 @@
 // BullMQ's own getJobCounts() and isPaused(), one JSON line per --queue.
-//   node counts.mjs --version 5|6 --redis URL [--prefix bull] --queue NAME [--queue NAME …]
+//   node counts.mjs --version 5.0|5.40|5|6 --redis URL [--prefix bull] --queue NAME [--queue NAME …]
 import { loadBullmq, openForReading, print, readArguments } from './bullmq.mjs';
 
 const args = readArguments({ queue: { type: 'string', multiple: true, default: [] } });

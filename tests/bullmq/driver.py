@@ -18,6 +18,8 @@ from tests.bullmq import node
 from tests.bullmq.records import Counts, Job, Role, StoredJob, Summary, Truth
 
 Major = Literal[5, 6]
+Version = Major | Literal["5.0", "5.40"]
+"""A major version stands for the newest of its releases."""
 
 _SECONDS = 120.0
 
@@ -25,7 +27,7 @@ _SECONDS = 120.0
 class Options(TypedDict, total=False):
     """What a workload does. Left out: the default of workload.mjs, given in brackets."""
 
-    version: Required[Major]
+    version: Required[Version]
     jobs: Required[int]
     queues: Required[Sequence[str]]
     """Names without commas."""
@@ -71,9 +73,7 @@ class Workload:
     async def finish(self) -> Truth:
         """Wait until all jobs are terminal (the workload's own timeout is the deadline) and return the truth."""
         (summary,) = await asyncio.shield(self._output)
-        lines = (await asyncio.to_thread(self._truth_file.read_bytes)).splitlines()
-        jobs = [msgspec.json.decode(line, type=Job) for line in lines]
-        return Truth(msgspec.json.decode(summary, type=Summary), {job.key: job for job in jobs})
+        return await asyncio.to_thread(_read_truth, summary, self._truth_file)
 
     async def stop(self) -> Truth:
         """End it early, after the jobs that run now, and return the truth so far."""
@@ -102,13 +102,22 @@ async def workload(redis_url: str, **options: Unpack[Options]) -> AsyncGenerator
             await running.kill()
 
 
+async def run_mishaps(redis_url: str, *, version: Version, jobs: int = 3) -> Truth:
+    """Kill workers, fail children, retry by hand; `jobs` of each kind. Return the truth once all have ended."""
+    with tempfile.TemporaryDirectory(prefix="tocsin-truth-") as directory:
+        truth_file = Path(directory) / "truth.jsonl"
+        options = {"version": version, "redis": redis_url, "jobs": jobs, "truth": truth_file}
+        (summary,) = await node.run("mishaps.mjs", options, seconds=_SECONDS)
+        return await asyncio.to_thread(_read_truth, summary, truth_file)
+
+
 async def run_workload(redis_url: str, **options: Unpack[Options]) -> Truth:
     """Run the workload to its end: all jobs terminal (role `produce`: all added)."""
     async with workload(redis_url, **options) as running:
         return await running.finish()
 
 
-async def counts(redis_url: str, queues: Sequence[str], *, version: Major, prefix: str = "bull") -> list[Counts]:
+async def counts(redis_url: str, queues: Sequence[str], *, version: Version, prefix: str = "bull") -> list[Counts]:
     """BullMQ's getJobCounts() and isPaused() of each queue, in order."""
     options = {"version": version, "redis": redis_url, "prefix": prefix}
     names = [f"--queue={queue}" for queue in queues]
@@ -183,12 +192,17 @@ async def leave_canaries(redis_url: str, queue: str, secret: str, *, version: Ma
     await node.run("canaries.mjs", options, seconds=_SECONDS)
 
 
-async def stored_jobs(redis_url: str, queue: str, *, version: Major, prefix: str = "bull") -> dict[str, StoredJob]:
+async def stored_jobs(redis_url: str, queue: str, *, version: Version, prefix: str = "bull") -> dict[str, StoredJob]:
     """Every job of the queue still in Redis, by id, in any state."""
     options = {"version": version, "redis": redis_url, "prefix": prefix, "queue": queue}
     lines = await node.run("truth_from_redis.mjs", options, seconds=_SECONDS)
     jobs = [msgspec.json.decode(line, type=StoredJob) for line in lines]
     return {job.id: job for job in jobs}
+
+
+def _read_truth(summary: bytes, truth_file: Path) -> Truth:
+    jobs = [msgspec.json.decode(line, type=Job) for line in truth_file.read_bytes().splitlines()]
+    return Truth(msgspec.json.decode(summary, type=Summary), {job.key: job for job in jobs})
 
 
 def _arguments(options: Options) -> tuple[dict[str, object], list[str]]:

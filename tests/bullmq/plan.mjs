@@ -16,6 +16,7 @@ const WEIGHTS = {
   logs: 5,
   postponed: 3,
   'handed-back': 2,
+  'rate-limited': 2,
 };
 export const KINDS = [...Object.keys(WEIGHTS), 'thrown-text'];
 
@@ -95,6 +96,7 @@ export function planJobs({ jobs, queues, seed, ephemeral, without, thrownText, w
       prioritized: () => [{}, { priority: whole(1, 20) }],
       postponed: () => [{ postponeMs: whole(30, 120), fails: odd }, { attempts: 2 }],
       'handed-back': () => [{ handBack: true, fails: odd }, { attempts: 2 }],
+      'rate-limited': () => [{ limitMs: whole(5, 30), fails: odd }, { attempts: 2 }],
     }[kind]?.() ?? [{}, {}];
     Object.assign(plan, { fails: 0 }, special);
     if (kind === 'progress' || random() < 0.1) plan.progress = pick(PROGRESS);

@@ -9,26 +9,34 @@ function fail(bullmq, plan, attempt) {
   FAILURES[plan.failure](number);
 }
 
-/** A processor for `queue`; `truth` gets each attempt's own outcome, error and times. */
-export function processorOf(bullmq, queue, truth) {
+/** Hand the job back as its plan says. None of these is an attempt: BullMQ counts a start, but no attempt made. */
+async function handBack(bullmq, worker, job, token) {
+  const { plan } = job.data;
+  if (plan.postponeMs) {
+    await job.moveToDelayed(Date.now() + plan.postponeMs, token);
+    throw new bullmq.DelayedError();
+  }
+  if (plan.limitMs || !job.moveToWait) {
+    await worker.rateLimit(plan.limitMs ?? 10);
+    throw bullmq.Worker.RateLimitError();
+  }
+  await job.moveToWait(token);
+  throw new bullmq.WaitingError();
+}
+
+/** A processor for `queue`; `truth` gets each attempt's own outcome, error and times. `workerOf` tells who runs it. */
+export function processorOf(bullmq, queue, truth, workerOf) {
   return async (job, token) => {
     const { plan } = job.data;
     const record = truth.of(queue, job);
-    const firstStart = job.attemptsStarted === 1;
-    // Neither of these is an attempt: BullMQ counts a start, but no attempt made.
-    if (plan.postponeMs && firstStart) {
+    record.starts.push(job.attemptsMade + 1);
+    if ((plan.postponeMs || plan.handBack || plan.limitMs) && job.attemptsStarted === 1) {
       record.postponed += 1;
-      await job.moveToDelayed(Date.now() + plan.postponeMs, token);
-      throw new bullmq.DelayedError();
-    }
-    if (plan.handBack && firstStart) {
-      record.postponed += 1;
-      await job.moveToWait(token);
-      throw new bullmq.WaitingError();
+      await handBack(bullmq, workerOf(), job, token);
     }
     const attempt = {
       n: job.attemptsMade + 1, outcome: 'completed', error: null, error_name: null, error_key: null,
-      unrecoverable: false, started: Date.now(), ended: 0,
+      unrecoverable: false, worker: workerOf().opts.name ?? null, started: Date.now(), ended: 0,
     };
     record.attempts.push(attempt);
     try {

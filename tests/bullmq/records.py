@@ -23,6 +23,8 @@ class Attempt(msgspec.Struct, frozen=True):
     error_key: str | None
     """The workload's own name of this way to fail: one per (class, message without its numbers, stack)."""
     unrecoverable: bool
+    worker: str | None
+    """The name of the worker that ran it, None if it has none."""
     started: int
     ended: int
 
@@ -39,8 +41,12 @@ class Job(msgspec.Struct, frozen=True):
     max_attempts: int
     delay: int
     priority: int
+    retries_by_hand: int
+    """How often it had ended and was sent back."""
     removed: bool
     """It was added with removeOnComplete and removeOnFail: its hash is gone once it ended."""
+    starts: tuple[int, ...]
+    """Of each start of its processor: the number of the attempt it was, or would have been."""
     attempts: tuple[Attempt, ...]
     postponed: int
     """Starts that were no attempt: the processor moved the job to delayed or back to waiting itself."""
@@ -52,6 +58,11 @@ class Job(msgspec.Struct, frozen=True):
     """Lines of all attempts, in order."""
     progress: tuple[str, ...]
     """JSON text of each value, in order."""
+
+    @property
+    def is_ended_unrun(self) -> bool:
+        """Whether BullMQ failed it in the end without calling its processor."""
+        return self.final_state == "failed" and (not self.attempts or self.attempts[-1].error_key == "not-run")
 
     @property
     def key(self) -> tuple[str, str]:

@@ -16,8 +16,9 @@ export class Truth {
       const { attempts, delay, priority } = job.opts;
       record = {
         queue, id: job.id, name: job.name, kind: job.data.plan.kind, added: job.timestamp,
-        max_attempts: attempts || 1, delay: delay || 0, priority: priority || 0, removed: queue === this.ephemeral,
-        attempts: [], postponed: 0, final_state: null, failed_reason: null, returnvalue: null, logs: [], progress: [],
+        max_attempts: attempts || 1, delay: delay || 0, priority: priority || 0,
+        retries_by_hand: 0, removed: queue === this.ephemeral,
+        starts: [], attempts: [], postponed: 0, final_state: null, failed_reason: null, returnvalue: null, logs: [], progress: [],
       };
       this.records.set(key, record);
     }

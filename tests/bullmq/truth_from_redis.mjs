@@ -1,5 +1,5 @@
 // Every job Redis still holds of a queue, as BullMQ itself reads it: one JSON line per job.
-//   node truth_from_redis.mjs --version 5|6 --redis URL [--prefix bull] --queue NAME
+//   node truth_from_redis.mjs --version 5.0|5.40|5|6 --redis URL [--prefix bull] --queue NAME
 import { loadBullmq, openForReading, print, readArguments } from './bullmq.mjs';
 
 const PAGE = 500;

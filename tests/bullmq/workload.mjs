@@ -1,5 +1,5 @@
 // Adds jobs to real BullMQ queues, processes them, and writes down the truth about each.
-//   node workload.mjs --version 5|6 --redis URL --jobs N --queues a,b,c --truth FILE [--seed S] [--prefix bull]
+//   node workload.mjs --version 5.0|5.40|5|6 --redis URL --jobs N --queues a,b,c --truth FILE [--seed S] [--prefix bull]
 //     [--role produce|work|both] [--events-maxlen N] [--rate JOBS_PER_SECOND] [--ephemeral QUEUE] [--concurrency N]
 //     [--work-ms MAX] [--without KIND,KIND] [--thrown-text] [--timeout SECONDS] [--cluster]
 // Ends when all N jobs are terminal (produce: when all are added) and prints one JSON line: exit code 0; 1 when the
@@ -82,7 +82,7 @@ async function produce() {
 
 function startWorkers(allEnded) {
   return queues.map((name) => {
-    const worker = new bullmq.Worker(name, processorOf(bullmq, name, truth), {
+    const worker = new bullmq.Worker(name, processorOf(bullmq, name, truth, () => worker), {
       connection, prefix: args.prefix, concurrency: Number(args.concurrency),
       lockDuration: LOCK_MS, stalledInterval: LOCK_MS,
       name: name === args.ephemeral ? undefined : `${name}-worker`, // one queue's worker has no name

@@ -41,9 +41,11 @@ ADDED = {
 }
 SMTP_421 = "Error: SMTP 421 try again later\n    at send (/app/mailer.js:41:11)\n    at async run (/app/worker.js:9:5)"
 SMTP_550 = "no such mailbox: <script>alert(1)</script> – Ñandú 🦜"
-RETRIED = {**ADDED, "atm": "1", "failedReason": "SMTP 421 try again later", "stacktrace": json.dumps([SMTP_421])}
+ACTIVE = {**ADDED, "ats": "1"}
+RETRIED = {**ACTIVE, "atm": "1", "failedReason": "SMTP 421 try again later", "stacktrace": json.dumps([SMTP_421])}
 DEAD = {
     **RETRIED,
+    "ats": "2",
     "atm": "2",
     "finishedOn": str(START + 9000),
     "failedReason": SMTP_550,
@@ -113,28 +115,28 @@ def _events() -> dict[str, JobEvent]:
     told = {
         "added": life.tell(0, {"event": "added", **job, "name": "welcome"}, ADDED),
         "waiting": life.tell(0, {"event": "waiting", **job}, ADDED),
-        "active": life.tell(140, {"event": "active", **job, "prev": "waiting"}, {**ADDED, "pb": "mailer-7c9f"}),
+        "active": life.tell(140, {"event": "active", **job, "prev": "waiting"}, {**ACTIVE, "pb": "mailer-7c9f"}),
         "progress": life.tell(150, {"event": "progress", **job, "data": '{"sent":1,"of":2}'}, ADDED),
         "retrying": life.tell(390, {"event": "delayed", **job, "delay": str(START + 5390)}, RETRIED),
         "again": life.tell(5390, {"event": "waiting", **job, "prev": "delayed"}, RETRIED),
-        "once more": life.tell(5400, {"event": "active", **job, "prev": "waiting"}, RETRIED),
+        "once more": life.tell(5400, {"event": "active", **job, "prev": "waiting"}, {**RETRIED, "ats": "2"}),
         "failed-finally": life.tell(9000, {"event": "failed", **job, "failedReason": SMTP_550, "prev": "active"}, DEAD),
         "removed": life.tell(9200, {"event": "removed", **job, "prev": "failed"}, None),
     }
     other, completed = Life(), {"jobId": "4712"}
     other.tell(10, {"event": "added", **completed, "name": "welcome"}, ADDED)
-    other.tell(20, {"event": "active", **completed, "prev": "waiting"}, ADDED)
-    done = {**ADDED, "atm": "1", "finishedOn": str(START + 700), "returnvalue": "{}"}
+    other.tell(20, {"event": "active", **completed, "prev": "waiting"}, ACTIVE)
+    done = {**ACTIVE, "atm": "1", "finishedOn": str(START + 700), "returnvalue": "{}"}
     answer = {"event": "completed", "returnvalue": '{"messageId":"<1@example.com>"}', "prev": "active"}
     told["completed"] = other.tell(700, {**answer, **completed}, done)
     told["completed-and-removed"] = Life().tell(701, {**answer, "jobId": "4713"}, None)
     told["paused-queue"] = other.tell(9300, {"event": "paused"}, None)
     stalled = Life()
-    stalled.tell(10, {"event": "active", "jobId": "4714", "prev": "waiting"}, ADDED)
-    told["stalled"] = stalled.tell(30_000, {"event": "stalled", "jobId": "4714"}, ADDED)
+    stalled.tell(10, {"event": "active", "jobId": "4714", "prev": "waiting"}, ACTIVE)
+    told["stalled"] = stalled.tell(30_000, {"event": "stalled", "jobId": "4714"}, ACTIVE)
     past = Life(Position(pos=1, baseline_id=f"{START + 1}-0"))
     boom = {"event": "failed", "jobId": "12", "failedReason": "boom", "prev": "active"}
-    told["backfill"] = past.tell(0, boom, {**ADDED, "atm": "1", "failedReason": "boom", "finishedOn": str(START)})
+    told["backfill"] = past.tell(0, boom, {**ACTIVE, "atm": "1", "failedReason": "boom", "finishedOn": str(START)})
     return {f"job_event.{kind}": event for kind, event in told.items() if kind not in ("again", "once more")}
 
 

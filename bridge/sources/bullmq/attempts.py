@@ -1,9 +1,10 @@
 """Which run of a job was an attempt, and what each failed attempt left: pure.
 
 BullMQ emits no `failed` for an attempt that will be retried: it shows as `delayed` or `waiting` of an active job, and
-so do a stall, a rate limit and `moveToDelayed`, which are no attempts. The job's `attemptsMade`, read with the event,
-says how many of the ends counted. Each failed attempt left one stack, the newest last; counted from the end, a stack
-found in a late read is still the right one.
+so do a stall, a rate limit and `moveToDelayed`, which are no attempts. The job's hash counts the runs that began
+(`ats`) and the ends that counted (`atm`), as of the moment it was read; where the two leave a choice, that is said.
+Each failed attempt left one stack, the newest last; counted from the end, a stack found in a late read is still the
+right one.
 """
 
 import re
@@ -14,66 +15,125 @@ from enum import Enum, auto
 from bridge.sources.bullmq.enrich import JobHash
 
 MAX_FRAMES = 50
+STALLED_TOO_OFTEN = "job stalled more than allowable limit"
+"""BullMQ's own reason. Where the stall checker counts no attempt for it, it replaces the last attempt's."""
 
 _FRAME = re.compile(r"^    at ", re.MULTILINE)
 _HEADER = re.compile(r"^([A-Za-z_$][\w$.]*(?: \[[\w$]+\])?)(?::\s?|$)")
 
 
 class End(Enum):
-    """How a run of a job ended."""
+    """How a run of a job ended.
+
+    BullMQ 5.40 and older say more: RETRIED and HANDED_BACK, where newer ones say the same of both (TO_WAITING). And
+    they fail some jobs without counting an attempt: what stalled too often (STALLED_OUT), and a parent whose child
+    failed, which never ran (UNSTARTED).
+    """
 
     COMPLETED = auto()
     FAILED = auto()
+    STALLED_OUT = auto()
+    UNSTARTED = auto()
+    RETRIED = auto()
     TO_DELAYED = auto()
     TO_WAITING = auto()
+    HANDED_BACK = auto()
     STALLED = auto()
 
     @property
     def is_final(self) -> bool:
-        return self in (End.COMPLETED, End.FAILED)
+        return self in (End.COMPLETED, End.FAILED, End.STALLED_OUT, End.UNSTARTED)
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether BullMQ surely counted it."""
+        return self in (End.COMPLETED, End.FAILED, End.RETRIED)
 
     def may_be_attempt(self, waits_to_retry: bool | None) -> bool:
-        """Whether this end may be an error's. waits_to_retry: as in JobHash; an error then takes that way alone."""
+        """Whether BullMQ may have counted it. waits_to_retry: as in JobHash; an error then takes that way alone."""
         if self is End.TO_DELAYED:
             return waits_to_retry is not False
         if self is End.TO_WAITING:
             return waits_to_retry is not True
-        return self.is_final
+        return self.is_attempt
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Counted:
-    """before: attempts made before the first end. are_attempts: for each end whether it was one.
+    """before: attempts made before the first end, a guess unless is_before_known.
 
-    is_certain False: the number is right, which of the hand-backs they were is a guess.
+    are_attempts: for each end whether it was one. are_certain: for each end whether that and its number are no guess.
     """
 
     before: int
     are_attempts: list[bool]
-    is_certain: bool = True
+    are_certain: list[bool]
+    is_before_known: bool = True
+
+    @property
+    def is_certain(self) -> bool:
+        return all(self.are_certain)
 
 
-def count(ends: Sequence[End], *, before: int | None, now: int | None, waits_to_retry: bool | None) -> Counted:
+def count(
+    ends: Sequence[End],
+    *,
+    before: int | None,
+    now: int | None,
+    waits_to_retry: bool | None,
+    later: int | None = 0,
+    is_every_run_counted: bool = False,
+) -> Counted:
     """Say for each end of one job, oldest first, whether it was an attempt.
 
-    before: attempts known before these ends, None = unknown. now: attemptsMade at a moment after them, None = the hash
-    is gone: an end that may be an error's then counts as one, since retries are what usually sends a job back.
+    before: attempts known before these ends, None = unknown. now: attempts counted when the hash was read, None = it is
+    gone: an end that may be an error's then counts as one, since retries are what usually sends a job back. later: runs
+    that may have ended between these ends and that moment, None = unknown. is_every_run_counted: all but the stalled.
     """
+    if len(ends) == 1 and before is not None and _is_next(ends[0], before, now, later):
+        return Counted(before, [True], [True])
     may_be = [end.may_be_attempt(waits_to_retry) for end in ends]
-    most = sum(may_be)
-    least = sum(end.is_final for end in ends)
-    if now is None:
-        return Counted(before or 0, may_be, is_certain=before is not None and most == least)
-    if before is None or before + least > now:  # never known, or reset by hand
-        before = max(0, now - most)
-    made = max(least, min(most, now - before))
-    if made == most:
-        return Counted(before, may_be)
-    newest_first = sorted(
-        (at for at, may in enumerate(may_be) if may), key=lambda at: (ends[at].is_final, at), reverse=True
-    )
-    chosen = set(newest_first[:made])
-    return Counted(before, [at in chosen for at in range(len(ends))], is_certain=made == least)
+    least, most = sum(end.is_attempt for end in ends), sum(may_be)
+    lowest, highest = (most, most) if is_every_run_counted else (least, most)
+    after = now if later == 0 else None
+    if before is not None and now is not None:
+        if now - before < lowest:  # reset by hand
+            before = None
+        elif later is not None and now - before - later > highest:  # something was counted that nobody saw
+            return Counted(before, may_be, [False] * len(ends), is_before_known=False)
+        else:
+            lowest = max(lowest, now - before - later) if later is not None else lowest
+            highest = min(highest, now - before)
+    made, is_exact = highest, lowest == highest
+    if before is None and after is not None and is_exact:
+        before = max(0, after - made)
+    elif after is None and before is not None and is_exact:
+        after = before + made
+    chosen, in_doubt = _choose(ends, may_be, made, is_exact=is_exact)
+    certain = [
+        not in_doubt[at]
+        and ((before is not None and not any(in_doubt[:at])) or (after is not None and not any(in_doubt[at + 1 :])))
+        for at in range(len(ends))
+    ]
+    guess = max(0, (after if after is not None else now or 0) - made)
+    return Counted(guess if before is None else before, chosen, certain, before is not None)
+
+
+def _is_next(end: End, before: int, now: int | None, later: int | None) -> bool:
+    """Whether the only end is surely the attempt after those known: what most jobs are."""
+    return end.is_attempt and (now is None or (now > before and (later is None or now - later <= before + 1)))
+
+
+def _choose(ends: Sequence[End], may_be: list[bool], made: int, *, is_exact: bool) -> tuple[list[bool], list[bool]]:
+    """Which ends were the attempts made, the newest first where there is a choice; and which are in doubt."""
+    sure = [end.is_attempt for end in ends]
+    if is_exact and made in (sum(sure), sum(may_be)):
+        return (may_be if made == sum(may_be) else sure), [False] * len(ends)
+    open_to_choice = [at for at, may in enumerate(may_be) if may and not sure[at]]
+    chosen = set(open_to_choice[len(open_to_choice) - (made - sum(sure)) :])
+    return [is_sure or at in chosen for at, is_sure in enumerate(sure)], [
+        at in open_to_choice for at in range(len(ends))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +158,8 @@ def failure(attempt: int, job: JobHash | None, reason: str | None = None, stacks
     if job is None:
         return UNKNOWN if reason is None else Failure(error=reason)
     behind = job.failures - attempt
-    known = reason if reason is not None else (job.failed_reason if behind <= 0 else None)
+    newest = job.failed_reason if behind <= 0 and job.failed_reason != STALLED_TOO_OFTEN else None
+    known = reason if reason is not None else newest
     if job.failures > len(job.stacks) and not job.has_stack_limit:
         return _misaligned(job, reason, known, stacks_before)
     at = len(job.stacks) - 1 - behind

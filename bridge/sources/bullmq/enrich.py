@@ -6,6 +6,7 @@ the event, in one script.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, cast
 
 from bridge import redact
@@ -23,12 +24,17 @@ FIELDS = (
     "stacktrace",
     "atm",
     "attemptsMade",
+    "ats",
+    "stc",
+    "stalledCounter",
     "pb",
     "parentKey",
     "rjk",
     "priority",
 )
 COMMANDS_PER_JOB = 2
+CACHED_CHARACTERS = 512
+"""Longer options are parsed each time: what is remembered is bounded."""
 STACK_CHARACTERS = 64 * 1024
 """A longer stack keeps its beginning and its end: the error's name and the frames."""
 
@@ -36,12 +42,14 @@ MAX_WHOLE = 2**53
 """Larger numbers are not of this world: no time, no count."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobHash:
     """What the bridge uses of a job's hash.
 
-    attempts_made: ended attempts that counted. stacks: one text per failed attempt, oldest first, "" where the thrown
-    thing had no usable stack; BullMQ cuts the oldest when `stackTraceLimit` is set. data: redacted already.
+    attempts_made: ended attempts that counted. attempts_started: runs that began, None = unknown. stalls: runs that
+    ended so. is_running: one run had surely not ended. finished_on: Node's clock, ms, 0 = it is not finished. stacks:
+    one text per failed attempt, oldest first, "" where the thrown thing had no usable stack; BullMQ cuts the oldest
+    when `stackTraceLimit` is set. data: redacted already.
     waits_to_retry: what sends the job back after an error: True = always a delay, False = never one, None = either
     (jitter, or a strategy of the app's own).
     """
@@ -50,6 +58,10 @@ class JobHash:
     added_at: int = 0
     max_attempts: int = 0
     attempts_made: int = 0
+    attempts_started: int | None = None
+    stalls: int = 0
+    is_running: bool = False
+    finished_on: int = 0
     is_completed: bool = False
     failed_reason: str | None = None
     stacks: list[str] = field(default_factory=list[str])
@@ -69,45 +81,99 @@ class JobHash:
         return max(0, self.attempts_made - 1) if self.is_completed else self.attempts_made
 
 
-def commands(keys: Keys, job_id: str, *, with_data: bool) -> list[Command]:
-    """COMMANDS_PER_JOB commands whose replies `parse` reads; the payload is asked for only when it is wanted."""
+def commands(keys: Keys, job_id: str, *, with_data: bool, with_lock: bool = False) -> list[Command]:
+    """COMMANDS_PER_JOB commands whose replies `parse` reads, two more with the lock.
+
+    with_data: the payload is asked for only when it is wanted. with_lock: whether it runs at that moment. It does if it
+    is locked afterwards and no other run began until then.
+    """
     key = keys.job(job_id)
-    return [("HMGET", key, *FIELDS, *(("data",) if with_data else ())), ("HEXISTS", key, "returnvalue")]
+    asked: list[Command] = [
+        ("HMGET", key, *FIELDS, *(("data",) if with_data else ())),
+        ("HEXISTS", key, "returnvalue"),
+    ]
+    return [*asked, ("EXISTS", keys.lock(job_id)), ("HGET", key, "ats")] if with_lock else asked
 
 
 def parse(replies: list[Reply]) -> JobHash | None:
     """The hash, or None if the job is gone (or the key is no job's)."""
-    values, has_result = replies
+    values, has_result, *lock = replies
     if isinstance(values, Refused) or values is None or all(value is None for value in values):
         return None
-    texts = [None if value is None else cast(bytes, value).decode(errors="replace") for value in values]
+    texts = [_text(value) for value in values]
     found = dict(zip((*FIELDS, "data"), texts, strict=False))
-    options = _json_object(found.get("opts"))
-    finished = found.get("finishedOn") is not None
+    options = _options(found.get("opts") or "")
+    made = whole(found.get("atm") or found.get("attemptsMade"))
     return JobHash(
         name=found.get("name") or "",
         added_at=whole(found.get("timestamp")),
-        max_attempts=max(1, whole(options.get("attempts"))),
-        attempts_made=whole(found.get("atm") or found.get("attemptsMade")),
-        is_completed=finished and has_result == 1,
+        max_attempts=options.max_attempts,
+        attempts_made=made,
+        attempts_started=_started(found.get("ats"), made, is_counted=found.get("attemptsMade") is None),
+        stalls=whole(found.get("stc") or found.get("stalledCounter")),
+        is_running=bool(lock) and lock[0] == 1 and _text(lock[1]) == found.get("ats"),
+        finished_on=whole(found.get("finishedOn")),
+        is_completed=found.get("finishedOn") is not None and has_result == 1,
         failed_reason=found.get("failedReason"),
         stacks=_stacks(found.get("stacktrace")),
-        has_stack_limit="stackTraceLimit" in options,
-        waits_to_retry=_waits_to_retry(options.get("backoff")),
-        keeps_logs="kl" in options,
+        has_stack_limit=options.has_stack_limit,
+        waits_to_retry=options.waits_to_retry,
+        keeps_logs=options.keeps_logs,
         worker=found.get("pb") or "",
         parent=found.get("parentKey") or "",
         scheduler=found.get("rjk") or "",
-        trace_id=_trace_id(options.get("tm")),
+        trace_id=options.trace_id,
         priority=whole(found.get("priority")),
         data=redact.json_text(found.get("data") or ""),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """A job's options, as far as the hash's other fields need them."""
+
+    max_attempts: int
+    has_stack_limit: bool
+    waits_to_retry: bool | None
+    keeps_logs: bool
+    trace_id: str
+
+
+def _options(text: str) -> _Options:
+    """The jobs of a queue mostly share their options, to the letter."""
+    return _cached_options(text) if len(text) <= CACHED_CHARACTERS else _parse_options(text)
+
+
+def _parse_options(text: str) -> _Options:
+    options = _json_object(text)
+    return _Options(
+        max_attempts=max(1, whole(options.get("attempts"))),
+        has_stack_limit="stackTraceLimit" in options,
+        waits_to_retry=_waits_to_retry(options.get("backoff")),
+        keeps_logs="kl" in options,
+        trace_id=_trace_id(options.get("tm")),
+    )
+
+
+_cached_options = lru_cache(maxsize=1024)(_parse_options)
+
+
+def _text(value: Reply) -> str | None:
+    return str(value, "utf-8", "replace") if isinstance(value, bytes) else None
+
+
+def _started(text: str | None, made: int, *, is_counted: bool) -> int | None:
+    """Runs that began: none before the first, never fewer than ended; BullMQ 4 (is_counted False) did not count."""
+    started = whole(text)
+    return started if is_counted and started >= made else None
+
+
 def whole(value: Any) -> int:
     """A number written by others, 0 when it is none or beyond sense."""
+    if value is None:
+        return 0
     try:
-        number = int(float(value)) if value is not None else 0
+        number = int(value) if isinstance(value, str) and value.isdecimal() else int(float(value))
     except (TypeError, ValueError, OverflowError):
         return 0
     return number if 0 <= number < MAX_WHOLE else 0

@@ -71,10 +71,11 @@ def groups(site: str, records: Records, place: Place, batch: Batch, translated: 
     last = len(batch.entries) - 1
     for at, entry in enumerate(batch.entries):
         group = made[-1]
-        if at in events:
-            group.events.append(events[at])
-            group.records.append(records.job(events[at]))
-        if at in bad:
+        event = events.get(at)
+        if event is not None:
+            group.events.append(event)
+            group.records.append(records.job(event))
+        else:
             group.bad += 1
             group.records.append(records.dead_letter(place, bad[at], now))
         size += group.records[-1].size

@@ -33,13 +33,13 @@ class _Ask:
 
     read: Read
     job_id: str
-    hash_commands: list[Command]
-    log_commands: list[Command]
+    hashed: list[Command]
+    logged: list[Command]
     look: Look | None = None
 
     @property
     def commands(self) -> list[Command]:
-        return self.hash_commands + self.log_commands
+        return self.hashed + self.logged
 
 
 class JobReader:
@@ -63,15 +63,10 @@ class JobReader:
             some = self._next(asks, done)
             replies = iter(await self._ask([command for ask in some for command in ask.commands]))
             answers = [[next(replies) for _ in ask.commands] for ask in some]
-            self._jobs.learn([size_of(answer[: enrich.COMMANDS_PER_JOB]) for answer in answers])
-            self._logs.learn(
-                [
-                    size_of(answer[enrich.COMMANDS_PER_JOB :])
-                    for ask, answer in zip(some, answers, strict=True)
-                    if ask.log_commands
-                ]
-            )
-            for ask, answer in zip(some, answers, strict=True):
+            asked = list(zip(some, answers, strict=True))
+            self._jobs.learn([size_of(answer[: len(ask.hashed)]) for ask, answer in asked])
+            self._logs.learn([size_of(answer[len(ask.hashed) :]) for ask, answer in asked if ask.logged])
+            for ask, answer in asked:
                 held += await self._keep(ask, answer)
             done += len(some)
         kept = _cut_unread(reads, asks[done:])
@@ -101,7 +96,7 @@ class JobReader:
         some: list[_Ask] = []
         logs_left = self._logs.count
         for ask in asks[start : start + self._jobs.count]:
-            logs_left -= bool(ask.log_commands)
+            logs_left -= bool(ask.logged)
             if logs_left < 0:
                 break
             some.append(ask)
@@ -110,9 +105,9 @@ class JobReader:
     async def _keep(self, ask: _Ask, answer: list[Reply]) -> int:
         """Keep one job's answer; return how much it holds."""
         read, job_id = ask.read, ask.job_id
-        job = read.hashes[job_id] = enrich.parse(answer[: enrich.COMMANDS_PER_JOB])
+        job = read.hashes[job_id] = enrich.parse(answer[: len(ask.hashed)])
         held = 0 if job is None else len(job.data) + len(job.failed_reason or "") + sum(map(len, job.stacks))
-        log = answer[enrich.COMMANDS_PER_JOB :]
+        log = answer[len(ask.hashed) :]
         if ask.look is None:
             if log:
                 read.skipped[job_id] = end(log)
@@ -141,18 +136,19 @@ class JobReader:
 def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     """What to ask of each job of a batch that has more to tell, in the order of its entries."""
     queue, asks = read.queue, list[_Ask]()
-    ended, retried = _may_have_ended(read), _retried(read)
+    (ended, handed_back), retried = _may_have_ended(read), _retried(read)
     added = {entry.job_id for entry in read.entries if entry.event == "added"}
     for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
         with_data = job_id in added or job_id not in queue.memory
-        ask = _Ask(read, job_id, enrich.commands(queue.keys, job_id, with_data=with_data), [])
+        hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_lock=job_id in handed_back)
+        ask = _Ask(read, job_id, hashed, [])
         if job_id in retried and job_id not in queue.tail:
-            ask = replace(ask, log_commands=end_commands(queue.keys, job_id))
+            ask = replace(ask, logged=end_commands(queue.keys, job_id))
         elif job_id in ended:
             known = queue.memory.known(job_id)
             place = LogPlace() if job_id in added else queue.tail.place(job_id)
             look = reader.look(place, is_cut=known is None or known.keeps_logs)
-            ask = replace(ask, look=look, log_commands=[read_command(queue.keys, job_id, look)])
+            ask = replace(ask, look=look, logged=[read_command(queue.keys, job_id, look)])
         asks.append(ask)
     return asks
 
@@ -208,20 +204,29 @@ def size_of(replies: Sequence[Reply]) -> int:
     return sum(len(part) for parts in lists for part in parts if isinstance(part, bytes))
 
 
-def _may_have_ended(read: Read) -> set[str]:
-    """Jobs of the batch whose run may have ended in it."""
-    memory = read.queue.memory
+def _may_have_ended(read: Read) -> tuple[set[str], set[str]]:
+    """Jobs of the batch whose run may have ended in it, and those of them of which one was handed back."""
     ran = {entry.job_id for entry in read.entries if entry.event == "active"}
     ended: set[str] = set()
+    handed_back: set[str] = set()
     for entry in read.entries:
-        known = memory.known(entry.job_id)
-        was_active = entry.job_id in ran or (known is not None and known.is_active)
-        if entry.event in FINAL or (entry.event in HANDED_BACK and was_active):
+        if entry.event in HANDED_BACK and (entry.job_id in ran or _was_active(read, entry.job_id)):
+            handed_back.add(entry.job_id)
+        elif entry.event in FINAL:
             ended.add(entry.job_id)
-    return ended
+    return ended | handed_back, handed_back
+
+
+def _was_active(read: Read, job_id: str) -> bool:
+    known = read.queue.memory.known(job_id)
+    return known is not None and known.is_active
 
 
 def _retried(read: Read) -> set[str]:
     """Jobs whose first entry here is a retry by hand."""
     first = {entry.job_id: entry for entry in reversed(read.entries)}
-    return {job_id for job_id, entry in first.items() if entry.event == "waiting" and entry.fields.get("prev") in FINAL}
+    return {
+        job_id
+        for job_id, entry in first.items()
+        if entry.event == "waiting" and entry.fields.get("prev") in FINAL and not _was_active(read, job_id)
+    }

@@ -25,6 +25,9 @@ class Keys:
     def job(self, job_id: str) -> str:
         return self.of(job_id)
 
+    def lock(self, job_id: str) -> str:
+        return self.of(f"{job_id}:lock")
+
     def logs(self, job_id: str) -> str:
         return self.of(f"{job_id}:logs")
 

@@ -154,7 +154,7 @@ class Lane:
                 await self._take_leave()
                 if not self._follower.seconds_left:
                     await self._follower.follow(self._queues.values())
-                await pause(end, PAUSE_SECONDS)
+                await pause(end, 0 if self._unfinished else PAUSE_SECONDS)
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))

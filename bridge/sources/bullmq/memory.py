@@ -4,7 +4,7 @@ Bounded: the job untouched for longest is forgotten first, one that runs last of
 the job's hash, as well as that tells.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from bridge.sources.bullmq.attempts import End
@@ -16,8 +16,9 @@ MAX_FINISHED = 200
 
 @dataclass(slots=True)
 class JobMemory:
-    """One job. attempts_made, stacks: None = unknown. Times are Redis's clock, ms; 0 = unknown.
+    """One job. attempts_made, runs, stacks: None = unknown. Times are Redis's clock, ms; 0 = unknown.
 
+    is_guess: attempts_made is the best one can say. runs: how many began. worker: of the run that is active.
     unsettled: ends of runs since attempts_made, which only the job's options tell from attempts (after a restart).
     stacks: how many the hash held when it was read last. waits_to_retry: as in JobHash.
     keeps_logs: the job's log holds only its newest lines (`keepLogs`), so an index into it means nothing.
@@ -28,6 +29,9 @@ class JobMemory:
     added_at: int = 0
     max_attempts: int = 0
     attempts_made: int | None = None
+    is_guess: bool = False
+    runs: int | None = None
+    worker: str = ""
     unsettled: list[End] = field(default_factory=list[End])
     stacks: int | None = None
     waits_to_retry: bool | None = None
@@ -41,10 +45,17 @@ class JobMemory:
     scheduler: str = ""
     trace_id: str = ""
 
+    @property
+    def attempts_known(self) -> int | None:
+        """Attempts made, None where that is a guess."""
+        return None if self.is_guess else self.attempts_made
+
     def doubt(self) -> None:
         """Forget what it was doing and how often it was tried; what it is stays known."""
         self.is_doubted = True
-        self.attempts_made = self.stacks = None
+        self.attempts_made = self.runs = self.stacks = None
+        self.is_guess = False
+        self.worker = ""
         self.unsettled.clear()
         self.is_active = False
         self.waiting_since = self.active_since = 0
@@ -52,18 +63,25 @@ class JobMemory:
     def settle(self) -> None:
         """Count the unsettled ends, by what `waits_to_retry` says now."""
         if self.attempts_made is not None:
-            self.attempts_made += sum(end.may_be_attempt(self.waits_to_retry) for end in self.unsettled)
+            may_be = [end for end in self.unsettled if end.may_be_attempt(self.waits_to_retry)]
+            self.attempts_made += len(may_be)
+            self.is_guess |= not all(end.is_attempt for end in may_be)
         self.unsettled.clear()
 
 
 class QueueMemory:
-    """The jobs of one queue, least recently touched first."""
+    """The jobs of one queue, least recently touched first.
+
+    names_every_worker: BullMQ 5.40 names the worker of a job's first run, and may leave that name at later ones; a
+    version whose `completed` and `failed` tell `prev` names each.
+    """
 
     def __init__(self, max_jobs: int = MAX_JOBS) -> None:
         self._jobs: OrderedDict[str, JobMemory] = OrderedDict()
         self._active: dict[str, None] = {}
-        self._finished: deque[str] = deque()
+        self._finished: dict[str, None] = {}
         self._max_jobs = max_jobs
+        self.names_every_worker = False
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._jobs
@@ -95,6 +113,8 @@ class QueueMemory:
         """The job became active. since: Redis's clock, ms."""
         job = self.job(job_id)
         job.is_active, job.is_finished, job.active_since = True, False, since
+        job.runs = None if job.runs is None else job.runs + 1
+        job.worker = ""
         self._active[job_id] = None
 
     def rest(self, job_id: str) -> None:
@@ -106,10 +126,13 @@ class QueueMemory:
         """The job is completed or failed: forget it soon, unless it comes back."""
         self.rest(job_id)
         self.job(job_id).is_finished = True
-        self._finished.append(job_id)
-        while len(self._finished) > MAX_FINISHED:
-            oldest = self._finished.popleft()
-            if oldest in self._jobs and self._jobs[oldest].is_finished and oldest not in self._finished:
+        self._finished.pop(job_id, None)
+        self._finished[job_id] = None
+        if len(self._finished) > MAX_FINISHED:
+            oldest = next(iter(self._finished))
+            del self._finished[oldest]
+            job = self._jobs.get(oldest)
+            if job is not None and job.is_finished:
                 del self._jobs[oldest]
 
     def active(self) -> list[tuple[str, JobMemory]]:

@@ -16,8 +16,6 @@ from bridge.sources.bullmq.stream import Entry, Position
 MOST_ENTRIES = 4000
 """Read back in all after one restart: some 35 ms of computing, a queue."""
 
-BEGINNINGS = frozenset({"added", "active"})
-
 
 class Past:
     """One queue's stream before the position it was taken up at. A queue begun at its start has none."""
@@ -39,7 +37,7 @@ class Past:
             reply = await door.one("XREVRANGE", key, end, "-", "COUNT", count)
             page = [stream.parse_entry(raw) for raw in cast(list[Reply], reply or [])]
             found += page
-            wanted -= {entry.job_id for entry in page if entry.event in BEGINNINGS}
+            wanted -= {entry.job_id for entry in page if entry.event == "added"}
             self._left = self._left - len(page) if len(page) == count else 0
             if page:
                 portion.learn([entry.size for entry in page])

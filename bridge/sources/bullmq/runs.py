@@ -7,22 +7,27 @@ reset. The hash tells of the last life only.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bridge.sources.bullmq.attempts import Counted, End, count
+from bridge.sources.bullmq.attempts import STALLED_TOO_OFTEN, Counted, End, count
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.stream import Entry
 
+SKEW_MS = 2_000
+"""What the clocks of Redis and of the app's hosts may differ."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Run:
     """One run that ended. attempt: its number, or that of the attempt to come if it was none.
 
-    stacks_before: stacks in the hash before this attempt, when that is known and no other ended since.
+    made: attempts made after it. is_certain False: some of this is a guess. stacks_before: stacks in the hash before
+    this attempt, when that is known and no other ended since.
     """
 
     end: End
     is_attempt: bool
     attempt: int
+    made: int
     is_certain: bool = True
     stacks_before: int | None = None
 
@@ -35,19 +40,39 @@ class Runs:
     """
 
     ended: dict[int, Run] = field(default_factory=dict[int, Run])
-    reset: dict[int, int] = field(default_factory=dict[int, int])
+    reset: dict[int, Counted] = field(default_factory=dict[int, Counted])
     speaks_from: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(slots=True)
 class _Life:
-    """A job from its first entry here, from `added`, or from a retry by hand; to the next of these."""
+    """A job from its first entry here, from `added`, or from a retry by hand; to the next of these.
+
+    made: attempts made before it, began_before: runs that began before it; None = unknown. began: runs that began in
+    it. goes_on: it counts on from the life before. is_open: its last run did not end here. exhausted: attempts made as
+    of its last end, which BullMQ itself told.
+    """
 
     begins: int
     made: int | None
+    began_before: int | None
     is_retry: bool = False
+    goes_on: bool = False
+    began: int = 0
+    is_open: bool = False
     ends: list[tuple[int, End]] = field(default_factory=list[tuple[int, End]])
     exhausted: int | None = None
+
+    def end(self, at: int, end: End) -> None:
+        """Its run ended at this entry."""
+        self.ends.append((at, end))
+        self.is_open, self.exhausted = False, None
+
+    def join(self, later: "_Life") -> None:
+        """Go on with the entries of a later life."""
+        self.ends += later.ends
+        self.began += later.began
+        self.is_open, self.exhausted = later.is_open, later.exhausted
 
 
 def find_runs(entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], memory: QueueMemory) -> Runs:
@@ -59,23 +84,28 @@ def find_runs(entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], me
     for job_id, lives in _lives(entries, hashes, memory).items():
         known, job = memory.known(job_id), hashes.get(job_id)
         lives = _join_retries(lives, job)
-        if lives[-1].begins:
-            runs.speaks_from[job_id] = lives[-1].begins
+        if begins := [life.begins for life in lives if not life.goes_on][-1]:
+            runs.speaks_from[job_id] = begins
         for life in lives:
-            counted = _count(life, job if life is lives[-1] else None, known)
-            if life is lives[0] and life.ends and life.made != 0:
-                memory.job(job_id).attempts_made = counted.before
+            counted = _count(life, entries, job if life is lives[-1] else None, known)
+            if life is lives[0] and life.made != 0 and (life.ends or counted.is_before_known):
+                _correct(memory.job(job_id), life, counted)
             if life.is_retry:
-                runs.reset[life.begins] = counted.before
+                runs.reset[life.begins] = counted
             runs.ended.update(_numbered(life, counted, known))
     return runs
+
+
+def _correct(known: JobMemory, life: _Life, counted: Counted) -> None:
+    """What the hash says of the time before these entries."""
+    known.attempts_made, known.is_guess = counted.before, not counted.is_before_known
+    known.runs = life.began_before
 
 
 def _lives(
     entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], memory: QueueMemory
 ) -> dict[str, list[_Life]]:
     found: dict[str, list[_Life]] = {}
-    active: dict[str, bool] = {}
     for at, entry in enumerate(entries):
         job_id, event, prev = entry.job_id, entry.event, entry.fields.get("prev")
         if not job_id:
@@ -83,22 +113,29 @@ def _lives(
         if is_stranger := job_id not in found:
             known = memory.known(job_id)
             is_stranger = known is None or known.is_doubted
-            active[job_id] = known is not None and known.is_active
-            found[job_id] = [_Life(0, known.attempts_made if known is not None else None)]
+            found[job_id] = [_first_life(known)]
         lives = found[job_id]
+        life = lives[-1]
         if event == "added":
-            lives.append(_Life(at, 0))
-            active[job_id] = False
+            lives.append(_Life(at, made=0, began_before=0))
         elif event == "active":
-            active[job_id] = True
-        elif event == "waiting" and prev in ("failed", "completed") and not active[job_id]:
-            lives.append(_Life(at, None, is_retry=True))
+            life.is_open = True
+            life.began += 1
+        elif event == "waiting-children":
+            life.is_open = False
+        elif event == "waiting" and prev in ("failed", "completed") and not life.is_open:
+            lives.append(_Life(at, made=None, began_before=None, is_retry=True))
         elif event == "retries-exhausted":
-            lives[-1].exhausted = whole(entry.fields.get("attemptsMade")) or None
-        elif end := _end(entries, at, is_active=active[job_id] or (is_stranger and _has_failed(hashes.get(job_id)))):
-            lives[-1].ends.append((at, end))
-            active[job_id] = False
+            life.exhausted = whole(entry.fields.get("attemptsMade")) or None
+        elif end := _end(entries, at, is_active=life.is_open or (is_stranger and _has_failed(hashes.get(job_id)))):
+            life.end(at, end)
     return found
+
+
+def _first_life(known: JobMemory | None) -> _Life:
+    if known is None:
+        return _Life(0, made=None, began_before=None)
+    return _Life(0, made=known.attempts_known, began_before=known.runs, is_open=known.is_active)
 
 
 def _end(entries: Sequence[Entry], at: int, *, is_active: bool) -> End | None:
@@ -107,15 +144,33 @@ def _end(entries: Sequence[Entry], at: int, *, is_active: bool) -> End | None:
         case "completed":
             return End.COMPLETED
         case "failed":
-            return End.FAILED
+            return _failed(entry)
         case "delayed" if is_active:
             return End.TO_DELAYED
         case "waiting" if is_active or entry.fields.get("prev") == "active":
-            following = entries[at + 1] if at + 1 < len(entries) else None
-            is_stall = following is not None and following.event == "stalled" and following.job_id == entry.job_id
-            return End.STALLED if is_stall else End.TO_WAITING
+            return _to_waiting(entries, at)
         case _:
             return None
+
+
+def _failed(entry: Entry) -> End:
+    """BullMQ 5.40 and older: the stall checker writes `prev` before the reason, and nobody else writes active there."""
+    prev, reason = entry.fields.get("prev"), entry.fields.get("failedReason")
+    if prev == "waiting-children":
+        return End.UNSTARTED
+    names = list(entry.fields)
+    if prev == "active" and reason == STALLED_TOO_OFTEN and names.index("prev") < names.index("failedReason"):
+        return End.STALLED_OUT
+    return End.FAILED
+
+
+def _to_waiting(entries: Sequence[Entry], at: int) -> End:
+    """BullMQ 5.40 and older: a retry says failed, what its processor handed back says nothing."""
+    prev = entries[at].fields.get("prev")
+    following = entries[at + 1] if at + 1 < len(entries) else None
+    if following is not None and following.event == "stalled" and following.job_id == entries[at].job_id:
+        return End.STALLED
+    return {"failed": End.RETRIED, None: End.HANDED_BACK}.get(prev, End.TO_WAITING)
 
 
 def _has_failed(job: JobHash | None) -> bool:
@@ -129,8 +184,12 @@ def _join_retries(lives: list[_Life], job: JobHash | None) -> list[_Life]:
     for life in lives:
         before = joined[-1] if joined else None
         if life.is_retry and before is not None and not _was_reset(before, life, job):
-            before.ends += life.ends
-            before.exhausted = life.exhausted
+            if before.exhausted is None:
+                before.join(life)
+                continue
+            life.made, life.goes_on = before.exhausted, True
+            life.began_before = None if before.began_before is None else before.began_before + before.began
+            joined.append(life)
         elif before is not None and not before.ends and before.exhausted is None and life.made == 0:
             joined[-1] = life  # nothing ended in the life before: it needs no count
         else:
@@ -141,24 +200,62 @@ def _join_retries(lives: list[_Life], job: JobHash | None) -> list[_Life]:
 def _was_reset(before: _Life, retried: _Life, job: JobHash | None) -> bool:
     if job is None:
         return False
-    surely = sum(end.is_final for _, end in before.ends)
+    surely = sum(end.is_attempt for _, end in before.ends)
     after = sum(end.may_be_attempt(job.waits_to_retry) for _, end in retried.ends)
     return (before.made or 0) + surely + after > job.attempts_made
 
 
-def _count(life: _Life, job: JobHash | None, known: JobMemory | None) -> Counted:
+def _count(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: JobMemory | None) -> Counted:
+    ends = [end for _, end in life.ends]
     waits = job.waits_to_retry if job is not None else known.waits_to_retry if known is not None else None
-    now = job.attempts_made if job is not None else life.exhausted
-    return count([end for _, end in life.ends], before=life.made, now=now, waits_to_retry=waits)
+    if life.exhausted is not None:
+        return count(ends, before=life.made, now=life.exhausted, waits_to_retry=waits)
+    if job is None:
+        return count(ends, before=life.made, now=None, waits_to_retry=waits)
+    later = _later(life, entries, job)
+    return count(
+        ends,
+        before=0 if life.began_before == 0 else life.made,
+        now=job.attempts_made,
+        waits_to_retry=waits,
+        later=later,
+        is_every_run_counted=job.attempts_started == job.attempts_made + job.stalls + job.is_running,
+    )
+
+
+def _later(life: _Life, entries: Sequence[Entry], job: JobHash) -> int | None:
+    """How many runs may have ended after this life's last entry and before its hash was read; None = unknown.
+
+    Where it was unknown how many began before this life, that is known afterwards.
+    """
+    started = job.attempts_started
+    if started is None:
+        return 0 if _is_its_end(life, entries, job) else None
+    if life.began_before is None:
+        if life.began == started:
+            life.began_before = 0
+        elif _is_its_end(life, entries, job):
+            life.began_before = max(0, started - life.began)
+    if life.began_before is None:
+        return None
+    later = started - life.began_before - life.began + life.is_open - job.is_running
+    return later if later >= 0 else None
+
+
+def _is_its_end(life: _Life, entries: Sequence[Entry], job: JobHash) -> bool:
+    """Whether the hash is of a job that finished at this life's last end, as far as two clocks tell."""
+    if not life.ends or life.is_open or not life.ends[-1][1].is_final:
+        return False
+    return abs(job.finished_on - entries[life.ends[-1][0]].ts) <= SKEW_MS
 
 
 def _numbered(life: _Life, counted: Counted, known: JobMemory | None) -> dict[int, Run]:
-    number = counted.before
+    made = counted.before
     is_alone = sum(counted.are_attempts) == 1
     stacks = known.stacks if known is not None and not life.begins else 0 if life.made == 0 else None
     numbered: dict[int, Run] = {}
-    for (at, end), is_attempt in zip(life.ends, counted.are_attempts, strict=True):
-        is_certain = counted.is_certain or end.is_final or not end.may_be_attempt(None)
-        numbered[at] = Run(end, is_attempt, number + 1, is_certain, stacks if is_alone else None)
-        number += is_attempt
+    for (at, end), is_attempt, is_certain in zip(life.ends, counted.are_attempts, counted.are_certain, strict=True):
+        attempt = made if end is End.UNSTARTED else made + 1
+        made += is_attempt
+        numbered[at] = Run(end, is_attempt, attempt, made, is_certain, stacks if is_alone else None)
     return numbered

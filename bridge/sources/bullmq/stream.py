@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
+import msgspec
+
 from bridge.errors import BridgeError, SourceUnavailable
 from bridge.sources.bullmq.door import Command, Refused, Reply, is_about_key
 
@@ -50,7 +52,7 @@ class Position:
 
     def is_backfill(self, entry_id: str) -> bool:
         """Whether an entry was there before Tocsin."""
-        return order(entry_id) <= order(self.baseline_id)
+        return self.baseline_id != "0-0" and _is_not_after(entry_id, self.baseline_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +66,23 @@ class Info:
     has_deletions: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One stream entry; bytes that are not UTF-8 were replaced."""
+class Entry(msgspec.Struct, eq=True):
+    """One stream entry; bytes that are not UTF-8 were replaced.
+
+    event: BullMQ's word for what happened; "" = this is no event. job_id: the job it is about; "" for the queue as a
+    whole. ts: Redis's clock, ms. A struct, since there is one for every event there ever was.
+    """
 
     id: str
     fields: dict[str, str]
+    event: str = ""
+    job_id: str = ""
+    ts: int = 0
 
-    @property
-    def ts(self) -> int:
-        """Redis's clock at the entry, ms."""
-        return order(self.id)[0]
-
-    @property
-    def event(self) -> str:
-        """BullMQ's word for what happened; "" = this is no event."""
-        return self.fields.get("event", "")
-
-    @property
-    def job_id(self) -> str:
-        """The job it is about; "" for the queue as a whole."""
-        return self.fields.get("jobId", "")
+    def __post_init__(self) -> None:
+        self.event = self.fields.get("event", "")
+        self.job_id = self.fields.get("jobId", "")
+        self.ts = int(self.id.partition("-")[0])
 
     @property
     def size(self) -> int:
@@ -109,6 +107,14 @@ class Reading:
     lost_to: str = ""
     is_reset: bool = False
     is_full: bool = False
+
+
+def _is_not_after(entry_id: str, other: str) -> bool:
+    """Whether an id is not after another; ids of one length are in the order of their characters until the dash."""
+    milliseconds, other_milliseconds = entry_id.partition("-")[0], other.partition("-")[0]
+    if len(milliseconds) == len(other_milliseconds) and milliseconds != other_milliseconds:
+        return milliseconds < other_milliseconds
+    return order(entry_id) <= order(other)
 
 
 @lru_cache(maxsize=1024)
@@ -235,8 +241,8 @@ def _parse_entries(reply: Reply) -> list[Entry]:
 def parse_entry(raw: Reply) -> Entry:
     """`[id, [field, value, …]]` -> Entry."""
     entry_id, flat = cast(tuple[bytes, list[bytes]], raw)
-    texts = [_text(part) for part in flat]
-    return Entry(_text(entry_id), dict(zip(texts[::2], texts[1::2], strict=False)))
+    texts = iter([str(part, "utf-8", "replace") for part in flat])
+    return Entry(str(entry_id, "utf-8", "replace"), dict(zip(texts, texts, strict=False)))
 
 
 def _text(raw: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from bridge import redact
 from bridge.fingerprint import fingerprint
 from bridge.jsontext import write
-from bridge.sources.bullmq.attempts import Failure, failure
+from bridge.sources.bullmq.attempts import Counted, End, Failure, failure
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.runs import Run, find_runs
@@ -32,6 +32,14 @@ STATES = {
 LEVELS = {State.FAILED: Level.ERROR, State.RETRYING: Level.WARN, State.STALLED: Level.WARN}
 
 NEEDS_HASH = frozenset(STATES) - {"removed", "progress", "retries-exhausted"}
+_KINDS = {
+    event: (state, LEVELS.get(state, Level.DEBUG if event == "progress" else Level.INFO), event in NEEDS_HASH)
+    for event, state in STATES.items()
+}
+"""What an event's name alone says: state, level, and whether the hash tells more. Kept, as every event asks."""
+_UNKNOWN = (State.UNKNOWN, Level.INFO, False)
+_RETRY = (State.RETRYING, Level.WARN, True)
+_NO_JOB = JobMemory()
 CONSUMED_FIELDS = frozenset(
     {"event", "jobId", "prev", "name", "data", "returnvalue", "failedReason", "delay", "attemptsMade"}
 )
@@ -98,7 +106,7 @@ def translate(
             continue
         job = hashes.get(job_id) if at >= runs.speaks_from.get(job_id, 0) else None
         if at in runs.reset:
-            memory.job(job_id).attempts_made = runs.reset[at]
+            _reset(memory.job(job_id), runs.reset[at])
         try:
             event = _event(place, reading, entry, job, memory, runs.ended.get(at))
         except Exception as error:  # noqa: BLE001  # whatever an app may write: one entry never stops a queue
@@ -165,7 +173,7 @@ def remember(entries: Sequence[Entry], memory: QueueMemory) -> None:
             if not run.end.is_final:
                 known.unsettled.append(run.end)
             elif known.attempts_made is not None:
-                known.attempts_made += 1
+                known.attempts_made += run.end.is_attempt
 
 
 def _settle(hashes: Mapping[str, JobHash | None], memory: QueueMemory) -> None:
@@ -196,13 +204,10 @@ def _event(
 ) -> JobEvent:
     fields, job_id, event = entry.fields, entry.job_id, entry.event
     before = memory.known(job_id)
-    began = before.active_since if before is not None else 0
-    waited = before.waiting_since if before is not None else 0
-    known = _update(entry, job, memory, run) if job_id else JobMemory()
+    began, waited = (before.active_since, before.waiting_since) if before is not None else (0, 0)
+    known = _update(entry, job, memory, run) if job_id else _NO_JOB
     is_retry = run is not None and run.is_attempt and not run.end.is_final
-    state = State.RETRYING if is_retry else STATES.get(event, State.UNKNOWN)
-    failed = _failure(event, fields, run, job) if is_retry or event == "failed" else Failure()
-    is_certain = failed.is_certain and (run is None or run.is_certain)
+    state, level, needs = _RETRY if is_retry else _KINDS.get(event, _UNKNOWN)
     record = JobEvent(
         v=VERSION,
         id=place.identity(reading.position.epoch, entry.id),
@@ -212,10 +217,9 @@ def _event(
         queue=place.queue,
         epoch=reading.position.epoch,
         stream_id=entry.id,
-        event=redact.cut(event, redact.NAME_BYTES),
-        level=LEVELS.get(state, Level.DEBUG if event == "progress" else Level.INFO),
+        event=event if event in _KINDS else redact.cut(event, redact.NAME_BYTES),
+        level=level,
         state=state,
-        prev="active" if is_retry else redact.cut(fields.get("prev", ""), redact.NAME_BYTES),
         job_id=redact.identifier(job_id),
         job_name=known.name,
         added_at=known.added_at,
@@ -224,19 +228,26 @@ def _event(
         parent=known.parent,
         scheduler=known.scheduler,
         trace_id=known.trace_id,
-        enriched=not job_id or event not in NEEDS_HASH or (job is not None and is_certain),
         backfill=reading.position.is_backfill(entry.id),
     )
+    if is_retry:
+        record.prev = "active"
+    elif prev := fields.get("prev"):
+        record.prev = redact.cut(prev, redact.NAME_BYTES)
+    is_certain = run.is_certain if run is not None else known.attempts_known is not None
+    if is_retry or event == "failed":
+        failed = _failure(event, fields, run, job)
+        add_failure(record, failed)
+        is_certain = is_certain and failed.is_certain
+    record.enriched = not job_id or not needs or (job is not None and is_certain)
     if run is not None:
         record.started_at, record.ended_at = began or None, entry.ts
         record.run_ms = max(0, entry.ts - began) if began else None
-    if event == "active" and waited:
-        record.wait_ms = max(0, entry.ts - waited)
-    if job is not None and (run is not None or event == "active"):
-        record.worker = redact.text(job.worker, redact.NAME_BYTES)
+        record.worker = known.worker
+    elif event == "active":
+        record.wait_ms = max(0, entry.ts - waited) if waited else None
+        record.worker = known.worker
     _add_payload(record, event, fields)
-    if is_retry or event == "failed":
-        add_failure(record, failed)
     return record
 
 
@@ -260,6 +271,8 @@ def _add_payload(record: JobEvent, event: str, fields: Mapping[str, str]) -> Non
         record.progress = redact.json_text(fields.get("data", ""))
     elif event == "delayed":
         record.delay_until = whole(fields.get("delay")) or None
+    if event in STATES and CONSUMED_FIELDS.issuperset(fields):
+        return
     other: dict[str, Any] = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
     if event not in STATES and "data" in fields:
         other["data"] = fields["data"]
@@ -287,12 +300,12 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
     known = memory.job(job_id)
     known.is_doubted = False
     if event == "added":
-        known.attempts_made = known.stacks = 0
+        known.attempts_made = known.runs = known.stacks = 0
         known.name = redact.text(entry.fields.get("name", ""), redact.NAME_BYTES)
     if job is not None:
         learn(known, job)
     if run is not None:
-        known.attempts_made = run.attempt - 1 + run.is_attempt
+        known.attempts_made, known.is_guess = run.made, not run.is_certain
         memory.rest(job_id)
     match event:
         case "active":
@@ -308,7 +321,17 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
             memory.forget(job_id)
         case _:
             pass
+    if run is not None and run.end in (End.COMPLETED, End.FAILED):
+        memory.names_every_worker = "prev" in entry.fields
+    if job is not None and (run is not None or event == "active"):
+        is_its_own = known.runs == job.attempts_started and (known.runs == 1 or memory.names_every_worker)
+        known.worker = redact.text(job.worker, redact.NAME_BYTES) if is_its_own else known.worker
     return known
+
+
+def _reset(known: JobMemory, counted: Counted) -> None:
+    """A retry by hand began to count anew, or goes on from what is known by now."""
+    known.attempts_made, known.is_guess = counted.before, not counted.is_before_known
 
 
 def learn(known: JobMemory, job: JobHash) -> None:
@@ -318,7 +341,7 @@ def learn(known: JobMemory, job: JobHash) -> None:
     known.max_attempts = job.max_attempts
     known.stacks = len(job.stacks)
     known.waits_to_retry = job.waits_to_retry
-    known.parent = redact.identifier(job.parent)
-    known.scheduler = redact.identifier(job.scheduler)
+    known.parent = redact.identifier(job.parent) if job.parent else ""
+    known.scheduler = redact.identifier(job.scheduler) if job.scheduler else ""
     known.trace_id = job.trace_id
     known.keeps_logs = job.keeps_logs

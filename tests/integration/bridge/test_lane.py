@@ -98,7 +98,9 @@ async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app:
 async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_url: str) -> None:
     await make_queue(app, "mail")
     ids = await add_events(app, "mail", 9_000)
-    await app.hset("bull:mail:x", mapping={"name": "send", "timestamp": 5, "opts": '{"attempts":3}', "atm": 2})
+    ended = int(ids[-1].partition("-")[0])
+    job = {"name": "send", "timestamp": 5, "opts": '{"attempts":3}', "ats": 2, "atm": 2, "finishedOn": ended}
+    await app.hset("bull:mail:x", mapping=job)
     await app.xadd("bull:mail:events", {"event": "failed", "jobId": "x", "failedReason": "no"})
     door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
     metrics = new_metrics()

@@ -26,7 +26,13 @@ async def test_every_end_is_told_once_though_its_events_were_trimmed(bridge: Bri
     await bridge.start()
     await bridge.ready()
     async with workload(
-        redis_url, version=6, jobs=900, queues=QUEUES, rate=100, events_maxlen=100, without=["handed-back"]
+        redis_url,
+        version=6,
+        jobs=900,
+        queues=QUEUES,
+        rate=100,
+        events_maxlen=100,
+        without=["handed-back", "rate-limited"],
     ) as running:
         while running.is_running:
             await asyncio.sleep(dice.uniform(0.5, 2))  # the random moment itself

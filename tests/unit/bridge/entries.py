@@ -49,13 +49,16 @@ class Stream:
         return Entry(f"{next(self._clock)}-0", fields)
 
 
-def failed(*messages: str, made: int | None = None, waits: bool | None = False, **more: object) -> JobHash:
+def failed(
+    *messages: str, made: int | None = None, started: int | None = None, waits: bool | None = False, **more: object
+) -> JobHash:
     """A hash after failed attempts with these messages."""
     return JobHash(
         name="send",
         added_at=900,
         max_attempts=3,
         attempts_made=len(messages) if made is None else made,
+        attempts_started=started,
         failed_reason=messages[-1] if messages else None,
         stacks=[f"Error: {message}\n    at work (job.js:1:2)" for message in messages],
         waits_to_retry=waits,

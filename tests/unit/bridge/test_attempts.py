@@ -8,6 +8,7 @@ from bridge.sources.bullmq.attempts import MAX_FRAMES, End, Failure, count, fail
 from bridge.sources.bullmq.enrich import JobHash, parse
 
 C, F, D, W, S = End.COMPLETED, End.FAILED, End.TO_DELAYED, End.TO_WAITING, End.STALLED
+RETRIED, HANDED_BACK, OUT = End.RETRIED, End.HANDED_BACK, End.STALLED_OUT
 
 
 def stack(message: str, name: str = "Error", *, file: str = "job.js") -> str:
@@ -67,6 +68,48 @@ def hash_of(backoff: object) -> JobHash:
     found = parse([[fields[name].encode() for name in names] + [None] * 8, 0])
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize(
+    ("ends", "before", "now", "later", "expected"),
+    [
+        ([W], 0, 1, 1, [False]),
+        ([W], 0, 2, 1, [True]),
+        ([W, W], 0, 1, 2, [False, False]),
+        ([D], 1, 1, 1, [True]),
+        ([F], 2, 5, 2, [True]),
+        ([W, F], 0, 3, 2, [False, False]),
+        ([C], 0, 1, None, [True]),
+        ([W], 0, 1, None, [False]),
+        ([W], None, 1, None, [False]),
+        ([F], None, 3, 0, [True]),
+        ([F], None, 3, 1, [False]),
+        ([S, C], None, 2, 0, [True, True]),
+        ([W, C], None, 2, 0, [False, True]),
+        ([RETRIED, HANDED_BACK], 0, 1, 0, [True, True]),
+        ([RETRIED, HANDED_BACK], 0, 5, None, [True, True]),
+        ([RETRIED, OUT], 0, 1, 0, [True, True]),
+        ([W], 0, 7, 1, [False]),
+    ],
+)
+def test_what_later_runs_may_have_counted_is_no_certainty(
+    ends: list[End], before: int | None, now: int, later: int | None, expected: list[bool]
+) -> None:
+    """later: runs that may have ended between these ends and the reading of the hash."""
+    assert count(ends, before=before, now=now, later=later, waits_to_retry=None).are_certain == expected
+
+
+def test_where_every_run_was_counted_each_was_an_attempt() -> None:
+    counted = count([W, S, W], before=0, now=4, later=2, waits_to_retry=None, is_every_run_counted=True)
+
+    assert (counted.are_attempts, counted.are_certain) == ([True, False, True], [True] * 3)
+
+
+def test_reason_of_the_stall_checker_is_no_attempts_own() -> None:
+    """BullMQ 5.40 and older count no attempt for it."""
+    job = JobHash(attempts_made=1, failed_reason="job stalled more than allowable limit", stacks=[stack("first")])
+
+    assert failure(1, job).error == "first"
 
 
 def test_number_of_attempts_is_right_where_it_is_a_guess_which_they_were() -> None:

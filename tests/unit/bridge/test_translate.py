@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.records import Records
-from bridge.sources.bullmq import translate
+from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.enrich import JobHash, parse
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.stream import Entry, Position, Reading
@@ -15,7 +15,7 @@ from tests.unit.bridge.entries import PLACE, Stream, failed, shape
 from tocsin.events import JobEvent, Level, decode
 from tocsin.topics import Topics
 
-DONE = failed("one", "two", made=3, is_completed=True, waits=True)
+DONE = failed("one", "two", made=3, started=3, is_completed=True, waits=True)
 
 
 def test_retries_with_backoff_read_late() -> None:
@@ -366,10 +366,9 @@ def test_trace_parent_scheduler_and_worker_are_told() -> None:
     telemetry = json.dumps({"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"})
     fields: dict[str, str] = {
         "name": "send", "timestamp": "900", "opts": json.dumps({"attempts": 2, "tm": telemetry, "kl": 5}),
-        "pb": "worker-7", "parentKey": "bull:parents:1", "rjk": "every-minute",
+        "ats": "1", "pb": "worker-7", "parentKey": "bull:parents:1", "rjk": "every-minute",
     }  # fmt: skip
-    names = ("name", "timestamp", "opts", "finishedOn", "failedReason", "stacktrace", "atm", "attemptsMade", "pb")
-    values = [fields[name].encode() if name in fields else None for name in (*names, "parentKey", "rjk")]
+    values = [fields[name].encode() if name in fields else None for name in enrich.FIELDS]
     events = stream.tell(*stream.entries("active"), hashes={"1": parse([values, 0])})
 
     assert (events[0].trace_id, events[0].parent, events[0].scheduler, events[0].worker) == (
@@ -390,6 +389,60 @@ def test_old_versions_without_prev_are_understood() -> None:
         ("waiting", "retrying", 1, "one"),
         ("active", "active", 2, ""),
         ("failed", "failed", 2, "two"),
+    ]
+
+
+def test_retry_read_while_the_next_run_is_active_is_one_for_sure() -> None:
+    stream = Stream()
+    stream.tell(*stream.entries("added/send", "waiting", "active"), hashes={"1": failed(started=1)})
+    [event] = stream.tell(*stream.entries("waiting/active"), hashes={"1": failed("one", started=2, is_running=True)})
+    assert (str(event.state), event.attempt, event.enriched) == ("retrying", 1, True)
+
+
+def test_run_handed_back_and_read_after_the_next_has_ended_is_told_as_unknown() -> None:
+    stream = Stream()
+    stream.tell(*stream.entries("added/send", "waiting", "active"), hashes={"1": failed(started=1)})
+    [event] = stream.tell(*stream.entries("waiting/active"), hashes={"1": failed("one", started=2)})
+    assert not event.enriched
+
+    events = stream.tell(*stream.entries("active", "failed/one/active"), hashes={"1": failed("one", started=2)})
+    assert [(event.attempt, event.enriched) for event in events] == [(1, True), (1, True)]
+
+
+def test_worker_is_told_of_its_own_run_alone() -> None:
+    """BullMQ 5.40, whose ends have no `prev`, may leave the first run's at later ones."""
+    stream = Stream()
+    stream.tell(
+        *stream.entries("9:active", "9:completed/1"), hashes={"9": failed(made=1, started=1, is_completed=True)}
+    )
+    old = stream.tell(*stream.entries("9:waiting/completed", "9:active"), hashes={"9": failed(started=2, worker="one")})
+    stream.tell(*stream.entries("9:completed/1/active"), hashes={"9": None})
+    stream.tell(*stream.entries("added/send", "waiting"), hashes={"1": failed(started=0)})
+    late = stream.tell(*stream.entries("active"), hashes={"1": failed("one", started=2, worker="second")})
+    at_once = stream.tell(
+        *stream.entries("waiting/failed", "active"), hashes={"1": failed("one", started=2, worker="second")}
+    )
+    gone = stream.tell(*stream.entries("completed/1"), hashes={"1": None})
+
+    assert [event.worker for event in (*old, *late, *at_once, *gone)] == ["", "", "", "", "second", "second"]
+
+
+def test_stall_checker_and_failed_child_of_old_versions_make_no_attempt() -> None:
+    """BullMQ 5.40 and older: one `failed`, whose fields stand in an order of their own."""
+    stream = Stream()
+    stream.tell(*stream.entries("added/send", "waiting", "active"), hashes={"1": failed(started=1)})
+    stream.tell(*stream.entries("waiting/failed", "active"), hashes={"1": failed("one", started=2, is_running=True)})
+    reason = "job stalled more than allowable limit"
+    out = Entry("90000-0", {"event": "failed", "jobId": "1", "prev": "active", "failedReason": reason})
+    job = failed("one", started=2, stalls=1)
+    parent = Entry(
+        "91000-0", {"event": "failed", "jobId": "9", "failedReason": "child x failed", "prev": "waiting-children"}
+    )
+    events = stream.tell(out, parent, hashes={"1": job, "9": failed(started=0)})
+
+    assert [(event.attempt, event.error, event.enriched) for event in events] == [
+        (2, reason, True),
+        (0, "child x failed", True),
     ]
 
 
@@ -429,7 +482,7 @@ HASH_TEXTS = st.none() | st.sampled_from(
 
 
 @settings(max_examples=300, deadline=None)
-@given(ENTRIES, st.lists(st.lists(HASH_TEXTS, min_size=12, max_size=12), min_size=2, max_size=2), st.integers(1, 5))
+@given(ENTRIES, st.lists(st.lists(HASH_TEXTS, min_size=15, max_size=15), min_size=2, max_size=2), st.integers(1, 5))
 def test_whatever_an_app_writes_becomes_records(
     fields: list[dict[str, str]], hashes: list[list[str | None]], batch: int
 ) -> None:
