@@ -25,8 +25,7 @@ TRANSACTION_TIMEOUT_MS = 15_000
 SEND_SECONDS = 10.0
 COMMIT_SECONDS = 10.0
 RESTORE_SECONDS = 60.0
-READ_BACK_SECONDS = 15.0
-"""Meanwhile the queues that were to be read by the same lane wait."""
+READ_BACK_SECONDS = 120.0
 END_SECONDS = 5.0
 
 

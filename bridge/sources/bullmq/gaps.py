@@ -3,6 +3,8 @@
 It waits until the queue is read to its end and the gap is well past: whatever ended near the gap and was not lost is
 then in Kafka, and what Kafka holds is left out. Records go first, then the cursor without the gaps; a kill in between
 begins again and finds in Kafka what was told already. So each end is told once.
+
+Meanwhile the lane reads on, this queue too: what comes then is later than the gap, and cannot be taken for it.
 """
 
 import asyncio
@@ -16,9 +18,10 @@ from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.groups import cursor, open_jobs
-from bridge.sources.bullmq.present import MOST_PRESENT, Unread, find_present, rebuild_present
-from bridge.sources.bullmq.rebuild import SKEW_MS, Ended, Told, find_ends, rebuild, told_of
+from bridge.sources.bullmq.present import JOBS_A_QUESTION, MOST_PRESENT, Unread, find_present, rebuild_present
+from bridge.sources.bullmq.rebuild import SKEW_MS, Ended, ends_in, has_ends, rebuild
 from bridge.sources.bullmq.stream import Gap
+from bridge.sources.bullmq.told import Told
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent, State
@@ -50,56 +53,75 @@ class Mender:
         self._metrics = metrics
         self._read_back = read_back
 
-    async def mend(self, queue: Queue) -> None:
-        """Rebuild what the gaps of a queue swallowed. The queue must have been read to its end.
+    async def mend(self, queue: Queue) -> tuple[Gap, ...]:
+        """Rebuild what the gaps of a queue swallowed, and return those gaps: they are to be forgotten.
 
-        Raises SourceUnavailable, after which it may be called again.
+        The queue must have been read to its end. Raises SourceUnavailable, after which it may be called again, as after
+        an empty answer.
         """
         gaps = queue.position.gaps
         gap = Gap(min(gap.start_ms for gap in gaps), max(gap.end_ms for gap in gaps))
         await self._flush(queue)
-        ends = await find_ends(self._door, queue.keys, gap)
-        present = await find_present(self._door, queue.keys, queue.reconciling.jobs)
-        told = await self._told_since(queue, gap.start_ms, len(ends) + len(present))
-        try:
-            if told is not None:
-                await self._tell_ends(queue, ends, told)
-                await self._tell_present(queue, gap, present, told)
-        except Unread:
-            return  # and again, when that is read
-        await self._forget_gaps(queue)
+        if not await has_ends(self._door, queue.keys, gap) and not await self._find_present(queue):
+            return gaps
+        told = await self._told_since(queue, gap.start_ms)
+        if told is None:
+            return gaps
+        count = rebuilt = 0
+        async for ends in ends_in(self._door, queue.keys, gap):
+            count, rebuilt = count + len(ends), rebuilt + await self._tell_ends(queue, ends, told)
+        log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=count, rebuilt=rebuilt)
+        return gaps if await self._tell_present(queue, gap, told) else ()
+
+    async def forget(self, queue: Queue, gaps: Collection[Gap]) -> None:
+        """These gaps are mended, as far as they can be. Nobody may move the queue's position meanwhile."""
+        left = tuple(gap for gap in queue.position.gaps if gap not in gaps)
+        queue.position = replace(queue.position, gaps=left)
+        await self._outbox.put([cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())])
 
     async def tell(self, queue: Queue, ends: Sequence[Ended]) -> None:
         """Tell of these ends as far as nobody has. The queue must have been read to its end."""
         await self._flush(queue)
-        told = await self._told_since(queue, min(ended.at for ended in ends), len(ends))
+        told = await self._told_since(queue, min(ended.at for ended in ends))
         if told is not None:
             await self._tell_ends(queue, ends, told)
 
-    async def _tell_ends(self, queue: Queue, ends: Sequence[Ended], told: Collection[Told]) -> None:
+    async def _tell_ends(self, queue: Queue, ends: Sequence[Ended], told: Told) -> int:
+        """Tell of those nobody told of; return how many records that was."""
         count = 0
         async for events in rebuild(self._door, queue.place, queue.keys, queue.position.epoch, ends, told):
             count += len(events)
-            for event in events:
-                self._settle(queue, event)
-            await self._put(queue, events)
-        log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=len(ends), rebuilt=count)
+            async with queue.moving:
+                for event in events:
+                    self._settle(queue, event)
+                await self._put(queue, events)
+        return count
 
-    async def _tell_present(self, queue: Queue, gap: Gap, ids: Sequence[str], told: Collection[Told]) -> None:
-        """Jobs that have not ended."""
+    async def _tell_present(self, queue: Queue, gap: Gap, told: Told) -> bool:
+        """Tell of jobs that have not ended; return whether that is done: not while the stream has more to read."""
         place, jobs, count = queue.place, queue.reconciling.jobs, 0
+        ids = await self._find_present(queue)
         if len(ids) > MOST_PRESENT:
             log.error("gap_rebuilt_in_part", source=place.source, queue=place.queue, jobs=len(ids), most=MOST_PRESENT)
-        pages = rebuild_present(self._door, place, queue.keys, queue.position, gap, ids[:MOST_PRESENT], jobs, told)
-        async for page in pages:
-            count += len(page)
-            for job_id, event in page:
-                jobs.told(job_id, event)
-                if event.state is State.ACTIVE:
-                    queue.memory.run(job_id, event.ts)
-            await self._put(queue, [event for _, event in page])
+        for done in range(0, min(len(ids), MOST_PRESENT), JOBS_A_QUESTION):
+            some = ids[done : min(done + JOBS_A_QUESTION, MOST_PRESENT)]
+            async with queue.moving:
+                try:
+                    page = await rebuild_present(self._door, place, queue.keys, queue.position, gap, some, jobs, told)
+                except Unread:
+                    return False
+                count += len(page)
+                for job_id, event in page:
+                    jobs.told(job_id, event)
+                    if event.state is State.ACTIVE:
+                        queue.memory.run(job_id, event.ts)
+                await self._put(queue, [event for _, event in page])
         if ids:
             log.info("present_rebuilt", source=place.source, queue=place.queue, jobs=len(ids), rebuilt=count)
+        return True
+
+    async def _find_present(self, queue: Queue) -> list[str]:
+        return await find_present(self._door, queue.keys, queue.reconciling.jobs)
 
     async def _put(self, queue: Queue, events: Sequence[JobEvent]) -> None:
         """Tell, and with it what is open then: the position alone does not say that these were told."""
@@ -109,27 +131,26 @@ class Mender:
             records.append(open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
             await self._outbox.put(records, lambda: self._count(queue, events))
 
-    async def _told_since(self, queue: Queue, since_ms: int, count: int) -> Collection[Told] | None:
+    async def _told_since(self, queue: Queue, since_ms: int) -> Told | None:
         """What Kafka holds of a queue that could be rebuilt, from a while before a time by Redis's clock.
 
-        count: of what may be rebuilt; of nothing, nothing is read. None = that was too much to read.
+        None = that was too much to read.
         """
+        told = Told(SKEW_MS)
         try:
-            records = self._read_back(queue.place, since_ms - TOLD_BEFORE_MS) if count else _nothing()
-            return {told async for record in records if (told := told_of(record)) is not None}
+            async for record in self._read_back(queue.place, since_ms - TOLD_BEFORE_MS):
+                told.learn(record)
         except TimeoutError:
-            log.error("gap_not_rebuilt", source=queue.place.source, queue=queue.place.queue, jobs=count)
+            log.error("gap_not_rebuilt", source=queue.place.source, queue=queue.place.queue)
             return None
-
-    async def _forget_gaps(self, queue: Queue) -> None:
-        queue.position = replace(queue.position, gaps=())
-        await self._outbox.put([cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())])
+        return told
 
     async def _flush(self, queue: Queue) -> None:
         """Wait until everything read so far is committed."""
         done = asyncio.Event()
-        record = cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())
-        await self._outbox.put([record], done.set)
+        async with queue.moving:
+            record = cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())
+            await self._outbox.put([record], done.set)
         await done.wait()
 
     def _settle(self, queue: Queue, event: JobEvent) -> None:
@@ -142,8 +163,3 @@ class Mender:
     def _count(self, queue: Queue, events: Sequence[JobEvent]) -> None:
         self._metrics.events_rebuilt.labels(queue.place.source, queue.place.queue).inc(len(events))
         queue.tally.count(events)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    for record in ():
-        yield record

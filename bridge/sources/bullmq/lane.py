@@ -34,7 +34,7 @@ from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.reconciling import Reconciling
-from bridge.sources.bullmq.stream import Position, Reading, Unreadable
+from bridge.sources.bullmq.stream import Gap, Position, Reading, Unreadable
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
@@ -98,6 +98,7 @@ class Lane:
         self._follower = Follower(door, reader, self._tell)
         self._queues: dict[str, Queue] = {}
         self._unfinished: set[str] = set()
+        self._mending: tuple[Queue, asyncio.Task[tuple[Gap, ...]]] | None = None
         self._next_check = 0.0
 
     @property
@@ -133,6 +134,9 @@ class Lane:
         try:
             await self._run(end)
         finally:
+            if self._mending is not None:
+                self._mending[1].cancel()
+                await asyncio.gather(self._mending[1], return_exceptions=True)
             await self._follower.close()
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
@@ -148,7 +152,8 @@ class Lane:
                     await self._meet_refused(some)
                     for read in reads:
                         await self._jobs.tell_long_logs(read)
-                        await self._hand_on(read)
+                        async with read.queue.moving:
+                            await self._hand_on(read)
                 await self._mend()
                 await self._reconcile()
                 await self._take_leave()
@@ -161,10 +166,17 @@ class Lane:
                 await pause(end, 1.0)
 
     async def _mend(self) -> None:
-        """Rebuild one queue's gaps, if that is due: one at a time, so that the others are read in between."""
+        """Rebuild one queue's gaps beside the reading, if that is due. Raises SourceUnavailable."""
+        if self._mending is not None:
+            queue, task = self._mending
+            if task.done():
+                self._mending = None
+                if gaps := task.result():
+                    await self._mender.forget(queue, gaps)
+            return
         for key, queue in self._queues.items():
             if key not in self._unfinished and are_past(queue.position.gaps, self._door.now_ms()):
-                await self._mender.mend(queue)
+                self._mending = queue, asyncio.create_task(self._mender.mend(queue), name=f"mend-{self._source}")
                 return
 
     async def _reconcile(self) -> None:

@@ -4,7 +4,7 @@ What they passed through meanwhile is gone. They are found in the queue's lists,
 stream: a job of which an unread entry speaks is left to that. What was told, as Kafka holds it, is left out.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,9 +14,10 @@ from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.open_jobs import OpenJobs
-from bridge.sources.bullmq.rebuild import SKEW_MS, Told, record
+from bridge.sources.bullmq.rebuild import SKEW_MS, record
 from bridge.sources.bullmq.standing import PLACES, Standing
 from bridge.sources.bullmq.stream import Gap, Position
+from bridge.sources.bullmq.told import Told
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import JobEvent, State
 
@@ -63,34 +64,25 @@ async def find_present(door: Door, keys: Keys, jobs: OpenJobs) -> list[str]:
 
 
 async def rebuild_present(
-    door: Door,
-    place: Place,
-    keys: Keys,
-    position: Position,
-    gap: Gap,
-    ids: Sequence[str],
-    jobs: OpenJobs,
-    told: Collection[Told],
-) -> AsyncIterator[list[tuple[str, JobEvent]]]:
-    """Yield records with the jobs' ids in Redis, page by page.
+    door: Door, place: Place, keys: Keys, position: Position, gap: Gap, ids: Sequence[str], jobs: OpenJobs, told: Told
+) -> list[tuple[str, JobEvent]]:
+    """Records of at most JOBS_A_QUESTION jobs, with the jobs' ids in Redis. position: the queue is read up to there.
 
-    Raises Unread, and SourceUnavailable; what was yielded stays right then.
+    Raises Unread, and SourceUnavailable.
     """
-    for done in range(0, len(ids), JOBS_A_QUESTION):
-        page = ids[done : done + JOBS_A_QUESTION]
-        opening = stream.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
-        asked = [command for job_id in page for command in _commands(keys, job_id)]
-        executed = (await door.ask([*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]))[-1]
-        if isinstance(executed, Refused):
-            return
-        unread = standing.unread_jobs(position, cast(list[Reply], executed))
-        if unread is None:
-            raise Unread
-        made: list[tuple[str, JobEvent]] = []
-        for present in _parse(page, cast(list[Reply], executed)[2:]):
-            if present.job_id not in unread:
-                made += [(present.job_id, event) for event in _events(place, position.epoch, gap, present, jobs, told)]
-        yield made
+    opening = stream.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
+    asked = [command for job_id in ids for command in _commands(keys, job_id)]
+    executed = (await door.ask([*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]))[-1]
+    if isinstance(executed, Refused):
+        return []
+    unread = standing.unread_jobs(position, cast(list[Reply], executed))
+    if unread is None:
+        raise Unread
+    made: list[tuple[str, JobEvent]] = []
+    for present in _parse(ids, cast(list[Reply], executed)[2:]):
+        if present.job_id not in unread:
+            made += [(present.job_id, event) for event in _events(place, position.epoch, gap, present, jobs, told)]
+    return made
 
 
 def _commands(keys: Keys, job_id: str) -> list[Command]:
@@ -116,9 +108,7 @@ def _parse(page: Sequence[str], replies: Sequence[Reply]) -> list[Present]:
     return found
 
 
-def _events(
-    place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs, told: Collection[Told]
-) -> list[JobEvent]:
+def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs, told: Told) -> list[JobEvent]:
     """What to tell of a job: that it was added, if that was in the gap, and where it is, if that is news."""
     known, job, job_id = jobs.get(present.job_id), present.job, redact.identifier(present.job_id)
     event = EVENTS.get(present.standing.place or "")
@@ -126,13 +116,13 @@ def _events(
         return []  # it has ended, or is nowhere: that is told in other ways
     is_added_in_gap = known is None and _is_in(gap, job.added_at)
     made: list[JobEvent] = []
-    if is_added_in_gap and (job_id, "added", 0) not in told:
+    if is_added_in_gap and not told.has(job_id, "added", 0):
         made.append(record(place, epoch, present.job_id, job, "added", State.WAITING, job.added_at, attempt=0))
         made[-1].data = job.data
     is_elsewhere = known is not None and present.standing.place not in PLACES[known.state]
     is_started_in_gap = event == "active" and _is_in(gap, present.started)
     attempt = job.attempts_made + (event == "active")
-    if (is_added_in_gap or is_elsewhere or is_started_in_gap) and (job_id, event, attempt) not in told:
+    if (is_added_in_gap or is_elsewhere or is_started_in_gap) and not told.has(job_id, event, attempt):
         since = job.added_at if is_added_in_gap and not job.attempts_made else gap.end_ms
         at = present.started if event == "active" and present.started else since
         state = standing.STATE_AT[cast(str, present.standing.place)]

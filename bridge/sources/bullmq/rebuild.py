@@ -5,7 +5,7 @@ That time is the app host's clock, which may differ from Redis's: the search is 
 was told already (as Kafka holds it) is left out. Rebuilt records carry `rebuilt=true` and an identity of their own.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,21 +18,12 @@ from bridge.sources.bullmq.jobs import MOST_JOBS, PIPELINE_BYTES, size_of
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Gap
+from bridge.sources.bullmq.told import ENDS, Told
 from bridge.sources.bullmq.translate import LEVELS, STATES, Place, add_failure
-from tocsin.events import VERSION, BadRecord, JobEvent, Level, State, decode
+from tocsin.events import VERSION, JobEvent, Level, State
 
 SKEW_MS = 2000
 ENDS_A_READ = 5000
-MOST_ENDS = 50_000
-
-ENDS = ("completed", "failed")
-Told = tuple[str, str, int]
-"""Job id, event and attempt of a record that must not be told again."""
-
-PRESENT = ("active", "delayed", "waiting", "waiting-children")
-"""Events that are told again and again of a job: only those rebuilt once must not be rebuilt again."""
-
-TELLING = (*ENDS, "retries-exhausted", "added")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,48 +35,38 @@ class Ended:
     event: str
 
 
-_WORDS = [f'"event":"{event}"'.encode() for event in TELLING] + [b'"rebuilt":true']
+async def has_ends(door: Door, keys: Keys, gap: Gap) -> bool:
+    """Whether any job of a queue may have ended in a gap. Raises SourceUnavailable."""
+    first, last = gap.start_ms - SKEW_MS, gap.end_ms + SKEW_MS
+    counts = await door.ask([("ZCOUNT", keys.of(event), first, last) for event in ENDS])
+    return any(not isinstance(count, Refused) and count > 0 for count in counts)
 
 
-def told_of(record: bytes) -> Told | None:
-    """What a record of the jobs topic tells of, if that could be rebuilt."""
-    if not any(word in record for word in _WORDS):
-        return None  # most records, and quickly known
-    try:
-        event = decode(JobEvent, record)
-    except BadRecord:
-        return None  # another release's
-    if event.event in TELLING or (event.rebuilt and event.event in PRESENT):
-        return (event.job_id, event.event, event.attempt)
-    return None
-
-
-async def find_ends(door: Door, keys: Keys, gap: Gap) -> list[Ended]:
-    """The jobs of a queue that may have ended in a gap, oldest first; of each state the newest MOST_ENDS.
+async def ends_in(door: Door, keys: Keys, gap: Gap) -> AsyncIterator[list[Ended]]:
+    """Yield the jobs of a queue that may have ended in a gap, page by page, oldest first of each final state.
 
     Raises SourceUnavailable.
     """
-    found: set[Ended] = set()
-    first, last = gap.start_ms - SKEW_MS, gap.end_ms + SKEW_MS
+    last = gap.end_ms + SKEW_MS
     for event in ENDS:
-        count = cast(int, await door.one("ZCOUNT", keys.of(event), first, last))
-        start, after = first, max(0, count - MOST_ENDS)
-        while True:
+        start, after = gap.start_ms - SKEW_MS, 0
+        page: list[Ended] = []
+        while after == 0 or len(page) == ENDS_A_READ:
             reply = await door.one(
                 "ZRANGEBYSCORE", keys.of(event), start, last, "WITHSCORES", "LIMIT", after, ENDS_A_READ
             )
             page = _ends(event, cast(list[bytes], reply))
-            found.update(page)
-            if len(page) < ENDS_A_READ:
+            if not page:
                 break
+            yield page
             # The next page begins at the last score seen, which several jobs may share.
+            same = sum(ended.at == page[-1].at for ended in page)
+            after = after + same if page[-1].at == start else same
             start = page[-1].at
-            after = sum(ended.at == start for ended in found if ended.event == event)
-    return sorted(found, key=lambda ended: (ended.at, ended.job_id))
 
 
 async def rebuild(
-    door: Door, place: Place, keys: Keys, epoch: int, ends: Sequence[Ended], told: Collection[Told]
+    door: Door, place: Place, keys: Keys, epoch: int, ends: Sequence[Ended], told: Told
 ) -> AsyncIterator[list[JobEvent]]:
     """Yield records of those ends nobody told of, page by page, in the order of `ends`. Raises SourceUnavailable."""
     portion = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
@@ -101,10 +82,10 @@ async def rebuild(
             if job is None:
                 continue
             job_id = redact.identifier(ended.job_id)
-            if (job_id, ended.event, job.attempts_made) not in told:
+            if not told.has(job_id, ended.event, job.attempts_made, ended.at):
                 made.append(_event(place, epoch, ended, job, more))
             is_exhausted = ended.event == "failed" and job.attempts_made >= job.max_attempts
-            if is_exhausted and (job_id, "retries-exhausted", job.attempts_made) not in told:
+            if is_exhausted and not told.has(job_id, "retries-exhausted", job.attempts_made):
                 made.append(record(place, epoch, ended.job_id, job, "retries-exhausted", STATES["failed"], ended.at))
         yield made
         done += len(page)

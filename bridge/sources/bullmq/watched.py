@@ -1,5 +1,6 @@
 """A queue as its lane knows it, and what one read of it brought."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -35,6 +36,7 @@ class Queue:
     past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
     before whatever is put there now. portion: entries to ask for. missed: two complete scans did not find it.
     reconciling: what was told of its open jobs, and how far that is compared with Redis.
+    moving: held by whoever tells of the queue together with its position.
     """
 
     place: Place
@@ -49,6 +51,7 @@ class Queue:
     reconciling: Reconciling = field(default_factory=Reconciling)
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False
+    moving: asyncio.Lock = field(default_factory=asyncio.Lock)
     missed: Missed | None = None
 
 

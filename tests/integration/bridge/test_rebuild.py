@@ -4,9 +4,14 @@ import asyncio
 import random
 import signal
 from collections import Counter
+from typing import Any
 
 import pytest
 
+from bridge.sources.bullmq import rebuild
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.stream import Gap
 from tests.bullmq.driver import workload
 from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
@@ -32,7 +37,7 @@ async def test_every_end_is_told_once_though_its_events_were_trimmed(bridge: Bri
         queues=QUEUES,
         rate=100,
         events_maxlen=100,
-        without=["handed-back", "rate-limited"],
+        without=["handed-back"],
     ) as running:
         while running.is_running:
             await asyncio.sleep(dice.uniform(0.5, 2))  # the random moment itself
@@ -63,3 +68,21 @@ async def test_every_end_is_told_once_though_its_events_were_trimmed(bridge: Bri
     assert [key for key, times in added.items() if times > 1] == []
     assert [event for event in jobs if event.event == "reconciled"] == []
     assert len({event.id for event in (await bridge.records()).jobs}) == len((await bridge.records()).jobs)
+
+
+@pytest.mark.parametrize("a_page", [1, 2, 3, 7, 1000])
+async def test_every_end_of_a_gap_is_found_once_however_many_share_a_time(
+    app: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch, a_page: int
+) -> None:
+    monkeypatch.setattr(rebuild, "ENDS_A_READ", a_page)
+    times = [99, 3000, 3000, 3000, 3001, 3001, 3002, 5000, 5000, 9001]
+    for number, ms in enumerate(times):
+        await app.zadd("bull:mail:completed", {f"c{number}": ms})
+        await app.zadd("bull:mail:failed", {f"f{number}": ms})
+    door = Door(redis_url)
+    pages = [page async for page in rebuild.ends_in(door, Keys("bull", "mail"), Gap(3000, 4000))]
+    await door.close()
+    found = [(ended.job_id, ended.at) for page in pages for ended in page]
+    inside = [(number, ms) for number, ms in enumerate(times) if 1000 <= ms <= 6000]
+    assert sorted(found) == sorted((f"{state}{number}", ms) for state in "cf" for number, ms in inside)
+    assert all(len(page) <= a_page for page in pages)
