@@ -5,6 +5,7 @@ the age of what was told last says so.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +17,7 @@ from bridge.metrics import STATES, Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
+from bridge.rounds import Rounds
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.repeat import gone
 from bridge.sources.bullmq.schedulers import Schedulers
@@ -67,6 +69,7 @@ class Polls:
         self._published: dict[str, QueueSnapshot] = {}
         self._server = Server(source.door, source.source.env, self._name)
         self._told_source: SourceSnapshot | None = None
+        self._rounds = Rounds(settings.bridge_poll_seconds, time.monotonic, random.Random())
 
     async def poll(self, end: asyncio.Event) -> None:
         """Ask and tell until `end`. Raises WriterLost if Kafka does not say which schedulers it holds."""
@@ -96,8 +99,14 @@ class Polls:
                 self._metrics.forget_source(self._name)
 
     async def _poll_queues(self) -> None:
-        places = list(self._places.values())
-        snapshots = await self._source.snapshots(places)
+        moved = {queue: tally.last_ts for queue in self._places if (tally := self._tallies.get(queue)) is not None}
+        due = self._rounds.due(moved, self._source.count_queues())
+        places = [self._places[queue] for queue in due]
+        try:
+            snapshots = await self._source.snapshots(places)
+        except SourceUnavailable:
+            self._rounds.ask_again(due)
+            raise
         self._metrics.snapshots_refused.labels(self._name).inc(max(0, len(places) - len(snapshots)))
         async with self._telling:
             await self._tell([snapshot for snapshot in snapshots if snapshot.queue in self._places])

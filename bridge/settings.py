@@ -131,7 +131,11 @@ class BridgeSettings(Settings):
         "main", pattern=NAME, description="The bridges that reach the same sources; they share the work."
     )
     bridge_discovery_seconds: float = Field(10, gt=0, description="How often queues are looked for.")
-    bridge_poll_seconds: float = Field(5, gt=0, description="How often a queue's counts are read.")
+    bridge_poll_seconds: float = Field(
+        5,
+        gt=0,
+        description="How often a queue's counts are read; with thousands of queues, those of busy ones.",
+    )
     bridge_reconcile_seconds: float = Field(
         20, gt=0, description="How often a queue's jobs are compared with what was told of them; at most 30 is advised."
     )
