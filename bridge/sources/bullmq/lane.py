@@ -50,6 +50,9 @@ PAUSE_SECONDS = 0.02
 CHECK_SECONDS = 15.0
 """How often every stream is read although nothing woke us: one that was deleted, or is refused, wakes nobody."""
 
+CHECKED_A_SECOND = 200
+"""Of all queues of a source, that is: 10,000 are read so every 50 s."""
+
 STREAMS_A_READ = 20
 """Streams read together; they share MOST_ENTRIES, so that one read keeps the loop for some 30 ms at most."""
 
@@ -90,6 +93,7 @@ class Lane:
         self._turns = turns
         self._door = door
         self._wakeup = Wakeup(door, all_queues)
+        self._all_queues = all_queues
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
@@ -200,7 +204,7 @@ class Lane:
     async def _wait(self) -> list[str]:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""
         if time.monotonic() >= self._next_check:
-            self._next_check = time.monotonic() + CHECK_SECONDS
+            self._next_check = time.monotonic() + max(CHECK_SECONDS, self._all_queues() / CHECKED_A_SECOND)
             await self._learn_bounds()
             return list(self._queues)
         readable = {key: queue for key, queue in self._queues.items() if not queue.is_refused}
