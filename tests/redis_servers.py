@@ -177,12 +177,34 @@ async def end_move(
 
 async def begin_move(nodes: Sequence[RedisServer], slot: int) -> tuple[RedisServer, RedisServer]:
     """Say that a slot moves; return from whom, and to whom."""
+    await agreement(nodes)
     owner = await owner_of(nodes, slot)
     to = nodes[(nodes.index(owner) + 1) % len(nodes)]
     ids = {node.port: await node.client.execute_command("CLUSTER", "MYID") for node in (owner, to)}
     await to.client.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[owner.port])
     await owner.client.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to.port])
     return owner, to
+
+
+async def agreement(nodes: Sequence[RedisServer]) -> None:
+    """Wait until every node tells the same owner of each slot, and the same epochs, no two alike.
+
+    Whoever takes a slot raises its epoch above those it knows: where it does not know them all, the old owner's last
+    ping, sent before it gave the slot up and read after, takes the slot back from the new one, and nobody has it.
+    """
+
+    async def is_there() -> bool:
+        told = [_primaries(await node.client.execute_command("CLUSTER", "NODES", NEVER_DECODE="")) for node in nodes]
+        epochs = {epoch for _, epoch, _ in told[0]}
+        return len(epochs) == len(told[0]) and all(one == told[0] for one in told)
+
+    await eventually(is_there, seconds=30, what="nodes that agree who has which slot")
+
+
+def _primaries(told: bytes) -> set[tuple[bytes, bytes, tuple[bytes, ...]]]:
+    """Of each its id, epoch and slots, as CLUSTER NODES tells them."""
+    lines = [line.split() for line in told.splitlines() if b"master" in line.split()[2]]
+    return {(line[0], line[6], tuple(part for part in line[8:] if not part.startswith(b"["))) for line in lines}
 
 
 async def move_keys(owner: RedisServer, to: RedisServer, *keys: str | bytes) -> None:
