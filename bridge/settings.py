@@ -10,51 +10,19 @@ from typing import Annotated, Any, ClassVar, Self, TypeGuard, cast
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     model_validator,
 )
 
+from bridge.acting import ActionsConnection, acting_topology
 from bridge.action_policy import Policy, parse_policy
 from bridge.topology import Topology, check_url, explain
 from tocsin.settings import HOLDS_SECRETS, Settings
 
 NAME = r"^[A-Za-z0-9._-]+$"
-
-
-class ActionsConnection(BaseModel):
-    """How actions reach a source's Redis: as a user of their own, who may write. What is not given is the source's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(None, description="Default: the source's.")
-    username: str | None = Field(None, min_length=1, description="Redis user.")
-    password: SecretStr | None = Field(None, description="That user's password.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_file(cls, values: Any) -> Any:
-        """`password_file = "…"` -> the password that stands there."""
-        given = dict(cast(Mapping[str, Any], values)) if isinstance(values, Mapping) else dict[str, Any]()
-        file = given.pop("password_file", None)
-        if file is None:
-            return cast(object, values)
-        if "password" in given:
-            raise ValueError("password and password_file: give one of them")
-        try:
-            return {**given, "password": Path(file).read_text().strip()}
-        except (OSError, TypeError, UnicodeDecodeError) as error:
-            raise ValueError(f"password_file cannot be read ({type(error).__name__})") from None
-
-    @model_validator(mode="after")
-    def _has_a_login_of_its_own(self) -> Self:
-        if self.url is None and (self.username is None or self.password is None):
-            raise ValueError("give a url, or a username and its password: actions do not use the reading login")
-        return self
 
 
 class Source(Topology):
@@ -66,6 +34,16 @@ class Source(Topology):
     include: tuple[str, ...] = Field((), description="Globs of queue names to watch; empty: all.")
     exclude: tuple[str, ...] = Field((), description="Globs of queue names to leave out.")
     actions: ActionsConnection | None = Field(None, description="A second connection, which may write; none: off.")
+
+    @model_validator(mode="after")
+    def _can_act(self) -> Self:
+        _ = self.acting
+        return self
+
+    @property
+    def acting(self) -> Topology | None:
+        """Where actions are done; None = they are off."""
+        return None if self.actions is None else acting_topology(self, self.actions)
 
     def watches(self, queue: str) -> bool:
         """Whether a queue of this name is to be watched."""

@@ -6,27 +6,26 @@ Each call is one of BullMQ's scripts: atomic, with the events that its own `job.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import bullmq as library  # pyright: ignore[reportMissingTypeStubs]  # has none
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from bridge.actions.claims import stamp_of
 from bridge.errors import SourceUnavailable
 from bridge.jsontext import NotJson, parse
 from bridge.settings import Source
+from bridge.sources.bullmq.door.acting import ActingClient
 from bridge.sources.bullmq.keys import Keys
 from tocsin.events import JobOutcome, Outcome, PlannedJob
 
 AT_ONCE = 16
-"""Connections, and jobs acted on at the same time."""
+"""Jobs acted on at the same time."""
 COMMAND_SECONDS = 2.0
 MOST_QUEUES = 20
 """Kept, each with a third of a megabyte of scripts."""
-CLIENT_NAME = "tocsin-actions"
+FAILED = (RedisError, RedisClusterException, OSError)
 
 bullmq = cast(Any, library)
 
@@ -40,20 +39,27 @@ class Performer:
     def __init__(self, source: Source) -> None:
         self.breaker = f"redis-actions:{source.name}"
         self._prefix = source.prefix
-        self._client = _client(source)
+        assert source.acting is not None
+        self._acting = ActingClient(source.acting, most=AT_ONCE, seconds=COMMAND_SECONDS)
+        self._client = self._acting.client
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._queues: dict[str, Any] = {}
 
     async def ping(self) -> None:
         """Ask whether Redis answers."""
-        await self._command("PING")
+        try:
+            await self._acting.ping()
+        except FAILED as error:
+            raise _unavailable(error) from error
 
     async def set_paused(self, queue: str, paused: bool) -> None:
         """Pause or resume a queue. Version 5's list of paused jobs is moved back 7000 at a time, to its end."""
         made = self._queue(queue)
         try:
+            await self._acting.look_around()
             while await (made.pause() if paused else made.resume()):
                 continue
-        except (RedisError, OSError) as error:
+        except FAILED as error:
             raise _unavailable(error) from error
 
     async def act(
@@ -66,7 +72,6 @@ class Performer:
         """
         keys = Keys(self._prefix, queue)
         now = await self._states(keys, action, [job.job_id for job in planned if job.outcome is None])
-        turns = asyncio.Semaphore(AT_ONCE)
 
         async def one(job: PlannedJob) -> JobOutcome | None:
             if job.outcome is not None:
@@ -74,7 +79,7 @@ class Performer:
             stamp, is_lifo = now[job.job_id]
             if stamp != job.stamp:
                 return _moved_on(action, job, stamp, is_repeat)
-            async with turns:
+            async with self._turns:
                 if time.monotonic() > until:
                     return None
                 return await self._act(action, queue, job.job_id, is_lifo)
@@ -88,7 +93,7 @@ class Performer:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._acting.close()
 
     async def _states(self, keys: Keys, action: str, job_ids: Sequence[str]) -> dict[str, tuple[str | None, bool]]:
         """Of each job the stamp it has now, None = it is not in that state; and whether it goes to the line's front."""
@@ -100,8 +105,11 @@ class Performer:
                 pipeline.zscore(keys.of("failed" if action == "retry" else "delayed"), job_id)
             pipeline.hget(keys.job(job_id), "opts")
         try:
+            await self._acting.look_around()
             replies: list[Any] = await pipeline.execute()
-        except (RedisError, OSError) as error:
+        except FAILED as error:
+            with suppress(*FAILED):
+                await self._acting.learn_anew()
             raise _unavailable(error) from error
         each = zip(job_ids, replies[::2], replies[1::2], strict=True)
         return {job_id: (_stamp(now), _is_lifo(opts)) for job_id, now, opts in each}
@@ -116,19 +124,13 @@ class Performer:
         }[action]
         try:
             answer = await call()
-        except (RedisError, OSError) as error:
+        except FAILED as error:
             raise _unavailable(error) from error
         except TypeError as error:  # what this library raises for a script's "no"
             return _said_no(action, job_id, str(error))
         if action == "remove" and answer != 1:
             return _refused(job_id, "a worker is at it" if answer == 0 else "it is the next run of a job scheduler")
         return JobOutcome(job_id=job_id, outcome=Outcome.DONE)
-
-    async def _command(self, *words: str) -> Any:
-        try:
-            return await self._client.execute_command(*words)
-        except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
 
     def _queue(self, name: str) -> Any:
         """BullMQ's queue; making one reads its scripts from disk and sends nothing."""
@@ -137,31 +139,6 @@ class Performer:
                 self._queues.clear()
             self._queues[name] = bullmq.Queue(name, {"connection": self._client, "prefix": self._prefix})
         return self._queues[name]
-
-
-def _client(source: Source) -> Any:
-    """A client that never repeats a command by itself, and waits for nothing for ever."""
-    actions = source.actions
-    url = source.url if actions is None else actions.url or source.url
-    assert actions is not None
-    assert url is not None
-    password = actions.password.get_secret_value() if actions.password is not None else None
-    given: dict[str, Any] = {"username": actions.username, "password": password}
-    pool: Any = BlockingConnectionPool  # redis-py leaves these parameters untyped
-    made = pool.from_url(
-        url.get_secret_value(),
-        protocol=2,
-        decode_responses=True,
-        encoding_errors="replace",
-        client_name=CLIENT_NAME,
-        socket_connect_timeout=COMMAND_SECONDS,
-        socket_timeout=COMMAND_SECONDS,
-        max_connections=AT_ONCE,
-        timeout=COMMAND_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
-    made.connection_kwargs |= {name: value for name, value in given.items() if value is not None}
-    return cast(Any, Redis).from_pool(made)
 
 
 def _stamp(reply: Any) -> str | None:

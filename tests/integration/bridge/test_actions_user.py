@@ -15,7 +15,7 @@ from tests.integration.bridge.test_read_only import documented_rules, make_reade
 PAGE = Path(__file__).parents[3] / "docs" / "actions.md"
 SCRIPTS = ("reprocessJob-9", "promote-9", "removeJob-2", "pause-7")
 """BullMQ's, of the five actions."""
-OF_THE_CLIENT = {"auth", "ping", "select", "client|setname", "client|setinfo", "evalsha", "script|load"}
+OF_THE_CLIENT = {"auth", "ping", "select", "client|setname", "evalsha", "script|load"}
 OF_OURS = {"zscore", "hget"}
 PUSHES = {"lpush", "rpush"}
 """What the scripts are told to call by their arguments."""
@@ -26,6 +26,13 @@ def action_rules() -> list[str]:
     found = re.search(r"`ACL SETUSER tocsin-actions (on >PASSWORD [^`]+)`", PAGE.read_text())
     assert found is not None
     return found[1].replace("PASSWORD", "acting").split()
+
+
+def cluster_rules() -> list[str]:
+    """The rules that docs/actions.md gives beyond these for a cluster."""
+    found = re.search(r"\*\*On a cluster\*\* also `([^`]+)`", PAGE.read_text())
+    assert found is not None
+    return found[1].split()
 
 
 async def make_actor(app: Any, redis_url: str, *without: str) -> str:

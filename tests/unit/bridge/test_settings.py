@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bridge.settings import BridgeSettings
+from bridge.settings import BridgeSettings, read_sources
+from bridge.topology import Credentials, Topology
 from tocsin.settings import SettingsError, read, secrets_of
 
 KAFKA = {"KAFKA_BOOTSTRAP_SERVERS": "k:9092"}
@@ -237,11 +238,14 @@ def test_actions_of_a_source_in_the_file_may_only_name_another_login(tmp_path: P
     ("table", "words"),
     [
         ("", "give a url, or a username and its password"),
-        ('username="a"', "give a url, or a username and its password"),
+        (f'password="{SECRET}"', "give a url, or a username and its password"),
+        ('username="a"', "password: required with username"),
         (f'url="h/{SECRET}"', "actions.url"),
-        (f'password="{SECRET}"\npassword_file="/x"', "give one of them"),
-        ('username="a"\npassword_file="/nowhere"', "password_file cannot be read"),
+        (f'password="{SECRET}"\npassword_file="/x"', "password and password_file: keep one"),
+        ('username="a"\npassword_file="/nowhere"', "password_file: the file cannot be read"),
         (f'user="{SECRET}"', "actions.user"),
+        (f'url="redis://a:{SECRET}@h/0"\nusername="a"\npassword="b"', "the url holds some too"),
+        (f'username="a"\npassword="b"\nsentinel_password="{SECRET}"', "sentinel_… are of no effect"),
     ],
 )
 def test_an_actions_table_that_is_wrong_is_named(tmp_path: Path, table: str, words: str) -> None:
@@ -250,6 +254,76 @@ def test_an_actions_table_that_is_wrong_is_named(tmp_path: Path, table: str, wor
     (problem,) = problems({**KAFKA, **TOKEN, "TOCSIN_SOURCES_FILE": str(file)})
     assert problem.startswith("TOCSIN_SOURCES_FILE: source 1: actions")
     assert words in problem
+
+
+READING = f'credentials = {{ username = "reading", password = "{SECRET}", sentinel_password = "at-sentinels" }}'
+SENTINELS = f'mode = "sentinel"\nnodes = ["s:26379"]\nmaster = "mymaster"\ndb = 3\n{READING}\ntls = {{}}'
+ACTING = 'actions = { username = "acting", password = "act" }'
+
+
+def acting_of(folder: Path, source: str, actions: str = ACTING) -> Topology:
+    """Where the one source of a file is written to."""
+    file = folder / "sources.toml"
+    file.write_text(f"[[source]]\n{source}\n{actions}\n")
+    (source_,) = read_sources(file)
+    assert source_.acting is not None
+    return source_.acting
+
+
+def test_actions_by_sentinels_reach_the_primary_as_the_source_does_but_as_their_own_user(tmp_path: Path) -> None:
+    acting = acting_of(tmp_path, f'{SENTINELS}\nread_from = "replica"')
+    assert (acting.mode, acting.nodes, acting.master, acting.db) == ("sentinel", (("s", 26379),), "mymaster", 3)
+    assert acting.read_from == "primary"
+    assert acting.tls is not None
+    assert acting.credentials == Credentials(
+        username="acting",
+        password=SecretStr("act"),
+        sentinel_username=None,
+        sentinel_password=SecretStr("at-sentinels"),
+    )
+
+
+def test_actions_may_have_a_login_of_their_own_at_the_sentinels(tmp_path: Path) -> None:
+    own = 'actions = { username = "acting", password = "act", sentinel_username = "me", sentinel_password = "mine" }'
+    login = acting_of(tmp_path, SENTINELS, own).credentials
+    assert login is not None
+    assert (login.sentinel_username, login.sentinel_password) == ("me", SecretStr("mine"))
+
+
+def test_actions_on_a_cluster_go_to_the_same_nodes(tmp_path: Path) -> None:
+    acting = acting_of(tmp_path, 'mode = "cluster"\nnodes = ["a:1", "b:2"]\nread_from = "replica"')
+    assert (acting.mode, acting.nodes, acting.read_from) == ("cluster", (("a", 1), ("b", 2)), "primary")
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        (f"redis://reading:{SECRET}@h:1/2", "redis://h:1/2"),
+        (f"rediss://:{SECRET}@h:1/2?ssl_ca_certs=/ca.pem", "rediss://h:1/2?ssl_ca_certs=%2Fca.pem"),
+        (f"unix:///run/redis?db=2&password={SECRET}", "unix:///run/redis?db=2"),
+    ],
+)
+def test_actions_leave_the_reading_login_of_the_url(tmp_path: Path, url: str, bare: str) -> None:
+    acting = acting_of(tmp_path, f'url = "{url}"')
+    assert acting.url == SecretStr(bare)
+    assert acting.credentials is not None
+    assert acting.credentials.username == "acting"
+
+
+def test_actions_where_a_replica_is_read_go_to_the_url(tmp_path: Path) -> None:
+    source = (
+        'url = "rediss://primary/0"\nnodes = ["replica:1"]\nread_from = "replica"\ntls = { check_hostname = false }'
+    )
+    acting = acting_of(tmp_path, source)
+    assert (acting.nodes, acting.read_from, acting.url) == ((), "primary", SecretStr("rediss://primary/0"))
+    assert acting.tls is not None
+    assert acting_of(tmp_path, source, 'actions = { url = "redis://primary:1/0" }').tls is None
+
+
+@pytest.mark.parametrize("source", [SENTINELS, 'mode = "cluster"\nnodes = ["a:1"]'])
+def test_a_url_for_actions_is_refused_where_the_source_has_none(tmp_path: Path, source: str) -> None:
+    with pytest.raises(ValueError, match=r"source 1: actions\.url: of no effect with mode"):
+        acting_of(tmp_path, source, f'actions = {{ url = "redis://a:{SECRET}@h/0" }}')
 
 
 @pytest.mark.parametrize(

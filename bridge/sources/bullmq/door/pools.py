@@ -117,27 +117,32 @@ def pool_of_url(
     credentials: Credentials | None = None,
     at: Address | None = None,
     client_name: str = CLIENT_NAME,
+    **more: Any,
 ) -> Pool:
-    """To the Redis of an address; at: to this one instead, which is like it but for host and port."""
+    """To the Redis of an address; at: to this one instead, which is like it but for host and port.
+
+    more: redis-py's own options of a connection, or of the pool.
+    """
     told: dict[str, Any] = {**_login(credentials), **_tls(tls), **parse_url(url)}
     if at is not None:
         told |= {"host": at.host, "port": at.port}
     pool: Any = FixedPool  # redis-py leaves these parameters untyped
-    return pool(timeout=ASK_SECONDS, **{"max_connections": MAX_CONNECTIONS, **_common(client_name), **told})
+    usual = {"timeout": ASK_SECONDS, "max_connections": MAX_CONNECTIONS, **_common(client_name)}
+    return pool(**{**usual, **more, **told})
 
 
 def pool_to(address: Address, topology: Topology, *, most: int, **more: Any) -> Pool:
     """To one node of a cluster. more: redis-py's own options of a connection."""
     kind = SSLConnection if topology.tls is not None else Connection
-    told = {**_common(CLIENT_NAME), **_login(topology.credentials), **_tls(topology.tls), **more}
+    told = {**connection_options(topology), **more}
     pool: Any = FixedPool
     return pool(
         connection_class=kind, host=address.host, port=address.port, max_connections=most, timeout=ASK_SECONDS, **told
     )
 
 
-def pool_by_sentinels(topology: Topology, *, of_replica: bool) -> Pool:
-    """To the primary, or a replica of it."""
+def pool_by_sentinels(topology: Topology, *, of_replica: bool, **more: Any) -> Pool:
+    """To the primary, or a replica of it. more: redis-py's own options of a connection."""
     login, tls = topology.credentials, {"ssl": topology.tls is not None, **_tls(topology.tls)}
     waits = {"socket_connect_timeout": SENTINEL_SECONDS, "socket_timeout": SENTINEL_SECONDS, "retry": _once()}
     as_whom = {"username": login.sentinel_username, "password": _text(login.sentinel_password)} if login else {}
@@ -150,10 +155,13 @@ def pool_by_sentinels(topology: Topology, *, of_replica: bool) -> Pool:
         is_master=not of_replica,
         max_connections=MAX_CONNECTIONS,
         db=topology.db or 0,
-        **_common(CLIENT_NAME),
-        **_login(login),
-        **tls,
+        **{**connection_options(topology), **tls, **more},
     )
+
+
+def connection_options(topology: Topology) -> dict[str, Any]:
+    """How a source's Redis is connected to, wherever it is, in redis-py's words."""
+    return {**_common(CLIENT_NAME), **_login(topology.credentials), **_tls(topology.tls)}
 
 
 def _common(client_name: str) -> Mapping[str, Any]:
