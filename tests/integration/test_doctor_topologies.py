@@ -7,6 +7,7 @@ import pytest
 
 from tests.certificate import make_certificate
 from tests.eventually import eventually
+from tests.integration.bridge.test_actions_user import action_rules, cluster_rules
 from tests.integration.bridge.test_read_only import documented_rules
 from tests.integration.test_doctor import WRONG, only
 from tests.ports import free_port
@@ -120,3 +121,39 @@ async def test_a_replica_is_looked_at_too(servers: RedisServers, tmp_path: Path)
     assert [finding.verdict for finding in stale] == [Verdict.WARN]
     await replica.kill()
     assert only(await examined(tmp_path, source), Verdict.BAD).check == "Redis shop replica"
+
+
+async def test_the_login_of_actions_is_tried_on_every_node_and_writes_nothing(
+    servers: RedisServers, tmp_path: Path
+) -> None:
+    nodes = await servers.start_cluster(3)
+
+    async def said() -> list[Finding]:
+        login = f'actions = {{ username = "actor", password = "{WRONG}" }}'
+        found = await examined(tmp_path, cluster(nodes, login))
+        return [one for one in found if one.check.startswith("Redis shop actions")]
+
+    async def may(*rules: str) -> None:
+        for node in nodes:
+            await node.client.execute_command("ACL", "SETUSER", "actor", *rules)
+
+    assert only(await said(), Verdict.BAD).found.startswith("no node of the cluster answers")
+    await may(*action_rules(), "resetpass", f">{WRONG}", *cluster_rules(), "-evalsha", "resetkeys")
+    for rule in ("+evalsha", "~bull:*"):
+        poor = await said()
+        assert [one.found for one in poor] == [f"user actor lacks {rule}"] * 3
+        assert sum(node.address in finding.check for node in nodes for finding in poor) == 3, "each node by its address"
+        assert all(rule in finding.mend for finding in poor)
+        await may(rule)
+    assert [one.verdict for one in await said()] == [Verdict.OK]
+    assert [await node.client.dbsize() for node in nodes] == [0, 0, 0]
+
+
+async def test_a_reading_login_is_not_used_for_actions(servers: RedisServers, tmp_path: Path) -> None:
+    alone = await servers.start("alone")
+    await alone.client.execute_command("ACL", "SETUSER", "reader", "on", ">reading", "~*", "+@all")
+    url = f'url = "redis://reader:reading@{alone.address}/0"\nactions = {{ username = "actor", password = "{WRONG}" }}'
+    assert "refused user actor" in only(await examined(tmp_path, url), Verdict.BAD).found
+    await alone.client.execute_command("ACL", "SETUSER", "actor", *action_rules(), "resetpass", f">{WRONG}")
+    (finding,) = [one for one in await examined(tmp_path, url) if one.check == "Redis shop actions"]
+    assert finding.verdict is Verdict.OK

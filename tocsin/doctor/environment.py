@@ -25,7 +25,8 @@ class RedisSource:
     """One Redis and BullMQ prefix, from REDIS_URL, REDIS_SOURCES or TOCSIN_SOURCES_FILE.
 
     url: of the process to look at; empty where sentinels or a cluster have to be asked for it. options: how to log in
-    there, as redis-py calls it; sentinel_options: the same for the sentinels.
+    there, as redis-py calls it; sentinel_options: the same for the sentinels. acting: the same Redis by the login that
+    may write.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RedisSource:
     has_tls: bool = False
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sentinel_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    acting: "RedisSource | None" = None
 
     @property
     def user(self) -> str:
@@ -68,7 +70,9 @@ def value(environ: Environ, name: str) -> str | None:
 def redis_sources(environ: Environ) -> list[RedisSource]:
     """Every Redis to look at; empty if none is set. Raises Unreadable."""
     if url := value(environ, "REDIS_URL"):
-        return [RedisSource("main", url, "bull", "REDIS_URL")]
+        acting = value(environ, "REDIS_ACTIONS_URL")
+        writes = RedisSource("main actions", acting, "bull", "REDIS_ACTIONS_URL") if acting else None
+        return [RedisSource("main", url, "bull", "REDIS_URL", acting=writes)]
     if short := value(environ, "REDIS_SOURCES"):
         pairs = [part.strip().partition("=") for part in short.split(",") if part.strip()]
         return [RedisSource(name, url, "bull", "REDIS_SOURCES") for name, _, url in pairs][:MAX_SOURCES]
@@ -108,7 +112,7 @@ def _source(table: Mapping[str, Any]) -> RedisSource:
     if mode != "standalone" and not nodes:
         raise KeyError("nodes")
     encrypted = _encrypted(tls or {}) if tls is not None else {}
-    return RedisSource(
+    source = RedisSource(
         str(table["name"]),
         url,
         str(table.get("prefix", "bull")),
@@ -121,6 +125,24 @@ def _source(table: Mapping[str, Any]) -> RedisSource:
         has_tls=tls is not None or url.startswith("rediss://"),
         options={**_login(login, ""), **encrypted},
         sentinel_options={**_login(login, "sentinel_"), **encrypted, **({"ssl": True} if tls is not None else {})},
+    )
+    return replace(source, acting=_acting(source, table["actions"], encrypted)) if "actions" in table else source
+
+
+def _acting(source: RedisSource, table: Mapping[str, Any], encrypted: Mapping[str, Any]) -> RedisSource:
+    """The source by the login of its `actions` table; the reading login is nowhere in it."""
+    scheme, _, place = source.url.partition("://")
+    authority, slash, path = place.partition("/")
+    bare = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}" if source.url else ""
+    url = str(table.get("url", bare))
+    return replace(
+        source,
+        name=f"{source.name} actions",
+        url=url,
+        nodes=() if source.mode == "standalone" else source.nodes,
+        reads_replica=False,
+        options={**_login(table, ""), **({} if url.startswith("redis://") else encrypted)},
+        sentinel_options={**source.sentinel_options, **_login(table, "sentinel_")},
     )
 
 

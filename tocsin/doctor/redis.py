@@ -10,6 +10,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 from tocsin.doctor.clock import check_clock
 from tocsin.doctor.environment import RedisSource, Unreadable, place, redis_sources
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
+from tocsin.doctor.redis_actions import check_actions
 from tocsin.doctor.redis_processes import find_processes, wrong_mode
 from tocsin.doctor.redis_rights import CONNECT, may_not, missing_rights
 
@@ -41,7 +42,8 @@ async def check_redis(environ: Environ) -> list[Finding]:
                 "export REDIS_URL=redis://USER:PASSWORD@HOST:6379/0   (or look around first: make demo)",
             )
         ]
-    groups = await asyncio.gather(*(_check_source(source) for source in sources))
+    acting = [source.acting for source in sources if source.acting is not None]
+    groups = await asyncio.gather(*map(_check_source, sources), *map(check_actions, acting))
     return [finding for group in groups for finding in group]
 
 

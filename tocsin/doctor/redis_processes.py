@@ -75,7 +75,7 @@ async def _sharded(check: str, source: RedisSource) -> list[Process] | Finding:
     why = "no node is named"
     for node in source.nodes:
         try:
-            async with _client(source.at(node)) as client:
+            async with connected(source.at(node)) as client:
                 shards = await client.execute_command("CLUSTER", "SLOTS", NEVER_DECODE="")
         except NoPermissionError:
             rule = f"redis-cli ACL SETUSER {source.user} +cluster|slots"
@@ -121,7 +121,8 @@ def _other_mode(check: str, source: RedisSource, what: str, keys: str) -> Findin
 
 
 @asynccontextmanager
-async def _client(source: RedisSource) -> AsyncGenerator[Any]:
+async def connected(source: RedisSource) -> AsyncGenerator[Any]:
+    """A client of the process its url leads to, which waits for nothing for long. Raises ValueError, TypeError."""
     client = cast(Any, Redis).from_url(source.url, client_name="tocsin-doctor", **WAITS, **source.options)
     try:
         yield client

@@ -117,3 +117,18 @@ async def test_the_mend_of_a_taken_port_names_no_port_nobody_could_find() -> Non
         [finding] = await check_ports({"LOGSVC_PORT": str(port), "BRIDGE_PORT": "0", "BOT_PORT": "0"})
     assert finding.verdict is Verdict.WARN
     assert "LOGSVC_PORT=0" not in finding.mend
+
+
+def test_the_login_that_may_write_is_looked_at_beside_the_reading_one(tmp_path: Path) -> None:
+    (one,) = redis_sources({"REDIS_URL": "redis://h:1", "REDIS_ACTIONS_URL": "redis://actor:b@h:1"})
+    assert one.acting == RedisSource("main actions", "redis://actor:b@h:1", "bull", "REDIS_ACTIONS_URL")
+    (tmp_path / "sources.toml").write_text(
+        '[[source]]\nname = "shop"\nmode = "sentinel"\nnodes = ["s:1"]\nmaster = "m"\nread_from = "replica"\n'
+        'credentials = { username = "reader", password = "b", sentinel_password = "c" }\n'
+        'actions = { username = "actor", password = "d" }\n'
+    )
+    (shop,) = redis_sources({"TOCSIN_SOURCES_FILE": str(tmp_path / "sources.toml")})
+    assert shop.acting is not None
+    assert (shop.acting.user, shop.acting.nodes, shop.acting.reads_replica) == ("actor", ("s:1",), False)
+    assert shop.acting.options == {"username": "actor", "password": "d"}
+    assert shop.acting.sentinel_options == {"password": "c"}
