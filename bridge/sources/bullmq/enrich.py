@@ -32,6 +32,7 @@ FIELDS = (
     "rjk",
     "priority",
 )
+FIELDS_AND_DATA = (*FIELDS, "data")
 COMMANDS_PER_JOB = 2
 CACHED_CHARACTERS = 512
 """Longer options are parsed each time: what is remembered is bounded."""
@@ -81,27 +82,29 @@ class JobHash:
         return max(0, self.attempts_made - 1) if self.is_completed else self.attempts_made
 
 
-def commands(keys: Keys, job_id: str, *, with_data: bool, with_lock: bool = False) -> list[Command]:
-    """COMMANDS_PER_JOB commands whose replies `parse` reads, two more with the lock.
+def commands(
+    keys: Keys, job_id: str, *, with_data: bool, with_end: bool = True, with_lock: bool = False
+) -> list[Command]:
+    """COMMANDS_PER_JOB commands whose replies `parse` reads: one less without the end, two more with the lock.
 
-    with_data: the payload is asked for only when it is wanted. with_lock: whether it runs at that moment. It does if it
-    is locked afterwards and no other run began until then.
+    with_data: the payload is asked for only when it is wanted. with_end: how it ended, which only the error of a failed
+    attempt depends on. with_lock, only with_end: whether it runs at that moment. It does if it is locked afterwards and
+    no other run began until then.
     """
     key = keys.job(job_id)
-    asked: list[Command] = [
-        ("HMGET", key, *FIELDS, *(("data",) if with_data else ())),
-        ("HEXISTS", key, "returnvalue"),
-    ]
+    asked: list[Command] = [("HMGET", key, *(FIELDS_AND_DATA if with_data else FIELDS))]
+    if with_end:
+        asked.append(("HEXISTS", key, "returnvalue"))
     return [*asked, ("EXISTS", keys.lock(job_id)), ("HGET", key, "ats")] if with_lock else asked
 
 
 def parse(replies: list[Reply]) -> JobHash | None:
     """The hash, or None if the job is gone (or the key is no job's)."""
-    values, has_result, *lock = replies
+    values, (has_result, *lock) = replies[0], replies[1:] or (0,)
     if isinstance(values, Refused) or values is None or all(value is None for value in values):
         return None
     texts = [_text(value) for value in values]
-    found = dict(zip((*FIELDS, "data"), texts, strict=False))
+    found = dict(zip(FIELDS_AND_DATA, texts, strict=False))
     options = _options(found.get("opts") or "")
     made = whole(found.get("atm") or found.get("attemptsMade"))
     return JobHash(

@@ -138,9 +138,11 @@ def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     queue, asks = read.queue, list[_Ask]()
     (ended, handed_back), retried = _may_have_ended(read), _retried(read)
     added = {entry.job_id for entry in read.entries if entry.event == "added"}
+    failed = _may_have_failed(read, added, handed_back)
     for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
         with_data = job_id in added or job_id not in queue.memory
-        hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_lock=job_id in handed_back)
+        with_end, with_lock = job_id in failed, job_id in handed_back
+        hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_end=with_end, with_lock=with_lock)
         ask = _Ask(read, job_id, hashed, [])
         if job_id in retried and job_id not in queue.tail:
             ask = replace(ask, logged=end_commands(queue.keys, job_id))
@@ -215,6 +217,13 @@ def _may_have_ended(read: Read) -> tuple[set[str], set[str]]:
         elif entry.event in FINAL:
             ended.add(entry.job_id)
     return ended | handed_back, handed_back
+
+
+def _may_have_failed(read: Read, added: set[str], handed_back: set[str]) -> set[str]:
+    """Jobs of which an attempt may have failed in the batch: of those it did not see begin, each that moved back."""
+    failed = {entry.job_id for entry in read.entries if entry.event == "failed"}
+    moved = {entry.job_id for entry in read.entries if entry.event in HANDED_BACK}
+    return failed | handed_back | (moved - added)
 
 
 def _was_active(read: Read, job_id: str) -> bool:
