@@ -114,10 +114,10 @@ class Writer:
         for record in records:
             where = (record.topic, self.partition if record.partition is None else record.partition)
             batch = open_batches.get(where)
-            if batch is None or batch.append(**_fields(record)) is None:
+            if batch is None or _append(batch, record) is None:
                 batch = open_batches[where] = self._producer.create_batch()
                 full.append((where, batch))
-                if batch.append(**_fields(record)) is None:
+                if _append(batch, record) is None:
                     raise AssertionError(f"a record of {record.size} bytes does not fit a batch")
         return full
 
@@ -127,8 +127,8 @@ class Writer:
             _retrieve(future)
 
 
-def _fields(record: Record) -> dict[str, Any]:
-    return {"timestamp": None, "key": record.key, "value": record.value, "headers": record.headers}
+def _append(batch: Any, record: Record) -> Any:
+    return batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
 
 
 def _left_behind(producer: Any) -> list[asyncio.Future[Any]]:

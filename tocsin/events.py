@@ -36,7 +36,7 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-class JobEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
+class JobEvent(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """One BullMQ event of one job (or of the queue: `job_id` is then empty), enriched from the job's hash.
 
     id: identity, unique for ever: `source:queue:epoch:stream_id`, for a gap `source:queue:epoch:g:from_id`.

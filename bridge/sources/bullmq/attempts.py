@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import msgspec
+
 from bridge.sources.bullmq.enrich import JobHash
 
 MAX_FRAMES = 50
@@ -58,8 +60,7 @@ class End(Enum):
         return self.is_attempt
 
 
-@dataclass(slots=True)
-class Counted:
+class Counted(msgspec.Struct):
     """before: attempts made before the first end, a guess unless is_before_known.
 
     are_attempts: for each end whether it was one. are_certain: for each end whether that and its number are no guess.

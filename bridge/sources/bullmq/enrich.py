@@ -5,9 +5,11 @@ the event, in one script.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
+
+import msgspec
 
 from bridge import redact
 from bridge.jsontext import NotJson
@@ -43,8 +45,7 @@ MAX_WHOLE = 2**53
 """Larger numbers are not of this world: no time, no count."""
 
 
-@dataclass(slots=True)
-class JobHash:
+class JobHash(msgspec.Struct):
     """What the bridge uses of a job's hash.
 
     attempts_made: ended attempts that counted. attempts_started: runs that began, None = unknown. stalls: runs that
@@ -65,7 +66,7 @@ class JobHash:
     finished_on: int = 0
     is_completed: bool = False
     failed_reason: str | None = None
-    stacks: list[str] = field(default_factory=list[str])
+    stacks: list[str] = []
     has_stack_limit: bool = False
     waits_to_retry: bool | None = None
     keeps_logs: bool = False

@@ -5,7 +5,8 @@ the job's hash, as well as that tells.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+
+import msgspec
 
 from bridge.sources.bullmq.attempts import End
 
@@ -14,8 +15,7 @@ MAX_FINISHED = 200
 """Finished jobs are remembered for what follows at once: retries-exhausted, a retry by hand."""
 
 
-@dataclass(slots=True)
-class JobMemory:
+class JobMemory(msgspec.Struct):
     """One job. attempts_made, runs, stacks: None = unknown. Times are Redis's clock, ms; 0 = unknown.
 
     is_guess: attempts_made is the best one can say. runs: how many began. worker: of the run that is active.
@@ -32,7 +32,7 @@ class JobMemory:
     is_guess: bool = False
     runs: int | None = None
     worker: str = ""
-    unsettled: list[End] = field(default_factory=list[End])
+    unsettled: list[End] = []
     stacks: int | None = None
     waits_to_retry: bool | None = None
     is_active: bool = False

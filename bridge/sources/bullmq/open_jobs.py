@@ -7,7 +7,8 @@ then, until its list in Redis is looked through again. Kafka keeps STORED_JOBS o
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from tocsin.events import JobEvent, OpenCursor, OpenStored, State
 
@@ -19,8 +20,7 @@ STORED_CHARACTERS = 100_000
 OPEN = frozenset({State.WAITING, State.ACTIVE, State.DELAYED, State.RETRYING, State.STALLED, State.WAITING_CHILDREN})
 
 
-@dataclass(slots=True)
-class OpenJob:
+class OpenJob(msgspec.Struct):
     """One job. state: told last. added_at: 0 = unknown. priority: None = unknown."""
 
     state: State

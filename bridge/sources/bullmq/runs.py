@@ -7,6 +7,8 @@ reset. The hash tells of the last life only.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from bridge.sources.bullmq.attempts import STALLED_TOO_OFTEN, Counted, End, count
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
@@ -16,8 +18,7 @@ SKEW_MS = 2_000
 """What the clocks of Redis and of the app's hosts may differ."""
 
 
-@dataclass(slots=True)
-class Run:
+class Run(msgspec.Struct):
     """One run that ended. attempt: its number, or that of the attempt to come if it was none.
 
     made: attempts made after it. is_certain False: some of this is a guess. stacks_before: stacks in the hash before
@@ -44,8 +45,7 @@ class Runs:
     speaks_from: dict[str, int] = field(default_factory=dict[str, int])
 
 
-@dataclass(slots=True)
-class _Life:
+class _Life(msgspec.Struct):
     """A job from its first entry here, from `added`, or from a retry by hand; to the next of these.
 
     made: attempts made before it, began_before: runs that began before it; None = unknown. began: runs that began in
@@ -60,7 +60,7 @@ class _Life:
     goes_on: bool = False
     began: int = 0
     is_open: bool = False
-    ends: list[tuple[int, End]] = field(default_factory=list[tuple[int, End]])
+    ends: list[tuple[int, End]] = []
     exhausted: int | None = None
 
     def end(self, at: int, end: End) -> None:

@@ -99,6 +99,8 @@ def translate(
     _settle(hashes, memory)
     runs = find_runs(entries, hashes, memory)
     told: set[str] = set()
+    position = reading.position
+    epoch, backfilled = position.epoch, position.count_backfill(entries)
     for at, entry in enumerate(entries):
         job_id = entry.job_id
         if not entry.event:
@@ -108,7 +110,7 @@ def translate(
         if at in runs.reset:
             _reset(memory.job(job_id), runs.reset[at])
         try:
-            event = _event(place, reading, entry, job, memory, runs.ended.get(at))
+            event = _event(place, epoch, entry, job, memory, runs.ended.get(at), backfill=at < backfilled)
         except Exception as error:  # noqa: BLE001  # whatever an app may write: one entry never stops a queue
             result.bad.append((at, Bad(entry, f"it cannot be translated ({type(error).__name__})")))
             continue
@@ -200,7 +202,14 @@ def _of_these_lives(
 
 
 def _event(
-    place: Place, reading: Reading, entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | None
+    place: Place,
+    epoch: int,
+    entry: Entry,
+    job: JobHash | None,
+    memory: QueueMemory,
+    run: Run | None,
+    *,
+    backfill: bool,
 ) -> JobEvent:
     fields, job_id, event = entry.fields, entry.job_id, entry.event
     before = memory.known(job_id)
@@ -210,12 +219,12 @@ def _event(
     state, level, needs = _RETRY if is_retry else _KINDS.get(event, _UNKNOWN)
     record = JobEvent(
         v=VERSION,
-        id=place.identity(reading.position.epoch, entry.id),
+        id=place.identity(epoch, entry.id),
         ts=entry.ts,
         env=place.env,
         source=place.source,
         queue=place.queue,
-        epoch=reading.position.epoch,
+        epoch=epoch,
         stream_id=entry.id,
         event=event if event in _KINDS else redact.cut(event, redact.NAME_BYTES),
         level=level,
@@ -228,18 +237,20 @@ def _event(
         parent=known.parent,
         scheduler=known.scheduler,
         trace_id=known.trace_id,
-        backfill=reading.position.is_backfill(entry.id),
+        backfill=backfill,
     )
     if is_retry:
         record.prev = "active"
     elif prev := fields.get("prev"):
         record.prev = redact.cut(prev, redact.NAME_BYTES)
-    is_certain = run.is_certain if run is not None else known.attempts_known is not None
+    is_certain = True
     if is_retry or event == "failed":
         failed = _failure(event, fields, run, job)
         add_failure(record, failed)
-        is_certain = is_certain and failed.is_certain
-    record.enriched = not job_id or not needs or (job is not None and is_certain)
+        is_certain = failed.is_certain
+    if needs and job_id:
+        is_counted = run.is_certain if run is not None else known.attempts_known is not None
+        record.enriched = is_certain and is_counted and job is not None
     if run is not None:
         record.started_at, record.ended_at = began or None, entry.ts
         record.run_ms = max(0, entry.ts - began) if began else None

@@ -1,8 +1,7 @@
 """Which runs were attempts, and whose error is whose: the rules measured on BullMQ 5 and 6."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from bridge.sources.bullmq.attempts import MAX_FRAMES, End, Failure, count, failure, split_stack
 from bridge.sources.bullmq.enrich import JobHash, parse
