@@ -7,6 +7,7 @@ the writer: after a failure it is thrown away with the readers, and the cursors 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from bridge.record import MAX_RECORD_BYTES, Record
 
@@ -27,6 +28,7 @@ class Outbox:
         self._bytes = 0
         self._has_work = asyncio.Event()
         self._has_room = asyncio.Event()
+        self._has_plenty = asyncio.Event()
         self._is_closed = False
 
     async def put(self, records: Sequence[Record], committed: Committed | None = None) -> None:
@@ -38,16 +40,25 @@ class Outbox:
         self._groups.append((fitting, committed))
         self._bytes += sum(record.size for record in fitting)
         self._has_work.set()
+        if self._bytes >= TRANSACTION_BYTES:
+            self._has_plenty.set()
 
     async def wait(self) -> bool:
         """Return True when there is something to write, False when it was closed and is empty."""
         await self._has_work.wait()
         return bool(self._groups) or not self._is_closed
 
+    async def gather(self, seconds: float) -> None:
+        """Let more be put for so long, or until there is a whole transaction of it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._has_plenty.wait()
+
     def close(self) -> None:
         """No more will be put: let the writer finish."""
         self._is_closed = True
         self._has_work.set()
+        self._has_plenty.set()
 
     def take(self) -> tuple[list[Record], list[Committed]]:
         """Take groups in order, about TRANSACTION_BYTES of them."""
@@ -63,6 +74,8 @@ class Outbox:
         self._bytes -= size
         if self._bytes < MAX_BYTES:
             self._has_room.set()
+        if self._bytes < TRANSACTION_BYTES and not self._is_closed:
+            self._has_plenty.clear()
         if not self._groups and not self._is_closed:
             self._has_work.clear()
         return records, callbacks

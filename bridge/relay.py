@@ -92,7 +92,7 @@ class Relay:
         return Records(self._settings.topics).too_big(record)
 
     async def _write(self, writer: Writer, outbox: Outbox) -> None:
-        """Commit what was put: at once when idle, else in transactions at least BRIDGE_COMMIT_MS apart."""
+        """Commit what was put: at once when idle or there is much, else in transactions BRIDGE_COMMIT_MS apart."""
         spacing = self._settings.bridge_commit_ms / 1000
         while await outbox.wait():
             begun = time.monotonic()
@@ -102,4 +102,4 @@ class Relay:
             self._metrics.commit_seconds.observe(time.monotonic() - begun)
             for tell in committed:
                 tell()
-            await asyncio.sleep(max(0, spacing - (time.monotonic() - begun)))
+            await outbox.gather(spacing - (time.monotonic() - begun))

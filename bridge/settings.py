@@ -117,7 +117,9 @@ class BridgeSettings(Settings):
     bridge_reconcile_seconds: float = Field(
         20, gt=0, description="How often a queue's jobs are compared with what was told of them; at most 30 is advised."
     )
-    bridge_commit_ms: int = Field(50, ge=0, le=1000, description="Least time between commits under load.")
+    bridge_commit_ms: int = Field(
+        50, ge=0, le=1000, description="Least time between commits, while less than 1 MiB waits."
+    )
     bridge_session_seconds: float = Field(
         10, ge=6, description="A replica silent for so long loses its queues to another."
     )

@@ -85,3 +85,22 @@ async def test_record_that_kafka_would_never_take_becomes_a_dead_letter() -> Non
     await box.put([*group("a"), *group("b", size=MAX_RECORD_BYTES), *group("c", size=MAX_RECORD_BYTES - 1)])
 
     assert [(record.topic, record.key) for record in box.take()[0]] == [("t", b"a"), ("letters", b"b"), ("t", b"c")]
+
+
+async def test_gathering_ends_once_there_is_a_whole_transaction_or_no_more_will_come() -> None:
+    box = Outbox(refuse)
+    await box.put(group("a"))
+    await box.gather(0.01)  # little: the time ends it
+    gathering = asyncio.create_task(box.gather(60))
+    await asyncio.sleep(0)
+    assert not gathering.done()
+
+    await box.put([record for _ in range(3) for record in group("b", size=MAX_RECORD_BYTES // 2)])
+    async with asyncio.timeout(5):
+        await gathering
+        box.take()
+        gathering = asyncio.create_task(box.gather(60))
+        await asyncio.sleep(0)
+        assert not gathering.done()
+        box.close()
+        await gathering
