@@ -4,8 +4,9 @@ A job may hold megabytes: how many are asked for at once, and how many may be he
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import cast
+
+import msgspec
 
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import enrich, translate
@@ -27,8 +28,7 @@ HANDED_BACK = frozenset({"delayed", "waiting"})
 """Events that end a run of an active job, and mean something else for any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
+class _Ask(msgspec.Struct):
     """What is asked of one job. look: at its log; log_commands: what that takes, or the end of the log alone."""
 
     read: Read
@@ -145,12 +145,12 @@ def _asks(read: Read, reader: LogReader) -> list[_Ask]:
         hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_end=with_end, with_lock=with_lock)
         ask = _Ask(read, job_id, hashed, [])
         if job_id in retried and job_id not in queue.tail:
-            ask = replace(ask, logged=end_commands(queue.keys, job_id))
+            ask.logged = end_commands(queue.keys, job_id)
         elif job_id in ended:
             known = queue.memory.known(job_id)
             place = LogPlace() if job_id in added else queue.tail.place(job_id)
             look = reader.look(place, is_cut=known is None or known.keeps_logs)
-            ask = replace(ask, look=look, logged=[read_command(queue.keys, job_id, look)])
+            ask.look, ask.logged = look, [read_command(queue.keys, job_id, look)]
         asks.append(ask)
     return asks
 
@@ -202,8 +202,13 @@ def _cut_at(read: Read, at: int) -> None:
 
 def size_of(replies: Sequence[Reply]) -> int:
     """Bytes of some replies, none of them nested deeper than a list."""
-    lists = [cast(list[Reply], reply) if isinstance(reply, list) else [reply] for reply in replies]
-    return sum(len(part) for parts in lists for part in parts if isinstance(part, bytes))
+    found = 0
+    for reply in replies:
+        if isinstance(reply, bytes):
+            found += len(reply)
+        elif isinstance(reply, list):
+            found += sum(map(len, filter(None, cast(list[bytes | None], reply))))
+    return found
 
 
 def _may_have_ended(read: Read) -> tuple[set[str], set[str]]:

@@ -33,6 +33,12 @@ class Run(msgspec.Struct):
     stacks_before: int | None = None
 
 
+MOVES = frozenset(
+    {"added", "active", "waiting", "delayed", "waiting-children", "completed", "failed", "retries-exhausted"}
+)
+"""Events that a job's lives are told by."""
+
+
 @dataclass(slots=True)
 class Runs:
     """By the entry's index: the runs that ended, and where a job's attempts were reset, those made so far.
@@ -106,14 +112,18 @@ def _lives(
     entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], memory: QueueMemory
 ) -> dict[str, list[_Life]]:
     found: dict[str, list[_Life]] = {}
+    seen: set[str] = set()
     for at, entry in enumerate(entries):
-        job_id, event, prev = entry.job_id, entry.event, entry.fields.get("prev")
-        if not job_id:
+        job_id, event = entry.job_id, entry.event
+        if event not in MOVES or not job_id:
+            seen.add(job_id)
             continue
-        if is_stranger := job_id not in found:
+        is_stranger = job_id not in found
+        if is_stranger:
             known = memory.known(job_id)
-            is_stranger = known is None or known.is_doubted
+            is_stranger = job_id not in seen and (known is None or known.is_doubted)
             found[job_id] = [_first_life(known)]
+        prev = entry.fields.get("prev")
         lives = found[job_id]
         life = lives[-1]
         if event == "added":

@@ -310,6 +310,8 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
         memory.forget(job_id)
     known = memory.job(job_id)
     known.is_doubted = False
+    if event == "progress":
+        return known
     if event == "added":
         known.attempts_made = known.runs = known.stacks = 0
         known.name = redact.text(entry.fields.get("name", ""), redact.NAME_BYTES)

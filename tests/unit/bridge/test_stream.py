@@ -314,3 +314,10 @@ def test_absent_key_is_no_stream_and_a_refused_one_is_unreadable() -> None:
 def test_both_commands_run_in_one_transaction() -> None:
     names = [command[0] for command in read_commands("k", Position("3-0"), 7)]
     assert names == ["MULTI", "XINFO", "XREAD", "EXEC"]
+
+
+def test_history_ends_behind_the_last_entry_that_was_there_before() -> None:
+    entries = [Entry(f"{ms}-{at}", {}) for ms in (99, 100, 1000) for at in range(3)]
+    for baseline in ("0-0", "98-9", "99-0", "100-1", "999-7", "1000-2", "1001-0"):
+        position = Position(baseline_id=baseline)
+        assert position.count_backfill(entries) == sum(position.is_backfill(entry.id) for entry in entries)
