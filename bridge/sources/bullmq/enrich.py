@@ -102,13 +102,15 @@ def commands(
 def parse(replies: list[Reply]) -> JobHash | None:
     """The hash, or None if the job is gone (or the key is no job's)."""
     values, (has_result, *lock) = replies[0], replies[1:] or (0,)
-    if isinstance(values, Refused) or values is None or not any(value is not None for value in values):
+    if isinstance(values, Refused) or values is None:
         return None
     found = {
         name: str(value, "utf-8", "replace")
         for name, value in zip(FIELDS_AND_DATA, values, strict=False)
         if value is not None
     }
+    if not found:
+        return None
     options = _options(found.get("opts", ""))
     made = whole(found.get("atm") or found.get("attemptsMade"))
     return JobHash(

@@ -1,6 +1,7 @@
 """One Redis process at a time: whatever one pool of connections leads to.
 
-redis-py connects and logs in. Replies are taken from its parser past its own calls, of which one a reply is 5 us.
+redis-py connects and logs in. Replies are taken from its parser in one loop, past its own call for each: these calls
+and what they call took 8 % of the bridge's CPU.
 """
 
 import asyncio
