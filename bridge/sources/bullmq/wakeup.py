@@ -55,19 +55,22 @@ class Wakeup:
         if is_hurried and time.monotonic() < self._rested_at:
             return set()
         await asyncio.sleep(self._rested_at - time.monotonic())
-        now, hot, block_ms = time.monotonic(), self._hot(queues), BLOCK_MS
-        if len(hot) * 2 >= len(queues):
-            hot = []  # most of them: there is nothing to part
-        if hot and now < self._next_round:
-            asked, block_ms = hot, min(BLOCK_MS, 1 + int((self._next_round - now) * 1000))
-        else:
-            asked = list(queues)
-            self._next_round = now + self._rest(len(asked), len(queues))
-        is_blocking = not is_hurried and (asked is hot or not hot)
-        woken = await self._ask(queues, [asked], block_ms=block_ms if is_blocking else None)
-        self._rested_at = time.monotonic() + self._rest(len(asked), len(queues))
-        self._woken_at |= dict.fromkeys(woken, time.monotonic())
+        now, hot = time.monotonic(), self._apart(queues)
+        is_round = not hot or now >= self._next_round
+        block_ms = min(BLOCK_MS, 1 + int((self._next_round - now) * 1000)) if hot else BLOCK_MS
+        is_blocking = not is_hurried and not (hot and is_round)
+        woken = await self._ask(queues, [list(queues) if is_round else hot], block_ms=block_ms if is_blocking else None)
+        now = time.monotonic()
+        self._woken_at |= dict.fromkeys(woken, now)
+        if is_round:
+            self._next_round = now + self._rest(len(queues), len(queues))
+        self._rested_at = now + self._rest(len(self._apart(queues)) or len(queues), len(queues))
         return woken
+
+    def _apart(self, queues: Collection[str]) -> list[str]:
+        """The hot ones; none if they are most: then there is nothing to part."""
+        hot = self._hot(queues)
+        return hot if len(hot) * 2 < len(queues) else []
 
     def _rest(self, asked: int, mine: int) -> float:
         """Seconds without a look after one at so many streams: the hot and the rounds have half of the budget each."""
