@@ -217,6 +217,8 @@ def _event(
     known = _update(entry, job, memory, run) if job_id else _NO_JOB
     is_retry = run is not None and run.is_attempt and not run.end.is_final
     state, level, needs = _RETRY if is_retry else _KINDS.get(event, _UNKNOWN)
+    if event == "progress" and not known.is_active:
+        state = State.UNKNOWN  # anybody may update the progress of a job that waits, or has ended
     record = JobEvent(
         v=VERSION,
         id=place.identity(epoch, entry.id),
