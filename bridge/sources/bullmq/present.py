@@ -116,13 +116,13 @@ def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs
         return []  # it has ended, or is nowhere: that is told in other ways
     is_added_in_gap = known is None and _is_in(gap, job.added_at)
     made: list[JobEvent] = []
-    if is_added_in_gap and not told.has(job_id, "added", 0):
+    if is_added_in_gap and not told.has(job_id, job.added_at, "added", 0):
         made.append(record(place, epoch, present.job_id, job, "added", State.WAITING, job.added_at, attempt=0))
         made[-1].data = job.data
     is_elsewhere = known is not None and present.standing.place not in PLACES[known.state]
     is_started_in_gap = event == "active" and _is_in(gap, present.started)
     attempt = job.attempts_made + (event == "active")
-    if (is_added_in_gap or is_elsewhere or is_started_in_gap) and not told.has(job_id, event, attempt):
+    if (is_added_in_gap or is_elsewhere or is_started_in_gap) and not told.has(job_id, job.added_at, event, attempt):
         since = job.added_at if is_added_in_gap and not job.attempts_made else gap.end_ms
         at = present.started if event == "active" and present.started else since
         state = standing.STATE_AT[cast(str, present.standing.place)]

@@ -82,10 +82,10 @@ async def rebuild(
             if job is None:
                 continue
             job_id = redact.identifier(ended.job_id)
-            if not told.has(job_id, ended.event, job.attempts_made, ended.at):
+            if not told.has(job_id, job.added_at, ended.event, job.attempts_made, ended.at):
                 made.append(_event(place, epoch, ended, job, more))
             is_exhausted = ended.event == "failed" and job.attempts_made >= job.max_attempts
-            if is_exhausted and not told.has(job_id, "retries-exhausted", job.attempts_made):
+            if is_exhausted and not told.has(job_id, job.added_at, "retries-exhausted", job.attempts_made):
                 made.append(record(place, epoch, ended.job_id, job, "retries-exhausted", STATES["failed"], ended.at))
         yield made
         done += len(page)

@@ -30,13 +30,16 @@ class Told:
         except BadRecord:
             return  # another release's
         if event.event in TELLING or (event.rebuilt and event.event in PRESENT):
-            self._known.add(hash((event.job_id, event.event, event.attempt)))
+            self._known.add(hash((event.job_id, event.added_at, event.event, event.attempt)))
             if event.event in ENDS and not event.enriched:
                 self._guessed[event.job_id, event.event].append(event.ts)
 
-    def has(self, job_id: str, event: str, attempt: int, at: int | None = None) -> bool:
-        """Whether this was told. at: when it ended, ms: a record whose attempt is a guess is known by its time."""
-        if hash((job_id, event, attempt)) in self._known:
+    def has(self, job_id: str, added_at: int, event: str, attempt: int, at: int | None = None) -> bool:
+        """Whether this was told of this life of the job. A record that did not know when it was added counts for each.
+
+        at: when it ended, ms: a record whose attempt is a guess is known by its time.
+        """
+        if any(hash((job_id, added, event, attempt)) in self._known for added in (added_at, 0)):
             return True
         times = self._guessed.get((job_id, event), ())
         return at is not None and any(abs(ts - at) <= self._skew_ms for ts in times)

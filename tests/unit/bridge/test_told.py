@@ -11,7 +11,9 @@ def told_by(*events: JobEvent) -> Told:
     return told
 
 
-def event(name: str, *, attempt: int = 1, ts: int = 10_000, enriched: bool = True, rebuilt: bool = False) -> JobEvent:
+def event(
+    name: str, *, attempt: int = 1, ts: int = 10_000, enriched: bool = True, rebuilt: bool = False, added_at: int = 5
+) -> JobEvent:
     return JobEvent(
         v=VERSION,
         id=f"main:mail:1:{ts}-0",
@@ -24,6 +26,7 @@ def event(name: str, *, attempt: int = 1, ts: int = 10_000, enriched: bool = Tru
         event=name,
         state=State.UNKNOWN,
         job_id="a",
+        added_at=added_at,
         attempt=attempt,
         enriched=enriched,
         rebuilt=rebuilt,
@@ -32,25 +35,31 @@ def event(name: str, *, attempt: int = 1, ts: int = 10_000, enriched: bool = Tru
 
 def test_an_end_is_known_by_its_attempt() -> None:
     told = told_by(event("failed", attempt=2))
-    assert told.has("a", "failed", 2)
-    assert not told.has("a", "failed", 3, 10_000)
-    assert not told.has("a", "completed", 2)
-    assert not told.has("b", "failed", 2)
+    assert told.has("a", 5, "failed", 2)
+    assert not told.has("a", 5, "failed", 3, 10_000)
+    assert not told.has("a", 5, "completed", 2)
+    assert not told.has("b", 5, "failed", 2)
+
+
+def test_another_life_under_the_same_id_was_not_told() -> None:
+    told = told_by(event("failed", added_at=5))
+    assert not told.has("a", 6, "failed", 1)
+    assert told_by(event("failed", added_at=0)).has("a", 6, "failed", 1), "nobody knows whose end it was"
 
 
 def test_an_end_whose_attempt_was_a_guess_is_known_by_its_time() -> None:
     told = told_by(event("failed", attempt=4, enriched=False))
-    assert told.has("a", "failed", 3, 11_900)
-    assert not told.has("a", "failed", 3, 12_100)
-    assert not told.has("a", "completed", 3, 10_000)
+    assert told.has("a", 5, "failed", 3, 11_900)
+    assert not told.has("a", 5, "failed", 3, 12_100)
+    assert not told.has("a", 5, "completed", 3, 10_000)
 
 
 def test_what_is_told_again_and_again_counts_only_if_it_was_rebuilt() -> None:
-    assert not told_by(event("active")).has("a", "active", 1)
-    assert told_by(event("active", rebuilt=True)).has("a", "active", 1)
+    assert not told_by(event("active")).has("a", 5, "active", 1)
+    assert told_by(event("active", rebuilt=True)).has("a", 5, "active", 1)
 
 
 def test_what_is_no_record_of_this_contract_says_nothing() -> None:
     told = Told(2000)
     told.learn(b'{"event":"failed","v":')
-    assert not told.has("", "failed", 0)
+    assert not told.has("", 0, "failed", 0)
