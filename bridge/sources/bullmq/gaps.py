@@ -31,6 +31,9 @@ log = structlog.get_logger("bridge.gaps")
 TOLD_BEFORE_MS = 60_000
 """What was told so long before a gap may be found for it, when the clock of the app's host is that far ahead."""
 
+UNREAD_TIMES, UNREAD_SECONDS = 100, 0.1
+"""How often jobs are asked for once more, because entries that may speak of them must be read first."""
+
 ReadBack = Callable[[Place, int], AsyncIterator[bytes]]
 """Reads from Kafka what was told of a queue since a time (Redis clock, ms). Raises TimeoutError: too much to read."""
 
@@ -71,7 +74,8 @@ class Mender:
         async for ends in ends_in(self._door, queue.keys, gap):
             count, rebuilt = count + len(ends), rebuilt + await self._tell_ends(queue, ends, told)
         log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=count, rebuilt=rebuilt)
-        return gaps if await self._tell_present(queue, gap, told) else ()
+        await self._tell_present(queue, gap, told)
+        return gaps
 
     async def forget(self, queue: Queue, gaps: Collection[Gap]) -> None:
         """These gaps are mended, as far as they can be. Nobody may move the queue's position meanwhile."""
@@ -97,28 +101,53 @@ class Mender:
                 await self._put(queue, events)
         return count
 
-    async def _tell_present(self, queue: Queue, gap: Gap, told: Told) -> bool:
-        """Tell of jobs that have not ended; return whether that is done: not while the stream has more to read."""
-        place, jobs, count = queue.place, queue.reconciling.jobs, 0
+    async def _tell_present(self, queue: Queue, gap: Gap, told: Told) -> None:
+        """Tell of jobs that have not ended.
+
+        What cannot be told, because the stream is never read up, is left to the reconciler: it corrects, but does not
+        tell what came before.
+        """
+        place, count = queue.place, 0
         ids = await self._find_present(queue)
         if len(ids) > MOST_PRESENT:
             log.error("gap_rebuilt_in_part", source=place.source, queue=place.queue, jobs=len(ids), most=MOST_PRESENT)
         for done in range(0, min(len(ids), MOST_PRESENT), JOBS_A_QUESTION):
             some = ids[done : min(done + JOBS_A_QUESTION, MOST_PRESENT)]
-            async with queue.moving:
-                try:
-                    page = await rebuild_present(self._door, place, queue.keys, queue.position, gap, some, jobs, told)
-                except Unread:
-                    return False
-                count += len(page)
-                for job_id, event in page:
-                    jobs.told(job_id, event)
-                    if event.state is State.ACTIVE:
-                        queue.memory.run(job_id, event.ts)
-                await self._put(queue, [event for _, event in page])
+            page = await self._tell_page(queue, gap, told, some)
+            if page is None:
+                log.error("gap_rebuilt_in_part", source=place.source, queue=place.queue, jobs=len(ids), most=done)
+                return
+            count += page
         if ids:
             log.info("present_rebuilt", source=place.source, queue=place.queue, jobs=len(ids), rebuilt=count)
-        return True
+
+    async def _tell_page(self, queue: Queue, gap: Gap, told: Told, ids: Sequence[str]) -> int | None:
+        """Tell of some jobs and return how many records that took; None = there was always more to read first."""
+        for _ in range(UNREAD_TIMES):
+            async with queue.moving:
+                try:
+                    page = await rebuild_present(
+                        self._door, queue.place, queue.keys, queue.position, gap, ids, queue.reconciling.jobs, told
+                    )
+                except Unread:
+                    page = None
+                if page is not None:
+                    for job_id, event in page:
+                        self._take_in(queue, job_id, event)
+                    await self._put(queue, [event for _, event in page])
+                    return len(page)
+            await asyncio.sleep(UNREAD_SECONDS)
+        return None
+
+    def _take_in(self, queue: Queue, job_id: str, event: JobEvent) -> None:
+        queue.reconciling.jobs.told(job_id, event)
+        if event.state is State.ACTIVE:
+            is_new = job_id not in queue.memory
+            queue.memory.run(job_id, event.ts)
+            if is_new:
+                job = queue.memory.job(job_id)
+                job.name, job.added_at, job.trace_id = event.job_name, event.added_at, event.trace_id
+                job.attempts_made, job.is_doubted = event.attempt - 1, True
 
     async def _find_present(self, queue: Queue) -> list[str]:
         return await find_present(self._door, queue.keys, queue.reconciling.jobs)

@@ -53,6 +53,9 @@ CHECK_SECONDS = 15.0
 CHECKED_A_SECOND = 200
 """Of all queues of a source, that is: 10,000 are read so every 50 s."""
 
+MEND_AGAIN_SECONDS = 5.0
+"""After a queue's gaps were mended, or could not be: other queues have their turn."""
+
 STREAMS_A_READ = 20
 """Streams read together; they share MOST_ENTRIES. The loop has its turn after each stream, so that what they bring
 keeps it for some 100 ms at most: where one alone brings all."""
@@ -139,9 +142,7 @@ class Lane:
         try:
             await self._run(end)
         finally:
-            if self._mending is not None:
-                self._mending[1].cancel()
-                await asyncio.gather(self._mending[1], return_exceptions=True)
+            await self._stop_mending()
             await self._follower.close()
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
@@ -152,6 +153,8 @@ class Lane:
                 woken = [self._queues[key] for key in await self._wait()]
                 for start in range(0, len(woken), STREAMS_A_READ):
                     some = woken[start : start + STREAMS_A_READ]
+                    for queue in some:
+                        await self._reconciler.take_up(queue)
                     async with self._turns:
                         reads = await self._read(some)
                     await self._meet_refused(some)
@@ -177,13 +180,20 @@ class Lane:
             queue, task = self._mending
             if task.done():
                 self._mending = None
-                if gaps := task.result():
-                    await self._mender.forget(queue, gaps)
+                queue.mend_at = time.monotonic() + MEND_AGAIN_SECONDS
+                await self._mender.forget(queue, task.result())
             return
         for key, queue in self._queues.items():
-            if key not in self._unfinished and are_past(queue.position.gaps, self._door.now_ms()):
+            is_ready = key not in self._unfinished and not queue.is_refused and time.monotonic() >= queue.mend_at
+            if is_ready and are_past(queue.position.gaps, self._door.now_ms()):
                 self._mending = queue, asyncio.create_task(self._mender.mend(queue), name=f"mend-{self._source}")
                 return
+
+    async def _stop_mending(self) -> None:
+        if self._mending is not None:
+            (_, task), self._mending = self._mending, None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _reconcile(self) -> None:
         """Correct what no event corrects, of queues that were read to their ends."""
@@ -261,7 +271,6 @@ class Lane:
         for read in reads:
             queue = read.queue
             await queue.past.recall(self._door, queue.keys.events, queue.position.last_id, read.entries, queue.memory)
-            await self._reconciler.take_up(queue)
         return await self._jobs.read(reads)
 
     def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
@@ -283,9 +292,11 @@ class Lane:
 
     async def _confirm_reset(self, queue: Queue, count: int) -> None:
         """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
-        info, entries = stream.parse(
-            await self._door.ask_primary(stream.read_commands(queue.keys.events, queue.position, count))
-        )
+        commands = stream.read_commands(queue.keys.events, queue.position, count)
+        try:
+            info, entries = stream.parse(await self._door.ask_primary(commands))
+        except Unreadable as error:
+            raise SourceUnavailable(f"the primary refuses {queue.place.queue}: {error}") from error
         if not stream.advance(queue.position, info, entries, count).is_reset:
             raise SourceUnavailable(f"the replica is behind what was read of {queue.place.queue} before")
 
@@ -336,6 +347,8 @@ class Lane:
             queue.memory.doubt()
             self._reconciler.lost(queue)
         if reading.is_reset:
+            if self._mending is not None and self._mending[0] is queue:
+                await self._stop_mending()  # of a stream that is no more
             queue.memory.clear()
             self._reconciler.begin_anew(queue)
             more += queue.tail.clear(now)

@@ -38,7 +38,7 @@ class Queue:
     past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
     before whatever is put there now. portion: entries to ask for. missed: two complete scans did not find it.
     reconciling: what was told of its open jobs, and how far that is compared with Redis.
-    moving: held by whoever tells of the queue together with its position.
+    moving: held by whoever tells of the queue together with its position. mend_at: its gaps are left until then.
     """
 
     place: Place
@@ -54,6 +54,7 @@ class Queue:
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    mend_at: float = 0.0
     missed: Missed | None = None
 
 
