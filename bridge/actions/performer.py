@@ -4,7 +4,6 @@ Each call is one of BullMQ's scripts: atomic, with the events that its own `job.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -16,7 +15,7 @@ from bridge.actions.claims import stamp_of
 from bridge.errors import SourceUnavailable
 from bridge.jsontext import NotJson, parse
 from bridge.settings import Source
-from bridge.sources.bullmq.door.acting import ActingClient
+from bridge.sources.bullmq.door.acting import ActingClient, TooLate, sending_until
 from bridge.sources.bullmq.keys import Keys
 from tocsin.events import JobOutcome, Outcome, PlannedJob
 
@@ -80,11 +79,13 @@ class Performer:
             if stamp != job.stamp:
                 return _moved_on(action, job, stamp, is_repeat)
             async with self._turns:
-                if time.monotonic() > until:
+                try:
+                    return await self._act(action, queue, job.job_id, is_lifo)
+                except TooLate:
                     return None
-                return await self._act(action, queue, job.job_id, is_lifo)
 
-        outcomes = await asyncio.gather(*map(one, planned), return_exceptions=True)
+        with sending_until(until):
+            outcomes = await asyncio.gather(*map(one, planned), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -124,6 +125,8 @@ class Performer:
         }[action]
         try:
             answer = await call()
+        except TooLate:
+            raise
         except FAILED as error:
             raise _unavailable(error) from error
         except TypeError as error:  # what this library raises for a script's "no"

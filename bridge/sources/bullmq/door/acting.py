@@ -1,14 +1,55 @@
 """A source's acting topology -> the client that BullMQ's own library writes with."""
 
+import math
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.exceptions import RedisError
 
 from bridge.sources.bullmq.door.pools import MAX_CONNECTIONS, connection_options, pool_by_sentinels, pool_of_url
 from bridge.topology import Topology
 
 CLIENT_NAME = "tocsin-actions"
+
+_send_by: ContextVar[float] = ContextVar("send_by", default=math.inf)
+
+
+class TooLate(RedisError):
+    """The command was not sent: its time had passed."""
+
+
+@contextmanager
+def sending_until(deadline: float) -> Generator[None]:
+    """Send nothing after a monotonic time, from here on and in tasks begun here: raise TooLate.
+
+    It is looked at in the moment of sending: a process that was stopped after a check, and wakes later, sends nothing.
+    """
+    token = _send_by.set(deadline)
+    try:
+        yield
+    finally:
+        _send_by.reset(token)
+
+
+def _punctual(kind: Any) -> Any:
+    """The same kind of connection, which looks at the clock before it sends.
+
+    What redis-py calls is begun as a task when there is a deadline for it: only inside is the moment of sending.
+    """
+
+    class Punctual(kind):
+        async def _send_packed_command(self, command: Iterable[bytes]) -> None:
+            if time.monotonic() > _send_by.get():
+                raise TooLate
+            self._writer.writelines(command)
+            await self._writer.drain()
+
+    return cast(Any, Punctual)
 
 
 class ActingClient:
@@ -35,6 +76,7 @@ class ActingClient:
             url = topology.url.get_secret_value() if topology.url else ""
             options: dict[str, Any] = {**more, "max_connections": most, "timeout": seconds}
             self._pool = pool_of_url(url, tls=topology.tls, credentials=topology.credentials, **options)
+        self._pool.connection_class = _punctual(self._pool.connection_class)
         self.client = cast(Any, Redis).from_pool(self._pool)
 
     async def look_around(self) -> None:
