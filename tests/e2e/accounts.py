@@ -104,7 +104,8 @@ async def assert_history_is_true(tocsin: Product, truth: Truth, *, relayed: int,
     rows, ids, places = counts[0]
     assert rows == ids == places, "an event twice"
     assert rows - len(logs) == relayed, "an event missing"
-    assert differences(truth, ends, ephemeral=ephemeral) == []
+    wrong = differences(truth, ends, ephemeral=ephemeral)
+    assert wrong == [], "\n".join(wrong[:20])
     assert log_differences(truth, logs, ephemeral=ephemeral) == []
     assert sorted(map(tuple, by_state)) == sorted(map(tuple, projected)), "the aggregate differs from the rows"
     ended = Counter({row[1]: 0 for row in by_state if row[2] in ("completed", "failed")})

@@ -31,7 +31,13 @@ async def test_the_main_job_runs_under_the_rights_that_the_docs_give(
         await tocsin.ready()
 
         truth = await run_workload(
-            redis_url, version=6, jobs=500, queues=QUEUES, ephemeral="gone", rate=200, without=["handed-back"]
+            redis_url,
+            version=6,
+            jobs=500,
+            queues=QUEUES,
+            ephemeral="gone",
+            rate=200,
+            without=["handed-back", "rate-limited"],
         )
         relayed = await everything_relayed(tocsin, redis_url, QUEUES)
         await everything_stored(tocsin)

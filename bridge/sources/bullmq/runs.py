@@ -221,7 +221,10 @@ def _count(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: Jo
     if life.exhausted is not None:
         return count(ends, before=life.made, now=life.exhausted, waits_to_retry=waits)
     if job is None:
-        return count(ends, before=life.made, now=None, waits_to_retry=waits)
+        counted = count(ends, before=life.made, now=None, waits_to_retry=waits)
+        if life.made is None and known is not None and known.attempts_made is not None:
+            counted.before = known.attempts_made  # a guess is the best that can be said
+        return counted
     later = _later(life, entries, job)
     return count(
         ends,
