@@ -135,7 +135,8 @@ async def secured_kafka(data: Path) -> AsyncGenerator[SecuredKafka]:
     format_storage(program, properties)
     child = launch(program, properties, data / "kafka.log")
     try:
-        await wait_listening(child, secured)
+        for port in (secured, plain):  # one may be open before the other
+            await wait_listening(child, port)
         await wait_for_coordinators(f"127.0.0.1:{plain}")
         yield SecuredKafka(f"127.0.0.1:{plain}", f"127.0.0.1:{secured}", certificate)
     finally:
