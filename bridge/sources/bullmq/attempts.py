@@ -96,6 +96,8 @@ def count(
     may_be = [end.may_be_attempt(waits_to_retry) for end in ends]
     least, most = sum(end.is_attempt for end in ends), sum(may_be)
     lowest, highest = (most, most) if is_every_run_counted else (least, most)
+    if now is not None:
+        highest = max(lowest, min(highest, now))  # no more than were made in all, unless they were reset by hand
     after = now if later == 0 else None
     if before is not None and now is not None:
         if now - before < lowest:  # reset by hand

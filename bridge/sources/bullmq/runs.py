@@ -38,6 +38,9 @@ MOVES = frozenset(
 )
 """Events that a job's lives are told by."""
 
+FROM_REST = frozenset({"delayed", "waiting-children"})
+"""Where a job waited that is now in line: no run of it ended."""
+
 
 @dataclass(slots=True)
 class Runs:
@@ -157,6 +160,8 @@ def _end(entries: Sequence[Entry], at: int, *, is_active: bool) -> End | None:
             return _failed(entry)
         case "delayed" if is_active:
             return End.TO_DELAYED
+        case "waiting" if entry.fields.get("prev") in FROM_REST:
+            return None
         case "waiting" if is_active or entry.fields.get("prev") == "active":
             return _to_waiting(entries, at)
         case _:

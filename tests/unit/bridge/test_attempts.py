@@ -124,6 +124,13 @@ def test_attempts_before_are_read_from_the_hash_where_memory_is_gone() -> None:
     assert count([S], before=None, now=5, waits_to_retry=False).before == 5
 
 
+def test_no_more_runs_were_attempts_than_the_hash_counted() -> None:
+    """Else the last one is told under a number that it never had, and as certain."""
+    counted = count([W, W, C], before=None, now=2, waits_to_retry=None)
+    assert counted.before + sum(counted.are_attempts) == 2
+    assert counted.are_attempts[-1]
+
+
 def test_attempts_reset_by_hand_begin_at_one_again() -> None:
     counted = count([C], before=3, now=1, waits_to_retry=False)
 
