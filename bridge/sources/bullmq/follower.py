@@ -8,6 +8,7 @@ length, and is looked at itself.
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.jobs import PIPELINE_BYTES, size_of
 from bridge.sources.bullmq.logreader import LogReader, read_command
@@ -109,7 +110,12 @@ class Follower:
                 self._unread.discard(key)
 
     async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
-        return await (self._door.ask(commands) if self._tracked is None else self._tracked.ask(commands))
+        try:
+            return await (self._door.ask(commands) if self._tracked is None else self._tracked.ask(commands))
+        except SourceUnavailable:
+            for portion in (self._portion, self._reader.portion):
+                portion.shrink()
+            raise
 
 
 def _has_moved(running: tuple[Queue, str, JobMemory], length: Reply) -> bool:

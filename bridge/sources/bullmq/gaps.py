@@ -31,6 +31,7 @@ log = structlog.get_logger("bridge.gaps")
 TOLD_BEFORE_MS = 60_000
 """What was told so long before a gap may be found for it, when the clock of the app's host is that far ahead."""
 
+TELL_SECONDS = 10.0
 UNREAD_TIMES, UNREAD_SECONDS = 100, 0.1
 """How often jobs are asked for once more, because entries that may speak of them must be read first."""
 
@@ -59,16 +60,17 @@ class Mender:
     async def mend(self, queue: Queue) -> tuple[Gap, ...]:
         """Rebuild what the gaps of a queue swallowed, and return those gaps: they are to be forgotten.
 
-        The queue must have been read to its end. Raises SourceUnavailable, after which it may be called again, as after
-        an empty answer.
+        The queue must have been read to its end. Raises SourceUnavailable, after which it may be called again.
         """
         gaps = queue.position.gaps
         gap = Gap(min(gap.start_ms for gap in gaps), max(gap.end_ms for gap in gaps))
         await self._flush(queue)
         if not await has_ends(self._door, queue.keys, gap) and not await self._find_present(queue):
             return gaps
-        told = await self._told_since(queue, gap.start_ms)
-        if told is None:
+        try:
+            told = await self._told_since(queue, gap.start_ms)
+        except TimeoutError:
+            log.error("gap_not_rebuilt", source=queue.place.source, queue=queue.place.queue)
             return gaps
         count = rebuilt = 0
         async for ends in ends_in(self._door, queue.keys, gap):
@@ -84,11 +86,18 @@ class Mender:
         await self._outbox.put([cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())])
 
     async def tell(self, queue: Queue, ends: Sequence[Ended]) -> None:
-        """Tell of these ends as far as nobody has. The queue must have been read to its end."""
+        """Tell of these ends as far as nobody has. The queue must have been read to its end.
+
+        The lane waits for it: what takes longer than TELL_SECONDS to look up is not told.
+        """
         await self._flush(queue)
-        told = await self._told_since(queue, min(ended.at for ended in ends))
-        if told is not None:
-            await self._tell_ends(queue, ends, told)
+        try:
+            async with asyncio.timeout(TELL_SECONDS):
+                told = await self._told_since(queue, min(ended.at for ended in ends))
+        except TimeoutError:
+            log.error("ends_not_told", source=queue.place.source, queue=queue.place.queue, ends=len(ends))
+            return
+        await self._tell_ends(queue, ends, told)
 
     async def _tell_ends(self, queue: Queue, ends: Sequence[Ended], told: Told) -> int:
         """Tell of those nobody told of; return how many records that was."""
@@ -160,18 +169,14 @@ class Mender:
             records.append(open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
             await self._outbox.put(records, lambda: self._count(queue, events))
 
-    async def _told_since(self, queue: Queue, since_ms: int) -> Told | None:
+    async def _told_since(self, queue: Queue, since_ms: int) -> Told:
         """What Kafka holds of a queue that could be rebuilt, from a while before a time by Redis's clock.
 
-        None = that was too much to read.
+        Raises TimeoutError: that was too much to read.
         """
         told = Told(SKEW_MS)
-        try:
-            async for record in self._read_back(queue.place, since_ms - TOLD_BEFORE_MS):
-                told.learn(record)
-        except TimeoutError:
-            log.error("gap_not_rebuilt", source=queue.place.source, queue=queue.place.queue)
-            return None
+        async for record in self._read_back(queue.place, since_ms - TOLD_BEFORE_MS):
+            told.learn(record)
         return told
 
     async def _flush(self, queue: Queue) -> None:

@@ -90,7 +90,8 @@ class Underway:
             )
             for at, job_id in enumerate(some):
                 mine = replies[at * enrich.COMMANDS_PER_JOB : (at + 1) * enrich.COMMANDS_PER_JOB]
-                if (job := enrich.parse(mine)) is not None:
+                job = enrich.parse(mine)
+                if job is not None and not job.finished_on:  # what ended since it was listed is followed no more
                     known = found[job_id] = JobMemory(attempts_made=job.attempts_made)
                     translate.learn(known, job)
         self._jobs[queue.keys.events] = found
