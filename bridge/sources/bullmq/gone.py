@@ -18,7 +18,7 @@ from bridge.sources.bullmq.groups import cursor, open_jobs
 from bridge.sources.bullmq.stream import Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import VERSION, JobEvent
+from tocsin.events import JobEvent
 
 LetGo = Callable[[Queue, Sequence[Record]], Awaitable[None]]
 """Puts these records into the outbox, behind whatever else is told of the queue, and forgets it."""
@@ -27,16 +27,11 @@ LetGo = Callable[[Queue, Sequence[Record]], Awaitable[None]]
 def gone(place: Place, epoch: int, missed: Missed, ts: int) -> JobEvent:
     """The record of a queue that is no more."""
     first, second = _clock(missed.first_ms), _clock(missed.second_ms)
-    return JobEvent(
-        v=VERSION,
-        id=place.identity(epoch, f"gone:{missed.second_ms}"),
-        ts=ts,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
+    return place.record(
+        "gone",
         epoch=epoch,
-        stream_id="",
-        event="gone",
+        tail=f"gone:{missed.second_ms}",
+        ts=ts,
         message=f"its meta key was absent from two complete scans, at {first} and {second}",
     )
 

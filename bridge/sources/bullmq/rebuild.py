@@ -20,7 +20,7 @@ from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Gap
 from bridge.sources.bullmq.told import ENDS, Told
 from bridge.sources.bullmq.translate import LEVELS, STATES, Place, add_failure
-from tocsin.events import VERSION, JobEvent, Level, State
+from tocsin.events import JobEvent, Level, State
 
 SKEW_MS = 2000
 ENDS_A_READ = 5000
@@ -117,16 +117,11 @@ def record(
     """A rebuilt record of something that happened to a job at a time (ms), as far as its hash tells."""
     name = redact.identifier(job_id)
     attempt = job.attempts_made if attempt is None else attempt
-    return JobEvent(
-        v=VERSION,
-        id=place.identity(epoch, f"r:{name}:{job.added_at}:{event}:{at}:{attempt}"),
-        ts=at,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
+    return place.record(
+        event,
         epoch=epoch,
-        stream_id="",
-        event=event,
+        tail=f"r:{name}:{job.added_at}:{event}:{at}:{attempt}",
+        ts=at,
         level=LEVELS.get(state, Level.INFO),
         state=state,
         job_id=name,

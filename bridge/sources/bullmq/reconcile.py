@@ -34,7 +34,7 @@ from bridge.sources.bullmq.standing import Correction, Standing
 from bridge.sources.bullmq.stream import Entry, Position
 from bridge.sources.bullmq.translate import STATES
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import VERSION, BadRecord, JobEvent, OpenCursor, State, decode
+from tocsin.events import BadRecord, JobEvent, OpenCursor, State, decode
 
 log = structlog.get_logger("bridge.reconcile")
 
@@ -244,14 +244,15 @@ class Reconciler:
         unread = standing.unread_jobs(queue.position, cast(list[Reply], reply))
         if unread is None:
             return False
-        told = [(job_id, job, standing.REPLACED) for job_id, job in state.jobs.replaced]
-        state.jobs.replaced.clear()
+        replaced = list(state.jobs.replaced)
+        told = [(job_id, job, standing.REPLACED) for job_id, job in replaced]
         if orphans:
             told += self._judge_orphans(state.jobs, {id: found for id, found in answers.items() if id not in unread})
         else:
             state.suspects = state.suspects[len(ids) :]
             told += await self._judge(queue, {id: found for id, found in answers.items() if id not in unread})
         await self._tell(queue, told)
+        del state.jobs.replaced[: len(replaced)]
         return not unread
 
     def _judge_orphans(self, jobs: OpenJobs, answers: Mapping[str, Standing | None]) -> list[Told]:
@@ -322,17 +323,12 @@ def _adopted(found: Standing) -> OpenJob:
 
 def _told(queue: Queue, entry: Entry) -> JobEvent:
     """As much of the record of an entry as matters here."""
-    place = queue.place
-    return JobEvent(
-        v=VERSION,
-        id=place.identity(queue.position.epoch, entry.id),
-        ts=entry.ts,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
+    return queue.place.record(
+        entry.event,
         epoch=queue.position.epoch,
+        tail=entry.id,
+        ts=entry.ts,
         stream_id=entry.id,
-        event=entry.event,
         state=STATES.get(entry.event, State.UNKNOWN),
         job_id=redact.identifier(entry.job_id),
         job_name=redact.text(entry.fields.get("name", ""), redact.NAME_BYTES) if entry.event == "added" else "",

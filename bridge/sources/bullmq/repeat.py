@@ -23,16 +23,11 @@ DATA_BYTES = 4 * 1024
 
 def gone(one: SchedulerSnapshot, epoch: int, ts: int) -> JobEvent:
     """The record of a scheduler that is no longer in Redis."""
-    return JobEvent(
-        v=VERSION,
-        id=f"{one.source}:{one.queue}:{epoch}:gone:s:{one.scheduler}:{ts}",
-        ts=ts,
-        env=one.env,
-        source=one.source,
-        queue=one.queue,
+    return Place(one.env, one.source, one.queue).record(
+        "gone",
         epoch=epoch,
-        stream_id="",
-        event="gone",
+        tail=f"gone:s:{one.scheduler}:{ts}",
+        ts=ts,
         job_name=one.job_name,
         scheduler=one.scheduler,
         message=f"the job scheduler {one.scheduler} is gone: {GONE_AFTER} complete readings did not find it in the "

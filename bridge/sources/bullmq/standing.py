@@ -12,7 +12,7 @@ from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
-from tocsin.events import VERSION, JobEvent, State
+from tocsin.events import JobEvent, State
 
 LISTS = ("active", "wait", "paused")
 SETS = ("delayed", "prioritized", "waiting-children")
@@ -240,16 +240,11 @@ REPLACED = Correction(State.REMOVED, "the queue's stream was begun anew, and its
 
 def reconciled(place: Place, epoch: int, job_id: str, job: OpenJob, found: Correction, ts: int) -> JobEvent:
     """The record of a change that no event told of."""
-    return JobEvent(
-        v=VERSION,
-        id=place.identity(epoch, f"c:{job_id}:{job.added_at}:{found.state}:{ts}"),
-        ts=ts,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
+    return place.record(
+        "reconciled",
         epoch=epoch,
-        stream_id="",
-        event="reconciled",
+        tail=f"c:{job_id}:{job.added_at}:{found.state}:{ts}",
+        ts=ts,
         state=found.state,
         prev=job.state,
         job_id=job_id,

@@ -19,7 +19,7 @@ STATES = {
     "waiting": State.WAITING,
     "delayed": State.DELAYED,
     "active": State.ACTIVE,
-    "progress": State.ACTIVE,
+    "progress": State.UNKNOWN,  # anybody may update it, of a job that waits or has ended too
     "completed": State.COMPLETED,
     "failed": State.FAILED,
     "retries-exhausted": State.FAILED,
@@ -56,6 +56,21 @@ class Place:
     def identity(self, epoch: int, tail: str) -> str:
         """An event's id."""
         return f"{self.source}:{self.queue}:{epoch}:{tail}"
+
+    def record(self, event: str, *, epoch: int, tail: str, ts: int, stream_id: str = "", **more: Any) -> JobEvent:
+        """A record of what no one stream entry says. tail: what tells it from all others of the epoch."""
+        return JobEvent(
+            v=VERSION,
+            id=self.identity(epoch, tail),
+            ts=ts,
+            env=self.env,
+            source=self.source,
+            queue=self.queue,
+            epoch=epoch,
+            stream_id=stream_id,
+            event=event,
+            **more,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +140,12 @@ def translate(
 
 def gap(place: Place, reading: Reading, ts: int) -> JobEvent:
     """The record of entries trimmed before they could be read."""
-    position = reading.position
-    return JobEvent(
-        v=VERSION,
-        id=place.identity(position.epoch, f"g:{reading.lost_from}"),
+    return place.record(
+        "gap",
+        epoch=reading.position.epoch,
+        tail=f"g:{reading.lost_from}",
         ts=ts,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
-        epoch=position.epoch,
         stream_id=reading.lost_to,
-        event="gap",
         level=Level.ERROR,
         lost=reading.lost,
         gap_from=reading.lost_from,
@@ -146,17 +156,11 @@ def gap(place: Place, reading: Reading, ts: int) -> JobEvent:
 
 def stream_reset(place: Place, reading: Reading, ts: int) -> JobEvent:
     """The record of a stream that was deleted or begun anew (obliterate, flush, restore)."""
-    epoch = reading.position.epoch
-    return JobEvent(
-        v=VERSION,
-        id=place.identity(epoch, "reset"),
+    return place.record(
+        "stream-reset",
+        epoch=reading.position.epoch,
+        tail="reset",
         ts=ts,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
-        epoch=epoch,
-        stream_id="",
-        event="stream-reset",
         level=Level.WARN,
         message="the event stream was deleted or begun anew; what its jobs did until then is unknown",
     )
@@ -217,8 +221,8 @@ def _event(
     known = _update(entry, job, memory, run) if job_id else _NO_JOB
     is_retry = run is not None and run.is_attempt and not run.end.is_final
     state, level, needs = _RETRY if is_retry else _KINDS.get(event, _UNKNOWN)
-    if event == "progress" and not known.is_active:
-        state = State.UNKNOWN  # anybody may update the progress of a job that waits, or has ended
+    if event == "progress" and known.is_active:
+        state = State.ACTIVE
     record = JobEvent(
         v=VERSION,
         id=place.identity(epoch, entry.id),

@@ -12,7 +12,7 @@ from bridge.sources.bullmq.enrich import JobHash, parse
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.stream import Entry, Position, Reading
 from tests.unit.bridge.entries import PLACE, Stream, failed, shape
-from tocsin.events import JobEvent, Level, decode
+from tocsin.events import JobEvent, Level, State, decode
 from tocsin.topics import Topics
 
 DONE = failed("one", "two", made=3, started=3, is_completed=True, waits=True)
@@ -305,6 +305,43 @@ def test_progress_and_added_carry_their_payload_once() -> None:
 
     assert [event.data for event in events] == ['{"to":"x"}', "", ""]
     assert (events[2].progress, events[2].level) == ("50", Level.DEBUG)
+
+
+def test_progress_makes_only_a_job_that_runs_active() -> None:
+    """Anybody may update it: of a job that waits, or after its end."""
+    stream = Stream()
+    entries = stream.entries(
+        "added/send", "waiting", "progress/1", "active", "progress/2", "completed/42", "progress/3"
+    )
+    events = stream.tell(*entries, hashes={"1": failed(made=1, started=1, is_completed=True)})
+
+    states = [(event.progress, event.state) for event in events if event.event == "progress"]
+    assert states == [("1", State.UNKNOWN), ("2", State.ACTIVE), ("3", State.UNKNOWN)]
+
+
+def test_attempts_of_a_job_that_is_gone_go_on_from_the_guess() -> None:
+    """Its hash was removed before any end of its was read: the numbers are the best guess, and go on growing."""
+    stream = Stream()
+    told: list[JobEvent] = []
+    for entry in stream.entries("added/send", "waiting", "active", "delayed/5000", "waiting/delayed", "active"):
+        told += stream.tell(entry, hashes={"1": None})
+    told += stream.tell(*stream.entries("completed/42/active"), hashes={"1": None})
+
+    ends = [(event.attempt, event.state) for event in told if event.event in ("delayed", "completed")]
+    assert ends == [(1, State.RETRYING), (2, State.COMPLETED)]
+
+
+def test_due_delay_of_a_job_never_seen_ends_no_run() -> None:
+    """What came before was lost. The first run was put off, the next one failed, the last one completed."""
+    stream = Stream()
+    entries = stream.entries("waiting/delayed", "active", "waiting/active", "active", "completed/42/active")
+    events = stream.tell(*entries, hashes={"1": failed("one", made=2, started=3, is_completed=True, waits=None)})
+
+    assert (events[0].state, events[0].error) == (State.WAITING, "")
+    assert [(event.attempt, event.state) for event in events[2:] if event.event != "active"] == [
+        (1, State.RETRYING),
+        (2, State.COMPLETED),
+    ]
 
 
 def test_removed_job_is_forgotten() -> None:
