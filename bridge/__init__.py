@@ -9,9 +9,9 @@ What BullMQ trimmed before it was read is counted exactly and recorded as a `gap
 its hash, once, with `rebuilt=true`, if the hash still exists, and so is that a job of the present was added in it, and
 where that stands (of 10,000 of them). What jobs passed through meanwhile is lost.
 
-A job whose hash was gone when its event was read is told
-with `enriched=false`, and so is a run that was read too late to tell a failed attempt from a job handed back by its own
-processor. What was in a stream before Tocsin first saw the queue is `backfill`.
+A job whose hash was gone when its event was read is told with `enriched=false`, and so is a run that was read too late
+to tell a failed attempt from a job handed back by its own processor. What was in a stream before Tocsin first saw the
+queue is `backfill`.
 
 What BullMQ does without an event of any job (drain, clean, obliterate, auto-removal, a scheduler's replacement, another
 priority) is found by comparing what was told of each open job with what Redis holds, every BRIDGE_RECONCILE_SECONDS,
