@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 
 async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 30, what: str = "the condition"
+    condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 60, what: str = "the condition"
 ) -> float:
     """Wait until condition() holds and return how many seconds that took; fail the test at the deadline."""
     started = time.monotonic()

@@ -104,7 +104,7 @@ class RedisServers:
             told = [await node.client.execute_command("CLUSTER", "NODES", NEVER_DECODE="") for node in nodes]
             return all(text.count(b"connected") == len(nodes) and b"handshake" not in text for text in told)
 
-        await eventually(know_all, seconds=30, what="every node knows every other")
+        await eventually(know_all, what="every node knows every other")
         for number, node in enumerate(nodes[count:]):
             await node.client.execute_command("CLUSTER", "REPLICATE", ids[number % count])
 
@@ -114,7 +114,7 @@ class RedisServers:
             are_listed = all(len(shard) == 2 + 1 + replicas for shard in shards)
             return are_listed and all(b"cluster_state:ok" in text for text in infos)
 
-        await eventually(is_whole, seconds=30, what="a cluster that is well")
+        await eventually(is_whole, what="a cluster that is well")
         return nodes
 
     async def stop(self) -> None:
@@ -198,7 +198,7 @@ async def agreement(nodes: Sequence[RedisServer]) -> None:
         epochs = {epoch for _, epoch, _ in told[0]}
         return len(epochs) == len(told[0]) and all(one == told[0] for one in told)
 
-    await eventually(is_there, seconds=30, what="nodes that agree who has which slot")
+    await eventually(is_there, what="nodes that agree who has which slot")
 
 
 def _primaries(told: bytes) -> set[tuple[bytes, bytes, tuple[bytes, ...]]]:

@@ -80,5 +80,5 @@ async def answered(tocsin: Product, count: int) -> list[str]:
         asked = next(at for at, message in enumerate(messages) if message.get("text", "").startswith("/failed"))
         return sum(message["from"]["is_bot"] for message in messages[asked:]) >= count
 
-    await eventually(is_answered, seconds=30, what="answers")
+    await eventually(is_answered, what="answers")
     return [str(message) for message in await tocsin.chat()]

@@ -49,7 +49,7 @@ async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
                 health = [await agent.get(f"/v1/health/service/{name}?passing=1") for name in SERVICES]
                 return all(len(entries) == 1 for entries in health)
 
-            await eventually(all_pass, seconds=30, what="a passing check for every service")
+            await eventually(all_pass, what="a passing check for every service")
 
             trust = ssl.create_default_context(cafile=certificate)
             base = f"https://localhost:{edge}"

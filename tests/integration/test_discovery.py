@@ -37,7 +37,7 @@ async def watching(*directories: Directory) -> AsyncGenerator[None]:
         assert not any(task.done() for task in tasks), "watch ended before stop"
     finally:
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.gather(*tasks)
 
 

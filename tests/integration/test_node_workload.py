@@ -83,7 +83,7 @@ async def test_stopped_workload_tells_the_truth_so_far(redis_url: str) -> None:
         async def something_ended() -> bool:
             return any(shown.counts["completed"] for shown in await counts(redis_url, QUEUES, version=6))
 
-        await eventually(something_ended, seconds=30, what="a completed job")
+        await eventually(something_ended, what="a completed job")
         truth = await running.stop()
 
     assert truth.summary.stopped

@@ -122,7 +122,7 @@ class House:
 
     async def start_sandbox(self) -> None:
         await self.sandbox.start()
-        await eventually(self._sandbox_answers, seconds=20, what="the sandbox")
+        await eventually(self._sandbox_answers, what="the sandbox")
 
     async def _sandbox_answers(self) -> bool:
         try:

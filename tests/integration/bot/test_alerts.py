@@ -98,10 +98,10 @@ async def test_two_bots_on_one_token_are_told_of(house: House) -> None:
         text, _ = await house.ask("/status", expect="Telegram")
         return "another process polls with this bot's token" in text
 
-    await eventually(told, seconds=40, what="the conflict in /status")
+    await eventually(told, what="the conflict in /status")
     await house.put(*(failure(f"q{number}") for number in range(8)))
 
     async def all_rung() -> bool:
         return len(await house.alerts()) == 8
 
-    await eventually(all_rung, seconds=30, what="every alert, whoever reads its partition")
+    await eventually(all_rung, what="every alert, whoever reads its partition")

@@ -172,7 +172,7 @@ async def test_queues_answers_within_3_s_when_postgres_dies_and_alerts_follow_wh
         assert seconds < SOON
         return "of its own" in text
 
-    await eventually(told, seconds=30, what="the trouble with Postgres in /status")
+    await eventually(told, what="the trouble with Postgres in /status")
     _, seconds = await house.ask("/failed", expect="Neither history nor Postgres")
     await postgres_link.set("open")
     await eventually(lambda: house.has_text("CardError ×2"), seconds=60, what="the alert once Postgres is back")

@@ -54,7 +54,7 @@ async def test_a_chat_that_lets_the_bot_in_late_misses_nothing(house: House) -> 
         text, _ = await house.ask("/status", expect="outbox")
         return "chat 3003 does not let me in" in text and "2 waiting" in text
 
-    await eventually(told, seconds=15, what="what waits, in /status")
+    await eventually(told, what="what waits, in /status")
     await house.put(failure())
     await eventually(lambda: house.has_text("CardError ×2"), what="the edit")
     (await house.client.delete("/sandbox/faults")).raise_for_status()
@@ -72,7 +72,7 @@ async def test_a_slow_telegram_is_not_sent_the_same_alert_twice(house: House) ->
     async def taken() -> bool:
         return bool(await house.calls("sendMessage"))
 
-    await eventually(taken, seconds=30, what="the end of the slow call")
+    await eventually(taken, what="the end of the slow call")
     await house.put(failure())
     await eventually(lambda: house.has_text("CardError ×2"), what="the edit of the one message")
     assert len(await house.alerts()) == 1
@@ -89,7 +89,7 @@ async def test_a_message_that_telegram_cannot_take_holds_up_no_other(house: Hous
     async def all_there() -> bool:
         return len(await house.alerts()) == 8
 
-    await eventually(all_there, seconds=40, what="the others")
+    await eventually(all_there, what="the others")
     (await house.client.delete("/sandbox/faults")).raise_for_status()
     await eventually(lambda: house.has_text("Poison"), seconds=70, what="that one, when Telegram takes it")
 

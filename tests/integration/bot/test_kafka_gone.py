@@ -34,7 +34,7 @@ async def test_kafka_gone_is_told_and_resolves_nothing(postgres_url: str, tmp_pa
             text, _ = await house.ask("/status", expect="Tocsin ")
             return "of its own" in text and "🔴 Kafka" in text
 
-        await eventually(told, seconds=20, what="the trouble with Kafka in /status")
+        await eventually(told, what="the trouble with Kafka in /status")
         await house.ask("/queues", expect="waiting 5")
         with pytest.raises(AssertionError):
             await eventually(lambda: house.has_text("quiet again"), seconds=45, what="a wrong resolution")

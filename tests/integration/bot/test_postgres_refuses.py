@@ -58,7 +58,7 @@ async def test_failures_wait_while_the_tables_do_not_fit_and_ring_when_they_do(
         text, _ = await house.ask("/status", expect="Tocsin ")
         return "of its own" in text
 
-    await eventually(told, seconds=20, what="the trouble in /status")
+    await eventually(told, what="the trouble in /status")
     assert not await house.alerts()
     await sql.run(mend)
 

@@ -72,7 +72,7 @@ async def test_an_incident_ends_while_others_keep_the_topic_busy(house: House) -
             await house.put(snapshot())
             return await house.has_text("quiet again")
 
-        await eventually(resolved, seconds=30, what="the end of the incident")
+        await eventually(resolved, what="the end of the incident")
 
         async def no_lag() -> bool:
             text, _ = await house.ask("/status", expect="Kafka")

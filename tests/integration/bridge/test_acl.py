@@ -34,7 +34,7 @@ async def test_everything_is_relayed_under_the_documented_user_of_redis_7_0(
         records = await bridge.records()
         return has_ended(records, truth) and {snapshot.queue for snapshot in records.queues} == set(QUEUES)
 
-    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    await eventually(is_told, what="every job's end in Kafka")
     records = await bridge.records()
     await bridge.stop()
 

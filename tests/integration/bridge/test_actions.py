@@ -79,7 +79,7 @@ async def test_retry_of_a_fingerprint_does_what_the_dry_run_counted(
     async def all_told() -> bool:
         return sum(map(len, (await told()).values())) == len(failed)
 
-    await eventually(all_told, seconds=40, what="every failure in Kafka")
+    await eventually(all_told, what="every failure in Kafka")
     groups = await told()
     assert len(groups) > 3
     assert truth.jobs

@@ -33,7 +33,7 @@ async def relayed(bridge: Bridge, queue: str, job_id: str) -> Records:
     async def is_there() -> bool:
         return any(event.job_id == job_id for event in (await bridge.records()).of_queue(queue))
 
-    await eventually(is_there, seconds=40, what=f"{job_id} of {queue}")
+    await eventually(is_there, what=f"{job_id} of {queue}")
     return await bridge.records()
 
 

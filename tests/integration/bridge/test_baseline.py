@@ -19,7 +19,7 @@ async def backfill_of(bridge: Bridge, queue: str, count: int) -> list[bool]:
     async def are_there() -> bool:
         return len((await bridge.records()).of_queue(queue)) >= count
 
-    await eventually(are_there, seconds=30, what=f"{count} events of {queue}")
+    await eventually(are_there, what=f"{count} events of {queue}")
     return [event.backfill for event in (await bridge.records()).of_queue(queue)]
 
 
@@ -60,7 +60,7 @@ async def has_cursor(bridge: Bridge, key: str) -> None:
     async def is_there() -> bool:
         return key in (await bridge.records()).cursors
 
-    await eventually(is_there, seconds=30, what=f"a cursor {key}")
+    await eventually(is_there, what=f"a cursor {key}")
 
 
 async def gaps(bridge: Bridge) -> list[tuple[str, int]]:

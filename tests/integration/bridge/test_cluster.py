@@ -148,12 +148,12 @@ async def test_queues_of_one_slot_are_waited_for_by_a_blocking_read(
         busy = max(busy, await connections_of_the_bridge(owner))
         return has_ended(await bridge.records(), truth)
 
-    await eventually(is_told, seconds=40, what="every job's end")
+    await eventually(is_told, what="every job's end")
 
     async def blocks() -> bool:
         return (await owner.client.info("clients"))["blocked_clients"] > 0
 
-    await eventually(blocks, seconds=10, what="a read that blocks")
+    await eventually(blocks, what="a read that blocks")
     assert differences(await bridge.records(), truth) == []
     assert 2 <= busy <= CONNECTIONS_A_NODE
 
@@ -171,7 +171,7 @@ async def test_workers_are_counted_over_all_nodes(unset_bridge: Bridge, nodes: l
             newest = [records.newest(queue) for queue in queues]
             return [snapshot and snapshot.workers for snapshot in newest] == [1, 1, 1]
 
-        await eventually(are_counted, seconds=40, what="one worker each")
+        await eventually(are_counted, what="one worker each")
 
 
 async def test_half_moved_slot_is_read_where_each_key_is(nodes: list[RedisServer], app: Any) -> None:
@@ -238,7 +238,7 @@ async def test_node_that_dies_is_replaced_by_its_replica(
         info = await nodes[1].client.execute_command("CLUSTER", "INFO", NEVER_DECODE="")
         return b"cluster_state:ok" in info and (await nodes[3].client.info("replication"))["role"] == "master"
 
-    await eventually(is_replaced, seconds=40, what="a replica that took over")
+    await eventually(is_replaced, what="a replica that took over")
     async with app_of(nodes[1]) as app:
         for queue in queues:
             await add_events(app, queue, 10, first=10)
@@ -258,4 +258,4 @@ async def test_standalone_source_that_is_a_cluster_is_told_so(unset_bridge: Brid
     async def is_said() -> bool:
         return 'mode = \\"cluster\\"' in bridge.log
 
-    await eventually(is_said, seconds=40, what="what it is")
+    await eventually(is_said, what="what it is")

@@ -25,10 +25,10 @@ async def test_consul_forgets_the_bridge_before_its_last_transaction_ends(bridge
         async def is_forgotten() -> bool:
             return not await is_registered()
 
-        await eventually(is_registered, seconds=30, what="the bridge in Consul")
+        await eventually(is_registered, what="the bridge in Consul")
         await bridge.ready()
         bridge.signal(signal.SIGTERM)
-        await eventually(is_forgotten, seconds=20, what="the bridge out of Consul")
+        await eventually(is_forgotten, what="the bridge out of Consul")
         async with httpx.AsyncClient(timeout=5) as client:
             answer = await client.get(f"http://127.0.0.1:{bridge.environ['BRIDGE_PORT']}/health/ready")
         assert (answer.status_code, answer.json()["missing"][:1]) == (503, ["draining"])

@@ -17,7 +17,7 @@ async def until_relayed(bridge: Bridge, queue: str, job_id: str) -> None:
     async def is_there() -> bool:
         return any(event.job_id == job_id for event in (await bridge.records()).of_queue(queue))
 
-    await eventually(is_there, seconds=30, what=f"{job_id} of {queue} in Kafka")
+    await eventually(is_there, what=f"{job_id} of {queue} in Kafka")
 
 
 @pytest.mark.parametrize("how", ["stopped", "killed"])

@@ -31,7 +31,7 @@ async def until_told(bridge: Bridge, queue: str, event: str, times: int = 1) -> 
     async def is_told() -> bool:
         return sum(one.event == event for one in (await bridge.records()).of_queue(queue)) >= times
 
-    await eventually(is_told, seconds=40, what=f"{times} `{event}` of {queue}")
+    await eventually(is_told, what=f"{times} `{event}` of {queue}")
     return (await bridge.records()).of_queue(queue)
 
 

@@ -34,7 +34,7 @@ async def until_told(bridge: Bridge, queue: str, last: str, job_id: str = "1") -
     async def is_told() -> bool:
         return last in [line.message for line in await lines_of(bridge, queue, job_id)]
 
-    await eventually(is_told, seconds=30, what=f"the line {last!r}")
+    await eventually(is_told, what=f"the line {last!r}")
     return await lines_of(bridge, queue, job_id)
 
 
@@ -98,7 +98,7 @@ async def test_jobs_that_log_nothing_are_not_read(bridge: Bridge, app: Any, redi
             now = await app.info("commandstats")
             return now["cmdstat_ping"]["calls"] - before["cmdstat_ping"]["calls"] >= 6 * lanes
 
-        await eventually(have_looked, seconds=30, what="six looks of each lane")
+        await eventually(have_looked, what="six looks of each lane")
         after = await app.info("commandstats")
         assert after["cmdstat_lrange"]["calls"] == before["cmdstat_lrange"]["calls"]
         await mail.log("20", "at last")

@@ -25,12 +25,12 @@ async def test_each_event_is_there_once(bridge: Bridge, app: Any, how: str) -> N
             return all((queue, f"job-{number}") in told for queue in QUEUES)
 
         if start % 250 == 0:
-            await eventually(is_there, seconds=40, what=f"job-{start} of each queue")
+            await eventually(is_there, what=f"job-{start} of each queue")
 
     async def are_all_there() -> bool:
         return sum(event.event == "added" for event in (await bridge.records()).jobs) >= 3000
 
-    await eventually(are_all_there, seconds=40, what="all events")
+    await eventually(are_all_there, what="all events")
     records = await bridge.records()
     for queue in QUEUES:
         assert [event.job_id for event in records.of_queue(queue)] == [f"job-{number}" for number in range(1000)]

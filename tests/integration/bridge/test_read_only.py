@@ -51,7 +51,7 @@ async def test_reader_who_may_write_nothing_reads_everything(bridge: Bridge, app
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
 
-    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    await eventually(is_told, what="every job's end in Kafka")
     assert differences(await bridge.records(), truth) == []
     assert "refused" not in bridge.log
     assert await bridge.metric("bridge_source_errors_total") == 0
@@ -69,7 +69,7 @@ async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis
         records = await bridge.records()
         return has_ended(records, truth) and {snapshot.queue for snapshot in records.queues} == set(QUEUES)
 
-    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    await eventually(is_told, what="every job's end in Kafka")
     await bridge.stop()
 
     assert set(await writes(app)) <= {"cmdstat_acl|setuser"}
@@ -87,20 +87,20 @@ async def test_workers_are_counted_or_unknown(bridge: Bridge, app: Any, redis_ur
             newest = [records.newest(queue) for queue in QUEUES]
             return all(snapshot is not None and snapshot.workers == (1 if may_list else None) for snapshot in newest)
 
-        await eventually(is_counted, seconds=40, what="one worker each" if may_list else "workers unknown")
+        await eventually(is_counted, what="one worker each" if may_list else "workers unknown")
     if may_list:
 
         async def are_gone() -> bool:
             records = await bridge.records()
             return all((snapshot := records.newest(queue)) and snapshot.workers == 0 for queue in QUEUES)
 
-        await eventually(are_gone, seconds=20, what="no worker")
+        await eventually(are_gone, what="no worker")
         await app.execute_command("ACL", "SETUSER", "bridge", "-client|list")
 
         async def is_unknown() -> bool:
             return not await bridge.samples("bridge_queue_workers")
 
-        await eventually(is_unknown, seconds=20, what="no number of workers once nobody knows")
+        await eventually(is_unknown, what="no number of workers once nobody knows")
     else:
         assert {snapshot.workers for snapshot in (await bridge.records()).queues} == {None}
 
@@ -115,5 +115,5 @@ async def test_source_that_refuses_info_is_relayed_by_our_own_clock(bridge: Brid
     async def is_told() -> bool:
         return bool((await bridge.records()).of_queue("mail"))
 
-    await eventually(is_told, seconds=30, what="the event")
+    await eventually(is_told, what="the event")
     assert bridge.log.count("clock_refused") == 1

@@ -18,7 +18,7 @@ async def until_told(bridge: Bridge, event: str, times: int = 1) -> list[JobEven
     async def is_told() -> bool:
         return sum(one.event == event for one in (await bridge.records()).of_queue("mail")) >= times
 
-    await eventually(is_told, seconds=40, what=f"{times} × {event}")
+    await eventually(is_told, what=f"{times} × {event}")
     return (await bridge.records()).of_queue("mail")
 
 

@@ -22,7 +22,7 @@ async def are_linked(replica: RedisServer) -> None:
     async def is_up() -> bool:
         return (await replica.client.info("replication"))["master_link_status"] == "up"
 
-    await eventually(is_up, seconds=30, what="a replica that follows")
+    await eventually(is_up, what="a replica that follows")
 
 
 def source(primary: RedisServer, replica: RedisServer) -> str:
@@ -62,7 +62,7 @@ async def test_primary_is_asked_for_its_clients_and_nothing_else(unset_bridge: B
         snapshot = (await bridge.records()).newest("mail")
         return len(await told(bridge)) == 100 and snapshot is not None and snapshot.workers == 1
 
-    await eventually(are_told, seconds=40, what="all events and the worker")
+    await eventually(are_told, what="all events and the worker")
     ours = {"client|list", "client|setname"}
     assert await commands(primary) - ours <= {"xadd", "info", "replconf", "ping", "config|resetstat"}
     assert "xread" in await commands(replica)
@@ -107,7 +107,7 @@ async def test_replica_that_falls_behind_is_waited_for(unset_bridge: Bridge, ser
     async def is_noticed() -> bool:
         return "the replica is behind" in bridge.log
 
-    await eventually(is_noticed, seconds=40, what="a replica that is not what its primary is")
+    await eventually(is_noticed, what="a replica that is not what its primary is")
     await add_events(primary.client, "mail", 50, first=50)
     await replica.client.replicaof("127.0.0.1", primary.port)
     await are_linked(replica)
@@ -134,6 +134,6 @@ async def test_replica_that_becomes_the_primary_is_read_on(unset_bridge: Bridge,
     async def are_told() -> bool:
         return len(await told(bridge)) >= 100
 
-    await eventually(are_told, seconds=40, what="the events of both")
+    await eventually(are_told, what="the events of both")
     assert await told(bridge) == [f"job-{number}" for number in range(100)]
     assert {event.epoch for event in (await bridge.records()).jobs} == {1}

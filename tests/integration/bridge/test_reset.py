@@ -16,7 +16,7 @@ async def until_epoch(bridge: Bridge, epoch: int, events: int) -> Records:
         found = (await bridge.records()).of_queue("mail")
         return sum(event.epoch == epoch and event.event == "added" for event in found) >= events
 
-    await eventually(is_there, seconds=30, what=f"{events} events of epoch {epoch}")
+    await eventually(is_there, what=f"{events} events of epoch {epoch}")
     return await bridge.records()
 
 
@@ -70,7 +70,7 @@ async def test_obliterated_queue_that_stays_away_is_told_once(
     async def is_told() -> bool:
         return any(event.event == "stream-reset" for event in (await bridge.records()).jobs)
 
-    await eventually(is_told, seconds=30, what="the reset")
+    await eventually(is_told, what="the reset")
     await bridge.stop()
     await bridge.start()
     await bridge.ready()

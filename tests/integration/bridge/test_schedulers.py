@@ -24,7 +24,7 @@ async def told_with(
         found[:] = [newest] if newest is not None else []
         return newest is not None and holds(newest)
 
-    await eventually(is_told, seconds=40, what=what)
+    await eventually(is_told, what=what)
     return found[0]
 
 
@@ -76,7 +76,7 @@ async def test_replaced_scheduler_is_told_anew_and_a_removed_one_is_gone(
     async def is_gone() -> bool:
         return tombstones(await bridge.records(), b"main:mail:poll") == 1
 
-    await eventually(is_gone, seconds=20, what="a tombstone")
+    await eventually(is_gone, what="a tombstone")
     [event] = [event for event in (await bridge.records()).jobs if event.event == "gone"]
     assert event.id == f"main:mail:1:gone:s:poll:{event.ts}"
     assert (event.scheduler, event.job_id, event.state) == ("poll", "", "unknown")
@@ -100,7 +100,7 @@ async def test_scheduler_removed_while_the_bridge_was_away_is_gone(bridge: Bridg
     async def is_gone() -> bool:
         return tombstones(await bridge.records(), b"main:mail:poll") == 1
 
-    await eventually(is_gone, seconds=40, what="a tombstone")
+    await eventually(is_gone, what="a tombstone")
     records = await bridge.records()
     assert [event.scheduler for event in records.jobs if event.event == "gone"] == ["poll"]
     assert tombstones(records, b"main:mail:stays: a b") == 0
@@ -113,7 +113,7 @@ async def test_repeatable_of_older_bullmq_is_told_as_legacy(bridge: Bridge, redi
     async def is_told() -> bool:
         return bool((await bridge.records()).schedulers)
 
-    await eventually(is_told, seconds=40, what="the repeatable")
+    await eventually(is_told, what="the repeatable")
     [told] = (await bridge.records()).schedulers[:1]
     assert (told.is_legacy, told.iteration, told.job_name, told.pattern) == (True, None, "old", "0 9 * * *")
     assert told.timezone == "Europe/Lisbon"

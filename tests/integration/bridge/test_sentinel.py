@@ -35,7 +35,7 @@ async def watched(servers: RedisServers) -> tuple[list[RedisServer], list[RedisS
         masters = [await _master(sentinel) for sentinel in sentinels]
         return all((m["num-slaves"], m["num-other-sentinels"]) == (2, 2) for m in masters)
 
-    await eventually(know_all, seconds=40, what="sentinels that know all of them")
+    await eventually(know_all, what="sentinels that know all of them")
     return [primary, *replicas], sentinels
 
 
@@ -116,7 +116,7 @@ async def new_primary(nodes: list[RedisServer], sentinels: list[RedisServer]) ->
     async def may_be_written() -> bool:
         return (await promoted.client.info("replication"))["role"] == "master"
 
-    await eventually(may_be_written, seconds=30, what="a primary that takes writes")
+    await eventually(may_be_written, what="a primary that takes writes")
     assert old.port != port
     return promoted
 
@@ -140,13 +140,13 @@ async def test_primary_that_was_replaced_is_left_though_it_still_answers(
         told = [event.job_id for event in (await bridge.records()).of_queue("mail") if event.event == "added"]
         return told == ["after"]
 
-    await eventually(is_told, seconds=40, what="the new primary's event")
+    await eventually(is_told, what="the new primary's event")
 
     async def have_all_left() -> bool:
         clients = await nodes[0].client.client_list()
         return not any(client["name"] == "tocsin-bridge" for client in clients)
 
-    await eventually(have_all_left, seconds=30, what="no connection to the old primary")
+    await eventually(have_all_left, what="no connection to the old primary")
 
 
 async def test_refused_by_the_sentinels_is_said_without_secrets(unset_bridge: Bridge, servers: RedisServers) -> None:
@@ -159,7 +159,7 @@ async def test_refused_by_the_sentinels_is_said_without_secrets(unset_bridge: Br
     async def has_failed() -> bool:
         return "source_unreachable" in bridge.log
 
-    await eventually(has_failed, seconds=40, what="a refusal")
+    await eventually(has_failed, what="a refusal")
     assert "no sentinel tells where mymaster is" in bridge.log, bridge.log
     assert wrong not in bridge.log
     assert PASSWORD not in bridge.log

@@ -27,7 +27,7 @@ async def test_redis_says_how_it_is(bridge: Bridge, app: Any) -> None:
         told = await newest(bridge)
         return told is not None and told.queues == 1 and told.policy == "noeviction"
 
-    await eventually(is_told, seconds=40, what="the source")
+    await eventually(is_told, what="the source")
     told = await newest(bridge)
     assert told is not None
     info = await app.info()
@@ -53,7 +53,7 @@ async def test_evictions_and_the_policy_that_allows_them_are_warned_of_once(brid
     async def may_evict() -> bool:
         return await bridge.metric("bridge_redis_may_evict", source="main") == 1
 
-    await eventually(may_evict, seconds=40, what="the policy")
+    await eventually(may_evict, what="the policy")
     used = (await app.info("memory"))["used_memory"]
     await app.config_set("maxmemory", used + 2_000_000)
     for number in range(500):
@@ -67,7 +67,7 @@ async def test_evictions_and_the_policy_that_allows_them_are_warned_of_once(brid
         counted = await bridge.metric("bridge_redis_evicted_keys_total", source="main")
         return told is not None and (told.policy, told.evicted_keys, counted) == ("volatile-lru", evicted, evicted)
 
-    await eventually(are_evicted, seconds=20, what="evictions, counted")
+    await eventually(are_evicted, what="evictions, counted")
     assert bridge.log.count("redis_may_evict") == 1
     assert "redis_evicted_keys" in bridge.log
 
@@ -79,7 +79,7 @@ async def test_redis_that_refuses_info_is_reachable_and_unknown(bridge: Bridge, 
     async def is_told() -> bool:
         return await newest(bridge) is not None
 
-    await eventually(is_told, seconds=40, what="the source")
+    await eventually(is_told, what="the source")
     told = await newest(bridge)
     assert told is not None
     assert (told.is_reachable, told.policy, told.memory_bytes, told.is_loading) == (True, "", None, None)
@@ -97,13 +97,13 @@ async def test_redis_without_queues_is_asked_no_more_often(bridge: Bridge, app: 
     async def is_told() -> bool:
         return await newest(bridge) is not None
 
-    await eventually(is_told, seconds=40, what="the source")
+    await eventually(is_told, what="the source")
     await make_queue(app, "mail")
 
     async def is_counted() -> bool:
         return (await bridge.records()).newest("mail") is not None
 
-    await eventually(is_counted, seconds=20, what="the queue's counts")
+    await eventually(is_counted, what="the queue's counts")
     stats = await app.info("commandstats")
     assert stats["cmdstat_ping"]["calls"] == PINGS
     assert "cmdstat_zscan" not in stats
@@ -138,4 +138,4 @@ async def test_one_replica_tells_and_says_when_redis_is_away(
             told = await newest(one)
             return told is not None and not told.is_reachable and told.memory_bytes is None
 
-        await eventually(is_away, seconds=30, what="a source that does not answer")
+        await eventually(is_away, what="a source that does not answer")

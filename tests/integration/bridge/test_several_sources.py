@@ -46,7 +46,7 @@ async def test_queues_of_one_name_in_sources_of_every_kind_stay_apart(
     async def are_told() -> bool:
         return len((await bridge.records()).jobs) == 30
 
-    await eventually(are_told, seconds=40, what="the events of all")
+    await eventually(are_told, what="the events of all")
     await bridge.ready()
     told = {name: [event for event in (await bridge.records()).jobs if event.source == name] for name in apps}
     await sharded.aclose()

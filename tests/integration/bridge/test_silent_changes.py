@@ -29,7 +29,7 @@ async def until_told(bridge: Bridge, event: str, times: int) -> None:
     async def is_told() -> bool:
         return sum(one.event == event for one in (await bridge.records()).jobs) >= times
 
-    await eventually(is_told, seconds=40, what=f"{times} × {event}")
+    await eventually(is_told, what=f"{times} × {event}")
 
 
 async def last_states(bridge: Bridge) -> dict[str, str]:
@@ -184,7 +184,7 @@ async def test_busy_queues_are_never_corrected_wrongly(bridge: Bridge, redis_url
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
 
-    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    await eventually(is_told, what="every job's end in Kafka")
     assert await reconciled(bridge) == []
     assert differences(await bridge.records(), truth) == []
 

@@ -34,7 +34,7 @@ async def test_silent_redis_stalls_no_other_source(
     async def are_counted() -> bool:
         return len({snapshot.queue for snapshot in (await bridge.records()).queues}) == 4 * LANES + 1
 
-    await eventually(are_counted, seconds=40, what="a snapshot of each queue")
+    await eventually(are_counted, what="a snapshot of each queue")
     silent.child.process.send_signal(signal.SIGSTOP)
     try:
         told = 0

@@ -21,7 +21,7 @@ async def test_snapshots_equal_bullmqs_own_counts(bridge: Bridge, redis_url: str
     async def are_there() -> bool:
         return {snapshot.queue for snapshot in (await bridge.records()).queues} >= {shown.queue for shown in made}
 
-    await eventually(are_there, seconds=40, what="a snapshot of each queue")
+    await eventually(are_there, what="a snapshot of each queue")
     records = await bridge.records()
     for shown in made:
         told = records.newest(shown.queue)
@@ -69,7 +69,7 @@ async def test_redis_that_goes_and_comes_back_costs_nothing(
         async def is_noticed() -> bool:
             return await bridge.metric("bridge_source_errors_total", source="main") > 0
 
-        await eventually(is_noticed, seconds=20, what="the loss of Redis")
+        await eventually(is_noticed, what="the loss of Redis")
         await start_redis(tmp_path / "valkey")
         await app.connection_pool.disconnect()
         await add_events(app, "mail", 10, first=10)

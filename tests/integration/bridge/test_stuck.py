@@ -23,7 +23,7 @@ async def snapshot_with(bridge: Bridge, queue: str, holds: Callable[[QueueSnapsh
         found[:] = [newest] if newest is not None else []
         return newest is not None and holds(newest)
 
-    await eventually(is_told, seconds=40, what=f"{what}; told last: {found}")
+    await eventually(is_told, what=f"{what}; told last: {found}")
     return found[0]
 
 

@@ -100,7 +100,7 @@ async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
         async def has_tried() -> bool:
             return former.was_lost or await are_told(20)
 
-        await eventually(has_tried, seconds=40, what="the former owner's next transaction, committed or refused")
+        await eventually(has_tried, what="the former owner's next transaction, committed or refused")
         former.end.set()
         await asyncio.wait({first})
         may_go_on.set()

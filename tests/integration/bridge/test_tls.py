@@ -53,7 +53,7 @@ async def test_redis_behind_tls_is_relayed(
     async def are_told() -> bool:
         return len((await unset_bridge.records()).of_queue("mail")) == 100
 
-    await eventually(are_told, seconds=40, what="all events")
+    await eventually(are_told, what="all events")
     await unset_bridge.ready()
     clients = await server.client.client_list()
     assert {client["user"] for client in clients if client["name"] == "tocsin-bridge"} == {"tocsin"}
@@ -94,7 +94,7 @@ async def assert_refused(bridge: Bridge) -> None:
     async def has_failed() -> bool:
         return "source_unreachable" in bridge.log
 
-    await eventually(has_failed, seconds=40, what="a certificate refused")
+    await eventually(has_failed, what="a certificate refused")
     assert "CERTIFICATE_VERIFY_FAILED" in bridge.log
     assert PASSWORD not in bridge.log
     assert bridge.process is not None

@@ -21,7 +21,7 @@ async def test_totals_are_bullmqs_own(bridge: Bridge, redis_url: str, version: M
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
 
-    await eventually(is_told, seconds=40, what="every job's end in Kafka")
+    await eventually(is_told, what="every job's end in Kafka")
     live = [event for event in (await bridge.records()).jobs if not event.backfill]
     ends = [job.final_state for job in truth.jobs.values()]
     retried = sum(event.state == "retrying" for event in live)
@@ -31,7 +31,7 @@ async def test_totals_are_bullmqs_own(bridge: Bridge, redis_url: str, version: M
         counted = [await bridge.metric(f"bridge_jobs_{word}_total") for word in ("completed", "failed", "retried")]
         return counted == [ends.count("completed"), ends.count("failed"), retried]
 
-    await eventually(are_equal, seconds=10, what="totals equal to the truth")
+    await eventually(are_equal, what="totals equal to the truth")
     ran = [event for event in live if event.run_ms is not None and event.state in ("completed", "failed", "retrying")]
     ended = [event for event in ran if event.event != "retries-exhausted"]
     assert await bridge.metric("bridge_job_run_seconds_count") == len(ended)
@@ -46,12 +46,12 @@ async def test_what_was_there_before_counts_nowhere(bridge: Bridge, redis_url: s
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
 
-    await eventually(is_told, seconds=40, what="the backfill in Kafka")
+    await eventually(is_told, what="the backfill in Kafka")
 
     async def is_counted() -> bool:
         return await bridge.metric("bridge_events_relayed_total") == len((await bridge.records()).jobs)
 
-    await eventually(is_counted, seconds=10, what="the backfill counted as relayed")
+    await eventually(is_counted, what="the backfill counted as relayed")
     for word in ("added", "completed", "failed", "retried"):
         assert await bridge.metric(f"bridge_jobs_{word}_total") == 0
     assert not await bridge.samples("bridge_job_run_seconds_count")

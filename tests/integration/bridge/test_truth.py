@@ -121,7 +121,7 @@ async def told(bridge: Bridge, truth: Truth) -> None:
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
 
-    await eventually(is_told, seconds=30, what="every job's end in Kafka")
+    await eventually(is_told, what="every job's end in Kafka")
 
 
 def assert_workers_are_named(records: Records, version: Version) -> None:

@@ -77,7 +77,7 @@ async def test_each_event_once_and_in_order_whoever_relays_it(
                 counts = await shares(bridge, other)
                 return 0 not in counts and sum(counts) == len(QUEUES)
 
-            await eventually(do_share, seconds=40, what="each queue measured by one of the two")
+            await eventually(do_share, what="each queue measured by one of the two")
             for stopped in (bridge, other):
                 stopped.signal(signal.SIGSTOP)
                 await have_gone_on()  # the other takes over

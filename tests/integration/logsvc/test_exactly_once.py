@@ -83,7 +83,7 @@ async def test_snapshots_are_kept_as_history_and_told_as_they_are_now(home: Hous
         return all(max(offsets, default=0) >= 5 for offsets in stored.values())
 
     await eventually(is_gone, what="the queue gone")
-    await eventually(is_stored, seconds=40, what="the snapshots stored")
+    await eventually(is_stored, what="the snapshots stored")
     assert await home.stop() == 0
     queues, schedulers = await home.query(
         "SELECT ts, waiting, workers FROM queue_snapshots ORDER BY ts",

@@ -33,7 +33,7 @@ async def process(*arguments: str) -> AsyncGenerator[tuple[Process, httpx.AsyncC
                 return False
 
         try:
-            await eventually(answers, seconds=30, what="the sandbox process")
+            await eventually(answers, what="the sandbox process")
             yield child, client
         finally:
             if child.returncode is None:
@@ -95,7 +95,7 @@ async def test_a_stop_ends_open_polls_and_streams_at_once():
             )
             await call(client, "getMe")
             child.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 assert await child.wait() == 0
             assert (await again).json() == {"ok": True, "result": []}
 

@@ -80,7 +80,7 @@ async def test_nobody_reads_a_topic_that_is_not_there_yet(monkeypatch: pytest.Mo
         stop.set()
         raise KafkaError("opened")
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         await follow(topic_exists, open_feed, Snapshots(), stop)
     assert seen[-1] is True
     assert len(seen) == 4

@@ -99,7 +99,7 @@ async def test_a_download_that_is_cancelled_ends_at_once_and_the_next_way_is_not
     await eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2, what="the start of Maven")
     fetching.cancel()
     with suppress(asyncio.CancelledError):
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await fetching
     assert fetching.cancelled()
     for pid in pids.read_text().split():

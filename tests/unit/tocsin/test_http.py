@@ -35,7 +35,7 @@ async def serving(app: Any, stop: asyncio.Event, *, drain_seconds: float = 5) ->
         await eventually(lambda: listens(port), what="listening")
         async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=20) as client:
             yield client
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await task
     finally:
         task.cancel()
@@ -118,7 +118,7 @@ async def test_a_request_that_never_ends_does_not_hold_the_stop() -> None:
 async def test_a_stop_that_was_already_set_ends_it() -> None:
     stop = asyncio.Event()
     stop.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await serve_http(hello, HOST, free_port(), stop)
 
 
