@@ -12,6 +12,7 @@ from logsvc.api.jobs import jobs_routes
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
 from logsvc.api.queues import queues_routes
+from logsvc.api.schedulers import schedulers_routes
 from logsvc.api.system import system_routes
 from logsvc.batch import feeds
 from logsvc.coverage import HistoryCoverage
@@ -96,6 +97,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
                 *queues_routes(snapshots, history),
                 *jobs_routes(journal),
                 *logs_routes(journal),
+                *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),
             ],
             health,

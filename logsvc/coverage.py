@@ -19,7 +19,7 @@ STALE_SECONDS = 15.0
 """Older than that it is not told: ClickHouse does not answer."""
 
 WEEK_MS = 7 * 24 * 3600 * 1000
-OLDEST = "SELECT min(ts) AS oldest, count() AS n FROM journal"
+OLDEST = "SELECT min(ts) AS oldest, count() AS n, version() AS clickhouse FROM journal"
 LOST = (
     "SELECT env, source, queue, sum(lost) AS lost FROM journal WHERE event = 'gap' AND intDiv(ts, 60000) > 0"
     " GROUP BY env, source, queue"
@@ -32,11 +32,15 @@ GAPS = (
 
 @dataclass(frozen=True)
 class Known:
-    """oldest: ts of the oldest row, None = no rows. lost: events, by (env, source, queue). gaps: of the last week."""
+    """oldest: ts of the oldest row, None = no rows. lost: events, by (env, source, queue). gaps: of the last week.
+
+    clickhouse: its version.
+    """
 
     oldest: int | None
     lost: Mapping[tuple[str, str, str], int]
     gaps: Sequence[Mapping[str, Any]]
+    clickhouse: str = ""
 
     def lost_of(self, wanted: Mapping[str, Sequence[str]]) -> int:
         """Events lost in the sets of env, source and queue asked for; an empty set asks nothing."""
@@ -81,4 +85,5 @@ class HistoryCoverage:
             int(oldest["oldest"]) if oldest["n"] else None,
             {(str(row["env"]), str(row["source"]), str(row["queue"])): int(row["lost"]) for row in lost},
             gaps,
+            str(oldest["clickhouse"]),
         )

@@ -42,6 +42,15 @@ class QueueKey(msgspec.Struct, array_like=True, frozen=True):
     queue: str
 
 
+class SchedulerKey(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """A place in the list of schedulers, by name."""
+
+    env: str
+    source: str
+    queue: str
+    scheduler: str
+
+
 class _Positions(msgspec.Struct, array_like=True, frozen=True):
     cluster: int
     offsets: dict[str, list[int]]

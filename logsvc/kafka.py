@@ -224,7 +224,7 @@ class Reader:
     """Reads every partition of some topics, belonging to no group: each process sees all records.
 
     from_start: begin at the oldest record kept, else at the end as of now. resume: begin there instead, if Kafka still
-    holds all of it.
+    holds all of it. newest: of these topics, from_start means so many offsets before the end.
     """
 
     def __init__(
@@ -235,10 +235,12 @@ class Reader:
         *,
         from_start: bool,
         resume: Mapping[Place, int] | None = None,
+        newest: Mapping[str, int] | None = None,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self._from_start = from_start
+        self._newest = newest or {}
         self._resume = resume or {}
         self._consumer = AIOKafkaConsumer(
             **client_options(settings, f"logsvc-{name}"),
@@ -249,8 +251,9 @@ class Reader:
         )
         self.start: dict[Place, int] = {}
         """Where reading began."""
+        self.begin: dict[Place, int] = {}
         self.end: dict[Place, int] = {}
-        """Ends of the partitions when reading began."""
+        """What Kafka held of the partitions when reading began; end is not included."""
         self.is_resumed = False
         self.cluster_id = "unknown"
 
@@ -269,7 +272,8 @@ class Reader:
         begin: Mapping[Any, int] = await _reach(self._consumer.beginning_offsets(keys))
         end: Mapping[Any, int] = await _reach(self._consumer.end_offsets(keys))
         self.end = {place: end[_tp(place)] for place in places}
-        self.start = {place: begin[_tp(place)] for place in places} if self._from_start else dict(self.end)
+        self.begin = {place: begin[_tp(place)] for place in places}
+        self.start = {place: self._oldest(place) for place in places} if self._from_start else dict(self.end)
         if self._resume and all(
             begin[_tp(place)] <= self._resume.get(place, -1) <= self.end[place] for place in places
         ):
@@ -278,6 +282,10 @@ class Reader:
         self._consumer.assign(keys)
         for place, offset in self.start.items():
             self._consumer.seek(_tp(place), offset)
+
+    def _oldest(self, place: Place) -> int:
+        newest = self._newest.get(place.topic)
+        return self.begin[place] if newest is None else max(self.begin[place], self.end[place] - newest)
 
     async def __aexit__(self, *_: object) -> None:
         await _close(self._consumer.stop())

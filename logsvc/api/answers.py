@@ -28,6 +28,7 @@ FromTime = Annotated[
 ]
 ToTime = Annotated[str | None, QueryParameter(name="to", description="Earlier than: RFC 3339, or ms since 1970.")]
 Limit = Annotated[int, Parameter(ge=1, le=MOST_ITEMS, description="Most items of this page.")]
+Segment = Annotated[str, Parameter(description="The name, percent-encoded: a slash in it is `%2F`.")]
 CursorText = Annotated[str | None, QueryParameter(name="cursor", description="next_cursor of the page before.")]
 Text = Annotated[str | None, QueryParameter(name="q", description="Text to look for, without regard to case.")]
 

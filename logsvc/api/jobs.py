@@ -6,9 +6,21 @@ from urllib.parse import unquote
 from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter, QueryParameter
+from litestar.params import QueryParameter
 
-from logsvc.api.answers import ANY_NAME, CursorText, FromTime, Limit, Names, Page, States, Text, ToTime, refuse_unknown
+from logsvc.api.answers import (
+    ANY_NAME,
+    CursorText,
+    FromTime,
+    Limit,
+    Names,
+    Page,
+    Segment,
+    States,
+    Text,
+    ToTime,
+    refuse_unknown,
+)
 from logsvc.api.job import MOST_TIMELINE_ROWS, ONE, Job, job_of, runs_of
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, Where, sets, time_range
@@ -61,9 +73,9 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
     @get("/api/v1/jobs/{source:str}/{queue:str}/{job_id:str}", summary="One job: attempts, timeline, logs")
     async def job(
         request: Request[Any, Any, Any],
-        source: Annotated[str, Parameter(description="Percent-encoded.")],
-        queue: Annotated[str, Parameter(description="Percent-encoded.")],
-        job_id: Annotated[str, Parameter(description="Percent-encoded.")],
+        source: Segment,
+        queue: Segment,
+        job_id: Segment,
         added_at: Annotated[
             str | None, QueryParameter(name="added_at", description="Which run: RFC 3339, or ms. Default: the newest.")
         ] = None,

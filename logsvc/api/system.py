@@ -1,20 +1,25 @@
 """`GET /api/v1/system`: how Tocsin's own pipeline does, from memory."""
 
+import platform
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from litestar import get
+from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
+from logsvc.api.answers import Coverage, refuse_unknown
 from logsvc.api.journal import Journal
-from logsvc.coverage import HistoryCoverage
+from logsvc.api.queues import coverage_of
+from logsvc.coverage import HistoryCoverage, Known
+from logsvc.deadletters import BuriedLetter
 from logsvc.ingest import Ingest
 from logsvc.live.hub import Hub
 from logsvc.snapshots import Snapshots
 from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin import __version__
 from tocsin.breakers import Breakers
+from tocsin.events import VERSION, SourceSnapshot
 
 
 class Partition(msgspec.Struct):
@@ -49,17 +54,67 @@ class Live(msgspec.Struct):
     ring_bytes: int
 
 
+class Versions(msgspec.Struct):
+    """bullmq: every version seen in a queue. clickhouse: null = not known now."""
+
+    tocsin: str
+    contract: int
+    python: str
+    clickhouse: str | None
+    bullmq: list[str]
+
+
+class DeadLetters(msgspec.Struct):
+    """What could not be decoded or stored, of all services. count: what Kafka keeps, about. newest: newest first."""
+
+    count: int
+    newest: list[BuriedLetter]
+
+
+class Redis(msgspec.Struct, kw_only=True):
+    """The Redis of one source at as_of; null = it does not say. policy: anything but noeviction may lose jobs."""
+
+    env: str
+    source: str
+    as_of: str
+    is_reachable: bool
+    ping_ms: float | None
+    queues: int | None
+    server: str
+    role: str
+    memory_bytes: int | None
+    max_memory_bytes: int | None
+    policy: str
+    evicted_keys: int | None
+    clients: int | None
+    max_clients: int | None
+    blocked_clients: int | None
+    commands_per_second: int | None
+    is_loading: bool | None
+    is_rdb_ok: bool | None
+    is_aof_on: bool | None
+    is_aof_ok: bool | None
+
+
 class System(msgspec.Struct):
-    """as_of: everything up to then is stored; null = not known. gaps: of the last 7 days; null = ClickHouse is down."""
+    """as_of: everything up to then is stored; null = not known. gaps: of the last 7 days; null = ClickHouse is down.
+
+    dead_letters: written by this replica since it began; all_dead_letters: of every service.
+    """
 
     version: str
+    versions: Versions
     as_of: str | None
+    coverage: Coverage
     pipeline: list[Partition]
     dead_letters: int
+    all_dead_letters: DeadLetters
     breakers: dict[str, str]
     live: Live
     queues: int
+    schedulers: int
     queues_as_of: str | None
+    sources: list[Redis]
     gaps: list[Gap] | None
 
 
@@ -69,12 +124,15 @@ def system_routes(
     """The route, bound to the parts it reports on."""
 
     @get("/api/v1/system", summary="How Tocsin's own pipeline does")
-    async def system() -> System:
+    async def system(request: Request[Any, Any, Any]) -> System:
+        refuse_unknown(request, ())
         known = history.known
         lanes = [lane for _, lane in sorted(ingest.lanes.items())]
         return System(
             version=__version__,
+            versions=_versions(snapshots, known),
             as_of=journal.as_of(),
+            coverage=coverage_of(history, {}),
             pipeline=[
                 Partition(
                     lane.place.topic,
@@ -89,14 +147,29 @@ def system_routes(
                 for lane in lanes
             ],
             dead_letters=ingest.dead_letters,
+            all_dead_letters=DeadLetters(snapshots.letters.count, list(snapshots.letters.newest)),
             breakers=dict(breakers.states()),
             live=Live(rfc3339_or_none(hub.as_of_ms), hub.viewers, len(hub.ring), hub.ring.bytes),
             queues=len(snapshots.queues),
+            schedulers=len(snapshots.schedulers),
             queues_as_of=rfc3339_or_none(snapshots.as_of_ms),
+            sources=[_redis(one) for _, one in sorted(snapshots.sources.items())],
             gaps=[_gap(row) for row in known.gaps] if known else None,
         )
 
     return [system]
+
+
+def _versions(snapshots: Snapshots, known: Known | None) -> Versions:
+    bullmq = {one.bullmq_version for one in snapshots.queues.values()} - {""}
+    return Versions(
+        __version__, VERSION, platform.python_version(), known.clickhouse if known else None, sorted(bullmq)
+    )
+
+
+def _redis(one: SourceSnapshot) -> Redis:
+    same: Mapping[str, Any] = {name: getattr(one, name) for name in Redis.__struct_fields__ if name != "as_of"}
+    return Redis(**same, as_of=rfc3339(one.ts))
 
 
 def _gap(row: Mapping[str, Any]) -> Gap:

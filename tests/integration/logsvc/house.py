@@ -107,6 +107,15 @@ class House:
         finally:
             await admin.close()
 
+    async def delete_topics(self) -> None:
+        """Delete all topics again."""
+        admin = aiokafka_admin.AIOKafkaAdminClient(bootstrap_servers=self.kafka)
+        await admin.start()
+        try:
+            await admin.delete_topics([spec.name for spec in self.topics.specs()])
+        finally:
+            await admin.close()
+
     async def remake_topic(self, topic: str) -> None:
         """Delete a topic and make it again, empty."""
         admin = aiokafka_admin.AIOKafkaAdminClient(bootstrap_servers=self.kafka)
@@ -176,6 +185,8 @@ class House:
             SchedulerSnapshot: topics.schedulers,
         }[type(one)]
         key = queue_key(one.source, one.queue).encode()
+        if isinstance(one, SchedulerSnapshot):
+            key += b":" + one.scheduler.encode()
         partition = partition_of(one.source, one.queue, PARTITIONS)
         return await producer.send(topic, encode(one), key=key, partition=partition)
 

@@ -19,6 +19,6 @@ def snapshot(ts: int, waiting: int) -> FakeRecord:
 def test_a_snapshot_that_ingest_buries_is_not_shown(bad: FakeRecord) -> None:
     settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CLICKHOUSE_URL": "chdb:///nowhere"})
     snapshots = Snapshots(settings, Health())
-    snapshots.take(snapshot(NOW_MS, 1))
-    snapshots.take(bad)
+    snapshots.take("tocsin.queues", snapshot(NOW_MS, 1))
+    snapshots.take("tocsin.queues", bad)
     assert [one.waiting for one in snapshots.queues.values()] == [1]
