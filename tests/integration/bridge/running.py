@@ -53,10 +53,17 @@ class Bridge:
         assert self.process is not None
         assert self.process.returncode is None, f"the bridge ended: {self.log[-2000:]}"
         try:
-            async with httpx.AsyncClient(timeout=5) as client:
-                return (await client.get(f"{self._url}/health/ready")).status_code == 200
+            return await self.missing() == []
         except httpx.TransportError:
             return False
+
+    async def missing(self) -> list[str]:
+        """What it says it needs and has not; empty = it is ready."""
+        async with httpx.AsyncClient(timeout=5) as client:
+            answer = await client.get(f"{self._url}/health/ready")
+        missing = answer.json()["missing"]
+        assert answer.status_code == (503 if missing else 200)
+        return missing
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal: SIGSTOP, SIGCONT …"""
