@@ -75,22 +75,17 @@ class Polls:
         """Ask and tell until `end`. Raises WriterLost if Kafka does not say which schedulers it holds."""
         schedulers = Schedulers(self._source.door, self._source.source.prefix, await self._told_schedulers())
         owns_source = partition_of(self._name, "", self._settings.kafka_partitions) == self._partition
-        due_at = 0.0
+        server_at = 0.0
         try:
             while not end.is_set():
-                is_due = time.monotonic() >= due_at
                 try:
-                    if self._places:
-                        await self._poll_queues()
-                    if is_due:
-                        await self._poll_schedulers(schedulers)
+                    await self._poll_queues(schedulers)
                 except SourceUnavailable as error:
                     self._metrics.source_errors.labels(self._name).inc()
                     log.warning("poll_failed", source=self._name, error=str(error))
-                if is_due:
-                    due_at = time.monotonic() + self._settings.bridge_poll_seconds
-                    if owns_source:
-                        await self._poll_server()
+                if owns_source and time.monotonic() >= server_at:
+                    server_at = time.monotonic() + self._settings.bridge_poll_seconds
+                    await self._poll_server()
                 await pause(end, self._settings.bridge_poll_seconds if self._places else FIRST_SECONDS)
         finally:
             for queue in schedulers.counts():
@@ -98,15 +93,22 @@ class Polls:
             if owns_source:
                 self._metrics.forget_source(self._name)
 
-    async def _poll_queues(self) -> None:
+    async def _poll_queues(self, schedulers: Schedulers) -> None:
+        """Ask for the counts and the schedulers of the queues whose turn it is.
+
+        Queues that are no more, of which schedulers were told, have their turn too: for these alone.
+        """
         moved = {queue: tally.last_ts for queue in self._places if (tally := self._tallies.get(queue)) is not None}
-        due = self._rounds.due(moved, self._source.count_queues())
-        places = [self._places[queue] for queue in due]
+        due = self._rounds.due({**dict.fromkeys(schedulers.queues, 0), **moved}, self._source.count_queues())
         try:
-            snapshots = await self._source.snapshots(places)
+            await self._poll_counts([self._places[queue] for queue in due if queue in moved])
+            await self._poll_schedulers(schedulers, due)
         except SourceUnavailable:
             self._rounds.ask_again(due)
             raise
+
+    async def _poll_counts(self, places: Sequence[Place]) -> None:
+        snapshots = await self._source.snapshots(places) if places else []
         self._metrics.snapshots_refused.labels(self._name).inc(max(0, len(places) - len(snapshots)))
         async with self._telling:
             await self._tell([snapshot for snapshot in snapshots if snapshot.queue in self._places])
@@ -130,9 +132,9 @@ class Polls:
             snapshot.completed_per_minute, snapshot.failed_per_minute = rates
         snapshot.last_event_at = tally.last_ts or None
 
-    async def _poll_schedulers(self, schedulers: Schedulers) -> None:
+    async def _poll_schedulers(self, schedulers: Schedulers, queues: Sequence[str]) -> None:
         before = schedulers.counts()
-        async for changes in schedulers.read(dict(self._places)):
+        async for changes in schedulers.read(queues, dict(self._places)):
             await self._put([self._records.scheduler(one) for one in changes.told])
             for one in changes.gone:
                 tally = self._tallies.get(one.queue)

@@ -1,4 +1,4 @@
-"""Whose turn it is to be asked for its counts: pure.
+"""Whose turn it is to be asked for its counts and schedulers: pure.
 
 What moved since it was asked is asked each time. The others are asked in rounds, so that thousands of quiet queues cost
 their Redis no more a second than some hundreds do.

@@ -4,7 +4,8 @@ A look costs Redis in proportion to the streams it names, whichever of them has 
 lately are waited for apart from the rest, which are looked at in rounds; and after each look comes a rest, as long as
 the source's budget of looks wants it. While nothing happens one blocking XREAD waits for all.
 
-Streams of many slots of a cluster cannot be waited for by one command: they are looked at again and again.
+Streams of many slots of a cluster cannot be waited for by one command: they are looked at again and again, within the
+same budget.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ HOT_SECONDS = 3.0
 
 APART_SECONDS = 0.05
 TURN_SECONDS = 0.5
-"""Where every stream needs a command of its own: between two looks, and how long a quiet stream waits for its turn."""
+"""Where every stream needs a command of its own: between two looks at a hot one, and how long a quiet one waits for its
+turn. Both are longer where the budget wants it."""
 
 
 class Wakeup:
@@ -93,10 +95,12 @@ class Wakeup:
             await asyncio.sleep(APART_SECONDS)
 
     def _due(self, queues: Collection[str]) -> list[str]:
-        """The hot ones, and those whose turn it is."""
-        now, never, hot = time.monotonic(), float("-inf"), set(self._hot(queues))
-        due = [key for key in queues if key in hot or now - self._looked_at.get(key, never) >= TURN_SECONDS]
-        self._looked_at |= dict.fromkeys(due, now)
+        """Those whose turn it is; it comes sooner for the hot ones."""
+        now, never, mine, hot = time.monotonic(), float("-inf"), len(queues), set(self._hot(queues))
+        often = max(APART_SECONDS, self._rest(len(hot), mine))
+        seldom = max(TURN_SECONDS, self._rest(mine, mine))
+        due = [key for key in queues if now - self._looked_at.get(key, never) >= (often if key in hot else seldom)]
+        self._looked_at = {key: at for key, at in self._looked_at.items() if key in queues} | dict.fromkeys(due, now)
         return due
 
     async def _ask(

@@ -70,7 +70,7 @@ PLACES = {PLACE.queue: PLACE}
 async def read(those: Schedulers, places: Mapping[str, Place] = PLACES) -> Changes:
     """What one reading of all these queues brought."""
     whole = Changes()
-    async for changes in those.read(places):
+    async for changes in those.read(list({*places, *those.queues}), places):
         whole.told += changes.told
         whole.gone += changes.gone
     return whole
@@ -183,7 +183,8 @@ async def test_what_is_gone_in_one_queue_is_told_though_redis_fails_at_the_next(
     gone: list[str] = []
 
     async def read_both() -> None:
-        async for changes in those.read(PLACES | {"other": Place("prod", "main", "other")}):
+        places = {**PLACES, "other": Place("prod", "main", "other")}
+        async for changes in those.read(list(places), places):
             gone.extend(one.scheduler for one in changes.gone)
 
     with pytest.raises(SourceUnavailable):

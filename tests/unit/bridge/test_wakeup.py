@@ -56,6 +56,16 @@ class OneRedis(Door):
         return [[(name.encode(), [(b"1-1", [b"event", b"added"])]) for name in has]]
 
 
+class ManySlots(OneRedis):
+    """No two streams may be named together."""
+
+    def groups(self, keys: Iterable[str]) -> list[list[str]]:
+        return [[key] for key in keys]
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
+        return [reply for command in commands for reply in await super(ManySlots, self).ask([command])]
+
+
 def nothing(size: int) -> None:
     pass
 
@@ -101,3 +111,17 @@ def test_while_nothing_happens_one_look_waits_for_all(monkeypatch: pytest.Monkey
     door = OneRedis(clock, [])
     look(clock, door, lane=200, known=200, seconds=20)
     assert len(door.looks) <= 21
+
+
+@pytest.mark.parametrize(("known", "quiet_seconds"), [(300, 0.5), (10_000, 4 / 3)])
+def test_streams_of_many_slots_are_looked_at_within_the_same_budget(
+    monkeypatch: pytest.MonkeyPatch, known: int, quiet_seconds: float
+) -> None:
+    clock = Clock(monkeypatch)
+    monkeypatch.setattr("tests.unit.bridge.test_wakeup.LOOK_SECONDS", 0.00001)
+    door = ManySlots(clock, ["q7", "q8"])
+    look(clock, door, lane=200, known=known, seconds=20)
+    named = Counter(name for names, _ in door.looks for name in names)
+    assert 0.8 * 20 / quiet_seconds <= named["q9"] <= 1.1 * 20 / quiet_seconds + 1
+    assert 200 <= named["q7"] <= 420, "a busy one is looked at often"
+    assert named.total() < 20 * wakeup.LOOKS_A_SECOND * 200 / known * 1.1, "the lane's share of the budget"

@@ -1,0 +1,90 @@
+"""How much is asked for the counts and the schedulers of many queues, on a clock that moves only while we wait."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bridge import polls
+from bridge.metrics import Metrics
+from bridge.outbox import Outbox
+from bridge.polls import Polls
+from bridge.record import Record
+from bridge.rounds import QUIET_A_SECOND
+from bridge.settings import BridgeSettings
+from bridge.sources.bullmq.door import Command, Reply
+from bridge.sources.bullmq.tally import Tallies
+from bridge.sources.bullmq.translate import Place
+from tocsin.events import QueueSnapshot, SchedulerSnapshot, encode
+from tocsin.settings import read
+from tocsin.topics import partition_of
+
+QUEUES = 10_000
+SECONDS = 200.0
+
+
+class Asked:
+    """A Redis with so many quiet queues. counted, scanned: how often each was asked."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+        self.scanned: Counter[str] = Counter()
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
+        self.scanned.update(str(command[1]) for command in commands if command[0] == "ZSCAN")
+        return [(b"0", []) for _ in commands]
+
+    async def snapshots(self, places: Sequence[Place]) -> list[QueueSnapshot]:
+        self.counted.update(place.queue for place in places)
+        return []
+
+
+def never_refuse(record: Record) -> Record:
+    raise AssertionError("nothing is too big")
+
+
+def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, end, clock = Asked(), asyncio.Event(), SimpleNamespace(now=1000.0)
+
+    async def pause(stop: asyncio.Event, seconds: float) -> bool:
+        clock.now += seconds
+        if clock.now >= 1000 + SECONDS:
+            stop.set()
+        return stop.is_set()
+
+    async def nothing_told(settings: BridgeSettings, topic: str, partition: int) -> dict[bytes, bytes]:
+        gone = SchedulerSnapshot(v=1, ts=0, env="prod", source="main", queue="gone", scheduler="poll")
+        return {b"main:gone:poll": encode(gone)}
+
+    monkeypatch.setattr(polls, "pause", pause)
+    monkeypatch.setattr(polls, "read_newest", nothing_told)
+    monkeypatch.setattr(polls, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    settings = read(BridgeSettings, {"REDIS_URL": "redis://nowhere", "KAFKA_BOOTSTRAP_SERVERS": "nowhere:1"})
+    places = {f"q{number}": Place("prod", "main", f"q{number}") for number in range(QUEUES)}
+    source: Any = SimpleNamespace(
+        source=settings.sources[0],
+        door=SimpleNamespace(ask=asked.ask, now_ms=lambda: 0),
+        snapshots=asked.snapshots,
+        count_queues=lambda: QUEUES,
+    )
+    tallies = cast(Tallies, dict.fromkeys(places, SimpleNamespace(last_ts=7)))
+    outbox, metrics = Outbox(never_refuse), Metrics(CollectorRegistry())
+    whole = partition_of("main", "", settings.kafka_partitions)
+
+    async def run() -> None:
+        mine = Polls(settings, source, (whole + 1) % 8, places, tallies, asyncio.Lock(), outbox, metrics)
+        await mine.poll(end)
+
+    asyncio.run(run())
+    most = QUEUES + QUIET_A_SECOND * SECONDS * 1.2
+    assert sum(asked.counted.values()) <= most
+    assert sum(asked.scanned.values()) <= most
+    assert set(asked.counted) == set(places)
+    assert min(asked.scanned[f"bull:{queue}:repeat"] for queue in places) >= 3, "every 50 s"
+    assert asked.scanned["bull:gone:repeat"] == 2, "until its scheduler is known to be gone"
+    records, _ = outbox.take()
+    assert [record.key for record in records if record.value is None] == [b"main:gone:poll"]
