@@ -1,6 +1,7 @@
-"""How far Kafka is behind Redis, queue by queue: of the event that waits longest for its commit, or was committed last.
+"""How far Kafka is behind Redis, queue by queue: of the event that waits longest, or was committed last.
 
-It outlives the writer: while nothing can be committed, lag grows.
+An event waits from when a look at its stream finds it, though its queue's turn to be read has not come, until it is
+committed. It outlives the writer: while nothing can be committed, lag grows.
 """
 
 from collections import deque
@@ -21,7 +22,12 @@ class Lag:
         self._now_ms = now_ms
         self._put: deque[int] = deque()
         self._oldest: int | None = None
+        self._unread: int | None = None
         self._committed = 0.0
+
+    def unread(self, ts: int | None) -> None:
+        """The stream has entries that were not read, of which the oldest is as old as this (ms); None = none."""
+        self._unread = ts
 
     def put(self, ts: int) -> None:
         """A group of events is on its way. ts: its first event's, ms."""
@@ -40,7 +46,8 @@ class Lag:
 
     def seconds(self) -> float:
         """The lag now."""
-        return self._committed if self._oldest is None else self._age(self._oldest)
+        waiting = [ts for ts in (self._oldest, self._unread) if ts is not None]
+        return self._age(min(waiting)) if waiting else self._committed
 
     def _age(self, ts: int) -> float:
         return max(0, self._now_ms() - ts) / 1000

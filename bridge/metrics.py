@@ -96,7 +96,7 @@ class Metrics:
         )
         self.relay_lag = Gauge(
             "bridge_relay_lag_seconds",
-            "Age of the event that waits longest for its commit; none waits: of the last one when committed",
+            "Age of the event that waits longest to be read and committed; none waits: of the last one when committed",
             queue,
             registry=registry,
         )

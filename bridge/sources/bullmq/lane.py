@@ -319,6 +319,7 @@ class Lane:
 
     def _refuse(self, queue: Queue, reason: str) -> None:
         self._unfinished.discard(queue.keys.events)
+        queue.lag.unread(None)
         if not queue.is_refused:
             queue.is_refused = True
             self._metrics.queues_refused.labels(self._source).inc()
@@ -338,6 +339,7 @@ class Lane:
         queue, reading = read.queue, read.reading
         if reading.position == queue.position and not read.entries and queue.is_met:
             self._unfinished.discard(queue.keys.events)
+            queue.lag.unread(None)
             return
         now = self._door.now_ms()
         more: list[Record] = []
@@ -367,6 +369,7 @@ class Lane:
             )
             queue.is_met = True
         queue.position = reading.position
+        queue.lag.unread(read.entries[-1].ts if reading.is_full and read.entries else None)
         (self._unfinished.add if reading.is_full else self._unfinished.discard)(queue.keys.events)
 
     def _log_records(self, read: Read, last: dict[str, JobEvent], now: int) -> list[Record]:

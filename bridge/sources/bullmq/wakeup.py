@@ -116,7 +116,9 @@ class Wakeup:
                 continue
             for name, entries in cast(list[tuple[bytes, list[Reply]]], reply or []):
                 woken.add(name.decode())
-                queues[name.decode()].portion.expect(sum(len(part) for part in cast(list[bytes], entries[0][1])))
+                queue, (entry_id, fields) = queues[name.decode()], cast(tuple[bytes, list[bytes]], entries[0])
+                queue.portion.expect(sum(map(len, fields)))
+                queue.lag.unread(int(entry_id.partition(b"-")[0]))
         return woken
 
 

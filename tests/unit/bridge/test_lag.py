@@ -30,6 +30,25 @@ def test_lag_grows_while_something_waits_and_tells_the_last_commit_after() -> No
     assert lag.seconds() == 1
 
 
+def test_what_was_seen_in_the_stream_waits_until_it_is_committed() -> None:
+    clock = Clock()
+    lag = Lag(clock)
+    lag.unread(9_000)
+    clock.ms = 60_000
+    assert lag.seconds() == 51, "its queue's turn has not come"
+    lag.put(9_000)
+    lag.unread(20_000)
+    assert lag.seconds() == 51, "it was read, and not committed; there is more"
+    lag.committed(19_999)
+    assert lag.seconds() == 40
+    lag.put(20_000)
+    lag.unread(None)
+    lag.committed(20_000)
+    assert lag.seconds() == 40
+    clock.ms = 90_000
+    assert lag.seconds() == 40
+
+
 def test_what_waited_for_a_lost_writer_still_waits() -> None:
     clock, registry = Clock(), CollectorRegistry()
     lags = Lags(Metrics(registry))

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from bridge.lag import Lag
 from bridge.sources.bullmq import wakeup
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.stream import Position
@@ -70,9 +71,13 @@ def nothing(size: int) -> None:
     pass
 
 
+def now() -> int:
+    return 100
+
+
 def queues_of(count: int) -> Mapping[str, Queue]:
     made: dict[str, Any] = {
-        f"q{number}": SimpleNamespace(position=Position(), portion=SimpleNamespace(expect=nothing))
+        f"q{number}": SimpleNamespace(position=Position(), portion=SimpleNamespace(expect=nothing), lag=Lag(now))
         for number in range(count)
     }
     return cast(Mapping[str, Queue], made)
@@ -125,3 +130,10 @@ def test_streams_of_many_slots_are_looked_at_within_the_same_budget(
     assert 0.8 * 20 / quiet_seconds <= named["q9"] <= 1.1 * 20 / quiet_seconds + 1
     assert 200 <= named["q7"] <= 420, "a busy one is looked at often"
     assert named.total() < 20 * wakeup.LOOKS_A_SECOND * 200 / known * 1.1, "the lane's share of the budget"
+
+
+def test_a_look_tells_how_long_a_stream_waits_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    door, queues = OneRedis(clock, ["q1"]), queues_of(3)
+    asyncio.run(Wakeup(door, lambda: 3).wait(queues, is_hurried=False))
+    assert [queue.lag.seconds() for queue in queues.values()] == [0, 0.099, 0]
