@@ -57,9 +57,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
         topics = settings.topics
         letters = DeadLetters(settings)
         stack.push_async_callback(letters.close)
-        ingest = Ingest(
-            settings, feeds(topics.jobs, topics.logs, topics.queues, topics.schedulers), store, letters, metrics
-        )
+        ingest = Ingest(settings, feeds(topics), store, letters, metrics)
         hub = Hub(Ring(settings.logsvc_ring_rows, settings.logsvc_ring_mib * 1024 * 1024), metrics)
         tail = Tail(settings, hub, health)
         snapshots = Snapshots(settings, health)
@@ -128,7 +126,7 @@ async def _until_migrated(settings: LogsvcSettings, store: Store, stop: asyncio.
     """Bring ClickHouse's tables up to date, waiting for it as long as it takes."""
     while not stop.is_set():
         try:
-            await apply(store, settings.logsvc_retention_days)
+            await apply(store, settings.logsvc_retention_days, settings.search_index)
         except LogsvcError as error:
             log.warning("waiting_for_clickhouse", reason=str(error))
             await pause(stop, RETRY_SECONDS)

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot
+from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
+from tocsin.topics import Topics
 
 BATCH_BYTES = 64 * 1024 * 1024
 """Most bytes of one insert: below ClickHouse's block limit, so a batch is one block and a token covers it whole."""
@@ -48,13 +49,14 @@ class Feed:
     """How many times slower than LOGSVC_INSERT_SECONDS; snapshots are read from Kafka, so their history can wait."""
 
 
-def feeds(jobs: str, logs: str, queues: str, schedulers: str) -> tuple[Feed, ...]:
-    """What is ingested, by topic name."""
+def feeds(topics: Topics) -> tuple[Feed, ...]:
+    """What is ingested."""
     return (
-        Feed(jobs, "journal", JobEvent, "event"),
-        Feed(logs, "journal", LogLine, "log"),
-        Feed(queues, "queue_snapshots", QueueSnapshot, pace=20),
-        Feed(schedulers, "scheduler_snapshots", SchedulerSnapshot, pace=20),
+        Feed(topics.jobs, "journal", JobEvent, "event"),
+        Feed(topics.logs, "journal", LogLine, "log"),
+        Feed(topics.queues, "queue_snapshots", QueueSnapshot, pace=20),
+        Feed(topics.schedulers, "scheduler_snapshots", SchedulerSnapshot, pace=20),
+        Feed(topics.sources, "source_snapshots", SourceSnapshot, pace=20),
     )
 
 

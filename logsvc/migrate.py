@@ -1,6 +1,7 @@
-"""Bring ClickHouse's tables to this release's schema: numbered SQL files, each run once, in order.
+"""Bring ClickHouse's tables to this release's schema: numbered SQL files, each run once, in order, never backward.
 
-Safe to run again and from two replicas at a time: every statement says IF NOT EXISTS, or sets a setting.
+Safe to run again and from two replicas at a time: every statement says IF NOT EXISTS, or sets a setting. Where a DBA
+has run it all already, only reading is left to do.
 """
 
 from importlib import resources
@@ -9,13 +10,16 @@ from string import Template
 import structlog
 from prometheus_client import CollectorRegistry
 
+from logsvc.capabilities import index_text
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
+from logsvc.words import SearchIndex, add_index
 from tocsin.breakers import Breakers
 
 log = structlog.get_logger("logsvc.migrate")
 
-TABLES = ("journal", "queue_snapshots", "scheduler_snapshots")
+TABLES = ("journal", "queue_snapshots", "scheduler_snapshots", "source_snapshots", "markers")
+"""What is kept for as long as LOGSVC_RETENTION_DAYS says."""
 
 LEDGER = """\
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -29,40 +33,60 @@ ORDER BY version
 SETTINGS non_replicated_deduplication_window = 100;
 """
 
+SEARCH = f"""\
+-- Search over text. Before ClickHouse 26.2, run this instead:
+-- {add_index(SearchIndex.TOKENBF)};
+{add_index(SearchIndex.TEXT)};
+"""
+
 RETENTION = "ALTER TABLE ${table} MODIFY TTL toDateTime(intDiv(ts, 1000), 'UTC') + toIntervalDay(${retention_days})"
 
 
 def migration_sql(retention_days: int = 30) -> str:
     """All statements in order, for a DBA who runs them by hand. Harmless to run twice."""
     parts = [LEDGER]
-    for version, text in _files(retention_days):
+    for version, text in migrations(retention_days):
         parts.append(f"-- {version}\n{text}")
         parts.append(f"INSERT INTO schema_migrations (version, is_applied) VALUES ('{version}', true);\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, SEARCH])
 
 
 async def migrate(settings: LogsvcSettings) -> None:
     """Open ClickHouse, migrate, close. Raises StoreDown or LogsvcError."""
     store = Store(settings, Breakers(settings, CollectorRegistry()))
     try:
-        await apply(store, settings.logsvc_retention_days)
+        await apply(store, settings.logsvc_retention_days, settings.search_index)
     finally:
         await store.close()
 
 
-async def apply(store: Store, retention_days: int) -> None:
-    """Run what has not been run yet, then set the retention. Raises StoreDown, LogsvcError for a refused statement."""
+async def apply(store: Store, retention_days: int, search_index: SearchIndex | None = None) -> None:
+    """Run what has not been run yet, then set the retention and the index of texts (None = the best there is).
+
+    Raises StoreDown, LogsvcError for a refused statement.
+    """
     await store.create_database()
-    await store.command(LEDGER)
+    if not await _has_ledger(store):
+        await store.command(LEDGER)
     done = {str(row["version"]) for row in await store.query("SELECT DISTINCT version FROM schema_migrations")}
-    for version, text in _files(retention_days):
+    for version, text in migrations(retention_days):
         if version not in done:
-            await _apply_file(store, version, text)
+            await apply_file(store, version, text)
     for table in TABLES:
         await _keep_for(store, table, retention_days)
+    store.search_index = await index_text(store, search_index)
 
 
-async def _apply_file(store: Store, version: str, text: str) -> None:
+async def _has_ledger(store: Store) -> bool:
+    return bool(
+        await store.query(
+            "SELECT 1 AS n FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
+        )
+    )
+
+
+async def apply_file(store: Store, version: str, text: str) -> None:
+    """Run one version and remember it."""
     for statement in statements(text):
         await store.command(statement)
     await store.command(
@@ -88,7 +112,8 @@ def statements(text: str) -> list[str]:
     return [part.strip(" \n;") for part in code.split(";\n") if part.strip(" \n;")]
 
 
-def _files(retention_days: int) -> list[tuple[str, str]]:
+def migrations(retention_days: int) -> list[tuple[str, str]]:
+    """Every version with its SQL, in order."""
     folder = resources.files("logsvc.schema")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [

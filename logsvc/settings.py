@@ -3,11 +3,12 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
 
+from logsvc.words import SearchIndex
 from tocsin.settings import Settings
 
 LOOPBACK_NAMES = ("localhost", "ip6-localhost")
@@ -38,6 +39,11 @@ class LogsvcSettings(Settings):
         None, min_length=16, description="Signs login sessions. Accepted now, used once login exists."
     )
     logsvc_retention_days: int = Field(30, ge=1, le=3650, description="How long history is kept.")
+    logsvc_search_index: Literal["auto", "text", "tokenbf", "none"] = Field(
+        "auto",
+        description="How texts are indexed for the search: `text` (ClickHouse 26.2 and newer; about 30 bytes a row), "
+        "`tokenbf` (5 bytes, slower to search) or `none`; `auto` takes the first that this ClickHouse has.",
+    )
     logsvc_insert_seconds: float = Field(
         0.25,
         ge=0,
@@ -82,6 +88,11 @@ class LogsvcSettings(Settings):
         if url and value and urlsplit(url.get_secret_value()).scheme != "https":
             raise ValueError("of no effect unless CLICKHOUSE_URL is https://")
         return value
+
+    @property
+    def search_index(self) -> SearchIndex | None:
+        """The index asked for; None = the best there is."""
+        return None if self.logsvc_search_index == "auto" else SearchIndex(self.logsvc_search_index)
 
     @property
     def consumer_group(self) -> str:

@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from logsvc.batch import Span
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
 from logsvc.settings import LogsvcSettings
+from logsvc.words import SearchIndex
 from logsvc.workers import Workers
 from tocsin.breakers import Breakers, Unavailable
 
@@ -77,6 +78,8 @@ class Store:
         self._ca_file = settings.clickhouse_ca_file
         self.is_embedded = self._url.startswith("chdb:")
         self.database = _database(self._url)
+        self.search_index: SearchIndex | None = None
+        """How texts are indexed; None until the tables have been looked at (logsvc/migrate.py)."""
         self._mine = threading.local()
         self._clients: list[Client] = []
         self._inserting = Workers(INSERT_THREADS, "insert")
@@ -187,7 +190,7 @@ class Store:
         *,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Run a statement that returns nothing. Raises LogsvcError if it is refused."""
+        """Run a statement that returns nothing. Raises LogsvcError if it is refused, StoreDown if ClickHouse is ill."""
 
         def work(client: Client) -> None:
             client.command(sql, parameters=dict(parameters or {}), settings=dict(settings or {}))
@@ -288,7 +291,7 @@ def _translated(work: Callable[[], T], refusal: type[LogsvcError]) -> T:
             raise RowsRefused(_unquoted(error)) from error
         if refusal is QueryTooHeavy and code in TOO_HEAVY:
             raise QueryTooHeavy(_message(error)) from error
-        if refusal is LogsvcError and code is not None:
+        if refusal is LogsvcError and code in MISTAKES:
             raise LogsvcError(_message(error)) from error
         if refusal is QueryTooHeavy and code in MISTAKES:
             raise LogsvcError(f"our own SQL is wrong: {_message(error)}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot
+from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
 SCHEMA = Path(__file__).parents[2] / "logsvc" / "schema"
 CREATE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)\s*\((.*?)^\)", re.DOTALL | re.MULTILINE)
@@ -38,20 +38,26 @@ def columns() -> dict[str, dict[str, str]]:
         (LogLine, "journal"),
         (QueueSnapshot, "queue_snapshots"),
         (SchedulerSnapshot, "scheduler_snapshots"),
+        (SourceSnapshot, "source_snapshots"),
     ],
 )
 def test_a_table_has_a_column_for_every_field(struct: type[msgspec.Struct], table: str) -> None:
     assert set(struct.__struct_fields__) - NOT_STORED - set(columns()[table]) == set()
 
 
-@pytest.mark.parametrize("table", ["journal", "queue_snapshots", "scheduler_snapshots"])
+@pytest.mark.parametrize("table", ["journal", "queue_snapshots", "scheduler_snapshots", "source_snapshots"])
 def test_times_are_stored_as_the_milliseconds_they_travel_as(table: str) -> None:
     assert columns()[table]["ts"].startswith("Int64")
 
 
 @pytest.mark.parametrize(
     ("struct", "table"),
-    [(JobEvent, "journal"), (QueueSnapshot, "queue_snapshots"), (SchedulerSnapshot, "scheduler_snapshots")],
+    [
+        (JobEvent, "journal"),
+        (QueueSnapshot, "queue_snapshots"),
+        (SchedulerSnapshot, "scheduler_snapshots"),
+        (SourceSnapshot, "source_snapshots"),
+    ],
 )
 def test_what_may_be_unknown_may_be_null(struct: type[msgspec.Struct], table: str) -> None:
     unknown = {name for name, default in _defaults(struct).items() if default is None}
@@ -60,10 +66,14 @@ def test_what_may_be_unknown_may_be_null(struct: type[msgspec.Struct], table: st
 
 
 def test_a_missing_field_means_the_same_in_clickhouse() -> None:
-    """`enriched` is the one flag that is true where a record leaves it out."""
-    flags = {name: default for name, default in _defaults(JobEvent).items() if isinstance(default, bool)}
-    assert [name for name, default in flags.items() if default] == ["enriched"]
-    assert "enriched Bool DEFAULT true" in (SCHEMA / "0001_journal.sql").read_text()
+    """`enriched` and `is_reachable` are the flags that are true where a record leaves them out."""
+    for struct, flag, file in (
+        (JobEvent, "enriched", "0001_journal.sql"),
+        (SourceSnapshot, "is_reachable", "0005_sources.sql"),
+    ):
+        flags = {name: default for name, default in _defaults(struct).items() if isinstance(default, bool)}
+        assert [name for name, default in flags.items() if default] == [flag]
+        assert f"{flag} Bool DEFAULT true" in (SCHEMA / file).read_text()
 
 
 def _defaults(struct: type[msgspec.Struct]) -> dict[str, object]:

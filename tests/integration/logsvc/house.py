@@ -18,13 +18,24 @@ import msgspec
 from tests.clients import aiokafka, aiokafka_admin
 from tests.eventually import eventually
 from tests.ports import free_port
-from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, decode, encode
+from tocsin.events import (
+    DeadLetter,
+    JobEvent,
+    LogLine,
+    QueueSnapshot,
+    SchedulerSnapshot,
+    SourceSnapshot,
+    decode,
+    encode,
+)
 from tocsin.topics import Topics, partition_of, queue_key
 
 READY_SECONDS = 60
 PARTITIONS = 4
+LANES = 4 * PARTITIONS + 1
+"""Every partition of what is ingested: sources have one."""
 
-Sent = JobEvent | LogLine | QueueSnapshot | SchedulerSnapshot
+Sent = JobEvent | LogLine | QueueSnapshot | SchedulerSnapshot | SourceSnapshot
 
 
 @dataclass
@@ -183,7 +194,10 @@ class House:
             LogLine: topics.logs,
             QueueSnapshot: topics.queues,
             SchedulerSnapshot: topics.schedulers,
+            SourceSnapshot: topics.sources,
         }[type(one)]
+        if isinstance(one, SourceSnapshot):
+            return await producer.send(topic, encode(one), key=one.source.encode())
         key = queue_key(one.source, one.queue).encode()
         if isinstance(one, SchedulerSnapshot):
             key += b":" + one.scheduler.encode()
@@ -211,7 +225,7 @@ class House:
         """Whether everything that is in Kafka is stored and said to be finished."""
         system = await self.json("/api/v1/system")
         lanes = system["pipeline"]
-        return len(lanes) == 4 * PARTITIONS and all(
+        return len(lanes) == LANES and all(
             lane["state"] == "storing" and lane["lag"] == 0 and lane["buffered_bytes"] == 0 for lane in lanes
         )
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.eventually import eventually
 from tests.integration.logsvc.house import PARTITIONS, House
-from tocsin.events import QueueSnapshot, SchedulerSnapshot
+from tocsin.events import QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 from tocsin.topics import partition_of
 
 COUNTS = "SELECT count(), uniqExact(id), uniqExact(kafka_topic, kafka_partition, kafka_offset) FROM journal"
@@ -60,6 +60,7 @@ async def test_snapshots_are_kept_as_history_and_told_as_they_are_now(home: Hous
             [
                 QueueSnapshot(**same, ts=1_795_000_000_000 + number, waiting=number, workers=None if number else 2),
                 SchedulerSnapshot(**same, ts=1_795_000_000_000 + number, scheduler="nightly", every=60_000),
+                SourceSnapshot(v=1, env="prod", source="main", ts=1_795_000_000_000 + number, evicted_keys=number),
             ]
         )
 
@@ -78,19 +79,21 @@ async def test_snapshots_are_kept_as_history_and_told_as_they_are_now(home: Hous
     async def is_stored() -> bool:
         """Each of the three transactions left a record and a marker in its partition."""
         lanes = (await home.json("/api/v1/system"))["pipeline"]
-        topics = (home.topics.queues, home.topics.schedulers)
+        topics = (home.topics.queues, home.topics.schedulers, home.topics.sources)
         stored = {topic: [lane["next_offset"] or 0 for lane in lanes if lane["topic"] == topic] for topic in topics}
         return all(max(offsets, default=0) >= 5 for offsets in stored.values())
 
     await eventually(is_gone, what="the queue gone")
     await eventually(is_stored, what="the snapshots stored")
     assert await home.stop() == 0
-    queues, schedulers = await home.query(
+    queues, schedulers, sources = await home.query(
         "SELECT ts, waiting, workers FROM queue_snapshots ORDER BY ts",
         "SELECT scheduler, every, next_run, count() FROM scheduler_snapshots GROUP BY ALL",
+        "SELECT is_reachable, evicted_keys, memory_bytes FROM source_snapshots ORDER BY ts",
     )
     assert queues == [[1_795_000_000_000, 0, 2], [1_795_000_000_001, 1, None], [1_795_000_000_002, 2, None]]
     assert schedulers == [["nightly", 60_000, None, 3]]
+    assert sources == [[True, 0, None], [True, 1, None], [True, 2, None]]
     assert await home.dead_letters() == []
 
 

@@ -17,7 +17,7 @@ from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tests.eventually import eventually
-from tests.integration.logsvc.house import PARTITIONS, House
+from tests.integration.logsvc.house import LANES, PARTITIONS, House
 from tocsin.breakers import Breakers
 from tocsin.settings import read
 from tocsin.topics import partition_of
@@ -92,7 +92,7 @@ class Pair:
         topics = self.settings.topics
         table = HeldTable(self.store)
         letters = DeadLetters(self.settings)
-        fed = feeds(topics.jobs, topics.logs, topics.queues, topics.schedulers)
+        fed = feeds(topics)
         metrics = Metrics(CollectorRegistry())
         ingest = Ingest(self.settings, fed, table, letters, metrics)
         stop = asyncio.Event()
@@ -141,7 +141,7 @@ async def test_partitions_that_come_and_go_lose_and_double_nothing(home: House, 
     await eventually(lambda: pair.holds(2500), seconds=60, what="2500 rows")
     await first.leave()
     pair.replicas.remove(first)
-    await eventually(lambda: len(second.ingest.lanes) == 4 * PARTITIONS, seconds=60, what="all partitions moved")
+    await eventually(lambda: len(second.ingest.lanes) == LANES, seconds=60, what="all partitions moved")
     await producing
     await eventually(lambda: pair.holds(6000), seconds=60, what="6000 rows")
     assert await pair.rows() == (6000, 6000, 6000)
@@ -150,7 +150,7 @@ async def test_partitions_that_come_and_go_lose_and_double_nothing(home: House, 
 
 async def test_an_insert_that_lands_after_its_partition_moved_changes_nothing(home: House, pair: Pair) -> None:
     first = pair.join()
-    await eventually(lambda: len(first.ingest.lanes) == 4 * PARTITIONS, seconds=60, what="all partitions")
+    await eventually(lambda: len(first.ingest.lanes) == LANES, seconds=60, what="all partitions")
     first.table.gate.clear()
     await home.produce([home.event(number) for number in range(1000)])
     await eventually(lambda: len(first.table.held) >= 3, seconds=60, what="inserts under way")
@@ -172,7 +172,7 @@ async def test_records_that_expire_before_a_running_owner_read_them_are_counted(
     lanes = replica.ingest.lanes
 
     async def is_storing() -> bool:
-        return len(lanes) == 4 * PARTITIONS and all(lane.state == "storing" for lane in lanes.values())
+        return len(lanes) == LANES and all(lane.state == "storing" for lane in lanes.values())
 
     await eventually(is_storing, seconds=60, what="all partitions")
     member = replica.ingest.member

@@ -6,7 +6,7 @@ import msgspec
 
 from logsvc.migrate import migration_sql, statements
 from logsvc.rows import COLUMNS
-from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot
+from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
 
 def table(name: str) -> str:
@@ -25,6 +25,7 @@ def test_the_tables_have_every_column_of_the_contract() -> None:
     assert has_all("journal", JobEvent, LogLine)
     assert has_all("queue_snapshots", QueueSnapshot)
     assert has_all("scheduler_snapshots", SchedulerSnapshot)
+    assert has_all("source_snapshots", SourceSnapshot)
 
 
 def test_every_column_we_ask_for_is_there() -> None:
@@ -36,7 +37,7 @@ def test_a_dba_gets_all_of_it_with_the_retention_asked_for() -> None:
     sql = migration_sql(7)
     assert "toIntervalDay(7)" in sql
     assert "${" not in sql
-    assert len(statements(sql)) == 31
+    assert len(statements(sql)) == 40
 
 
 def test_comments_and_semicolons_at_line_ends_part_a_file() -> None:

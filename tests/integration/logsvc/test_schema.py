@@ -1,0 +1,202 @@
+"""The tables: those of every release come to this one's, aggregates equal the rows, searches are indexed."""
+
+import asyncio
+import json
+import math
+import random
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from logsvc import capabilities, migrate
+from logsvc.errors import LogsvcError
+from logsvc.store import Store
+from logsvc.words import SEARCHED, SearchIndex
+from tests.integration.logsvc.conftest import store_settings
+from tocsin.breakers import Breakers
+
+T0 = 1_795_000_000_000
+DAY = 24 * 3600 * 1000
+REVISIONS = [version for version, _ in migrate.migrations(3650)]
+
+DURATIONS = (
+    "SELECT {key} AS key, count() AS n, count(run_ms) AS runs, sum(run_ms) AS total, min(run_ms) AS least,"
+    " max(run_ms) AS most, quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99)(run_ms) AS run, max(wait_ms) AS wait_most,"
+    " quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99)(wait_ms) AS wait"
+    " FROM journal WHERE intDiv(ts, 60000) > 0 AND event IN ('active', 'completed', 'failed') AND env = 'prod'"
+    " GROUP BY key ORDER BY key"
+)
+ERRORS = (
+    "SELECT fingerprint, {key} AS key, count() AS n, min(ts) AS first_seen, max(ts) AS last_seen,"
+    " argMax(error, ts) AS latest, argMax(error_type, ts) AS type, argMax(job_id, ts) AS job"
+    " FROM journal WHERE fingerprint != '' AND intDiv(ts, 60000) > 0 AND event = 'failed' AND NOT backfill"
+    " GROUP BY fingerprint, key ORDER BY fingerprint, key"
+)
+AGGREGATES = [
+    "SELECT intDiv(ts, 60000) AS minute, state, level, count() AS n, sum(lost) AS lost FROM journal"
+    " WHERE intDiv(ts, 60000) > 0 AND source = 'main' GROUP BY minute, state, level ORDER BY minute, state, level",
+    *(DURATIONS.format(key=key) for key in ("queue", "job_name", "intDiv(ts, 60000)", "intDiv(intDiv(ts, 60000), 60)")),
+    *(ERRORS.format(key=key) for key in ("queue", "state", "intDiv(intDiv(ts, 60000), 60)")),
+]
+"""Questions as the API may ask them, each answered from a projection."""
+
+
+def rows(first: int, count: int) -> bytes:
+    """Events of several days, every kind of them, as they come from Kafka."""
+    dice = random.Random(first)
+    lines: list[bytes] = []
+    for offset in range(first, first + count):
+        event = dice.choice(["added", "active", "completed", "completed", "failed", "gap"])
+        row: dict[str, Any] = {
+            "kafka_cluster": "c",
+            "kafka_topic": "t.jobs",
+            "kafka_partition": 0,
+            "kafka_offset": offset,
+            "kind": "event",
+            "id": f"i{offset}",
+            "ts": T0 + offset * 977 - offset % 3 * DAY,
+            "env": "prod",
+            "source": "main",
+            "queue": f"q{offset % 5}",
+            "event": event,
+            "state": {"added": "waiting", "gap": "unknown"}.get(event, event),
+            "job_id": str(offset),
+            "job_name": f"job-{offset % 3}",
+        }
+        if event == "active":
+            row["wait_ms"] = dice.randrange(10_000)
+        if event in ("completed", "failed"):
+            row["run_ms"] = int(dice.lognormvariate(6, 2))
+        if event == "failed":
+            kind = dice.randrange(4)
+            row |= {"error": f"Timed out № {offset}", "error_type": "TimeoutError", "fingerprint": f"f{kind}"}
+        if event == "gap":
+            row["lost"] = offset
+        lines.append(json.dumps(row).encode())
+    return b"\n".join(lines)
+
+
+async def aggregates_equal_the_rows(store: Store) -> None:
+    for sql in AGGREGATES:
+        projected = await store.query(sql, settings={"force_optimize_projection": 1})
+        assert projected, sql
+        from_rows = await store.query(sql, settings={"optimize_use_projections": 0})
+        assert str(projected) == str(from_rows), sql  # as text: the quantiles of nothing are NaN
+
+
+async def count(store: Store) -> int:
+    return int((await store.query("SELECT count() AS n FROM journal"))[0]["n"])
+
+
+@pytest.fixture
+async def bare(chdb_path: Path, chdb_database: str) -> AsyncGenerator[Store]:
+    """A ClickHouse that holds nothing yet."""
+    settings = store_settings(chdb_path, chdb_database)
+    one = Store(settings, Breakers(settings, CollectorRegistry()))
+    await one.create_database()
+    yield one
+    await one.command(f"DROP DATABASE {chdb_database}")
+    await one.close()
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_tables_of_every_revision_come_to_this_one_with_their_rows(bare: Store, revision: str) -> None:
+    await bare.command(migrate.LEDGER)
+    for version, text in migrate.migrations(3650):
+        if version <= revision:
+            await migrate.apply_file(bare, version, text)
+    await bare.insert("journal", rows(0, 1000), "old")
+    await migrate.apply(bare, 3650)
+    await bare.insert("journal", rows(1000, 1000), "new")
+    assert await count(bare) == 2000
+    await bare.command("OPTIMIZE TABLE journal FINAL")
+    await bare.insert("journal", rows(0, 1000), "old")  # its token is remembered all along
+    assert await count(bare) == 2000
+    await aggregates_equal_the_rows(bare)
+    found = await bare.query(f"SELECT id FROM journal WHERE hasToken({SEARCHED}, '4242') OR job_id = '17' ORDER BY id")
+    assert "i17" in [row["id"] for row in found]
+    ledger = await bare.query("SELECT version, count() AS n FROM schema_migrations GROUP BY version ORDER BY version")
+    assert [(row["version"], row["n"]) for row in ledger] == [(version, 1) for version in REVISIONS]
+
+
+async def test_two_replicas_may_migrate_at_once_and_again(bare: Store) -> None:
+    await asyncio.gather(*[migrate.apply(bare, 30) for _ in range(2)])
+    await migrate.apply(bare, 30)
+    await bare.insert("journal", rows(0, 100), "t")
+    assert await count(bare) == 100
+
+
+async def test_what_a_dba_is_given_makes_the_tables_that_need_no_migration(
+    bare: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a user without any right to CREATE or ALTER: after the DBA's part there is nothing left to change."""
+    for statement in migrate.statements(migrate.migration_sql(30)):
+        await bare.command(statement)
+
+    async def refuse(sql: str, *_: object, **__: object) -> None:
+        raise LogsvcError(f"not allowed: {sql}")
+
+    monkeypatch.setattr(bare, "command", refuse)
+    await migrate.apply(bare, 30)
+    assert bare.search_index is SearchIndex.TEXT
+
+
+async def test_durations_are_exact_and_their_quantiles_within_one_percent(store: Store) -> None:
+    await store.insert("journal", rows(0, 5000), "t")
+    [row] = await store.query(
+        "SELECT quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99)(run_ms) AS told, sum(run_ms) AS total FROM journal"
+        " WHERE intDiv(ts, 60000) > 0",
+        settings={"force_optimize_projection": 1},
+    )
+    found = await store.query("SELECT run_ms FROM journal WHERE isNotNull(run_ms) ORDER BY run_ms")
+    true = [int(one["run_ms"]) for one in found]
+    assert row["total"] == sum(true)
+    for share, told in zip((0.5, 0.9, 0.95, 0.99), row["told"], strict=True):
+        rank = share * (len(true) - 1)
+        assert 0.99 * true[math.floor(rank)] <= told <= 1.01 * true[math.ceil(rank)]
+
+
+@pytest.mark.parametrize("kind", list(SearchIndex))
+async def test_a_search_finds_the_same_rows_with_every_index(store: Store, kind: SearchIndex) -> None:
+    await store.insert("journal", rows(0, 2000), "before")
+    await migrate.apply(store, 3650, kind)
+    assert store.search_index is kind
+    lines = {"message": "Überraschung: card 4711 declined", "error": "ETIMEDOUT", "data": '{"email":"Ann@example.com"}'}
+    for name, text in lines.items():
+        await store.insert("journal", json.dumps({"ts": T0, "kind": "log", "id": name, name: text}).encode(), name)
+    for word, ids in (("überraschung", ["message"]), ("etimedout", ["error"]), ("ann", ["data"])):
+        found = await store.query(f"SELECT id FROM journal WHERE hasToken({SEARCHED}, {{word:String}})", {"word": word})
+        assert [row["id"] for row in found] == ids
+    part = await store.query(
+        f"SELECT id FROM journal WHERE {SEARCHED} LIKE '%411 declin%' OR {SEARCHED} LIKE '%4711 decl%'"
+    )
+    assert [row["id"] for row in part] == ["message"]
+    plan = await store.query(f"EXPLAIN indexes = 1 SELECT id FROM journal WHERE hasToken({SEARCHED}, 'etimedout')")
+    is_used = f"words_{kind}" in str(plan)
+    assert is_used is (kind is not SearchIndex.NONE)
+
+
+async def test_an_index_this_server_does_not_know_is_passed_over_and_said(
+    bare: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(capabilities.INDEX_TYPES, SearchIndex.TEXT, "inverted_one_day()")
+    await migrate.apply(bare, 30)
+    assert bare.search_index is SearchIndex.TOKENBF
+    monkeypatch.undo()
+    await migrate.apply(bare, 30)
+    assert bare.search_index is SearchIndex.TEXT, "a newer server's index is taken up"
+    names = await bare.query("SELECT name FROM system.data_skipping_indices WHERE table = 'journal'")
+    assert "words_tokenbf" not in [row["name"] for row in names]
+
+
+async def test_a_marker_sent_again_is_one_marker_and_the_first_one_stays(store: Store) -> None:
+    for number, version in enumerate(["1.4", "1.4", "1.5"]):
+        marker = {"id": "m1", "ts": T0 + number, "env": "prod", "service": "api", "version": version, "by": "ci"}
+        await store.insert("markers", json.dumps(marker).encode(), f"marker {number}")
+    told = await store.query(
+        "SELECT id, ts, env, service, version, by FROM markers FINAL WHERE ts >= {t:Int64}", {"t": T0}
+    )
+    assert told == [{"id": "m1", "ts": T0, "env": "prod", "service": "api", "version": "1.4", "by": "ci"}]
