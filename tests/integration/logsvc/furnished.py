@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House, house
-from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, encode
+from tocsin.events import DeadLetter, JobEvent, Level, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, encode
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -57,7 +57,7 @@ def past(home: House) -> list[Any]:
             job_id="7",
             added_at=T0 - 7 * MINUTE,
             line=n,
-            level="warn" if n == 1 else "info",  # pyright: ignore[reportArgumentType]
+            level=Level.WARN if n == 1 else Level.INFO,
             message=("=cmd()", "Card 4711 declined", 'a "b",\nc')[n],
         )
         for n in range(3)
