@@ -20,8 +20,10 @@ from logsvc.errors import LogsvcError
 from logsvc.front import Front
 from logsvc.ingest import Ingest
 from logsvc.kafka import DeadLetters
+from logsvc.live.crowd import Crowd
 from logsvc.live.hub import Hub
 from logsvc.live.origin import Gate
+from logsvc.live.past import Archive
 from logsvc.live.ring import Ring
 from logsvc.live.sse import LiveEvents
 from logsvc.live.tail import Tail
@@ -42,6 +44,8 @@ from tocsin.topic_admin import until_topics_fit
 log = structlog.get_logger("logsvc")
 
 RETRY_SECONDS = 2.0
+MOST_MESSAGE_BYTES = 256 * 1024
+"""Of a viewer; four bytes a character. A larger one is cut off with 1009 before it is read whole."""
 
 
 async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
@@ -104,13 +108,23 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
         )
         base = _base_path(settings)
         gate = Gate.of(str(settings.public_url) if settings.public_url else None)
-        front = Front(api, Page(base=base), LiveSocket(hub, gate, metrics), LiveEvents(hub, gate, metrics), gate, base)
+        archive = Archive(settings)
+        crowd = Crowd(settings.logsvc_viewers, settings.logsvc_viewers_per_address)
+        socket = LiveSocket(hub, archive, gate, crowd, metrics)
+        front = Front(api, Page(base=base), socket, LiveEvents(hub, archive, gate, crowd, metrics), gate, base)
         late = await supervise(
             {
                 "kafka": prepare_topics_then_read,
                 "hub": lambda: hub.run(stop),
                 "coverage": lambda: history.run(stop),
-                "http": lambda: serve_http(front, settings.bind_host, settings.logsvc_port, stop),
+                "http": lambda: serve_http(
+                    front,
+                    settings.bind_host,
+                    settings.logsvc_port,
+                    stop,
+                    deflate=settings.logsvc_live_deflate,
+                    most_message_bytes=MOST_MESSAGE_BYTES,
+                ),
                 "breakers": lambda: breakers.run_probes(stop),
                 "announce": announce,
                 "consul": lambda: directory.watch(stop),

@@ -11,6 +11,7 @@ import msgspec
 
 from logsvc.errors import BadRequest
 from logsvc.places import Place
+from logsvc.times import LATEST_MS
 
 T = TypeVar("T")
 
@@ -54,13 +55,18 @@ class SchedulerKey(msgspec.Struct, array_like=True, frozen=True, order=True):
 class _Positions(msgspec.Struct, array_like=True, frozen=True):
     cluster: int
     offsets: dict[str, list[int]]
+    at: int = 0
 
 
 @dataclass(frozen=True)
 class TailPosition:
-    """Where the live tail stands: the next offset of every partition. Any replica can go on from it."""
+    """Where the live tail stands: the next offset of every partition. Any replica can go on from it.
+
+    at_ms: when it stood there; 0 = not known.
+    """
 
     offsets: Mapping[Place, int]
+    at_ms: int = 0
 
 
 def pack(key: msgspec.Struct) -> str:
@@ -76,12 +82,12 @@ def unpack(kind: type[T], text: str) -> T:
         raise BadRequest("cursor: not one of ours; leave it out to begin anew") from None
 
 
-def pack_position(cluster: str, position: Mapping[Place, int]) -> str:
-    """Write a live cursor: offsets by topic, in partition order."""
+def pack_position(cluster: str, position: Mapping[Place, int], at_ms: int = 0) -> str:
+    """Write a live cursor: offsets by topic, in partition order, and when."""
     offsets: dict[str, list[int]] = {}
     for place in sorted(position):
         offsets.setdefault(place.topic, []).append(position[place])
-    return pack(_Positions(zlib.crc32(cluster.encode()), offsets))
+    return pack(_Positions(zlib.crc32(cluster.encode()), offsets, at_ms))
 
 
 def unpack_position(cluster: str, text: str) -> TailPosition | None:
@@ -90,5 +96,6 @@ def unpack_position(cluster: str, text: str) -> TailPosition | None:
     if found.cluster != zlib.crc32(cluster.encode()):
         return None
     return TailPosition(
-        {Place(topic, number): offset for topic, row in found.offsets.items() for number, offset in enumerate(row)}
+        {Place(topic, number): offset for topic, row in found.offsets.items() for number, offset in enumerate(row)},
+        found.at if 0 <= found.at <= LATEST_MS else 0,
     )

@@ -33,6 +33,9 @@ CLOSE_SECONDS = 5.0
 POLL_MS = 200
 POLL_RECORDS = 2_000
 """What is handled at once, so that the loop turns in between."""
+REPLAY_RECORDS = 500
+REPLAY_BYTES = 256 * 1024
+"""Of one partition at once: several viewers may be reading again."""
 
 
 class OutOfRange(KafkaDown):
@@ -303,6 +306,44 @@ class Reader:
         return min(_answered(self._consumer, [_tp(place) for place in self.start]), default=None)
 
 
+class Replay:
+    """Reads some partitions again from given offsets on, belonging to no group: what a viewer missed."""
+
+    def __init__(self, settings: LogsvcSettings, start: Mapping[Place, int]) -> None:
+        self._start = start
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings, "logsvc-replay"),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=settings.fetch_wait_ms,
+            max_partition_fetch_bytes=REPLAY_BYTES,
+        )
+
+    async def open(self) -> None:
+        """Connect. Raises OutOfRange if Kafka no longer holds all of it, KafkaDown if it does not answer."""
+        keys = [_tp(place) for place in self._start]
+        await _reach(self._consumer.start())
+        begin: Mapping[Any, int] = await _reach(self._consumer.beginning_offsets(keys))
+        if gone := [place for place, offset in self._start.items() if offset < begin[_tp(place)]]:
+            raise OutOfRange(gone)
+        self._consumer.assign(keys)
+        for place, offset in self._start.items():
+            self._consumer.seek(_tp(place), offset)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await _close(self._consumer.stop())
+
+    async def poll(self) -> dict[Place, Sequence[Record]]:
+        """Return what has arrived; waits up to POLL_MS for the first record."""
+        return await _poll(self._consumer, REPLAY_RECORDS)
+
+    async def positions(self) -> dict[Place, int]:
+        """Offset after the last one passed, of every partition."""
+        return {place: int(await self._consumer.position(_tp(place))) for place in self._start}
+
+
 class DeadLetters:
     """Writes to the dead-letter topic; returns once Kafka has acknowledged. Connects at the first letter."""
 
@@ -399,9 +440,9 @@ def _answered(consumer: Any, places: Iterable[TopicPartition]) -> list[int]:
     return [] if None in times else [time for time in times if time is not None]
 
 
-async def _poll(consumer: AIOKafkaConsumer) -> dict[Place, Sequence[Record]]:
+async def _poll(consumer: AIOKafkaConsumer, most: int = POLL_RECORDS) -> dict[Place, Sequence[Record]]:
     try:
-        got: Mapping[Any, Sequence[Record]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=POLL_RECORDS)
+        got: Mapping[Any, Sequence[Record]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=most)
     except OffsetOutOfRangeError as error:
         places: Iterable[TopicPartition] = error.args[0]
         raise OutOfRange([Place(place.topic, place.partition) for place in places]) from error

@@ -60,6 +60,16 @@ class LogsvcSettings(Settings):
     )
     logsvc_ring_rows: int = Field(20_000, ge=100, description="Newest records kept for viewers who reconnect.")
     logsvc_ring_mib: int = Field(64, ge=1, description="Memory those may take.")
+    logsvc_resume_rows: int = Field(
+        50_000, ge=0, description="Most records read from Kafka again for one who reconnects later than that."
+    )
+    logsvc_viewers: int = Field(1_000, ge=1, description="Most live viewers at once.")
+    logsvc_viewers_per_address: int = Field(
+        100, ge=1, description="Most of one address; programs on this host are only counted among all."
+    )
+    logsvc_live_deflate: bool = Field(
+        True, description="Compress the live stream for viewers who ask for it (every browser does)."
+    )
 
     @field_validator("bind_host")
     @classmethod

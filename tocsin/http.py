@@ -12,6 +12,9 @@ import uvicorn
 CLOSING_SECONDS = 3.0
 """How long a closed connection may take to send what waits. Its peer may never read, and then it never would."""
 
+ASKING_SECONDS = 20.0
+"""How long a client may take over a request, from the connection, or from its last answer, to its last byte."""
+
 _AT_ONCE = struct.pack("ii", 1, 0)  # on, with no time to linger: the kernel drops what it holds too
 
 
@@ -22,6 +25,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._listening = listening
         self._closing: dict[asyncio.Transport, float] = {}
+        self._asking: dict[Any, tuple[object, float]] = {}
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -36,6 +40,7 @@ class _Server(uvicorn.Server):
         """uvicorn's heartbeat, ten times a second."""
         if counter % 5 == 0:
             self._abort_what_cannot_close()
+            self._abort_what_asks_too_slowly()
         return await super().on_tick(counter)
 
     def _abort_what_cannot_close(self) -> None:
@@ -49,6 +54,24 @@ class _Server(uvicorn.Server):
                     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
                 transport.abort()
 
+    def _abort_what_asks_too_slowly(self) -> None:
+        """uvicorn itself would wait for ever for a request's head, or its body, that comes byte by byte."""
+        now = asyncio.get_running_loop().time()
+        before, self._asking = self._asking, {}
+        open_ones: list[Any] = list(self.server_state.connections)
+        for one in filter(_is_asking, open_ones):
+            answered: object = one.cycle
+            was, since = before.get(one, (answered, now))
+            if was is answered and now - since >= ASKING_SECONDS:
+                one.transport.abort()
+            self._asking[one] = (answered, since if was is answered else now)
+
+
+def _is_asking(connection: Any) -> bool:
+    """Whether a request is expected, or has come in part only (uvicorn's protocol on h11)."""
+    state = getattr(getattr(connection, "conn", None), "their_state", None)
+    return getattr(state, "__name__", "") in ("IDLE", "SEND_BODY")
+
 
 async def serve_http(
     app: Any,
@@ -58,10 +81,13 @@ async def serve_http(
     *,
     drain_seconds: float = 5,
     listening: Callable[[], None] = lambda: None,
+    deflate: bool = True,
+    most_message_bytes: int = 1024 * 1024,
 ) -> None:
     """Serve until stop is set, then let open requests end for up to drain_seconds.
 
-    listening: called once the port is ours. Raises OSError if it is taken.
+    listening: called once the port is ours. Raises OSError if it is taken. deflate: compress WebSockets whose client
+    asks for it. most_message_bytes: of one WebSocket message; a larger one closes with 1009.
     """
     config = uvicorn.Config(
         app,
@@ -71,6 +97,8 @@ async def serve_http(
         access_log=False,
         lifespan="off",
         ws="websockets-sansio",
+        ws_per_message_deflate=deflate,
+        ws_max_size=most_message_bytes,
         server_header=False,
         proxy_headers=False,  # on by default: anyone on this host could name himself any client
         timeout_graceful_shutdown=max(1, int(drain_seconds)),

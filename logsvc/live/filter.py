@@ -46,6 +46,10 @@ class Filter:
     wanted: tuple[tuple[str, frozenset[str]], ...] = ()
     text: str = ""
 
+    @property
+    def is_everything(self) -> bool:
+        return not self.wanted and not self.text
+
     def matches(self, subject: Subject) -> bool:
         return all(getattr(subject, key) in values for key, values in self.wanted) and (
             not self.text or self.text in subject.text

@@ -1,13 +1,15 @@
 """The newest records of the live tail, kept so that a viewer who was away for a moment can go on without a hole."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from logsvc.batch import Record
 from logsvc.fitness import fitted
 from logsvc.live.filter import Subject, subject_of
 from logsvc.places import Place
 from logsvc.rows import live_row
 from tocsin.events import JobEvent, LogLine
+from tocsin.topics import Topics
 
 
 class Entry:
@@ -54,6 +56,12 @@ class Entry:
         self._read = self._subject = self._row = None
 
 
+def entries_of(topics: Topics, place: Place, records: Sequence[Record]) -> list[Entry]:
+    """Entries of one partition's records."""
+    struct = JobEvent if place.topic == topics.jobs else LogLine
+    return [Entry(place, record.offset, record.timestamp, record.value or b"", struct) for record in records]
+
+
 class Ring:
     """Entries in the order they were read, bounded by number and bytes; what overflows is forgotten, oldest first."""
 
@@ -75,6 +83,11 @@ class Ring:
     def floor(self) -> Mapping[Place, int]:
         """From these offsets on nothing has been forgotten."""
         return self._floor
+
+    @property
+    def oldest_ms(self) -> int:
+        """The oldest entry's time; 0 = the ring is empty."""
+        return self._entries[0].timestamp if self._entries else 0
 
     def begin(self, start: Mapping[Place, int]) -> None:
         """Forget all; from now on the ring holds everything from these offsets."""

@@ -3,20 +3,28 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 import msgspec
 
-from logsvc.live.filter import parse_filter
+from logsvc.cursors import TailPosition
+from logsvc.errors import NotReadyYet
+from logsvc.live.filter import Filter, parse_filter
 from logsvc.live.hub import Hub
-from logsvc.live.viewer import Viewer
+from logsvc.live.past import Archive, Past
+from logsvc.live.viewer import Frame, Gap, Viewer
 from logsvc.metrics import Metrics
 from logsvc.times import rfc3339
 
 FRAME_SECONDS = 0.05
+HIDDEN_SECONDS = 2.0
+"""Between two frames for a page that nobody looks at."""
 PING_SECONDS = 10.0
 SEND_SECONDS = 10.0
 """A viewer that takes nothing for so long is sent away."""
+BEGIN_SECONDS = 5.0
+"""A service that has just started needs a moment to find its place in Kafka; a cursor means nothing before."""
 
 
 def parameters(query_string: bytes) -> dict[str, list[str]]:
@@ -27,54 +35,91 @@ def parameters(query_string: bytes) -> dict[str, list[str]]:
 class Session:
     """One viewer's stay at the hub."""
 
-    def __init__(self, hub: Hub, metrics: Metrics, asked: Mapping[str, list[str]], *, after: str = "") -> None:
-        """Raises BadRequest for a filter or cursor that cannot be read."""
-        self.viewer = Viewer(parse_filter(asked))
+    def __init__(self, hub: Hub, metrics: Metrics, wanted: Filter, after: str, past: Past | None) -> None:
+        self.viewer = Viewer(wanted)
         self.hub = hub
         self._metrics = metrics
-        self._cursor, self._is_whole = hub.watch(self.viewer, after or "".join(asked.get("after", [])[-1:]))
+        self._past = past
+        self._cursor = after or hub.cursor
+        hub.present.add(self.viewer)
+        if past is None:
+            hub.join(self.viewer)
 
-    def end(self) -> None:
+    @classmethod
+    async def open(
+        cls, hub: Hub, archive: Archive, metrics: Metrics, asked: Mapping[str, list[str]], *, after: str = ""
+    ) -> "Session":
+        """Begin a stay. Raises BadRequest for a filter or cursor that cannot be read, NotReadyYet at the start."""
+        wanted = parse_filter(asked)
+        after = after or "".join(asked.get("after", [])[-1:])
+        if not after:
+            return cls(hub, metrics, wanted, "", None)
+        seen = await _position(hub, after)
+        return cls(hub, metrics, wanted, after, archive.past(hub, seen))
+
+    async def end(self) -> None:
         """Leave the hub."""
         self.hub.leave(self.viewer)
+        self.hub.present.discard(self.viewer)
+        if self._past is not None:
+            await self._past.close()
 
     def as_of(self) -> str:
         return rfc3339(self.hub.as_of_ms)
 
-    async def frames(self) -> AsyncGenerator[tuple[bytes, str]]:
+    async def frames(self) -> AsyncGenerator[tuple[str, str]]:
         """Frames to send, each with the cursor it leads to ("" = unchanged), at most 20 a second, until the hub closes.
 
-        The first is `hello`. If a gap follows it leads nowhere: who leaves before he heard of the gap hears of it when
-        he is back. A `ping` has a cursor where nothing waits, for the tail goes forward without a match too.
+        The first is `hello`, at the cursor the viewer came with. A `ping` has a cursor where nothing waits, for the
+        tail goes forward without a match too.
         """
-        yield (
-            _json({"type": "hello", "cursor": self._cursor, "as_of": self.as_of()}),
-            self._cursor if self._is_whole else "",
-        )
+        yield _json({"type": "hello", "cursor": self._cursor, "as_of": self.as_of()}), self._cursor
         while not self.hub.closing.is_set():
             frame = self.viewer.take(int(time.time() * 1000))
             if frame is not None:
-                self._metrics.rows_sent.inc(len(frame.rows))
-                self._metrics.rows_dropped.inc(frame.dropped)
+                self._count(frame)
                 yield frame.encode(), frame.cursor
-                await asyncio.sleep(FRAME_SECONDS)
+                await self._rest()
+            elif self._past is not None and self.viewer.has_all:
+                if not await self._past.offer_more(self.viewer):
+                    self._past = None
             elif not await self._something_arrives():
                 yield self._ping()
 
-    def _ping(self) -> tuple[bytes, str]:
-        cursor = self.hub.cursor_of(self.viewer) if self.viewer.has_all else ""
+    def _count(self, frame: Frame | Gap) -> None:
+        self._metrics.rows_sent.inc(len(frame.rows))
+        self._metrics.rows_dropped.inc(frame.dropped)
+
+    def _ping(self) -> tuple[str, str]:
+        knows_where = self._past is None and self.viewer.has_all
+        cursor = self.hub.cursor_of(self.viewer) if knows_where else ""
         return _json({"type": "ping", "as_of": self.as_of(), **({"cursor": cursor} if cursor else {})}), cursor
+
+    async def _rest(self) -> None:
+        """Let time pass between two frames; one who comes back into sight need not wait for long."""
+        if self.viewer.in_sight.is_set():
+            await asyncio.sleep(FRAME_SECONDS)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HIDDEN_SECONDS):
+                await self.viewer.in_sight.wait()
 
     async def _something_arrives(self) -> bool:
         """Wait for rows or the end, up to the time a sign of life is due."""
-        waits = [asyncio.create_task(self.viewer.arrived.wait()), asyncio.create_task(self.hub.closing.wait())]
-        try:
-            done, _ = await asyncio.wait(waits, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            return bool(done)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PING_SECONDS):
+                return await self.viewer.arrived.wait()
+        return False
 
 
-def _json(value: Mapping[str, object]) -> bytes:
-    return msgspec.json.encode(value)
+async def _position(hub: Hub, after: str) -> TailPosition | None:
+    try:
+        async with asyncio.timeout(BEGIN_SECONDS):
+            await hub.begun.wait()
+    except TimeoutError:
+        raise NotReadyYet("the stream has not begun yet") from None
+    return hub.position_of(after)
+
+
+def _json(value: Mapping[str, object]) -> str:
+    return msgspec.json.encode(value).decode()

@@ -11,10 +11,13 @@ from typing import Any
 import msgspec
 import structlog
 
-from logsvc.errors import BadRequest
+from logsvc.errors import BadRequest, NotReadyYet
+from logsvc.live.crowd import Crowd, Crowded, address_of
 from logsvc.live.hub import Hub
 from logsvc.live.origin import Gate
+from logsvc.live.past import Archive
 from logsvc.live.session import SEND_SECONDS, Session, parameters
+from logsvc.live.websocket import first_to_end
 from logsvc.metrics import Metrics
 
 log = structlog.get_logger("logsvc.live")
@@ -34,9 +37,11 @@ Send = Any
 class LiveEvents:
     """The ASGI endpoint."""
 
-    def __init__(self, hub: Hub, gate: Gate, metrics: Metrics) -> None:
+    def __init__(self, hub: Hub, archive: Archive, gate: Gate, crowd: Crowd, metrics: Metrics) -> None:
         self._hub = hub
+        self._archive = archive
         self._gate = gate
+        self._crowd = crowd
         self._metrics = metrics
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -46,36 +51,34 @@ class LiveEvents:
         if not self._gate.admits(scope["headers"]):
             await _answer(send, 403, "this page may not open the stream")
             return
+        try:
+            with self._crowd.one_more(address_of(scope)), self._metrics.viewers.labels("sse").track_inprogress():
+                await self._stay(scope, receive, send)
+        except Crowded as error:
+            await _answer(send, 503, str(error))
+
+    async def _stay(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         after = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"last-event-id"), "")
         try:
-            session = Session(self._hub, self._metrics, parameters(scope["query_string"]), after=after)
+            asked = parameters(scope["query_string"])
+            session = await Session.open(self._hub, self._archive, self._metrics, asked, after=after)
+        except NotReadyYet as error:
+            await _answer(send, 503, str(error))
+            return
         except (BadRequest, ValueError) as error:
             await _answer(send, 400, str(error))
             return
-        with self._metrics.viewers.labels("sse").track_inprogress():
-            try:
-                await self._serve(session, receive, send)
-            finally:
-                session.end()
-
-    async def _serve(self, session: Session, receive: Receive, send: Send) -> None:
-        sending = asyncio.create_task(self._send_events(session, send))
-        leaving = asyncio.create_task(_gone(receive))
         try:
-            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await first_to_end(self._send_events(session, send), _gone(receive))
         finally:
-            for task in (sending, leaving):
-                task.cancel()
-            await asyncio.gather(sending, leaving, return_exceptions=True)
-        if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, OSError):
-            raise error
+            await session.end()
 
     async def _send_events(self, session: Session, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": RETRY, "more_body": True})
         async for frame, cursor in session.frames():
-            mark = b"id: %s\n" % cursor.encode() if cursor else b""
-            body = mark + b"data: " + frame + b"\n\n"
+            mark = f"id: {cursor}\n" if cursor else ""
+            body = f"{mark}data: {frame}\n\n".encode()
             try:
                 async with asyncio.timeout(SEND_SECONDS):
                     await send({"type": "http.response.body", "body": body, "more_body": True})
@@ -94,5 +97,6 @@ async def _gone(receive: Receive) -> None:
 async def _answer(send: Send, status: int, detail: str) -> None:
     body = msgspec.json.encode({"detail": detail})
     headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
+    headers += [(b"retry-after", b"2")] if status == 503 else []
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -2,18 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 
 import structlog
 
-from logsvc.batch import Record
 from logsvc.errors import KafkaDown
 from logsvc.kafka import Reader
 from logsvc.live.hub import Hub
-from logsvc.live.ring import Entry
+from logsvc.live.ring import entries_of
 from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
-from tocsin.events import JobEvent, LogLine
 from tocsin.health import Health
 from tocsin.lifecycle import pause
 
@@ -52,14 +49,11 @@ class Tail:
         while not stop.is_set():
             polled = await reader.poll()
             resume.update(await reader.positions())
-            entries = [entry for place, records in polled.items() for entry in self._entries(place, records)]
+            topics = self._settings.topics
+            entries = [entry for place, records in polled.items() for entry in entries_of(topics, place, records)]
             self._hub.publish(entries, dict(resume))
             heard = reader.heard_at()
             if heard is not None:
                 self._hub.as_of_ms = heard
                 if time.time() * 1000 - heard < HEARD_MS:
                     self._health.ok("kafka")
-
-    def _entries(self, place: Place, records: Sequence[Record]) -> list[Entry]:
-        struct = JobEvent if place.topic == self._settings.topics.jobs else LogLine
-        return [Entry(place, record.offset, record.timestamp, record.value or b"", struct) for record in records]

@@ -26,6 +26,9 @@ const tail = new Tail({
   onNextFrame: (run) => requestAnimationFrame(run),
 });
 addEventListener("online", () => tail.retryConnection());
+const watchVisibility = (): void => tail.setHidden(document.visibilityState === "hidden");
+document.addEventListener("visibilitychange", watchVisibility);
+watchVisibility();
 
 const queries = new QueryClient({ defaultOptions: { queries: { retry: 1 } } });
 

@@ -93,6 +93,12 @@ class House:
             process.send_signal(number)
         return await asyncio.wait_for(process.wait(), 40)
 
+    def resident_bytes(self) -> int:
+        """Memory of the process."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
     def log(self) -> str:
         return (self.data / "logsvc.log").read_text(errors="replace")
 

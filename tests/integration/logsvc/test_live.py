@@ -1,21 +1,24 @@
 """Promise 6 and the live stream on the wire: frames, filters, resume, a slow viewer, strangers."""
 
 import asyncio
+import itertools
 import json
 import select
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tests.eventually import eventually
-from tests.integration.logsvc.house import House
+from tests.integration.logsvc.house import PARTITIONS, House, house
+from tests.ports import free_port
 
 DEADLINE = 20.0
 
@@ -116,16 +119,26 @@ async def test_a_viewer_comes_back_without_a_hole(home: House) -> None:
         await next_frame(witness)
         await home.produce([home.event(n) for n in range(100, 400)])
         await rows_until(witness, lambda rows: len(rows) >= 300)
-    async with viewer(home, f"?after={cursor}") as connection:
-        assert (await next_frame(connection))["type"] == "hello"
-        assert await next_frame(connection) == {"type": "gap", "count": None}
-    # Another process has another ring: what it cannot replay it says.
-    await home.stop()
-    await home.start()
-    await home.ready()
+    # The ring has forgotten some of it, and another process has another ring: Kafka still holds it all.
+    for is_new in (False, True):
+        if is_new:
+            await home.stop()
+            await home.start()
+            await home.ready()
+        async with viewer(home, f"?after={cursor}") as connection:
+            assert (await next_frame(connection))["type"] == "hello"
+            await home.produce([home.event(1000)])
+            rows, _, dropped = await rows_until(connection, lambda rows: any(row["job_id"] == "1000" for row in rows))
+            assert (len({row["id"] for row in rows}), dropped) == (len(rows), 0)
+            assert set(job_ids(rows)) >= {*range(10, 30), *range(100, 400), 1000}
+    # What Kafka has deleted is a gap that says from when to when, and then comes what there is.
+    for place in range(PARTITIONS):
+        await home.expire(home.topics.jobs, place, before=-1)
     async with viewer(home, f"?after={cursor}") as connection:
         await next_frame(connection)
-        assert (await next_frame(connection))["type"] == "gap"
+        gap = await next_frame(connection)
+        assert (gap["type"], gap["count"]) == ("gap", None)
+        assert gap["from"] < gap["to"]
 
 
 async def test_a_viewer_who_had_everything_comes_back_to_another_process_without_a_gap(home: House) -> None:
@@ -143,6 +156,89 @@ async def test_a_viewer_who_had_everything_comes_back_to_another_process_without
         assert (hello["type"], hello["cursor"]) == ("hello", cursor)
         await home.produce([home.event(10)])
         assert (await next_frame(connection))["type"] == "rows"
+
+
+async def test_viewers_go_on_at_another_replica_when_theirs_is_killed(
+    home: House, tmp_path: Path, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """One by WebSocket, one by server-sent events; the other replica began later, and its ring is small."""
+    await home.start()
+    await home.ready()
+    async with house(tmp_path / "other", kafka_bootstrap, topic_prefix, LOGSVC_RING_ROWS="100") as other:
+        watched: dict[str, list[int]] = {"websocket": [], "sse": []}
+        follow = [
+            asyncio.create_task(follow_websocket([home, other], watched["websocket"])),
+            asyncio.create_task(follow_events([home, other], watched["sse"])),
+        ]
+        sent = 0
+
+        async def everything_seen() -> bool:
+            assert not any(task.done() for task in follow), [task for task in follow if task.done()]
+            return all(set(seen) >= set(range(first, sent)) for seen in watched.values())
+
+        async def both_watch() -> bool:
+            return (await home.json("/api/v1/system"))["live"]["viewers"] == 2
+
+        try:
+            await eventually(both_watch, what="both viewers there")
+            first = sent
+            await home.produce([home.event(n) for n in range(sent, sent + 300)])
+            sent += 300
+            await eventually(everything_seen, what="the first lines seen")
+            await home.produce([home.event(n) for n in range(sent, sent + 300)])
+            sent += 300
+            await home.kill()
+            await home.produce([home.event(n) for n in range(sent, sent + 300)])
+            sent += 300
+            await other.start()
+            await other.ready()
+            await home.produce([home.event(n) for n in range(sent, sent + 300)])
+            sent += 300
+            await eventually(everything_seen, seconds=60, what="every line seen")
+        finally:
+            for task in follow:
+                task.cancel()
+            await asyncio.gather(*follow, return_exceptions=True)
+        assert {name: sorted(seen) for name, seen in watched.items()} == {name: list(range(sent)) for name in watched}
+
+
+async def follow_websocket(replicas: list[House], seen: list[int]) -> None:
+    """Watch one replica after the other, for ever, as a client does that keeps the last frame's cursor."""
+    cursor = ""
+    for replica in itertools.cycle(replicas):
+        with suppress(OSError, ConnectionClosed, InvalidHandshake):
+            async with viewer(replica, f"?after={cursor}" if cursor else "") as connection:
+                while True:
+                    frame = json.loads(await connection.recv())
+                    assert frame["type"] != "gap"
+                    seen += [int(row["job_id"]) for row in frame.get("rows", ())]
+                    assert not frame.get("dropped")
+                    cursor = frame.get("cursor") or cursor
+        await asyncio.sleep(0.1)
+
+
+async def follow_events(replicas: list[House], seen: list[int]) -> None:
+    """The same as a browser's EventSource does it: it keeps the last id, and an event counts once it is whole."""
+    last_id = ""
+    for replica in itertools.cycle(replicas):
+        headers = {"last-event-id": last_id} if last_id else {}
+        with suppress(httpx.TransportError):
+            async with (
+                httpx.AsyncClient(base_url=replica.url, timeout=DEADLINE) as client,
+                client.stream("GET", "/api/v1/live/sse", headers=headers) as answer,
+            ):
+                new_id, data = last_id, ""
+                async for text in answer.aiter_lines():
+                    name, _, value = text.partition(": ")
+                    if name == "id":
+                        new_id = value
+                    elif name == "data":
+                        data = value
+                    elif not text and data:
+                        frame, data, last_id = json.loads(data), "", new_id
+                        assert frame["type"] != "gap"
+                        seen += [int(row["job_id"]) for row in frame.get("rows", ())]
+        await asyncio.sleep(0.1)
 
 
 async def test_server_sent_events_carry_the_same_frames_and_resume_by_their_id(home: House) -> None:
@@ -173,41 +269,95 @@ async def test_server_sent_events_carry_the_same_frames_and_resume_by_their_id(h
                 assert seen == [first + 3, first + 8]
 
 
-async def test_a_viewer_that_never_reads_is_told_or_cut_and_slows_nobody(home: House) -> None:
+async def test_viewers_that_never_read_cost_little_are_cut_and_slow_nobody(home: House) -> None:
+    home.environ["CLICKHOUSE_URL"] = f"http://127.0.0.1:{free_port()}/tocsin"  # what it holds is not looked at here
+    home.environ["LOGSVC_RING_MIB"] = "8"
     await home.start()
     await home.ready()
+    async with viewer(home) as good:
+        await next_frame(good)
+        total = 0
+        lag: list[int] = []
+
+        async def thousand_more() -> int:
+            """Have the good viewer see a thousand lines more; returns the memory of the process then."""
+            nonlocal total
+            await home.produce([home.event(total + n, data="x" * 2000) for n in range(1000)], transaction=False)
+            total += 1000
+            got = 0
+            while got < 1000:
+                frame = await next_frame(good)
+                if frame["type"] == "rows":
+                    got += len(frame["rows"]) + frame["dropped"]
+                    assert frame["dropped"] == 0
+                    lag.append(frame["lag_ms"])
+            return home.resident_bytes()
+
+        before = max([await thousand_more() for _ in range(10)])
+        filters = ["", "env=prod", "source=main", "kind=event", "level=info", "state=waiting"]
+        with ExitStack() as stack:
+            silent = [stack.enter_context(silent_viewer(home, f"?{asked}")) for asked in filters]
+            most, until = before, time.monotonic() + 90
+
+            async def cut() -> bool:
+                return f"logsvc_live_viewers_cut_total {len(filters)}.0" in (await home.get("/metrics")).text
+
+            while not await cut():
+                assert time.monotonic() < until, "the silent viewers were never cut off"
+                most = max(most, await thousand_more())
+            print(f"bytes a silent viewer: {(most - before) / len(filters):,.0f}")
+            assert (most - before) / len(filters) < 5_000_000
+            assert sorted(lag)[len(lag) // 2] < 2000
+            for one in silent:
+                hung_up = select.poll()
+                hung_up.register(one, select.POLLRDHUP)
+                await eventually(lambda watched=hung_up: bool(watched.poll(0)), what="its connection closed")
+
+
+@contextmanager
+def silent_viewer(home: House, query: str) -> Generator[socket.socket]:
+    """A viewer that asks for the stream and then reads nothing at all."""
     with socket.create_connection(("127.0.0.1", home.port)) as silent:
         silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         handshake = (
-            f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{home.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            f"GET /api/v1/live{query} HTTP/1.1\r\nHost: 127.0.0.1:{home.port}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         silent.sendall(handshake.encode())
-        async with viewer(home) as good:
-            await next_frame(good)
-            total = 0
-            lag: list[int] = []
-            until = time.monotonic() + 90
+        yield silent
 
-            async def cut() -> bool:
-                text = (await home.get("/metrics")).text
-                return "logsvc_live_viewers_cut_total 1.0" in text
 
-            while not await cut():
-                assert time.monotonic() < until, "the silent viewer was never cut off"
-                await home.produce([home.event(total + n, data="x" * 2000) for n in range(1000)], transaction=False)
-                total += 1000
-                got = 0
-                while got < 1000:
-                    frame = await next_frame(good)
-                    if frame["type"] == "rows":
-                        got += len(frame["rows"]) + frame["dropped"]
-                        assert frame["dropped"] == 0
-                        lag.append(frame["lag_ms"])
-            assert sorted(lag)[len(lag) // 2] < 2000
-            hung_up = select.poll()
-            hung_up.register(silent, select.POLLRDHUP)
-            await eventually(lambda: bool(hung_up.poll(0)), what="its connection closed")
+async def test_there_is_room_for_so_many_viewers_and_no_time_for_half_a_request(home: House) -> None:
+    home.environ["LOGSVC_VIEWERS"] = "2"
+    await home.start()
+    await home.ready()
+    with socket.create_connection(("127.0.0.1", home.port)) as slow:
+        slow.sendall(b"GET /api/v1/live HTTP/1.1\r\nHost: ")
+        async with viewer(home) as one, viewer(home, compression=None) as other:
+            assert (await next_frame(one))["type"] == (await next_frame(other))["type"] == "hello"
+            assert one.response
+            assert "permessage-deflate" in one.response.headers.get("Sec-WebSocket-Extensions", "")
+            async with viewer(home) as third:
+                with pytest.raises(ConnectionClosed) as closed:
+                    await next_frame(third)
+                assert closed.value.rcvd
+                assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1013, "too many viewers; try again later")
+            refused = await home.get("/api/v1/live/sse")
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+            await other.send("x" * 2_000_000)
+            with pytest.raises(ConnectionClosed) as closed:
+                await next_frame(other)
+            assert closed.value.rcvd
+            assert closed.value.rcvd.code == 1009
+            async with viewer(home) as third:
+                assert (await next_frame(third))["type"] == "hello"
+            for said in ("hidden", "visible"):
+                await one.send(json.dumps({"type": said}))
+                assert await next_frame(one) == {"type": "done", "what": said}
+        slow.sendall(b"127.0.0")
+        gone = select.poll()
+        gone.register(slow, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+        await eventually(lambda: bool(gone.poll(0)), seconds=60, what="the slow request cut off")
 
 
 async def test_strangers_and_nonsense_are_sent_away(home: House) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack, aclosing
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,15 +11,20 @@ from prometheus_client import CollectorRegistry
 
 from logsvc.cursors import TailPosition, pack_position, unpack_position
 from logsvc.errors import BadRequest
+from logsvc.live.crowd import Crowd, Crowded
 from logsvc.live.filter import Filter, parse_filter, subject_of
 from logsvc.live.hub import Hub
+from logsvc.live.past import Archive
 from logsvc.live.ring import Entry, Ring
 from logsvc.live.session import Session, parameters
-from logsvc.live.viewer import FRAME_BYTES, MOST_BYTES, MOST_ROWS, Frame, Viewer
+from logsvc.live.viewer import HIDDEN, SEEN, Chunk, Frame, Viewer
 from logsvc.metrics import Metrics
 from logsvc.places import Place
+from logsvc.settings import LogsvcSettings
+from logsvc.times import rfc3339
 from tests.unit.logsvc.records import NOW_MS, event, line
 from tocsin.events import JobEvent, LogLine, encode
+from tocsin.settings import read
 
 JOBS = Place("t.jobs", 0)
 LOGS = Place("t.logs", 0)
@@ -37,9 +43,14 @@ def make_hub(rows: int = 10_000) -> Hub:
 
 
 def watch(hub: Hub, after: str = "", **asked: str) -> tuple[Viewer, bool]:
+    """A viewer that has joined, and whether the ring had all it missed."""
     viewer = Viewer(parse_filter(asked))
-    _, is_whole = hub.watch(viewer, after)
-    return viewer, is_whole
+    seen = hub.position_of(after) if after else None
+    if after and (seen is None or not hub.holds(seen)):
+        hub.join(viewer, hub.skip(viewer, seen))
+        return viewer, False
+    hub.join(viewer, seen)
+    return viewer, True
 
 
 def hand_out(hub: Hub, *entries: Entry, reached: Mapping[Place, int] | None = None) -> None:
@@ -92,7 +103,7 @@ def test_a_filter_that_is_too_much_or_no_text_is_refused(asked: dict[str, object
 def test_a_name_is_taken_as_it_is(name: str) -> None:
     hub = make_hub()
     viewer = Viewer(parse_filter(parameters(urlencode({"queue": name}).encode())))
-    hub.watch(viewer, "")
+    hub.join(viewer)
     hand_out(hub, *[entry(n, queue=queue) for n, queue in enumerate(["a,b", " a ", ",", "a", "b"])])
     frame = viewer.take(NOW_MS)
     assert frame
@@ -126,11 +137,11 @@ def test_a_slow_viewer_misses_the_oldest_and_is_told_how_many() -> None:
         hand_out(hub, *[entry(tick * 500 + n) for n in range(500)])
     frame = slow.take(NOW_MS + 5000)
     assert isinstance(frame, Frame)
-    assert frame.dropped == 3000 - MOST_ROWS
+    assert frame.dropped == 3000 - SEEN.most_rows
     assert frame.matched == len(frame.rows) + frame.dropped
     assert frame.lag_ms == 5000 - 1000
     rest = seen(slow)
-    assert len(frame.rows) + len(rest) == MOST_ROWS
+    assert len(frame.rows) + len(rest) == SEEN.most_rows
     assert rest[-1].endswith(":2999-0")
 
 
@@ -180,7 +191,8 @@ def test_a_return_after_more_than_the_ring_holds_is_a_gap() -> None:
     assert not is_whole
     gap = viewer.take(NOW_MS)
     assert gap
-    assert json.loads(gap.encode()) == {"type": "gap", "count": None}
+    told = json.loads(gap.encode())
+    assert (told["type"], told["count"], told["to"]) == ("gap", None, rfc3339(NOW_MS + 15))
     assert len(seen(viewer)) == 10
 
 
@@ -216,11 +228,10 @@ def test_a_new_filter_counts_from_now_on() -> None:
     hub.refilter(viewer, Filter())
     hand_out(hub, entry(2))
     assert seen(viewer) == ["main:orders:0:2-0"]
-    assert hub.viewers == 3  # two newcomers made the hub hand out
 
 
 def test_a_frame_is_json_in_the_agreed_words() -> None:
-    assert json.loads(Frame([b'{"id":"1"}'], "cur", 2, 3, 85).encode()) == {
+    assert json.loads(Frame([Chunk([b'{"id":"1"}'], NOW_MS - 85, "cur")], 2, NOW_MS).encode()) == {
         "type": "rows",
         "rows": [{"id": "1"}],
         "cursor": "cur",
@@ -237,8 +248,8 @@ def test_a_burst_is_cut_into_frames_and_what_is_too_much_is_counted() -> None:
     frames: list[Any] = []
     while frame := viewer.take(NOW_MS):
         frames.append(frame)
-    assert all(sum(map(len, frame.rows)) <= FRAME_BYTES for frame in frames)
-    assert sum(len(row) for frame in frames for row in frame.rows) <= MOST_BYTES
+    assert all(sum(map(len, frame.rows)) <= SEEN.frame_bytes for frame in frames)
+    assert sum(len(row) for frame in frames for row in frame.rows) <= SEEN.most_bytes
     assert sum(len(frame.rows) + frame.dropped for frame in frames) == 400
     assert frames[0].dropped > 100
     _, is_whole = watch(hub, frames[0].cursor)
@@ -310,37 +321,103 @@ def test_the_cursor_stands_behind_the_marker_of_a_transaction() -> None:
     assert watch(other, hub.cursor_of(viewer))[1]
 
 
+def session(hub: Hub, metrics: Metrics, after: str = "", **asked: str) -> Session:
+    """A session whose past is in the ring, if anywhere."""
+    settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": "chdb:///x"})
+    past = Archive(settings).past(hub, hub.position_of(after)) if after else None
+    return Session(hub, metrics, parse_filter(asked), after, past)
+
+
 async def test_a_viewer_without_a_match_can_resume_from_hello_and_from_each_ping(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("logsvc.live.session.PING_SECONDS", 0.01)
     hub = make_hub(rows=10)
-    session = Session(hub, Metrics(CollectorRegistry()), {"queue": ["nobody's"]})
-    frames = session.frames()
+    stay = session(hub, Metrics(CollectorRegistry()), queue="nobody's")
+    frames = stay.frames()
     hello, cursor = await anext(frames)
     assert json.loads(hello)["cursor"] == cursor == hub.cursor
     hand_out(hub, *[entry(n) for n in range(50)])
     ping, cursor = await anext(frames)
     assert (json.loads(ping)["type"], json.loads(ping)["cursor"]) == ("ping", cursor)
     assert watch(hub, cursor)[1]
-    session.viewer.pause(True)
-    hub.refilter(session.viewer, Filter())
+    stay.viewer.pause(True)
+    hub.refilter(stay.viewer, Filter())
     hand_out(hub, entry(60))
     ping, cursor = await anext(frames)
     assert (json.loads(ping)["type"], cursor) == ("ping", "")
     await frames.aclose()
 
 
-async def test_hello_does_not_lead_past_a_gap_that_was_not_told_yet() -> None:
+async def test_who_leaves_before_it_heard_of_a_gap_hears_of_it_when_it_is_back() -> None:
     hub = make_hub(rows=10)
-    start = hub.cursor
+    before = hub.position_of(hub.cursor)
+    assert before
+    start = pack_position("another", START)
     hand_out(hub, *[entry(n) for n in range(50)])
-    session = Session(hub, Metrics(CollectorRegistry()), {}, after=start)
-    frames = session.frames()
-    assert (await anext(frames))[1] == ""
+    stay = session(hub, Metrics(CollectorRegistry()), after=start)
+    frames = stay.frames()
+    assert (await anext(frames))[1] == start
     gap, cursor = await anext(frames)
-    assert json.loads(gap) == {"type": "gap", "count": None}
+    assert json.loads(gap)["type"] == "gap"
     again, is_whole = watch(hub, cursor)
     assert is_whole
     assert len(seen(again)) == 10
     await frames.aclose()
+
+
+async def test_what_was_missed_comes_in_slices_and_then_what_is_new() -> None:
+    hub = make_hub()
+    start = hub.cursor
+    hand_out(hub, *[entry(n) for n in range(1_700)])
+    stay = session(hub, Metrics(CollectorRegistry()), after=start, queue="orders")
+    got: list[str] = []
+    async with aclosing(stay.frames()) as frames:
+        async for frame, _ in frames:
+            got += [row["id"] for row in json.loads(frame).get("rows", ())]
+            if len(got) == 1_000:
+                hand_out(hub, entry(1_700))
+            if len(got) == 1_701:
+                break
+    assert got == [f"main:orders:0:{n}-0" for n in range(1_701)]
+
+
+def test_a_viewer_out_of_sight_gets_little_and_is_told_what_it_missed() -> None:
+    hub = make_hub()
+    viewer, _ = watch(hub)
+    viewer.hide(True)
+    for tick in range(10):
+        hand_out(hub, *[entry(tick * 100 + n) for n in range(100)])
+    frame = viewer.take(NOW_MS)
+    assert isinstance(frame, Frame)
+    assert (len(frame.rows), frame.dropped) == (HIDDEN.most_rows, 800)
+    viewer.hide(False)
+    hand_out(hub, *[entry(1_000 + n) for n in range(1_000)])
+    frame = viewer.take(NOW_MS)
+    assert isinstance(frame, Frame)
+    assert (len(frame.rows), frame.dropped) == (1_000, 0)
+
+
+def test_one_frame_is_encoded_once_for_all_who_get_the_same() -> None:
+    hub = make_hub()
+    one, _ = watch(hub, queue="orders")
+    other, _ = watch(hub, queue="orders")
+    hand_out(hub, entry(1), entry(2, queue="mail"))
+    first, second = one.take(NOW_MS), other.take(NOW_MS)
+    assert first
+    assert second
+    assert first.encode() is second.encode()
+
+
+def test_the_crowd_is_bounded_in_all_and_for_each_address_from_outside() -> None:
+    crowd = Crowd(4, 2)
+    with ExitStack() as inside:
+        for address in ("10.0.0.7", "10.0.0.7", "127.0.0.1"):
+            inside.enter_context(crowd.one_more(address))
+        with pytest.raises(Crowded, match="your address"), crowd.one_more("10.0.0.7"):
+            pass
+        inside.enter_context(crowd.one_more("127.0.0.1"))
+        with pytest.raises(Crowded, match="too many viewers;"), crowd.one_more("127.0.0.1"):
+            pass
+    with crowd.one_more("10.0.0.7"), crowd.one_more("10.0.0.7"):
+        pass

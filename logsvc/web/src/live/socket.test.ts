@@ -210,6 +210,19 @@ describe("Connection", () => {
     expect(opened).toHaveLength(1);
   });
 
+  it("says that nobody looks, to each server it comes to, and that somebody does again", () => {
+    connection.setHidden(true);
+    expect(current().sent).toEqual([]);
+    say(hello("c1"));
+    expect(current().sent).toEqual(['{"type":"hidden"}']);
+    current().events.onClose();
+    clock.advance(500);
+    say(hello("c1"));
+    connection.setHidden(true);
+    connection.setHidden(false);
+    expect(current().sent).toEqual(['{"type":"hidden"}', '{"type":"visible"}']);
+  });
+
   it("opens anew for a new filter where the channel cannot carry it", () => {
     connection.setParams({ level: "error" });
     expect(opened.map((channel) => channel.isClosed)).toEqual([true, false]);

@@ -77,6 +77,7 @@ export class Connection {
   /** The position that was to be resumed after could not be read: the next hello begins after a hole. */
   #isCursorLost = false;
   #liveSince: number | null = null;
+  #isHidden = false;
   #cancelTimer: () => void = () => {};
   #cancelProbe: () => void = () => {};
 
@@ -101,6 +102,13 @@ export class Connection {
     if (isOpen && this.#channel?.send(JSON.stringify({ type: "filter", ...params }))) return;
     if (this.#state.status === "reconnecting") return;
     this.#connect();
+  }
+
+  /** Nobody looks at the page, or somebody does again: the server sends less meanwhile. Server-sent events cannot say. */
+  setHidden(isHidden: boolean): void {
+    if (isHidden === this.#isHidden) return;
+    this.#isHidden = isHidden;
+    if (this.#liveSince !== null) this.#sayHidden();
   }
 
   /** Do not wait for the next try: the network is back, or someone pressed the button. */
@@ -136,6 +144,7 @@ export class Connection {
     if ((frame.type === "rows" || frame.type === "ping") && frame.cursor !== "") this.#cursor = frame.cursor;
     // After a resume the rows in between are still to come: hello's own position would skip them at the next loss.
     if (frame.type === "hello" && this.#cursor === "") this.#cursor = frame.cursor;
+    if (frame.type === "hello" && this.#isHidden) this.#sayHidden();
     if (this.#state.status !== "live") {
       if (this.#liveSince === null && this.#via === "sse") this.#probeLater();
       this.#liveSince ??= this.#options.clock.now();
@@ -147,6 +156,10 @@ export class Connection {
       this.#isCursorLost = false;
       this.#options.onFrame({ type: "gap", count: null });
     }
+  }
+
+  #sayHidden(): void {
+    this.#channel?.send(JSON.stringify({ type: this.#isHidden ? "hidden" : "visible" }));
   }
 
   #refused(detail: string): void {

@@ -148,6 +148,11 @@ export class Tail {
     if (this.#connection.state.status === "stopped") this.show(this.#filter, this.#linked);
   }
 
+  /** Whether the page is in the background: what comes then is thinned out, with a mark where. */
+  setHidden(isHidden: boolean): void {
+    this.#connection.setHidden(isHidden);
+  }
+
   retryConnection(): void {
     this.#connection.retryNow();
   }
