@@ -5,7 +5,7 @@ treats any failure as the end of this writer. A commit that times out has an unk
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
@@ -200,8 +200,10 @@ async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> d
     return values
 
 
-async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_ms: int) -> AsyncIterator[bytes]:
-    """Yield the committed records of the jobs topic with this key, from those appended at `since_ms` up to now.
+async def read_back(
+    settings: BridgeSettings, partition: int, keys: Collection[bytes], since_ms: int
+) -> AsyncGenerator[tuple[bytes, bytes]]:
+    """Yield key and value of the jobs topic's committed records with these keys, appended from `since_ms` up to now.
 
     since_ms: our own clock. Raises TimeoutError after READ_BACK_SECONDS, WriterLost if Kafka refuses.
     """
@@ -215,8 +217,9 @@ async def read_back(settings: BridgeSettings, partition: int, key: bytes, since_
             end: int | None = None
             while end is None or await consumer.position(place) < end:
                 for record in (await consumer.getmany(timeout_ms=200)).get(place, []):
-                    if record.key == key and record.value is not None:
-                        yield record.value
+                    if record.key is not None and record.key in keys and record.value is not None:
+                        yield record.key, record.value
+                await asyncio.sleep(0)  # what is fetched already keeps nobody else from its turn
                 if end is None:
                     end = consumer.highwater(place)
     except TimeoutError:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 
 import structlog
 
@@ -174,11 +174,13 @@ class Share:
             return Position(baseline_id=f"{before}-0")
         return Position(baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
 
-    def _read_back(self, place: Place, since_ms: int) -> AsyncIterator[bytes]:
-        """What Kafka holds of a queue, from what was told since a time by Redis's clock."""
+    async def _read_back(self, places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
+        """What Kafka holds of some queues, from what was told since a time by Redis's clock."""
         ahead_ms = self._source.door.now_ms() - int(time.time() * 1000)
-        key = queue_key(place.source, place.queue).encode()
-        return read_back(self._settings, self._partition, key, since_ms - ahead_ms)
+        queues = {queue_key(place.source, place.queue).encode(): place.queue for place in places}
+        async with aclosing(read_back(self._settings, self._partition, queues, since_ms - ahead_ms)) as records:
+            async for key, record in records:
+                yield queues[key], record
 
     async def _store_scan(self, found: Found) -> None:
         """Remember in Kafka when this source was last seen whole, now and then, so that a restart knows what is new."""

@@ -1,7 +1,7 @@
 """One lane on a Redis, with a writer that the caller plays: nothing was told before, and no queue may be let go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -15,6 +15,7 @@ from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.tally import Tally
+from bridge.sources.bullmq.told import ReadBack
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tocsin.topics import Topics
@@ -24,7 +25,7 @@ def _nothing() -> None:
     pass
 
 
-async def _nothing_told(place: Place, since_ms: int) -> AsyncIterator[bytes]:
+async def _nothing_told(places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
     for record in ():
         yield record
 
@@ -40,18 +41,26 @@ def lane_on(
     *,
     tell_uncounted: Callable[[], None] = _nothing,
     reconcile_seconds: float = 20,
+    read_back: ReadBack = _nothing_told,
 ) -> Lane:
     """A lane of the source `main`."""
-    told = tell_uncounted, _nothing_told, _never_let_go
+    told = tell_uncounted, read_back, _never_let_go
     records, turns = Records(Topics("t.")), asyncio.Semaphore()
     return Lane("main", "main", door, outbox, records, metrics, turns, *told, reconcile_seconds, int)
 
 
-def read_in(lane: Lane, door: Door, metrics: Metrics, queue: str, position: Position | None = None) -> None:
+def read_in(
+    lane: Lane,
+    door: Door,
+    metrics: Metrics,
+    queue: str,
+    position: Position | None = None,
+    restored: Restored | None = None,
+) -> None:
     """Give a queue to a lane; it begins at first contact, unless a position is given."""
     tally = Tally(metrics, "main", queue, 1, door.now_ms)
     start = position or Position(is_first_contact=True)
-    lane.add(Place("prod", "main", queue), "bull", start, Restored(), Lag(door.now_ms), tally)
+    lane.add(Place("prod", "main", queue), "bull", start, restored or Restored(), Lag(door.now_ms), tally)
 
 
 def new_metrics() -> Metrics:

@@ -8,7 +8,8 @@ Meanwhile the lane reads on, this queue too: what comes then is later than the g
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 import structlog
@@ -21,22 +22,15 @@ from bridge.sources.bullmq.groups import cursor, open_jobs
 from bridge.sources.bullmq.present import JOBS_A_QUESTION, MOST_PRESENT, Unread, find_present, rebuild_present
 from bridge.sources.bullmq.rebuild import SKEW_MS, Ended, ends_in, has_ends, rebuild
 from bridge.sources.bullmq.stream import Gap
-from bridge.sources.bullmq.told import Told
-from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.told import TOLD_BEFORE_MS, ReadBack, Told
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent, State
 
 log = structlog.get_logger("bridge.gaps")
 
-TOLD_BEFORE_MS = 60_000
-"""What was told so long before a gap may be found for it, when the clock of the app's host is that far ahead."""
-
 TELL_SECONDS = 10.0
 UNREAD_TIMES, UNREAD_SECONDS = 100, 0.1
 """How often jobs are asked for once more, because entries that may speak of them must be read first."""
-
-ReadBack = Callable[[Place, int], AsyncIterator[bytes]]
-"""Reads from Kafka what was told of a queue since a time (Redis clock, ms). Raises TimeoutError: too much to read."""
 
 
 def are_past(gaps: Sequence[Gap], now_ms: int) -> bool:
@@ -45,7 +39,7 @@ def are_past(gaps: Sequence[Gap], now_ms: int) -> bool:
 
 
 class Mender:
-    """Mends for one lane. read_back: see ReadBack."""
+    """Mends for one lane. read_back: see told.py."""
 
     def __init__(
         self, site: str, door: Door, outbox: Outbox, records: Records, metrics: Metrics, read_back: ReadBack
@@ -175,8 +169,9 @@ class Mender:
         Raises TimeoutError: that was too much to read.
         """
         told = Told(SKEW_MS)
-        async for record in self._read_back(queue.place, since_ms - TOLD_BEFORE_MS):
-            told.learn(record)
+        async with aclosing(self._read_back([queue.place], since_ms - TOLD_BEFORE_MS)) as records:
+            async for _, record in records:
+                told.learn(record)
         return told
 
     async def _flush(self, queue: Queue) -> None:

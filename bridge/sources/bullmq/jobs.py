@@ -138,13 +138,15 @@ def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     queue, asks = read.queue, list[_Ask]()
     (ended, handed_back), retried = _may_have_ended(read), _retried(read)
     added = {entry.job_id for entry in read.entries if entry.event == "added"}
+    began = {entry.job_id for entry in read.entries if entry.event == "active"} - added
     failed = _may_have_failed(read, added, handed_back)
     for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
         with_data = job_id in added or job_id not in queue.memory
         with_end, with_lock = job_id in failed, job_id in handed_back
         hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_end=with_end, with_lock=with_lock)
         ask = _Ask(read, job_id, hashed, [])
-        if job_id in retried and job_id not in queue.tail:
+        is_again = job_id in retried or (job_id in began and queue.tail.may_have_told(job_id))
+        if is_again and job_id not in queue.tail:
             ask.logged = end_commands(queue.keys, job_id)
         elif job_id in ended:
             known = queue.memory.known(job_id)

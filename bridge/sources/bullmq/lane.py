@@ -23,7 +23,7 @@ from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Door, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.follower import Follower
-from bridge.sources.bullmq.gaps import Mender, ReadBack, are_past
+from bridge.sources.bullmq.gaps import Mender, are_past
 from bridge.sources.bullmq.gone import Farewell, LetGo
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
@@ -35,7 +35,9 @@ from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.reconciling import Reconciling
 from bridge.sources.bullmq.stream import Gap, Position, Reading, Unreadable
+from bridge.sources.bullmq.takeup import TakeUp
 from bridge.sources.bullmq.tally import Tally
+from bridge.sources.bullmq.told import ReadBack
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
@@ -65,7 +67,7 @@ class Lane:
     """Reads its queues for ever. Not for concurrent use but `add`.
 
     turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
-    called when Redis does not count a stream's entries. read_back: see gaps.py. let_go: see gone.py. all_queues: see
+    called when Redis does not count a stream's entries. read_back: see told.py. let_go: see gone.py. all_queues: see
     wakeup.py.
     """
 
@@ -87,8 +89,10 @@ class Lane:
         self._farewell = Farewell(site, door, records, let_go)
         self._mender = Mender(site, door, outbox, records, metrics, read_back)
         self._reconciler = Reconciler(
-            site, door, outbox, records, metrics, self._mender, read_back, every_seconds=reconcile_seconds
+            site, door, outbox, records, metrics, self._mender, every_seconds=reconcile_seconds
         )
+        self._take_up = TakeUp(door, read_back)
+        self._taking_up: asyncio.Task[None] | None = None
         self._reconcile_seconds = reconcile_seconds
         self._is_asking = False
         self._tell_uncounted = tell_uncounted
@@ -121,9 +125,10 @@ class Lane:
     def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag, tally: Tally) -> None:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
-        tail = LogTail(self._site, place, self._records, memory, restored.log_places.get(place.queue, {}))
         is_met = place.queue in restored.positions
-        past, reconciling = Past(position), Reconciling(stored=restored.open_jobs.get(place.queue))
+        past, reconciling = Past(position), Reconciling(stored=restored.open_jobs.get(place.queue), start=position)
+        places = restored.log_places.get(place.queue, {})
+        tail = LogTail(self._site, place, self._records, memory, places, reconciling.may_go_on)
         reconciling.due_at = time.monotonic() + self._reconcile_seconds
         queue = Queue(place, keys, position, memory, tail, past, lag, tally, is_met=is_met, reconciling=reconciling)
         self._queues[keys.events] = queue
@@ -143,6 +148,7 @@ class Lane:
             await self._run(end)
         finally:
             await self._stop_mending()
+            await self._stop_taking_up()
             await self._follower.close()
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
@@ -153,8 +159,6 @@ class Lane:
                 woken = [self._queues[key] for key in await self._wait()]
                 for start in range(0, len(woken), STREAMS_A_READ):
                     some = woken[start : start + STREAMS_A_READ]
-                    for queue in some:
-                        await self._reconciler.take_up(queue)
                     async with self._turns:
                         reads = await self._read(some)
                     await self._meet_refused(some)
@@ -163,6 +167,7 @@ class Lane:
                         async with read.queue.moving:
                             await self._hand_on(read)
                         await asyncio.sleep(0)
+                self._take_up_open_jobs()
                 await self._mend()
                 await self._reconcile()
                 await self._take_leave()
@@ -173,6 +178,22 @@ class Lane:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))
                 await pause(end, 1.0)
+
+    def _take_up_open_jobs(self) -> None:
+        """Know again, beside the reading, what was told of open jobs before a restart. Raises SourceUnavailable."""
+        if self._taking_up is not None:
+            if not self._taking_up.done():
+                return
+            task, self._taking_up = self._taking_up, None
+            task.result()
+        waiting = [queue for queue in self._queues.values() if not queue.is_taken_up and not queue.is_refused]
+        if waiting:
+            self._taking_up = asyncio.create_task(self._take_up.take_up(waiting), name=f"take-up-{self._source}")
+
+    async def _stop_taking_up(self) -> None:
+        if self._taking_up is not None:
+            self._taking_up.cancel()
+            await asyncio.gather(self._taking_up, return_exceptions=True)
 
     async def _mend(self) -> None:
         """Rebuild one queue's gaps beside the reading, if that is due. Raises SourceUnavailable."""
@@ -185,6 +206,7 @@ class Lane:
             return
         for key, queue in self._queues.items():
             is_ready = key not in self._unfinished and not queue.is_refused and time.monotonic() >= queue.mend_at
+            is_ready = is_ready and queue.is_taken_up
             if is_ready and are_past(queue.position.gaps, self._door.now_ms()):
                 self._mending = queue, asyncio.create_task(self._mender.mend(queue), name=f"mend-{self._source}")
                 return
@@ -205,7 +227,7 @@ class Lane:
         for key, queue in self._queues.items():
             if queue.missed is None or key in self._unfinished or queue.is_refused or queue.position.gaps:
                 continue
-            if queue.reconciling.jobs.has_orphans:
+            if queue.reconciling.jobs.has_orphans or not queue.is_taken_up:
                 continue
             if await self._farewell.say(queue):
                 del self._queues[key]
@@ -341,6 +363,9 @@ class Lane:
             self._unfinished.discard(queue.keys.events)
             queue.lag.unread(None)
             return
+        if reading.is_reset and not queue.is_taken_up:
+            self._unfinished.discard(queue.keys.events)  # until it is known what was open in the old one
+            return
         now = self._door.now_ms()
         more: list[Record] = []
         if reading.lost or reading.is_reset:
@@ -355,8 +380,8 @@ class Lane:
             self._reconciler.begin_anew(queue)
             more += queue.tail.clear(now)
         translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)
-        more += self._log_records(read, translated.last, now)
         self._reconciler.note(queue, [(read.entries[at].job_id, event) for at, event in translated.events], read.hashes)
+        more += self._log_records(read, translated.last, now)
         more += self._reconciler.store(queue, reading.position, now, is_urgent=reading.is_reset)
         made = groups(self._site, self._records, queue.place, read, translated, now)
         made[-1].records.extend(more)

@@ -1,10 +1,12 @@
 """How far the logs of one queue's jobs were relayed, so that no line is told twice, whoever goes on.
 
 A job keeps its place after its end too: a retry by hand goes on writing to the same log. The places stand in Kafka
-(`log_cursor`), the oldest given up first.
+(`log_cursor`), the oldest of jobs that have ended given up first. A job that has not ended keeps its own; only of more
+than MOST_PLACES is one given up, and then that job's next run is told from where its log ends at that moment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 
 from bridge import redact
 from bridge.cursors import log_cursor
@@ -16,22 +18,36 @@ from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.translate import Place
 
 MAX_PLACES = 2000
+MOST_PLACES = 22_000
+"""With those of jobs that have not ended: as many as are watched (open_jobs.py)."""
+
+LOOKED_AT = 100
+"""Places looked at in search of one to give up."""
 
 
 class LogTail:
     """The places of one queue. Each method returns the records that make its change last.
 
-    A job's place goes by its id as records show it: never so long that no cursor could hold it.
+    A job's place goes by its id as records show it: never so long that no cursor could hold it. may_go_on: whether a
+    job may not have ended yet; it errs on that side where it can.
     """
 
     def __init__(
-        self, site: str, place: Place, records: Records, memory: QueueMemory, restored: Mapping[str, LogPlace]
+        self,
+        site: str,
+        place: Place,
+        records: Records,
+        memory: QueueMemory,
+        restored: Mapping[str, LogPlace],
+        may_go_on: Callable[[str], bool],
     ) -> None:
+        self._may_go_on = may_go_on
         self._site = site
         self._place = place
         self._records = records
         self._memory = memory
         self._places = dict(restored)
+        self._gave_up_open = len(restored) >= MOST_PLACES
 
     def __contains__(self, job_id: str) -> bool:
         return redact.identifier(job_id) in self._places
@@ -39,6 +55,11 @@ class LogTail:
     def place(self, job_id: str) -> LogPlace:
         """How far the job's log was relayed."""
         return self._places.get(redact.identifier(job_id), LogPlace())
+
+    def may_have_told(self, job_id: str) -> bool:
+        """Whether lines of a job that ran before may have been told though it has no place."""
+        known = self._memory.known(job_id)
+        return self._gave_up_open and job_id not in self and (known is None or known.runs != 0)
 
     def find(self, job_id: str, found: Found) -> None:
         """Remember where in the list the lines begin that follow the place, whether they are told or not."""
@@ -83,11 +104,22 @@ class LogTail:
         return gone
 
     def _give_up_oldest(self, ts: int) -> list[Record]:
-        for name in self._places:
-            known = self._memory.known(name)
-            if known is None or not known.is_active:
-                return self.drop(name, ts)
+        """Of jobs that have ended; else, if there are too many, of one that does not run."""
+        oldest = list(islice(self._places, LOOKED_AT))
+        resting = [name for name in oldest if not self._is_active(name)]
+        ended = next((name for name in resting if not self._may_go_on(name)), None)
+        if ended is not None:
+            return self.drop(ended, ts)
+        if len(self._places) > MOST_PLACES:
+            self._gave_up_open = True
+            return self.drop((resting or oldest)[0], ts)
+        for name in oldest:
+            self._places[name] = self._places.pop(name)  # behind the others, which are looked at next
         return []
+
+    def _is_active(self, name: str) -> bool:
+        known = self._memory.known(name)
+        return known is not None and known.is_active
 
     def _cursor(self, name: str, place: LogPlace | None, ts: int) -> Record:
         return self._records.cursor(*log_cursor(self._site, self._place.source, self._place.queue, name, place, ts))

@@ -14,6 +14,9 @@ from tocsin.events import JobEvent, OpenCursor, OpenStored, State
 
 MAX_JOBS = 20_000
 STORED_JOBS = 1_000
+MOST_TOUCHED = 200_000
+"""Jobs told of while what was told before is not known yet; of more, nothing of that is believed."""
+
 STORED_CHARACTERS = 100_000
 """Of their ids and names: a record bigger than Kafka takes would hold none."""
 
@@ -45,6 +48,7 @@ class OpenJobs:
         self.orphans: dict[str, OpenJob] = {}
         self.replaced: list[tuple[str, OpenJob]] = []
         self.is_changed = False
+        self._touched: dict[str, int] | None = None
 
     def __len__(self) -> int:
         return len(self._active) + len(self._others)
@@ -68,6 +72,8 @@ class OpenJobs:
         """Take in what is told now. job_id: as Redis has it; one that a record shows otherwise cannot be asked for."""
         if not job_id or job_id != event.job_id or "\ufffd" in job_id or event.state is State.UNKNOWN:
             return
+        if self._touched is not None and len(self._touched) < MOST_TOUCHED:
+            self._touched[job_id] = event.added_at if event.event == "added" else self._touched.get(job_id, 0)
         if self.orphans:
             self._settle_orphan(job_id, event)
         if event.state not in OPEN:
@@ -101,6 +107,34 @@ class OpenJobs:
         """The job has ended, or is no more."""
         found = self._active.pop(job_id, None) or self._others.pop(job_id, None)
         self.is_changed = self.is_changed or found is not None
+
+    def expect_late(self) -> None:
+        """What was told before will be known later, by `take_up`."""
+        self._touched = {}
+
+    def take_up(self, late: "OpenJobs") -> None:
+        """Know what was told before; of what was told since, that holds."""
+        touched, self._touched = self._touched or {}, None
+        self.is_changed = True
+        if len(touched) >= MOST_TOUCHED:
+            return
+        mine = list(self.items())
+        for job_id, job in late.items():
+            if job_id not in touched:
+                self.put(job_id, job)
+        for job_id, job in mine:
+            before = late.get(job_id)
+            if before is not None and job.added_at in (0, before.added_at):
+                job.name, job.added_at = job.name or before.name, before.added_at
+                job.scheduler = job.scheduler or before.scheduler
+                job.priority = before.priority if job.priority is None else job.priority
+            self.put(job_id, job)
+        self.replaced += late.replaced
+        for job_id, orphan in late.orphans.items():
+            if job_id not in touched:
+                self.orphans[job_id] = orphan
+            elif touched[job_id] not in (0, orphan.added_at):
+                self.replaced.append((job_id, orphan))
 
     def orphan(self) -> None:
         """The stream was begun anew: what was told of these jobs may not hold."""

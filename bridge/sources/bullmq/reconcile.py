@@ -8,16 +8,13 @@ What a pass over 10,000 jobs costs where nothing is wrong: 7 calls, 0.4 ms of Re
 60,000 small reads, 25 ms of it, spread over four seconds (benchmarks/reconcile.py).
 """
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import cast
 
 import structlog
 from msgspec.structs import replace
 
-from bridge import redact
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
@@ -25,16 +22,14 @@ from bridge.records import Records
 from bridge.sources.bullmq import standing, stream
 from bridge.sources.bullmq.door import Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
-from bridge.sources.bullmq.gaps import TOLD_BEFORE_MS, Mender, ReadBack
+from bridge.sources.bullmq.gaps import Mender
 from bridge.sources.bullmq.groups import open_jobs
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
-from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.rebuild import Ended
 from bridge.sources.bullmq.standing import Correction, Standing
-from bridge.sources.bullmq.stream import Entry, Position
-from bridge.sources.bullmq.translate import STATES
+from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import BadRecord, JobEvent, OpenCursor, State, decode
+from tocsin.events import JobEvent, State
 
 log = structlog.get_logger("bridge.reconcile")
 
@@ -43,21 +38,17 @@ UNSEEN_A_PASS = 1_000
 """Of jobs that may stand out of sight in a list that was cut, so many are asked for one by one in each pass."""
 
 ADOPTED_A_PASS = 1_000
-TAKE_UP_SECONDS = 10.0
-"""Reading back what was told since the open jobs were stored: the lane waits for it."""
-
 STEP_SECONDS = 0.05
 """How long a lane corrects before it reads on."""
 
 STORE_SECONDS = 5.0
-MOST_REPLAYED = 20_000
 
 Told = tuple[str, OpenJob, Correction]
 """A job, what was told of it, and what is to be told instead."""
 
 
 class Reconciler:
-    """Reconciles for one lane. read_back: see gaps.py."""
+    """Reconciles for one lane."""
 
     def __init__(
         self,
@@ -67,7 +58,6 @@ class Reconciler:
         records: Records,
         metrics: Metrics,
         mender: Mender,
-        read_back: ReadBack,
         *,
         every_seconds: float,
     ) -> None:
@@ -77,67 +67,7 @@ class Reconciler:
         self._records = records
         self._metrics = metrics
         self._mender = mender
-        self._read_back = read_back
         self._every_seconds = every_seconds
-
-    async def take_up(self, queue: Queue) -> None:
-        """Know again what was told of its open jobs, as of its position.
-
-        What Kafka holds of them may be some seconds older: the stream's entries since say what was told meanwhile, and
-        where they are trimmed the records in Kafka do. Raises SourceUnavailable.
-        """
-        stored, jobs = queue.reconciling.stored, queue.reconciling.jobs
-        if stored is None:
-            return
-        events = await self._told_in_stream(queue, stored)
-        if events is None:
-            events = await self._told_in_kafka(queue, stored)
-        queue.reconciling.stored = None
-        if events is None:
-            jobs.is_changed = True
-            place = queue.place
-            log.warning("open_jobs_forgotten", source=place.source, queue=place.queue, jobs=len(stored.jobs))
-            return
-        jobs.restore(stored)
-        for event in events:
-            jobs.told(event.job_id, event)
-
-    async def _told_in_stream(self, queue: Queue, stored: OpenCursor) -> list[JobEvent] | None:
-        """What was told since; None if the stream does not hold all of it any more."""
-        position, after = queue.position, stored.last_id
-        missing = position.pos - stored.pos
-        if stored.epoch != position.epoch or not 0 <= missing <= MOST_REPLAYED:
-            return None
-        events: list[JobEvent] = []
-        portion = Portion(first=100, most=1000, wanted_bytes=1024 * 1024)
-        while len(events) < missing:
-            start, count = f"({after}", min(portion.count, missing - len(events))
-            reply = await self._door.one("XRANGE", queue.keys.events, start, position.last_id, "COUNT", count)
-            page = [stream.parse_entry(raw) for raw in cast(list[Reply], reply)]
-            if not page:
-                return None
-            portion.learn([entry.size for entry in page])
-            events += [_told(queue, entry) for entry in page]
-            after = page[-1].id
-        return events if after == position.last_id else None
-
-    async def _told_in_kafka(self, queue: Queue, stored: OpenCursor) -> list[JobEvent] | None:
-        """The same from Kafka: of each job only what was told last, without what it carried."""
-        last: dict[str, JobEvent] = {}
-        after = stream.order(stored.last_id)
-        try:
-            async with asyncio.timeout(TAKE_UP_SECONDS):
-                async for record in self._read_back(queue.place, stored.ts - TOLD_BEFORE_MS):
-                    with suppress(BadRecord):  # another release's
-                        event = decode(JobEvent, record)
-                        if event.job_id and event.state is not State.UNKNOWN and not _is_older(event, stored, after):
-                            event.data = event.result = event.progress = ""
-                            event.stack = []
-                            last.pop(event.job_id, None)
-                            last[event.job_id] = event
-        except TimeoutError:
-            return None
-        return list(last.values())
 
     def note(self, queue: Queue, events: Sequence[tuple[str, JobEvent]], hashes: Mapping[str, JobHash | None]) -> None:
         """Take in what is told now, by the jobs' ids in Redis, with the hashes read for it."""
@@ -166,7 +96,7 @@ class Reconciler:
         """The record of the open jobs as of a position, if they changed and that is due."""
         state = queue.reconciling
         is_due = is_urgent or time.monotonic() - state.stored_at >= STORE_SECONDS
-        if not state.jobs.is_changed or not is_due:
+        if not state.jobs.is_changed or not is_due or not queue.is_taken_up:
             return []
         state.stored_at = time.monotonic()
         state.jobs.is_changed = False
@@ -178,7 +108,7 @@ class Reconciler:
         Raises SourceUnavailable.
         """
         end = time.monotonic() + STEP_SECONDS
-        ready = [queue for queue in queues if not queue.position.gaps and queue.reconciling.stored is None]
+        ready = [queue for queue in queues if not queue.position.gaps and queue.is_taken_up]
         for queue in ready:
             while time.monotonic() < end and await self._step(queue):
                 pass
@@ -319,22 +249,3 @@ class Reconciler:
 def _adopted(found: Standing) -> OpenJob:
     state = standing.STATE_AT[cast(str, found.place)]
     return OpenJob(state, found.name, found.added_at, priority=found.priority)
-
-
-def _told(queue: Queue, entry: Entry) -> JobEvent:
-    """As much of the record of an entry as matters here."""
-    return queue.place.record(
-        entry.event,
-        epoch=queue.position.epoch,
-        tail=entry.id,
-        ts=entry.ts,
-        stream_id=entry.id,
-        state=STATES.get(entry.event, State.UNKNOWN),
-        job_id=redact.identifier(entry.job_id),
-        job_name=redact.text(entry.fields.get("name", ""), redact.NAME_BYTES) if entry.event == "added" else "",
-    )
-
-
-def _is_older(event: JobEvent, stored: OpenCursor, after: tuple[int, int]) -> bool:
-    """Whether an event was told before the open jobs were stored."""
-    return event.epoch == stored.epoch and bool(event.stream_id) and stream.order(event.stream_id) <= after

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from bridge.sources.bullmq.open_jobs import OpenJobs
+from bridge.sources.bullmq.stream import Position
 from tocsin.events import OpenCursor
 
 SOON_SECONDS = 1.0
@@ -11,7 +12,8 @@ SOON_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Reconciling:
-    """stored: what Kafka holds of the queue's open jobs, until they are taken up. suspects: jobs to be asked for.
+    """stored: what Kafka holds of the queue's open jobs, until they are taken up (takeup.py); start: the position at
+    the restart. suspects: jobs to be asked for.
 
     has_strangers: there may be jobs that nobody told of. Times are monotonic: of the last record of the open jobs, of
     the next comparison, and until when to leave it after a refusal.
@@ -19,11 +21,25 @@ class Reconciling:
 
     jobs: OpenJobs = field(default_factory=OpenJobs)
     stored: OpenCursor | None = None
+    start: Position = field(default_factory=Position)
     suspects: list[str] = field(default_factory=list[str])
     has_strangers: bool = True
     stored_at: float = 0.0
     due_at: float = 0.0
     resting_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.stored is not None:
+            self.jobs.expect_late()
+
+    def take_up(self, late: OpenJobs) -> None:
+        """Know the open jobs as they were told until `start`."""
+        self.stored = None
+        self.jobs.take_up(late)
+
+    def may_go_on(self, job_id: str) -> bool:
+        """Whether a job has not ended, as far as was told; not to be excluded of any before they are taken up."""
+        return self.stored is not None or job_id in self.jobs or job_id in self.jobs.orphans
 
     @property
     def has_questions(self) -> bool:

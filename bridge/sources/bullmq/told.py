@@ -1,8 +1,17 @@
 """What Kafka holds of a queue that could be rebuilt, so that nothing is told twice."""
 
 from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Sequence
 
+from bridge.sources.bullmq.translate import Place
 from tocsin.events import BadRecord, JobEvent, decode
+
+TOLD_BEFORE_MS = 60_000
+"""What was told so long before a time may be of it, when the clock of the app's host is that far ahead."""
+
+ReadBack = Callable[[Sequence[Place], int], AsyncGenerator[tuple[str, bytes]]]
+"""Reads from Kafka what was told of some queues of a partition since a time (Redis clock, ms), with the queue's name,
+in one reading however many they are. Raises TimeoutError: too much to read."""
 
 ENDS = ("completed", "failed")
 PRESENT = ("active", "delayed", "waiting", "waiting-children")

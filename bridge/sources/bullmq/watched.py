@@ -57,6 +57,11 @@ class Queue:
     mend_at: float = 0.0
     missed: Missed | None = None
 
+    @property
+    def is_taken_up(self) -> bool:
+        """Whether it is known what was told of its open jobs before a restart."""
+        return self.reconciling.stored is None
+
 
 @dataclass(slots=True)
 class Read(Batch):

@@ -16,9 +16,13 @@ from tocsin.topics import Topics
 JOB = JobMemory(name="send", added_at=900, trace_id="t")
 
 
+def has_ended(job_id: str) -> bool:
+    return False
+
+
 def tail(**restored: int) -> LogTail:
     places = {job_id: LogPlace(lines, at=lines) for job_id, lines in restored.items()}
-    return LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), places)
+    return LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), places, has_ended)
 
 
 def lines_of(records: list[Record]) -> list[LogLine]:
@@ -64,7 +68,7 @@ def test_place_of_an_endless_job_id_fits_a_cursor_and_is_found_again() -> None:
     assert cursor.size < 2000
 
     restored = restore("eu", "main", "", {cursor.key: cursor.value or b""}).log_places["mail"]
-    again = LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), restored)
+    again = LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), restored, has_ended)
     assert (again.place(endless).lines, endless in again, endless + "y" in again) == (1, True, False)
     assert [record.key for record in again.drop(endless, 1)] == [cursor.key]
 
@@ -73,10 +77,33 @@ def test_oldest_place_is_given_up_but_not_one_of_a_job_that_runs(monkeypatch: py
     monkeypatch.setattr(logtail, "MAX_PLACES", 3)
     memory = QueueMemory()
     memory.run("runs", since=1)
-    mine = LogTail("eu", PLACE, Records(Topics("t.")), memory, {})
+    mine = LogTail("eu", PLACE, Records(Topics("t.")), memory, {}, has_ended)
     for job_id in ("runs", "a", "b"):
         mine.move(job_id, LogPlace(1), 1)
     records = mine.move("c", LogPlace(1), 1)
 
     assert [(record.key, record.value) for record in records][1:] == [(b"eu:main:mail:a", None)]
     assert [job_id in mine for job_id in ("runs", "a", "b", "c")] == [True, False, True, True]
+
+
+def test_place_of_a_job_that_has_not_ended_is_kept_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it, a job that ran before goes on at its log's end; a job's first run does not."""
+    monkeypatch.setattr(logtail, "MAX_PLACES", 2)
+    monkeypatch.setattr(logtail, "MOST_PLACES", 4)
+    memory = QueueMemory()
+    mine = LogTail("eu", PLACE, Records(Topics("t.")), memory, {}, lambda job_id: job_id.startswith("open"))
+    for job_id in ("open-1", "a", "open-2", "b", "c", "open-3"):
+        mine.move(job_id, LogPlace(1), 1)
+    assert [job_id for job_id in ("open-1", "open-2", "open-3", "a", "b", "c") if job_id in mine] == [
+        "open-1",
+        "open-2",
+        "open-3",
+    ]
+    assert not mine.may_have_told("x")
+    mine.move("open-4", LogPlace(1), 1)
+    mine.move("open-5", LogPlace(1), 1)
+    [lost] = [job_id for job_id in ("open-1", "open-2", "open-3", "open-4", "open-5") if job_id not in mine]
+    assert mine.may_have_told(lost)
+    memory.job("new").runs = 0
+    assert not mine.may_have_told("new")
+    assert not mine.may_have_told("open-5")

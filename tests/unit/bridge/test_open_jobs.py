@@ -108,3 +108,28 @@ def test_job_of_a_stream_begun_anew_is_another_when_its_id_is_added_again() -> N
     told(jobs, "4", "active", State.ACTIVE)
     assert [job_id for job_id, _ in jobs.replaced] == ["1"]
     assert not jobs.orphans, "the others live on: they were told again"
+
+
+def test_what_was_told_before_a_restart_is_known_later_and_what_was_told_since_wins() -> None:
+    jobs, late = OpenJobs(), OpenJobs()
+    for job_id in ("untouched", "ended", "moved", "reused"):
+        told(late, job_id, "added", State.WAITING)
+    late.orphans = {"orphan": OpenJob(State.ACTIVE, added_at=3), "taken": OpenJob(State.ACTIVE, added_at=3)}
+    jobs.expect_late()
+    told(jobs, "ended", "completed", State.COMPLETED)
+    told(jobs, "moved", "active", State.ACTIVE)
+    jobs.told("reused", event("reused", "added", State.WAITING, added_at=9))
+    told(jobs, "taken", "added", State.WAITING)
+    jobs.take_up(late)
+
+    known = {job_id: (job.state, job.name, job.added_at) for job_id, job in jobs.items()}
+    assert known == {
+        "untouched": (State.WAITING, "send", 5),
+        "moved": (State.ACTIVE, "send", 5),
+        "reused": (State.WAITING, "send", 9),
+        "taken": (State.WAITING, "send", 5),
+    }
+    assert list(jobs.orphans) == ["orphan"]
+    assert [job_id for job_id, _ in jobs.replaced] == ["taken"]
+    told(jobs, "untouched", "completed", State.COMPLETED)
+    assert "untouched" not in jobs

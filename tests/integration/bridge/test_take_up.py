@@ -1,0 +1,76 @@
+"""After a restart the queues are read at once: what was told of their open jobs is learned beside that."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from bridge.cursors import Restored
+from bridge.outbox import Outbox
+from bridge.record import Record
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.translate import Place
+from tests.eventually import eventually
+from tests.integration.bridge.by_hand import add_events, make_queue
+from tests.lanes import lane_on, new_metrics, read_in
+from tocsin.events import VERSION, JobEvent, OpenCursor, State, decode, encode
+
+QUEUES = ["mail", "orders", "files"]
+
+
+def told(records: Sequence[Record]) -> list[JobEvent]:
+    return [decode(JobEvent, record.value or b"") for record in records if record.topic == "t.jobs"]
+
+
+def ended(queue: str, position: Position) -> bytes:
+    """The record of a job that ended while the cursor of the open jobs was behind."""
+    record = Place("prod", "main", queue).record(
+        "completed", epoch=1, tail="e", ts=1, stream_id=position.last_id, state=State.COMPLETED, job_id="ended"
+    )
+    return encode(record)
+
+
+async def test_restart_reads_every_queue_before_it_knows_its_open_jobs_again(app: Any, redis_url: str) -> None:
+    """Their streams were trimmed meanwhile, so Kafka must tell, and is slow; it is asked once for all of them."""
+    may_answer, asked = asyncio.Event(), list[list[str]]()
+    positions = dict[str, Position]()
+    door, outbox, metrics, end = Door(redis_url), Outbox(lambda record: record), new_metrics(), asyncio.Event()
+
+    async def read_back(places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
+        asked.append([place.queue for place in places])
+        await may_answer.wait()
+        for queue in QUEUES:
+            yield queue, ended(queue, positions[queue])
+
+    lane = lane_on(door, outbox, metrics, reconcile_seconds=0.1, read_back=read_back)
+    for queue in QUEUES:
+        await make_queue(app, queue)
+        ids = await add_events(app, queue, 20)
+        positions[queue] = Position(ids[-1], 20)
+        await add_events(app, queue, 200, max_len=10, first=100)
+        jobs = [(job_id, 5, State.ACTIVE, "send", 0) for job_id in ("lives-on", "ended", "drained")]
+        stored = OpenCursor(v=VERSION, ts=9, last_id=ids[3], pos=4, epoch=1, jobs=jobs)
+        restored = Restored(positions={queue: positions[queue]}, open_jobs={queue: stored})
+        await app.hset(f"bull:{queue}:lives-on", mapping={"name": "send", "timestamp": 5, "opts": "{}", "data": "{}"})
+        await app.lpush(f"bull:{queue}:active", "lives-on")
+        read_in(lane, door, metrics, queue, positions[queue], restored)
+    events = list[JobEvent]()
+
+    def all_have(event: str, job_id: str) -> bool:
+        records, committed = outbox.take()
+        events.extend(told(records))
+        for tell in committed:
+            tell()
+        return {one.queue for one in events if (one.event, one.job_id) == (event, job_id)} == set(QUEUES)
+
+    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: all_have("added", "job-299"), what="the newest event of each queue")
+        await eventually(lambda: asked == [QUEUES], what="one reading for all of them")
+        may_answer.set()
+        await eventually(lambda: all_have("reconciled", "drained"), what="the silent end of each")
+        end.set()
+    await door.close()
+    assert {one.job_id for one in events if one.event == "reconciled"} == {"drained"} | {
+        one.job_id for one in events if one.event == "added"
+    }
