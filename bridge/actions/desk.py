@@ -2,8 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
 
 from bridge.action_policy import Policy
+from bridge.actions import versions
+from bridge.actions.family import Objection
 from bridge.actions.handling import PLAN_SECONDS, SEND_AGAIN, Handling
 from bridge.actions.ledger import KAFKA, Ledger
 from bridge.actions.performer import Performer
@@ -65,21 +69,40 @@ class Desk:
         keys = Keys(source.source.prefix, request.queue)
         async with self._breakers.guard(performer.breaker, errors_that_count=(SourceUnavailable,)):
             is_there = source.source.watches(keys.queue) and await source.door.one("EXISTS", keys.meta)
+            meta = cast(list[bytes | None], await source.door.one("HMGET", keys.meta, *versions.FIELDS))
         if not is_there:
             raise Refused(404, "unknown_queue", f"source `{request.source}` has no queue `{request.queue}`")
-        refusal = self._policy.refusal(request.action, source.source.env, request.queue)
+        refusal = self._refusal(request, source, meta)
+        objects = partial(self._objection, source, request.action)
         if request.dry_run:
-            return await self._rehearse(request, source, performer, keys, refusal)
+            return await self._rehearse(request, source, performer, keys, refusal, objects)
         if refusal is not None:
-            raise Refused(
+            raise refusal
+        async with self._ledger.follow(request.request_id) as following:
+            handling = Handling(
+                request, source, performer, keys, objects, following, self._ledger, self._breakers, self._stop
+            )
+            return await handling.run()
+
+    def _refusal(self, request: ActionRequest, source: BullmqSource, meta: Sequence[bytes | None]) -> Refused | None:
+        """Why nothing of a request may be done, if so. meta: versions.FIELDS of the queue."""
+        if rule := self._policy.refusal(request.action, source.source.env, request.queue):
+            return Refused(
                 403,
                 "forbidden_by_policy",
-                f"the policy `{refusal}` does not allow {request.action} on queue `{request.queue}`",
+                f"the policy `{rule}` does not allow {request.action} on queue `{request.queue}`",
                 mend="the operator may change BRIDGE_ACTION_POLICY",
             )
-        async with self._ledger.follow(request.request_id) as following:
-            handling = Handling(request, source, performer, keys, following, self._ledger, self._breakers, self._stop)
-            return await handling.run()
+        if hazard := versions.hazard(request.action, meta):
+            return Refused(409, "unsafe_on_version", hazard, mend=versions.mend_of(request.action))
+        return None
+
+    def _objection(self, source: BullmqSource, action: str, queue: str) -> str | None:
+        """Why an action may not reach another queue, if so."""
+        if not source.source.watches(queue):
+            return "it is not watched"
+        rule = self._policy.refusal(action, source.source.env, queue)
+        return None if rule is None else f"the policy `{rule}`"
 
     def _place(self, request: ActionRequest) -> tuple[BullmqSource, Performer]:
         source, performer = self._sources.get(request.source), self._performers.get(request.source)
@@ -95,12 +118,18 @@ class Desk:
         return source, performer
 
     async def _rehearse(
-        self, request: ActionRequest, source: BullmqSource, performer: Performer, keys: Keys, refusal: str | None
+        self,
+        request: ActionRequest,
+        source: BullmqSource,
+        performer: Performer,
+        keys: Keys,
+        refusal: Refused | None,
+        objects: Objection,
     ) -> ActionAnswer:
         """What would be done. A filter is counted to the end, also when one request may not act on so many."""
-        outcome = Outcome.DONE if refusal is None else Outcome.REFUSED
+        outcome, why = (Outcome.DONE, "") if refusal is None else (Outcome.REFUSED, refusal.message)
         if request.action not in ON_JOBS:
-            return answer(request, [JobOutcome(job_id="", outcome=outcome)])
+            return answer(request, [JobOutcome(job_id="", outcome=outcome, message=why)])
         async with self._breakers.guard(
             performer.breaker, timeout=PLAN_SECONDS, errors_that_count=(SourceUnavailable,)
         ):
@@ -113,8 +142,7 @@ class Desk:
                     outcomes={outcome.value: matching} if matching else {},
                     results=[],
                 )
-            planned: list[PlannedJob] = await plan(source.door, keys, request)
-        why = "" if refusal is None else f"the policy `{refusal}`"
+            planned: list[PlannedJob] = await plan(source.door, keys, request, objects)
         would_be = [job.outcome or JobOutcome(job_id=job.job_id, outcome=outcome, message=why) for job in planned]
         return answer(request, would_be)
 

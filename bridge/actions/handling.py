@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from bridge.actions.claims import Claim, fold, pages_of
+from bridge.actions.family import Objection
 from bridge.actions.ledger import Following, Ledger
 from bridge.actions.performer import Performer
 from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRequest, Refused, answer
@@ -46,6 +47,7 @@ class Handling:
         source: BullmqSource,
         performer: Performer,
         keys: Keys,
+        objects: Objection,
         following: Following,
         ledger: Ledger,
         breakers: Breakers,
@@ -55,6 +57,7 @@ class Handling:
         self._source = source
         self._performer = performer
         self._keys = keys
+        self._objects = objects
         self._following = following
         self._ledger = ledger
         self._breakers = breakers
@@ -114,7 +117,7 @@ class Handling:
         async with self._breakers.guard(
             self._performer.breaker, timeout=PLAN_SECONDS, errors_that_count=(SourceUnavailable,)
         ):
-            return await plan(self._source.door, self._keys, self._request)
+            return await plan(self._source.door, self._keys, self._request, self._objects)
 
     async def _work(self, claim: Claim, verified: float) -> None:
         """Act on what is left, until all is done or it is time to look whether the request is still ours."""
@@ -145,8 +148,7 @@ class Handling:
                 self._performer.breaker, timeout=PAGE_SECONDS + 3, errors_that_count=(SourceUnavailable,)
             ):
                 if self._request.action not in ON_JOBS:
-                    await self._performer.set_paused(self._keys.queue, self._request.action == "pause")
-                    return [JobOutcome(job_id="", outcome=Outcome.DONE)]
+                    return [await self._performer.set_paused(self._keys.queue, self._request.action == "pause")]
                 return await self._performer.act(
                     self._request.action, self._keys.queue, planned, is_repeat=page in self._doubtful, until=until
                 )

@@ -11,6 +11,7 @@ from typing import Any, cast
 import bullmq as library  # pyright: ignore[reportMissingTypeStubs]  # has none
 from redis.exceptions import RedisClusterException, RedisError
 
+from bridge.actions import versions
 from bridge.actions.claims import stamp_of
 from bridge.errors import SourceUnavailable
 from bridge.jsontext import NotJson, parse
@@ -51,15 +52,19 @@ class Performer:
         except FAILED as error:
             raise _unavailable(error) from error
 
-    async def set_paused(self, queue: str, paused: bool) -> None:
+    async def set_paused(self, queue: str, paused: bool) -> JobOutcome:
         """Pause or resume a queue. Version 5's list of paused jobs is moved back 7000 at a time, to its end."""
         made = self._queue(queue)
         try:
             await self._acting.look_around()
+            meta = await self._client.hmget(Keys(self._prefix, queue).meta, *versions.FIELDS)
+            if why := versions.hazard("pause" if paused else "resume", meta):
+                return _refused("", why)
             while await (made.pause() if paused else made.resume()):
                 continue
         except FAILED as error:
             raise _unavailable(error) from error
+        return JobOutcome(job_id="", outcome=Outcome.DONE)
 
     async def act(
         self, action: str, queue: str, planned: Sequence[PlannedJob], *, is_repeat: bool, until: float
@@ -70,11 +75,13 @@ class Performer:
         time after which no job is begun any more; None = it was too short for all of them.
         """
         keys = Keys(self._prefix, queue)
-        now = await self._states(keys, action, [job.job_id for job in planned if job.outcome is None])
+        now, why_not = await self._states(keys, action, [job.job_id for job in planned if job.outcome is None])
 
         async def one(job: PlannedJob) -> JobOutcome | None:
             if job.outcome is not None:
                 return job.outcome
+            if why_not is not None:
+                return _refused(job.job_id, why_not)
             stamp, is_lifo = now[job.job_id]
             if stamp != job.stamp:
                 return _moved_on(action, job, stamp, is_repeat)
@@ -96,9 +103,15 @@ class Performer:
         """Close every connection."""
         await self._acting.close()
 
-    async def _states(self, keys: Keys, action: str, job_ids: Sequence[str]) -> dict[str, tuple[str | None, bool]]:
-        """Of each job the stamp it has now, None = it is not in that state; and whether it goes to the line's front."""
+    async def _states(
+        self, keys: Keys, action: str, job_ids: Sequence[str]
+    ) -> tuple[dict[str, tuple[str | None, bool]], str | None]:
+        """Of each job the stamp it has now, None = it is not in that state; and whether it goes to the line's front.
+
+        With it why none of them may be acted on, as the queue is now; None if they may.
+        """
         pipeline = self._client.pipeline(transaction=False)
+        pipeline.hmget(keys.meta, *versions.FIELDS)
         for job_id in job_ids:
             if action == "remove":
                 pipeline.hget(keys.job(job_id), "timestamp")
@@ -107,13 +120,14 @@ class Performer:
             pipeline.hget(keys.job(job_id), "opts")
         try:
             await self._acting.look_around()
-            replies: list[Any] = await pipeline.execute()
+            meta, *replies = cast(list[Any], await pipeline.execute())
         except FAILED as error:
             with suppress(*FAILED):
                 await self._acting.learn_anew()
             raise _unavailable(error) from error
         each = zip(job_ids, replies[::2], replies[1::2], strict=True)
-        return {job_id: (_stamp(now), _is_lifo(opts)) for job_id, now, opts in each}
+        found = {job_id: (_stamp(now), _is_lifo(opts)) for job_id, now, opts in each}
+        return found, versions.hazard(action, meta)
 
     async def _act(self, action: str, queue: str, job_id: str, is_lifo: bool) -> JobOutcome:
         made = self._queue(queue)

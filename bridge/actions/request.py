@@ -83,7 +83,8 @@ class ActionRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=Tr
 class ActionAnswer(msgspec.Struct, kw_only=True):
     """count: jobs acted on, or that would be (pause, resume: queues). outcomes: how many of each, exact.
 
-    results: one a job, in the order asked for; of a dry run only the jobs that would not be acted on.
+    results: one a job, in the order asked for; of a dry run only the jobs that would not be acted on. Of pause and
+    resume one, without a job_id, if it was refused.
     """
 
     request_id: str
@@ -98,7 +99,7 @@ def answer(request: ActionRequest, results: Sequence[JobOutcome]) -> ActionAnswe
     outcomes = Counter(result.outcome.value for result in results)
     shown = [one for one in results if not (request.dry_run and one.outcome is Outcome.DONE)][:MOST_JOBS]
     if request.action not in ON_JOBS:
-        shown = []
+        shown = [one for one in shown if one.outcome is not Outcome.DONE]
     return ActionAnswer(
         request_id=request.request_id,
         dry_run=request.dry_run,

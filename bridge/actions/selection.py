@@ -5,6 +5,7 @@ from typing import cast
 
 from bridge import redact
 from bridge.actions.claims import stamp_of
+from bridge.actions.family import Objection, objection_to, parents_among
 from bridge.actions.request import LONGEST_ID, MOST_JOBS, ActionRequest, Filter, Refused
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import enrich
@@ -25,9 +26,10 @@ Failed = list[tuple[str, str]]
 """Job id, and the score it has among the failed."""
 
 
-async def plan(door: Door, keys: Keys, request: ActionRequest) -> list[PlannedJob]:
+async def plan(door: Door, keys: Keys, request: ActionRequest, objects: Objection) -> list[PlannedJob]:
     """Every job the request is about, each with its stamp or with why it will not be acted on.
 
+    objects: asked of the other queues that a removal would reach.
     Raises Refused if there are too many, SourceUnavailable if Redis does not answer.
     """
     if request.filter is not None:
@@ -35,7 +37,8 @@ async def plan(door: Door, keys: Keys, request: ActionRequest) -> list[PlannedJo
     job_ids = list(dict.fromkeys(request.job_ids or ()))
     planned: list[PlannedJob] = []
     for at in range(0, len(job_ids), JOBS_A_READ):
-        planned += await _found(door, keys, request.action, job_ids[at : at + JOBS_A_READ])
+        found = await _found(door, keys, request.action, job_ids[at : at + JOBS_A_READ])
+        planned += await _spared(door, keys, found, objects) if request.action == "remove" else found
     return planned
 
 
@@ -135,6 +138,13 @@ async def _found(door: Door, keys: Keys, action: str, job_ids: Sequence[str]) ->
         return [_removable(job_id, *three) for job_id, three in zip(job_ids, each, strict=True)]
     wrong = Outcome.NOT_FAILED if action == "retry" else Outcome.NOT_DELAYED
     return [_in_state(job_id, wrong, *three) for job_id, three in zip(job_ids, each, strict=True)]
+
+
+async def _spared(door: Door, keys: Keys, found: list[PlannedJob], objects: Objection) -> list[PlannedJob]:
+    """The same, without those whose removal would reach where nothing may be removed."""
+    with_children = await parents_among(door, keys, [job.job_id for job in found if job.outcome is None])
+    whys = {job_id: await objection_to(door, keys, job_id, objects) for job_id in with_children}
+    return [_decided(job.job_id, Outcome.REFUSED, why) if (why := whys.get(job.job_id)) else job for job in found]
 
 
 def _unless_no_job(keys: Keys, reply: Reply) -> Reply:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.bullmq.driver import Major, counts, make_states, run_workload, stored_jobs
+from tests.clients import bullmq
 from tests.eventually import eventually
 from tests.integration.bridge.acting import done, may_act, outcomes, refused, send
 from tests.integration.bridge.running import Bridge
@@ -30,6 +31,9 @@ async def test_each_action_does_what_it_says_on_either_version(acting: Bridge, a
     await acting.ready()
     for version in VERSIONS:
         for queue in (f"states-v{version}", f"states-paused-v{version}"):
+            if queue == "states-paused-v5":
+                await assert_refuses_what_would_lose_jobs(acting, queue)
+                assert (await done(acting, action="resume", queue=queue))["count"] == 1
             failed, delayed = await ids(app, queue, "failed"), await ids(app, queue, "delayed")
             active = (await app.lindex(f"bull:{queue}:active", 0)).decode()
 
@@ -51,13 +55,50 @@ async def test_each_action_does_what_it_says_on_either_version(acting: Bridge, a
             assert now.counts["delayed"] == was["delayed"] - 1
             assert now.counts["active"] == was["active"]
 
-            for action, is_paused in (("pause", True), ("pause", True), ("resume", False)):
+            if version == 5:
+                assert await refused(acting, action="pause", queue=queue) == (409, "unsafe_on_version")
+            for action, is_paused in (("pause", True), ("pause", True), ("resume", False))[2 if version == 5 else 0 :]:
                 answer = await done(acting, action=action, queue=queue)
                 assert (answer["count"], answer["results"]) == (1, [])
                 (now,) = await counts(redis_url, [queue], version=version)
                 assert now.is_paused is is_paused
             assert now.counts.get("paused", 0) == 0  # version 5's jobs of the pause are in line again
     await acting.stop()
+
+
+async def assert_refuses_what_would_lose_jobs(acting: Bridge, queue: str) -> None:
+    """Version 5's resume renames one list over the other: jobs put into the other meanwhile would be in none."""
+    for action in ("pause", "retry", "promote"):
+        about = {} if action == "pause" else {"job_ids": ["1"]}
+        assert await refused(acting, action=action, queue=queue, **about) == (409, "unsafe_on_version")
+        assert (await done(acting, action=action, queue=queue, dry_run=True, **about))["count"] == 0
+
+
+async def test_a_removal_that_would_reach_a_forbidden_queue_is_refused(
+    acting: Bridge, app: Any, redis_url: str
+) -> None:
+    acting.environ["BRIDGE_ACTION_POLICY"] = "payments-*: no remove"
+    flows = bullmq.FlowProducer({"connection": redis_url})
+    child = {"name": "pay", "queueName": "payments-eu", "data": {}}
+    made = [
+        await flows.add(
+            {"name": "order", "queueName": "orders", "data": {}, "children": [{**step, "children": [child]}]}
+        )
+        for step in ({"name": "pack", "queueName": "orders"}, {"name": "pack", "queueName": "parcels"})
+    ]
+    alone = await flows.add(
+        {"name": "order", "queueName": "orders", "children": [{"name": "x", "queueName": "parcels"}]}
+    )
+    await flows.close()
+    jobs = [tree["job"].id for tree in (*made, alone)]
+    await acting.start()
+    await acting.ready()
+    answer = await done(acting, action="remove", queue="orders", job_ids=jobs)
+    assert outcomes(answer) == dict(zip(jobs, ("refused", "refused", "done"), strict=True))
+    assert "`payments-eu`" in answer["results"][0]["message"]
+    assert await app.exists(*(f"bull:orders:{job_id}" for job_id in jobs)) == 2
+    assert await app.llen("bull:payments-eu:wait") == 2
+    assert await app.llen("bull:parcels:wait") == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -165,7 +206,7 @@ async def test_what_is_wrong_is_refused(
     del acting.environ["REDIS_URL"], acting.environ["REDIS_ACTIONS_URL"]
     acting.environ |= {"TOCSIN_SOURCES_FILE": str(sources), "BRIDGE_ACTION_POLICY": "prod/payments-*: no retry"}
     for queue in ("mail", "payments-eu", "hidden"):
-        await app.hset(f"bull:{queue}:meta", "opts.maxLenEvents", 10000)
+        await app.hset(f"bull:{queue}:meta", mapping={"opts.maxLenEvents": 10000, "version": "bullmq:6.7.0"})
     await acting.start()
     await acting.ready()
     plain: dict[str, Any] = {"action": "retry", "queue": "mail", "job_ids": ["1"]}
