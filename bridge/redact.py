@@ -15,7 +15,6 @@ _PARTS = (
     *(
         "password",
         "passwd",
-        "passphrase",
         "passcode",
         "pwd",
         "secret",
@@ -23,19 +22,21 @@ _PARTS = (
         "authorization",
         "cookie",
         "credential",
+        "signature",
     ),
     *("api key", "access key", "encryption key", "private key", "signing key", "session id", "card number"),
+    *("pass phrase", "one time code"),
 )
-"""A name that holds one of these anywhere is a secret's. A space stands for "-", "_" or nothing."""
-_ENDS = ("pass", "auth", "jwt", "cvv", "cvc", "pin", "ssn", "iban", "sig")
+"""A name that holds one of these anywhere is a secret's. A space stands for " ", "-", "_" or nothing."""
+_ENDS = ("pass", "auth", "jwt", "cvv", "cvc", "pin", "otp", "ssn", "iban", "sig")
 """A name that is one of these, or ends with it as a word of its own (DB_PASS, userPin), is a secret's."""
-_ANY_PART = "|".join(part.replace(" ", "[-_]?") for part in _PARTS)
+_ANY_PART = "|".join(part.replace(" ", "[-_ ]?") for part in _PARTS)
 _ANY_END = "|".join(_ENDS)
 _ANY_CAMEL_END = "|".join(end.capitalize() for end in _ENDS)
 SECRET_NAMES = re.compile(rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END})$|[a-z0-9](?:{_ANY_CAMEL_END})$")
-_NAMING, _NAMED = frozenset({"name", "key", "header", "field"}), frozenset({"value", "values", "val"})
+_NAMING, _NAMED = frozenset({"name", "key", "header", "field", "k"}), frozenset({"value", "values", "val", "v"})
 """Members of an object that is itself a name and its value."""
-_WORDS = tuple(word for part in _PARTS for word in {part.replace(" ", between) for between in ("", "-", "_")})
+_WORDS = tuple(word for part in _PARTS for word in {part.replace(" ", between) for between in ("", "-", "_", " ")})
 _PART_NAME = rf"(?i:{_ANY_PART})[\w-]{{0,64}}+"
 _END_NAME = rf"(?:(?<![^\W_-])(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_ANY_CAMEL_END}))(?![\w-])"
 _IS = r"\\*[\"']?\s*+[=:]\s*+"
@@ -49,6 +50,7 @@ _TOKENS = {
     "xox": r"xox[a-z]-[\w-]{10,}+",
     "glpat-": r"glpat-[\w-]{16,}+",
     "npm_": r"npm_\w{30,}+",
+    "whsec_": r"whsec_\w{8,}+",
     "aiza": r"AIza[\w-]{30,}+",
     "akia": r"AKIA[0-9A-Z]{16}(?!\w)",
     ":aa": r"\d{8,10}:AA[\w-]{33}(?![\w-])",
@@ -67,21 +69,43 @@ _PATTERNS = (
     ),
     (("bearer", "basic"), re.compile(r"(?i)\b(Bearer|Basic)(\s++)[A-Za-z0-9._~+/=-]{8,}+"), rf"\1\2{HIDDEN}"),
     (("://",), re.compile(r"(://[^\s:/@]*+):(?!\d{1,5}(?:[/?\s]|$))[^\s\"'\\]{1,256}@"), rf"\1:{HIDDEN}@"),
+    (("://",), re.compile(r"(://)\w{16,64}+@"), rf"\1{HIDDEN}@"),
+    (("hooks.slack",), re.compile(r"(?i)(hooks\.slack(?:-gov)?\.com/)[\w/-]++"), rf"\1{HIDDEN}"),
+    (
+        ("curl",),
+        re.compile(r"(?i)(\bcurl\b[^\r\n]{0,1000}?\s(?:-u|--user)[\s=]?[\"']?[^\s:\"']{1,256}+:)[^\s\"']++"),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        ("identified",),
+        re.compile(
+            r"(?i)(\bidentified\s++(?:with\s++\S{1,64}+\s++)?by\s++(?:password\s++)?\\*[\"'])(?:(?!\\*[\"']).)++"
+        ),
+        rf"\1{HIDDEN}",
+    ),
     (("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}+"), HIDDEN),
     *(((word,), re.compile(rf"(?<![\w-]){look}"), HIDDEN) for word, look in _TOKENS.items()),
     (("--",), re.compile(rf"(?i)({_FLAG})(?!\[redacted\])[^\s\"'\\]++"), rf"\1{HIDDEN}"),
+    *(
+        (words, re.compile(rf"({name}\)=\()[^)]++"), rf"\1{HIDDEN}")  # Postgres: Key (token)=(…) already exists
+        for words, name in ((_WORDS, _PART_NAME), (_ENDS, _END_NAME))
+    ),
+    *(
+        (words, re.compile(rf"(<(?:\w{{1,32}}:)?{name}(?:\s[^<>]{{0,256}})?>)(?!\[redacted\])[^<]++"), rf"\1{HIDDEN}")
+        for words, name in ((_WORDS, _PART_NAME), (_ENDS, _END_NAME))
+    ),
     *(
         (words, re.compile(rf"(?s)({name}{_IS}){value}"), replacement)
         for words, name in ((_WORDS, _PART_NAME), (_ENDS, _END_NAME))
         for value, replacement in (
             (r"(\\*[\"'])(?!\[redacted\])(?:(?!\2)(?:\\.|[^\\]))++", rf"\1\2{HIDDEN}"),
-            (r"(?!\[redacted\])[^\s\"'\\,;&}]{3,}+", rf"\1{HIDDEN}"),
+            (r"(?!\[redacted\])[^\s\"'\\,;&}][^\s\"'\\;&}]{2,}+", rf"\1{HIDDEN}"),
         )
     ),
 )
 """Words without one of which there is nothing to find, in small letters; what is looked for; what stands there then."""
 
-_RAREST_FIRST = "qjxzkvw/_ybpgufmclhd:-rnsiaote"
+_RAREST_FIRST = "qjxzkvw/_ybpgufmclhd:-rnsiaote. "
 
 
 def _from_rarest(word: str) -> str:
@@ -110,8 +134,13 @@ DEAD_LETTER_BYTES = 64 * 1024
 
 
 def text(value: str, limit: int = ERROR_BYTES) -> str:
-    """Free text: secrets that can be recognised are hidden, then it is cut to about `limit` bytes of UTF-8."""
-    return value if _holds_nothing(value, limit) else _finish(value, limit, value)
+    """Free text: secrets that can be recognised are hidden, then it is cut to about `limit` bytes of UTF-8.
+
+    Text that is JSON is read as JSON: an error's message often is the answer of some API.
+    """
+    if _holds_nothing(value, limit):
+        return value
+    return _hide_in_json(value, limit) if value.lstrip()[:1] in ("{", "[") else _finish(value, limit, value)
 
 
 def json_text(value: str, limit: int = DATA_BYTES) -> str:
@@ -120,15 +149,7 @@ def json_text(value: str, limit: int = DATA_BYTES) -> str:
     JSON that holds nothing of the kind stays as it was written, to the letter. Of JSON too long to be kept only the
     beginning is looked through.
     """
-    if not value or _holds_nothing(value, limit):
-        return value
-    walk = _Walk(2 * limit)
-    try:
-        parsed = parse(value)
-        hidden = walk.hide(parsed)
-    except (NotJson, RecursionError):
-        return text(value, limit)
-    return _finish(value if hidden is parsed else write(hidden), limit, value, is_cut=walk.is_cut)
+    return value if not value or _holds_nothing(value, limit) else _hide_in_json(value, limit)
 
 
 def identifier(value: str) -> str:
@@ -158,6 +179,17 @@ def cut_mark(length: int) -> str:
 def _holds_nothing(value: str, limit: int) -> bool:
     """Whether a text is short and has none of the words without which there is nothing to hide, nor could spell one."""
     return len(value) <= limit and value.isascii() and "\\u" not in value and _ANY_WORD.search(value.lower()) is None
+
+
+def _hide_in_json(value: str, limit: int) -> str:
+    """JSON by its structure, and what only looks like JSON by patterns."""
+    walk = _Walk(2 * limit)
+    try:
+        parsed = parse(value)
+        hidden = walk.hide(parsed)
+    except (NotJson, RecursionError):
+        return _finish(value, limit, value)
+    return _finish(value if hidden is parsed else write(hidden), limit, value, is_cut=walk.is_cut)
 
 
 def _finish(shown: str, limit: int, whole: str, *, is_cut: bool = False) -> str:

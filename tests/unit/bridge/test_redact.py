@@ -91,6 +91,17 @@ def test_value_is_hidden_in_json_nested_too_deeply_to_be_read() -> None:
         f"mysqldump --password {CANARY} db",
         f"login --db-pass {CANARY}",
         f"https://x.example/blob?sv=1&sig={CANARY}",
+        f"https://s3.example/x?X-Amz-Credential=AK&X-Amz-Signature={CANARY}",
+        f"POST https://hooks.slack.com/services/T000/B000/{CANARY} failed",
+        f"<soap:password type='x'>{CANARY}</soap:password>",
+        f"curl -s -u bob:{CANARY} https://x.example",
+        f"CREATE USER bob IDENTIFIED BY '{CANARY}'",
+        f"Key (reset_token)=({CANARY}) already exists.",
+        f"password=ab,{CANARY}",
+        f"pass phrase: {CANARY}",
+        f'{{"error":{{"secrets":["{CANARY}"]}}}}',
+        f'["--password", "{CANARY}"]',
+        f'[{{"k":"password","v":"{CANARY}"}}]',
         f"before\n{KEY}\nafter",
         f"-----BEGIN PRIVATE KEY-----\n{CANARY}\nno end",
     ],
@@ -126,6 +137,7 @@ def test_value_beside_the_name_of_a_secret_is_hidden(value: object) -> None:
         "glpat-abcdefghijklmnopqrst",
         "AIzaSyA1234567890abcdefghijklmnopqrstuv",
         "npm_abcdefghijklmnopqrstuvwxyz0123456789",
+        "whsec_abcdefghijklmnopqrst",
         "123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
     ],
 )
@@ -138,6 +150,7 @@ def test_a_token_of_a_known_service_is_hidden_wherever_it_stands(token: str) -> 
     "text",
     [
         "bypass: enabled, compass: north, spin: fast",
+        "git clone ssh://git@github.example/x.git",
         "connect ECONNREFUSED https://api.example.com:8443/path?mail=a@b.example",
         "at Object.<anonymous> (/app/node_modules/@scope/pkg/index.js:10:15)",
         "took 2026-11-25T03:00:00.000Z to 2026-11-25T03:00:01.000Z",
@@ -237,3 +250,7 @@ def test_any_text_can_be_encoded_and_fits(text: str, limit: int) -> None:
     for shown in (redact.text(text, limit), redact.json_text(text, limit), redact.cut(text, limit)):
         msgspec.json.encode(shown)
         assert len(shown.encode()) <= limit + 40
+
+
+def test_a_key_that_stands_for_the_user_of_an_address_is_hidden() -> None:
+    assert redact.text("https://0123456789abcdef@sentry.example/1") == "https://[redacted]@sentry.example/1"
