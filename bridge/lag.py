@@ -74,7 +74,7 @@ class Lags:
     def drop(self, source: str, queue: str) -> None:
         """The queue is gone."""
         if self._lags.pop((source, queue), None) is not None:
-            self._metrics.forget(source, queue)
+            self._metrics.drop(source, queue)
 
     def leave(self) -> None:
         """The partition is another replica's: what we say of its queues would only get older."""

@@ -193,6 +193,11 @@ class Metrics:
         self.redis_evicted = Counter(
             "bridge_redis_evicted_keys_total", "Keys Redis threw away while watched", ["source"], registry=registry
         )
+        self._counted = (
+            *(self.events_relayed, self.events_lost, self.events_rebuilt, self.events_unenriched),
+            *(self.jobs_reconciled, self.dead_letters, self.jobs_retried, *self.by_event.values()),
+            *(self.wait_seconds, self.run_seconds, self.total_seconds),
+        )
         self.redis = {
             field: Gauge(f"bridge_redis_{name}", text, ["source"], registry=registry)
             for field, (name, text) in REDIS.items()
@@ -220,6 +225,13 @@ class Metrics:
             *(self.trim_window_left, self.trim_window_seconds),
         ):
             _remove(gauge, source, queue)
+
+    def drop(self, source: str, queue: str) -> None:
+        """Say nothing more of a queue that is gone, or one a tenant would be too many in time."""
+        self.forget(source, queue)
+        self.forget_schedulers(source, queue)
+        for counted in self._counted:
+            _remove(counted, source, queue)
 
     def forget_schedulers(self, source: str, queue: str) -> None:
         """Say no more of a queue's schedulers: there are none, or another replica measures them."""
@@ -254,9 +266,9 @@ class Metrics:
             gauge.labels(*labels).set(value)
 
 
-def _remove(gauge: Gauge, *labels: str) -> None:
+def _remove(metric: Gauge | Counter | Histogram, *labels: str) -> None:
     with suppress(KeyError):
-        gauge.remove(*labels)
+        metric.remove(*labels)
 
 
 def _jobs_counter(word: str, labels: list[str], registry: CollectorRegistry) -> Counter:

@@ -1,6 +1,6 @@
 """Lag grows while nothing is committed, and nothing stale is said of queues that left."""
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from bridge.lag import Lag, Lags
 from bridge.metrics import Metrics
@@ -77,3 +77,20 @@ def test_queue_that_left_keeps_only_what_was_counted() -> None:
     for name in ("bridge_relay_lag_seconds", "bridge_queue_workers"):
         assert registry.get_sample_value(name, labels) is None
     assert registry.get_sample_value("bridge_queue_jobs", {**labels, "state": "active"}) is None
+
+
+def test_a_queue_that_is_gone_leaves_no_series() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    lags = Lags(metrics)
+    for queue in ("mail", "stays"):
+        lags.of("main", queue, Clock())
+        metrics.counters_of("main", queue)
+        metrics.times_of("main", queue).run.observe(1)
+        metrics.events_relayed.labels("main", queue).inc()
+        metrics.schedulers.labels("main", queue).set(1)
+    told = generate_latest(registry).decode()
+    lags.drop("main", "mail")
+    left = generate_latest(registry).decode()
+    assert told.count('queue="mail"') == told.count('queue="stays"') == left.count('queue="stays"') > 20
+    assert 'queue="mail"' not in left

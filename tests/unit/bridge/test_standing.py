@@ -11,6 +11,7 @@ from bridge.sources.bullmq.standing import (
     orphaned,
     parse_answers,
     parse_inventory,
+    parse_job,
     suspects,
 )
 from tocsin.events import State
@@ -124,3 +125,12 @@ def test_refusal_is_no_answer() -> None:
     assert parse_answers(["1"], [[], no, [], *[None] * 6]) is None
     answer = parse_answers(["1", "2"], [[], [], [], no, *[None] * 5, [None] * 3, *[None] * 5])
     assert answer == {"1": None, "2": GONE}
+
+
+def test_the_name_of_a_job_nobody_told_of_is_redacted_and_cut() -> None:
+    found = parse_job("1", [[b"sync postgres://app:canary@db/x", b"1", b"0"], *[None] * 5], {})
+    assert found is not None
+    assert found.name == "sync postgres://app:[redacted]@db/x"
+    found = parse_job("1", [[b"n" * 3_000_000, b"1", b"0"], *[None] * 5], {})
+    assert found is not None
+    assert len(found.name) < 1100
