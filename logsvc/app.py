@@ -8,9 +8,14 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from logsvc.api.build import build_api
+from logsvc.api.durations import durations_routes
+from logsvc.api.errors import errors_routes
+from logsvc.api.handling import NoIncidents
+from logsvc.api.histogram import histogram_routes
 from logsvc.api.jobs import jobs_routes
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
+from logsvc.api.markers import markers_routes
 from logsvc.api.queues import queues_routes
 from logsvc.api.schedulers import schedulers_routes
 from logsvc.api.system import system_routes
@@ -99,6 +104,10 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
                 *queues_routes(snapshots, history),
                 *jobs_routes(journal),
                 *logs_routes(journal),
+                *histogram_routes(journal),
+                *errors_routes(journal, NoIncidents()),
+                *durations_routes(journal),
+                *markers_routes(journal, store, settings.tocsin_service_token),
                 *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),
             ],

@@ -52,6 +52,23 @@ class SchedulerKey(msgspec.Struct, array_like=True, frozen=True, order=True):
     scheduler: str
 
 
+class MarkerKey(msgspec.Struct, array_like=True, frozen=True):
+    """A place in the list of markers, newest first."""
+
+    ts: int
+    id: str
+
+
+class ErrorKey(msgspec.Struct, array_like=True, frozen=True):
+    """A place in the list of error groups, by one sort, in the minutes from first to after."""
+
+    sort: str
+    value: int
+    fingerprint: str
+    first: int
+    after: int
+
+
 class _Positions(msgspec.Struct, array_like=True, frozen=True):
     cluster: int
     offsets: dict[str, list[int]]

@@ -6,13 +6,19 @@ from typing import Any
 
 import msgspec
 
-from logsvc.api.journal import DAY, Journal, Range, Where, text_clause, window_starts
+from logsvc.api.journal import DAY, Journal, Range, Where, window_starts
+from logsvc.api.text import hits
 from logsvc.cursors import JobKey
 from logsvc.fitness import LATEST_MS
+from logsvc.search import Term
 from logsvc.times import rfc3339, rfc3339_or_none
+from logsvc.words import SearchIndex
 
 # `at` orders a job's events in one number: ms, then Kafka's order within one (a job's events share a partition).
 AT = "bitShiftLeft(ts, 20) + bitAnd(kafka_offset, 1048575)"
+
+TELLS_STATE = "kind = 'event' AND state != 'unknown'"
+TELLS_NAME = "kind = 'event' AND job_name != ''"
 
 # Jobs with an event in the window are the only ones whose newest event can be in it.
 CHANGED = "kind = 'event' AND job_id != '' AND {where} AND ts >= {{window:Int64}} AND ts < {{top:Int64}}"
@@ -29,22 +35,22 @@ FROM
 """
 
 # Which jobs, and in which order: as few columns as that takes. Innermost: each run of a job that changed in the window,
-# with everything since `earliest`: its state, its name and the text sought may stand in events older than the window.
+# with everything since `earliest`: its state, its name and the text sought may stand in rows older than the window; of
+# the text each word may stand in another row, log lines among them.
 # Then rows that do not know their run (added_at 0: the hash was gone) join the newest run of the same id.
 WHICH = f"""
 SELECT source, queue, job_id, run, bitShiftRight(max(last), 20) AS last_ts,
-    argMax(a_state, state_at) AS last_state, argMax(a_name, name_at) AS last_name, max(a_hit) AS any_hit
+    argMax(a_state, state_at) AS last_state, argMax(a_name, name_at) AS last_name{{any}}
 FROM
 (
     SELECT *, if(added_at = 0, max(added_at) OVER (PARTITION BY source, queue, job_id), added_at) AS run
     FROM
     (
-        SELECT source, queue, job_id, added_at, max({AT}) AS last,
-            argMaxIf(state, {AT}, state != 'unknown') AS a_state, maxIf({AT}, state != 'unknown') AS state_at,
-            argMaxIf(job_name, {AT}, job_name != '') AS a_name, maxIf({AT}, job_name != '') AS name_at,
-            max({{hit}}) AS a_hit
+        SELECT source, queue, job_id, added_at, maxIf({AT}, kind = 'event') AS last,
+            argMaxIf(state, {AT}, {TELLS_STATE}) AS a_state, maxIf({AT}, {TELLS_STATE}) AS state_at,
+            argMaxIf(job_name, {AT}, {TELLS_NAME}) AS a_name, maxIf({AT}, {TELLS_NAME}) AS name_at{{hits}}
         FROM journal
-        WHERE kind = 'event' AND job_id != '' AND {{where}}
+        WHERE kind IN {{{{kinds:Array(String)}}}} AND job_id != '' AND {{where}}
             AND ts >= {{{{earliest:Int64}}}} AND ts < {{{{latest:Int64}}}}
             AND (source, queue, job_id) IN (SELECT source, queue, job_id FROM journal WHERE {CHANGED})
         GROUP BY source, queue, job_id, added_at
@@ -73,6 +79,10 @@ WHERE kind = 'event' AND job_id IN {{ids:Array(String)}} AND source IN {{sources
     AND queue IN {{queues:Array(String)}} AND ts >= {{earliest:Int64}} AND ts <= {{latest:Int64}}
 GROUP BY source, queue, job_id, added_at
 """
+
+
+FEW_JOBS = 2_000
+"""Up to so many are picked by their ids."""
 
 
 class JobItem(msgspec.Struct, kw_only=True):
@@ -106,7 +116,7 @@ class Wanted:
     asked: Range
     states: Sequence[str] = ()
     names: Sequence[str] = ()
-    text: str | None = None
+    terms: tuple[Term, ...] = ()
     after: JobKey | None = None
 
 
@@ -125,28 +135,56 @@ async def newest_jobs(journal: Journal, wanted: Wanted, limit: int, since: int |
     latest = wanted.asked.latest if wanted.asked.latest is not None else LATEST_MS
     top = latest if wanted.after is None else min(latest, wanted.after.ts + 1)
     bottom = max(since, wanted.asked.earliest or 0)
-    hit, having = _conditions(wanted)
+    having = _conditions(wanted)
+    texts = hits(having, wanted.terms, journal.search_index)
+    where, windows = wanted.where, window_starts(min(top, journal.now_ms()), bottom)
+    few = await _few_jobs(journal, wanted, bottom, latest)
+    if few is not None:
+        where, windows = where.copy().add("job_id IN {few:Array(String)}", few=few), [bottom]
+    parts = {
+        "where": where,
+        "having": having,
+        "hits": "".join(f", max({hit}) AS hit{number}" for number, hit in enumerate(texts)),
+        "any": "".join(f", max(hit{number}) AS any{number}" for number in range(len(texts))),
+    }
+    having.parameters["kinds"] = ["event", "log"] if texts else ["event"]
     found: list[dict[str, Any]] = []
     reach = bottom
-    for window in window_starts(min(top, journal.now_ms()), bottom):
-        look = wanted.where.copy()
+    for window in windows:
+        look = where.copy()
         look.parameters |= having.parameters
         look.parameters |= {"window": window, "top": top, "bottom": bottom, "latest": latest, "most": limit + 1}
         reach = await _reach(journal, look, bottom)
         look.parameters["earliest"] = reach
-        found = await journal.ask(WHICH.format(where=wanted.where, having=having, hit=hit), look)
+        found = await journal.ask(WHICH.format(**parts), look)
         if len(found) > limit:
             break
     items = await _told(journal, found[:limit], reach)
     return Listed(items, _key(found[limit - 1]) if len(found) > limit else None)
 
 
-def _conditions(wanted: Wanted) -> tuple[str, Where]:
-    """What makes an event a hit, and the conditions on a whole run."""
+async def _few_jobs(journal: Journal, wanted: Wanted, earliest: int, latest: int) -> list[str] | None:
+    """The ids of all jobs that a rare word leaves, told by the index of words; None = too many, or unknown."""
+    if journal.search_index is not SearchIndex.TEXT:
+        return None
+    terms = [one for one in wanted.terms if one.is_wanted]
+    for term in sorted(terms, key=lambda one: (not one.is_whole, -len(one.text))):
+        look = wanted.where.copy().add("ts >= {earliest:Int64} AND ts < {latest:Int64}")
+        look.parameters |= {"earliest": earliest, "latest": latest, "most": FEW_JOBS + 1}
+        look.add(hits(look, [term], journal.search_index)[0])
+        found = await journal.ask(
+            f"SELECT DISTINCT job_id FROM journal WHERE job_id != '' AND {look} LIMIT {{most:UInt32}}", look
+        )
+        if len(found) <= FEW_JOBS:
+            return [str(row["job_id"]) for row in found]
+    return None
+
+
+def _conditions(wanted: Wanted) -> Where:
+    """The conditions on a whole run."""
     having = Where()
-    hit = text_clause(having, wanted.text)
-    if wanted.text:
-        having.add("any_hit")
+    for number, term in enumerate(wanted.terms):
+        having.add(f"any{number}" if term.is_wanted else f"NOT any{number}")
     if wanted.states:
         having.add("last_state IN {state:Array(String)}", state=list(wanted.states))
     if wanted.names:
@@ -161,7 +199,7 @@ def _conditions(wanted: Wanted) -> tuple[str, Where]:
             a_job=wanted.after.job_id,
             a_run=wanted.after.added_at,
         )
-    return hit, having
+    return having
 
 
 async def _reach(journal: Journal, look: Where, bottom: int) -> int:

@@ -21,12 +21,14 @@ from logsvc.api.answers import (
     ToTime,
     refuse_unknown,
 )
-from logsvc.api.job import MOST_TIMELINE_ROWS, ONE, Job, job_of, runs_of
+from logsvc.api.job import MOST_TIMELINE_ROWS, ONE, Job, children_of, job_of, runs_of
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, Where, sets, time_range
+from logsvc.api.markers import markers_between
 from logsvc.attempts import run_of
 from logsvc.cursors import JobKey, pack, unpack
 from logsvc.rows import row_of
+from logsvc.search import parse
 from logsvc.sets import values
 from logsvc.times import parse_time
 
@@ -58,7 +60,7 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
             time_range(start, end),
             values("state", states),
             values("name", name),
-            text,
+            parse(text),
             unpack(JobKey, cursor) if cursor else None,
         )
         since = await journal.since()
@@ -91,8 +93,17 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
         if not mine:
             raise NotFoundException("no such job in history" if not rows else "no such run of this job in history")
         coverage = await journal.coverage(Range(None, None), _place(names), await journal.since())
+        first, last = parse_time("ts", mine[0].ts), parse_time("ts", mine[-1].ts)
         return job_of(
-            names, chosen, mine, runs_of(rows, runs), len(found) == MOST_TIMELINE_ROWS, journal.as_of(), coverage
+            names,
+            chosen,
+            mine,
+            runs_of(rows, runs),
+            len(found) == MOST_TIMELINE_ROWS,
+            await children_of(journal, names, mine),
+            await markers_between(journal, [mine[0].env], first, last),
+            journal.as_of(),
+            coverage,
         )
 
     return [jobs, job]

@@ -6,9 +6,10 @@ from typing import Any
 
 from logsvc.api.answers import Coverage
 from logsvc.errors import BadRequest
-from logsvc.sets import LONGEST_TEXT, values
+from logsvc.sets import values
 from logsvc.store import Store
 from logsvc.times import parse_time, rfc3339_or_none
+from logsvc.words import SearchIndex
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -16,9 +17,6 @@ DAY = 24 * HOUR
 WINDOWS = (MINUTE, 15 * MINUTE, 2 * HOUR, 12 * HOUR, 2 * DAY, 10 * DAY)
 SETS = ("env", "service", "source", "queue", "job_id", "level", "state", "kind")
 """Filters that are a set of values of the column of that name."""
-
-TEXT_COLUMNS = ("message", "error", "job_name", "job_id")
-"""Where `q` is looked for, in history as in the live stream."""
 
 
 @dataclass
@@ -49,18 +47,6 @@ def sets(asked: Mapping[str, Sequence[str] | None]) -> Where:
     return where
 
 
-def text_clause(where: Where, q: str | None) -> str:
-    """The condition that q occurs in one of the columns, without regard to case; "1" for no q."""
-    if not q:
-        return "1"
-    if len(q) > LONGEST_TEXT:
-        raise BadRequest(f"q: at most {LONGEST_TEXT} characters")
-    where.parameters["q"] = q
-    return (
-        "(" + " OR ".join(f"positionCaseInsensitiveUTF8({column}, {{q:String}}) > 0" for column in TEXT_COLUMNS) + ")"
-    )
-
-
 @dataclass(frozen=True)
 class Range:
     """earliest <= ts < latest, ms; None = open."""
@@ -78,6 +64,17 @@ def time_range(start: str | None, end: str | None) -> Range:
     return Range(earliest, latest)
 
 
+def closed(asked: Range, since: int | None, now: int, *, usually: int) -> tuple[int, int]:
+    """The range with both its ends, within what there can be rows of: (earliest, latest), latest not included.
+
+    usually: how many ms back it goes where nothing is said.
+    """
+    latest = min(asked.latest if asked.latest is not None else now, now + DAY)
+    earliest = asked.earliest if asked.earliest is not None else latest - usually
+    oldest = since if since is not None else latest - usually
+    return min(max(earliest, oldest), latest), latest
+
+
 def window_starts(top: int, bottom: int) -> list[int]:
     """Where to look next when the newest window held too little, ending at bottom."""
     starts = [top - window for window in WINDOWS if top - window > bottom]
@@ -91,6 +88,11 @@ class Journal:
         self._store = store
         self._as_of = as_of
         self._now = now
+
+    @property
+    def search_index(self) -> SearchIndex | None:
+        """How this ClickHouse has texts indexed; None = not known yet."""
+        return self._store.search_index
 
     def now_ms(self) -> int:
         return int(self._now() * 1000)

@@ -6,9 +6,11 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
 from logsvc.api.answers import CursorText, FromTime, Limit, Names, Page, States, Text, ToTime, Words, refuse_unknown
-from logsvc.api.journal import SETS, Journal, Range, Where, sets, text_clause, time_range, window_starts
+from logsvc.api.journal import SETS, Journal, Range, Where, sets, time_range, window_starts
+from logsvc.api.text import add_search
 from logsvc.cursors import RowKey, pack, unpack
 from logsvc.rows import COLUMNS, Row, row_of
+from logsvc.search import parse
 
 KNOWN = (*SETS, "event", "fingerprint", "q", "from", "to", "cursor", "limit")
 NEWEST_FIRST = "ORDER BY ts DESC, kind DESC, kafka_partition DESC, kafka_offset DESC"
@@ -40,7 +42,7 @@ def logs_routes(journal: Journal) -> list[HTTPRouteHandler]:
         places = {"env": env, "source": source, "queue": queue}
         others = {"service": service, "job_id": job_id, "level": level, "state": states, "kind": kind, "event": event}
         where = sets({**places, **others, "fingerprint": fingerprint})
-        where.add(text_clause(where, text))
+        add_search(where, parse(text), journal.search_index)
         asked = time_range(start, end)
         since = await journal.since()
         found = await newest_rows(journal, where, asked, unpack(RowKey, cursor) if cursor else None, limit + 1, since)

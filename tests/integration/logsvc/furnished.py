@@ -16,6 +16,8 @@ T0 = 1_795_003_200_000 - HOUR
 """An hour before a full hour and six hours before a day's end, in 2026; the past is of the two hours before."""
 
 LOST = 17
+WAITS = {"event": "waiting-children", "state": "waiting-children"}
+ROWS = 122 * 5 + 3 + 2
 TOKEN = "a-service-token-of-the-tests"
 
 
@@ -46,6 +48,7 @@ def past(home: House) -> list[Any]:
         records += job(home, number, T0 - number * MINUTE, ends=ends)
     records += job(home, 900, T0 - MINUTE, ends="failed", queue="mail", error="Bounced: <b>", fingerprint="f-bounced")
     records += job(home, 901, T0 - 2 * MINUTE, queue="mail", parent="bull:orders:7", scheduler="nightly")
+    records.append(home.event(0, ts=T0 - 7 * MINUTE, job_id="7", queue="orders", id="w", **WAITS))
     records += [
         LogLine(
             v=1,
@@ -98,7 +101,7 @@ async def furnished(data: Path, kafka: str) -> AsyncGenerator[House]:
         await home.ready()
         records = past(home)
         await asyncio.gather(home.produce(records), write_beside(home))
-        await home.stored(5 * 122 + 4)
+        await home.stored(ROWS)
 
         async def is_known() -> bool:
             return (await home.json("/api/v1/system"))["coverage"]["events_lost"] == LOST

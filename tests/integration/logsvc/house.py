@@ -106,6 +106,10 @@ class House:
         async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
             return await client.get(path, params=parameters or None)
 
+    async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=self.url, timeout=20, headers=headers) as client:
+            return await client.post(path, json=body)
+
     async def json(self, path: str, **parameters: Any) -> Any:
         answer = await self.get(path, **parameters)
         assert answer.status_code == 200, answer.text

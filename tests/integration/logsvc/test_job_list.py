@@ -10,6 +10,7 @@ import pytest
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, Where
 from logsvc.batch import Feed, row_prefix, splice
+from logsvc.search import parse
 from logsvc.store import Store
 from tocsin.events import JobEvent, encode
 
@@ -59,7 +60,7 @@ def lately_with_a_past(past: dict[str, Any], **now: Any) -> list[bytes]:
 @pytest.mark.parametrize(
     ("past", "now", "asked"),
     [
-        ({"error": "Boom", "state": "retrying"}, {}, {"text": "boom"}),
+        ({"error": "Boom", "state": "retrying"}, {}, {"terms": parse("boom")}),
         ({"job_name": "charge"}, {}, {"names": ["charge"]}),
         ({"state": "failed"}, {"event": "duplicated", "state": "unknown"}, {"states": ["failed"]}),
         ({"job_name": "charge"}, {}, {}),

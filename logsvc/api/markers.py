@@ -1,0 +1,137 @@
+"""Markers: deploys and other moments that people mark, drawn on histograms and timelines.
+
+    curl -H "authorization: Bearer $TOKEN" -d '{"env":"prod","service":"shop","version":"1.4.2","by":"CI"}' \\
+        https://tocsin.example.com/api/v1/markers
+"""
+
+import hmac
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.handlers import HTTPRouteHandler
+from msgspec import Meta
+from pydantic import SecretStr
+
+from logsvc.api.answers import CursorText, FromTime, Limit, Names, Page, ToTime, refuse_unknown
+from logsvc.api.journal import DAY, Journal, Where, sets, time_range
+from logsvc.cursors import MarkerKey, pack, unpack
+from logsvc.errors import BadRequest
+from logsvc.fitness import EARLIEST_MS
+from logsvc.store import Store
+from logsvc.times import parse_time, rfc3339
+
+Short = Annotated[str, Meta(max_length=200)]
+
+COLUMNS = "id, ts, env, service, version, `by`"
+MOST_ON_A_CHART = 200
+
+
+class NewMarker(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to mark. ts: RFC 3339, now if left out. id: sent again, the same id makes no second marker."""
+
+    env: Annotated[str, Meta(min_length=1, max_length=200)]
+    service: Short
+    version: Short
+    by: Short = ""
+    ts: str | None = None
+    id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class Marker(msgspec.Struct, kw_only=True):
+    """A moment that somebody marked, such as a deploy of a version of a service."""
+
+    id: str
+    ts: str
+    env: str
+    service: str
+    version: str
+    by: str
+
+
+def markers_routes(journal: Journal, store: Store, token: SecretStr | None) -> list[HTTPRouteHandler]:
+    """The routes. token: what who writes a marker must show; without one nobody may."""
+
+    @get("/api/v1/markers", summary="Deploys and other marked moments, newest first")
+    async def markers(
+        request: Request[Any, Any, Any],
+        env: Names = None,
+        service: Names = None,
+        start: FromTime = None,
+        end: ToTime = None,
+        cursor: CursorText = None,
+        limit: Limit = 100,
+    ) -> Page[Marker]:
+        refuse_unknown(request, ("env", "service", "from", "to", "cursor", "limit"))
+        asked = time_range(start, end)
+        where = sets({"env": env, "service": service})
+        if asked.earliest is not None:
+            where.add("ts >= {earliest:Int64}", earliest=asked.earliest)
+        if asked.latest is not None:
+            where.add("ts < {latest:Int64}", latest=asked.latest)
+        if cursor:
+            after = unpack(MarkerKey, cursor)
+            where.add("(ts, id) < ({a_ts:Int64}, {a_id:String})", a_ts=after.ts, a_id=after.id)
+        found = await _newest(journal, where, limit + 1)
+        last = found[limit - 1] if len(found) > limit else None
+        return Page(
+            items=[_marker(row) for row in found[:limit]],
+            next_cursor=pack(MarkerKey(int(last["ts"]), str(last["id"]))) if last else None,
+            as_of=rfc3339(journal.now_ms()),
+            coverage=await journal.coverage(asked, sets({"env": env}), await journal.since()),
+        )
+
+    @post("/api/v1/markers", summary="Mark a moment: a deploy, say", security=[{"token": []}])
+    async def mark(request: Request[Any, Any, Any], data: NewMarker) -> Marker:
+        _admit(request, token)
+        refuse_unknown(request, ())
+        now = journal.now_ms()
+        ts = parse_time("ts", data.ts) if data.ts else now
+        if not EARLIEST_MS <= ts <= now + DAY:
+            raise BadRequest("ts: expected a time since 2000, and no later than tomorrow")
+        row: dict[str, Any] = {
+            "id": data.id or uuid.uuid4().hex,
+            "ts": ts,
+            "env": data.env,
+            "service": data.service,
+            "version": data.version,
+            "by": data.by,
+        }
+        await store.insert("markers", msgspec.json.encode(row), f"marker:{row['id']}")
+        stored = await _newest(journal, Where(["id = {id:String}"], {"id": row["id"]}), 1)
+        return _marker(stored[0] if stored else row)
+
+    return [markers, mark]
+
+
+async def markers_between(journal: Journal, envs: Sequence[str] | None, earliest: int, latest: int) -> list[Marker]:
+    """The newest markers of a range, oldest first, for a chart of it."""
+    where = sets({"env": envs}).add("ts BETWEEN {earliest:Int64} AND {latest:Int64}", earliest=earliest, latest=latest)
+    return [_marker(row) for row in reversed(await _newest(journal, where, MOST_ON_A_CHART))]
+
+
+async def _newest(journal: Journal, where: Where, most: int) -> list[dict[str, Any]]:
+    where.parameters["most"] = most
+    return await journal.ask(
+        f"SELECT {COLUMNS} FROM markers FINAL WHERE {where} ORDER BY ts DESC, id DESC LIMIT {{most:UInt32}}", where
+    )
+
+
+def _marker(row: Mapping[str, Any]) -> Marker:
+    names = ("id", "env", "service", "version", "by")
+    return Marker(ts=rfc3339(int(row["ts"])), **{name: str(row[name]) for name in names})
+
+
+def _admit(request: Request[Any, Any, Any], token: SecretStr | None) -> None:
+    """Raise unless the request shows the token."""
+    if token is None:
+        raise PermissionDeniedException("markers are off: set TOCSIN_SERVICE_TOKEN")
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    expected = token.get_secret_value().encode()
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(errors="replace"), expected):
+        raise NotAuthorizedException(
+            "a token is needed: Authorization: Bearer …", headers={"www-authenticate": "Bearer"}
+        )
