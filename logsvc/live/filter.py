@@ -7,7 +7,8 @@ import msgspec
 
 from logsvc.errors import BadRequest
 from logsvc.rows import level_of
-from logsvc.sets import LONGEST_TEXT, values
+from logsvc.search import Term, matches, parse
+from logsvc.sets import values
 from tocsin.events import JobEvent, LogLine
 
 KEYS = ("env", "service", "source", "queue", "level", "state", "job_id", "kind")
@@ -30,10 +31,13 @@ class Subject:
 
 def subject_of(record: JobEvent | LogLine) -> Subject:
     if isinstance(record, JobEvent):
-        text = f"{record.message}\n{record.error}\n{record.job_name}\n{record.job_id}".lower()
+        found = (
+            f"{record.job_id}\n{record.job_name}\n{record.message}\n{record.error_type}\n{record.error}\n{record.data}"
+        )
+        text = found.lower()
         level = level_of(record)
         return Subject(record.env, "", record.source, record.queue, level, record.state, record.job_id, "event", text)
-    text = f"{record.message}\n{record.job_name}\n{record.job_id}".lower()
+    text = f"{record.job_id}\n{record.job_name}\n{record.message}".lower()
     return Subject(
         record.env, record.service, record.source, record.queue, record.level, "", record.job_id, "log", text
     )
@@ -41,19 +45,17 @@ def subject_of(record: JobEvent | LogLine) -> Subject:
 
 @dataclass(frozen=True)
 class Filter:
-    """Sets of values by key (any of them; no key = anything), and a text sought without regard to case."""
+    """Sets of values by key (any of them; no key = anything), and words and phrases sought in the text."""
 
     wanted: tuple[tuple[str, frozenset[str]], ...] = ()
-    text: str = ""
+    terms: tuple[Term, ...] = ()
 
     @property
     def is_everything(self) -> bool:
-        return not self.wanted and not self.text
+        return not self.wanted and not self.terms
 
     def matches(self, subject: Subject) -> bool:
-        return all(getattr(subject, key) in values for key, values in self.wanted) and (
-            not self.text or self.text in subject.text
-        )
+        return all(getattr(subject, key) in values for key, values in self.wanted) and matches(self.terms, subject.text)
 
 
 def parse_filter(asked: Mapping[str, object]) -> Filter:
@@ -65,10 +67,7 @@ def parse_filter(asked: Mapping[str, object]) -> Filter:
     for key in KEYS:
         if found := values(key, _texts(key, asked.get(key))):
             wanted.append((key, frozenset(found)))
-    text = "".join(_texts("q", asked.get("q"))[-1:])
-    if len(text) > LONGEST_TEXT:
-        raise BadRequest(f"q: at most {LONGEST_TEXT} characters")
-    return Filter(tuple(wanted), text.lower())
+    return Filter(tuple(wanted), parse("".join(_texts("q", asked.get("q"))[-1:])))
 
 
 def _texts(key: str, given: object) -> list[str]:

@@ -92,8 +92,9 @@ describe("text", () => {
   });
 
   it("finds hits without case and keeps the text", () => {
-    expect(splitHits("Timeout: TIMEOUT", "timeout")).toEqual(["", "Timeout", ": ", "TIMEOUT", ""]);
-    expect(splitHits("a<b>a", "")).toEqual(["a<b>a"]);
-    expect(splitHits("İx", "x").join("")).toBe("İx");
+    expect(splitHits("Timeout: TIMEOUT", ["timeout"])).toEqual(["", "Timeout", ": ", "TIMEOUT", ""]);
+    expect(splitHits("a.*b>a", [".*", "B>"])).toEqual(["a", ".*", "", "b>", "a"]);
+    expect(splitHits("a<b>a", [])).toEqual(["a<b>a"]);
+    expect(splitHits("İx", ["x"]).join("")).toBe("İx");
   });
 });

@@ -12,19 +12,11 @@ export function cut(text: string, limit: number): string {
   return text.length <= limit ? text : `${text.slice(0, limit)}…`;
 }
 
-/** The text in pieces, hits of the needle apart (without case); hits have odd indexes. */
-export function splitHits(text: string, needle: string): string[] {
-  if (needle === "") return [text];
-  const pieces: string[] = [];
-  const lower = text.toLowerCase();
-  // Lower-casing can change the length (İ): then places in one text mean nothing in the other.
-  if (lower.length !== text.length) return [text];
-  const wanted = needle.toLowerCase();
-  let start = 0;
-  for (let hit = lower.indexOf(wanted); hit >= 0; hit = lower.indexOf(wanted, start)) {
-    pieces.push(text.slice(start, hit), text.slice(hit, hit + wanted.length));
-    start = hit + wanted.length;
-  }
-  pieces.push(text.slice(start));
-  return pieces;
+/** The text in pieces, hits of the needles apart (without case); hits have odd indexes. */
+export function splitHits(text: string, needles: readonly string[]): string[] {
+  const wanted = needles.filter((needle) => needle !== "").map((needle) => needle.replaceAll(SPECIAL, String.raw`\$&`));
+  return wanted.length === 0 ? [text] : text.split(new RegExp(`(${wanted.join("|")})`, "giu"));
 }
+
+// What means something in a regular expression.
+const SPECIAL = /[$()*+./?[\\\]^{|}-]/g;

@@ -1,5 +1,6 @@
 import type { Params } from "../api/client.ts";
 import { KINDS, LEVELS, type Row } from "../api/types.ts";
+import { hasAll, isStricter, termsOf } from "./search.ts";
 
 /** The keys that hold a set of values; several values of one key mean "any of". */
 export const SET_KEYS = ["queue", "level", "kind", "source", "service", "env", "state", "job_id"] as const;
@@ -81,8 +82,8 @@ export function matches(filter: Filter, row: Row): boolean {
     if (wanted.length > 0 && !wanted.includes(row[key] ?? defaultOf(key, row))) return false;
   }
   if (filter.q === "") return true;
-  const needle = filter.q.toLowerCase();
-  return [row.message, row.error, row.job_name, row.job_id].some((text) => text?.toLowerCase().includes(needle));
+  const texts = [row.job_id, row.job_name, row.message, row.error_type, row.error, row.data];
+  return hasAll(termsOf(filter.q), texts.map((text) => text ?? "").join("\n"));
 }
 
 /** What a field means that was left out of a row. */
@@ -94,5 +95,5 @@ function defaultOf(key: SetKey, row: Row): string {
 export function isNarrower(next: Filter, previous: Filter): boolean {
   const isWithin = (key: SetKey): boolean =>
     previous[key].length === 0 || (next[key].length > 0 && next[key].every((value) => previous[key].includes(value)));
-  return SET_KEYS.every((key) => isWithin(key)) && next.q.toLowerCase().includes(previous.q.toLowerCase());
+  return SET_KEYS.every((key) => isWithin(key)) && isStricter(termsOf(next.q), termsOf(previous.q));
 }
