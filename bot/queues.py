@@ -1,7 +1,6 @@
 """A queue's state as the bot tells it, wherever it came from, and what counts as trouble (pure)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import blake2s
 from typing import Any
@@ -9,30 +8,16 @@ from typing import Any
 import msgspec
 
 from bot.render.times import parse_rfc3339
-from tocsin.answers import QueueItem
+from tocsin.answers import QueueCounts, QueueItem
 from tocsin.events import QueueSnapshot
 
 OLD_WAIT_SECONDS = 15 * 60
 """A job next in line for longer than this is trouble."""
 
 
-@dataclass(frozen=True)
-class QueueState:
-    """Counts of one queue at as_of_ms. workers None = unknown, never 0; no oldest_waiting_seconds = unknown."""
+class QueueState(QueueCounts, kw_only=True, frozen=True):
+    """One queue as it was at a time (ms)."""
 
-    env: str
-    source: str
-    queue: str
-    waiting: int
-    active: int
-    delayed: int
-    prioritized: int
-    waiting_children: int
-    completed: int
-    failed: int
-    is_paused: bool
-    workers: int | None
-    oldest_waiting_seconds: float | None
     as_of_ms: int
 
 
@@ -50,23 +35,18 @@ COUNTS = (
 
 def from_snapshot(one: QueueSnapshot) -> QueueState:
     """A queue as we saw it in Kafka."""
-    return QueueState(
-        env=one.env,
-        source=one.source,
-        queue=one.queue,
-        **{field: getattr(one, field) for _, field in COUNTS},
-        is_paused=one.is_paused,
-        workers=one.workers,
-        oldest_waiting_seconds=one.oldest_waiting_seconds,
-        as_of_ms=one.ts,
-    )
+    return _state(one, one.ts)
 
 
 def from_api(item: Mapping[str, Any]) -> QueueState:
     """A queue as logsvc tells it. Raises msgspec.ValidationError or ValueError if it is not one."""
     one = msgspec.convert(item, QueueItem)
-    same: Mapping[str, Any] = {name: getattr(one, name) for name in QueueItem.__struct_fields__ if name != "as_of"}
-    return QueueState(**same, as_of_ms=parse_rfc3339(one.as_of))
+    return _state(one, parse_rfc3339(one.as_of))
+
+
+def _state(one: QueueSnapshot | QueueItem, as_of_ms: int) -> QueueState:
+    same: Mapping[str, Any] = {name: getattr(one, name) for name in QueueCounts.__struct_fields__}
+    return QueueState(**same, as_of_ms=as_of_ms)
 
 
 def in_trouble(one: QueueState) -> bool:

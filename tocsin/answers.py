@@ -3,7 +3,7 @@
 import msgspec
 
 
-class QueueItem(msgspec.Struct, kw_only=True):
+class QueueCounts(msgspec.Struct, kw_only=True, frozen=True):
     """One queue. workers: null = unknown, never 0. oldest_waiting_seconds: null = nothing waits, or unknown."""
 
     env: str
@@ -19,4 +19,9 @@ class QueueItem(msgspec.Struct, kw_only=True):
     is_paused: bool
     workers: int | None
     oldest_waiting_seconds: float | None
+
+
+class QueueItem(QueueCounts, kw_only=True, frozen=True):
+    """One queue as it was at a time (RFC 3339)."""
+
     as_of: str
