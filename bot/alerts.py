@@ -4,79 +4,171 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.chats import Chats
-from bot.incidents import Call, Incident, Key, Step, Tally, add_late, key_part, resolve, step
+from bot.failures import Key, Tally, key_part
+from bot.incidents import Call, Incident, Step, cover, resolve, step, wait
+from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
-from bot.render.alert import alert_buttons, alert_text, late_text
+from bot.render.alert import Links, alert_buttons, alert_text, late_text, nudge_text
+from bot.render.incidents import REMINDER_BUTTONS, maintenance_over_text, reminder_text
 from bot.routes import Destination
 from bot.rules import Policy
+from bot.seal import Seal
+from bot.silences import Silence, covering, quiet_until
 from bot.store.database import Session
-from bot.store.incidents import lock_incidents, lock_silent, to_incident, write
+from bot.store.incidents import lock_covered, lock_incidents, lock_quiet, lock_waiting, to_incident, write
 from bot.store.late import open_summary, save_summary, to_late
-from bot.store.models import IncidentRow
-from bot.store.outbox import Rewrite, Subject, put, rewrite_incidents, rewrite_late
+from bot.store.models import IncidentRow, SilenceRow
+from bot.store.outbox import (
+    INCIDENT,
+    LATE,
+    NOTICE,
+    NUDGE,
+    Rewrite,
+    Subject,
+    nudge,
+    put,
+    put_reminder,
+    rewrite_incidents,
+    rewrite_late,
+)
+from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
 
-INCIDENT, LATE = "incident", "late"
-RESOLVE_AT_ONCE = 100
+AT_ONCE = 100
 
 
 @dataclass
 class Alerts:
-    """Turn failures into incidents and wanted messages.
-
-    page_url: the live page's address, empty if there is none to link to.
-    """
+    """Turn failures, people's acts and time into incidents and wanted messages."""
 
     chats: Chats
     policy: Policy
     metrics: Metrics
-    page_url: str = ""
+    links: Links
+    seal: Seal
     unrouted: int = field(default=0)
 
     async def record(self, session: Session, tallies: Mapping[Key, Tally], *, now_ms: int) -> int:
         """Apply a batch to its incidents; return how many ring."""
         if not tallies:
             return 0
+        silences = await self._hold_covering(session, tallies)
         rows = await lock_incidents(session, tallies)
         steps: list[tuple[IncidentRow, Step]] = []
         for key in sorted(tallies):
             row = rows.get(key)
-            done = step(key, to_incident(row) if row else None, tallies[key], now_ms=now_ms)
+            before = to_incident(row) if row else None
+            until_ms = quiet_until((to_silence(one) for one in silences.values()), key)
+            done = step(key, before, tallies[key], now_ms=now_ms, policy=self.policy, silenced_until_ms=until_ms)
             steps.append((write(session, row, done.incident), done))
+            _count_hidden(silences, done)
         await session.flush()  # all rows at once; the new ones have ids now
-        edits: list[Rewrite] = []
-        late: dict[Destination, list[Step]] = {}
-        for row, done in steps:
-            match done.call:
-                case Call.RING:
-                    self._ring(session, row, done.incident, now_ms)
-                case Call.EDIT:
-                    edits.append(self._edit(row, done.incident))
-                case Call.SUMMARY:
-                    for to in self.chats.destinations(*done.incident.key[:3]):
-                        late.setdefault(to, []).append(done)
-        await rewrite_incidents(session, edits, now_ms=now_ms)
-        for to, unheard in late.items():
-            await self._summarise(session, to, unheard, now_ms)
+        await self.tell(session, steps, now_ms=now_ms)
         return sum(done.call is Call.RING for _, done in steps)
 
-    async def resolve_silent(self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str]) -> int:
-        """Resolve incidents of these sources that were silent for long enough by heard_ms; return how many.
+    async def _hold_covering(self, session: Session, tallies: Mapping[Key, Tally]) -> dict[int, SilenceRow]:
+        """The silences that keep any of these quiet, held so that what they hide can be counted."""
+        on: list[Silence] = await silences_on(session)
+        wanted = {one.id for key in tallies for one in covering(on, key)}
+        held = await hold_silences(session, wanted)
+        return {number: row for number, row in held.items() if row.ended_ms is None}
+
+    async def resolve_quiet(self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str]) -> int:
+        """Resolve incidents of these sources that were quiet for long enough by heard_ms; return how many.
 
         heard_ms: everything up to then is counted. Their messages say so, unheard.
         """
         before_ms = heard_ms - int(self.policy.resolve_seconds * 1000)
-        rows = await lock_silent(session, before_ms, [key_part(one) for one in sources], RESOLVE_AT_ONCE)
-        edits: list[Rewrite] = []
+        rows = await lock_quiet(session, before_ms, [key_part(one) for one in sources], AT_ONCE)
+        steps: list[tuple[IncidentRow, Step]] = []
         for row in rows:
             incident = resolve(to_incident(row), now_ms=now_ms, heard_ms=heard_ms, policy=self.policy)
             if incident is not None:
-                edits.append(self._edit(write(session, row, incident), incident))
-        await rewrite_incidents(session, edits, now_ms=now_ms)
-        return len(edits)
+                steps.append((write(session, row, incident), _unheard(incident)))
+        await self.tell(session, steps, now_ms=now_ms)
+        return len(steps)
+
+    async def wait(self, session: Session, *, now_ms: int) -> int:
+        """Remind of what nobody has taken, and of what was taken too long ago; return how many incidents."""
+        rows = await lock_waiting(
+            session,
+            told_before_ms=now_ms - int(self.policy.remind_seconds * 1000),
+            acked_before_ms=now_ms - int(self.policy.ack_seconds * 1000),
+            limit=AT_ONCE,
+        )
+        steps: list[tuple[IncidentRow, Step]] = []
+        for row in rows:
+            done = wait(to_incident(row), now_ms=now_ms, policy=self.policy)
+            if done is not None:
+                steps.append((write(session, row, done.incident), done))
+        await self.tell(session, steps, now_ms=now_ms)
+        return len(steps)
+
+    async def end_silences(self, session: Session, *, now_ms: int) -> int:
+        """End what has had its time; return how many."""
+        rows = await hold_ended(session, now_ms, AT_ONCE)
+        for row in rows:
+            await self.end_silence(session, row, by="", now_ms=now_ms)
+        return len(rows)
+
+    async def end_silence(self, session: Session, row: SilenceRow, *, by: str, now_ms: int) -> None:
+        """End a silence; what it covered is heard again, and a maintenance tells what it hid. by: empty = its time."""
+        row.ended_ms, row.ended_by = now_ms, by
+        await session.flush()
+        silence = to_silence(row)
+        await self.cover(session, silence, now_ms=now_ms)
+        if silence.is_maintenance:
+            to = Destination(row.chat_id, row.topic_id)
+            text = maintenance_over_text(silence, by=by, now_ms=now_ms)
+            put(session, Subject(NOTICE), to, text, (), now_ms=now_ms)
+
+    async def cover(self, session: Session, silence: Silence, *, now_ms: int, at_once: bool = False) -> None:
+        """Let open incidents within a silence's scope be as the silences now say."""
+        on = await silences_on(session)
+        steps: list[tuple[IncidentRow, Step]] = []
+        for row in await lock_covered(session, silence.scope):
+            incident = to_incident(row)
+            done = cover(incident, quiet_until(on, incident.key), now_ms=now_ms)
+            if done is not None:
+                steps.append((write(session, row, done.incident), done))
+        await self.tell(session, steps, now_ms=now_ms, at_once=at_once)
+
+    async def tell(
+        self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int, at_once: bool = False
+    ) -> None:
+        """Want the messages of these steps. Their incidents are written and have ids. at_once: see the outbox."""
+        edits: list[Rewrite] = []
+        late: dict[Destination, list[Step]] = {}
+        reminders: dict[Destination, list[tuple[int, Incident]]] = {}
+        for row, done in steps:
+            match done.call:
+                case Call.RING:
+                    self._ring(session, row, done.incident, now_ms)
+                case Call.SUMMARY:
+                    for to in self.chats.destinations(*done.incident.key[:3]):
+                        late.setdefault(to, []).append(done)
+                case Call.HUSH:
+                    pass
+                case Call.EDIT | Call.NUDGE | Call.REMIND:
+                    edits.append(self._edit(row, done.incident))
+            if done.call is Call.REMIND:
+                for to in self.chats.destinations(*done.incident.key[:3]):
+                    reminders.setdefault(to, []).append((row.id, done.incident))
+        await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
+        for row, done in steps:
+            if done.call is Call.NUDGE:
+                buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
+                await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
+                self.metrics.sounded.labels(NUDGE).inc()
+        for to, unheard in late.items():
+            await self._summarise(session, to, unheard, now_ms)
+        for to, unheeded in reminders.items():
+            text = reminder_text(unheeded, now_ms=now_ms)
+            await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
+            self.metrics.sounded.labels("reminder").inc()
 
     def _ring(self, session: Session, row: IncidentRow, incident: Incident, now_ms: int) -> None:
-        text, buttons = self._card(incident)
+        text, buttons = self._card(row, incident)
         about = Subject(INCIDENT, row.id, row.episode)
         found = self.chats.destinations(*incident.key[:3])
         for to in found:
@@ -86,10 +178,11 @@ class Alerts:
             self.metrics.unrouted.inc()
 
     def _edit(self, row: IncidentRow, incident: Incident) -> Rewrite:
-        return Rewrite(row.id, row.episode, *self._card(incident))
+        return Rewrite(row.id, row.episode, *self._card(row, incident))
 
-    def _card(self, incident: Incident) -> tuple[str, Buttons]:
-        return alert_text(incident), alert_buttons(incident, self.page_url)
+    def _card(self, row: IncidentRow, incident: Incident) -> tuple[str, Buttons]:
+        text = alert_text(incident, number=row.id, runbook=self.links.runbook_as_text(incident.key))
+        return text, alert_buttons(row.id, incident, self.links, self.seal)
 
     async def _summarise(self, session: Session, to: Destination, steps: Sequence[Step], now_ms: int) -> None:
         row = await open_summary(session, to, now_ms - int(self.policy.stale_seconds * 1000))
@@ -102,3 +195,16 @@ class Alerts:
             put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
         else:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
+
+
+def _unheard(incident: Incident) -> Step:
+    """A step that changes the message, if there is one, without a sound."""
+    return Step(incident, Call.EDIT if incident.has_rung else Call.HUSH)
+
+
+def _count_hidden(silences: Mapping[int, SilenceRow], done: Step) -> None:
+    """Count what a step added to every silence that covers it."""
+    for row in silences.values():
+        if to_silence(row).scope.covers(done.incident.key):
+            row.hidden += done.added
+            row.kinds = count_kind(row.kinds, label(done), done.added)

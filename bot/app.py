@@ -18,14 +18,17 @@ from bot.delivery import Delivery
 from bot.desk import Desk
 from bot.forgetting import forget_old
 from bot.greeting import Greeting
+from bot.handling import Handling
 from bot.history import LOGSVC, History
 from bot.kafka import Cluster, PositionedFeed, TableFeed, topic_exists
 from bot.metrics import Metrics
 from bot.numbers import Ledger
 from bot.pulse import Pulse
 from bot.reading import born_at, read_failures
-from bot.resolver import resolve_silent
+from bot.render.alert import Links
+from bot.resolver import let_time_pass
 from bot.rules import Policy
+from bot.seal import Seal
 from bot.settings import BotSettings
 from bot.snapshots import Snapshots, follow
 from bot.store.database import POSTGRES, Database, open_engine
@@ -60,9 +63,16 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
         doors.push_async_callback(telegram.close)
         client = await doors.enter_async_context(httpx.AsyncClient(timeout=settings.breaker_timeout_seconds))
 
-        policy = Policy(stale_seconds=settings.bot_stale_seconds, resolve_seconds=settings.bot_resolve_seconds)
+        policy = Policy(
+            stale_seconds=settings.bot_stale_seconds,
+            resolve_seconds=settings.bot_resolve_seconds,
+            remind_seconds=settings.bot_remind_seconds,
+            ack_seconds=settings.bot_ack_seconds,
+        )
+        links = Links(str(settings.public_url or ""), settings.bot_runbooks)
+        seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
-        alerts = Alerts(chats, policy, metrics, str(settings.public_url or ""))
+        alerts = Alerts(chats, policy, metrics, links, seal)
         delivery = Delivery(
             database,
             telegram,
@@ -85,7 +95,8 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
             metrics,
             has_alert_chats=bool(chats.all_destinations()),
         )
-        desk = Desk(Ledger(history, snapshots), history, database, pulse, LISTED)
+        handling = Handling(database, alerts, delivery.wake)
+        desk = Desk(Ledger(history, snapshots), history, database, pulse, handling, seal, links, LISTED)
         gate = Gate(frozenset(settings.telegram_admins), chats, telegram, breakers)
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
         breakers.probe_with(TELEGRAM, telegram.me)
@@ -119,7 +130,7 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
                 "failures": lambda: read_failures(settings, consumer, progress, stop),
                 "delivery": lambda: delivery.run(stop),
                 "greeting": lambda: greeting.run(stop),
-                "resolver": lambda: resolve_silent(database, alerts, progress, snapshots, delivery.wake, stop),
+                "resolver": lambda: let_time_pass(database, alerts, progress, snapshots, delivery.wake, stop),
                 "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
             }

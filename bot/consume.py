@@ -13,7 +13,7 @@ import structlog
 
 from bot.alerts import Alerts
 from bot.errors import Fenced, Slow, Unfit
-from bot.incidents import bare, tally
+from bot.failures import bare, tally
 from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
 from bot.rules import FINAL_FAILURE, Policy

@@ -1,20 +1,23 @@
 """Hear people, let the right command answer, send the answer back."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from bot import texts
 from bot.access import Access, Gate
-from bot.commands import COMMANDS, PRESSES, WHOAMI
+from bot.commands import ACTS, COMMANDS, PRESSES, WHOAMI
 from bot.desk import Command, Desk, Pressable
 from bot.errors import RateLimited, Rejected, TelegramError, Unreachable
+from bot.incidents import Person
 from bot.messages import Ask, Buttons, Reply
 from bot.metrics import Metrics
 from bot.pacing import Pacer
-from bot.render.markup import name, strip_markup
+from bot.render.alert import kind
+from bot.render.markup import name, plain, strip_markup
 from bot.render.times import age
+from bot.seal import Expired, Forged
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 
@@ -53,9 +56,11 @@ class Conversation:
     metrics: Metrics
     _commands: dict[str, Command] = field(default_factory=lambda: {one.name: one for one in COMMANDS})
     _presses: dict[str, Pressable] = field(default_factory=lambda: {one.name: one for one in PRESSES})
+    _acts: dict[str, Pressable] = field(default_factory=lambda: {one.name: one for one in ACTS})
 
     async def hear(self, ask: Ask) -> None:
         """Answer one ask, or not. Never raises: the next ask must be heard."""
+        ask = replace(ask, may_act=self.gate.may_act(ask))
         try:
             reply = await self._press(ask) if ask.press else await self._say(ask)
             if reply is not None:
@@ -67,7 +72,7 @@ class Conversation:
 
     async def _say(self, ask: Ask) -> Reply | None:
         said = parse_command(ask.text)
-        if said is None and not ask.is_private:
+        if said is None and not ask.is_private and ask.reply_to is None:
             return None
         if said is not None and said.addressee and said.addressee.lower() != self.telegram.username.lower():
             return None
@@ -78,21 +83,59 @@ class Conversation:
         if access is Access.STRANGER:
             self.metrics.asks.labels("stranger").inc()
             return Reply(texts.STRANGER.format(user_id=ask.user_id))
+        if said is None and ask.reply_to is not None:
+            noted = await self._note(ask, ask.reply_to)
+            if noted is not None or not ask.is_private:
+                return noted
         command = self._commands.get(said.command) if said else None
         if said is None or command is None:
             return Reply(texts.NO_SUCH_COMMAND) if ask.is_private or (said and said.addressee) else None
         self.metrics.asks.labels(command.name).inc()
         return await command.answer(ask, said.rest, self.desk)
 
+    async def _note(self, ask: Ask, message_id: int) -> Reply | None:
+        """Keep what somebody wrote in reply to an incident's message; None if it is about no incident."""
+        try:
+            if not ask.may_act:
+                about = await self.desk.handling.about(ask.chat_id, message_id)
+                return None if about is None else Reply(texts.NOT_YOURS)
+            who = Person(ask.user_id, ask.user_name)
+            incident = await self.desk.handling.note(ask.chat_id, message_id, who, ask.text)
+        except Unavailable:
+            return Reply(texts.POSTGRES_AWAY)
+        if incident is None:
+            return None
+        self.metrics.asks.labels("note").inc()
+        return Reply(texts.NOTED.format(about=f"{name(incident.key.queue)} · {kind(incident)}"))
+
     async def _press(self, ask: Ask) -> Reply | None:
         if await self.gate.admit(ask) is not Access.ALLOWED:
-            return Reply("", notice=texts.NOT_FOR_YOU)
+            return Reply("", notice=texts.NOT_FOR_YOU, is_alert=True)
         which, _, rest = ask.press.partition(":")
+        if which in self._acts:
+            return await self._act(ask, self._acts[which])
         command = self._presses.get(which)
         if command is None:
             return Reply("", notice=texts.OLD_BUTTON)
         self.metrics.asks.labels(command.name).inc()
         return await command.press(ask, rest, self.desk)
+
+    async def _act(self, ask: Ask, command: Pressable) -> Reply:
+        """Let a button change something, if we made it and this person may."""
+        if not ask.may_act:
+            return Reply("", notice=texts.NOT_YOURS, is_alert=True)
+        try:
+            _, _, rest = self.desk.seal.open(ask.press).partition(":")
+        except Expired:
+            return Reply("", notice=texts.EXPIRED_BUTTON, is_alert=True)
+        except Forged:
+            log.warning("forged_button", chat=ask.chat_id, user=ask.user_id, data=name(ask.press, 80))
+            return Reply("", notice=texts.FORGED_BUTTON, is_alert=True)
+        self.metrics.asks.labels(command.name).inc()
+        try:
+            return await command.press(ask, rest, self.desk)
+        except Unavailable:
+            return Reply("", notice=texts.POSTGRES_AWAY, is_alert=True)
 
     async def _answer(self, ask: Ask, reply: Reply) -> None:
         try:
@@ -108,7 +151,7 @@ class Conversation:
         frozen = self.pacer.frozen(time.monotonic()).get(ask.chat_id)
         if ask.press_id:
             notice = reply.notice if frozen is None else texts.MUST_BE_SILENT.format(age=age(frozen))
-            await self.telegram.answer_press(ask.press_id, strip_markup(notice)[:190])
+            await self.telegram.answer_press(ask.press_id, plain(notice)[:190], is_alert=reply.is_alert)
         if frozen is not None and reply.text:
             log.warning("answer_withheld", chat=ask.chat_id, seconds=round(frozen))
             return

@@ -216,6 +216,7 @@ class Delivery:
             topic_id=card.topic_id,
             is_silent=card.is_silent,
             buttons=buttons,
+            reply_to=card.reply_to,
             seconds=self._new_seconds,
         )
 

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.handling import Handling
 from bot.history import History
 from bot.messages import Ask, Reply
 from bot.numbers import Ledger
 from bot.pulse import Pulse
+from bot.render.alert import Links
+from bot.seal import Seal
 from bot.store.database import Database
 
 
@@ -18,6 +21,9 @@ class Desk:
     history: History
     database: Database
     pulse: Pulse
+    handling: Handling
+    seal: Seal
+    links: Links
     listed: tuple[tuple[str, str], ...] = ()
 
 

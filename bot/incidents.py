@@ -1,78 +1,88 @@
-"""The incident machine: what a group of failures does to an incident (pure).
+"""The incident machine: what failures, people and time do to an incident (pure).
 
-An incident is one kind of failure of one queue. It fires, is resolved by silence, and fires again as a new episode;
-each episode has its own message in chat.
+An incident is one kind of failure of one queue. It is new, then firing while the failure goes on; acked once somebody
+has taken it, silenced while a silence covers it, resolved by quiet, and regressed when the failure returns: then a new
+episode begins. Each episode has one message in each chat, edited in place; only what needs a person makes a sound.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NamedTuple
 
-from bot.rules import Policy, fingerprint_of, is_final_failure
-from tocsin.events import JobEvent
-
-
-class Key(NamedTuple):
-    """What makes two failures the same incident."""
-
-    env: str
-    source: str
-    queue: str
-    fingerprint: str
-
-
-KEY_BYTES = 600
-"""Bytes of each of the four parts of a key: an index entry of Postgres holds some 2700."""
-SHORT, LONG = 300, 2000
-LAST_MS = 253_402_300_799_000
-"""The end of the year 9999, the last one a date can be told of."""
-NOT_STORED = "(Postgres could not hold the details of this failure; history has them)"
+from bot.failures import Key, LastFailure, Tally, spread, stored
+from bot.rules import Policy
 
 
 class Phase(StrEnum):
+    """new, regressed: seen once, for the first time ever or again after it was over. firing: it goes on."""
+
+    NEW = "new"
     FIRING = "firing"
+    ACKED = "acked"
+    SILENCED = "silenced"
     RESOLVED = "resolved"
+    REGRESSED = "regressed"
+
+
+UNHEEDED = frozenset((Phase.NEW, Phase.FIRING, Phase.REGRESSED))
+"""Nobody has taken it, and nothing keeps it quiet."""
 
 
 class Call(StrEnum):
-    """What people hear of a step: a new message, an edit of the one they have, or a line in the late summary."""
+    """What people hear of a step.
+
+    ring: a new message. edit: the message they have is changed, without a sound. nudge: that, and a short new message
+    below it. remind: that, and a line in the reminder of all that nobody has taken. summary: a line in the summary of
+    what was read late. hush: nothing, a silence covers it and it has no message.
+    """
 
     RING = "ring"
     EDIT = "edit"
+    NUDGE = "nudge"
+    REMIND = "remind"
     SUMMARY = "summary"
+    HUSH = "hush"
+
+
+MOST_NOTES = 100
+NOTE_LENGTH = 1000
 
 
 @dataclass(frozen=True)
-class LastFailure:
-    """The newest failure of an incident, as far as a chat may see it: no payload, no result, no log line."""
+class Person:
+    """Somebody in Telegram. name: as they call themselves there."""
 
-    job_id: str = ""
-    job_name: str = ""
-    error_type: str = ""
-    error: str = ""
-    frame: str = ""
-    attempt: int = 0
-    max_attempts: int = 0
-    worker: str = ""
+    user_id: int
+    name: str
 
 
 @dataclass(frozen=True)
-class Tally:
-    """The failures of one key in one batch. Times are ms, Redis clock. is_fresh: the newest is not stale."""
+class Ack:
+    """Who took an episode, and when (ms, our clock)."""
 
-    count: int
-    first_ms: int
-    last_ms: int
-    is_fresh: bool
-    last: LastFailure
+    user_id: int
+    name: str
+    at_ms: int
+
+
+@dataclass(frozen=True)
+class Note:
+    """What somebody wrote about an incident, in which episode of it."""
+
+    episode: int
+    at_ms: int
+    by: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Times are ms: first and last seen by the Redis clock, touched (last change) by ours.
+    """Times are ms: first and last seen by the Redis clock, the others by ours. touched: the last failure, or the end.
 
-    count: failures of this episode; total: of all episodes. has_rung: this episode has its own message.
+    count: failures of this episode, hidden of them under a silence; total: of all episodes. has_rung: this episode has
+    its own message. told: when and at which count people last heard a sound about it. taken_by: who acked it last in
+    this episode, also after that has ended. previous: the episode before.
+    rule: the rule that found it; empty for failures. What a rule found ends when the rule says so, not by quiet.
     """
 
     key: Key
@@ -86,157 +96,171 @@ class Incident:
     has_rung: bool
     last: LastFailure = field(default_factory=LastFailure)
     previous_ms: int | None = None
-    """When the episode before this one was last seen."""
+    previous_by: str = ""
+    ack: Ack | None = None
+    taken_by: str = ""
+    silenced_until_ms: int | None = None
+    hidden: int = 0
+    told_ms: int = 0
+    told_count: int = 0
+    workers: Mapping[str, int] = field(default_factory=dict[str, int])
+    notes: tuple[Note, ...] = ()
+    rule: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.phase is Phase.RESOLVED
+
+    @property
+    def previous_note(self) -> Note | None:
+        """The newest note of an earlier episode."""
+        return next((one for one in reversed(self.notes) if one.episode < self.episode), None)
 
 
 @dataclass(frozen=True)
 class Step:
+    """What became of an incident. added: failures it counted."""
+
     incident: Incident
     call: Call
-    added: int
+    added: int = 0
 
 
-def tally(
-    events: Iterable[JobEvent], *, now_ms: int, born_ms: int, policy: Policy, skew_ms: Mapping[str, int]
-) -> dict[Key, Tally]:
-    """Group the failures of a batch. What failed before born_ms (the bot's first start) is the past: left out.
-
-    skew_ms: source -> how far the clock of its Redis is behind; without it a Redis that is minutes behind would have
-    no failure that is fresh. Corrects comparisons with our clock only: people are told the time of their Redis.
-    """
-    tallies: dict[Key, Tally] = {}
-    for event in events:
-        failed_ms = event.ts + skew_ms.get(event.source, 0)
-        if not is_final_failure(event) or failed_ms < born_ms:
-            continue
-        key = Key(*(key_part(part) for part in (event.env, event.source, event.queue, fingerprint_of(event))))
-        is_fresh = now_ms - failed_ms <= policy.stale_seconds * 1000
-        at_ms = min(event.ts, LAST_MS)
-        one = Tally(1, at_ms, at_ms, is_fresh, _last(event))
-        known = tallies.get(key)
-        tallies[key] = one if known is None else _add(known, one)
-    return tallies
-
-
-def _add(one: Tally, other: Tally) -> Tally:
-    newest = other if other.last_ms >= one.last_ms else one
-    return Tally(
-        count=one.count + other.count,
-        first_ms=min(one.first_ms, other.first_ms),
-        last_ms=newest.last_ms,
-        is_fresh=one.is_fresh or other.is_fresh,
-        last=newest.last,
-    )
-
-
-def _last(event: JobEvent) -> LastFailure:
-    return LastFailure(
-        job_id=stored(event.job_id, SHORT),
-        job_name=stored(event.job_name, SHORT),
-        error_type=stored(event.error_type, SHORT),
-        error=stored(event.error, LONG),
-        frame=stored(event.stack[0], SHORT) if event.stack else "",
-        attempt=event.attempt,
-        max_attempts=event.max_attempts,
-        worker=stored(event.worker, SHORT),
-    )
-
-
-def stored(text: str, most: int) -> str:
-    """Text as Postgres can hold it: without NUL, and not longer than we shall ever show."""
-    return text[:most].replace("\0", "\ufffd")
-
-
-def key_part(text: str) -> str:
-    """One part of a key, as the index can hold it."""
-    return stored(text, KEY_BYTES).encode()[:KEY_BYTES].decode(errors="ignore")
-
-
-def bare(event: JobEvent) -> JobEvent:
-    """The least of a failure that still rings: where it happened, in ASCII; for one whose details cannot be stored."""
-    env, source, queue, job_id = (ascii(part)[1:-1] for part in (event.env, event.source, event.queue, event.job_id))
-    return JobEvent(
-        v=event.v,
-        id="",
-        ts=event.ts,
-        env=env,
-        source=source,
-        queue=queue,
-        epoch=event.epoch,
-        stream_id="",
-        event=event.event,
-        state=event.state,
-        job_id=job_id,
-        error=NOT_STORED,
-    )
-
-
-def step(key: Key, before: Incident | None, seen: Tally, *, now_ms: int) -> Step:
-    """Apply a batch's failures of one key to its incident, or open one."""
-    if before is None or before.phase is Phase.RESOLVED:
-        return _open(key, before, seen, now_ms)
-    rings_now = seen.is_fresh and not before.has_rung
-    after = replace(
+def step(
+    key: Key,
+    before: Incident | None,
+    seen: Tally,
+    *,
+    now_ms: int,
+    policy: Policy,
+    silenced_until_ms: int | None = None,
+    rule: str = "",
+) -> Step:
+    """Apply a batch's failures of one key to its incident, or open one. silenced_until_ms: None = no silence."""
+    if before is None or before.is_over:
+        return _open(key, before, seen, now_ms, silenced_until_ms, rule)
+    counted = replace(
         before,
         count=before.count + seen.count,
         total=before.total + seen.count,
         first_ms=min(before.first_ms, seen.first_ms),
         last_ms=max(before.last_ms, seen.last_ms),
         touched_ms=now_ms,
-        has_rung=before.has_rung or rings_now,
         last=seen.last if seen.last_ms >= before.last_ms else before.last,
+        workers=spread(before.workers, seen.workers),
+        hidden=before.hidden + (seen.count if silenced_until_ms is not None else 0),
     )
-    call = Call.RING if rings_now else Call.EDIT if before.has_rung else Call.SUMMARY
+    after = _cover(counted, silenced_until_ms)
+    if after.phase in UNHEEDED:
+        after = replace(after, phase=Phase.FIRING)
+    return _call(before, after, seen, policy)
+
+
+def _call(before: Incident, after: Incident, seen: Tally, policy: Policy) -> Step:
+    """Who is to hear that it goes on."""
+    if after.phase is Phase.SILENCED:
+        return Step(after, Call.EDIT if after.has_rung else Call.HUSH, seen.count)
+    if not after.has_rung:
+        call = Call.RING if seen.is_fresh else Call.SUMMARY
+    elif after.ack is None and seen.is_fresh and (before.phase is Phase.SILENCED or _is_louder(after, policy)):
+        call = Call.NUDGE
+    else:
+        call = Call.EDIT
+    if call in (Call.RING, Call.NUDGE):
+        after = replace(after, has_rung=True, told_ms=after.touched_ms, told_count=after.count)
     return Step(after, call, seen.count)
 
 
-def _open(key: Key, before: Incident | None, seen: Tally, now_ms: int) -> Step:
+def _is_louder(after: Incident, policy: Policy) -> bool:
+    """Whether the count has passed a step since people last heard of it."""
+    return any(after.told_count < one <= after.count for one in policy.loud_counts)
+
+
+def _open(
+    key: Key, before: Incident | None, seen: Tally, now_ms: int, silenced_until_ms: int | None, rule: str
+) -> Step:
+    is_silenced = silenced_until_ms is not None
+    rings = seen.is_fresh and not is_silenced
+    phase = Phase.SILENCED if is_silenced else Phase.REGRESSED if before else Phase.NEW
     incident = Incident(
         key=key,
-        phase=Phase.FIRING,
+        phase=phase,
         episode=before.episode + 1 if before else 1,
         count=seen.count,
         total=seen.count + (before.total if before else 0),
         first_ms=seen.first_ms,
         last_ms=seen.last_ms,
         touched_ms=now_ms,
-        has_rung=seen.is_fresh,
+        has_rung=rings,
         last=seen.last,
         previous_ms=before.last_ms if before else None,
+        previous_by=before.taken_by if before else "",
+        silenced_until_ms=silenced_until_ms,
+        hidden=seen.count if is_silenced else 0,
+        told_ms=now_ms,
+        told_count=seen.count if rings else 0,
+        workers=seen.workers,
+        notes=before.notes if before else (),
+        rule=rule,
     )
-    return Step(incident, Call.RING if seen.is_fresh else Call.SUMMARY, seen.count)
+    call = Call.RING if rings else Call.HUSH if is_silenced else Call.SUMMARY
+    return Step(incident, call, seen.count)
+
+
+def _cover(incident: Incident, silenced_until_ms: int | None) -> Incident:
+    """The incident with a silence put over it or taken away."""
+    if silenced_until_ms is not None:
+        return replace(incident, phase=Phase.SILENCED, silenced_until_ms=silenced_until_ms)
+    if incident.phase is not Phase.SILENCED:
+        return incident
+    phase = Phase.ACKED if incident.ack else Phase.FIRING
+    return replace(incident, phase=phase, silenced_until_ms=None)
+
+
+def ack(incident: Incident, who: Person, *, now_ms: int) -> Incident | None:
+    """The incident taken by somebody; None if it is over, or somebody has it already."""
+    if incident.is_over or incident.ack is not None:
+        return None
+    phase = incident.phase if incident.phase is Phase.SILENCED else Phase.ACKED
+    name = stored(who.name, 100)
+    return replace(incident, phase=phase, ack=Ack(who.user_id, name, now_ms), taken_by=name)
+
+
+def cover(incident: Incident, silenced_until_ms: int | None, *, now_ms: int) -> Step | None:
+    """Put a silence over an incident, change its end, or take it away; None where that changes nothing."""
+    if incident.is_over:
+        return None
+    after = _cover(incident, silenced_until_ms)
+    if after == incident:
+        return None
+    if after.phase is not Phase.SILENCED:
+        after = replace(after, told_ms=now_ms)  # a reminder waits its time from now
+    return Step(after, Call.EDIT if after.has_rung else Call.HUSH)
 
 
 def resolve(incident: Incident, *, now_ms: int, heard_ms: int, policy: Policy) -> Incident | None:
-    """The incident resolved, or None while it is not silent for long enough. heard_ms: all up to then is counted."""
-    if incident.phase is Phase.RESOLVED or heard_ms - incident.touched_ms < policy.resolve_seconds * 1000:
+    """The incident resolved, or None while it is not quiet for long enough. heard_ms: all up to then is counted."""
+    if incident.is_over or incident.rule or heard_ms - incident.touched_ms < policy.resolve_seconds * 1000:
         return None
-    return replace(incident, phase=Phase.RESOLVED, touched_ms=now_ms)
+    return end(incident, now_ms=now_ms)
 
 
-@dataclass(frozen=True)
-class Late:
-    """One chat's summary of failures that were read late. kinds: label -> failures."""
-
-    failures: int = 0
-    kinds: Mapping[str, int] = field(default_factory=dict[str, int])
-    first_ms: int = 0
-    last_ms: int = 0
+def end(incident: Incident, *, now_ms: int) -> Incident:
+    """The incident resolved."""
+    return replace(incident, phase=Phase.RESOLVED, silenced_until_ms=None, touched_ms=now_ms)
 
 
-MOST_KINDS = 200
-OTHER_KINDS = "other kinds"
+def wait(incident: Incident, *, now_ms: int, policy: Policy) -> Step | None:
+    """What time alone does: an ack ends, a reminder is due; None if neither."""
+    if incident.phase is Phase.ACKED and incident.ack and now_ms - incident.ack.at_ms >= policy.ack_seconds * 1000:
+        return Step(replace(incident, phase=Phase.FIRING, ack=None, told_ms=now_ms), Call.REMIND)
+    is_due = now_ms - incident.told_ms >= policy.remind_seconds * 1000
+    if incident.phase in UNHEEDED and incident.has_rung and is_due:
+        return Step(replace(incident, told_ms=now_ms), Call.REMIND)
+    return None
 
 
-def add_late(summary: Late, one: Step) -> Late:
-    """Count a step that does not ring into a summary; beyond MOST_KINDS labels the rest share one."""
-    key, last = one.incident.key, one.incident.last
-    label = f"{key.env} · {key.source}/{key.queue} · {last.error_type or 'Error'}"
-    if label not in summary.kinds and len(summary.kinds) >= MOST_KINDS:
-        label = OTHER_KINDS
-    return Late(
-        failures=summary.failures + one.added,
-        kinds={**summary.kinds, label: summary.kinds.get(label, 0) + one.added},
-        first_ms=min(summary.first_ms or one.incident.first_ms, one.incident.first_ms),
-        last_ms=max(summary.last_ms, one.incident.last_ms),
-    )
+def note(incident: Incident, who: Person, text: str, *, now_ms: int) -> Incident:
+    """The incident with what somebody wrote about it; beyond MOST_NOTES the oldest go."""
+    one = Note(incident.episode, now_ms, stored(who.name, 100), stored(text.strip(), NOTE_LENGTH))
+    return replace(incident, notes=(*incident.notes, one)[-MOST_NOTES:])

@@ -19,11 +19,15 @@ Buttons = tuple[tuple[Button, ...], ...]
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. text: Telegram's HTML. notice: a short line shown to whoever pressed a button."""
+    """An answer. text: Telegram's HTML. notice: a short line shown to whoever pressed a button.
+
+    is_alert: the notice is bad news, and has to be put away by hand.
+    """
 
     text: str
     buttons: Buttons = ()
     notice: str = ""
+    is_alert: bool = False
 
 
 def as_json(buttons: Buttons) -> list[list[dict[str, str]]]:
@@ -41,14 +45,18 @@ class Ask:
     """What a person said (text) or pressed.
 
     press: a button's data, with press_id to answer it and message_id to edit. is_private: a chat with one person;
-    everything else is a group.
+    everything else is a group. reply_to: the message that what was said answers. may_act: whether this person may
+    change anything.
     """
 
     chat_id: int
     user_id: int
     is_private: bool
+    user_name: str = ""
     text: str = ""
     topic_id: int | None = None
     press: str = ""
     press_id: str = ""
     message_id: int | None = None
+    reply_to: int | None = None
+    may_act: bool = False

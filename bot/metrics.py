@@ -11,6 +11,12 @@ class Metrics:
             "bot_failures_counted_total", "Final failures counted into incidents", registry=registry
         )
         self.rung = Counter("bot_incidents_rung_total", "New messages wanted for incidents", registry=registry)
+        self.sounded = Counter(
+            "bot_incidents_sounded_total",
+            "Sounds wanted about incidents after their first",
+            ["kind"],
+            registry=registry,
+        )
         self.unrouted = Counter(
             "bot_alerts_unrouted_total", "Alerts no chat and no admin is set for", registry=registry
         )

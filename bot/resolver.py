@@ -1,7 +1,7 @@
-"""Resolve incidents by silence; but only while we know that we would have heard.
+"""What time does to incidents: they end by quiet, silences and acks end, and people are reminded.
 
-We know of the time up to which everything in Kafka is counted: an incident is silent for long enough only by that time,
-and only if the bridge has told of its source all the while. With the bridge or that Redis away, silence means nothing.
+We know of the time up to which everything in Kafka is counted: an incident is quiet for long enough only by that time,
+and only if the bridge has told of its source all the while. With the bridge or that Redis away, quiet means nothing.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ log = structlog.get_logger("resolver")
 LOOK_SECONDS = 5.0
 
 
-async def resolve_silent(
+async def let_time_pass(
     database: Database,
     alerts: Alerts,
     progress: Progress,
@@ -30,18 +30,28 @@ async def resolve_silent(
     woken: Callable[[], None],
     stop: asyncio.Event,
 ) -> None:
-    """Look for silent incidents until stop."""
+    """Look for what is over, or due, until stop."""
     while not await pause(stop, min(LOOK_SECONDS, alerts.policy.resolve_seconds / 4)):
-        watched, heard_ms = snapshots.watched(alerts.policy.resolve_seconds), progress.heard_ms
-        if not watched or heard_ms is None:
-            continue
-        now_ms = int(time.time() * 1000)
         try:
-            async with database.transaction() as session:
-                resolved = await alerts.resolve_silent(session, now_ms=now_ms, heard_ms=heard_ms, sources=watched)
+            changed = await _look(database, alerts, progress, snapshots)
         except Unavailable as failure:
             log.info("resolving_waits", error=str(failure))
             continue
-        if resolved:
-            log.info("incidents_resolved", count=resolved)
+        if any(changed.values()):
+            log.info("time_passed", **changed)
             woken()
+
+
+async def _look(database: Database, alerts: Alerts, progress: Progress, snapshots: Snapshots) -> dict[str, int]:
+    """What is over goes first: nobody is reminded of that."""
+    now_ms = int(time.time() * 1000)
+    changed = {"resolved": 0}
+    watched, heard_ms = snapshots.watched(alerts.policy.resolve_seconds), progress.heard_ms
+    if watched and heard_ms is not None:
+        async with database.transaction() as session:
+            changed["resolved"] = await alerts.resolve_quiet(session, now_ms=now_ms, heard_ms=heard_ms, sources=watched)
+    async with database.transaction() as session:
+        changed["silences_ended"] = await alerts.end_silences(session, now_ms=now_ms)
+    async with database.transaction() as session:
+        changed["reminded"] = await alerts.wait(session, now_ms=now_ms)
+    return changed

@@ -64,3 +64,37 @@ def destinations(routes: Sequence[Route], env: str, source: str, queue: str) -> 
         if route.matches(env, source, queue):
             chosen.setdefault((route.to.chat_id, route.to.topic_id), route.to)
     return list(chosen.values())
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """What to do about the queues that match, written down at url."""
+
+    source: str
+    queue: str
+    url: str
+
+
+_NEXT_RUNBOOK = re.compile(r",(?=[^,=]*=https?://)")
+
+
+def parse_runbooks(text: str) -> tuple[Runbook, ...]:
+    """Read `[source/]queue glob=URL`, comma-separated. Raises ValueError that names the entry by its number."""
+    entries = [entry.strip() for entry in _NEXT_RUNBOOK.split(text) if entry.strip()]
+    return tuple(_runbook(number, entry) for number, entry in enumerate(entries, start=1))
+
+
+def _runbook(number: int, entry: str) -> Runbook:
+    pattern, _, url = (part.strip() for part in entry.partition("="))
+    if not pattern or not re.fullmatch(r"https?://[^\s/]+\S*", url):
+        raise ValueError(
+            f"entry {number} is not [source/]queue glob=URL, e.g. emails-*=https://wiki.example.org/emails"
+        )
+    source, slash, queue = pattern.partition("/")
+    return Runbook(source, queue, url) if slash else Runbook("*", pattern, url)
+
+
+def runbook_of(runbooks: Sequence[Runbook], source: str, queue: str) -> str:
+    """The address of the first that matches; empty if none does."""
+    found = (one.url for one in runbooks if fnmatchcase(source, one.source) and fnmatchcase(queue, one.queue))
+    return next(found, "")

@@ -9,11 +9,16 @@ from tocsin.events import JobEvent, State
 class Policy:
     """Times in seconds.
 
-    stale: a failure older than this when read does not ring by itself. resolve: silence that ends an incident.
+    stale: a failure older than this when read does not ring by itself. resolve: quiet that ends an incident.
+    remind: how often people hear of what nobody has taken. ack: how long an ack holds. loud_counts: an incident nobody
+    has taken makes a sound again when it reaches one of these.
     """
 
     stale_seconds: float = 600
     resolve_seconds: float = 1800
+    remind_seconds: float = 1800
+    ack_seconds: float = 4 * 3600
+    loud_counts: tuple[int, ...] = (10, 100, 1000, 10_000, 100_000, 1_000_000)
 
 
 FINAL_FAILURE = "failed"

@@ -7,12 +7,16 @@ from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_valida
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.routes import Destination, Route, destinations, parse_routes
+from bot.routes import Destination, Route, Runbook, destinations, parse_routes, parse_runbooks
 from tocsin.settings import Settings
 
 
 def _routes(value: Any) -> Any:
     return parse_routes(value) if isinstance(value, str) else value
+
+
+def _runbooks(value: Any) -> Any:
+    return parse_runbooks(value) if isinstance(value, str) else value
 
 
 def _user_ids(value: Any) -> Any:
@@ -54,6 +58,17 @@ class BotSettings(Settings):
     )
     bot_stale_seconds: float = Field(
         600, gt=0, description="A failure older than this when read does not ring by itself: one summary tells of all."
+    )
+    bot_remind_seconds: float = Field(
+        1800, gt=0, description="What nobody has acked is reminded of this often; one message for all of it."
+    )
+    bot_ack_seconds: float = Field(
+        14400, gt=0, description="An ack holds for so long; if the failure still goes on then, somebody else is asked."
+    )
+    bot_runbooks: Annotated[tuple[Runbook, ...], BeforeValidator(_runbooks)] = Field(
+        (),
+        description="What to do about a queue, linked from its alerts: `[source/]queue glob=URL`, comma-separated; the "
+        "first that matches.",
     )
     bot_edit_seconds: float = Field(5, ge=0, description="A message is edited at most this often.")
 

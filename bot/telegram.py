@@ -20,6 +20,7 @@ from telegram import (
     InlineKeyboardMarkup,
     LinkPreviewOptions,
     Message,
+    ReplyParameters,
     Update,
     error,
 )
@@ -121,9 +122,13 @@ class Telegram:
         topic_id: int | None = None,
         is_silent: bool = False,
         buttons: Buttons = (),
+        reply_to: int | None = None,
         seconds: float = CALL_SECONDS,
     ) -> int:
-        """Send a message; return its id. seconds: how long its answer may take. Raises TelegramError."""
+        """Send a message; return its id. Raises TelegramError.
+
+        reply_to: the message it answers; it is sent also if that is gone. seconds: how long its answer may take.
+        """
         with _ours():
             message = await self._bot.send_message(
                 chat_id,
@@ -132,6 +137,7 @@ class Telegram:
                 message_thread_id=topic_id,
                 disable_notification=is_silent,
                 reply_markup=_markup(buttons),
+                reply_parameters=ReplyParameters(reply_to, allow_sending_without_reply=True) if reply_to else None,
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
                 read_timeout=seconds,
             )
@@ -153,11 +159,14 @@ class Telegram:
                 if "message is not modified" not in refusal.message.lower():
                     raise
 
-    async def answer_press(self, press_id: str, notice: str = "") -> None:
-        """Stop the spinner on a pressed button; too late is no error. Raises TelegramError."""
+    async def answer_press(self, press_id: str, notice: str = "", *, is_alert: bool = False) -> None:
+        """Stop the spinner on a pressed button; too late is no error. Raises TelegramError.
+
+        is_alert: the notice has to be put away by hand.
+        """
         with _ours():
             try:
-                await self._bot.answer_callback_query(press_id, text=notice or None)
+                await self._bot.answer_callback_query(press_id, text=notice or None, show_alert=is_alert)
             except error.BadRequest as refusal:
                 log.info("press_answered_late", error=refusal.message)
 
@@ -321,6 +330,7 @@ def _ask(update: Update) -> Ask | None:
         return Ask(
             chat_id=query.message.chat.id,
             user_id=query.from_user.id,
+            user_name=query.from_user.full_name,
             is_private=query.message.chat.type == "private",
             topic_id=_topic(query.message),
             press=query.data,
@@ -331,9 +341,11 @@ def _ask(update: Update) -> Ask | None:
         return Ask(
             chat_id=message.chat.id,
             user_id=message.from_user.id,
+            user_name=message.from_user.full_name,
             is_private=message.chat.type == "private",
             text=message.text,
             topic_id=_topic(message),
+            reply_to=message.reply_to_message.message_id if message.reply_to_message else None,
         )
     return None
 

@@ -1,21 +1,31 @@
 """The commands, one file each. A file has a class that meets bot.desk.Command and knows its own name."""
 
+from bot.commands.ack import Ack
 from bot.commands.failed import Failed
 from bot.commands.help import Help
+from bot.commands.incidents import Incidents
 from bot.commands.job import Job
+from bot.commands.maintenance import Maintenance
 from bot.commands.queue import Queue
 from bot.commands.queues import Queues
+from bot.commands.silence import SilenceCommand
 from bot.commands.start import Start
 from bot.commands.status import Status
 from bot.commands.whoami import WhoAmI
 from bot.desk import Command, Pressable
 
 _queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
+_incidents, _ack, _silence = Incidents(), Ack(), SilenceCommand()
 
-COMMANDS: tuple[Command, ...] = (Start(), _queues, _queue, _failed, Job(), _status, WhoAmI(), Help())
+COMMANDS: tuple[Command, ...] = (
+    *(Start(), _queues, _queue, _failed, Job(), _incidents, _ack, _silence, Maintenance()),
+    *(_status, WhoAmI(), Help()),
+)
 """In the order /help and Telegram's list show them."""
 
-PRESSES: tuple[Pressable, ...] = (_queues, _queue, _failed, _status)
+PRESSES: tuple[Pressable, ...] = (_queues, _queue, _failed, _incidents, _status)
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
+ACTS: tuple[Pressable, ...] = (_ack, _silence)
+"""Those whose buttons change something: only a sealed button of ours does, and only for who may act."""
 WHOAMI = WhoAmI().name
 LISTED = tuple((one.name, one.about) for one in COMMANDS if one.about)

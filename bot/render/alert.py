@@ -1,50 +1,129 @@
-"""The alert message and the late summary (pure)."""
+"""The alert message, what follows it, and the late summary (pure)."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
 from bot import texts
-from bot.incidents import OTHER_KINDS, Incident, Late, Phase
+from bot.failures import Key
+from bot.incidents import Incident, Note, Phase
+from bot.late import OTHER_KINDS, Late
 from bot.messages import Button, Buttons
 from bot.render.markup import bold, code, fit, name, pre, prose
-from bot.render.times import moment, span
+from bot.render.times import clock, moment, span
+from bot.routes import Runbook, runbook_of
+from bot.seal import Seal
 
 ERROR_UNITS = 700
 FRAME_UNITS = 200
+NOTE_UNITS = 300
+SHOWN_NOTES = 3
 TOP_KINDS = 10
+TOP_WORKERS = 3
+
+ICONS: Mapping[Phase, str] = {
+    Phase.RESOLVED: texts.ICON_RESOLVED,
+    Phase.ACKED: texts.ICON_ACKED,
+    Phase.SILENCED: texts.ICON_SILENCED,
+}
+"""Every other phase wants somebody."""
 
 
-def alert_text(incident: Incident) -> str:
-    """One incident. The first line decides, because it is all a push notification shows."""
-    return fit([_headline(incident), *_where(incident), *_what(incident), *_when(incident)])
+@dataclass(frozen=True)
+class Links:
+    """Where buttons lead. page_url: the live page's address, empty if there is none."""
+
+    page_url: str = ""
+    runbooks: tuple[Runbook, ...] = ()
+
+    def runbook(self, key: Key) -> str:
+        """The address of what to do about a queue; empty if nobody wrote it."""
+        return runbook_of(self.runbooks, key.source, key.queue)
+
+    def runbook_as_text(self, key: Key) -> str:
+        """The same where no button can lead there."""
+        url = self.runbook(key)
+        return "" if is_linkable(url) else url
+
+
+def icon(incident: Incident) -> str:
+    """The state at a glance."""
+    return ICONS.get(incident.phase, texts.ICON_WARN if incident.rule else texts.ICON_FAILED)
+
+
+def kind(incident: Incident) -> str:
+    """The class of the error, or what a rule found."""
+    return name(incident.last.error_type or "Error", 60)
+
+
+def times(incident: Incident) -> str:
+    """How often it happened; a rule finds a state, which does not happen several times."""
+    return "" if incident.rule else f" {bold(f'×{incident.count}')}"
+
+
+def alert_text(incident: Incident, *, number: int = 0, runbook: str = "") -> str:
+    """One incident. The first line decides, because it is all a push notification shows.
+
+    number: the incident's id. runbook: an address to show as text. What is cut is cut at the end, whole lines.
+    """
+    lines = [
+        _headline(incident),
+        *_who(incident),
+        *_where(incident),
+        *_what(incident),
+        *_when(incident, number),
+        *_before(incident),
+        *(note_line(one) for one in _notes(incident)),
+    ]
+    if runbook:
+        lines.append(f"{texts.RUNBOOK}: {name(runbook, 300)}")
+    return fit(lines)
 
 
 def _headline(incident: Incident) -> str:
-    key, last = incident.key, incident.last
-    icon = texts.ICON_RESOLVED if incident.phase is Phase.RESOLVED else texts.ICON_FAILED
-    times = f"×{incident.count}"
-    state = ""
-    if incident.phase is Phase.RESOLVED:
-        state = f" · {texts.RESOLVED}"
-    elif incident.episode > 1:
-        state = f" · {texts.BACK}"
-    kind = name(last.error_type or "Error", 60)
-    return f"{icon} {name(key.env, 20)} · {bold(name(key.queue))} · {kind} {bold(times)}{state}"
+    key = incident.key
+    state = texts.RESOLVED if incident.is_over else texts.BACK if incident.episode > 1 else texts.NEW
+    return (
+        f"{icon(incident)} {name(key.env, 20)} · {bold(name(key.queue))} · {kind(incident)}{times(incident)} · {state}"
+    )
+
+
+def _who(incident: Incident) -> list[str]:
+    """Who has it, and what keeps it quiet."""
+    lines: list[str] = []
+    if incident.ack is not None:
+        at = clock(incident.ack.at_ms)
+        lines.append(f"{texts.ICON_ACKED} {texts.ACKED_BY.format(name=bold(name(incident.ack.name, 40)), at=at)}")
+    if incident.silenced_until_ms is not None:
+        until = moment(incident.silenced_until_ms)
+        lines.append(f"{texts.ICON_SILENCED} {texts.SILENCED_UNTIL.format(until=until, hidden=incident.hidden)}")
+    return lines
 
 
 def _where(incident: Incident) -> list[str]:
     last = incident.last
-    job = [f"{texts.JOB} {code(name(last.job_id, 80))}"]
+    job = [f"{texts.JOB} {code(name(last.job_id, 80))}"] if last.job_id or not incident.rule else []
     if last.job_name:
         job.append(name(last.job_name, 80))
     if last.max_attempts:
         job.append(texts.ATTEMPT.format(attempt=last.attempt, most=last.max_attempts))
     elif last.attempt:
         job.append(texts.ATTEMPT_ONLY.format(attempt=last.attempt))
-    lines = [" · ".join(job)]
-    source = f"{texts.SOURCE} {name(incident.key.source)}"
-    lines.append(f"{source} · {texts.WORKER} {name(last.worker, 40)}" if last.worker else source)
-    return lines
+    place = f"{texts.SOURCE} {name(incident.key.source)}" if incident.key.source else ""
+    worked = workers_words(incident.workers)
+    return [line for line in (" · ".join(job), " · ".join(part for part in (place, worked) if part)) if line]
+
+
+def workers_words(workers: Mapping[str, int]) -> str:
+    """`all on w-7`, or the workers it happened on most; nothing where they are not known."""
+    ranked = sorted(workers.items(), key=lambda item: (-item[1], item[0]))
+    if not ranked:
+        return ""
+    if len(ranked) == 1:
+        return texts.ALL_ON.format(worker=name(ranked[0][0], 40))
+    top = ", ".join(f"{name(worker, 30)} ×{count}" for worker, count in ranked[:TOP_WORKERS])
+    return texts.ON_WORKERS.format(count=len(ranked), top=top)
 
 
 def _what(incident: Incident) -> list[str]:
@@ -54,28 +133,79 @@ def _what(incident: Incident) -> list[str]:
     return lines
 
 
-def _when(incident: Incident) -> list[str]:
-    lines = [span(incident.first_ms, incident.last_ms)]
-    if incident.previous_ms is not None:
-        lines.append(texts.SEEN_BEFORE.format(when=moment(incident.previous_ms), total=incident.total))
+def _when(incident: Incident, number: int) -> list[str]:
+    about = f" · #{number}" if number else ""
+    return [f"{span(incident.first_ms, incident.last_ms)}{about}"]
+
+
+def _before(incident: Incident) -> list[str]:
+    """When it was there before, who took it then and what they wrote."""
+    if incident.previous_ms is None:
+        return []
+    lines = [texts.SEEN_BEFORE.format(when=moment(incident.previous_ms), total=incident.total)]
+    if incident.previous_by:
+        lines.append(texts.TAKEN_THEN.format(name=bold(name(incident.previous_by, 40))))
+    if incident.previous_note is not None:
+        lines.append(note_line(incident.previous_note))
     return lines
 
 
-def alert_buttons(incident: Incident, page_url: str) -> Buttons:
-    """A link to the job on the page, where Telegram would accept such a link."""
-    if not is_linkable(page_url):
+def _notes(incident: Incident) -> list[Note]:
+    return [one for one in incident.notes if one.episode == incident.episode][-SHOWN_NOTES:]
+
+
+def note_line(one: Note) -> str:
+    """What somebody wrote, and when."""
+    text = prose(one.text, NOTE_UNITS).replace("\n", " ")
+    return f"{texts.ICON_NOTE} {bold(name(one.by, 40))} {moment(one.at_ms)}: {text}"
+
+
+def nudge_text(incident: Incident) -> str:
+    """The short message below an alert that nobody has taken and that has grown, or whose silence is over."""
+    return f"{_headline(incident)}\n{texts.NOBODY_HAS_IT}"
+
+
+def alert_buttons(number: int, incident: Incident, links: Links, seal: Seal) -> Buttons:
+    """What can be done about an incident, and where more is told, where Telegram would accept such a link."""
+    rows = (acting_buttons(number, incident, seal), _links(incident, links))
+    return tuple(row for row in rows if row)
+
+
+def acting_buttons(number: int, incident: Incident, seal: Seal) -> tuple[Button, ...]:
+    """Take it, keep it quiet; nothing once it is over."""
+    if incident.is_over:
         return ()
+    about = f"{number}:{incident.episode}"
+    row: list[Button] = []
+    if incident.ack is None:
+        row.append(Button(texts.ACK, data=seal.close(f"ack:{about}")))
+    if incident.silenced_until_ms is None:
+        row += [Button(texts.SILENCE.format(hours=one), data=seal.close(f"silence:{about}:{one}")) for one in (1, 4)]
+    return tuple(row)
+
+
+def _links(incident: Incident, links: Links) -> tuple[Button, ...]:
+    row: list[Button] = []
+    if is_linkable(links.page_url):
+        row.append(Button(texts.OPEN_PAGE, url=_page(incident, links.page_url)))
+    runbook = links.runbook(incident.key)
+    if is_linkable(runbook):
+        row.append(Button(texts.RUNBOOK, url=runbook))
+    return tuple(row)
+
+
+def _page(incident: Incident, page_url: str) -> str:
     key = incident.key
     query = f"source={quote(key.source, safe='')}&queue={quote(key.queue, safe='')}"
     if incident.last.job_id:
         query += f"&job_id={quote(incident.last.job_id[:200], safe='')}"
-    return ((Button(texts.OPEN_PAGE, url=f"{page_url.rstrip('/')}/logs?{query}"),),)
+    return f"{page_url.rstrip('/')}/logs?{query}"
 
 
-def is_linkable(page_url: str) -> bool:
+def is_linkable(url: str) -> bool:
     """Telegram refuses buttons that lead to this machine."""
-    host = urlsplit(page_url).hostname or ""
-    if not page_url or "." not in host:
+    host = urlsplit(url).hostname or ""
+    if not url or "." not in host:
         return False
     try:
         return not ip_address(host).is_loopback

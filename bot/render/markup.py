@@ -99,6 +99,11 @@ def _while_they_fit(lines: Iterable[str], room: int) -> list[str]:
     return kept
 
 
+def plain(markup: str) -> str:
+    """Our HTML as text for where nothing parses it, such as the notice of a press."""
+    return html.unescape(_TAG.sub("", markup))
+
+
 def strip_markup(markup: str) -> str:
     """Our HTML as plain text that no parser can refuse; cut to one message."""
     return html.escape(clip(html.unescape(_TAG.sub("", markup)), MESSAGE_UNITS), quote=False)

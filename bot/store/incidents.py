@@ -1,13 +1,18 @@
-"""Incidents as rows."""
+"""Incidents as rows. Whoever locks silences and incidents locks the silences first, so that nobody deadlocks."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.incidents import Incident, Key, LastFailure, Phase, key_part
-from bot.store.models import IncidentRow
+from bot.failures import Key, LastFailure, key_part
+from bot.incidents import UNHEEDED, Ack, Incident, Note, Phase
+from bot.silences import Scope
+from bot.store.models import Card, IncidentRow
+
+IS_OPEN = IncidentRow.phase != Phase.RESOLVED
+MOST_COVERED = 2000
 
 
 async def lock_incidents(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, IncidentRow]:
@@ -22,19 +27,47 @@ async def lock_incidents(session: AsyncSession, keys: Iterable[Key]) -> dict[Key
     return {Key(row.env, row.source, row.queue, row.fingerprint): row for row in rows}
 
 
-async def lock_silent(
+async def lock_incident(session: AsyncSession, incident_id: int) -> IncidentRow | None:
+    """Fetch one incident and hold it until the transaction ends."""
+    return await session.get(IncidentRow, incident_id, with_for_update=True, populate_existing=True)
+
+
+async def lock_quiet(
     session: AsyncSession, touched_before_ms: int, sources: Collection[str], limit: int
 ) -> Sequence[IncidentRow]:
-    """Firing incidents of these sources untouched since then, oldest first, that nobody else holds."""
-    found = await session.scalars(
+    """Open incidents of these sources untouched since then, oldest first, that nobody else holds; none of a rule."""
+    wanted = (
         select(IncidentRow)
-        .where(IncidentRow.phase == Phase.FIRING, IncidentRow.touched_ms < touched_before_ms)
+        .where(IS_OPEN, IncidentRow.rule == "", IncidentRow.touched_ms < touched_before_ms)
         .where(IncidentRow.source.in_(sources))
         .order_by(IncidentRow.touched_ms)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
     )
-    return found.all()
+    return await _free(session, wanted, limit)
+
+
+async def lock_waiting(
+    session: AsyncSession, *, told_before_ms: int, acked_before_ms: int, limit: int
+) -> Sequence[IncidentRow]:
+    """Open incidents for which a reminder is due, or whose ack ends, that nobody else holds."""
+    is_unheeded = and_(IncidentRow.phase.in_(UNHEEDED), IncidentRow.has_rung, IncidentRow.told_ms <= told_before_ms)
+    is_taken = and_(IncidentRow.phase == Phase.ACKED, IncidentRow.acked_ms <= acked_before_ms)
+    return await _free(
+        session, select(IncidentRow).where(or_(is_unheeded, is_taken)).order_by(IncidentRow.told_ms), limit
+    )
+
+
+async def _free(session: AsyncSession, wanted: Select[IncidentRow], limit: int) -> Sequence[IncidentRow]:
+    return (await session.scalars(wanted.limit(limit).with_for_update(skip_locked=True))).all()
+
+
+async def lock_covered(session: AsyncSession, scope: Scope) -> Sequence[IncidentRow]:
+    """Open incidents within a scope, held until the transaction ends."""
+    columns = (IncidentRow.env, IncidentRow.source, IncidentRow.queue, IncidentRow.fingerprint)
+    within = [column == part for column, part in zip(columns, scope.parts, strict=True) if part]
+    rows = await session.scalars(
+        select(IncidentRow).where(IS_OPEN, *within).order_by(*columns).limit(MOST_COVERED).with_for_update()
+    )
+    return rows.all()
 
 
 async def newest_incidents(session: AsyncSession, source: str, queue: str, limit: int) -> list[Incident]:
@@ -47,22 +80,68 @@ async def newest_incidents(session: AsyncSession, source: str, queue: str, limit
     return [to_incident(row) for row in await session.scalars(query)]
 
 
+@dataclass(frozen=True)
+class Open:
+    """What is open: how many, how many of them nobody has taken, and a page with ids."""
+
+    count: int
+    unheeded: int
+    page: list[tuple[int, Incident]]
+
+
+async def open_incidents(session: AsyncSession, *, offset: int, limit: int, queue: str = "") -> Open:
+    """A page of the open incidents: what nobody has taken first, then the newest. queue: of that name only."""
+    wanted: list[ColumnElement[bool]] = [IS_OPEN, *([IncidentRow.queue == key_part(queue)] if queue else [])]
+    is_unheeded = IncidentRow.phase.in_(UNHEEDED)
+    counts = select(func.count(), func.count().filter(is_unheeded)).select_from(IncidentRow).where(*wanted)
+    count, unheeded = (await session.execute(counts)).one()
+    rows = await session.scalars(
+        select(IncidentRow)
+        .where(*wanted)
+        .order_by(is_unheeded.desc(), IncidentRow.last_ms.desc(), IncidentRow.id)
+        .offset(offset)
+        .limit(limit)
+    )
+    return Open(count, unheeded, [(row.id, to_incident(row)) for row in rows])
+
+
+async def find_incident(session: AsyncSession, incident_id: int) -> Incident | None:
+    """One incident as it is now."""
+    row = await session.get(IncidentRow, incident_id)
+    return to_incident(row) if row else None
+
+
+async def incident_of_message(session: AsyncSession, chat_id: int, message_id: int) -> int | None:
+    """The id of the incident that a message of ours is about."""
+    return await session.scalar(
+        select(Card.incident_id)
+        .where(Card.chat_id == chat_id, Card.message_id == message_id, Card.incident_id.is_not(None))
+        .limit(1)
+    )
+
+
 def write(session: AsyncSession, row: IncidentRow | None, incident: Incident) -> IncidentRow:
     """Put an incident into its row, or into a new one, which has an id only after a flush."""
     if row is None:
         row = IncidentRow()
         session.add(row)
     row.env, row.source, row.queue, row.fingerprint = incident.key
-    row.phase = incident.phase
+    row.phase, row.rule = incident.phase, incident.rule
     row.episode, row.count, row.total = incident.episode, incident.count, incident.total
     row.first_ms, row.last_ms, row.touched_ms = incident.first_ms, incident.last_ms, incident.touched_ms
-    row.previous_ms, row.has_rung = incident.previous_ms, incident.has_rung
-    row.last = asdict(incident.last)
+    row.previous_ms, row.previous_by, row.has_rung = incident.previous_ms, incident.previous_by, incident.has_rung
+    row.acked_by = incident.ack.user_id if incident.ack else None
+    row.acked_ms = incident.ack.at_ms if incident.ack else None
+    row.taken_by, row.silenced_until_ms, row.hidden = incident.taken_by, incident.silenced_until_ms, incident.hidden
+    row.told_ms, row.told_count = incident.told_ms, incident.told_count
+    row.last, row.workers = asdict(incident.last), dict(incident.workers)
+    row.notes = [asdict(one) for one in incident.notes]
     return row
 
 
 def to_incident(row: IncidentRow) -> Incident:
     """Read a row."""
+    is_acked = row.acked_by is not None and row.acked_ms is not None
     return Incident(
         key=Key(row.env, row.source, row.queue, row.fingerprint),
         phase=Phase(row.phase),
@@ -75,4 +154,14 @@ def to_incident(row: IncidentRow) -> Incident:
         has_rung=row.has_rung,
         last=LastFailure(**row.last),
         previous_ms=row.previous_ms,
+        previous_by=row.previous_by,
+        ack=Ack(row.acked_by or 0, row.taken_by, row.acked_ms or 0) if is_acked else None,
+        taken_by=row.taken_by,
+        silenced_until_ms=row.silenced_until_ms,
+        hidden=row.hidden,
+        told_ms=row.told_ms,
+        told_count=row.told_count,
+        workers=row.workers,
+        notes=tuple(Note(**one) for one in row.notes),
+        rule=row.rule,
     )

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.incidents import Late
+from bot.late import Late
 from bot.routes import Destination
 from bot.store.models import LateSummary
 

@@ -31,7 +31,7 @@ class IncidentRow(Base):
     __tablename__ = "incidents"
     __table_args__ = (
         UniqueConstraint("env", "source", "queue", "fingerprint", name="incidents_key"),
-        Index("incidents_firing", "touched_ms", postgresql_where=text("phase = 'firing'")),
+        Index("incidents_open", "touched_ms", postgresql_where=text("phase <> 'resolved'")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     env: Mapped[str] = mapped_column(Text)
@@ -48,6 +48,44 @@ class IncidentRow(Base):
     previous_ms: Mapped[int | None] = mapped_column(BigInteger)
     has_rung: Mapped[bool] = mapped_column(Boolean)
     last: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    previous_by: Mapped[str] = mapped_column(Text, server_default="")
+    acked_by: Mapped[int | None] = mapped_column(BigInteger)
+    acked_ms: Mapped[int | None] = mapped_column(BigInteger)
+    taken_by: Mapped[str] = mapped_column(Text, server_default="")
+    silenced_until_ms: Mapped[int | None] = mapped_column(BigInteger)
+    hidden: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    told_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    told_count: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    workers: Mapped[dict[str, int]] = mapped_column(JSONB, server_default="{}")
+    notes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    rule: Mapped[str] = mapped_column(Text, server_default="")
+
+
+class SilenceRow(Base):
+    """A silence, or the maintenance of an env; see bot/silences.py. An empty part of its scope means any.
+
+    hidden, kinds: failures it kept quiet. chat_id, topic_id: where it was asked for, and where its end is told.
+    """
+
+    __tablename__ = "silences"
+    __table_args__ = (Index("silences_on", "until_ms", postgresql_where=text("ended_ms IS NULL")),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    is_maintenance: Mapped[bool] = mapped_column(Boolean)
+    env: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    queue: Mapped[str] = mapped_column(Text)
+    fingerprint: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    by_id: Mapped[int] = mapped_column(BigInteger)
+    by_name: Mapped[str] = mapped_column(Text)
+    from_ms: Mapped[int] = mapped_column(BigInteger)
+    until_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    ended_by: Mapped[str] = mapped_column(Text)
+    hidden: Mapped[int] = mapped_column(BigInteger)
+    kinds: Mapped[dict[str, int]] = mapped_column(JSONB)
+    chat_id: Mapped[int] = mapped_column(BigInteger)
+    topic_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class LateSummary(Base):
@@ -70,7 +108,8 @@ class Card(Base):
     text is always the newest wanted one, so edits that pile up coalesce. message_id: None until Telegram took it.
     state: live; dead = can never arrive, `note` says why; closed = somebody removed the message. A live card with a
     note waits for its chat to let us in again. failures: tries in vain since the last that was not.
-    claimed_by: the process that is sending it, until claimed_until by Postgres' clock; then anybody may send it.
+    reply_to: the message in the same chat that this one is shown below. claimed_by: the process that is sending it,
+    until claimed_until by Postgres' clock; then anybody may send it.
     """
 
     __tablename__ = "cards"
@@ -78,6 +117,7 @@ class Card(Base):
         Index("cards_due", "chat_id", "id", postgresql_where=text("state = 'live' AND wanted > sent")),
         Index("cards_incident", "incident_id", "episode"),
         Index("cards_late", "late_id", postgresql_where=text("late_id IS NOT NULL")),
+        Index("cards_message", "chat_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
         Index("cards_dead", "changed_ms", postgresql_where=text("state = 'dead'")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -94,6 +134,7 @@ class Card(Base):
     wanted: Mapped[int] = mapped_column(Integer)
     sent: Mapped[int] = mapped_column(Integer)
     message_id: Mapped[int | None] = mapped_column(BigInteger)
+    reply_to: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(Text)
     note: Mapped[str] = mapped_column(Text)
     not_before_ms: Mapped[int] = mapped_column(BigInteger)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Integer,
     Text,
     and_,
+    case,
     column,
     func,
     or_,
@@ -28,6 +29,9 @@ from bot.store.models import Card, ChatMove
 ONLY_PRIORITY = 1
 """The column is there for the release before this one."""
 
+INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late", "notice"
+"""Kinds of messages. Only incident and late are edited once they are sent."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -39,8 +43,17 @@ class Subject:
     late_id: int | None = None
 
 
-def put(session: AsyncSession, about: Subject, to: Destination, text: str, buttons: Buttons, *, now_ms: int) -> None:
-    """Want a new message."""
+def put(
+    session: AsyncSession,
+    about: Subject,
+    to: Destination,
+    text: str,
+    buttons: Buttons,
+    *,
+    now_ms: int,
+    reply_to: int | None = None,
+) -> None:
+    """Want a new message. reply_to: the message in that chat below which it is shown."""
     session.add(
         Card(
             kind=about.kind,
@@ -56,6 +69,7 @@ def put(session: AsyncSession, about: Subject, to: Destination, text: str, butto
             wanted=1,
             sent=0,
             message_id=None,
+            reply_to=reply_to,
             state="live",
             note="",
             not_before_ms=0,
@@ -75,12 +89,18 @@ class Rewrite:
     buttons: Buttons
 
 
-async def rewrite_incidents(session: AsyncSession, wanted: Sequence[Rewrite], *, now_ms: int) -> None:
-    """Want other texts in the messages about incidents; what was wanted before and not yet sent is forgotten."""
+async def rewrite_incidents(
+    session: AsyncSession, wanted: Sequence[Rewrite], *, now_ms: int, at_once: bool = False
+) -> None:
+    """Want other texts in the messages about incidents; what was wanted before and not yet sent is forgotten.
+
+    at_once: a person is waiting to see it.
+    """
     if not wanted:
         return
     subject = tuple_(Card.incident_id, Card.episode)
-    await _hold(session, Card.state == "live", subject.in_([(one.incident_id, one.episode) for one in wanted]))
+    is_live = (Card.state == "live", Card.kind == INCIDENT)
+    await _hold(session, *is_live, subject.in_([(one.incident_id, one.episode) for one in wanted]))
     given = values(
         column("incident_id", BigInteger),
         column("episode", Integer),
@@ -88,12 +108,58 @@ async def rewrite_incidents(session: AsyncSession, wanted: Sequence[Rewrite], *,
         column("buttons", JSONB),
         name="given",
     ).data([(one.incident_id, one.episode, one.text, as_json(one.buttons)) for one in wanted])
+    # A card with a note is put off because its chat refuses us.
+    soon = {"not_before_ms": case((Card.note == "", 0), else_=Card.not_before_ms)} if at_once else {}
     await session.execute(
         update(Card)
-        .where(Card.state == "live", Card.incident_id == given.c.incident_id, Card.episode == given.c.episode)
-        .values(text=given.c.text, buttons=given.c.buttons, wanted=Card.wanted + 1, changed_ms=now_ms),
+        .where(*is_live, Card.incident_id == given.c.incident_id, Card.episode == given.c.episode)
+        .values(text=given.c.text, buttons=given.c.buttons, wanted=Card.wanted + 1, changed_ms=now_ms, **soon),
         execution_options={"synchronize_session": False},
     )
+
+
+async def nudge(session: AsyncSession, wanted: Rewrite, *, now_ms: int) -> None:
+    """Want a new message below each message of an incident; where one is not sent yet, it says the new text.
+
+    A message that has not been sent itself needs none: it will make its own sound, with this count.
+    """
+    mine = (Card.incident_id == wanted.incident_id, Card.episode == wanted.episode, Card.state == "live")
+    await _hold(session, *mine, Card.kind == NUDGE, Card.sent == 0)
+    changed = await session.execute(
+        update(Card)
+        .where(*mine, Card.kind == NUDGE, Card.sent == 0)
+        .values(text=wanted.text, buttons=as_json(wanted.buttons), changed_ms=now_ms)
+        .returning(Card.reply_to, Card.chat_id),
+        execution_options={"synchronize_session": False},
+    )
+    still_unsent = {(reply_to, chat_id) for reply_to, chat_id in changed}
+    cards = await session.execute(
+        select(Card.chat_id, Card.topic_id, Card.is_silent, Card.message_id)
+        .where(*mine, Card.kind == INCIDENT, Card.message_id.is_not(None))
+        .order_by(Card.id)
+    )
+    about = Subject(NUDGE, wanted.incident_id, wanted.episode)
+    for chat_id, topic_id, is_silent, message_id in cards:
+        if (message_id, chat_id) not in still_unsent:
+            to = Destination(chat_id, topic_id, is_silent)
+            put(session, about, to, wanted.text, wanted.buttons, now_ms=now_ms, reply_to=message_id)
+
+
+async def put_reminder(session: AsyncSession, to: Destination, text: str, buttons: Buttons, *, now_ms: int) -> None:
+    """Want a reminder; one that waits for the same place says the new text instead."""
+    waiting = (
+        Card.kind == REMINDER,
+        Card.state == "live",
+        Card.sent == 0,
+        Card.chat_id == to.chat_id,
+        Card.topic_id.is_not_distinct_from(to.topic_id),
+    )
+    changed = await session.execute(
+        update(Card).where(*waiting).values(text=text, buttons=as_json(buttons), changed_ms=now_ms).returning(Card.id),
+        execution_options={"synchronize_session": False},
+    )
+    if not changed.all():
+        put(session, Subject(REMINDER), to, text, buttons, now_ms=now_ms)
 
 
 async def rewrite_late(session: AsyncSession, late_id: int, text: str, *, now_ms: int) -> None:
@@ -236,7 +302,7 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
     )
     here = (Card.chat_id == old, Card.state == "live")
     await _hold(session, *here)
-    await session.execute(update(Card).where(*here).values(chat_id=new, message_id=None))
+    await session.execute(update(Card).where(*here).values(chat_id=new, message_id=None, reply_to=None))
 
 
 async def chat_moves(session: AsyncSession) -> dict[int, int]:

@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents import Phase
-from bot.store.models import Card, IncidentRow, LateSummary
+from bot.store.models import Card, IncidentRow, LateSummary, SilenceRow
 
 BATCH = 1000
 
@@ -15,7 +15,7 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
     A message is over when it need not be sent again, and its incident is in a later episode or resolved. An incident or
     a summary takes its messages with it, and stays while one of them is still to arrive.
     """
-    goes_on = and_(IncidentRow.phase == Phase.FIRING, IncidentRow.episode == Card.episode)
+    goes_on = and_(IncidentRow.phase != Phase.RESOLVED, IncidentRow.episode == Card.episode)
     is_done = or_(Card.state != "live", Card.sent >= Card.wanted)
     cards = (
         select(Card.id)
@@ -30,8 +30,9 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
     summaries = select(LateSummary.id).where(
         LateSummary.touched_ms < before_ms, ~_is_awaited(Card.late_id == LateSummary.id)
     )
+    silences = select(SilenceRow.id).where(SilenceRow.ended_ms < before_ms)
     gone = 0
-    for table, old in ((Card, cards), (IncidentRow, incidents), (LateSummary, summaries)):
+    for table, old in ((Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (SilenceRow, silences)):
         gone += await _delete(session, table, old)
     return gone
 
@@ -40,7 +41,9 @@ def _is_awaited(which: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(Card.id).where(which, Card.state == "live", Card.wanted > Card.sent).exists()
 
 
-async def _delete(session: AsyncSession, table: type[Card | IncidentRow | LateSummary], old: Select[int]) -> int:
+async def _delete(
+    session: AsyncSession, table: type[Card | IncidentRow | LateSummary | SilenceRow], old: Select[int]
+) -> int:
     """Delete what nobody holds at the moment, in the order in which everybody locks."""
     held = old.order_by(table.id).limit(BATCH).with_for_update(of=table, skip_locked=True).cte("held")
     gone = await session.execute(

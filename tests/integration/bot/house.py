@@ -246,13 +246,38 @@ class House:
         """Press a button by its label; return what the bot answered the press with."""
         keys = [key for row in message["reply_markup"]["inline_keyboard"] for key in row]
         data = next(key["callback_data"] for key in keys if key["text"] == label)
+        return await self.press_data(message, data, user)
+
+    async def press_data(self, message: Mapping[str, Any], data: str, user: int = CHAT) -> dict[str, Any]:
+        """Press a button that says this, whether the message has it or not."""
         body = {
             "chat_id": message["chat"]["id"],
             "user_id": user,
             "message_id": message["message_id"],
             "data": data,
+            "is_stale": True,
+            "wait_seconds": 10,
         }
         return (await self.client.post("/sandbox/callbacks", json=body)).raise_for_status().json()
+
+    async def message(self, part: str, chat: int = CHAT) -> dict[str, Any]:
+        """The newest message of the bot that holds this text, once there is one."""
+        found: list[dict[str, Any]] = []
+
+        async def is_there() -> bool:
+            found[:] = [one for one in await self.messages(chat) if part in one.get("text", "")]
+            return bool(found)
+
+        await eventually(is_there, what=f"a message with {part!r}")
+        return found[-1]
+
+    async def without_text(self, part: str, chat: int = CHAT) -> None:
+        """Wait until no message holds this text any more."""
+
+        async def is_gone() -> bool:
+            return not await self.has_text(part, chat)
+
+        await eventually(is_gone, what=f"the end of {part!r}")
 
     async def fault(self, **fault: Any) -> None:
         """Script a fault of Telegram."""

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from bot.incidents import Incident, Key, Phase
+from bot.failures import Key
+from bot.incidents import Incident, Phase
 from bot.routes import Destination
 from bot.store.database import open_engine
 from bot.store.incidents import write

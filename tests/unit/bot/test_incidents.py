@@ -5,23 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents import (
-    MOST_KINDS,
-    NOT_STORED,
-    OTHER_KINDS,
-    Call,
-    Incident,
-    Key,
-    Late,
-    Phase,
-    Step,
-    Tally,
-    add_late,
-    bare,
-    resolve,
-    step,
-    tally,
-)
+from bot.failures import MOST_WORKERS, NOT_STORED, OTHER_WORKERS, Key, Tally, bare, tally
+from bot.incidents import Call, Incident, Phase, Step, resolve, step
+from bot.late import MOST_KINDS, OTHER_KINDS, Late, add_late
 from bot.render.alert import alert_text, late_text
 from bot.rules import Policy
 from tests.unit.bot.events import NOW_MS, failed
@@ -36,19 +22,19 @@ def count(*events: JobEvent, born_ms: int = 0, now_ms: int = NOW_MS, skew_ms: in
 
 
 def apply(before: Incident | None, *events: JobEvent, now_ms: int = NOW_MS) -> Step:
-    return step(KEY, before, count(*events, now_ms=now_ms)[KEY], now_ms=now_ms)
+    return step(KEY, before, count(*events, now_ms=now_ms)[KEY], now_ms=now_ms, policy=POLICY)
 
 
 def test_first_failure_rings() -> None:
     done = apply(None, failed())
     assert done.call is Call.RING
-    assert (done.incident.count, done.incident.episode, done.incident.phase) == (1, 1, Phase.FIRING)
+    assert (done.incident.count, done.incident.episode, done.incident.phase) == (1, 1, Phase.NEW)
 
 
 def test_more_of_the_same_only_edits_and_counts() -> None:
     done = apply(apply(None, failed()).incident, failed(error="a"), failed(error="newest"))
     assert done.call is Call.EDIT
-    assert done.incident.count == 3
+    assert (done.incident.count, done.incident.phase) == (3, Phase.FIRING)
     assert done.incident.last.error == "newest"
 
 
@@ -100,7 +86,7 @@ def test_silence_resolves_and_the_next_failure_rings_anew_as_a_new_episode() -> 
     assert resolve(quiet, now_ms=NOW_MS + 9_000_000, heard_ms=NOW_MS + 9_000_000, policy=POLICY) is None
     later = NOW_MS + 2_000_000
     again = apply(quiet, failed(ago_ms=-2_000_000), now_ms=later)
-    assert again.call is Call.RING
+    assert (again.call, again.incident.phase) == (Call.RING, Phase.REGRESSED)
     assert (again.incident.episode, again.incident.count, again.incident.total) == (2, 1, 3)
     assert again.incident.previous_ms == NOW_MS
 
@@ -138,7 +124,7 @@ def test_no_failure_is_ever_lost_and_each_episode_rings_at_most_once(batches: li
         now_ms += 1000
         if incident is not None and batch[0][1]:
             incident = resolve(incident, now_ms=now_ms, heard_ms=now_ms + 10_000_000, policy=POLICY) or incident
-        episode = incident.episode if incident and incident.phase is Phase.FIRING else None
+        episode = incident.episode if incident and not incident.is_over else None
         done = apply(incident, *(failed(ago_ms=ago - (now_ms - NOW_MS)) for ago, _ in batch), now_ms=now_ms)
         expected += len(batch)
         rings = rings if done.incident.episode == episode else 0
@@ -153,7 +139,9 @@ def test_a_summary_counts_all_kinds_but_names_a_bounded_number() -> None:
     late = Late()
     for number in range(MOST_KINDS + 50):
         key = Key("prod", "main", f"q{number}", "f")
-        late = add_late(late, step(key, None, next(iter(count(failed(ago_ms=700_000)).values())), now_ms=NOW_MS))
+        late = add_late(
+            late, step(key, None, next(iter(count(failed(ago_ms=700_000)).values())), now_ms=NOW_MS, policy=POLICY)
+        )
     assert late.failures == MOST_KINDS + 50
     assert sum(late.kinds.values()) == late.failures
     assert len(late.kinds) == MOST_KINDS + 1
@@ -175,4 +163,12 @@ def test_what_is_left_of_a_failure_still_says_where_it_was() -> None:
 
 def test_a_time_no_date_can_tell_is_the_last_one() -> None:
     [one] = count(failed(ts=10**30)).values()
-    assert alert_text(step(KEY, None, one, now_ms=NOW_MS).incident)
+    assert alert_text(step(KEY, None, one, now_ms=NOW_MS, policy=POLICY).incident)
+
+
+def test_workers_are_counted_and_bounded() -> None:
+    few = count(failed(worker="w-7"), failed(worker="w-7"), failed(worker="w-8"), failed())[KEY]
+    assert few.workers == {"w-7": 2, "w-8": 1}
+    many = count(*(failed(worker=f"w{number}") for number in range(MOST_WORKERS + 5)))[KEY]
+    assert many.workers[OTHER_WORKERS] == 5
+    assert apply(apply(None, failed(worker="a")).incident, failed(worker="a")).incident.workers == {"a": 2}

@@ -3,15 +3,25 @@
 import html
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.incidents import Incident, Key, LastFailure, Phase
+from bot.failures import Key, LastFailure
+from bot.incidents import Ack, Incident, Note, Phase
+from bot.late import Late
 from bot.queues import QueueState
-from bot.render.alert import alert_text, late_text
+from bot.render.alert import alert_text, late_text, nudge_text
 from bot.render.greeting import greeting_text
+from bot.render.incidents import (
+    incidents_text,
+    maintenance_on_text,
+    maintenance_over_text,
+    reminder_text,
+    silences_text,
+)
 from bot.render.markup import MESSAGE_UNITS, clip, fit, name, plain_units, prose, strip_markup, units, visible
 from bot.render.queues import queue_text, queues_text
+from bot.silences import Scope, Silence
 from tests.unit.bot.events import NOW_MS, queue
 
 ALLOWED = re.compile(r"</?(b|code|pre)>")
@@ -79,14 +89,32 @@ def hostile(text: str) -> Incident:
         has_rung=True,
         last=LastFailure(text, text, text, text, text, 3, 3, text),
         previous_ms=NOW_MS - 5000,
+        previous_by=text,
+        ack=Ack(1, text, NOW_MS),
+        silenced_until_ms=NOW_MS,
+        hidden=10**9,
+        workers={f"{text}{number}": number for number in range(5)},
+        notes=tuple(Note(1 + number % 2, NOW_MS, text, text) for number in range(9)),
     )
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=20).map(lambda text: text * 200))
 def test_an_alert_is_well_formed_and_fits_whatever_the_job_says(text: str) -> None:
-    alert = alert_text(hostile(text))
-    assert is_well_formed(alert)
-    assert plain_units(alert) <= MESSAGE_UNITS
+    incident = hostile(text)
+    silence = Silence(7, Scope(text, text, text, text), NOW_MS, NOW_MS, text, text, True, 9, {text: 9})
+    listed = incidents_text([(7, incident)] * 8, count=99, unheeded=9, number=0, pages=13, now_ms=NOW_MS)
+    for shown in (
+        alert_text(incident, number=10**9, runbook=text),
+        nudge_text(incident),
+        reminder_text([(7, incident)] * 12, now_ms=NOW_MS),
+        listed,
+        silences_text([silence] * 50),
+        maintenance_on_text(silence),
+        maintenance_over_text(silence, by=text, now_ms=NOW_MS),
+    ):
+        assert is_well_formed(shown)
+        assert plain_units(shown) <= MESSAGE_UNITS
 
 
 def test_the_first_line_of_an_alert_decides() -> None:
@@ -114,8 +142,6 @@ def test_the_plain_version_of_a_refused_text_has_no_markup_left(text: str) -> No
 
 
 def test_late_summary_names_the_worst_ten() -> None:
-    from bot.incidents import Late
-
     text = late_text(Late(78, {f"k{number}": number for number in range(13)}, NOW_MS - 60_000, NOW_MS))
     assert "78 failures of 13 kinds" in text
     assert "• k12 ×12" in text

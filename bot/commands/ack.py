@@ -1,0 +1,92 @@
+"""/ack [number or queue], and the Ack button: somebody has it."""
+
+import time
+from dataclasses import dataclass, replace
+
+from bot import texts
+from bot.commands.incidents import after_press
+from bot.commands.queue import look_up
+from bot.desk import Desk
+from bot.handling import Handled, Outcome
+from bot.incidents import UNHEEDED, Person
+from bot.messages import Ask, Reply
+from bot.render.incidents import PER_PAGE, incident_lines, incidents_buttons
+from bot.render.markup import bold, fit, name
+from bot.store.incidents import open_incidents
+from tocsin.breakers import Unavailable
+
+MOST_AT_ONCE = 200
+
+
+@dataclass
+class Ack:
+    """Without an argument: of the message it answers, or a list of what nobody has."""
+
+    name: str = "ack"
+    about: str = "you have it: /ack NUMBER or QUEUE"
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        number = rest.strip().lstrip("#")
+        try:
+            if not number and ask.reply_to is not None:
+                about = await desk.handling.about(ask.chat_id, ask.reply_to)
+                number = "" if about is None else str(about)
+            if not number:
+                return await self._list(desk)
+            if not ask.may_act:
+                return Reply(texts.NOT_YOURS)
+            if number.isdecimal():
+                done = await desk.handling.ack(int(number[:18]), _who(ask))
+                return Reply(_said(done, int(number[:18])))
+            return await self._queue(ask, rest.strip(), desk)
+        except Unavailable:
+            return Reply(texts.POSTGRES_AWAY)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        number, episode = (int(part) for part in rest.split(":"))
+        done = await desk.handling.ack(number, _who(ask), episode=episode)
+        reply = await after_press(ask, number, done.incident, desk, _said(done, number))
+        return replace(reply, is_alert=done.outcome is not Outcome.DONE)
+
+    async def _list(self, desk: Desk) -> Reply:
+        async with desk.database.transaction(timeout=2) as session:
+            found = await open_incidents(session, offset=0, limit=PER_PAGE)
+        unheeded = [one for one in found.page if one[1].phase in UNHEEDED]
+        if not unheeded:
+            return Reply(texts.NOTHING_TO_ACK)
+        now_ms = int(time.time() * 1000)
+        lines = [line for one in unheeded for line in incident_lines(*one, now_ms=now_ms)]
+        title = bold(texts.INCIDENTS_HEADLINE.format(count=found.count, unheeded=found.unheeded))
+        return Reply(fit([title, *lines, texts.HOW_ACK]), incidents_buttons(unheeded, number=0, pages=1))
+
+    async def _queue(self, ask: Ask, said: str, desk: Desk) -> Reply:
+        """Take everything of a queue that nobody has."""
+        looked = await look_up(said, desk)
+        queues = {one.queue for one in looked.found} or {said}
+        taken = 0
+        for queue in queues:
+            async with desk.database.transaction(timeout=2) as session:
+                found = await open_incidents(session, offset=0, limit=MOST_AT_ONCE, queue=queue)
+            for number, incident in found.page:
+                if incident.phase in UNHEEDED:
+                    done = await desk.handling.ack(number, _who(ask), episode=incident.episode)
+                    taken += done.outcome is Outcome.DONE
+        if taken:
+            return Reply(texts.ACKED_ALL.format(count=taken))
+        return Reply(texts.NOTHING_TO_ACK) if looked.found else looked.unknown("queue")
+
+
+def _who(ask: Ask) -> Person:
+    return Person(ask.user_id, ask.user_name)
+
+
+def _said(done: Handled, number: int) -> str:
+    match done.outcome:
+        case Outcome.DONE:
+            return texts.ACKED
+        case Outcome.ALREADY if done.incident and done.incident.ack:
+            return texts.ALREADY_ACKED.format(name=name(done.incident.ack.name, 40))
+        case Outcome.UNKNOWN:
+            return texts.NO_SUCH_INCIDENT.format(number=number)
+        case _:
+            return texts.INCIDENT_OVER

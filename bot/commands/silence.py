@@ -1,0 +1,118 @@
+"""/silence: keep a queue, an error, a source or an env quiet for a while; list what is quiet; end it."""
+
+import time
+from dataclasses import dataclass, replace
+
+from bot import texts
+from bot.commands.incidents import after_press
+from bot.commands.queue import look_up, which_source
+from bot.desk import Desk
+from bot.handling import Outcome, Place
+from bot.incidents import Person
+from bot.messages import Ask, Reply
+from bot.render.incidents import scope_words, silences_buttons, silences_text
+from bot.render.times import moment
+from bot.silences import Scope, read_wish
+from tocsin.breakers import Unavailable
+
+BUTTON_HOURS = {"1": 60, "4": 240}
+_PARTS = {"env": "env", "source": "source", "queue": "queue", "fp": "fingerprint", "fingerprint": "fingerprint"}
+
+
+def read_target(text: str) -> tuple[Scope, str]:
+    """Read `env=prod source=main fp=1a2b orders`: the named parts, and what is left: a queue's name."""
+    named: dict[str, str] = {}
+    rest: list[str] = []
+    for word in text.split():
+        part, equals, value = word.partition("=")
+        if equals and value and part.lower() in _PARTS:
+            named[_PARTS[part.lower()]] = value
+        else:
+            rest.append(word)
+    return Scope(**named), " ".join(rest)
+
+
+@dataclass
+class SilenceCommand:
+    """The card's buttons silence that queue's failures of that fingerprint."""
+
+    name: str = "silence"
+    about: str = "keep quiet: /silence QUEUE 1h"
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        rest = rest.strip()
+        try:
+            if not rest:
+                silences = await desk.handling.silences()
+                return Reply(silences_text(silences), silences_buttons(silences, desk.seal))
+            if not ask.may_act:
+                return Reply(texts.NOT_YOURS)
+            first, _, more = rest.partition(" ")
+            number = more.strip().lstrip("#")
+            if first.lower() == "end" and number.isdecimal():
+                return Reply(await end(int(number[:18]), ask, desk))
+            return await self._begin(rest, ask, desk)
+        except Unavailable:
+            return Reply(texts.POSTGRES_AWAY)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        number, episode, hours = [*rest.split(":"), ""][:3]
+        if number == "end":
+            notice = await end(int(episode), ask, desk)
+            silences = await desk.handling.silences()
+            return Reply(silences_text(silences), silences_buttons(silences, desk.seal), notice=notice)
+        done = await desk.handling.silence_incident(
+            int(number), who(ask), place(ask), minutes=BUTTON_HOURS[hours], episode=int(episode)
+        )
+        until_ms = done.incident.silenced_until_ms if done.incident else None
+        match done.outcome:
+            case Outcome.DONE:
+                notice = texts.SILENCED.format(until=moment(until_ms or 0))
+            case Outcome.ALREADY:
+                notice = texts.ALREADY_SILENCED.format(until=moment(until_ms or 0))
+            case _:
+                notice = texts.INCIDENT_OVER
+        reply = await after_press(ask, int(number), done.incident, desk, notice)
+        return replace(reply, is_alert=done.outcome is not Outcome.DONE)
+
+    async def _begin(self, rest: str, ask: Ask, desk: Desk) -> Reply:
+        try:
+            wish = read_wish(rest, now_ms=int(time.time() * 1000))
+        except ValueError:
+            return Reply(texts.TOO_LONG)
+        if wish is None:
+            return Reply(texts.HOW_SILENCE)
+        scope, said = read_target(wish.target)
+        if said:
+            looked = await look_up(said, desk)
+            if len(looked.found) > 1:
+                return which_source(looked.found, self.name, wish_words(rest, wish.target))
+            if not looked.found:
+                return looked.unknown("queue")
+            one = looked.found[0]
+            scope = replace(scope, env=one.env, source=one.source, queue=one.queue)
+        if scope.is_everything:
+            return Reply(texts.HOW_SILENCE)
+        silence = await desk.handling.silence(scope, who(ask), place(ask), until_ms=wish.until_ms, reason=wish.reason)
+        said_until = texts.SILENCED.format(until=moment(silence.until_ms))
+        text = f"{texts.ICON_SILENCED} #{silence.id} {scope_words(silence.scope)}\n{said_until}"
+        return Reply(text, silences_buttons([silence], desk.seal))
+
+
+def wish_words(rest: str, target: str) -> str:
+    """What was typed after the target."""
+    return " ".join(rest.split()[len(target.split()) :])
+
+
+def who(ask: Ask) -> Person:
+    return Person(ask.user_id, ask.user_name)
+
+
+def place(ask: Ask) -> Place:
+    return Place(ask.chat_id, ask.topic_id)
+
+
+async def end(number: int, ask: Ask, desk: Desk) -> str:
+    """End a silence or a maintenance, and say so."""
+    ended = await desk.handling.end_silence(number, who(ask))
+    return (texts.NO_SUCH_SILENCE if ended is None else texts.SILENCE_ENDED).format(number=number)

@@ -1,0 +1,75 @@
+"""Silences as rows."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.silences import Scope, Silence
+from bot.store.models import SilenceRow
+
+MOST = 500
+
+
+async def silences_on(session: AsyncSession) -> list[Silence]:
+    """Those that are on, the one that ends first before the others."""
+    rows = await session.scalars(
+        select(SilenceRow).where(SilenceRow.ended_ms.is_(None)).order_by(SilenceRow.until_ms, SilenceRow.id).limit(MOST)
+    )
+    return [to_silence(row) for row in rows]
+
+
+async def hold_silences(session: AsyncSession, ids: Iterable[int]) -> dict[int, SilenceRow]:
+    """Fetch these, and hold them until the transaction ends."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = await session.scalars(
+        select(SilenceRow).where(SilenceRow.id.in_(wanted)).order_by(SilenceRow.id).with_for_update()
+    )
+    return {row.id: row for row in rows}
+
+
+async def hold_same(session: AsyncSession, scope: Scope, *, is_maintenance: bool) -> SilenceRow | None:
+    """The silence of exactly this scope that is on, held until the transaction ends."""
+    return await session.scalar(
+        select(SilenceRow)
+        .where(
+            SilenceRow.ended_ms.is_(None),
+            SilenceRow.is_maintenance == is_maintenance,
+            SilenceRow.env == scope.env,
+            SilenceRow.source == scope.source,
+            SilenceRow.queue == scope.queue,
+            SilenceRow.fingerprint == scope.fingerprint,
+        )
+        .order_by(SilenceRow.id)
+        .limit(1)
+        .with_for_update()
+    )
+
+
+async def hold_ended(session: AsyncSession, now_ms: int, limit: int) -> Sequence[SilenceRow]:
+    """Silences whose time is over and that nobody else is ending."""
+    rows = await session.scalars(
+        select(SilenceRow)
+        .where(SilenceRow.ended_ms.is_(None), SilenceRow.until_ms <= now_ms)
+        .order_by(SilenceRow.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return rows.all()
+
+
+def to_silence(row: SilenceRow) -> Silence:
+    """Read a row."""
+    return Silence(
+        id=row.id,
+        scope=Scope(row.env, row.source, row.queue, row.fingerprint),
+        until_ms=row.until_ms,
+        from_ms=row.from_ms,
+        by=row.by_name,
+        reason=row.reason,
+        is_maintenance=row.is_maintenance,
+        hidden=row.hidden,
+        kinds=row.kinds,
+    )

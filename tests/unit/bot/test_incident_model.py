@@ -1,0 +1,178 @@
+"""The incident machine under failures, people, silences and time in any order."""
+
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bot.failures import Key, LastFailure, Tally
+from bot.incidents import (
+    UNHEEDED,
+    Call,
+    Incident,
+    Person,
+    Phase,
+    Step,
+    ack,
+    cover,
+    note,
+    resolve,
+    step,
+    wait,
+)
+from bot.rules import Policy
+
+KEY = Key("prod", "main", "orders", "f1")
+POLICY = Policy(resolve_seconds=1800, remind_seconds=900, ack_seconds=3600, loud_counts=(10, 100))
+ANN = Person(7, "Ann")
+START_MS = 1_800_000_000_000
+
+
+class Incidents(RuleBasedStateMachine):
+    """What really happened is kept beside the machine, in the plainest form, and compared with what it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = START_MS
+        self.incident: Incident | None = None
+        self.silenced_until: int | None = None
+        self.total = self.count = self.hidden = 0
+        self.episode = self.notes = 0
+        self.rang = False
+        self.is_taken = False
+        self.last_failure_ms = 0
+        self.last_sound_ms = 0
+
+    @initialize()
+    def begin(self) -> None:
+        self.now_ms = START_MS
+
+    def take(self, done: Step | None) -> None:
+        if done is None:
+            return
+        if done.call in (Call.RING, Call.NUDGE, Call.REMIND):
+            assert self.silenced_until is None, "a sound under a silence"
+            assert not self.is_taken or done.call is not Call.NUDGE, "a second sound about what somebody has"
+            self.last_sound_ms = self.now_ms
+        if done.call is Call.RING:
+            assert not self.rang, "two first messages in one episode"
+            self.rang = True
+        if done.call in (Call.EDIT, Call.NUDGE, Call.REMIND):
+            assert self.rang, "an edit of a message that is not there"
+        self.incident = done.incident
+
+    @property
+    def is_open(self) -> bool:
+        return self.incident is not None and not self.incident.is_over
+
+    @rule(failures=st.integers(1, 60), is_fresh=st.booleans())
+    def fail(self, failures: int, is_fresh: bool) -> None:
+        if not self.is_open:
+            self.episode += 1
+            self.count = self.hidden = 0
+            self.rang = self.is_taken = False
+        before_loud = sum(one <= self.count for one in POLICY.loud_counts)
+        self.count += failures
+        self.total += failures
+        self.hidden += failures if self.silenced_until is not None else 0
+        self.last_failure_ms = self.now_ms
+        had_rung = self.rang
+        seen = Tally(failures, self.now_ms, self.now_ms, is_fresh, LastFailure("1"), {"w": failures})
+        done = step(KEY, self.incident, seen, now_ms=self.now_ms, policy=POLICY, silenced_until_ms=self.silenced_until)
+        assert done.added == failures
+        if is_fresh and self.silenced_until is None and not had_rung:
+            assert done.call is Call.RING, "a fresh failure nobody has heard of must ring"
+        passed = sum(one <= self.count for one in POLICY.loud_counts) - before_loud
+        if is_fresh and had_rung and passed and self.silenced_until is None and not self.is_taken:
+            assert done.call is Call.NUDGE, "ten times as many must be heard"
+        self.take(done)
+
+    @precondition(lambda self: self.incident is not None)
+    @rule()
+    def somebody_acks(self) -> None:
+        assert self.incident is not None
+        taken = ack(self.incident, ANN, now_ms=self.now_ms)
+        assert (taken is not None) == (self.is_open and not self.is_taken)
+        if taken is not None:
+            self.is_taken = True
+            self.incident = taken
+            assert ack(taken, ANN, now_ms=self.now_ms) is None, "a second tap does nothing"
+
+    @rule(minutes=st.integers(1, 240))
+    def somebody_silences(self, minutes: int) -> None:
+        self.silenced_until = self.now_ms + minutes * 60_000
+        if self.incident is not None:
+            self.take(cover(self.incident, self.silenced_until, now_ms=self.now_ms))
+
+    @precondition(lambda self: self.silenced_until is not None)
+    @rule()
+    def the_silence_ends(self) -> None:
+        self.silenced_until = None
+        if self.incident is not None:
+            self.take(cover(self.incident, None, now_ms=self.now_ms))
+
+    @rule(minutes=st.integers(1, 90))
+    def time_passes(self, minutes: int) -> None:
+        self.now_ms += minutes * 60_000
+        if self.silenced_until is not None and self.silenced_until <= self.now_ms:
+            self.the_silence_ends()
+        if self.incident is None:
+            return
+        over = resolve(self.incident, now_ms=self.now_ms, heard_ms=self.now_ms, policy=POLICY)
+        quiet = self.now_ms - self.last_failure_ms
+        assert (over is not None) == (self.is_open and quiet >= POLICY.resolve_seconds * 1000)
+        if over is not None:
+            self.take(Step(over, Call.EDIT if over.has_rung else Call.HUSH))
+            return
+        had_ack = self.incident.phase is Phase.ACKED
+        done = wait(self.incident, now_ms=self.now_ms, policy=POLICY)
+        if done is not None and had_ack:
+            self.is_taken = False
+        self.take(done)
+
+    @precondition(lambda self: self.incident is not None)
+    @rule(text=st.text(max_size=20))
+    def somebody_writes(self, text: str) -> None:
+        assert self.incident is not None
+        self.incident = note(self.incident, ANN, text, now_ms=self.now_ms)
+        self.notes = min(100, self.notes + 1)
+
+    @invariant()
+    def counts_are_exact(self) -> None:
+        if self.incident is None:
+            return
+        one = self.incident
+        assert (one.count, one.total, one.episode) == (self.count, self.total, self.episode)
+        assert (one.hidden, len(one.notes), sum(one.workers.values())) == (self.hidden, self.notes, self.count)
+
+    @invariant()
+    def the_phase_follows_from_what_happened(self) -> None:
+        one = self.incident
+        if one is None or one.is_over:
+            return
+        if self.silenced_until is not None:
+            assert (one.phase, one.silenced_until_ms) == (Phase.SILENCED, self.silenced_until)
+        elif self.is_taken:
+            assert one.phase is Phase.ACKED
+        else:
+            assert one.phase in UNHEEDED
+        assert (one.ack is not None) == self.is_taken
+        assert one.has_rung == self.rang
+        if one.phase is Phase.NEW:
+            assert one.episode == 1
+        if one.phase is Phase.REGRESSED:
+            assert one.episode > 1
+
+    @invariant()
+    def what_nobody_has_is_heard_of_again_in_time(self) -> None:
+        one = self.incident
+        if one is None or one.phase not in UNHEEDED or not one.has_rung:
+            return
+        due = wait(replace(one), now_ms=one.told_ms + int(POLICY.remind_seconds * 1000), policy=POLICY)
+        assert due is not None
+        assert due.call is Call.REMIND
+
+
+TestIncidents = Incidents.TestCase
+TestIncidents.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
