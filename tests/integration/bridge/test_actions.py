@@ -79,7 +79,7 @@ async def test_a_removal_that_would_reach_a_forbidden_queue_is_refused(
 ) -> None:
     acting.environ["BRIDGE_ACTION_POLICY"] = "payments-*: no remove"
     flows = bullmq.FlowProducer({"connection": redis_url})
-    child = {"name": "pay", "queueName": "payments-eu", "data": {}}
+    child: dict[str, Any] = {"name": "pay", "queueName": "payments-eu", "data": {}}
     made = [
         await flows.add(
             {"name": "order", "queueName": "orders", "data": {}, "children": [{**step, "children": [child]}]}
