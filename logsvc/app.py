@@ -70,6 +70,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
         hub = Hub(Ring(settings.logsvc_ring_rows, settings.logsvc_ring_mib * 1024 * 1024), metrics)
         tail = Tail(settings, hub, health)
         snapshots = Snapshots(settings, health)
+        health.degraded = lambda: _degraded(breakers, ingest)
         journal = Journal(store, lambda: ingest.as_of_ms, time.time)
         history = HistoryCoverage(store)
         directory = Directory(settings, registry)
@@ -143,6 +144,12 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
         )
         if late:
             log.warning("drained_late", parts=late)
+
+
+def _degraded(breakers: Breakers, ingest: Ingest) -> list[str]:
+    """What people miss while it is so: history, and that what comes in is stored."""
+    found = {"clickhouse": breakers.is_open("clickhouse"), "ingest": ingest.retrying > 0}
+    return [name for name, is_ill in found.items() if is_ill]
 
 
 async def _until_migrated(settings: LogsvcSettings, store: Store, stop: asyncio.Event) -> None:

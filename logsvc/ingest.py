@@ -48,6 +48,7 @@ class Ingest:
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._measured = 0.0
         self._buried = 0
+        metrics.retrying.set_function(lambda: self.retrying)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take part in the group until stop is set, then store what was read and leave."""
@@ -130,6 +131,11 @@ class Ingest:
         self._buried += sum(lane.dead_letters for lane in self.lanes.values())
         self.lanes.clear()
         self._tasks.clear()
+
+    @property
+    def retrying(self) -> int:
+        """Partitions of which a call fails and is tried again."""
+        return sum(bool(lane.reason) for lane in self.lanes.values())
 
     @property
     def dead_letters(self) -> int:

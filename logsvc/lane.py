@@ -108,7 +108,12 @@ class Lane:
     @property
     def state(self) -> str:
         """restoring, recovering, storing, retrying, fenced or stopped."""
-        return "retrying" if self._patiently.is_waiting and self._state not in ("fenced", "stopped") else self._state
+        return "retrying" if self.reason else self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it is retrying; "" while it is not."""
+        return "" if self._state in ("fenced", "stopped") else self._patiently.reason
 
     @property
     def incarnation(self) -> str:

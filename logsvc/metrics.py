@@ -67,6 +67,11 @@ class Metrics:
         self.lag = Gauge(
             "logsvc_lag_records", "Offsets between what is stored and Kafka's end", ["topic"], registry=registry
         )
+        self.retrying = Gauge(
+            "logsvc_partitions_retrying",
+            "Partitions that wait for ClickHouse or Kafka to take their rows; /api/v1/system says why",
+            registry=registry,
+        )
         self.buffered_bytes = Gauge(
             "logsvc_buffered_bytes", "Bytes read from Kafka and not stored yet", registry=registry
         )

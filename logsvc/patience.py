@@ -20,10 +20,10 @@ class GaveUp(Exception):
 
 
 class Patience:
-    """Waits for Kafka and ClickHouse on behalf of one lane. is_waiting: whether something has failed just now."""
+    """Waits for Kafka and ClickHouse on behalf of one lane. reason: what has failed just now; "" = nothing."""
 
     def __init__(self, stop: asyncio.Event, failures: Counter, log: Any) -> None:
-        self.is_waiting = False
+        self.reason = ""
         self._stop = stop
         self._failures = failures
         self._log = log
@@ -35,12 +35,12 @@ class Patience:
             try:
                 result = await call()
             except (StoreDown, KafkaDown, QueryTooHeavy) as error:
-                self.is_waiting = True
+                self.reason = str(error)
                 self._failures.inc()
                 self._log.warning("retrying", error=type(error).__name__, reason=str(error), seconds=backoff)
                 if await pause(self._stop, backoff):
                     raise GaveUp from error
                 backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
             else:
-                self.is_waiting = False
+                self.reason = ""
                 return result

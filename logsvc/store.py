@@ -61,6 +61,8 @@ REFUSALS = frozenset(
     {6, 25, 26, 27, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 158, 190, 304, 321, 349, 407, 441, 467, 634}
 )
 TOO_HEAVY = frozenset({158, 159, 160, 241, 307, 396})
+READ_ONLY = frozenset({242, 243, 252, 286})
+"""A server that takes no rows and answers questions as ever: read-only, disk full, too many parts, no quorum."""
 MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 62, 80, 344, 497})
 
 T = TypeVar("T")
@@ -99,7 +101,7 @@ class Store:
                 settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
             )
 
-        await self._run(self._inserting, work, RowsRefused)
+        await self._run(self._inserting, work, RowsRefused, READ_ONLY)
 
     async def cannot_read(self, table: str, rows: bytes) -> int | None:
         """The code with which ClickHouse fails to read JSON lines for a table, storing nothing; None if it can.
@@ -231,10 +233,22 @@ class Store:
 
         await asyncio.to_thread(work)
 
-    async def _run(self, pool: Workers, work: Callable[[Client], T], refusal: type[LogsvcError]) -> T:
+    async def _run(
+        self,
+        pool: Workers,
+        work: Callable[[Client], T],
+        refusal: type[LogsvcError],
+        passing: frozenset[int] = frozenset(),
+    ) -> T:
+        """Run work in a thread. passing: codes of a StoreDown of which the breaker does not hear."""
         async with self._guarded():
-            return await _in(pool, lambda: _translated(lambda: work(self._client()), refusal))
-        raise AssertionError("unreachable")
+            try:
+                return await _in(pool, lambda: _translated(lambda: work(self._client()), refusal))
+            except StoreDown as error:
+                if error.code not in passing:
+                    raise
+                failure = error
+        raise failure
 
     @asynccontextmanager
     async def _guarded(self) -> AsyncGenerator[None]:
@@ -302,8 +316,9 @@ def _translated(work: Callable[[], T], refusal: type[LogsvcError]) -> T:
 
 
 def _message(error: Exception) -> str:
-    """The server's first line, cut."""
-    return str(error).replace("DB::Exception: ", "").splitlines()[0][:300] if str(error) else type(error).__name__
+    """The server's first line, cut; without what the library wraps around it."""
+    text = (str(error).partition("server response: ")[2] or str(error)).partition(" (for url ")[0]
+    return text.replace("DB::Exception: ", "").splitlines()[0][:300] if text else type(error).__name__
 
 
 def _unquoted(error: Exception) -> str:

@@ -27,6 +27,8 @@ class Health:
         self._last_ok: dict[str, float | None] = dict.fromkeys(needs)
         self._is_lasting: set[str] = set()
         self.is_draining = False
+        self.degraded: Callable[[], Sequence[str]] = tuple
+        """Names what does not work, though the service goes on without it; told beside, it makes nothing unready."""
 
     def ok(self, name: str, *, lasting: bool = False) -> None:
         """Say that a need is met now; lasting = for good, until `lost` is called."""
@@ -59,7 +61,9 @@ def health_routes(health: Health, registry: CollectorRegistry) -> list[HTTPRoute
     @get("/health/ready", sync_to_thread=False, include_in_schema=False)
     def ready() -> Response[dict[str, Any]]:
         missing = health.missing()
-        body = {"status": "not ready" if missing else "ready", "missing": missing}
+        body: dict[str, Any] = {"status": "not ready" if missing else "ready", "missing": missing}
+        if degraded := list(health.degraded()):
+            body["degraded"] = degraded
         return Response(body, status_code=503 if missing else 200)
 
     @get("/metrics", sync_to_thread=True, include_in_schema=False)

@@ -23,7 +23,10 @@ from tocsin.events import VERSION, SourceSnapshot
 
 
 class Partition(msgspec.Struct):
-    """One Kafka partition this replica stores. state: restoring, recovering, storing, retrying, fenced or stopped."""
+    """One Kafka partition this replica stores.
+
+    state: restoring, recovering, storing, retrying, fenced or stopped. reason: why it is retrying; "" = it is not.
+    """
 
     topic: str
     partition: int
@@ -33,6 +36,7 @@ class Partition(msgspec.Struct):
     lag: int
     buffered_bytes: int
     dead_letters: int
+    reason: str = ""
 
 
 class Gap(msgspec.Struct):
@@ -143,6 +147,7 @@ def system_routes(
                     lane.lag,
                     lane.buffered_bytes,
                     lane.dead_letters,
+                    lane.reason,
                 )
                 for lane in lanes
             ],

@@ -45,6 +45,15 @@ async def test_it_is_not_ready_before_every_need_was_met(client: httpx.AsyncClie
     assert await ready(client) == (200, {"status": "ready", "missing": []})
 
 
+async def test_what_a_service_goes_on_without_is_told_and_makes_nothing_unready(
+    client: httpx.AsyncClient, health: Health
+) -> None:
+    health.ok("kafka")
+    health.ok("postgres")
+    health.degraded = lambda: ["clickhouse"]
+    assert await ready(client) == (200, {"status": "ready", "missing": [], "degraded": ["clickhouse"]})
+
+
 async def test_a_need_that_is_silent_for_too_long_is_missing(
     client: httpx.AsyncClient, health: Health, clock: Clock
 ) -> None:
