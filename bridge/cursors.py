@@ -23,13 +23,14 @@ class Restored:
     """What the cursors of one partition say of one source.
 
     log_places: queue -> job id -> how far its log was relayed. scanned_ms: None also when the scan covered other
-    queues. damaged: queues whose position is there and cannot be read.
+    queues. past_epoch: see ScanCursor. damaged: queues whose position is there and cannot be read; "" = the scan.
     """
 
     positions: dict[str, Position] = field(default_factory=dict[str, Position])
     log_places: dict[str, dict[str, LogPlace]] = field(default_factory=dict[str, dict[str, LogPlace]])
     open_jobs: dict[str, OpenCursor] = field(default_factory=dict[str, OpenCursor])
     scanned_ms: int | None = None
+    past_epoch: int = 0
     damaged: set[str] = field(default_factory=set[str])
 
 
@@ -74,9 +75,15 @@ def open_cursor(
     return f"{site}:{source}:{queue}:".encode(), value
 
 
-def scan_cursor(site: str, source: str, scope: str, scanned_ms: int) -> tuple[bytes, bytes]:
+def no_queue_cursor(site: str, source: str, queue: str) -> tuple[bytes, None]:
+    """Key and value of the tombstone of a queue's position."""
+    return f"{site}:{source}:{queue}".encode(), None
+
+
+def scan_cursor(site: str, source: str, scope: str, scanned_ms: int, past_epoch: int) -> tuple[bytes, bytes]:
     """Key and value of a source's last complete scan."""
-    return f"{site}:{source}:".encode(), encode(ScanCursor(v=VERSION, ts=scanned_ms, scope=scope))
+    value = ScanCursor(v=VERSION, ts=scanned_ms, scope=scope, past_epoch=past_epoch)
+    return f"{site}:{source}:".encode(), encode(value)
 
 
 def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -> Restored:
@@ -91,7 +98,8 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
         try:
             if not queue:
                 scan = decode(ScanCursor, value)
-                restored.scanned_ms = scan.ts if scan.scope == scope else None
+                restored.scanned_ms = scan.ts if scan.ts and scan.scope == scope else None
+                restored.past_epoch = scan.past_epoch
             elif colon and not job_id:
                 restored.open_jobs[queue] = decode(OpenCursor, value)
             elif colon:
@@ -110,7 +118,7 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
                     cursor.is_gone,
                 )
         except BadRecord as error:
-            if queue and not colon:
+            if not colon:
                 restored.damaged.add(queue)
             log.error("cursor_unreadable", key=key, error=str(error))
     return restored

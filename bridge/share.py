@@ -58,6 +58,10 @@ class Share:
         self.tallies: Tallies = {}
         self.telling = asyncio.Lock()
         self._scan_stored_ms = 0
+        self._kept_scan = (source.source.scope, restored.scanned_ms or 0)
+        self._keeping = asyncio.Lock()
+        if "" in restored.damaged:  # it held the epochs of those that are gone: begin above whatever they were
+            restored.past_epoch = int(time.time())
 
     async def read(self, end: asyncio.Event) -> None:
         """Give every queue that is found to a lane, until `end` is set."""
@@ -110,16 +114,25 @@ class Share:
         return {queue for queue, position in known if not position.is_gone and found.missed(queue) and covers(queue)}
 
     async def _let_go(self, queue: Queue, records: Sequence[Record]) -> None:
-        """Tell that a queue is gone and forget it; one of the same name goes on from the position it had."""
-        name = queue.place.queue
-        async with self.telling:
+        """Tell that a queue is gone and forget it; one of the same name begins above its epoch.
+
+        If its stream is there still, such a one goes on from the position it had.
+        """
+        name, restored = queue.place.queue, self._restored
+        async with self.telling, self._keeping:
             self.places.pop(name, None)
             self.tallies.pop(name, None)
+            restored.positions.pop(name, None)
+            if queue.position.is_gone:
+                restored.positions[name] = queue.position
+            elif queue.position.epoch > restored.past_epoch:
+                restored.past_epoch = queue.position.epoch
+                records = [*records, self._scan_record()]
             await self._outbox.put(records)
         del self._lanes[name]
-        self._restored.positions[name] = queue.position
-        self._restored.log_places.pop(name, None)
-        self._restored.open_jobs.pop(name, None)
+        restored.damaged.discard(name)
+        restored.log_places.pop(name, None)
+        restored.open_jobs.pop(name, None)
         self._lags.drop(queue.place.source, name)
         log.info("queue_gone", source=queue.place.source, queue=name)
 
@@ -164,15 +177,16 @@ class Share:
         known = self._restored.positions.get(queue)
         if known is not None:
             return known
-        before = self._restored.scanned_ms
+        before, epoch = self._restored.scanned_ms, self._restored.past_epoch + 1
         if queue in self._restored.damaged:
             log.error(
                 "queue_begun_afresh", source=self._source.source.name, queue=queue, reason="its cursor is damaged"
             )
-            return Position(epoch=found.begun_ms // 1000, baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
+            epoch = max(epoch, found.begun_ms // 1000)
+            return Position(epoch=epoch, baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
         if before is not None:
-            return Position(baseline_id=f"{before}-0")
-        return Position(baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
+            return Position(epoch=epoch, baseline_id=f"{before}-0")
+        return Position(epoch=epoch, baseline_id=f"{found.begun_ms}-0", is_first_contact=True)
 
     async def _read_back(self, places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
         """What Kafka holds of some queues, from what was told since a time by Redis's clock."""
@@ -187,7 +201,11 @@ class Share:
         if found.begun_ms - self._scan_stored_ms < 60_000:
             return
         self._scan_stored_ms = found.begun_ms
-        key, value = scan_cursor(
-            self._settings.bridge_site, self._source.source.name, self._source.source.scope, found.begun_ms
-        )
-        await self._outbox.put([self._records.cursor(key, value)])
+        async with self._keeping:
+            self._kept_scan = (self._source.source.scope, found.begun_ms)
+            await self._outbox.put([self._scan_record()])
+
+    def _scan_record(self) -> Record:
+        """What is kept of the scans, and of the queues that are gone; put while `_keeping` is held, in order."""
+        site, name, past = self._settings.bridge_site, self._source.source.name, self._restored.past_epoch
+        return self._records.cursor(*scan_cursor(site, name, *self._kept_scan, past))

@@ -244,8 +244,8 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     epoch: grows each time the stream is deleted and begun anew. baseline_id: entries up to this one are backfill.
     is_unread: the queue was found and its stream never read (refused): what was trimmed until then is not lost.
     gaps: times (from, to; Redis clock, ms) of entries lost and not yet rebuilt from the jobs' hashes.
-    is_gone: the queue was deleted and has a `gone` record. The cursor stays: a queue made again under the same name
-    goes on from it, so that no identity of an event is used twice.
+    is_gone: the queue has a `gone` record, and its stream is there still: a queue made again under the same name goes
+    on from here. Without its stream a queue that is gone has no cursor: see ScanCursor.
     """
 
     v: int
@@ -299,12 +299,15 @@ class ScanCursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     """When a source was last scanned to the end by the owner of this partition (Redis clock before the scan, ms).
 
     A queue found later that was not in that scan was created after it: its events are live, not backfill. That holds
-    only under the same scope, a digest of the settings that say which queues are watched.
+    only under the same scope, a digest of the settings that say which queues are watched. ts: 0 = none yet.
+    past_epoch: the highest epoch of those queues of this partition that are gone and have no cursor any more. Queues
+    without a cursor begin above it, so that one made again under an old name uses no identity of an event twice.
     """
 
     v: int
     ts: int
     scope: str = ""
+    past_epoch: int = 0
 
 
 class Outcome(StrEnum):

@@ -1,14 +1,15 @@
 """Takes leave of a queue that two complete scans did not find: when that may be done, and what is written then.
 
-Its stream is read to its end first. What is written says so to everybody at once: a `gone` record, a tombstone where
-its counts stood, and tombstones for its logs. Its position stays, marked: a queue that is made again under the same
-name is read from there, so that no identity is used twice, whatever became of the stream meanwhile.
+Its stream is read to its end first. What is written says so to everybody at once: a `gone` record, and tombstones where
+its counts, its position and its logs stood. Where the stream is there still, the position stays, marked: a queue that
+is made again under the same name goes on in it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from bridge.cursors import no_queue_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream
@@ -21,7 +22,8 @@ from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent
 
 LetGo = Callable[[Queue, Sequence[Record]], Awaitable[None]]
-"""Puts these records into the outbox, behind whatever else is told of the queue, and forgets it."""
+"""Puts these records into the outbox, behind whatever else is told of the queue, and forgets it. What becomes of the
+epoch of one whose position is forgotten too (it is not marked gone) is the taker's business."""
 
 
 def gone(place: Place, epoch: int, missed: Missed, ts: int) -> JobEvent:
@@ -66,8 +68,11 @@ class Farewell:
         if entries or reading.lost or reading.is_reset or exists != 0:
             return False
         now = self.door.now_ms()
-        queue.position = replace(queue.position, is_gone=True)
         place = queue.place
+        position = self.records.cursor(*no_queue_cursor(self.site, place.source, place.queue))
+        if info is not None:
+            queue.position = replace(queue.position, is_gone=True)
+            position = cursor(self.site, self.records, place, queue.position, now)
         await self.let_go(
             queue,
             [
@@ -75,7 +80,7 @@ class Farewell:
                 self.records.no_snapshot(place),
                 *queue.tail.clear(now),
                 open_jobs(self.site, self.records, place, queue.position, None, now),
-                cursor(self.site, self.records, place, queue.position, now),
+                position,
             ],
         )
         return True

@@ -40,7 +40,7 @@ class Position:
     """How far a stream was read.
 
     pos: entries of this epoch ever passed, read or counted lost. gaps: those not rebuilt yet, at most MAX_GAPS.
-    is_gone: the queue was told to be no more, and not read since.
+    is_gone: the queue was told to be no more, though its stream was there still, and not read since.
     """
 
     last_id: str = "0-0"

@@ -73,7 +73,8 @@ async def test_deleted_queue_is_told_once_and_forgotten(bridge: Bridge, app: Any
     assert last_counts(records, "mail") is None
     assert last_counts(records, "other") is not None
     assert records.cursors["main:main:mail:job-0"] is None, "how far its logs were read is of no use any more"
-    assert decode(Cursor, records.cursors["main:main:mail"] or b"").is_gone
+    assert records.cursors["main:main:mail"] is None, "nor is how far its events were"
+    assert records.cursors["main:main:mail:"] is None, "nor which jobs were open"
     assert not await bridge.samples("bridge_queue_jobs", queue="mail")
     assert not await bridge.samples("bridge_relay_lag_seconds", queue="mail")
     assert await bridge.samples("bridge_queue_jobs", queue="other")
@@ -108,8 +109,9 @@ async def test_queue_made_again_is_told_under_identities_of_its_own(bridge: Brid
     events = await until_told(bridge, "mail", "added", 3)
     assert len({event.id for event in events}) == len(events)
     again = [event for event in events if event.event == "added"][1:]
-    assert {event.epoch for event in again} == {2}
+    assert {event.epoch for event in again} == {events[-3].epoch + 1}
     assert [event.backfill for event in again] == [True, False]
+    assert [event.event for event in events[-3:]] == ["gone", "added", "added"]
     assert events[-1].job_id == "2"
 
     async def is_counted() -> bool:
@@ -142,6 +144,16 @@ async def test_queue_deleted_while_no_bridge_ran_is_read_to_its_end_and_told(
     assert [event.job_id for event in events] == [f"job-{number}" for number in range(1503)] + [""]
     assert not any(one.queue == "mail" for one in (await bridge.records()).queues[before:])
     assert last_counts(await bridge.records(), "mail") is None
+
+    # Its stream is there still: that is no other queue's when the meta key is back.
+    assert decode(Cursor, (await bridge.records()).cursors["main:main:mail"] or b"").is_gone
+    await (bridge.stop if how == "stopped" else bridge.kill)()
+    await make_queue(app, "mail")
+    await add_events(app, "mail", 1, first=1503)
+    await bridge.start()
+    events = await until_told(bridge, "mail", "added", 1504)
+    assert [(event.job_id, event.epoch) for event in events[-2:]] == [("", 1), ("job-1503", 1)]
+    assert len(events) == 1505, "nothing is told again"
 
 
 async def test_queue_that_is_only_watched_no_longer_is_not_gone(bridge: Bridge, app: Any, tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ def test_positions_lines_and_scans_come_back(
     written = [
         queue_cursor("eu", "main", queue, position, 1),
         log_cursor("eu", "main", queue, job_id, LogPlace(number, last, None), 1),
-        scan_cursor("eu", "main", "all", number),
+        scan_cursor("eu", "main", "all", number, 7),
     ]
     restored = restore("eu", "main", "all", {key: value for key, value in written if value is not None})
 
     assert restored.positions == {queue: position}
     assert restored.log_places == {queue: {job_id: LogPlace(number, last, number)}}
-    assert restored.scanned_ms == number
+    assert (restored.scanned_ms, restored.past_epoch) == (number or None, 7)
 
 
 def test_other_sources_and_sites_are_left_alone() -> None:
@@ -39,10 +39,12 @@ def test_other_sources_and_sites_are_left_alone() -> None:
 
 
 def test_scan_of_other_queues_says_nothing_of_these() -> None:
-    values = dict([scan_cursor("eu", "main", "some", 5)])
+    values = dict([scan_cursor("eu", "main", "some", 5, 3)])
 
     assert restore("eu", "main", "some", values).scanned_ms == 5
-    assert restore("eu", "main", "all", values).scanned_ms is None
+    restored = restore("eu", "main", "all", values)
+    assert restored.scanned_ms is None
+    assert restored.past_epoch == 3, "the epochs of queues that are gone count whatever is watched"
 
 
 def test_log_that_is_gone_is_a_tombstone() -> None:
@@ -52,13 +54,14 @@ def test_log_that_is_gone_is_a_tombstone() -> None:
 def test_cursor_that_cannot_be_read_is_left_out() -> None:
     key, value = queue_cursor("eu", "main", "q", Position("1-1", 1), 1)
     values = {key: value, b"eu:main:bad": b"{", b"eu:main:new": value.replace(b'"v":1', b'"v":9'), b"\xff:x": b""}
+    values[b"eu:main:"] = b"{"
 
     restored = restore("eu", "main", "all", values)
     assert restored.positions == {"q": Position("1-1", 1)}
-    assert restored.damaged == {"bad", "new"}
+    assert restored.damaged == {"bad", "new", ""}
 
 
-def test_queue_that_is_gone_is_remembered_as_such() -> None:
+def test_queue_that_is_gone_and_whose_stream_is_there_is_remembered_as_such() -> None:
     position = Position("5-1", 9, epoch=3, is_gone=True)
     values = dict([queue_cursor("eu", "main", "q", position, 1)])
     assert restore("eu", "main", "all", values).positions == {"q": position}
