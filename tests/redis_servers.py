@@ -88,10 +88,15 @@ class RedisServers:
         return await self._start(name, [str(valkey_binary()), str(config), "--sentinel"], [], own_password)
 
     async def start_cluster(
-        self, count: int = 3, *, replicas: int = 0, options: Sequence[str] = ()
+        self, count: int = 3, *, replicas: int = 0, options: Sequence[str] = (), is_redis: bool = False
     ) -> list[RedisServer]:
-        """A cluster of `count` primaries and so many replicas each, all slots given out. The primaries come first."""
-        nodes = [await self._start_node(f"node{number}", options) for number in range(count * (1 + replicas))]
+        """A cluster of `count` primaries and so many replicas each, all slots given out. The primaries come first.
+
+        is_redis: of Debian's Redis 7.0, whose replicas, unlike Valkey's, know nothing of a slot that moves.
+        """
+        start = self.start_redis if is_redis else self.start
+        names = [f"node{number}" for number in range(count * (1 + replicas))]
+        nodes = [await start(name, *_node_options(), *options) for name in names]
         for number, node in enumerate(nodes[:count]):
             first, last = number * SLOTS // count, (number + 1) * SLOTS // count - 1
             await node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
@@ -122,10 +127,6 @@ class RedisServers:
         for server in self._started:
             await server.client.aclose()
         await asyncio.gather(*(server.child.stop() for server in self._started))
-
-    async def _start_node(self, name: str, options: Sequence[str]) -> RedisServer:
-        bus = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "3000")
-        return await self.start(name, *bus, "--repl-ping-replica-period", "1", *options)
 
     async def _start(
         self, name: str, program: list[str], options: Sequence[str], password: str | None = None
@@ -218,6 +219,11 @@ async def owner_of(nodes: Sequence[RedisServer], slot: int) -> RedisServer:
         if first <= slot <= last:
             return next(node for node in nodes if node.port == primary[1])
     raise AssertionError(f"nobody has slot {slot}")
+
+
+def _node_options() -> tuple[str, ...]:
+    bus = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "3000")
+    return (*bus, "--repl-ping-replica-period", "1")
 
 
 async def _bus_port(node: RedisServer) -> int:

@@ -153,16 +153,23 @@ Silent = Literal[
 
 
 async def silent(
-    redis_url: str, queue: str, do: Silent, *, count: int = 3, version: Major = 6, keep: str | None = None
+    redis_url: str,
+    queue: str,
+    do: Silent,
+    *,
+    count: int = 3,
+    version: Major = 6,
+    keep: str | None = None,
+    cluster: bool = False,
 ) -> list[str]:
     """Do one thing to a queue, as silent.mjs describes; return the ids of the jobs it made, or touched.
 
-    keep: the JSON of removeOnComplete and removeOnFail of jobs that are added.
+    keep: the JSON of removeOnComplete and removeOnFail of jobs that are added. cluster: as in Options.
     """
     options: dict[str, object] = {"version": version, "redis": redis_url, "queue": queue, "do": do, "count": count}
     if keep is not None:
         options["keep"] = keep
-    [line] = await node.run("silent.mjs", options, seconds=_SECONDS)
+    [line] = await node.run("silent.mjs", options, ["--cluster"] if cluster else [], seconds=_SECONDS)
     return msgspec.json.decode(line, type=dict[str, list[str]])["ids"]
 
 

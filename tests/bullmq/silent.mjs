@@ -11,7 +11,7 @@ const args = readArguments({ queue: { type: 'string' }, do: { type: 'string' }, 
 const bullmq = loadBullmq(args.version);
 const { prefix, queue: name } = args;
 const count = Number(args.count);
-const connection = connectionTo(args.redis);
+const connection = connectionTo(args.redis, args);
 const queue = new bullmq.Queue(name, { connection, prefix });
 
 const make = async (opts) => {

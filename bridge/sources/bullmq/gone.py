@@ -54,12 +54,12 @@ class Farewell:
     async def say(self, queue: Queue) -> bool:
         """Let the queue go if nothing in its stream is unread and its meta key is still absent; return whether it was.
 
-        Raises SourceUnavailable.
+        The primary is asked: see reconcile.py. Raises SourceUnavailable.
         """
         if queue.missed is None:
             return False
         commands = stream.read_commands(queue.keys.events, queue.position, 1)
-        *replies, exists = await self.door.ask([*commands, ("EXISTS", queue.keys.meta)])
+        *replies, exists = await self.door.ask_primary([*commands, ("EXISTS", queue.keys.meta)])
         try:
             info, entries = stream.parse(replies)
         except Unreadable:

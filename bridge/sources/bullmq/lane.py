@@ -58,6 +58,9 @@ CHECKED_A_SECOND = 200
 MEND_AGAIN_SECONDS = 5.0
 """After a queue's gaps were mended, or could not be: other queues have their turn."""
 
+LEAVE_AGAIN_SECONDS = 15.0
+"""After a primary did not say whether a queue is there: where replicas are read, reading goes on without it."""
+
 STREAMS_A_READ = 20
 """Streams read together; they share MOST_ENTRIES. The loop has its turn after each stream, so that what they bring
 keeps it for some 100 ms at most: where one alone brings all."""
@@ -112,6 +115,7 @@ class Lane:
         self._unfinished: set[str] = set()
         self._mending: tuple[Queue, asyncio.Task[tuple[Gap, ...]]] | None = None
         self._next_check = 0.0
+        self._next_leave = 0.0
 
     @property
     def has_room(self) -> bool:
@@ -224,15 +228,19 @@ class Lane:
 
     async def _take_leave(self) -> None:
         """Let one queue go, if it is missing and was read to its end."""
+        if time.monotonic() < self._next_leave:
+            return
         for key, queue in self._queues.items():
             if queue.missed is None or key in self._unfinished or queue.is_refused or queue.position.gaps:
                 continue
             if queue.reconciling.jobs.has_orphans or not queue.is_taken_up:
                 continue
+            self._next_leave = time.monotonic() + LEAVE_AGAIN_SECONDS  # if nobody answers
             if await self._farewell.say(queue):
                 del self._queues[key]
             else:
                 queue.missed = None  # until the next look at what was found
+            self._next_leave = 0.0
             return
 
     async def _wait(self) -> list[str]:

@@ -3,6 +3,8 @@
 Every BRIDGE_RECONCILE_SECONDS the lists of a queue are read and compared with what was told of its open jobs. Whatever
 does not fit is a suspicion. It becomes a record only when one MULTI shows both the job and the stream, with nothing
 unread of that job: an event on its way always wins. A refusal, a timeout, a stream with unread losses say nothing.
+That MULTI is the primary's: a replica of a cluster may know nothing of a slot that moves, and takes keys that are
+elsewhere already for gone.
 
 What a pass over 10,000 jobs costs where nothing is wrong: 7 calls, 0.4 ms of Redis' time. 10,000 drained at once:
 60,000 small reads, 25 ms of it, spread over four seconds (benchmarks/reconcile.py).
@@ -15,6 +17,7 @@ from typing import cast
 import structlog
 from msgspec.structs import replace
 
+from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
@@ -68,6 +71,7 @@ class Reconciler:
         self._metrics = metrics
         self._mender = mender
         self._every_seconds = every_seconds
+        self._resting_until = 0.0
 
     def note(self, queue: Queue, events: Sequence[tuple[str, JobEvent]], hashes: Mapping[str, JobHash | None]) -> None:
         """Take in what is told now, by the jobs' ids in Redis, with the hashes read for it."""
@@ -107,6 +111,8 @@ class Reconciler:
 
         Raises SourceUnavailable.
         """
+        if time.monotonic() < self._resting_until:
+            return False
         end = time.monotonic() + STEP_SECONDS
         ready = [queue for queue in queues if not queue.position.gaps and queue.is_taken_up]
         for queue in ready:
@@ -165,7 +171,11 @@ class Reconciler:
         keys = queue.keys
         opening = stream.read_commands(keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
         asked = [command for job_id in ids for command in standing.job_commands(keys, job_id)]
-        reply = (await self._door.ask([*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]))[-1]
+        try:
+            reply = (await self._door.ask_primary([*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]))[-1]
+        except SourceUnavailable:  # where replicas are read, reading goes on without it
+            self._resting_until = time.monotonic() + self._every_seconds
+            raise
         answers = standing.parse_answers(ids, cast(list[Reply], reply)[2:]) if isinstance(reply, list) else None
         if answers is None:  # refused: nothing is known of any
             state.resting_until = time.monotonic() + self._every_seconds
