@@ -1,13 +1,16 @@
 """A primary behind sentinels: it dies, another one takes over, and the bridge goes on where it was."""
 
+import signal
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from tests.bullmq.driver import silent
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.test_silent_changes import reconciled, until_compared, until_told
 from tests.integration.bridge.writing import writing
 from tests.redis_servers import RedisServer, RedisServers
 
@@ -41,6 +44,11 @@ async def watched(servers: RedisServers) -> tuple[list[RedisServer], list[RedisS
 
 async def _master(sentinel: RedisServer) -> Any:
     return (await sentinel.client.sentinel_masters())["mymaster"]
+
+
+def login_of(server: RedisServer) -> str:
+    """Its URL, for who may do everything."""
+    return server.url.replace("redis://", f"redis://:{PASSWORD}@")
 
 
 def source(sentinels: list[RedisServer], more: str = "") -> str:
@@ -119,6 +127,49 @@ async def new_primary(nodes: list[RedisServer], sentinels: list[RedisServer]) ->
     await eventually(may_be_written, what="a primary that takes writes")
     assert old.port != port
     return promoted
+
+
+async def test_silent_changes_are_told_across_a_failover(unset_bridge: Bridge, servers: RedisServers) -> None:
+    """Jobs drained and a queue deleted on the new primary; and what the old one had not copied, which is no more."""
+    bridge = unset_bridge
+    bridge.environ["BRIDGE_RECONCILE_SECONDS"] = "0.5"
+    nodes, sentinels = await watched(servers)
+    primary, *replicas = nodes
+    bridge.watch(source(sentinels))
+    await bridge.start()
+    await bridge.ready()
+    ids = {queue: await silent(login_of(primary), queue, "add") for queue in QUEUES}
+    await until_told(bridge, "waiting", 9)
+    assert await primary.client.wait(2, 10_000) == 2
+    for replica in replicas:
+        replica.child.process.send_signal(signal.SIGSTOP)
+    await primary.client.client_kill_filter(_type="replica")  # else the kernel keeps for them what comes now
+    [lost] = await silent(login_of(primary), "mail", "add", count=1)
+    await until_told(bridge, "waiting", 10)
+    await primary.kill()
+    for replica in replicas:
+        replica.child.process.send_signal(signal.SIGCONT)
+    at = await new_primary(nodes, sentinels)
+    await until_told(bridge, "stream-reset", 1)
+    await silent(login_of(at), "images", "drain")
+    await at.client.delete(*[key async for key in at.client.scan_iter("bull:invoices:*", count=1000)])
+    await until_told(bridge, "gone", 1)
+    await until_told(bridge, "reconciled", 7)
+    await until_compared(bridge, at.client, "mail")
+
+    told = [event for event in await reconciled(bridge) if event.job_id != "bird"]
+    assert sorted((event.queue, event.job_id) for event in told) == sorted(
+        [("mail", lost), *((queue, job_id) for queue in ("images", "invoices") for job_id in ids[queue])]
+    )
+    assert {str(event.state) for event in told} == {"removed"}
+    records = await bridge.records()
+    [gone] = [event for event in records.jobs if event.event == "gone"]
+    assert gone.queue == "invoices"
+    assert len({event.id for event in records.jobs}) == len(records.jobs)
+    assert not any(event.lost for event in records.jobs)
+    again = [event for event in records.of_queue("mail") if event.epoch == 2 and event.job_id in ids["mail"]]
+    assert again, "what the new primary has of the stream"
+    assert all(event.backfill for event in again)
 
 
 async def test_primary_that_was_replaced_is_left_though_it_still_answers(
