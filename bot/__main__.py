@@ -5,6 +5,7 @@ import sys
 
 from bot.settings import BotSettings
 from tocsin.lifecycle import run_service
+from tocsin.log_topic import LogTopic
 from tocsin.logs import set_up_service_logs
 from tocsin.settings import load
 
@@ -19,8 +20,9 @@ def main() -> int:
         return 0
     from bot.app import run  # takes a while, and a check needs none of it
 
-    set_up_service_logs(settings)
-    return run_service("bot", lambda stop: run(settings, stop))
+    lines = LogTopic(settings)
+    set_up_service_logs(settings, lines)
+    return run_service("bot", lambda stop: run(settings, stop, lines))
 
 
 if __name__ == "__main__":

@@ -39,11 +39,12 @@ from tocsin.discovery import Directory
 from tocsin.health import Health, health_app
 from tocsin.http import serve_http
 from tocsin.lifecycle import Part, supervise
+from tocsin.log_topic import LogTopic
 
 log = structlog.get_logger("bot")
 
 
-async def run(settings: BotSettings, stop: asyncio.Event) -> None:
+async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None = None) -> None:
     """Open the doors, run the parts, close the doors.
 
     Commands and the HTTP port are there at once; what needs Postgres begins when its tables are up to date.
@@ -157,5 +158,7 @@ async def run(settings: BotSettings, stop: asyncio.Event) -> None:
             "memory": remember,
             "leaving": leave,
         }
+        if lines is not None:
+            parts["own logs"] = lambda: lines.run(stop, registry)
         late = await supervise(parts, stop, drain_seconds=settings.drain_seconds)
         log.info("drained", late=late, ran_seconds=round(time.monotonic() - started))

@@ -6,6 +6,7 @@ import sys
 
 from bridge.settings import BridgeSettings
 from tocsin.lifecycle import run_service
+from tocsin.log_topic import LogTopic
 from tocsin.logs import set_up_service_logs
 from tocsin.settings import load
 
@@ -23,8 +24,9 @@ def main() -> int:
     # Of what one read brings much lives until its commit and nothing is a cycle: to look for cycles often costs much.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    set_up_service_logs(settings)
-    return run_service("bridge", lambda stop: run(settings, stop))
+    lines = LogTopic(settings)
+    set_up_service_logs(settings, lines)
+    return run_service("bridge", lambda stop: run(settings, stop, lines))
 
 
 if __name__ == "__main__":

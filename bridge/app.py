@@ -22,12 +22,13 @@ from tocsin.discovery import Directory
 from tocsin.health import Health, health_app
 from tocsin.http import serve_http
 from tocsin.lifecycle import Part, supervise
+from tocsin.log_topic import LogTopic
 from tocsin.topic_admin import until_topics_fit
 
 log = structlog.get_logger("bridge")
 
 
-async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
+async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | None = None) -> None:
     """Relay until stop is set, then drain: ready says no, readers stop, the last transaction is committed."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -81,6 +82,8 @@ async def run(settings: BridgeSettings, stop: asyncio.Event) -> None:
             "leaving": leave,
             "probes": lambda: breakers.run_probes(stop),
         }
+        if lines is not None:
+            parts["own logs"] = lambda: lines.run(stop, registry)
         for source in sources:
             parts[source.need] = _looking(source, stop)
         late = await supervise(parts, stop, drain_seconds=settings.drain_seconds)

@@ -10,6 +10,7 @@ import sys
 from logsvc.errors import LogsvcError
 from logsvc.settings import LogsvcSettings
 from tocsin.lifecycle import run_service
+from tocsin.log_topic import LogTopic
 from tocsin.logs import set_up_service_logs
 from tocsin.settings import load
 
@@ -31,7 +32,8 @@ def main() -> int:
         sys.stdout.write(migrate.migration_sql())
         return 0
     settings = load(LogsvcSettings)
-    set_up_service_logs(settings)
+    lines = LogTopic(settings)
+    set_up_service_logs(settings, None if asked.migrate else lines)
     for library in ("urllib3", "clickhouse_connect"):  # the store says the same once, in our words
         logging.getLogger(library).setLevel(logging.CRITICAL)
     if asked.migrate:
@@ -41,7 +43,7 @@ def main() -> int:
             sys.stderr.write(f"logsvc cannot prepare ClickHouse: {error}\n")
             return 1
         return 0
-    return run_service("logsvc", lambda stop: app.run(settings, stop))
+    return run_service("logsvc", lambda stop: app.run(settings, stop, lines))
 
 
 if __name__ == "__main__":

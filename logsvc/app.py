@@ -43,7 +43,8 @@ from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.health import Health
 from tocsin.http import serve_http
-from tocsin.lifecycle import pause, supervise
+from tocsin.lifecycle import Part, pause, supervise
+from tocsin.log_topic import LogTopic
 from tocsin.topic_admin import until_topics_fit
 
 log = structlog.get_logger("logsvc")
@@ -53,7 +54,7 @@ MOST_MESSAGE_BYTES = 256 * 1024
 """Of a viewer; four bytes a character. A larger one is cut off with 1009 before it is read whole."""
 
 
-async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
+async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | None = None) -> None:
     """Run logsvc until stop is set. Raises TopicsUnfit if the topics must be mended first."""
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -122,26 +123,25 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event) -> None:
         crowd = Crowd(settings.logsvc_viewers, settings.logsvc_viewers_per_address)
         socket = LiveSocket(hub, archive, gate, crowd, metrics)
         front = Front(api, Page(base=base), socket, LiveEvents(hub, archive, gate, crowd, metrics), gate, base)
-        late = await supervise(
-            {
-                "kafka": prepare_topics_then_read,
-                "hub": lambda: hub.run(stop),
-                "coverage": lambda: history.run(stop),
-                "http": lambda: serve_http(
-                    front,
-                    settings.bind_host,
-                    settings.logsvc_port,
-                    stop,
-                    deflate=settings.logsvc_live_deflate,
-                    most_message_bytes=MOST_MESSAGE_BYTES,
-                ),
-                "breakers": lambda: breakers.run_probes(stop),
-                "announce": announce,
-                "consul": lambda: directory.watch(stop),
-            },
-            stop,
-            drain_seconds=settings.drain_seconds,
-        )
+        parts: dict[str, Part] = {
+            "kafka": prepare_topics_then_read,
+            "hub": lambda: hub.run(stop),
+            "coverage": lambda: history.run(stop),
+            "http": lambda: serve_http(
+                front,
+                settings.bind_host,
+                settings.logsvc_port,
+                stop,
+                deflate=settings.logsvc_live_deflate,
+                most_message_bytes=MOST_MESSAGE_BYTES,
+            ),
+            "breakers": lambda: breakers.run_probes(stop),
+            "announce": announce,
+            "consul": lambda: directory.watch(stop),
+        }
+        if lines is not None:
+            parts["own logs"] = lambda: lines.run(stop, registry)
+        late = await supervise(parts, stop, drain_seconds=settings.drain_seconds)
         if late:
             log.warning("drained_late", parts=late)
 

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from bridge.metrics import STATES, Metrics
 from bridge.settings import BridgeSettings
 from tocsin.discovery import Directory
+from tocsin.log_topic import lines_counter
 from tocsin.settings import read
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -83,6 +84,7 @@ def metrics() -> list[Metric]:
     registry: Any = CollectorRegistry()  # nothing public of it tells a metric's labels
     Metrics(registry)
     Directory(read(BridgeSettings, {"REDIS_URL": "redis://r", "KAFKA_BOOTSTRAP_SERVERS": "k:9092"}), registry)
+    lines_counter("bridge", registry)
     found: list[Metric] = []
     for collector in registry._collector_to_names:
         [family] = collector.describe()

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import structlog
 
 from tocsin.log_rate import RateLimit
+from tocsin.log_topic import Handler, LogTopic
 from tocsin.secrecy import hide, register, without_secrets
 from tocsin.settings import Settings, secrets_of
 
@@ -27,10 +28,17 @@ REPEAT_SECONDS = 10.0
 _META = frozenset({"_record", "_from_structlog"})
 
 
-def set_up_service_logs(settings: Settings) -> None:
-    """Set up the logs of a service as its settings say, its secrets hidden; say which settings do nothing yet."""
+def set_up_service_logs(settings: Settings, topic: LogTopic | None = None) -> None:
+    """Set up the logs of a service as its settings say, its secrets hidden; say which settings do nothing yet.
+
+    topic: INFO and what is graver goes there too.
+    """
     style, secrets = settings.log_format, secrets_of(settings)
     set_up_logs(settings.service, level=settings.log_level, style=style, secrets=secrets)
+    if topic is not None and settings.log_to_kafka:
+        handler = Handler(topic, settings.service)
+        handler.setFormatter(_formatter(settings.service, handler.take))
+        logging.getLogger().addHandler(handler)
     for name, why in settings.not_used_yet.items():
         if getattr(settings, name.lower(), None) is not None:
             structlog.get_logger("settings").info("setting_not_used_yet", setting=name, why=why)
@@ -45,16 +53,6 @@ def set_up_logs(
     """
     register(secrets)
     console = style == "console" or (style == "auto" and sys.stdout.isatty())
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _naming(service),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
-        scrub,
-    ]
     renderer: Any = (
         structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
         if console
@@ -63,7 +61,7 @@ def set_up_logs(
     structlog.configure(
         processors=[
             structlog.stdlib.PositionalArgumentsFormatter(),
-            *shared,
+            *_shared(service),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -71,12 +69,7 @@ def set_up_logs(
         cache_logger_on_first_use=True,
     )
     handler = _Handler(_writable(sys.stdout))
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
-    )
+    handler.setFormatter(_formatter(service, renderer))
     for repetitive in REPETITIVE:
         handler.addFilter(RateLimit(repetitive, REPEAT_SECONDS))
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
@@ -87,6 +80,27 @@ def set_up_logs(
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def _shared(service: str) -> list[Any]:
+    """What every line goes through, wherever it comes from."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _naming(service),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        scrub,
+    ]
+
+
+def _formatter(service: str, renderer: Any) -> structlog.stdlib.ProcessorFormatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(service),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
 
 
 def scrub(_logger: object, _method: str, record: MutableMapping[str, Any]) -> Mapping[str, Any]:

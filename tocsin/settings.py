@@ -109,6 +109,9 @@ class Settings(BaseModel):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."
     )
+    log_to_kafka: bool = Field(
+        True, description="Send own log lines, info and graver, to Kafka's logs topic too: the page shows them."
+    )
     bind_host: str = Field("127.0.0.1", description="Address the HTTP port listens on.")
     advertise_host: str | None = Field(None, description="Address others reach this service at, for Consul.")
     drain_seconds: float = Field(10, gt=0, description="How long a stop may take before what is late is cancelled.")

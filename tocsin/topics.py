@@ -81,7 +81,7 @@ class Topics:
         logsvc, both = frozenset({"logsvc"}), frozenset({"logsvc", "bot"})
         return [
             TopicSpec(self.jobs, {"retention.ms": str(7 * DAY_MS)}, others=both),
-            TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}, others=logsvc),
+            TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}, others=both),
             TopicSpec(self.queues, COMPACT_AND_DELETE, others=both),
             TopicSpec(self.schedulers, COMPACT_AND_DELETE, others=logsvc),
             TopicSpec(self.sources, COMPACT_AND_DELETE, partitions=1, others=logsvc),

@@ -15,6 +15,7 @@ FROM journal WHERE kind = 'event' AND {ENDS} ORDER BY queue, job_id, ts, attempt
 """
 SELECT_COUNTS = """
 SELECT count(), uniqExact(id), uniqExact(kafka_topic, kafka_partition, kafka_offset) FROM journal
+WHERE service = ''
 """
 SELECT_LOGS = (
     "SELECT queue, job_id, message FROM journal WHERE kind = 'log' AND job_id != '' ORDER BY queue, job_id, line"

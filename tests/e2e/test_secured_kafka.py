@@ -47,6 +47,8 @@ async def test_the_main_job_runs_under_the_rights_that_the_docs_give(
 
         await eventually(rung, seconds=90, what="every failure in the chat, each with its count")
         await assert_history_is_true(tocsin, truth, relayed=relayed, ephemeral="gone")
+        [services] = await tocsin.query("SELECT DISTINCT service FROM journal WHERE service != '' ORDER BY service")
+        assert services == [["bot"], ["bridge"], ["logsvc"]], "somebody's own log lines are missing"
         for service in ("bridge", "logsvc", "bot"):
             findings = await check_kafka(kafka.settings(service) | {"KAFKA_TOPIC_PREFIX": PREFIX}, services=[service])
             assert {finding.verdict for finding in findings} == {Verdict.OK}, findings

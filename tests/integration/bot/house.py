@@ -88,6 +88,7 @@ class House:
             "LOGSVC_URL": f"http://127.0.0.1:{free_port()}",
             "BOT_EDIT_SECONDS": "0.2",
             "LOG_FORMAT": "json",
+            "LOG_TO_KAFKA": "false",
         }
         self.bots: list[Child] = []
         self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.sandbox_port}", timeout=15)

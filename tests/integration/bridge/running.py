@@ -139,6 +139,7 @@ async def bridge_on(kafka: str, prefix: str, redis_url: str, log: Path, **more: 
         "BRIDGE_POLL_SECONDS": "0.5",
         "BRIDGE_RECONCILE_SECONDS": "3600",  # of jobs that are only events, written by hand, Redis holds nothing
         "LOG_FORMAT": "json",
+        "LOG_TO_KAFKA": "false",
         **more,
     }
     async with KafkaReader(kafka, prefix) as reader:

@@ -321,6 +321,7 @@ async def house(data: Path, kafka: str, prefix: str, **settings: str) -> AsyncGe
         # Tests write at fixed times, which must not expire one day.
         "LOGSVC_RETENTION_DAYS": "3650",
         "LOG_FORMAT": "json",
+        "LOG_TO_KAFKA": "false",
         **settings,
     }
     home = House(data, environ, port)
