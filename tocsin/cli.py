@@ -18,7 +18,6 @@ _SERVICES = {
     "bot": "answer and ring in Telegram",
 }
 _NOT_YET = {
-    "tail": ("follow the live log in the terminal", "The live page shows the same: /logs on logsvc."),
     "login-link": ("make a login link for USER", "The page needs no login on loopback, where it listens by default."),
     "test-alert": ("ring the configured chats", "`tocsin doctor` checks the bot's token and chats."),
 }
@@ -36,6 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if command == "sandbox":
         return _sandbox(rest)
+    if command == "tail":
+        from tocsin.tail.command import main as tail
+
+        return tail(rest, _environment())
     if command in _SERVICES:
         return _service(command, rest)
     if rest:
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=help_text, add_help=False)
     doctor = commands.add_parser("doctor", help="check the settings and every server; say what mends a problem")
     doctor.add_argument("services", nargs="*", metavar="SERVICE", type=_name, help="only what these need: bridge, …")
+    commands.add_parser("tail", help="follow the live log in the terminal; see its --help", add_help=False)
     commands.add_parser("sandbox", help="run a stand-in for Telegram with a chat page; see its --help", add_help=False)
     migrate = commands.add_parser("migrate", help="bring the databases' tables up to date")
     migrate.add_argument("--print-sql", action="store_true", help="only print what would run, for a DBA")
