@@ -1,28 +1,50 @@
-"""`python -m bot`: read the settings, set up the logs, run until a signal; `--check`: only look at the settings."""
+"""`python -m bot`: read the settings, set up the logs, run until a signal; `--check`: only look at the settings.
+
+`--login-link` and `--token` are `tocsin login-link` and `tocsin token`: they need Postgres, and no bot that runs.
+"""
 
 import argparse
+import asyncio
 import sys
 
 from bot.settings import BotSettings
 from tocsin.lifecycle import run_service
 from tocsin.log_topic import LogTopic
 from tocsin.logs import set_up_service_logs
+from tocsin.roles import Role
 from tocsin.settings import load
 
 
 def main() -> int:
-    """Return the exit status: 0 drained, or settings that are right, 1 crashed, 2 wrong settings."""
-    parser = argparse.ArgumentParser(prog="bot", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="name every problem of the settings, then exit")
-    only_check: bool = parser.parse_args().check
+    """Return the exit status: 0 drained, done, or settings that are right, 1 crashed or failed, 2 wrong settings."""
+    asked = _parser().parse_args()
     settings = load(BotSettings)
-    if only_check:
+    if asked.check:
         return 0
+    if asked.login_link or asked.token:
+        from bot import by_hand
+
+        if asked.login_link:
+            return asyncio.run(by_hand.login_link(settings, asked.login_link, asked.role and Role(asked.role)))
+        return asyncio.run(by_hand.token(settings, asked.token, asked.role and Role(asked.role), asked.days))
     from bot.app import run  # takes a while, and a check needs none of it
 
     lines = LogTopic(settings)
     set_up_service_logs(settings, lines)
     return run_service("bot", lambda stop: run(settings, stop, lines))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bot", description=__doc__)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="name every problem of the settings, then exit")
+    what.add_argument("--login-link", metavar="USER", help="print a link that logs USER into the page, then exit")
+    what.add_argument(
+        "--token", nargs="+", metavar="WORD", help="create NAME, list, or revoke ID: API tokens for scripts"
+    )
+    parser.add_argument("--role", choices=[role.value for role in Role], help="of the link or token")
+    parser.add_argument("--days", type=int, help="how long a new token is good; default until it is revoked")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Who may ask: the admins, and whoever is in an alert chat now."""
+"""Who may ask: who holds a role, and whoever is in an alert chat now."""
 
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ import structlog
 from bot.chats import Chats
 from bot.errors import RateLimited, TelegramError, Unreachable
 from bot.messages import Ask
+from bot.people import People
 from bot.telegram import TELEGRAM
 from tocsin.breakers import Breakers, Unavailable
 
@@ -43,7 +44,7 @@ class Membership(Protocol):
 class Gate:
     """Decides for each ask. Membership is asked of Telegram and remembered for some minutes."""
 
-    admins: frozenset[int]
+    people: People
     chats: Chats
     telegram: Membership
     breakers: Breakers
@@ -55,14 +56,10 @@ class Gate:
         if ask.chat_id in self.chats.ids():
             return Access.ALLOWED
         if not ask.is_private:
-            return Access.LOST if ask.user_id in self.admins else Access.IGNORED
-        if ask.user_id in self.admins or await self._is_member(ask.user_id):
+            return Access.LOST if ask.user_id in self.people.admins else Access.IGNORED
+        if self.people.role_of(ask.user_id) or await self._is_member(ask.user_id):
             return Access.ALLOWED
         return Access.STRANGER
-
-    def may_act(self, ask: Ask) -> bool:
-        """Whether a person may change anything, wherever they ask. Anonymous admins of a group are nobody."""
-        return ask.user_id in self.admins
 
     async def _is_member(self, user_id: int) -> bool:
         known = self._known.get(user_id)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from bot.access import Gate
 from bot.alerts import Alerts
+from bot.bridge import BRIDGE, Bridge
 from bot.chats import Chats
 from bot.commands import LISTED
 from bot.consume import Consumer, Progress
@@ -20,9 +21,14 @@ from bot.forgetting import forget_old
 from bot.greeting import Greeting
 from bot.handling import Handling
 from bot.history import LOGSVC, History
+from bot.internal.access import access_routes
+from bot.internal.actions import actions_route
+from bot.internal.app import internal_router
 from bot.kafka import Cluster, PositionedFeed, TableFeed, topic_exists
+from bot.logins import Logins
 from bot.metrics import Metrics
 from bot.numbers import Ledger
+from bot.people import People
 from bot.pulse import Pulse
 from bot.reading import born_at, read_failures
 from bot.render.alert import Links
@@ -97,12 +103,20 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             has_alert_chats=bool(chats.all_destinations()),
         )
         handling = Handling(database, alerts, delivery.wake)
-        desk = Desk(Ledger(history, snapshots), history, database, pulse, handling, seal, links, LISTED)
-        gate = Gate(frozenset(settings.telegram_admins), chats, telegram, breakers)
+        people, logins = People(frozenset(settings.telegram_admins)), Logins.of(settings)
+        ledger = Ledger(history, snapshots)
+        desk = Desk(ledger, history, database, pulse, handling, seal, links, people, logins, LISTED)
+        gate = Gate(people, chats, telegram, breakers)
+        bridge = Bridge(settings, directory, breakers, client)
+        internal = internal_router(
+            [*access_routes(database, people, logins), actions_route(database, people, bridge)],
+            settings.tocsin_service_token,
+        )
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
         breakers.probe_with(TELEGRAM, telegram.me)
         breakers.probe_with(LOGSVC, history.probe)
         breakers.probe_with(POSTGRES, database.probe)
+        breakers.probe_with(BRIDGE, bridge.probe)
         if not pulse.has_alert_chats:
             log.error("nobody_is_rung", mend="set TELEGRAM_ALERT_CHATS or TELEGRAM_ADMINS; /whoami tells the ids")
 
@@ -134,6 +148,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "resolver": lambda: let_time_pass(database, alerts, progress, snapshots, delivery.wake, stop),
                 "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
+                "people": lambda: people.keep(database, stop),
             }
             await supervise(parts, stop, drain_seconds=settings.drain_seconds)
 
@@ -145,7 +160,9 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
 
         await directory.register("bot", settings.bot_port)
         parts: dict[str, Part] = {
-            "http": lambda: serve_http(health_app(health, registry), settings.bind_host, settings.bot_port, stop),
+            "http": lambda: serve_http(
+                health_app(health, registry, [internal]), settings.bind_host, settings.bot_port, stop
+            ),
             "polling": lambda: telegram.listen(conversation.hear, delivery.notice, LISTED, stop),
             "snapshots": lambda: follow(
                 lambda: topic_exists(settings, settings.topics.queues),

@@ -20,6 +20,7 @@ from bot.render.times import age
 from bot.seal import Expired, Forged
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
+from tocsin.roles import Role
 
 log = structlog.get_logger("conversation")
 
@@ -60,7 +61,7 @@ class Conversation:
 
     async def hear(self, ask: Ask) -> None:
         """Answer one ask, or not. Never raises: the next ask must be heard."""
-        ask = replace(ask, may_act=self.gate.may_act(ask))
+        ask = replace(ask, role=self.gate.people.role_of(ask.user_id))
         try:
             reply = await self._press(ask) if ask.press else await self._say(ask)
             if reply is not None:
@@ -77,6 +78,8 @@ class Conversation:
         if said is not None and said.addressee and said.addressee.lower() != self.telegram.username.lower():
             return None
         access = await self.gate.admit(ask)
+        if ask.is_private or access is Access.ALLOWED:
+            self.gate.people.saw(ask)
         is_about_ids = said is not None and said.command == WHOAMI
         if access is Access.IGNORED or (access is Access.LOST and not is_about_ids):
             return None
@@ -91,6 +94,8 @@ class Conversation:
         if said is None or command is None:
             return Reply(texts.NO_SUCH_COMMAND) if ask.is_private or (said and said.addressee) else None
         self.metrics.asks.labels(command.name).inc()
+        if not _may(ask, command):
+            return _refusal(ask, command)
         return await command.answer(ask, said.rest, self.desk)
 
     async def _note(self, ask: Ask, message_id: int) -> Reply | None:
@@ -118,6 +123,8 @@ class Conversation:
         if command is None:
             return Reply("", notice=texts.OLD_BUTTON)
         self.metrics.asks.labels(command.name).inc()
+        if not _may(ask, command):
+            return Reply("", notice=_refusal(ask, command).text, is_alert=True)
         return await command.press(ask, rest, self.desk)
 
     async def _act(self, ask: Ask, command: Pressable) -> Reply:
@@ -169,3 +176,12 @@ class Conversation:
             await self.telegram.edit(ask.chat_id, ask.message_id, text, buttons=buttons)
         else:
             await self.telegram.send(ask.chat_id, text, topic_id=ask.topic_id, buttons=buttons)
+
+
+def _may(ask: Ask, command: Command | Pressable) -> bool:
+    return (ask.role or Role.VIEWER).covers(command.needs)
+
+
+def _refusal(ask: Ask, command: Command | Pressable) -> Reply:
+    mine = ask.role or Role.VIEWER
+    return Reply(texts.NOT_YOUR_ROLE.format(needed=command.needs.value, role=mine.value))

@@ -5,12 +5,15 @@ from typing import Protocol
 
 from bot.handling import Handling
 from bot.history import History
+from bot.logins import Logins
 from bot.messages import Ask, Reply
 from bot.numbers import Ledger
+from bot.people import People
 from bot.pulse import Pulse
 from bot.render.alert import Links
 from bot.seal import Seal
 from bot.store.database import Database
+from tocsin.roles import Role
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,20 @@ class Desk:
     handling: Handling
     seal: Seal
     links: Links
+    people: People
+    logins: Logins
     listed: tuple[tuple[str, str], ...] = ()
 
 
 class Command(Protocol):
-    """A module of bot/commands. name: without the slash. about: one line; empty = not listed."""
+    """A module of bot/commands. name: without the slash. about: one line; empty = not listed.
+
+    needs: the least role of who may use it.
+    """
 
     name: str
     about: str
+    needs: Role
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply: ...
 
@@ -40,5 +49,6 @@ class Pressable(Protocol):
     """A command whose answer has buttons of its own."""
 
     name: str
+    needs: Role
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply: ...

@@ -6,7 +6,9 @@ import time
 import structlog
 
 from bot.store.database import Database
-from bot.store.retention import forget
+from bot.store.people import forget_people
+from bot.store.retention import forget, forget_audit
+from bot.store.tickets import forget_access
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
 
@@ -18,12 +20,14 @@ BETWEEN_SECONDS = 1.0
 
 
 async def forget_old(database: Database, stop: asyncio.Event) -> None:
-    """Now and then delete, batch by batch, what has been over for 30 days, until stop."""
+    """Now and then delete, batch by batch, what has been over for 30 days (of the audit: for a year), until stop."""
     while not stop.is_set():
         gone = 0
         try:
             async with database.transaction() as session:
-                gone = await forget(session, int(time.time() * 1000) - KEEP_MS)
+                gone = await forget(session, int(time.time() * 1000) - KEEP_MS) + await forget_audit(session)
+                await forget_access(session)
+                await forget_people(session)
         except Unavailable as failure:
             log.info("forgetting_waits", error=str(failure))
         if gone:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tocsin.roles import Role
+
 
 @dataclass(frozen=True)
 class Button:
@@ -45,18 +47,24 @@ class Ask:
     """What a person said (text) or pressed.
 
     press: a button's data, with press_id to answer it and message_id to edit. is_private: a chat with one person;
-    everything else is a group. reply_to: the message that what was said answers. may_act: whether this person may
-    change anything.
+    everything else is a group. reply_to: the message that what was said answers. username: without the @; empty = none.
+    role: their own, wherever they ask; None = they have none, and are a viewer where they are admitted.
     """
 
     chat_id: int
     user_id: int
     is_private: bool
     user_name: str = ""
+    username: str = ""
     text: str = ""
     topic_id: int | None = None
     press: str = ""
     press_id: str = ""
     message_id: int | None = None
     reply_to: int | None = None
-    may_act: bool = False
+    role: Role | None = None
+
+    @property
+    def may_act(self) -> bool:
+        """Whether this person may change anything. Anonymous admins of a group are nobody."""
+        return self.role is not None and self.role.covers(Role.OPERATOR)

@@ -72,6 +72,11 @@ class BotSettings(Settings):
     )
     bot_edit_seconds: float = Field(5, ge=0, description="A message is edited at most this often.")
 
+    bot_link_minutes: int = Field(10, ge=1, le=1440, description="How long a login link is good, if nobody uses it.")
+    bot_login_hours: float = Field(
+        168, gt=0, le=8760, description="How long one stays logged into the page; /revoke ends it earlier."
+    )
+
     bot_session_seconds: float = Field(
         6,
         ge=6,

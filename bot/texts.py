@@ -81,7 +81,7 @@ HOW_MAINTENANCE = (
 TOO_LONG = "That is too long, or nothing: from 1m to 7d."
 NO_SUCH_ENV = "No queue of an env called {env} is known. Known: {envs}."
 POSTGRES_AWAY = "🟠 Postgres does not answer, so nothing was changed. Try again in a minute."
-NOT_YOURS = "You may look, but not change anything. An admin is named in TELEGRAM_ADMINS."
+NOT_YOURS = "You may look, but not change anything: that needs the role operator. An admin gives it: /grant."
 FORGED_BUTTON = "I did not make this button."
 EXPIRED_BUTTON = "This button is too old. /incidents has fresh ones."
 
@@ -138,6 +138,24 @@ HOW_JOB = "Say which job: /job QUEUE ID, or /job SOURCE/QUEUE ID"
 STRANGER = "Your Telegram id is {user_id}. Whoever runs Tocsin can let you in with it."
 WHOAMI = "Your Telegram id is {user_id}; this chat's id is {chat_id}{topic}."
 TOPIC_IS = ", topic {topic_id}"
+NOT_YOUR_ROLE = "That needs the role {needed}; yours is {role}. An admin can change it: /grant."
+LOGIN = (
+    "{link}\n\nThis link logs you into the page as {role}. It works once, within {minutes} minutes. "
+    "Keep it to yourself."
+)
+LOGIN_IN_PRIVATE = "Ask me that in private: whoever reads a login link can use it."
+LOGIN_AWAY = (
+    "🟠 Postgres does not answer, so I cannot make a login link now. Who is logged in stays so; /status says more."
+)
+ROLES = "Who has which role; everybody in an alert chat is a viewer."
+HOW_GRANT = "Say whom and what: /grant @NAME operator, or /grant ID viewer (viewer, operator or admin)."
+HOW_REVOKE = "Say whom: /revoke @NAME, or /revoke ID"
+NO_SUCH_PERSON = "Nobody called {person} has spoken to me. Let them send me /start, or use their id (/whoami)."
+GRANTED = "{person} is now {role}, and logs in again where they were logged in."
+REVOKED = "{person} has no role of their own any more, and is logged out everywhere."
+HAD_NONE = "{person} had no role of their own; they are logged out everywhere."
+ADMIN_BY_SETTING = "They are an admin by TELEGRAM_ADMINS; only that setting can change it."
+ROLES_AWAY = "🟠 Postgres does not answer, so nothing was changed. Try again in a minute; /status says more."
 NO_SUCH_COMMAND = "I do not know that command. /help lists those I know."
 OLD_BUTTON = "This button is from an older release."
 NOT_FOR_YOU = "You may not do that."

@@ -86,9 +86,6 @@ class BridgeSettings(Settings):
 
     service: ClassVar[str] = "bridge"
     owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "BRIDGE_", "REDIS_", "TOCSIN_SOURCES")
-    not_used_yet: ClassVar[Mapping[str, str]] = {
-        name: why for name, why in Settings.not_used_yet.items() if name != "TOCSIN_SERVICE_TOKEN"
-    }
 
     redis_url: Annotated[SecretStr | None, AfterValidator(check_url)] = Field(
         None, description="The one Redis to watch: `redis://host:6379/0`."

@@ -18,7 +18,6 @@ _SERVICES = {
     "bot": "answer and ring in Telegram",
 }
 _NOT_YET = {
-    "login-link": ("make a login link for USER", "The page needs no login on loopback, where it listens by default."),
     "test-alert": ("ring the configured chats", "`tocsin doctor` checks the bot's token and chats."),
 }
 _DATA = Path(".tocsin")
@@ -52,6 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tocsin.doctor import run_doctor
 
         return asyncio.run(run_doctor(_environment(), given.services))
+    if command == "login-link":
+        return _bot(["--login-link", given.user], given.role)
+    if command == "token":
+        days = [] if given.days is None else ["--days", str(given.days)]
+        return _bot(["--token", *given.words, *days], given.role)
     return _migrate(print_sql=given.print_sql)
 
 
@@ -70,10 +74,21 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("sandbox", help="run a stand-in for Telegram with a chat page; see its --help", add_help=False)
     migrate = commands.add_parser("migrate", help="bring the databases' tables up to date")
     migrate.add_argument("--print-sql", action="store_true", help="only print what would run, for a DBA")
+    link = commands.add_parser("login-link", help="print a link that logs USER into the page, once")
+    link.add_argument("user", metavar="USER", help="a Telegram id, a @username the bot knows, or any name")
+    _add_role(link, "what the link lets do (default: the role USER holds, else viewer)")
+    token = commands.add_parser("token", help="create, list or revoke API tokens for scripts")
+    token.add_argument("words", nargs="+", metavar="WORD", help="create NAME, list, or revoke ID")
+    _add_role(token, "what a new token lets do (default viewer)")
+    token.add_argument("--days", type=int, help="how long it is good (default: until it is revoked)")
     for name, (help_text, _) in _NOT_YET.items():
         later = commands.add_parser(name, help=f"{help_text} (not in this release)")
         later.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     return parser
+
+
+def _add_role(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument("--role", choices=["viewer", "operator", "admin"], help=help_text)
 
 
 def _name(text: str) -> str:
@@ -112,6 +127,12 @@ def _migrate(*, print_sql: bool) -> int:
     if done.returncode == 0:
         print(f"-- {_MIGRATES_ITSELF}" if print_sql else _MIGRATES_ITSELF)
     return done.returncode
+
+
+def _bot(arguments: Sequence[str], role: str | None) -> int:
+    """By the bot, in a process of its own: only services know their tables."""
+    roles = [] if role is None else ["--role", role]
+    return subprocess.run([sys.executable, "-m", "bot", *arguments, *roles], check=False).returncode
 
 
 def _environment() -> dict[str, str]:

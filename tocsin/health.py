@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Response, Router, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -74,6 +74,6 @@ def health_routes(health: Health, registry: CollectorRegistry) -> list[HTTPRoute
     return [live, ready, metrics]
 
 
-def health_app(health: Health, registry: CollectorRegistry, more: Sequence[HTTPRouteHandler] = ()) -> Litestar:
+def health_app(health: Health, registry: CollectorRegistry, more: Sequence[HTTPRouteHandler | Router] = ()) -> Litestar:
     """An app for a service that serves nothing else, or few routes more."""
     return Litestar([*health_routes(health, registry), *more], openapi_config=None, logging_config=None)

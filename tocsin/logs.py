@@ -29,7 +29,7 @@ _META = frozenset({"_record", "_from_structlog"})
 
 
 def set_up_service_logs(settings: Settings, topic: LogTopic | None = None) -> None:
-    """Set up the logs of a service as its settings say, its secrets hidden; say which settings do nothing yet.
+    """Set up the logs of a service as its settings say, its secrets hidden.
 
     topic: INFO and what is graver goes there too.
     """
@@ -39,9 +39,6 @@ def set_up_service_logs(settings: Settings, topic: LogTopic | None = None) -> No
         handler = Handler(topic, settings.service)
         handler.setFormatter(_formatter(settings.service, handler.take))
         logging.getLogger().addHandler(handler)
-    for name, why in settings.not_used_yet.items():
-        if getattr(settings, name.lower(), None) is not None:
-            structlog.get_logger("settings").info("setting_not_used_yet", setting=name, why=why)
 
 
 def set_up_logs(

@@ -51,13 +51,6 @@ class Settings(BaseModel):
     not_yet: ClassVar[Mapping[str, str]] = {}
     """Settings whose feature this release lacks: name -> what to do instead. Set = refused, never ignored."""
 
-    not_used_yet: ClassVar[Mapping[str, str]] = {
-        "TOCSIN_SERVICE_TOKEN": "the internal APIs come with a later release",
-        "BRIDGE_URL": "in this release nobody asks bridge",
-        "BOT_URL": "in this release nobody asks bot",
-    }
-    """Settings that harm nobody by being there before their feature is: name -> why. Set = said at the start."""
-
     kafka_bootstrap_servers: str = Field(description="Kafka's addresses, `host:port,host:port`.")
     kafka_security_protocol: SecurityProtocol = Field("PLAINTEXT", description="How to talk to Kafka.")
     kafka_sasl_mechanism: SaslMechanism | None = Field(

@@ -2,9 +2,11 @@
 
 from bot.commands.ack import Ack
 from bot.commands.failed import Failed
+from bot.commands.grant import Grant, Revoke
 from bot.commands.help import Help
 from bot.commands.incidents import Incidents
 from bot.commands.job import Job
+from bot.commands.login import Login
 from bot.commands.maintenance import Maintenance
 from bot.commands.queue import Queue
 from bot.commands.queues import Queues
@@ -19,7 +21,7 @@ _incidents, _ack, _silence = Incidents(), Ack(), SilenceCommand()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _incidents, _ack, _silence, Maintenance()),
-    *(_status, WhoAmI(), Help()),
+    *(_status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 

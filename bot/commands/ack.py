@@ -14,6 +14,7 @@ from bot.render.incidents import PER_PAGE, incident_lines, incidents_buttons
 from bot.render.markup import bold, fit, name
 from bot.store.incidents import open_incidents
 from tocsin.breakers import Unavailable
+from tocsin.roles import Role
 
 MOST_AT_ONCE = 200
 
@@ -24,6 +25,7 @@ class Ack:
 
     name: str = "ack"
     about: str = "you have it: /ack NUMBER or QUEUE"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         number = rest.strip().lstrip("#")

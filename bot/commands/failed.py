@@ -13,6 +13,7 @@ from bot.queues import QueueState, handle, place, shared_names
 from bot.render.jobs import failed_incidents_text, failed_text
 from bot.store.incidents import newest_incidents
 from tocsin.breakers import Unavailable
+from tocsin.roles import Role
 
 AT_MOST = 10
 
@@ -36,6 +37,7 @@ class Failed:
 
     name: str = "failed"
     about: str = "newest failed jobs: /failed [QUEUE]"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if not rest:

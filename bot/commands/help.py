@@ -6,6 +6,7 @@ from bot import texts
 from bot.desk import Desk
 from bot.messages import Ask, Reply
 from bot.render.markup import bold, fit
+from tocsin.roles import Role
 
 
 @dataclass
@@ -14,6 +15,7 @@ class Help:
 
     name: str = "help"
     about: str = "what I answer"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return Reply(fit([bold(texts.HELP_HEADLINE), *(f"/{name}: {about}" for name, about in desk.listed)]))

@@ -11,6 +11,7 @@ from bot.render.alert import alert_buttons, alert_text
 from bot.render.incidents import PER_PAGE, incidents_buttons, incidents_text, page_count
 from bot.store.incidents import find_incident, open_incidents
 from tocsin.breakers import Unavailable
+from tocsin.roles import Role
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Incidents:
 
     name: str = "incidents"
     about: str = "what is open, and who has it"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         number = rest.strip().lstrip("#")

@@ -14,6 +14,7 @@ from bot.queues import QueueState, find
 from bot.render.jobs import job_text
 from bot.render.markup import name
 from tocsin.breakers import Unavailable
+from tocsin.roles import Role
 
 
 def split(rest: str, queues: Sequence[QueueState]) -> tuple[list[QueueState], str, str]:
@@ -37,6 +38,7 @@ class Job:
 
     name: str = "job"
     about: str = "one job: /job QUEUE ID"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         numbers = desk.ledger.own()

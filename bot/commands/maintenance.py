@@ -11,6 +11,7 @@ from bot.render.incidents import maintenance_on_text, silences_buttons, silences
 from bot.render.markup import name
 from bot.silences import Scope, read_wish
 from tocsin.breakers import Unavailable
+from tocsin.roles import Role
 
 
 @dataclass
@@ -19,6 +20,7 @@ class Maintenance:
 
     name: str = "maintenance"
     about: str = "keep an env quiet: /maintenance ENV 15m WHY"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         try:

@@ -11,6 +11,7 @@ from bot.numbers import Numbers
 from bot.queues import QueueState, find, handle, place, similar
 from bot.render.markup import fit, name
 from bot.render.queues import queue_buttons, queue_text, suggestions
+from tocsin.roles import Role
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Queue:
 
     name: str = "queue"
     about: str = "one queue: /queue NAME"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if not rest:

@@ -7,6 +7,7 @@ from bot import texts
 from bot.desk import Desk
 from bot.messages import Ask, Reply
 from bot.render.queues import queues_buttons, queues_text
+from tocsin.roles import Role
 
 
 @dataclass
@@ -15,6 +16,7 @@ class Queues:
 
     name: str = "queues"
     about: str = "all queues, worst first"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return await self._page(0, desk)

@@ -14,6 +14,7 @@ from bot.render.incidents import scope_words, silences_buttons, silences_text
 from bot.render.times import moment
 from bot.silences import Scope, read_wish
 from tocsin.breakers import Unavailable
+from tocsin.roles import Role
 
 BUTTON_HOURS = {"1": 60, "4": 240}
 _PARTS = {"env": "env", "source": "source", "queue": "queue", "fp": "fingerprint", "fingerprint": "fingerprint"}
@@ -38,6 +39,7 @@ class SilenceCommand:
 
     name: str = "silence"
     about: str = "keep quiet: /silence QUEUE 1h"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         rest = rest.strip()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bot import texts
 from bot.desk import Desk
 from bot.messages import Ask, Button, Reply
+from tocsin.roles import Role
 
 
 @dataclass
@@ -13,6 +14,7 @@ class Start:
 
     name: str = "start"
     about: str = ""
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return Reply(texts.START, ((Button(texts.ALL_QUEUES, data="queues:0"),),))

@@ -6,6 +6,7 @@ from bot import texts
 from bot.desk import Desk
 from bot.messages import Ask, Button, Reply
 from bot.render.status import status_text
+from tocsin.roles import Role
 
 
 @dataclass
@@ -14,6 +15,7 @@ class Status:
 
     name: str = "status"
     about: str = "how Tocsin itself is"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return Reply(status_text(desk.pulse), ((Button(texts.REFRESH, data="status:"),),), notice=texts.UPDATED)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bot import texts
 from bot.desk import Desk
 from bot.messages import Ask, Reply
+from tocsin.roles import Role
 
 
 @dataclass
@@ -13,6 +14,7 @@ class WhoAmI:
 
     name: str = "whoami"
     about: str = "your id and this chat's"
+    needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         topic = texts.TOPIC_IS.format(topic_id=ask.topic_id) if ask.topic_id else ""

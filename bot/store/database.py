@@ -77,7 +77,7 @@ class Database:
         deadline = self._timeout if timeout is None else timeout
         async with self._breakers.guard(POSTGRES, timeout=deadline + GRACE_SECONDS, errors_that_count=SICK):
             try:
-                async with self._session(deadline) as session:
+                async with session_within(self.engine, deadline) as session:
                     yield session
             except DBAPIError as refusal:
                 code = str(getattr(refusal.orig, "sqlstate", None) or "")
@@ -89,29 +89,30 @@ class Database:
 
     async def probe(self) -> None:
         """Raise if Postgres does not answer."""
-        async with self._session(self._timeout) as session:
+        async with session_within(self.engine, self._timeout) as session:
             await session.execute(text("SELECT 1"))
 
-    @asynccontextmanager
-    async def _session(self, deadline: float) -> AsyncGenerator[Session]:
-        """A transaction whose connection is aborted at the deadline.
 
-        Cancelling instead would not do: asyncpg then asks the server, over a second connection, to cancel the query,
-        and waits for that for ever if the server is silent (asyncpg connection.py, _cancel).
-        """
-        loop = asyncio.get_running_loop()
-        end = loop.time() + deadline
-        watchdog: asyncio.TimerHandle | None = None
-        try:
-            async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
-                connection = await (await session.connection()).get_raw_connection()
-                driver: Any = connection.driver_connection
-                watchdog = loop.call_at(end, driver.terminate)
-                yield session
-        except SICK as failure:
-            if watchdog is not None and loop.time() >= end:
-                raise Slow(POSTGRES, f"not done in {deadline:g} s") from failure
-            raise
-        finally:
-            if watchdog is not None:
-                watchdog.cancel()
+@asynccontextmanager
+async def session_within(engine: AsyncEngine, deadline: float) -> AsyncGenerator[Session]:
+    """A transaction whose connection is aborted at the deadline.
+
+    Cancelling instead would not do: asyncpg then asks the server, over a second connection, to cancel the query,
+    and waits for that for ever if the server is silent (asyncpg connection.py, _cancel).
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline
+    watchdog: asyncio.TimerHandle | None = None
+    try:
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+            connection = await (await session.connection()).get_raw_connection()
+            driver: Any = connection.driver_connection
+            watchdog = loop.call_at(end, driver.terminate)
+            yield session
+    except SICK as failure:
+        if watchdog is not None and loop.time() >= end:
+            raise Slow(POSTGRES, f"not done in {deadline:g} s") from failure
+        raise
+    finally:
+        if watchdog is not None:
+            watchdog.cancel()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -159,3 +159,83 @@ class Milestone(Base):
     __tablename__ = "milestones"
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+def _now() -> Mapped[datetime]:
+    return mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Person(Base):
+    """Somebody who has spoken to the bot, so that /grant can be given a @username."""
+
+    __tablename__ = "people"
+    __table_args__ = (Index("people_username", text("lower(username)")),)
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    username: Mapped[str] = mapped_column(Text, server_default="")
+    name: Mapped[str] = mapped_column(Text, server_default="")
+    seen_at: Mapped[datetime] = _now()
+
+
+class Grant(Base):
+    """The role an admin gave somebody; TELEGRAM_ADMINS need none."""
+
+    __tablename__ = "grants"
+    user_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    role: Mapped[str] = mapped_column(Text)
+    granted_by: Mapped[str] = mapped_column(Text, server_default="")
+    granted_at: Mapped[datetime] = _now()
+
+
+class LoginTicket(Base):
+    """A login link, by its hash. Good for one purpose, once: until used_at is set."""
+
+    __tablename__ = "login_tickets"
+    hash: Mapped[str] = mapped_column(Text, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text)
+    user_id: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = _now()
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class ApiToken(Base):
+    """A token for scripts, by its hash. One that was revoked stays, so that the list tells of it."""
+
+    __tablename__ = "api_tokens"
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    role: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str] = mapped_column(Text, unique=True)
+    created_by: Mapped[str] = mapped_column(Text, server_default="")
+    created_at: Mapped[datetime] = _now()
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class EndedSession(Base):
+    """One session (`session:ID`) or everybody's of one person (`user:ID`), over since `at`; kept until none can be."""
+
+    __tablename__ = "ended_sessions"
+    subject: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime] = _now()
+    keep_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class AuditRow(Base):
+    """Who did what to what, and what came of it. request_id and digest: of an action, so that it is told once."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_at", "at"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at: Mapped[datetime] = _now()
+    user_id: Mapped[str] = mapped_column(Text, server_default="")
+    name: Mapped[str] = mapped_column(Text, server_default="")
+    role: Mapped[str] = mapped_column(Text, server_default="")
+    action: Mapped[str] = mapped_column(Text, server_default="")
+    target: Mapped[str] = mapped_column(Text, server_default="")
+    outcome: Mapped[str] = mapped_column(Text, server_default="")
+    address: Mapped[str] = mapped_column(Text, server_default="")
+    request_id: Mapped[str | None] = mapped_column(Text, unique=True)
+    digest: Mapped[str] = mapped_column(Text, server_default="")

@@ -1,12 +1,15 @@
 """Forget what is long over, so that the tables stay as small as what goes on."""
 
-from sqlalchemy import ColumnElement, Select, and_, delete, or_, select
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents import Phase
-from bot.store.models import Card, IncidentRow, LateSummary, SilenceRow
+from bot.store.models import AuditRow, Card, IncidentRow, LateSummary, SilenceRow
 
 BATCH = 1000
+KEEP_AUDIT = timedelta(days=365)
 
 
 async def forget(session: AsyncSession, before_ms: int) -> int:
@@ -35,6 +38,16 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
     for table, old in ((Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (SilenceRow, silences)):
         gone += await _delete(session, table, old)
     return gone
+
+
+async def forget_audit(session: AsyncSession) -> int:
+    """Delete up to a batch of what is older than a year. Returns how many rows went."""
+    old = select(AuditRow.id).where(AuditRow.at < func.now() - KEEP_AUDIT).order_by(AuditRow.id).limit(BATCH)
+    gone = await session.execute(
+        delete(AuditRow).where(AuditRow.id.in_(old)).returning(AuditRow.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(gone.all())
 
 
 def _is_awaited(which: ColumnElement[bool]) -> ColumnElement[bool]:

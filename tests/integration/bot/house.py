@@ -33,15 +33,29 @@ class Child:
     """A Python process whose output is kept in a file."""
 
     def __init__(self, log: Path, *argv: str, environ: Mapping[str, str] | None = None) -> None:
-        self._log, self._argv, self._environ = log, argv, environ or {}
+        self._log, self._argv, self.environ = log, argv, environ or {}
         self.process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         base = {name: value for name, value in os.environ.items() if not name.startswith(("TELEGRAM_", "KAFKA_"))}
         with self._log.open("ab") as out:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, *self._argv, cwd=ROOT, env={**base, **self._environ}, stdout=out, stderr=out
+                sys.executable, *self._argv, cwd=ROOT, env={**base, **self.environ}, stdout=out, stderr=out
             )
+
+    async def run(self) -> tuple[int, str, str]:
+        """Run it to its end; return exit status, stdout and stderr."""
+        base = {name: value for name, value in os.environ.items() if not name.startswith(("TELEGRAM_", "KAFKA_"))}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *self._argv,
+            cwd=ROOT,
+            env={**base, **self.environ},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 40)
+        return process.returncode or 0, out.decode(), err.decode()
 
     @property
     def is_running(self) -> bool:

@@ -8,6 +8,7 @@ from bot.chats import Chats
 from bot.conversation import parse_command
 from bot.errors import RateLimited, TelegramError, Unreachable
 from bot.messages import Ask
+from bot.people import People
 from bot.settings import BotSettings
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -39,7 +40,7 @@ def door() -> Door:
 def gate(door: Door) -> Gate:
     settings = read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": f"{GROUP},55", "TELEGRAM_ADMINS": str(ADMIN)})
     breakers = Breakers(settings, CollectorRegistry())
-    return Gate(frozenset(settings.telegram_admins), Chats(settings), door, breakers)
+    return Gate(People(frozenset(settings.telegram_admins)), Chats(settings), door, breakers)
 
 
 def said(chat: int, user: int) -> Ask:

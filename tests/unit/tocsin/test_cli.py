@@ -9,7 +9,7 @@ import pytest
 from tocsin.cli import main
 
 
-@pytest.mark.parametrize("command", [["login-link", "@ann"], ["test-alert"]])
+@pytest.mark.parametrize("command", [["test-alert"]])
 def test_a_command_of_a_later_release_says_so(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) == 2
     assert f"tocsin {command[0]}: not in this release." in capsys.readouterr().err

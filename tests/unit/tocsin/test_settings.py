@@ -397,7 +397,7 @@ OF_THE_STACK = {"SANDBOX_PORT"}
 
 
 def test_every_promised_setting_is_read_or_said_to_come_later() -> None:
-    known = {name for model in SERVICES for name in (*names(model), *model.not_yet, *model.not_used_yet)}
+    known = {name for model in SERVICES for name in (*names(model), *model.not_yet)}
     assert known | OF_THE_STACK >= PROMISED
 
 

@@ -1,0 +1,119 @@
+"""/grant and /revoke: who may do what."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot import texts
+from bot.desk import Desk
+from bot.messages import Ask, Reply
+from bot.render.markup import bold, fit
+from bot.render.markup import name as shown
+from bot.store import audit, people, tickets
+from bot.store.audit import Actor
+from bot.store.database import Session
+from tocsin.breakers import Unavailable
+from tocsin.roles import Role
+
+SECONDS = 2.0
+ROLE_WORDS = frozenset(role.value for role in Role)
+LONGEST_ID = 15
+"""Digits. Telegram's ids have 52 bits at most."""
+
+
+class _NoSuchPerson(Exception):
+    """Nobody with this username has spoken to the bot."""
+
+
+@dataclass(frozen=True)
+class _Person:
+    user_id: int
+    known_as: str
+
+
+@dataclass
+class Grant:
+    """Without anything: who holds a role."""
+
+    name: str = "grant"
+    about: str = ""
+    needs: Role = Role.ADMIN
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        words = rest.split()
+        try:
+            if not words:
+                return await self._list(desk)
+            if len(words) != 2 or words[1].lower() not in ROLE_WORDS or not _is_person(words[0]):
+                return Reply(texts.HOW_GRANT)
+            role = Role(words[1].lower())
+            async with desk.database.transaction(timeout=SECONDS) as session:
+                person = await _find(session, words[0])
+                if person.user_id in desk.people.admins:
+                    return Reply(texts.ADMIN_BY_SETTING)
+                await people.grant(session, person.user_id, role, str(ask.user_id))
+                await _changed(session, ask, person, f"grant {role.value}", desk)
+        except _NoSuchPerson:
+            return Reply(texts.NO_SUCH_PERSON.format(person=shown(words[0])))
+        except Unavailable:
+            return Reply(texts.ROLES_AWAY)
+        desk.people.granted[person.user_id] = role
+        return Reply(texts.GRANTED.format(person=shown(person.known_as), role=role.value))
+
+    async def _list(self, desk: Desk) -> Reply:
+        async with desk.database.transaction(timeout=SECONDS) as session:
+            found = await people.named(session)
+        lines = [f"{role}: {shown(_known_as(user_id, username, name))}" for user_id, role, username, name in found]
+        admins = [f"admin: {admin} (TELEGRAM_ADMINS)" for admin in sorted(desk.people.admins)]
+        return Reply(fit([bold(texts.ROLES), *admins, *lines, texts.HOW_GRANT]))
+
+
+@dataclass
+class Revoke:
+    """Also logs the person out everywhere."""
+
+    name: str = "revoke"
+    about: str = ""
+    needs: Role = Role.ADMIN
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        if not _is_person(rest):
+            return Reply(texts.HOW_REVOKE)
+        try:
+            async with desk.database.transaction(timeout=SECONDS) as session:
+                person = await _find(session, rest)
+                had_one = await people.revoke(session, person.user_id)
+                await _changed(session, ask, person, "revoke", desk)
+        except _NoSuchPerson:
+            return Reply(texts.NO_SUCH_PERSON.format(person=shown(rest)))
+        except Unavailable:
+            return Reply(texts.ROLES_AWAY)
+        desk.people.granted.pop(person.user_id, None)
+        if person.user_id in desk.people.admins:
+            return Reply(texts.ADMIN_BY_SETTING)
+        return Reply((texts.REVOKED if had_one else texts.HAD_NONE).format(person=shown(person.known_as)))
+
+
+def _is_person(text: str) -> bool:
+    if text.startswith("@"):
+        return 2 <= len(text) <= 65 and " " not in text
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_ID
+
+
+async def _find(session: Session, text: str) -> _Person:
+    if not text.startswith("@"):
+        return _Person(int(text), text)
+    found = await people.find(session, text[1:])
+    if not found:
+        raise _NoSuchPerson
+    return _Person(found[0].user_id, _known_as(found[0].user_id, found[0].username, found[0].name))
+
+
+def _known_as(user_id: int, username: str, name: str) -> str:
+    return " ".join(filter(None, (name, f"@{username}" if username else "", f"(id {user_id})")))
+
+
+async def _changed(session: Session, ask: Ask, person: _Person, action: str, desk: Desk) -> None:
+    """Audit it, and end what the person's former role began."""
+    await tickets.end_all(session, str(person.user_id), timedelta(hours=desk.logins.login_hours))
+    actor = Actor(str(ask.user_id), ask.user_name, ask.role or "")
+    await audit.note(session, actor, action, str(person.user_id), "done")

@@ -1,0 +1,130 @@
+"""POST /internal/v1/actions: check the role, write the audit, let the bridge do it, write what came of it."""
+
+import hashlib
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from bot.bridge import Answer, Bridge
+from bot.internal.gate import Refused, read_body
+from bot.people import NOBODY, People
+from bot.store import audit, people, tokens
+from bot.store.audit import Actor
+from bot.store.database import Database, Session
+from tocsin.breakers import Unavailable
+from tocsin.roles import Role, least
+
+log = structlog.get_logger("actions")
+
+MOST_BYTES = 4 * 1024 * 1024
+TOKEN = "token:"
+
+Short = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class Asked(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The bridge's request, and in it who asks: name and address for the audit, role as logsvc knows it.
+
+    What the bridge checks itself (the action, the ids, the filter) goes through as it came.
+    """
+
+    request_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+    user_id: Short | int
+    action: Short
+    source: Short
+    queue: Short
+    job_ids: msgspec.Raw | None = None
+    filter: msgspec.Raw | None = None
+    dry_run: bool = False
+    name: str = ""
+    role: Role | None = None
+    address: str = ""
+
+    @property
+    def for_bridge(self) -> dict[str, Any]:
+        """The request without what is the bot's alone."""
+        whole: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
+        return {field: value for field, value in whole.items() if field not in ("name", "role", "address")}
+
+    @property
+    def digest(self) -> str:
+        """Equal for requests that ask for the same."""
+        same = msgspec.json.encode({**self.for_bridge, "user_id": str(self.user_id)}, order="sorted")
+        return hashlib.sha256(same).hexdigest()
+
+
+def actions_route(database: Database, who: People, bridge: Bridge) -> HTTPRouteHandler:
+    """The route, bound to what it needs."""
+
+    @post("/internal/v1/actions", status_code=200, request_max_body_size=MOST_BYTES)
+    async def actions(request: Request[Any, Any, Any]) -> Response[Any]:
+        asked = await read_body(request, Asked)
+        target = f"{asked.source}/{asked.queue}"
+        async with database.transaction() as session:
+            role = await _role(session, who, asked)
+            actor = Actor(str(asked.user_id), asked.name, role or "", asked.address)
+            refusal = _refusal(role)
+            if refusal is not None:
+                await audit.note(session, actor, asked.action, target, f"refused: {refusal.body.message}")
+            elif not asked.dry_run:
+                digest = asked.digest
+                begun = await audit.begin(
+                    session, actor, asked.action, target, request_id=asked.request_id, digest=digest
+                )
+                if begun not in (None, digest):
+                    refusal = Refused(409, "conflict", "this request_id asked for something else")
+        if refusal is not None:
+            raise refusal
+        try:
+            answer = await bridge.act(asked.for_bridge)
+        except Unavailable as failure:
+            await _note(database, asked, f"no answer from bridge: {failure.reason}")
+            raise
+        await _note(database, asked, _outcome(answer))
+        headers = {"retry-after": answer.retry_after} if answer.retry_after else {}
+        return Response(answer.body, status_code=answer.status, headers=headers)
+
+    return actions
+
+
+async def _role(session: Session, who: People, asked: Asked) -> Role | None:
+    """What the person may do: as we know it ourselves where we do, and never more than logsvc says."""
+    user_id = str(asked.user_id)
+    if user_id.isdecimal():
+        number = int(user_id)
+        own = Role.ADMIN if number in who.admins else await people.granted(session, number)
+        own = None if number in NOBODY else own
+    elif user_id.startswith(TOKEN):
+        own = await tokens.role_of(session, user_id.removeprefix(TOKEN))
+    else:
+        return asked.role
+    return own if own is None or asked.role is None else least(own, asked.role)
+
+
+def _refusal(role: Role | None) -> Refused | None:
+    if role is not None and role.covers(Role.OPERATOR):
+        return None
+    mend = "an admin can change that: /grant in Telegram"
+    return Refused(403, "forbidden", f"that needs the role operator; yours is {role or 'viewer'}", mend=mend)
+
+
+async def _note(database: Database, asked: Asked, outcome: str) -> None:
+    """Complete the audit. That it cannot be done changes nothing of what was done."""
+    log.info("action", request_id=asked.request_id, user_id=asked.user_id, action=asked.action, outcome=outcome)
+    if asked.dry_run:
+        return
+    try:
+        async with database.transaction() as session:
+            await audit.end(session, asked.request_id, outcome)
+    except Unavailable as failure:
+        log.error("audit_incomplete", request_id=asked.request_id, outcome=outcome, error=str(failure))
+
+
+def _outcome(answer: Answer) -> str:
+    if answer.error:
+        return f"{'waits' if answer.status == 503 else 'refused'}: {answer.error}"
+    outcomes: dict[str, int] = answer.body.get("outcomes", {})
+    return f"done: {', '.join(f'{count} {name}' for name, count in outcomes.items()) or '0'}"

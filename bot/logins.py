@@ -1,0 +1,23 @@
+"""Login links, as people open them."""
+
+from dataclasses import dataclass
+
+from bot.settings import BotSettings
+
+
+@dataclass(frozen=True)
+class Logins:
+    """base: without a slash at the end. minutes: how long a login link is good; login_hours: how long its session."""
+
+    base: str
+    minutes: int
+    login_hours: float
+
+    @classmethod
+    def of(cls, settings: BotSettings) -> "Logins":
+        base = str(settings.public_url or f"http://127.0.0.1:{settings.logsvc_port}")
+        return cls(base.rstrip("/"), settings.bot_link_minutes, settings.bot_login_hours)
+
+    def link(self, ticket: str) -> str:
+        """The link that a ticket makes."""
+        return f"{self.base}/login?ticket={ticket}"

@@ -1,0 +1,75 @@
+"""The audit: one row for whatever somebody did or tried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.store.models import AuditRow
+
+LONGEST = 500
+"""Characters of one column. What people typed goes in here, and must not fill the disk."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who did it. user_id: see tocsin/access.py. address: where the browser was, if one was used."""
+
+    user_id: str
+    name: str = ""
+    role: str = ""
+    address: str = ""
+
+
+async def note(session: AsyncSession, actor: Actor, action: str, target: str, outcome: str) -> None:
+    """Write what somebody did, in the transaction that does it."""
+    session.add(AuditRow(**_row(actor, action, target), outcome=_fit(outcome)))
+
+
+async def begin(
+    session: AsyncSession, actor: Actor, action: str, target: str, *, request_id: str, digest: str
+) -> str | None:
+    """Write that something begins, once per request_id; return the digest it began with, None if it begins now."""
+    row = {**_row(actor, action, target), "outcome": "begun", "request_id": request_id, "digest": digest}
+    begun = await session.execute(insert(AuditRow).values(row).on_conflict_do_nothing().returning(AuditRow.id))
+    if begun.scalar_one_or_none() is not None:
+        return None
+    return await session.scalar(select(AuditRow.digest).where(AuditRow.request_id == request_id))
+
+
+async def end(session: AsyncSession, request_id: str, outcome: str) -> None:
+    """Write what came of it."""
+    await session.execute(update(AuditRow).where(AuditRow.request_id == request_id).values(outcome=_fit(outcome)))
+
+
+async def newest(
+    session: AsyncSession, *, limit: int, before: int | None = None, user_id: str = "", action: str = ""
+) -> Sequence[AuditRow]:
+    """Rows, the newest first. before: only those with a smaller id."""
+    wanted = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(AuditRow.id < before)
+    if user_id:
+        wanted = wanted.where(AuditRow.user_id == user_id)
+    if action:
+        wanted = wanted.where(AuditRow.action == action)
+    return (await session.scalars(wanted)).all()
+
+
+def _row(actor: Actor, action: str, target: str) -> dict[str, str]:
+    columns = {
+        "user_id": actor.user_id,
+        "name": actor.name,
+        "role": actor.role,
+        "address": actor.address,
+        "action": action,
+        "target": target,
+    }
+    return {name: _fit(value) for name, value in columns.items()}
+
+
+def _fit(text: str) -> str:
+    """Postgres holds neither NUL nor half a character."""
+    return text.replace("\0", "").encode(errors="replace").decode()[:LONGEST]

@@ -1,0 +1,166 @@
+"""Who may do what, in Telegram and on the server: roles, login links, API tokens, and the audit of it all."""
+
+import asyncio
+import re
+
+import httpx
+import pytest
+
+from tests.eventually import eventually
+from tests.integration.bot.house import CHAT, House
+from tests.integration.bot.service import SERVICE_TOKEN, Service, by_hand
+from tests.ports import free_port
+
+ANN = 4242
+GROUP = -100777
+
+
+@pytest.fixture
+def guarded(house: House) -> House:
+    """A house whose services know their token, and whose page has a public address."""
+    house.environ |= {"TOCSIN_SERVICE_TOKEN": SERVICE_TOKEN, "PUBLIC_URL": "https://tocsin.example.com/sub/"}
+    return house
+
+
+def ticket_in(text: str) -> str:
+    found = re.search(r"https://tocsin\.example\.com/sub/login\?ticket=([\w-]{43})", text)
+    assert found, text
+    return found[1]
+
+
+async def test_a_link_of_the_chat_logs_in_once_with_the_role_of_now(guarded: House) -> None:
+    house = guarded
+    bot = Service(await house.start_bot())
+    link, _ = await house.ask("/login", expect="login?ticket=")
+    ticket = ticket_in(link)
+    several = await asyncio.gather(*(bot.redeem(ticket) for _ in range(8)))
+    assert sorted(answer.status_code for answer in several) == [200] + [410] * 7
+    told = next(answer.json() for answer in several if answer.status_code == 200)
+    assert (told["user_id"], told["role"]) == (str(CHAT), "admin")
+    assert told["issued_at"] < told["expires_at"]
+    assert (await bot.redeem(ticket)).json()["error"] == "used"
+    for wrong in ("", "x" * 43, "x" * 5000, "'; DROP TABLE login_tickets; --", "\u0000", "ü"):
+        assert (await bot.redeem(wrong)).status_code == 404
+    rows = await bot.audit(action="login")
+    assert [row["outcome"] for row in rows].count("done") == 1
+    assert {(row["user_id"], row["address"]) for row in rows if row["outcome"] == "refused: used"} == {
+        (str(CHAT), "203.0.113.7")
+    }
+    assert (await bot.audit(action="login%20link"))[0]["user_id"] == str(CHAT)
+    output = house.bots[0].output()
+    assert ticket not in output
+    assert SERVICE_TOKEN not in output
+
+
+async def test_roles_are_given_taken_and_asked_for(guarded: House) -> None:
+    house = guarded
+    house.environ["TELEGRAM_ALERT_CHATS"] = str(GROUP)
+    bot = Service(await house.start_bot())
+    await house.client.post("/sandbox/chats", json={"id": GROUP, "type": "supergroup", "title": "ops"})
+    await house.say("/start", chat=ANN, user=ANN)
+    await eventually(lambda: house.has_text(f"Your Telegram id is {ANN}", ANN), what="Ann told her id")
+    await house.say("/login", chat=ANN, user=ANN)
+    await house.ask("/grant", expect="TELEGRAM_ADMINS")
+    for wrong in ("/grant 42", "/grant 42 root", "/grant ann viewer", "/grant 1 2 3", f"/grant {'9' * 40} viewer"):
+        await house.ask(wrong, expect="Say whom and what")
+    await house.ask("/revoke ann", expect="Say whom")
+    await house.ask("/grant @nobody_here viewer", expect="has spoken to me")
+    await house.ask(f"/grant {CHAT} viewer", expect="admin by TELEGRAM_ADMINS")
+    await house.ask(f"/grant {ANN} operator", expect="is now operator")
+    await house.say("/login", chat=ANN, user=ANN)
+    await eventually(lambda: house.has_text("login?ticket=", ANN), what="a link for Ann")
+    first = ticket_in((await house.texts(ANN))[-1])
+    told = (await bot.redeem(first)).json()
+    assert (told["user_id"], told["role"]) == (str(ANN), "operator")
+    await house.say(f"/grant {ANN} admin", chat=ANN, user=ANN)
+    await eventually(lambda: house.has_text("needs the role admin; yours is operator", ANN), what="Ann refused")
+
+    await house.say("/login", chat=ANN, user=ANN)
+    await eventually(lambda: _two_links(house), what="another link for Ann")
+    second = ticket_in((await house.texts(ANN))[-1])
+    await house.ask(f"/revoke {ANN}", expect="logged out everywhere")
+    assert (await bot.redeem(second)).json()["error"] == "revoked"
+    over = (await bot("GET", "access")).json()["ended"]
+    assert [one["subject"] for one in over] == [f"user:{ANN}"]
+    assert over[0]["at"] > told["issued_at"]
+    before = len(await house.texts(ANN))
+    await house.say("/queues", chat=ANN, user=ANN)
+
+    async def is_a_stranger() -> bool:
+        new = (await house.texts(ANN))[before:]
+        return bool(new) and f"Your Telegram id is {ANN}" in new[-1]
+
+    await eventually(is_a_stranger, what="Ann a stranger again")
+    assert [(row["action"], row["target"]) for row in await bot.audit(user_id=CHAT)][:2] == [
+        ("revoke", str(ANN)),
+        ("grant operator", str(ANN)),
+    ]
+
+
+async def _two_links(house: House) -> bool:
+    return sum("login?ticket=" in text for text in await house.texts(ANN)) == 2
+
+
+async def test_on_the_server_links_and_tokens_are_made_while_telegram_is_down(guarded: House) -> None:
+    house = guarded
+    house.environ["TELEGRAM_API_URL"] = f"http://127.0.0.1:{free_port()}"
+    status, link, said = await by_hand(house, "link", "login-link", "Ann of ops", "--role", "operator")
+    assert status == 0, said
+    status, secret, said = await by_hand(house, "create", "token", "create", "ci", "--role", "operator", "--days", "2")
+    assert status == 0, said
+    assert secret.startswith("tocsin_")
+    bot = Service(await house.start_bot(wait=False))
+
+    async def answers() -> bool:
+        try:
+            return (await bot("GET", "access")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    await eventually(answers, seconds=40, what="the bot's internal API without Telegram")
+    told = (await bot.redeem(ticket_in(link))).json()
+    assert (told["user_id"], told["name"], told["role"]) == ("link:Ann of ops", "Ann of ops", "operator")
+    known = (await bot("GET", "access")).json()["tokens"]
+    assert [(one["name"], one["role"]) for one in known] == [("ci", "operator")]
+    assert secret.strip() not in str(known)
+    made = await bot("POST", "tokens", body={"name": "grafana", "role": "viewer", "user_id": "1001"})
+    assert made.status_code == 201
+    assert made.json()["token"].startswith("tocsin_")
+    for wrong in ({"name": ""}, {"name": "x" * 101}, {"role": "root"}, {"days": 0}, {"days": 10**9}):
+        body = {"name": "n", "role": "viewer", "user_id": "1", **wrong}
+        assert (await bot("POST", "tokens", body=body)).status_code == 400, wrong
+    assert (await by_hand(house, "revoke", "token", "revoke", known[0]["id"]))[0] == 0
+    assert (await by_hand(house, "again", "token", "revoke", known[0]["id"]))[0] == 1
+    _, listed, _ = await by_hand(house, "list", "token", "list")
+    assert re.search(r"revoked +operator .* ci\n", listed)
+    assert re.search(r"good +viewer .*never ends +grafana\n", listed)
+    assert (await bot("DELETE", f"tokens/{made.json()['id']}?user_id=1001")).status_code == 204
+    assert (await bot("GET", "access")).json()["tokens"] == []
+    actions = [row["action"] for row in await bot.audit()]
+    assert actions.count("token create") == actions.count("token revoke") == 2
+    assert (await by_hand(house, "bad", "login-link", "x;y"))[0] == 2
+    assert (await by_hand(house, "bad2", "token", "destroy"))[0] == 2
+
+
+async def test_the_internal_api_is_for_services_only(guarded: House) -> None:
+    house = guarded
+    bot = Service(await house.start_bot())
+    for method, path in (
+        ("POST", "login/redeem"),
+        ("POST", "login/end"),
+        ("POST", "actions"),
+        ("POST", "tokens"),
+        ("GET", "tokens"),
+        ("GET", "audit"),
+        ("GET", "access"),
+        ("DELETE", "tokens/1"),
+    ):
+        assert (await bot(method, path, token=None)).status_code == 401, path
+        assert (await bot(method, path, token="wrong")).status_code == 403, path
+    assert (await bot("POST", "login/redeem", body={"ticket": "x" * 100_000})).status_code == 413
+    assert (await bot("POST", "login/redeem", body=[1])).json()["error"] == "invalid"
+    assert (await bot("GET", "audit?limit=0")).status_code == 400
+    assert (await bot("GET", "audit?limit=many")).status_code == 400
+    house.environ.pop("TOCSIN_SERVICE_TOKEN")
+    nobody = Service(await house.start_bot())
+    assert (await nobody("GET", "access")).json()["error"] == "not_configured"

@@ -1,0 +1,16 @@
+"""`Authorization: Bearer …`: read it, and compare it so that the time taken tells nothing."""
+
+import hmac
+
+from pydantic import SecretStr
+
+
+def bearer(header: str) -> str | None:
+    """The token of an Authorization header; None if it holds none of this kind."""
+    scheme, _, token = header.partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def is_secret(given: str, secret: SecretStr) -> bool:
+    """Whether a text is this secret."""
+    return hmac.compare_digest(given.encode(errors="replace"), secret.get_secret_value().encode())
