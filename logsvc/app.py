@@ -4,9 +4,12 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
+import httpx
 import structlog
 from prometheus_client import CollectorRegistry
 
+from logsvc.api.access import access_routes
+from logsvc.api.actions import actions_route
 from logsvc.api.build import build_api
 from logsvc.api.durations import durations_routes
 from logsvc.api.errors import errors_routes
@@ -19,6 +22,11 @@ from logsvc.api.markers import markers_routes
 from logsvc.api.queues import queues_routes
 from logsvc.api.schedulers import schedulers_routes
 from logsvc.api.system import system_routes
+from logsvc.auth.access import Access
+from logsvc.auth.bot import BOT, Bot
+from logsvc.auth.door import Door
+from logsvc.auth.limits import Attempts
+from logsvc.auth.login import Login
 from logsvc.batch import feeds
 from logsvc.coverage import HistoryCoverage
 from logsvc.errors import LogsvcError
@@ -75,6 +83,13 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         journal = Journal(store, lambda: ingest.as_of_ms, time.time)
         history = HistoryCoverage(store)
         directory = Directory(settings, registry)
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        bot = Bot(settings, directory, breakers, client)
+        breakers.probe_with(BOT, bot.probe)
+        access = Access(bot)
+        door = Door(settings, access, Attempts())
+        if door.is_open:
+            log.info("open_on_loopback", why="SESSION_SECRET is not set: whoever is on this machine is an admin")
 
         async def prepare_topics_then_read() -> None:
             await until_topics_fit(settings, stop)
@@ -112,6 +127,8 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *markers_routes(journal, store, settings.tocsin_service_token),
                 *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),
+                *access_routes(door, bot),
+                actions_route(bot),
             ],
             health,
             registry,
@@ -121,8 +138,16 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         gate = Gate.of(str(settings.public_url) if settings.public_url else None)
         archive = Archive(settings)
         crowd = Crowd(settings.logsvc_viewers, settings.logsvc_viewers_per_address)
-        socket = LiveSocket(hub, archive, gate, crowd, metrics)
-        front = Front(api, Page(base=base), socket, LiveEvents(hub, archive, gate, crowd, metrics), gate, base)
+        front = Front(
+            api,
+            Page(base=base),
+            LiveSocket(hub, archive, gate, crowd, metrics),
+            LiveEvents(hub, archive, gate, crowd, metrics),
+            gate,
+            door,
+            Login(door, access, bot, base),
+            base,
+        )
         parts: dict[str, Part] = {
             "kafka": prepare_topics_then_read,
             "hub": lambda: hub.run(stop),
@@ -137,6 +162,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             ),
             "breakers": lambda: breakers.run_probes(stop),
             "announce": announce,
+            "access": lambda: access.follow(stop),
             "consul": lambda: directory.watch(stop),
         }
         if lines is not None:

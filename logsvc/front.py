@@ -1,4 +1,4 @@
-"""The first to see a request: it sorts out the live stream, the page and the API, and looks at who asks.
+"""The first to see a request: it sorts out the live stream, the page and the API, and lets in who may come in.
 
 Job ids and queue names may hold anything, slashes and percent signs too. A server hands an application the decoded
 path, where `a%2Fb` and `a/b` are the same; below RAW_PREFIXES the path is put back as it was sent, so that each segment
@@ -6,15 +6,18 @@ is one name, and the handler decodes it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
 
+from logsvc.auth.door import Door
+from logsvc.auth.login import PATHS, Login
+from logsvc.auth.who import SCOPE_KEY, Denied
 from logsvc.live.origin import Gate
 from logsvc.page import Answer, Page, send_answer
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
+App = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
 RAW_PREFIXES = ("/api/v1/jobs/", "/api/v1/queues/")
 LIVE = "/api/v1/live"
@@ -26,12 +29,16 @@ OPEN = ("/health/", "/metrics")
 class Front:
     """The outermost ASGI app. base: path of PUBLIC_URL with slashes around; it is optional in requests."""
 
-    def __init__(self, api: App, page: Page, socket: App, events: App, gate: Gate, base: str = "/") -> None:
+    def __init__(
+        self, api: App, page: Page, socket: App, events: App, gate: Gate, door: Door, login: Login, base: str = "/"
+    ) -> None:
         self._api = api
         self._page = page
         self._socket = socket
         self._events = events
         self._gate = gate
+        self._door = door
+        self._login = login
         self._base = base
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -43,29 +50,56 @@ class Front:
 
     async def _serve_socket(self, path: str, scope: Any, receive: Any, send: Any) -> None:
         if path == LIVE:
-            await self._socket(scope, receive, send)
+            await self._serve_stream(self._socket, scope, receive, send)
             return
         await receive()
         await send({"type": "websocket.close", "code": 1008})
+
+    async def _serve_stream(self, app: App, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            who = self._door.admit(scope)
+        except Denied as denied:
+            await _deny_stream(denied, scope, receive, send)
+            return
+        await self._door.hold(who, app, _by_our_name(scope) if who.shows_secret else scope, receive, send)
 
     async def _serve_http(self, path: str, scope: Any, receive: Any, send: Any) -> None:
         method: str = scope["method"]
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         if path == EVENTS:
-            await self._events(scope, receive, send)
+            await self._serve_stream(self._events, scope, receive, send)
         elif path.startswith(OPEN):
             await self._api({**scope, "path": path}, receive, send)
-        elif not self._gate.admits(scope["headers"]):
+        elif not self._gate.admits(scope["headers"]) and not self._door.shows_good_secret(scope):
             await send_answer(_refusal(403, "not served under this name or to this page: set PUBLIC_URL"), method, send)
+        elif path in PATHS:
+            await self._login.serve(path, scope, receive, send)
         elif path == "/" and method in ("GET", "HEAD"):
             await send_answer(Answer(307, [(b"location", f"{self._base}logs".encode())], b""), method, send)
         elif Page.owns(path):
             if method not in ("GET", "HEAD"):
                 await send_answer(_refusal(405, "only GET"), method, send)
                 return
-            await send_answer(await asyncio.to_thread(self._page.answer, path, headers), method, send)
+            await send_answer(await self._show_page(path, scope, headers), method, send)
         else:
-            await self._api({**scope, "path": path, "root_path": ""}, receive, _with_headers(send))
+            await self._serve_api(path, scope, receive, send)
+
+    async def _show_page(self, path: str, scope: Any, headers: Mapping[bytes, bytes]) -> Answer:
+        """What the page is made of is no secret; but who has to log in should be told before it is loaded."""
+        try:
+            if not Page.is_asset(path):
+                self._door.identify(scope)
+        except Denied as denied:
+            return self._login.send_to_login(path, scope) if denied.status == 401 else _denial(denied)
+        return await asyncio.to_thread(self._page.answer, path, headers)
+
+    async def _serve_api(self, path: str, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            who = self._door.admit(scope)
+        except Denied as denied:
+            await send_answer(_denial(denied), scope["method"], send)
+            return
+        await self._api({**scope, "path": path, "root_path": "", SCOPE_KEY: who}, receive, _with_headers(send))
 
     def _below_base(self, scope: Any) -> str:
         """The path as the application knows it: without the base, and as sent where segments are names."""
@@ -82,6 +116,38 @@ class Front:
 def _refusal(status: int, detail: str) -> Answer:
     body = msgspec.json.encode({"detail": detail})
     return Answer(status, [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")], body)
+
+
+def _denial(denied: Denied) -> Answer:
+    answer = _refusal(denied.status, denied.detail)
+    answer.headers.append((b"cache-control", b"no-store"))
+    if denied.status == 401:
+        answer.headers.append((b"www-authenticate", b"Bearer"))
+    if denied.retry_after is not None:
+        answer.headers.append((b"retry-after", str(denied.retry_after).encode()))
+    return answer
+
+
+async def _deny_stream(denied: Denied, scope: Any, receive: Any, send: Any) -> None:
+    """Before the handshake, as an HTTP answer; of a WebSocket where the server can."""
+    if scope["type"] == "http":
+        await send_answer(_denial(denied), scope["method"], send)
+        return
+    await receive()
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+
+    async def send_for_websocket(message: Any) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    await send_answer(_denial(denied), "GET", send_for_websocket)
+
+
+def _by_our_name(scope: Any) -> Any:
+    """Who shows a token may call us by any name: no page can be tricked into showing one."""
+    kept = [(name, value) for name, value in scope["headers"] if name not in (b"host", b"origin")]
+    return {**scope, "headers": [*kept, (b"host", b"localhost")]}
 
 
 def _with_headers(send: Any) -> Any:

@@ -22,7 +22,10 @@ CONTENT_SECURITY_POLICY = (
 HEADERS = [
     (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 ]
 
 NOT_BUILT = b"""<!doctype html>
@@ -56,6 +59,11 @@ class Page:
         """Whether an address below the base is the page's or one of its assets'."""
         first = path.lstrip("/").partition("/")[0]
         return first in PAGES or first == "assets"
+
+    @staticmethod
+    def is_asset(path: str) -> bool:
+        """Whether it is a script, style or picture: the same for everybody."""
+        return path.lstrip("/").startswith("assets/")
 
     def answer(self, path: str, headers: Mapping[bytes, bytes]) -> Answer:
         """Answer GET or HEAD of an address that is ours. Reads the disk: call it off the loop."""

@@ -3,15 +3,31 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, SecretStr, ValidationInfo, field_validator
+from pydantic import AnyHttpUrl, BeforeValidator, Field, FilePath, SecretStr, ValidationInfo, field_validator
 
+from logsvc.proxies import Network, Proxies, ProxyRole, parse_networks, parse_roles
 from logsvc.words import SearchIndex
 from tocsin.settings import Settings
 
 LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+
+
+WAYS = "set TOCSIN_SERVICE_TOKEN (login links from the bot), or TRUSTED_PROXIES and LOGSVC_PROXY_USER_HEADER"
+WITHOUT_LOGIN = (
+    f"anyone who reached it could read everything. Set it to 32 characters or more (openssl rand -hex 32), and {WAYS}. "
+    "docs/login.md says more"
+)
+
+
+def _networks(value: Any) -> Any:
+    return parse_networks(value) if isinstance(value, str) else value
+
+
+def _roles(value: Any) -> Any:
+    return parse_roles(value) if isinstance(value, str) else value
 
 
 class LogsvcSettings(Settings):
@@ -20,13 +36,8 @@ class LogsvcSettings(Settings):
     service: ClassVar[str] = "logsvc"
     owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "CLICKHOUSE_", "LOGSVC_")
     not_yet: ClassVar[Mapping[str, str]] = {
-        "TRUSTED_PROXIES": "Login comes with a later release; keep logsvc on loopback and reach it by an SSH tunnel.",
         "WEBSOCKET_PORT": "The live stream is at LOGSVC_PORT, /api/v1/live.",
         "LOGSVC_SYSLOG_PORT": "Have the proxy log to its standard output.",
-    }
-    not_used_yet: ClassVar[Mapping[str, str]] = {
-        **Settings.not_used_yet,
-        "SESSION_SECRET": "login comes with a later release; logsvc answers on loopback only until then",
     }
 
     clickhouse_url: SecretStr = Field(
@@ -35,8 +46,29 @@ class LogsvcSettings(Settings):
     clickhouse_ca_file: FilePath | None = Field(
         None, description="CA that signed ClickHouse's certificate; default the system's."
     )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (),
+        description="Addresses and networks of proxies in front, comma-separated: what they say of the browser's "
+        "address, and of who somebody is, is believed. Nobody else's word is.",
+    )
+    logsvc_proxy_user_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,100}$",
+        validate_default=True,
+        description="Header in which those proxies name the person, e.g. `X-Forwarded-User`. They must drop it from "
+        "what people send. Unset: no proxy logs anybody in.",
+    )
+    logsvc_proxy_roles: Annotated[tuple[ProxyRole, ...], BeforeValidator(_roles)] = Field(
+        (),
+        description="Who is what when a proxy names them: `GLOB=ROLE, …`, the first that fits; role viewer, operator, "
+        "admin or none. Who fits nowhere is a viewer.",
+    )
     session_secret: SecretStr | None = Field(
-        None, min_length=16, description="Signs login sessions. Accepted now, used once login exists."
+        None,
+        min_length=32,
+        validate_default=True,
+        description="Signs login sessions; the same for all replicas. Set: nobody gets in without a login. Unset: "
+        "this machine only, and no login.",
     )
     logsvc_retention_days: int = Field(30, ge=1, le=3650, description="How long history is kept.")
     logsvc_search_index: Literal["auto", "text", "tokenbf", "none"] = Field(
@@ -71,15 +103,31 @@ class LogsvcSettings(Settings):
         True, description="Compress the live stream for viewers who ask for it (every browser does)."
     )
 
-    @field_validator("bind_host")
+    @field_validator("logsvc_proxy_user_header")
     @classmethod
-    def _only_loopback(cls, host: str) -> str:
-        if not is_loopback(host):
-            raise ValueError(
-                "only a loopback address is allowed while there is no login: anyone who reached it could read "
-                "everything. Leave it at 127.0.0.1"
-            )
-        return host
+    def _only_from_known_proxies(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and not info.data.get("trusted_proxies", True):
+            raise ValueError("of no effect without TRUSTED_PROXIES")
+        return value
+
+    @field_validator("session_secret")
+    @classmethod
+    def _locked_where_it_must_be(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        host: str = info.data.get("bind_host", "127.0.0.1")
+        url: AnyHttpUrl | None = info.data.get("public_url")
+        is_far = url is not None and not is_loopback(url.host or "")
+        has_way = bool(info.data.get("tocsin_service_token") or info.data.get("logsvc_proxy_user_header"))
+        if secret is None:
+            for name, is_reached in (("BIND_HOST", not is_loopback(host)), ("PUBLIC_URL", is_far)):
+                if is_reached:
+                    raise ValueError(f"required while {name} is not a loopback address: {WITHOUT_LOGIN}")
+            if info.data.get("trusted_proxies"):
+                raise ValueError("required while TRUSTED_PROXIES is set")
+        elif not has_way:
+            raise ValueError(f"set, but nobody could log in: {WAYS}")
+        elif is_far and url is not None and url.scheme != "https":
+            raise ValueError("set, so PUBLIC_URL must be https: a session must not travel in the clear")
+        return secret
 
     @field_validator("clickhouse_url")
     @classmethod
@@ -103,6 +151,11 @@ class LogsvcSettings(Settings):
     def search_index(self) -> SearchIndex | None:
         """The index asked for; None = the best there is."""
         return None if self.logsvc_search_index == "auto" else SearchIndex(self.logsvc_search_index)
+
+    @property
+    def proxies(self) -> Proxies:
+        """What is believed of whom."""
+        return Proxies(self.trusted_proxies, (self.logsvc_proxy_user_header or "").lower(), self.logsvc_proxy_roles)
 
     @property
     def consumer_group(self) -> str:

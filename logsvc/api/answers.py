@@ -9,7 +9,10 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.params import Parameter, QueryParameter
 
+from logsvc.auth.bot import BotRefused
+from logsvc.auth.who import Denied
 from logsvc.errors import BadRequest, NotReadyYet, QueryTooHeavy, StoreDown
+from tocsin.breakers import Unavailable
 
 log = structlog.get_logger("logsvc.api")
 
@@ -74,6 +77,12 @@ def explainer(as_of: Callable[[], str | None]) -> Callable[[Request[Any, Any, An
             case StoreDown():
                 detail = "history is not available now; queues and the live stream are"
                 return _later({"detail": detail, "as_of": as_of()})
+            case Denied():
+                return _refusal(error.status, error.detail)
+            case BotRefused():
+                return _bot_refusal(error)
+            case Unavailable():
+                return _later({"detail": f"{error.dependency} does not answer now"})
             case HTTPException():
                 return Response({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
             case _:
@@ -85,6 +94,13 @@ def explainer(as_of: Callable[[], str | None]) -> Callable[[Request[Any, Any, An
 
 def _refusal(status: int, detail: str) -> Response[Any]:
     return Response({"detail": detail}, status_code=status)
+
+
+def _bot_refusal(refused: BotRefused) -> Response[Any]:
+    """In the bot's words, and with its word for programs."""
+    body = {"detail": str(refused), "error": refused.error, **({"mend": refused.mend} if refused.mend else {})}
+    headers = {"retry-after": refused.retry_after} if refused.retry_after else {}
+    return Response(body, status_code=refused.status, headers=headers)
 
 
 def _later(body: dict[str, Any]) -> Response[Any]:

@@ -40,12 +40,11 @@ def owned(data: Path) -> Generator[Path]:
 
 
 def kept_secrets(data: Path) -> Mapping[str, str]:
-    """TOCSIN_SERVICE_TOKEN and SESSION_SECRET, made at the first start and the same ever after."""
-    folder = data / "secrets"
-    return {
-        "TOCSIN_SERVICE_TOKEN": secret_in(folder / "service_token", lambda: secrets.token_urlsafe(32)),
-        "SESSION_SECRET": secret_in(folder / "session_secret", lambda: secrets.token_urlsafe(48)),
-    }
+    """TOCSIN_SERVICE_TOKEN, made at the first start and the same ever after.
+
+    No SESSION_SECRET: what runs here is open to this machine only, and needs no login until somebody sets one.
+    """
+    return {"TOCSIN_SERVICE_TOKEN": secret_in(data / "secrets" / "service_token", lambda: secrets.token_urlsafe(32))}
 
 
 def sandbox_bot_token(data: Path) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 _FAMILIES = ("REDIS_", "KAFKA_", "CLICKHOUSE_", "DATABASE_", "CONSUL_", "TELEGRAM_", "TOCSIN_SOURCES_FILE")
 _OTHERS = ("BRIDGE_SITE", "BRIDGE_URL", "LOGSVC_URL", "BOT_URL", "HEARTBEAT_URL")
+_LOGIN = ("SESSION_SECRET", "TRUSTED_PROXIES", "LOGSVC_PROXY_USER_HEADER", "PUBLIC_URL", "BIND_HOST", "ADVERTISE_HOST")
+"""The demo needs no login, so it is open to this machine only."""
 
 
 def demo_environ(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -19,4 +21,4 @@ def demo_environ(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]]
 def _leads_elsewhere(name: str) -> bool:
     """Settings may be written in lower case, and secrets stand in a file."""
     plain = name.upper().removesuffix("_FILE")
-    return name.upper().startswith(_FAMILIES) or plain in _OTHERS
+    return name.upper().startswith(_FAMILIES) or plain in (*_OTHERS, *_LOGIN)

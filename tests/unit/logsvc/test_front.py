@@ -3,11 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
+from logsvc.auth.access import Access
+from logsvc.auth.bot import Bot
+from logsvc.auth.door import Door
+from logsvc.auth.limits import Attempts
+from logsvc.auth.login import Login
 from logsvc.front import Front
 from logsvc.live.origin import Gate
 from logsvc.page import Page
+from logsvc.settings import LogsvcSettings
+from tocsin.breakers import Breakers
+from tocsin.discovery import Directory
+from tocsin.settings import read
 
 
 @pytest.fixture
@@ -96,9 +107,18 @@ class Spy:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
+        self.headers = dict(scope["headers"])
 
 
-async def ask(front: Front, raw: str, host: str = "localhost", kind: str = "http", method: str = "GET") -> list[Any]:
+async def ask(
+    front: Front,
+    raw: str,
+    host: str = "localhost",
+    kind: str = "http",
+    method: str = "GET",
+    query: bytes = b"",
+    **headers: str,
+) -> list[Any]:
     from urllib.parse import unquote
 
     scope = {
@@ -106,7 +126,8 @@ async def ask(front: Front, raw: str, host: str = "localhost", kind: str = "http
         "method": method,
         "path": unquote(raw),
         "raw_path": raw.encode(),
-        "headers": [(b"host", host.encode())],
+        "query_string": query,
+        "headers": [(b"host", host.encode()), *((name.encode(), value.encode()) for name, value in headers.items())],
     }
     sent: list[Any] = []
 
@@ -120,9 +141,18 @@ async def ask(front: Front, raw: str, host: str = "localhost", kind: str = "http
     return sent
 
 
-def make_front(dist: Path, base: str = "/") -> tuple[Front, Spy, Spy, Spy]:
+def make_front(dist: Path, base: str = "/", **more: str) -> tuple[Front, Spy, Spy, Spy]:
     api, socket, events = Spy(), Spy(), Spy()
-    return Front(api, Page(dist, base), socket, events, Gate(), base), api, socket, events
+    settings = read(
+        LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "CLICKHOUSE_URL": "chdb:///x", **more}
+    )
+    registry = CollectorRegistry()
+    bot = Bot(settings, Directory(settings, registry), Breakers(settings, registry), httpx.AsyncClient())
+    access = Access(bot)
+    door = Door(settings, access, Attempts())
+    gate = Gate.of(str(settings.public_url) if settings.public_url else None)
+    front = Front(api, Page(dist, base), socket, events, gate, door, Login(door, access, bot, base), base)
+    return front, api, socket, events
 
 
 @pytest.mark.parametrize("base", ["", "/tocsin"])
@@ -153,3 +183,68 @@ async def test_an_unknown_host_sees_health_only(dist: Path) -> None:
     assert (await ask(front, "/logs", host="evil.example"))[0]["status"] == 403
     await ask(front, "/health/ready", host="10.0.0.7:9001")
     assert api.paths == ["/health/ready"]
+
+
+LOCKED = {
+    "SESSION_SECRET": "s" * 40,
+    "TOCSIN_SERVICE_TOKEN": "service-token-of-the-test",
+    "PUBLIC_URL": "https://tocsin.example.com",
+}
+BEARER = "Bearer service-token-of-the-test"
+
+
+async def test_with_a_login_nothing_is_served_before_it(dist: Path) -> None:
+    front, api, socket, events = make_front(dist, **LOCKED)
+    host = "tocsin.example.com"
+    paths = (
+        "/api/v1/logs",
+        "/api/v1/jobs/a/b/c",
+        "/api//v1/tokens",
+        "/openapi.json",
+        "/api/v1/live/sse",
+        "/x",
+    )
+    for path in paths:
+        for method in ("GET", "POST", "OPTIONS"):
+            assert (await ask(front, path, host, method=method))[0]["status"] == 401, path
+    refused = await ask(front, "/api/v1/live", host, kind="websocket")
+    assert refused == [{"type": "websocket.close", "code": 1008}]
+    assert api.paths == socket.paths == events.paths == []
+    for page in ("/logs", "/queues", "/job/a/b"):
+        answer = (await ask(front, page, host))[0]
+        assert answer["status"] == 303
+        assert (b"location", b"/login") in answer["headers"]
+    assert (await ask(front, "/assets/index-abc.js", host))[0]["status"] == 200
+    await ask(front, "/health/ready", host="10.0.0.7:9001")
+    assert api.paths.pop() == "/health/ready"
+    assert (await ask(front, "/login", host="evil.example"))[0]["status"] == 403
+
+
+async def test_who_shows_a_token_may_call_us_by_any_name(dist: Path) -> None:
+    front, api, socket, _ = make_front(dist, **LOCKED)
+    assert (await ask(front, "/api/v1/logs", host="10.0.0.7:9001", authorization="Bearer wrong"))[0]["status"] == 403
+    await ask(front, "/api/v1/logs", host="10.0.0.7:9001", authorization=BEARER)
+    await ask(front, "/api/v1/live", host="10.0.0.7:9001", kind="websocket", authorization=BEARER)
+    assert api.paths == ["/api/v1/logs"]
+    assert socket.paths == ["/api/v1/live"]
+    assert Gate().admits(socket.headers.items())
+
+
+async def test_a_login_link_that_is_only_looked_at_is_not_used(dist: Path) -> None:
+    front, _, _, _ = make_front(dist, "/tocsin/", **LOCKED)
+    head, body = await ask(front, "/tocsin/login", "tocsin.example.com", query=b"ticket=abc%22%3E")
+    assert head["status"] == 200
+    assert b'value="abc&quot;&gt;"' in body["body"]
+    headers = dict(head["headers"])
+    assert headers[b"referrer-policy"] == b"strict-origin"
+    assert headers[b"cache-control"] == b"no-store"
+    assert b"default-src 'none'" in headers[b"content-security-policy"]
+    answer = (await ask(front, "/tocsin/logs", "tocsin.example.com", query=b"queue=a"))[0]
+    assert (b"location", b"/tocsin/login") in answer["headers"]
+    kept = dict(answer["headers"])[b"set-cookie"]
+    assert kept.startswith(b"tocsin_next=logs%3Fqueue%3Da; ")
+    assert kept.endswith(b"HttpOnly; SameSite=Lax; Secure")
+    posted = (await ask(front, "/tocsin/login", "tocsin.example.com", method="POST"))[0]
+    assert posted["status"] == 403  # no browser that says which page asks
+    open_one, _, _, _ = make_front(dist)
+    assert (await ask(open_one, "/login", "localhost"))[0]["status"] == 303

@@ -32,21 +32,50 @@ def test_everything_wrong_is_said_at_once() -> None:
     assert "LOGSVC_BATCH_ROW: unknown setting (typo?)" in said
 
 
-@pytest.mark.parametrize("name", ["TRUSTED_PROXIES", "WEBSOCKET_PORT", "LOGSVC_SYSLOG_PORT"])
+@pytest.mark.parametrize("name", ["WEBSOCKET_PORT", "LOGSVC_SYSLOG_PORT"])
 def test_what_is_not_there_yet_is_refused_and_not_ignored(name: str) -> None:
     assert f"{name}: not available in this release" in problems(**{name: "8080"})
 
 
-def test_the_session_secret_is_accepted_and_checked() -> None:
-    assert read(LogsvcSettings, {**GOOD, "SESSION_SECRET": "x" * 48}).session_secret is not None
-    assert "SESSION_SECRET" in problems(SESSION_SECRET="short")
+LINKS = {"SESSION_SECRET": "x" * 48, "TOCSIN_SERVICE_TOKEN": "service-token"}
+PROXY = {
+    "SESSION_SECRET": "x" * 48,
+    "TRUSTED_PROXIES": "10.0.0.5",
+    "LOGSVC_PROXY_USER_HEADER": "X-Forwarded-User",
+}
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.5", "::", "tocsin.example.com", ""])
+def test_a_session_secret_is_long_and_comes_with_a_way_to_log_in() -> None:
+    assert "SESSION_SECRET: expected at least 32 characters" in problems(SESSION_SECRET="short")
+    for way in (LINKS, PROXY):
+        assert read(LogsvcSettings, {**GOOD, **way}).session_secret is not None
+    assert "set, but nobody could log in: set TOCSIN_SERVICE_TOKEN" in problems(SESSION_SECRET="x" * 48)
+    assert "nobody could log in" in problems(SESSION_SECRET="x" * 48, TRUSTED_PROXIES="10.0.0.5")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.5", "::", "tocsin.example.com"])
 def test_without_a_login_only_loopback_is_served(host: str) -> None:
-    if host:
-        assert "BIND_HOST: only a loopback address is allowed while there is no login" in problems(BIND_HOST=host)
+    said = problems(BIND_HOST=host)
+    assert "SESSION_SECRET: required while BIND_HOST is not a loopback address: anyone who reached it could" in said
+    assert "openssl rand -hex 32" in said
     assert not is_loopback(host)
+    for way in (LINKS, PROXY):
+        assert read(LogsvcSettings, {**GOOD, **way, "BIND_HOST": host}).bind_host == host
+
+
+def test_people_from_elsewhere_log_in_and_come_by_https() -> None:
+    assert "required while PUBLIC_URL is not a loopback address" in problems(PUBLIC_URL="https://tocsin.example.com")
+    assert "PUBLIC_URL must be https" in problems(**LINKS, PUBLIC_URL="http://tocsin.example.com")
+    for url in ("https://tocsin.example.com", "http://localhost:8080"):
+        assert read(LogsvcSettings, {**GOOD, **LINKS, "PUBLIC_URL": url}).public_url is not None
+    assert read(LogsvcSettings, {**GOOD, "PUBLIC_URL": "http://127.0.0.1:9001"}).session_secret is None
+
+
+def test_proxies_are_named_by_address_and_their_settings_belong_together() -> None:
+    assert "TRUSTED_PROXIES: expected addresses or networks" in problems(**LINKS, TRUSTED_PROXIES="proxy.local")
+    assert "SESSION_SECRET: required while TRUSTED_PROXIES is set" in problems(TRUSTED_PROXIES="10.0.0.5")
+    assert "LOGSVC_PROXY_USER_HEADER: of no effect" in problems(**LINKS, LOGSVC_PROXY_USER_HEADER="X-User")
+    assert "LOGSVC_PROXY_ROLES: expected GLOB=ROLE" in problems(**PROXY, LOGSVC_PROXY_ROLES="ann=root")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost", "LocalHost"])
@@ -73,9 +102,11 @@ def test_a_ca_file_is_there_and_has_an_effect(tmp_path: Path) -> None:
 
 def test_no_secret_is_shown() -> None:
     url = "http://tocsin:hunter2hunter2@ch:8123/tocsin"
-    settings = read(LogsvcSettings, {**GOOD, "CLICKHOUSE_URL": url, "SESSION_SECRET": "s" * 20})
+    settings = read(
+        LogsvcSettings, {**GOOD, "CLICKHOUSE_URL": url, "SESSION_SECRET": "s" * 40, "TOCSIN_SERVICE_TOKEN": "t" * 30}
+    )
     assert "hunter2hunter2" not in repr(settings)
-    assert {"hunter2hunter2", "s" * 20, url} <= set(secrets_of(settings))
+    assert {"hunter2hunter2", "s" * 40, url} <= set(secrets_of(settings))
 
 
 def test_every_setting_says_what_it_means() -> None:

@@ -9,8 +9,7 @@ from tocsin.stack.demo import demo_environ
 MODELS: tuple[type[Settings], ...] = (BridgeSettings, LogsvcSettings, BotSettings)
 TUNING = ("BREAKER_", "BRIDGE_", "LOGSVC_", "BOT_")
 HARMLESS = {
-    *("PUBLIC_URL", "BIND_HOST", "ADVERTISE_HOST", "LOG_LEVEL", "LOG_FORMAT", "DRAIN_SECONDS"),
-    *("TOCSIN_SERVICE_TOKEN", "SESSION_SECRET", "TRUSTED_PROXIES", "WEBSOCKET_PORT"),
+    *("LOG_LEVEL", "LOG_FORMAT", "DRAIN_SECONDS", "TOCSIN_SERVICE_TOKEN", "WEBSOCKET_PORT"),
 }
 
 

@@ -23,9 +23,12 @@ def test_without_the_demo_telegram_is_the_users_business(tmp_path: Path) -> None
 
 
 def test_secrets_of_the_environment_win(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, {"SESSION_SECRET": "mine", "TOCSIN_SERVICE_TOKEN_FILE": "/x"}, demo=False)
-    assert "SESSION_SECRET" not in settings
-    assert "TOCSIN_SERVICE_TOKEN" not in settings
+    assert "TOCSIN_SERVICE_TOKEN" not in settings_for(tmp_path, {"TOCSIN_SERVICE_TOKEN_FILE": "/x"}, demo=False)
+    assert len(settings_for(tmp_path, {}, demo=False)["TOCSIN_SERVICE_TOKEN"]) > 40
+
+
+def test_what_runs_here_is_open_to_this_machine_until_somebody_sets_a_secret(tmp_path: Path) -> None:
+    assert "SESSION_SECRET" not in settings_for(tmp_path, {}, demo=False)
 
 
 def test_the_port_of_the_command_line_wins_over_the_environment(tmp_path: Path) -> None:

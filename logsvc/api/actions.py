@@ -1,0 +1,77 @@
+"""`POST /api/v1/actions`: retry, promote, remove, pause, resume. The bot checks, audits, and lets the bridge do it."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from logsvc.auth.bot import ACT_SECONDS, Bot
+from logsvc.auth.who import need
+from tocsin.roles import Role
+
+MOST_BYTES = 4 * 1024 * 1024
+MOST_JOBS = 10_000
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class Failed(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Failed jobs, by all that is given. from, to: when they failed, RFC 3339 or ms since 1970; to is exclusive."""
+
+    fingerprint: str | None = None
+    name: str | None = None
+    from_: str | int | None = msgspec.field(default=None, name="from")
+    to: str | int | None = None
+
+
+class ActionWish(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """request_id: yours; the same again does nothing again, so send it again after a 503. docs/actions.md says more.
+
+    job_ids, or for retry a filter. dry_run: say what would be done, and do nothing.
+    """
+
+    request_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+    action: Literal["retry", "promote", "remove", "pause", "resume"]
+    source: Text
+    queue: Text
+    job_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_JOBS)] | None = None
+    filter: Failed | None = None
+    dry_run: bool = False
+
+
+class JobResult(msgspec.Struct, omit_defaults=True):
+    """What became of one job."""
+
+    job_id: str
+    outcome: str
+    message: str = ""
+
+
+class ActionResult(msgspec.Struct, kw_only=True):
+    """count: jobs acted on, or that would be. outcomes: how many of each."""
+
+    request_id: str
+    dry_run: bool
+    count: int
+    outcomes: dict[str, int]
+    results: list[JobResult]
+
+
+def actions_route(bot: Bot) -> HTTPRouteHandler:
+    """The route, bound to the bot."""
+
+    @post(
+        "/api/v1/actions",
+        status_code=200,
+        summary="Act on jobs or on a queue (operator)",
+        request_max_body_size=MOST_BYTES,
+    )
+    async def actions(request: Request[Any, Any, Any], data: ActionWish) -> Response[ActionResult]:
+        who = need(request.scope, Role.OPERATOR)
+        asks = {"user_id": who.user_id, "name": who.name, "role": who.role.value, "address": who.address}
+        wish: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(data))
+        told = await bot.ask("POST", "actions", msgspec.json.encode({**wish, **asks}), seconds=ACT_SECONDS)
+        return Response(msgspec.json.decode(told.body, type=ActionResult))
+
+    return actions

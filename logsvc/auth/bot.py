@@ -1,0 +1,116 @@
+"""The bot's internal API, as far as logsvc asks it: login, tokens, the audit, actions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+import msgspec
+
+from logsvc.settings import LogsvcSettings
+from tocsin.access import AccessList, Complaint, EndRequest, Redeemed, RedeemRequest
+from tocsin.breakers import Breakers, Unavailable
+from tocsin.discovery import Directory
+
+BOT = "bot"
+ANSWER_SECONDS = 4.0
+ACT_SECONDS = 50.0
+"""The bot waits 45 s for the bridge."""
+SICK = (httpx.HTTPError, msgspec.MsgspecError, UnicodeError)
+T = TypeVar("T")
+
+
+class BotRefused(Exception):
+    """The bot is well and does not do it. error: a word, as its docs tell."""
+
+    def __init__(self, status: int, complaint: Complaint, retry_after: str = "") -> None:
+        super().__init__(complaint.message)
+        self.status = status
+        self.error = complaint.error
+        self.mend = complaint.mend
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Told:
+    """An answer as it came."""
+
+    status: int
+    body: bytes
+
+
+class Bot:
+    """Any replica of the bot. Every call raises Unavailable when none answers, BotRefused when it says no."""
+
+    def __init__(
+        self, settings: LogsvcSettings, directory: Directory, breakers: Breakers, client: httpx.AsyncClient
+    ) -> None:
+        token = settings.tocsin_service_token
+        self.is_configured = token is not None
+        self._headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        self._directory = directory
+        self._breakers = breakers
+        self._client = client
+
+    async def redeem(self, ticket: str, address: str) -> Redeemed:
+        """Use up a login link."""
+        body = msgspec.json.encode(RedeemRequest(ticket=ticket, address=address))
+        return await self._read("POST", "login/redeem", Redeemed, body)
+
+    async def end(self, asked: EndRequest) -> None:
+        """Let a session end for every replica."""
+        await self.ask("POST", "login/end", msgspec.json.encode(asked))
+
+    async def access(self) -> AccessList:
+        """Whom to let in by a token, and whom no longer."""
+        return await self._read("GET", "access", AccessList)
+
+    async def probe(self) -> None:
+        """Raise if no bot answers."""
+        await self._send("GET", "access", b"", {}, ANSWER_SECONDS)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        query: Mapping[str, str] | None = None,
+        *,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Told:
+        """Ask for something and hand the answer on."""
+        if not self.is_configured:
+            raise BotRefused(503, NOT_CONFIGURED)
+        async with self._breakers.guard(BOT, timeout=seconds, errors_that_count=SICK):
+            return await self._send(method, path, body, query or {}, seconds)
+
+    async def _read(self, method: str, path: str, struct: type[T], body: bytes = b"") -> T:
+        if not self.is_configured:
+            raise BotRefused(503, NOT_CONFIGURED)
+        async with self._breakers.guard(BOT, timeout=ANSWER_SECONDS, errors_that_count=SICK):
+            told = await self._send(method, path, body, {}, ANSWER_SECONDS)
+            return msgspec.json.decode(told.body, type=struct)
+
+    async def _send(self, method: str, path: str, body: bytes, query: Mapping[str, str], seconds: float) -> Told:
+        base = self._directory.url_of(BOT)
+        if base is None:
+            raise Unavailable(BOT, "no address known")
+        answer = await self._client.request(
+            method,
+            f"{base}/internal/v1/{path}",
+            content=body,
+            params=dict(query),
+            headers={**self._headers, "content-type": "application/json"},
+            timeout=httpx.Timeout(seconds, connect=min(seconds, ANSWER_SECONDS)),
+        )
+        if answer.is_success:
+            return Told(answer.status_code, answer.content)
+        complaint = msgspec.json.decode(answer.content, type=Complaint)  # what is no complaint is no bot
+        raise BotRefused(answer.status_code, complaint, answer.headers.get("retry-after", ""))
+
+
+NOT_CONFIGURED = Complaint(
+    error="not_configured",
+    message="logsvc has no TOCSIN_SERVICE_TOKEN, so it cannot ask the bot",
+    mend="set TOCSIN_SERVICE_TOKEN, the same for all services",
+)

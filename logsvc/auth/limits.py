@@ -1,0 +1,53 @@
+"""How often somebody may be wrong: failed logins and tokens, counted per address and all together."""
+
+import math
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+PER_ADDRESS = 10
+ALL = 200
+WINDOW_SECONDS = 300.0
+MOST_ADDRESSES = 10_000
+
+
+class Attempts:
+    """Failures of the last five minutes. Memory is bounded: of too many addresses the longest silent is forgotten.
+
+    An address that has logged in lately is not held up by what others do.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._all: deque[float] = deque(maxlen=ALL)
+        self._by_address: OrderedDict[str, deque[float]] = OrderedDict()
+        self._good: OrderedDict[str, None] = OrderedDict()
+
+    def wait(self, address: str) -> int | None:
+        """Whole seconds until this address may try again; None = now."""
+        mine = self._by_address.get(address)
+        waits = [_wait(mine, PER_ADDRESS, self._clock())] if mine else []
+        if address not in self._good:
+            waits.append(_wait(self._all, ALL, self._clock()))
+        longest = max(waits, default=0.0)
+        return math.ceil(longest) if longest > 0 else None
+
+    def failed(self, address: str) -> None:
+        """Count a failure."""
+        now = self._clock()
+        self._all.append(now)
+        self._by_address.setdefault(address, deque(maxlen=PER_ADDRESS)).append(now)
+        self._by_address.move_to_end(address)
+        if len(self._by_address) > MOST_ADDRESSES:
+            self._by_address.popitem(last=False)
+
+    def succeeded(self, address: str) -> None:
+        """Take note of an address where somebody belongs here."""
+        self._good[address] = None
+        self._good.move_to_end(address)
+        if len(self._good) > MOST_ADDRESSES:
+            self._good.popitem(last=False)
+
+
+def _wait(times: deque[float], most: int, now: float) -> float:
+    return times[0] + WINDOW_SECONDS - now if len(times) >= most else 0.0
