@@ -1,8 +1,9 @@
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { fetchLogs } from "./api/logs.ts";
+import { isLoggedOut } from "./api/me.ts";
 import { openEventSource, openWebSocket } from "./live/channels.ts";
 import { Tail } from "./live/tail.ts";
 import { TailContext } from "./live/TailContext.tsx";
@@ -30,7 +31,13 @@ const watchVisibility = (): void => tail.setHidden(document.visibilityState === 
 document.addEventListener("visibilitychange", watchVisibility);
 watchVisibility();
 
-const queries = new QueryClient({ defaultOptions: { queries: { retry: 1 } } });
+const queries = new QueryClient({
+  defaultOptions: { queries: { retry: 1 } },
+  queryCache: new QueryCache({
+    // The server sends who is not logged in to the login page, and back here afterwards.
+    onError: (error) => isLoggedOut(error) && location.reload(),
+  }),
+});
 
 const root = document.querySelector("#root");
 if (root === null) throw new Error("index.html has no #root");

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 
+import { Account } from "./Account.tsx";
 import { ConnectionPill } from "./ConnectionPill.tsx";
 import { Bell } from "./icons.tsx";
 import { Link } from "./Link.tsx";
@@ -26,6 +27,7 @@ export function Header({ path }: { path: string }): ReactNode {
       </nav>
       <span className="header-space" />
       <ConnectionPill />
+      <Account />
       <ThemeToggle />
     </header>
   );

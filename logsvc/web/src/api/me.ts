@@ -1,0 +1,29 @@
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
+
+import { ApiError, apiUrl, getJson } from "./client.ts";
+
+const EVERY_MS = 60_000;
+
+/** Who the page is for, as `GET /api/v1/me` tells it. */
+export interface Me {
+  name: string;
+  role: "viewer" | "operator" | "admin";
+  can_log_out: boolean;
+  /** For the header X-CSRF-Token of a write. */
+  csrf_token: string | null;
+}
+
+/** Asked again every minute, so that a session which has ended is noticed on a quiet page too. */
+export function useMe(): UseQueryResult<Me> {
+  return useQuery({
+    queryKey: ["me"],
+    queryFn: ({ signal }) => getJson<Me>(apiUrl("me"), signal),
+    refetchInterval: EVERY_MS,
+    retry: (failures, error) => failures < 1 && !isLoggedOut(error),
+  });
+}
+
+/** Whether an answer says that one has to log in. */
+export function isLoggedOut(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401;
+}
