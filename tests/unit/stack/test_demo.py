@@ -9,7 +9,7 @@ from tocsin.stack.demo import demo_environ
 MODELS: tuple[type[Settings], ...] = (BridgeSettings, LogsvcSettings, BotSettings)
 TUNING = ("BREAKER_", "BRIDGE_", "LOGSVC_", "BOT_")
 HARMLESS = {
-    *("LOG_LEVEL", "LOG_FORMAT", "DRAIN_SECONDS", "TOCSIN_SERVICE_TOKEN", "WEBSOCKET_PORT"),
+    *("LOG_LEVEL", "LOG_FORMAT", "LOG_TO_KAFKA", "DRAIN_SECONDS", "TOCSIN_SERVICE_TOKEN", "WEBSOCKET_PORT"),
 }
 
 
