@@ -7,9 +7,11 @@ such frames, the message with everything that varies taken out. A new rule gets 
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 VERSION = "v1"
 OWN_FRAMES = 5
+CACHED_CHARACTERS = 300
 
 _JS_FRAME = re.compile(r"^at (?:(?P<function>.+?) \()?(?P<file>[^()]+?):\d+(?::\d+)?\)?$")
 _PYTHON_FRAME = re.compile(r'^File "(?P<file>[^"]+)", line \d+, in (?P<function>.+)$')
@@ -43,7 +45,11 @@ def normalise(message: str) -> str:
 
 
 def _place(frame: str) -> str:
-    """`file:function` of a frame of the app's own code, "" for others'."""
+    """`file:function` of a frame of the app's own code, "" for others'. The same frames come again and again."""
+    return _known_place(frame) if len(frame) <= CACHED_CHARACTERS else _find_place(frame)
+
+
+def _find_place(frame: str) -> str:
     if any(mark in frame for mark in _FOREIGN):
         return ""
     found = _JS_FRAME.match(frame) or _PYTHON_FRAME.match(frame)
@@ -51,3 +57,6 @@ def _place(frame: str) -> str:
         return ""
     file = re.split(r"[/\\]", found["file"])[-1]
     return f"{_BUILD_HASH.sub('', file)}:{found['function'] or ''}"
+
+
+_known_place = lru_cache(maxsize=4096)(_find_place)

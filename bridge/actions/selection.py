@@ -116,7 +116,7 @@ def _range(wanted: Filter) -> tuple[str, str]:
 
 
 def _matches(queue: str, job: JobHash, wanted: Filter) -> bool:
-    if wanted.name is not None and wanted.name not in (job.name, redact.text(job.name, redact.NAME_BYTES)):
+    if wanted.name is not None and wanted.name not in (job.name, redact.name(job.name)):
         return False
     return wanted.fingerprint is None or fingerprint_of(queue, job) == wanted.fingerprint
 
@@ -124,7 +124,7 @@ def _matches(queue: str, job: JobHash, wanted: Filter) -> bool:
 def fingerprint_of(queue: str, job: JobHash) -> str:
     """The fingerprint that the job's `failed` record has in Kafka."""
     record = JobEvent(v=VERSION, id="", ts=0, env="", source="", queue=queue, epoch=0, stream_id="", event="failed")
-    record.job_name = redact.text(job.name, redact.NAME_BYTES)
+    record.job_name = redact.name(job.name)
     add_failure(record, failure(max(1, job.attempts_made), job, job.failed_reason or ""))
     return record.fingerprint
 

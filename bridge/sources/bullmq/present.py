@@ -130,7 +130,7 @@ def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs
         now.delay_until = present.due or None
         if event == "active":
             now.started_at = present.started or None
-            now.worker = redact.text(job.worker, redact.NAME_BYTES)
+            now.worker = redact.name(job.worker)
         made.append(now)
     return made
 

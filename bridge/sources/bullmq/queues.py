@@ -167,7 +167,7 @@ def _tell_limit(made: QueueSnapshot, begun: Reply, left: Reply) -> None:
 
 def _tell_active(made: QueueSnapshot, active: Active) -> None:
     made.longest_active_id = redact.identifier(active.job_id)
-    made.longest_active_name = redact.text(active.name, redact.NAME_BYTES)
+    made.longest_active_name = redact.name(active.name)
     made.longest_active_seconds = max(0, made.ts - active.started_at) / 1000 if active.started_at else None
     made.is_longest_active_locked = active.is_locked
 

@@ -125,7 +125,7 @@ def record(
         level=LEVELS.get(state, Level.INFO),
         state=state,
         job_id=name,
-        job_name=redact.text(job.name, redact.NAME_BYTES),
+        job_name=redact.name(job.name),
         added_at=job.added_at,
         attempt=attempt,
         max_attempts=job.max_attempts,
@@ -142,7 +142,7 @@ def _event(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply) ->
     made = record(place, epoch, ended.job_id, job, ended.event, STATES[ended.event], ended.at)
     made.prev = "active"
     made.data = job.data
-    made.worker = redact.text(job.worker, redact.NAME_BYTES)
+    made.worker = redact.name(job.worker)
     made.started_at, made.ended_at = started or None, ended.at
     made.run_ms = max(0, ended.at - started) if started else None
     if ended.event == "completed":
