@@ -102,7 +102,7 @@ async def floor(redis_url: str) -> Figures:
     for number in range(QUEUES):
         position = Position()
         while True:
-            replies = await door.ask(read_commands(f"bull:bench-{number}:events", position, 1000))
+            replies = await door.ask(read_commands(f"bull:bench-{number}:events", position, 1000), as_text=True)
             _, entries = parse(replies)
             if not entries:
                 break

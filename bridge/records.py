@@ -3,10 +3,11 @@
 import hashlib
 import json
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 
 from bridge import redact
-from bridge.record import Record
+from bridge.record import HEADERS_BYTES, Record
 from bridge.sources.bullmq.translate import Bad, Place
 from tocsin.events import (
     VERSION,
@@ -20,8 +21,7 @@ from tocsin.events import (
 )
 from tocsin.topics import Topics, queue_key
 
-_JOB = ("ce_type", b"tocsin.job")
-_JOB_HEADERS_BYTES = len("ce_id") + len(_JOB[0]) + len(_JOB[1])
+_JOB = b"tocsin.job"
 
 
 class Records:
@@ -32,9 +32,17 @@ class Records:
         self._jobs = topics.jobs
 
     def job(self, event: JobEvent) -> Record:
-        key, value, identity = _key(event.source, event.queue), encode(event), event.id.encode(errors="replace")
-        size = len(key) + len(value) + len(identity) + _JOB_HEADERS_BYTES
-        return Record(self._jobs, key, value, [("ce_id", identity), _JOB], size=size)
+        return self.jobs(event.source, event.queue, [event])[0]
+
+    def jobs(self, source: str, queue: str, events: Iterable[JobEvent]) -> list[Record]:
+        """The records of events of one queue: what they share is looked up once."""
+        topic, key = self._jobs, _key(source, queue)
+        shared = len(key) + HEADERS_BYTES + len(_JOB)
+        made: list[Record] = []
+        for event in events:
+            value, identity = encode(event), event.id.encode(errors="replace")
+            made.append(Record(topic, key, value, identity, _JOB, None, shared + len(value) + len(identity)))
+        return made
 
     def line(self, line: LogLine) -> Record:
         return _record(self._topics.logs, line.source, line.queue, line, line.id, "tocsin.log")
@@ -45,27 +53,24 @@ class Records:
 
     def scheduler(self, snapshot: SchedulerSnapshot) -> Record:
         key = scheduler_key(snapshot)
-        return Record(
-            self._topics.schedulers,
-            key,
-            encode(snapshot),
-            _headers(f"{key.decode()}:{snapshot.ts}", "tocsin.scheduler"),
-        )
+        identity = f"{key.decode()}:{snapshot.ts}".encode(errors="replace")
+        return Record.of(self._topics.schedulers, key, encode(snapshot), identity, b"tocsin.scheduler")
 
     def no_scheduler(self, snapshot: SchedulerSnapshot) -> Record:
         """The tombstone of a scheduler that is gone."""
-        return Record(self._topics.schedulers, scheduler_key(snapshot), None)
+        return Record.of(self._topics.schedulers, scheduler_key(snapshot), None)
 
     def source(self, snapshot: SourceSnapshot) -> Record:
-        headers = _headers(f"{snapshot.source}:{snapshot.ts}", "tocsin.source")
-        return Record(self._topics.sources, snapshot.source.encode(), encode(snapshot), headers, partition=0)
+        key, value = snapshot.source.encode(), encode(snapshot)
+        identity = f"{snapshot.source}:{snapshot.ts}".encode(errors="replace")
+        return Record.of(self._topics.sources, key, value, identity, b"tocsin.source", partition=0)
 
     def no_snapshot(self, place: Place) -> Record:
         """A tombstone: there are no counts of this queue any more."""
-        return Record(self._topics.queues, queue_key(place.source, place.queue).encode(), None)
+        return Record.of(self._topics.queues, queue_key(place.source, place.queue).encode(), None)
 
     def cursor(self, key: bytes, value: bytes | None) -> Record:
-        return Record(self._topics.cursors, key, value)
+        return Record.of(self._topics.cursors, key, value)
 
     def too_big(self, record: Record) -> Record:
         """A record that Kafka would never take. It is one of this contract, redacted already."""
@@ -103,8 +108,8 @@ class Records:
         return self._letter(letter)
 
     def _letter(self, letter: DeadLetter) -> Record:
-        headers = _headers(letter.id, "tocsin.deadletter")
-        return Record(self._topics.deadletter, letter.origin.encode(), encode(letter), headers, partition=0)
+        key, value, identity = letter.origin.encode(), encode(letter), letter.id.encode(errors="replace")
+        return Record.of(self._topics.deadletter, key, value, identity, b"tocsin.deadletter", partition=0)
 
 
 def scheduler_key(snapshot: SchedulerSnapshot) -> bytes:
@@ -115,13 +120,9 @@ def scheduler_key(snapshot: SchedulerSnapshot) -> bytes:
 def _record(
     topic: str, source: str, queue: str, value: JobEvent | LogLine | QueueSnapshot, identity: str, kind: str
 ) -> Record:
-    return Record(topic, _key(source, queue), encode(value), _headers(identity, kind))
+    return Record.of(topic, _key(source, queue), encode(value), identity.encode(errors="replace"), kind.encode())
 
 
 @lru_cache(maxsize=4096)
 def _key(source: str, queue: str) -> bytes:
     return queue_key(source, queue).encode()
-
-
-def _headers(identity: str, kind: str) -> list[tuple[str, bytes]]:
-    return [("ce_id", identity.encode(errors="replace")), ("ce_type", kind.encode())]

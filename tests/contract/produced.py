@@ -18,8 +18,9 @@ from bridge.sources.bullmq.gone import gone
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.open_jobs import OpenJob
 from bridge.sources.bullmq.standing import Correction, reconciled
-from bridge.sources.bullmq.stream import Entry, Position, Reading
+from bridge.sources.bullmq.stream import Position, Reading
 from bridge.sources.bullmq.translate import Place, gap, stream_reset, translate
+from tests.unit.bridge.entries import entry_of
 from tocsin.events import VERSION, JobEvent, SourceSnapshot, State, encode
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -91,10 +92,10 @@ class Life:
         """One entry, read with the hash as it is then; None = it is gone. As in the bridge, data is read once."""
         if job is not None and fields.get("jobId", "") in self._memory:
             job = {name: value for name, value in job.items() if name != "data"}
-        entry = Entry(f"{START + at}-0", fields)
+        entry = entry_of(f"{START + at}-0", fields)
         reading = Reading([entry], self._position)
         hashes: dict[str, JobHash | None] = {fields["jobId"]: _hash(job)} if "jobId" in fields else {}
-        [(_, event)] = translate(PLACE, reading, [entry], hashes, self._memory).events
+        [event] = translate(PLACE, reading, [entry], hashes, self._memory).events
         return event
 
 

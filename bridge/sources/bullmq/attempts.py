@@ -60,7 +60,7 @@ class End(Enum):
         return self.is_attempt
 
 
-class Counted(msgspec.Struct):
+class Counted(msgspec.Struct, gc=False):
     """before: attempts made before the first end, a guess unless is_before_known.
 
     are_attempts: for each end whether it was one. are_certain: for each end whether that and its number are no guess.

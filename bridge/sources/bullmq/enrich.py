@@ -45,7 +45,7 @@ MAX_WHOLE = 2**53
 """Larger numbers are not of this world: no time, no count."""
 
 
-class JobHash(msgspec.Struct):
+class JobHash(msgspec.Struct, gc=False):
     """What the bridge uses of a job's hash.
 
     attempts_made: ended attempts that counted. attempts_started: runs that began, None = unknown. stalls: runs that
@@ -100,40 +100,36 @@ def commands(
 
 
 def parse(replies: list[Reply]) -> JobHash | None:
-    """The hash, or None if the job is gone (or the key is no job's)."""
+    """The hash, or None if the job is gone (or the key is no job's). replies: with texts or with bytes."""
     values, (has_result, *lock) = replies[0], replies[1:] or (0,)
-    if isinstance(values, Refused) or values is None:
+    if isinstance(values, Refused) or values is None or not any(value is not None for value in values):
         return None
-    found = {
-        name: str(value, "utf-8", "replace")
-        for name, value in zip(FIELDS_AND_DATA, values, strict=False)
-        if value is not None
-    }
-    if not found:
-        return None
-    options = _options(found.get("opts", ""))
-    made = whole(found.get("atm") or found.get("attemptsMade"))
+    texts = [value if value is None or isinstance(value, str) else _text(value) for value in values]
+    (name, added_at, opts, finished_on, failed_reason, stacktrace, made_v5, made_v4, ats) = texts[:9]
+    (stalled_v5, stalled_v4, worker, parent, scheduler, priority, *data) = texts[9:]
+    options = _options(opts or "")
+    made = whole(made_v5 or made_v4)
     return JobHash(
-        name=found.get("name") or "",
-        added_at=whole(found.get("timestamp")),
-        max_attempts=options.max_attempts,
-        attempts_made=made,
-        attempts_started=_started(found.get("ats"), made, is_counted=found.get("attemptsMade") is None),
-        stalls=whole(found.get("stc") or found.get("stalledCounter")),
-        is_running=bool(lock) and lock[0] == 1 and _text(lock[1]) == found.get("ats"),
-        finished_on=whole(found.get("finishedOn")),
-        is_completed=found.get("finishedOn") is not None and has_result == 1,
-        failed_reason=found.get("failedReason"),
-        stacks=_stacks(found.get("stacktrace")),
+        name or "",
+        whole(added_at),
+        options.max_attempts,
+        made,
+        attempts_started=_started(ats, made, is_counted=made_v4 is None),
+        stalls=whole(stalled_v5 or stalled_v4),
+        is_running=bool(lock) and lock[0] == 1 and _text(lock[1]) == ats,
+        finished_on=whole(finished_on),
+        is_completed=finished_on is not None and has_result == 1,
+        failed_reason=failed_reason,
+        stacks=_stacks(stacktrace) if stacktrace else [],
         has_stack_limit=options.has_stack_limit,
         waits_to_retry=options.waits_to_retry,
         keeps_logs=options.keeps_logs,
-        worker=found.get("pb") or "",
-        parent=found.get("parentKey") or "",
-        scheduler=found.get("rjk") or "",
+        worker=worker or "",
+        parent=parent or "",
+        scheduler=scheduler or "",
         trace_id=options.trace_id,
-        priority=whole(found.get("priority")),
-        data=redact.json_text(found.get("data") or ""),
+        priority=whole(priority),
+        data=redact.json_text(data[0]) if data and data[0] else "",
     )
 
 
@@ -168,7 +164,7 @@ _cached_options = lru_cache(maxsize=1024)(_parse_options)
 
 
 def _text(value: Reply) -> str | None:
-    return str(value, "utf-8", "replace") if isinstance(value, bytes) else None
+    return value.decode(errors="replace") if isinstance(value, bytes) else value if isinstance(value, str) else None
 
 
 def _started(text: str | None, made: int, *, is_counted: bool) -> int | None:

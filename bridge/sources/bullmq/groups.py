@@ -4,7 +4,7 @@ A group is committed whole. A big reading becomes several, so that no transactio
 each says where to go on if the next is not committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.cursors import open_cursor, queue_cursor
@@ -14,7 +14,7 @@ from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import Entry, Position, Reading
-from bridge.sources.bullmq.translate import Place, Translated
+from bridge.sources.bullmq.translate import Bad, Place, Translated
 from tocsin.events import JobEvent
 
 GROUP_BYTES = 1024 * 1024
@@ -61,7 +61,6 @@ def _first(reading: Reading, count: int) -> tuple[Reading, Sequence[Entry]]:
 
 def groups(site: str, records: Records, place: Place, batch: Batch, translated: Translated, now: int) -> list[Group]:
     """Make the groups of one batch, in the stream's order; at least one."""
-    events, bad = dict(translated.events), dict(translated.bad)
     made = [Group()]
     size = 0
     for notice in _notices(place, batch.reading, now):
@@ -69,24 +68,36 @@ def groups(site: str, records: Records, place: Place, batch: Batch, translated: 
         made[0].records.append(records.job(notice))
         made[0].lost = batch.reading.lost
     last = len(batch.entries) - 1
-    for at, entry in enumerate(batch.entries):
-        group = made[-1]
-        event = events.get(at)
-        if event is not None:
-            group.events.append(event)
-            group.records.append(records.job(event))
-        else:
+    group = made[0]
+    for at, (what, record) in enumerate(_records(records, place, translated, now)):
+        if isinstance(what, Bad):
             group.bad += 1
-            group.records.append(records.dead_letter(place, bad[at], now))
-        size += group.records[-1].size
+        else:
+            group.events.append(what)
+        group.records.append(record)
+        size += record.size
         if size >= GROUP_BYTES and at < last:
             behind = batch.reading.position.pos - (last - at)
-            position = replace(batch.reading.position, last_id=entry.id, pos=behind)
+            position = replace(batch.reading.position, last_id=batch.entries[at].id, pos=behind)
             group.records.append(cursor(site, records, place, position, now))
-            made.append(Group())
+            group = Group()
+            made.append(group)
             size = 0
     made[-1].records.append(cursor(site, records, place, batch.reading.position, now))
     return made
+
+
+def _records(
+    records: Records, place: Place, translated: Translated, now: int
+) -> Iterable[tuple[JobEvent | Bad, Record]]:
+    """What became of each entry, with its record."""
+    made = records.jobs(place.source, place.queue, translated.events)
+    if not translated.bad:
+        return zip(translated.told, made, strict=True)
+    jobs = iter(made)
+    return [
+        (one, records.dead_letter(place, one, now) if isinstance(one, Bad) else next(jobs)) for one in translated.told
+    ]
 
 
 def cursor(site: str, records: Records, place: Place, position: Position, now: int) -> Record:

@@ -4,6 +4,7 @@ A job may hold megabytes: how many are asked for at once, and how many may be he
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
@@ -16,6 +17,7 @@ from bridge.sources.bullmq.logplace import LogPlace, Look
 from bridge.sources.bullmq.logreader import LogReader, end, end_commands, read_command
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.portions import Portion
+from bridge.sources.bullmq.translate import NEEDS_HASH
 from bridge.sources.bullmq.watched import Read, Tell
 
 MOST_JOBS = 250
@@ -23,12 +25,14 @@ PIPELINE_BYTES = 8 * 1024 * 1024
 HELD_BYTES = 16 * 1024 * 1024
 """What the hashes and log lines of some batches may hold together; entries behind that wait for the next read."""
 
+_NOT_TOLD = LogPlace()
+
 FINAL = frozenset({"completed", "failed"})
 HANDED_BACK = frozenset({"delayed", "waiting"})
 """Events that end a run of an active job, and mean something else for any other."""
 
 
-class _Ask(msgspec.Struct):
+class _Ask(msgspec.Struct, gc=False):
     """What is asked of one job. look: at its log; log_commands: what that takes, or the end of the log alone."""
 
     read: Read
@@ -36,10 +40,6 @@ class _Ask(msgspec.Struct):
     hashed: list[Command]
     logged: list[Command]
     look: Look | None = None
-
-    @property
-    def commands(self) -> list[Command]:
-        return self.hashed + self.logged
 
 
 class JobReader:
@@ -61,13 +61,18 @@ class JobReader:
         held = done = 0
         while done < len(asks) and held < HELD_BYTES:
             some = self._next(asks, done)
-            replies = iter(await self._ask([command for ask in some for command in ask.commands]))
-            answers = [[next(replies) for _ in ask.commands] for ask in some]
-            asked = list(zip(some, answers, strict=True))
-            self._jobs.learn([size_of(answer[: len(ask.hashed)]) for ask, answer in asked])
-            self._logs.learn([size_of(answer[len(ask.hashed) :]) for ask, answer in asked if ask.logged])
-            for ask, answer in asked:
-                held += await self._keep(ask, answer)
+            replies = await self._ask([command for ask in some for command in (*ask.hashed, *ask.logged)])
+            answers: list[tuple[_Ask, list[Reply], list[Reply]]] = []
+            at = 0
+            for ask in some:
+                log_at = at + len(ask.hashed)
+                end_at = log_at + len(ask.logged)
+                answers.append((ask, replies[at:log_at], replies[log_at:end_at]))
+                at = end_at
+            self._jobs.learn([size_of(hashed) for _, hashed, _ in answers])
+            self._logs.learn([size_of(log) for _, _, log in answers if log])
+            for ask, hashed, log in answers:
+                held += await self._keep(ask, hashed, log)
             done += len(some)
         kept = _cut_unread(reads, asks[done:])
         for read in kept:
@@ -102,18 +107,17 @@ class JobReader:
             some.append(ask)
         return some
 
-    async def _keep(self, ask: _Ask, answer: list[Reply]) -> int:
+    async def _keep(self, ask: _Ask, hashed: list[Reply], log: list[Reply]) -> int:
         """Keep one job's answer; return how much it holds."""
         read, job_id = ask.read, ask.job_id
-        job = read.hashes[job_id] = enrich.parse(answer[: len(ask.hashed)])
+        job = read.hashes[job_id] = enrich.parse(hashed)
         held = 0 if job is None else len(job.data) + len(job.failed_reason or "") + sum(map(len, job.stacks))
-        log = answer[len(ask.hashed) :]
         if ask.look is None:
             if log:
                 read.skipped[job_id] = end(log)
             return held
-        if not log[0] and job is None:
-            return held  # removed, and its log with it
+        if not log[0] and (job is None or not ask.look.place.lines):
+            return held  # removed, and its log with it; or it has none
         found = await self._reader.find(read.queue.keys, job_id, ask.look, log[0])
         if ask.look.place.lines:
             read.queue.tail.find(job_id, found)
@@ -126,7 +130,7 @@ class JobReader:
 
     async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
         try:
-            return await self._door.ask(commands)
+            return await self._door.ask(commands, as_text=True)
         except SourceUnavailable:
             for portion in (self._jobs, self._logs, self._reader.portion):
                 portion.shrink()
@@ -135,22 +139,22 @@ class JobReader:
 
 def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     """What to ask of each job of a batch that has more to tell, in the order of its entries."""
-    queue, asks = read.queue, list[_Ask]()
-    (ended, handed_back), retried = _may_have_ended(read), _retried(read)
-    added = {entry.job_id for entry in read.entries if entry.event == "added"}
-    began = {entry.job_id for entry in read.entries if entry.event == "active"} - added
-    failed = _may_have_failed(read, added, handed_back)
-    for job_id in {entry.job_id: None for entry in read.entries if translate.needs_hash(entry)}:
-        with_data = job_id in added or job_id not in queue.memory
-        with_end, with_lock = job_id in failed, job_id in handed_back
+    queue, asks, jobs = read.queue, list[_Ask](), _look_at(read)
+    for job_id in jobs.asked:
+        is_added = job_id in jobs.added
+        with_data = is_added or job_id not in queue.memory
+        # Of those whose beginning was not seen, each that moved back may have failed an attempt.
+        with_lock = job_id in jobs.handed_back
+        with_end = with_lock or job_id in jobs.failed or (not is_added and job_id in jobs.moved)
         hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_end=with_end, with_lock=with_lock)
         ask = _Ask(read, job_id, hashed, [])
-        is_again = job_id in retried or (job_id in began and queue.tail.may_have_told(job_id))
+        has_begun = job_id in jobs.ran and not is_added
+        is_again = job_id in jobs.retried or (has_begun and queue.tail.may_have_told(job_id))
         if is_again and job_id not in queue.tail:
             ask.logged = end_commands(queue.keys, job_id)
-        elif job_id in ended:
+        elif with_lock or job_id in jobs.ended:
             known = queue.memory.known(job_id)
-            place = LogPlace() if job_id in added else queue.tail.place(job_id)
+            place = _NOT_TOLD if is_added else queue.tail.place(job_id)
             look = reader.look(place, is_cut=known is None or known.keeps_logs)
             ask.look, ask.logged = look, [read_command(queue.keys, job_id, look)]
         asks.append(ask)
@@ -203,46 +207,65 @@ def _cut_at(read: Read, at: int) -> None:
 
 
 def size_of(replies: Sequence[Reply]) -> int:
-    """Bytes of some replies, none of them nested deeper than a list."""
+    """Bytes, or characters, of some replies, none of them nested deeper than a list."""
     found = 0
     for reply in replies:
-        if isinstance(reply, bytes):
+        if isinstance(reply, list):
+            found += sum(map(len, filter(None, cast(list[bytes | str | None], reply))))
+        elif isinstance(reply, bytes | str):
             found += len(reply)
-        elif isinstance(reply, list):
-            found += sum(map(len, filter(None, cast(list[bytes | None], reply))))
     return found
 
 
-def _may_have_ended(read: Read) -> tuple[set[str], set[str]]:
-    """Jobs of the batch whose run may have ended in it, and those of them of which one was handed back."""
-    ran = {entry.job_id for entry in read.entries if entry.event == "active"}
-    ended: set[str] = set()
-    handed_back: set[str] = set()
+@dataclass(slots=True)
+class _Jobs:
+    """The jobs of a batch by what its entries say of them. asked: those whose hash tells more, in the entries' order.
+
+    ran: became active. ended: for good. moved: to a list where they wait; handed_back: those of them that may have run
+    before. retried: by hand, in their first entry here.
+    """
+
+    asked: dict[str, None] = field(default_factory=dict[str, None])
+    added: set[str] = field(default_factory=set[str])
+    ran: set[str] = field(default_factory=set[str])
+    ended: set[str] = field(default_factory=set[str])
+    failed: set[str] = field(default_factory=set[str])
+    moved: set[str] = field(default_factory=set[str])
+    handed_back: set[str] = field(default_factory=set[str])
+    retried: set[str] = field(default_factory=set[str])
+
+
+def _look_at(read: Read) -> _Jobs:
+    """One pass over a batch: most entries say little, and there are many."""
+    jobs, seen = _Jobs(), set[str]()
+    moved: list[str] = []
     for entry in read.entries:
-        if entry.event in HANDED_BACK and (entry.job_id in ran or _was_active(read, entry.job_id)):
-            handed_back.add(entry.job_id)
-        elif entry.event in FINAL:
-            ended.add(entry.job_id)
-    return ended | handed_back, handed_back
-
-
-def _may_have_failed(read: Read, added: set[str], handed_back: set[str]) -> set[str]:
-    """Jobs of which an attempt may have failed in the batch: of those it did not see begin, each that moved back."""
-    failed = {entry.job_id for entry in read.entries if entry.event == "failed"}
-    moved = {entry.job_id for entry in read.entries if entry.event in HANDED_BACK}
-    return failed | handed_back | (moved - added)
+        job_id, event = entry.job_id, entry.event
+        if event in NEEDS_HASH and job_id:
+            jobs.asked[job_id] = None
+            if event == "added":
+                jobs.added.add(job_id)
+            elif event == "active":
+                jobs.ran.add(job_id)
+            elif event in FINAL:
+                jobs.ended.add(job_id)
+                if event == "failed":
+                    jobs.failed.add(job_id)
+            elif event in HANDED_BACK:
+                moved.append(job_id)
+                if event == "waiting" and job_id not in seen and entry.fields.get("prev") in FINAL:
+                    jobs.retried.add(job_id)
+        seen.add(job_id)
+    for job_id in moved:
+        was_active = _was_active(read, job_id)
+        if was_active:
+            jobs.retried.discard(job_id)
+        if was_active or job_id in jobs.ran:
+            jobs.handed_back.add(job_id)
+    jobs.moved.update(moved)
+    return jobs
 
 
 def _was_active(read: Read, job_id: str) -> bool:
     known = read.queue.memory.known(job_id)
     return known is not None and known.is_active
-
-
-def _retried(read: Read) -> set[str]:
-    """Jobs whose first entry here is a retry by hand."""
-    first = {entry.job_id: entry for entry in reversed(read.entries)}
-    return {
-        job_id
-        for job_id, entry in first.items()
-        if entry.event == "waiting" and entry.fields.get("prev") in FINAL and not _was_active(read, job_id)
-    }

@@ -38,7 +38,7 @@ from bridge.sources.bullmq.stream import Gap, Position, Reading, Unreadable
 from bridge.sources.bullmq.takeup import TakeUp
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.told import ReadBack
-from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.translate import Place, Translated
 from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
 from bridge.window import DEFAULT_MAX_LEN
@@ -284,7 +284,8 @@ class Lane:
                     command
                     for queue, count in zip(queues, counts, strict=True)
                     for command in stream.read_commands(queue.keys.events, queue.position, count)
-                ]
+                ],
+                as_text=True,
             )
         except SourceUnavailable:
             for queue in queues:
@@ -388,8 +389,8 @@ class Lane:
             self._reconciler.begin_anew(queue)
             more += queue.tail.clear(now)
         translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)
-        self._reconciler.note(queue, [(read.entries[at].job_id, event) for at, event in translated.events], read.hashes)
-        more += self._log_records(read, translated.last, now)
+        self._reconciler.note(queue, read.entries, translated, read.hashes)
+        more += self._log_records(read, translated, now)
         more += self._reconciler.store(queue, reading.position, now, is_urgent=reading.is_reset)
         made = groups(self._site, self._records, queue.place, read, translated, now)
         made[-1].records.extend(more)
@@ -405,13 +406,20 @@ class Lane:
         queue.lag.unread(read.entries[-1].ts if reading.is_full and read.entries else None)
         (self._unfinished.add if reading.is_full else self._unfinished.discard)(queue.keys.events)
 
-    def _log_records(self, read: Read, last: dict[str, JobEvent], now: int) -> list[Record]:
+    def _log_records(self, read: Read, translated: Translated, now: int) -> list[Record]:
         """Log lines of the jobs whose run ended in this batch, and how far they were read."""
         tail, memory = read.queue.tail, read.queue.memory
         found: list[Record] = []
+        is_removal = False
         for entry in read.entries:
             if entry.event == "added":
                 found += tail.drop(entry.job_id, now)
+            elif entry.event == "removed":
+                is_removal = True
+        if not (is_removal or read.lines or read.skipped):
+            return found
+        told = zip(read.entries, translated.told, strict=True)
+        last = {entry.job_id: event for entry, event in told if entry.job_id and isinstance(event, JobEvent)}
         for job_id, place in read.skipped.items():
             found += tail.move(job_id, place, now)
         for job_id, lines in read.lines.items():
@@ -437,7 +445,7 @@ class Lane:
         """Once committed: metrics say only what is in Kafka."""
         labels = (queue.place.source, queue.place.queue)
         self._metrics.events_relayed.labels(*labels).inc(len(events))
-        self._metrics.events_unenriched.labels(*labels).inc(sum(not event.enriched for event in events))
+        self._metrics.events_unenriched.labels(*labels).inc(sum([not event.enriched for event in events]))
         queue.tally.count(events)
         if lost:
             self._metrics.events_lost.labels(*labels).inc(lost)

@@ -8,7 +8,9 @@ alike: a log that was cut and has the same lines again looks like one that nobod
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from bridge.sources.bullmq.logs import message_of
 
@@ -16,8 +18,7 @@ DIGEST_BYTES = 8
 MOST_DIGESTS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class LogPlace:
+class LogPlace(msgspec.Struct, frozen=True, gc=False):
     """lines: told in all. last: digests of the last of them, oldest first. at: index of the line after them in the
     list, to be checked; None = not known."""
 
@@ -41,8 +42,7 @@ class LogPlace:
         return replace(self, at=at)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, gc=False):
     """Lines that were not told, in order, and the index of the first; None = not known.
 
     is_more: there may be more behind them. is_sure False: reading more of the list may show that fewer are new.
@@ -54,8 +54,7 @@ class Found:
     is_sure: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True, gc=False):
     """A read of the list from index `first` to `last`, as LRANGE counts, for what follows a place.
 
     checked: lines at its beginning that were told; None: the list's last lines, with the place anywhere or nowhere.

@@ -63,7 +63,8 @@ def lines_of(reply: Reply) -> list[str]:
     """LRANGE's reply as texts."""
     if not reply or isinstance(reply, Refused):
         return []
-    return [line.decode(errors="replace") for line in cast(list[bytes], reply)]
+    lines = cast(list[str | bytes], reply)
+    return [line if isinstance(line, str) else line.decode(errors="replace") for line in lines]
 
 
 def end_commands(keys: Keys, job_id: str) -> list[Command]:

@@ -23,6 +23,7 @@ MOST_PLACES = 22_000
 
 LOOKED_AT = 100
 """Places looked at in search of one to give up."""
+_NOT_TOLD = LogPlace()
 
 
 class LogTail:
@@ -54,7 +55,7 @@ class LogTail:
 
     def place(self, job_id: str) -> LogPlace:
         """How far the job's log was relayed."""
-        return self._places.get(redact.identifier(job_id), LogPlace())
+        return self._places.get(redact.identifier(job_id), _NOT_TOLD)
 
     def may_have_told(self, job_id: str) -> bool:
         """Whether lines of a job that ran before may have been told though it has no place."""

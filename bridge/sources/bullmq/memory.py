@@ -15,7 +15,7 @@ MAX_FINISHED = 200
 """Finished jobs are remembered for what follows at once: retries-exhausted, a retry by hand."""
 
 
-class JobMemory(msgspec.Struct):
+class JobMemory(msgspec.Struct, gc=False):
     """One job. attempts_made, runs, stacks: None = unknown. Times are Redis's clock, ms; 0 = unknown.
 
     is_guess: attempts_made is the best one can say. runs: how many began. worker: of the run that is active.

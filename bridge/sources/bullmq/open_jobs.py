@@ -23,7 +23,7 @@ STORED_CHARACTERS = 100_000
 OPEN = frozenset({State.WAITING, State.ACTIVE, State.DELAYED, State.RETRYING, State.STALLED, State.WAITING_CHILDREN})
 
 
-class OpenJob(msgspec.Struct):
+class OpenJob(msgspec.Struct, gc=False):
     """One job. state: told last. added_at: 0 = unknown. priority: None = unknown."""
 
     state: State

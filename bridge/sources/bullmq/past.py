@@ -35,7 +35,7 @@ class Past:
         while wanted and self._left > 0:
             count = min(portion.count, self._left)
             reply = await door.one("XREVRANGE", key, end, "-", "COUNT", count)
-            page = [stream.parse_entry(raw) for raw in cast(list[Reply], reply or [])]
+            page = stream.entries_of(cast(list[Reply], reply or []))
             found += page
             wanted -= {entry.job_id for entry in page if entry.event == "added"}
             self._left = self._left - len(page) if len(page) == count else 0

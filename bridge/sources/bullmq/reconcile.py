@@ -30,9 +30,10 @@ from bridge.sources.bullmq.groups import open_jobs
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
 from bridge.sources.bullmq.rebuild import Ended
 from bridge.sources.bullmq.standing import Correction, Standing
-from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.stream import Entry, Position
+from bridge.sources.bullmq.translate import Bad, Translated
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import JobEvent, State
+from tocsin.events import State
 
 log = structlog.get_logger("bridge.reconcile")
 
@@ -73,12 +74,17 @@ class Reconciler:
         self._every_seconds = every_seconds
         self._resting_until = 0.0
 
-    def note(self, queue: Queue, events: Sequence[tuple[str, JobEvent]], hashes: Mapping[str, JobHash | None]) -> None:
-        """Take in what is told now, by the jobs' ids in Redis, with the hashes read for it."""
+    def note(
+        self, queue: Queue, entries: Sequence[Entry], translated: Translated, hashes: Mapping[str, JobHash | None]
+    ) -> None:
+        """Take in what is told now of these entries, with the hashes read for it."""
         jobs = queue.reconciling.jobs
-        for job_id, event in events:
-            jobs.told(job_id, event)
-            if event.event == "cleaned":
+        for entry, event in zip(entries, translated.told, strict=True):
+            if isinstance(event, Bad):
+                continue
+            if event.state is not State.UNKNOWN:
+                jobs.told(entry.job_id, event)
+            elif event.event == "cleaned":
                 queue.reconciling.soon()
         for job_id, hashed in hashes.items():
             job = jobs.get(job_id)

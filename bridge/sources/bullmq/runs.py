@@ -18,7 +18,7 @@ SKEW_MS = 2_000
 """What the clocks of Redis and of the app's hosts may differ."""
 
 
-class Run(msgspec.Struct):
+class Run(msgspec.Struct, gc=False):
     """One run that ended. attempt: its number, or that of the attempt to come if it was none.
 
     made: attempts made after it. is_certain False: some of this is a guess. stacks_before: stacks in the hash before
@@ -54,7 +54,7 @@ class Runs:
     speaks_from: dict[str, int] = field(default_factory=dict[str, int])
 
 
-class _Life(msgspec.Struct):
+class _Life(msgspec.Struct, gc=False):
     """A job from its first entry here, from `added`, or from a retry by hand; to the next of these.
 
     made: attempts made before it, began_before: runs that began before it; None = unknown. began: runs that began in
@@ -71,6 +71,11 @@ class _Life(msgspec.Struct):
     is_open: bool = False
     ends: list[tuple[int, End]] = []
     exhausted: int | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing ended in it: when a job is added anew it needs no count."""
+        return not self.ends and self.exhausted is None and not self.is_retry
 
     def end(self, at: int, end: End) -> None:
         """Its run ended at this entry."""
@@ -92,7 +97,12 @@ def find_runs(entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], me
     runs = Runs()
     for job_id, lives in _lives(entries, hashes, memory).items():
         known, job = memory.known(job_id), hashes.get(job_id)
-        lives = _join_retries(lives, job)
+        if len(lives) > 1:
+            lives = _join_retries(lives, job)
+        elif lives[0].made == 0 and lives[0].is_blank:
+            if lives[0].begins:
+                runs.speaks_from[job_id] = lives[0].begins
+            continue  # begun and not ended: there is nothing to count
         if begins := [life.begins for life in lives if not life.goes_on][-1]:
             runs.speaks_from[job_id] = begins
         for life in lives:
@@ -121,17 +131,22 @@ def _lives(
         if event not in MOVES or not job_id:
             seen.add(job_id)
             continue
-        is_stranger = job_id not in found
-        if is_stranger:
+        lives = found.get(job_id)
+        if event == "added":
+            life = _Life(at, made=0, began_before=0)
+            if lives is None or lives[-1].is_blank:
+                found[job_id] = [*(lives or ())[:-1], life]
+            else:
+                lives.append(life)
+            continue
+        is_stranger = lives is None
+        if lives is None:
             known = memory.known(job_id)
             is_stranger = job_id not in seen and (known is None or known.is_doubted)
-            found[job_id] = [_first_life(known)]
+            lives = found[job_id] = [_first_life(known)]
         prev = entry.fields.get("prev")
-        lives = found[job_id]
         life = lives[-1]
-        if event == "added":
-            lives.append(_Life(at, made=0, began_before=0))
-        elif event == "active":
+        if event == "active":
             life.is_open = True
             life.began += 1
         elif event == "waiting-children":

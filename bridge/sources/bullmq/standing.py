@@ -192,7 +192,7 @@ def parse_job(job_id: str, replies: Sequence[Reply], lists: Mapping[str, set[str
     return Standing(
         place,
         has_hash=any(value is not None for value in hashed),
-        name=redact.text(_text(name or b""), redact.NAME_BYTES),
+        name=redact.name(_text(name or b"")),
         added_at=whole(added),
         priority=whole(priority),
         at=whole(scores.get(place)) if place in ENDS else 0,

@@ -74,28 +74,19 @@ class Info:
 
 
 class Entry(msgspec.Struct, eq=True, gc=False):
-    """One stream entry; bytes that are not UTF-8 were replaced.
+    """One stream entry, made by `entries_of`; bytes that are not UTF-8 were replaced.
 
     event: BullMQ's word for what happened; "" = this is no event. job_id: the job it is about; "" for the queue as a
-    whole. ts: Redis's clock, ms. A struct, since there is one for every event there ever was.
+    whole. ts: Redis's clock, ms. size: characters of its fields. A struct, since there is one for every event there
+    ever was.
     """
 
     id: str
     fields: dict[str, str]
-    event: str = ""
-    job_id: str = ""
-    ts: int = 0
-
-    def __post_init__(self) -> None:
-        fields = self.fields
-        self.event = fields.get("event", "")
-        self.job_id = fields.get("jobId", "")
-        self.ts = int(self.id.partition("-")[0])
-
-    @property
-    def size(self) -> int:
-        """Characters of its values."""
-        return sum(map(len, self.fields.values()))
+    event: str
+    job_id: str
+    ts: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +138,7 @@ def parse(replies: Sequence[Reply]) -> tuple[Info | None, list[Entry]]:
     for answer in answers:
         if isinstance(answer, Refused):
             raise (Unreadable if is_about_key(answer) else SourceUnavailable)(str(answer))
-    return _parse_info(info), _parse_entries(read)
+    return _parse_info(info), entries_of(read[0][1]) if read else []
 
 
 def advance(position: Position, info: Info | None, entries: list[Entry], count: int) -> Reading:
@@ -223,31 +214,32 @@ def _is_another(position: Position, info: Info | None, entries: list[Entry], cou
 
 def _parse_info(reply: Reply) -> Info:
     flat = cast(list[Any], reply)
-    fields = {cast(bytes, flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}
-    first = fields.get(b"first-entry")
+    fields = {_text(flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}
+    first = fields.get("first-entry")
     return Info(
-        length=fields[b"length"],
-        last_generated_id=_text(fields[b"last-generated-id"]),
-        added=fields.get(b"entries-added"),
+        length=fields["length"],
+        last_generated_id=_text(fields["last-generated-id"]),
+        added=fields.get("entries-added"),
         first_id=_text(first[0]) if first else None,
-        has_deletions=fields.get(b"max-deleted-entry-id", b"0-0") != b"0-0",
+        has_deletions=_text(fields.get("max-deleted-entry-id", "0-0")) != "0-0",
     )
 
 
-def _parse_entries(reply: Reply) -> list[Entry]:
-    return [parse_entry(raw) for raw in reply[0][1]] if reply else []
+def entries_of(raws: Sequence[Reply]) -> list[Entry]:
+    """`[id, [field, value, …]]`, as texts or as bytes, -> entries.
+
+    Texts are quicker by half a microsecond an entry: hiredis makes them at once.
+    """
+    if raws and isinstance(raws[0][0], bytes):
+        raws = [(_text(entry_id), [_text(part) for part in flat]) for entry_id, flat in raws]
+    found: list[Entry] = []
+    for entry_id, flat in cast(Sequence[tuple[str, list[str]]], raws):
+        texts = iter(flat)
+        fields = dict(zip(texts, texts, strict=False))
+        event, job_id = fields.get("event", ""), fields.get("jobId", "")
+        found.append(Entry(entry_id, fields, event, job_id, int(entry_id.partition("-")[0]), len("".join(flat))))
+    return found
 
 
-def parse_entry(raw: Reply) -> Entry:
-    """`[id, [field, value, …]]` -> Entry."""
-    flat: list[bytes]
-    entry_id, flat = raw
-    try:
-        texts = iter([part.decode() for part in flat])
-    except UnicodeDecodeError:  # strictly first: twice as fast
-        texts = iter([_text(part) for part in flat])
-    return Entry(_text(entry_id), dict(zip(texts, texts, strict=False)))
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode(errors="replace")
+def _text(raw: str | bytes) -> str:
+    return raw if isinstance(raw, str) else raw.decode(errors="replace")

@@ -91,7 +91,7 @@ class TakeUp:
             (reply,) = await self._door.ask([command])
             if isinstance(reply, Refused) or not reply:
                 return False
-            page = [stream.parse_entry(raw) for raw in cast(list[Reply], reply)]
+            page = stream.entries_of(cast(list[Reply], reply))
             portion.learn([entry.size for entry in page])
             for entry in page:
                 late.jobs.told(entry.job_id, _told(queue, start.epoch, entry))
@@ -123,7 +123,7 @@ def _told(queue: Queue, epoch: int, entry: Entry) -> JobEvent:
         stream_id=entry.id,
         state=STATES.get(entry.event, State.UNKNOWN),
         job_id=redact.identifier(entry.job_id),
-        job_name=redact.text(entry.fields.get("name", ""), redact.NAME_BYTES) if entry.event == "added" else "",
+        job_name=redact.name(entry.fields.get("name", "")) if entry.event == "added" else "",
     )
 
 

@@ -28,13 +28,16 @@ class Rates:
 
     def count(self, events: Sequence[JobEvent]) -> None:
         """Count a batch of events."""
-        if self._now_ms() - events[-1].ts > LATE_MS or any(event.event == "gap" for event in events):
-            self._since = self._now_ms()
+        now = self._now_ms()
+        if now - events[-1].ts > LATE_MS:
+            self._since = now
         for event in events:
             if event.event == "completed" and not event.backfill:
                 self._completed[event.ts // 1000] += 1
             elif event.event == "failed" and not event.backfill:
                 self._failed[event.ts // 1000] += 1
+            elif event.event == "gap":
+                self._since = now
         if len(self._completed) + len(self._failed) > 4 * MINUTE_MS // 1000:
             self._forget()
 
@@ -71,11 +74,12 @@ class Tally:
         self.last_ts = max(self.last_ts, events[-1].ts)
         self.rates.count(events)
         live = [event for event in events if not event.backfill]
-        words = Counter([event.event for event in live])
-        for word, counter in self._counters.by_event.items():
-            if words[word]:
-                counter.inc(words[word])
-        retried = sum(event.state is State.RETRYING for event in live)
+        if not live:
+            return
+        for word, count in Counter([event.event for event in live]).items():
+            if (counter := self._counters.by_event.get(word)) is not None:
+                counter.inc(count)
+        retried = sum([event.state is State.RETRYING for event in live])
         if retried:
             self._counters.retried.inc(retried)
         timed = [event for event in live if event.wait_ms is not None or event.run_ms is not None]

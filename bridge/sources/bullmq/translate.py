@@ -1,8 +1,8 @@
 """Stream entries, job hashes and memory -> records of the contract: pure, in the stream's order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from bridge import redact
 from bridge.fingerprint import fingerprint
@@ -40,6 +40,7 @@ _KINDS = {
 _UNKNOWN = (State.UNKNOWN, Level.INFO, False)
 _RETRY = (State.RETRYING, Level.WARN, True)
 _NO_JOB = JobMemory()
+_copy: Callable[[JobEvent], JobEvent] = cast(Any, JobEvent).__copy__
 CONSUMED_FIELDS = frozenset(
     {"event", "jobId", "prev", "name", "data", "returnvalue", "failedReason", "delay", "attemptsMade"}
 )
@@ -83,11 +84,14 @@ class Bad:
 
 @dataclass(slots=True)
 class Translated:
-    """events: in the stream's order, each with the index of its entry. last: each job's last event, by job id."""
+    """told: what each entry became, in the stream's order. bad: how many became no event."""
 
-    events: list[tuple[int, JobEvent]] = field(default_factory=list[tuple[int, JobEvent]])
-    bad: list[tuple[int, Bad]] = field(default_factory=list[tuple[int, Bad]])
-    last: dict[str, JobEvent] = field(default_factory=dict[str, JobEvent])
+    told: list[JobEvent | Bad] = field(default_factory=list["JobEvent | Bad"])
+    bad: int = 0
+
+    @property
+    def events(self) -> list[JobEvent]:
+        return [one for one in self.told if not isinstance(one, Bad)]
 
 
 def needs_hash(entry: Entry) -> bool:
@@ -113,29 +117,42 @@ def translate(
     hashes = _of_these_lives(entries, hashes, memory)
     _settle(hashes, memory)
     runs = find_runs(entries, hashes, memory)
-    told: set[str] = set()
-    position = reading.position
-    epoch, backfilled = position.epoch, position.count_backfill(entries)
+    with_data: set[str] = set()
+    learned: dict[str, JobMemory] = {}
+    backfilled = reading.position.count_backfill(entries)
+    common = _common(place, reading.position.epoch, backfill=backfilled > 0)
     for at, entry in enumerate(entries):
         job_id = entry.job_id
         if not entry.event:
-            result.bad.append((at, Bad(entry, "a stream entry without an `event` field")))
+            result.told.append(Bad(entry, "a stream entry without an `event` field"))
+            result.bad += 1
             continue
-        job = hashes.get(job_id) if at >= runs.speaks_from.get(job_id, 0) else None
+        if at == backfilled:
+            common = _common(place, reading.position.epoch, backfill=False)
+        job = hashes.get(job_id)
+        if job is not None and at < runs.speaks_from.get(job_id, 0):
+            job = None
         if at in runs.reset:
             _reset(memory.job(job_id), runs.reset[at])
         try:
-            event = _event(place, epoch, entry, job, memory, runs.ended.get(at), backfill=at < backfilled)
+            event = _event(common, entry, job, memory, runs.ended.get(at), learned)
         except Exception as error:  # noqa: BLE001  # whatever an app may write: one entry never stops a queue
-            result.bad.append((at, Bad(entry, f"it cannot be translated ({type(error).__name__})")))
+            result.told.append(Bad(entry, f"it cannot be translated ({type(error).__name__})"))
+            result.bad += 1
             continue
-        if job is not None and job.data and job_id not in told:
-            told.add(job_id)
+        if job is not None and job.data and job_id not in with_data:
+            with_data.add(job_id)
             event.data = job.data
-        result.events.append((at, event))
-        if job_id:
-            result.last[job_id] = event
+        result.told.append(event)
     return result
+
+
+def _common(place: Place, epoch: int, *, backfill: bool) -> JobEvent:
+    """What the records of one reading share: each is a copy of it, at a third of what it takes to make one anew.
+
+    id: the beginning of theirs.
+    """
+    return place.record("", epoch=epoch, tail="", ts=0, backfill=backfill)
 
 
 def gap(place: Place, reading: Reading, ts: int) -> JobEvent:
@@ -171,7 +188,7 @@ def remember(entries: Sequence[Entry], memory: QueueMemory) -> None:
     runs = find_runs(entries, {}, memory)
     for at, entry in enumerate(entries):
         if entry.event and entry.job_id:
-            known = _update(entry, None, memory, None)
+            known = _update(entry, None, memory, None, {})
             run = runs.ended.get(at)
             if run is None:
                 continue
@@ -206,45 +223,29 @@ def _of_these_lives(
 
 
 def _event(
-    place: Place,
-    epoch: int,
+    common: JobEvent,
     entry: Entry,
     job: JobHash | None,
     memory: QueueMemory,
     run: Run | None,
-    *,
-    backfill: bool,
+    learned: dict[str, JobMemory],
 ) -> JobEvent:
     fields, job_id, event = entry.fields, entry.job_id, entry.event
     before = memory.known(job_id)
     began, waited = (before.active_since, before.waiting_since) if before is not None else (0, 0)
-    known = _update(entry, job, memory, run) if job_id else _NO_JOB
+    known = _update(entry, job, memory, run, learned) if job_id else _NO_JOB
     is_retry = run is not None and run.is_attempt and not run.end.is_final
     state, level, needs = _RETRY if is_retry else _KINDS.get(event, _UNKNOWN)
     if event == "progress" and known.is_active:
         state = State.ACTIVE
-    record = JobEvent(
-        v=VERSION,
-        id=place.identity(epoch, entry.id),
-        ts=entry.ts,
-        env=place.env,
-        source=place.source,
-        queue=place.queue,
-        epoch=epoch,
-        stream_id=entry.id,
-        event=event if event in _KINDS else redact.cut(event, redact.NAME_BYTES),
-        level=level,
-        state=state,
-        job_id=redact.identifier(job_id),
-        job_name=known.name,
-        added_at=known.added_at,
-        attempt=_attempt(event, fields, known, job, run),
-        max_attempts=known.max_attempts,
-        parent=known.parent,
-        scheduler=known.scheduler,
-        trace_id=known.trace_id,
-        backfill=backfill,
-    )
+    record = _copy(common)
+    record.id = common.id + entry.id
+    record.stream_id, record.ts = entry.id, entry.ts
+    record.event = event if event in _KINDS else redact.cut(event, redact.NAME_BYTES)
+    record.level, record.state = level, state
+    record.job_id, record.job_name, record.added_at = redact.identifier(job_id), known.name, known.added_at
+    record.attempt, record.max_attempts = _attempt(event, fields, known, job, run), known.max_attempts
+    record.parent, record.scheduler, record.trace_id = known.parent, known.scheduler, known.trace_id
     if is_retry:
         record.prev = "active"
     elif prev := fields.get("prev"):
@@ -276,8 +277,8 @@ def _failure(event: str, fields: Mapping[str, str], run: Run | None, job: JobHas
 def add_failure(record: JobEvent, failed: Failure) -> None:
     """Write a failed attempt's error into its record, with the fingerprint of it."""
     record.error = redact.text(failed.error)
-    record.error_type = redact.text(failed.error_type, redact.NAME_BYTES)
-    record.stack = [redact.text(frame, redact.FRAME_BYTES) for frame in failed.stack]
+    record.error_type = redact.name(failed.error_type)
+    record.stack = [redact.name(frame) for frame in failed.stack]
     record.fingerprint = fingerprint(record.queue, record.job_name, record.error_type, record.error, record.stack)
 
 
@@ -309,8 +310,10 @@ def _attempt(event: str, fields: Mapping[str, str], known: JobMemory, job: JobHa
     return made + (known.is_active or event == "stalled")
 
 
-def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | None) -> JobMemory:
-    """Bring one job's memory up to an entry."""
+def _update(
+    entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | None, learned: dict[str, JobMemory]
+) -> JobMemory:
+    """Bring one job's memory up to an entry. learned: those that were brought up to this hash already."""
     job_id, event = entry.job_id, entry.event
     if event == "added":
         memory.forget(job_id)
@@ -320,9 +323,10 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
         return known
     if event == "added":
         known.attempts_made = known.runs = known.stacks = 0
-        known.name = redact.text(entry.fields.get("name", ""), redact.NAME_BYTES)
-    if job is not None:
+        known.name = redact.name(entry.fields.get("name", ""))
+    if job is not None and learned.get(job_id) is not known:
         learn(known, job)
+        learned[job_id] = known
     if run is not None:
         known.attempts_made, known.is_guess = run.made, not run.is_certain
         memory.rest(job_id)
@@ -344,7 +348,7 @@ def _update(entry: Entry, job: JobHash | None, memory: QueueMemory, run: Run | N
         memory.names_every_worker = "prev" in entry.fields
     if job is not None and (run is not None or event == "active"):
         is_its_own = known.runs == job.attempts_started and (known.runs == 1 or memory.names_every_worker)
-        known.worker = redact.text(job.worker, redact.NAME_BYTES) if is_its_own else known.worker
+        known.worker = redact.name(job.worker) if is_its_own else known.worker
     return known
 
 
@@ -355,7 +359,7 @@ def _reset(known: JobMemory, counted: Counted) -> None:
 
 def learn(known: JobMemory, job: JobHash) -> None:
     """Bring one job's memory up to its hash."""
-    known.name = known.name or redact.text(job.name, redact.NAME_BYTES)
+    known.name = known.name or redact.name(job.name)
     known.added_at = job.added_at or known.added_at
     known.max_attempts = job.max_attempts
     known.stacks = len(job.stacks)

@@ -206,8 +206,8 @@ class DyingRedis(Single):
         self._server = server
         self.steps = 0
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
-        replies = await super().ask(commands, timeout=timeout)
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        replies = await super().ask(commands, timeout=timeout, as_text=as_text)
         self.steps += commands[0][0] == "SCAN"
         if self.steps == 2 and self._server is not None:
             self._server.child.process.kill()

@@ -35,8 +35,8 @@ class NotingDoor(Door):
         super().__init__(url)
         self.read_back = 0
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
-        replies = await super().ask(commands, timeout=timeout)
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        replies = await super().ask(commands, timeout=timeout, as_text=as_text)
         for command, reply in zip(commands, replies, strict=True):
             self.read_back += len(reply) if command[0] in ("XREVRANGE", "XRANGE") else 0
         return replies
@@ -45,11 +45,11 @@ class NotingDoor(Door):
 class OldDoor(Door):
     """A Redis before 7, as far as XINFO goes: it does not count what was ever added."""
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
-        replies = await super().ask(commands, timeout=timeout)
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        replies = await super().ask(commands, timeout=timeout, as_text=as_text)
         for command, reply in zip(commands, replies, strict=True):
             if command[0] == "EXEC":
-                at = reply[0].index(b"entries-added")
+                at = reply[0].index("entries-added")
                 del reply[0][at : at + 2]
         return replies
 

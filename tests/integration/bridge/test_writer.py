@@ -20,7 +20,7 @@ async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: st
     await until_topics_fit(settings, asyncio.Event())
     mishaps: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: mishaps.append(context))
-    records = [Record(topic, b"k", b"1") for topic in (settings.topics.cursors, settings.topics.jobs)]
+    records = [Record.of(topic, b"k", b"1") for topic in (settings.topics.cursors, settings.topics.jobs)]
     async with Writer(settings, 0) as former:
         await former.write(records)
         async with Writer(settings, 0) as owner:
@@ -51,7 +51,7 @@ async def test_writer_that_cannot_flush_is_closed_all_the_same(
 
     send = producer.client.send
     producer.client.send = unanswered
-    writing = asyncio.create_task(writer.write([Record(settings.topics.jobs, b"k", b"1")]))
+    writing = asyncio.create_task(writer.write([Record.of(settings.topics.jobs, b"k", b"1")]))
     await asked.wait()
     closed = asyncio.Event()
     close = producer.client.close

@@ -1,10 +1,11 @@
 """Short ways to write stream entries and job hashes."""
 
 import itertools
+from collections.abc import Mapping
 
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.memory import QueueMemory
-from bridge.sources.bullmq.stream import Entry, Position, Reading
+from bridge.sources.bullmq.stream import Entry, Position, Reading, entries_of
 from bridge.sources.bullmq.translate import Place, translate
 from tocsin.events import JobEvent
 
@@ -23,6 +24,11 @@ NAMED = {
 START = Position()
 
 
+def entry_of(entry_id: str, fields: Mapping[str, str]) -> Entry:
+    """One entry, as if read."""
+    return entries_of([(entry_id, [text for pair in fields.items() for text in pair])])[0]
+
+
 class Stream:
     """Entries of one queue, a second apart, translated batch by batch with one memory."""
 
@@ -39,14 +45,14 @@ class Stream:
     ) -> list[JobEvent]:
         """Translate one batch."""
         reading = Reading(list(entries), position)
-        return [event for _, event in translate(PLACE, reading, entries, hashes or {}, self.memory).events]
+        return translate(PLACE, reading, entries, hashes or {}, self.memory).events
 
     def _entry(self, text: str, job: str) -> Entry:
         event, *values = text.split("/")
         if ":" in event:
             job, _, event = event.partition(":")
         fields = {"event": event, "jobId": job, **dict(zip(NAMED.get(event, ()), values, strict=False))}
-        return Entry(f"{next(self._clock)}-0", fields)
+        return entry_of(f"{next(self._clock)}-0", fields)
 
 
 def failed(

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from bridge.sources.bullmq.attempts import MAX_FRAMES, End, Failure, count, failure, split_stack
-from bridge.sources.bullmq.enrich import JobHash, parse
+from bridge.sources.bullmq.enrich import FIELDS, JobHash, parse
 
 C, F, D, W, S = End.COMPLETED, End.FAILED, End.TO_DELAYED, End.TO_WAITING, End.STALLED
 RETRIED, HANDED_BACK, OUT = End.RETRIED, End.HANDED_BACK, End.STALLED_OUT
@@ -64,7 +64,7 @@ def hash_of(backoff: object) -> JobHash:
 
     fields: dict[str, str] = {"name": "n", "timestamp": "5", "opts": json.dumps({"attempts": 3, "backoff": backoff})}
     names = ("name", "timestamp", "opts")
-    found = parse([[fields[name].encode() for name in names] + [None] * 8, 0])
+    found = parse([[fields[name].encode() for name in names] + [None] * (len(FIELDS) - len(names)), 0])
     assert found is not None
     return found
 

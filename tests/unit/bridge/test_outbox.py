@@ -10,11 +10,11 @@ from bridge.record import MAX_RECORD_BYTES, Record
 
 
 def refuse(record: Record) -> Record:
-    return Record("letters", record.key, b"too big")
+    return Record.of("letters", record.key, b"too big")
 
 
 def group(*names: str, size: int = 0) -> list[Record]:
-    return [Record("t", name.encode(), b"x" * size) for name in names]
+    return [Record.of("t", name.encode(), b"x" * size) for name in names]
 
 
 async def test_groups_come_out_in_order_with_their_callbacks() -> None:

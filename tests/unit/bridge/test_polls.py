@@ -34,7 +34,7 @@ class Asked:
         self.counted: Counter[str] = Counter()
         self.scanned: Counter[str] = Counter()
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
         self.scanned.update(str(command[1]) for command in commands if command[0] == "ZSCAN")
         return [(b"0", []) for _ in commands]
 

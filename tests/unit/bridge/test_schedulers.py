@@ -34,7 +34,7 @@ class Sets(Door):
     def now_ms(self) -> int:
         return self.now
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = 10) -> list[Reply]:
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10, as_text: bool = False) -> list[Reply]:
         self.asked += commands
         self.most_bytes = max(self.most_bytes, len(self.data) * sum(command[0] == "HMGET" for command in commands))
         return [self._answer(command) for command in commands]

@@ -12,9 +12,9 @@ from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.groups import GROUP_BYTES, Batch, cut_back, groups
 from bridge.sources.bullmq.logs import records as line_records
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
-from bridge.sources.bullmq.stream import Entry, Position, Reading
+from bridge.sources.bullmq.stream import Position, Reading
 from bridge.sources.bullmq.translate import Place
-from tests.unit.bridge.entries import Stream
+from tests.unit.bridge.entries import Stream, entry_of
 from tocsin.events import Cursor, DeadLetter, decode
 from tocsin.topics import Topics
 
@@ -33,26 +33,27 @@ def test_worst_record_fits(letter: str) -> None:
         "failedReason": long, "stacktrace": json.dumps([stack, stack]), "atm": "2", "attemptsMade": None, "pb": long,
         "parentKey": long, "rjk": long, "data": text,
     }  # fmt: skip
-    job = enrich.parse([[None if value is None else value.encode() for value in fields.values()], 0])
+    values = [fields.get(name) for name in enrich.FIELDS_AND_DATA]
+    job = enrich.parse([[None if value is None else value.encode() for value in values], 0])
     everything = {name: long for name in ("jobId", "prev", "name", "returnvalue", "delay", "attemptsMade", "x", letter)}
     entries = [
-        Entry(f"{number}-0", {**everything, "event": event, "data": text, "failedReason": long})
+        entry_of(f"{number}-0", {**everything, "event": event, "data": text, "failedReason": long})
         for number, event in enumerate([*translate.STATES, long], 1)
     ]
     translated = translate.translate(PLACE, Reading(entries, Position()), entries, {long: job}, QueueMemory())
-    made = [RECORDS.job(event) for _, event in translated.events]
+    made = [RECORDS.job(event) for event in translated.events]
     made.append(RECORDS.dead_letter(PLACE, translate.Bad(entries[0], "no event"), 1))
-    known = JobMemory(name=translated.events[-1][1].job_name, added_at=9)
+    known = JobMemory(name=translated.events[-1].job_name, added_at=9)
     lines = line_records(PLACE, 1, long, known, [long, text], 1, first=0, attempt=1, backfill=False)
     made += [RECORDS.line(line) for line in lines]
 
     assert len(translated.events) == len(entries)
-    assert max(record.size + sum(len(value) for _, value in record.headers) for record in made) < MAX_RECORD_BYTES
+    assert max(record.size for record in made) < MAX_RECORD_BYTES
 
 
 def test_dead_letter_holds_the_fields_as_json_and_the_digest_of_them_whole() -> None:
     fields = {"jobId": "é", "password": "hunter22"}
-    letter = RECORDS.dead_letter(Place("e", "s", "q"), translate.Bad(Entry("1-0", fields), "no event"), 1)
+    letter = RECORDS.dead_letter(Place("e", "s", "q"), translate.Bad(entry_of("1-0", fields), "no event"), 1)
     told = decode(DeadLetter, letter.value or b"")
     raw = json.dumps(fields, ensure_ascii=False).encode()
 
@@ -61,7 +62,7 @@ def test_dead_letter_holds_the_fields_as_json_and_the_digest_of_them_whole() -> 
 
 
 def test_record_that_is_too_big_is_kept_as_far_as_it_goes() -> None:
-    letter = RECORDS.too_big(Record("tocsin.jobs", b"main:mail", b"v" * MAX_RECORD_BYTES))
+    letter = RECORDS.too_big(Record.of("tocsin.jobs", b"main:mail", b"v" * MAX_RECORD_BYTES))
     told = decode(DeadLetter, letter.value or b"")
 
     assert letter.size < 100_000

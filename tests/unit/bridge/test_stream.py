@@ -10,17 +10,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Refused
 from bridge.sources.bullmq.stream import (
-    Entry,
     Info,
     Position,
     Reading,
     Unreadable,
     advance,
+    entries_of,
     order,
     parse,
-    parse_entry,
     read_commands,
 )
+from tests.unit.bridge.entries import entry_of
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Stream:
 
     def read(self, position: Position, count: int) -> Reading:
         after = [id for id in self.ids if order(id) > order(position.last_id)][:count]
-        entries = [Entry(id, {"event": "drained"}) for id in after]
+        entries = [entry_of(id, {"event": "drained"}) for id in after]
         return advance(position, self.info(), entries, count)
 
 
@@ -278,7 +278,7 @@ def test_what_a_failover_left_is_told_again_as_backfill_and_what_comes_after_it_
 
 def test_server_without_a_counter_loses_quietly_but_is_read() -> None:
     info = Info(3, "30-0", None, "10-0")
-    reading = advance(Position("5-0", 4), info, [Entry("10-0", {}), Entry("30-0", {})], 10)
+    reading = advance(Position("5-0", 4), info, [entry_of("10-0", {}), entry_of("30-0", {})], 10)
 
     assert (reading.lost, reading.is_reset, reading.position.pos) == (0, False, 6)
 
@@ -293,11 +293,19 @@ def test_reply_is_parsed_and_bytes_that_are_no_text_are_replaced() -> None:
     info = [b"length", 2, b"last-generated-id", b"5-1", b"max-deleted-entry-id", b"0-0", b"entries-added", 9]
     first = [b"first-entry", [b"4-0", [b"event", b"x"]]]
     read = [[b"bull:q:events", [[b"5-1", [b"event", b"\xff\xfe", b"odd"]]]]]
-    parsed, entries = parse([b"OK", b"QUEUED", b"QUEUED", [[*info, *first], read]])
+    parsed, (entry,) = parse([b"OK", b"QUEUED", b"QUEUED", [[*info, *first], read]])
 
     assert parsed == Info(2, "5-1", 9, "4-0")
-    assert entries == [Entry("5-1", {"event": "��"})]
-    assert parse_entry([b"7-0", []]) == Entry("7-0", {})
+    assert (entry.id, entry.fields, entry.event, entry.ts) == ("5-1", {"event": "��"}, "��", 5)
+    assert entries_of([[b"7-0", []]]) == [entry_of("7-0", {})]
+
+
+def test_texts_are_parsed_like_bytes() -> None:
+    raw = [b"1700000000000-12", [b"event", b"waiting", b"jobId", b"7"]]
+    assert entries_of([["1700000000000-12", ["event", "waiting", "jobId", "7"]]]) == entries_of([raw])
+    info = [b"length", 0, b"last-generated-id", b"5-1", b"max-deleted-entry-id", b"5-1", b"entries-added", 1]
+    texts = [word.decode() if isinstance(word, bytes) else word for word in info]
+    assert parse(["OK", "", "", [texts, None]]) == parse([b"OK", b"", b"", [info, None]])
 
 
 def test_absent_key_is_no_stream_and_a_refused_one_is_unreadable() -> None:
@@ -317,7 +325,7 @@ def test_both_commands_run_in_one_transaction() -> None:
 
 
 def test_history_ends_behind_the_last_entry_that_was_there_before() -> None:
-    entries = [Entry(f"{ms}-{at}", {}) for ms in (99, 100, 1000) for at in range(3)]
+    entries = [entry_of(f"{ms}-{at}", {}) for ms in (99, 100, 1000) for at in range(3)]
     for baseline in ("0-0", "98-9", "99-0", "100-1", "999-7", "1000-2", "1001-0"):
         position = Position(baseline_id=baseline)
         assert position.count_backfill(entries) == sum(position.is_backfill(entry.id) for entry in entries)

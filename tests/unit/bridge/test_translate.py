@@ -10,8 +10,8 @@ from bridge.records import Records
 from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.enrich import JobHash, parse
 from bridge.sources.bullmq.memory import QueueMemory
-from bridge.sources.bullmq.stream import Entry, Position, Reading
-from tests.unit.bridge.entries import PLACE, Stream, failed, shape
+from bridge.sources.bullmq.stream import Position, Reading
+from tests.unit.bridge.entries import PLACE, Stream, entry_of, failed, shape
 from tocsin.events import JobEvent, Level, State, decode
 from tocsin.topics import Topics
 
@@ -256,7 +256,7 @@ def test_hash_that_is_gone_is_told_and_keeps_what_the_event_says() -> None:
 
 def test_events_of_the_queue_have_no_job() -> None:
     stream = Stream()
-    events = stream.tell(Entry("5-0", {"event": "paused"}), Entry("6-0", {"event": "cleaned", "count": "7"}))
+    events = stream.tell(entry_of("5-0", {"event": "paused"}), entry_of("6-0", {"event": "cleaned", "count": "7"}))
 
     assert [(e.event, e.job_id, str(e.state), e.enriched, e.data) for e in events] == [
         ("paused", "", "unknown", True, ""),
@@ -268,13 +268,13 @@ def test_events_of_the_queue_have_no_job() -> None:
 def test_unknown_events_and_fields_are_kept() -> None:
     stream = Stream()
     fields = {"event": "acme:shipped", "jobId": "9", "data": '{"to":"x"}', "carrier": "ü", "password": "hunter22"}
-    events = stream.tell(Entry("5-0", fields))
+    events = stream.tell(entry_of("5-0", fields))
 
     assert (events[0].event, str(events[0].state), events[0].job_id) == ("acme:shipped", "unknown", "9")
     assert "hunter22" not in events[0].data
     assert json.loads(events[0].data)["carrier"] == "ü"
     deduplicated = {"event": "deduplicated", "jobId": "1", "deduplicationId": "d", "deduplicatedJobId": "2"}
-    assert json.loads(stream.tell(Entry("6-0", deduplicated))[0].data) == {
+    assert json.loads(stream.tell(entry_of("6-0", deduplicated))[0].data) == {
         "deduplicationId": "d",
         "deduplicatedJobId": "2",
     }
@@ -282,19 +282,20 @@ def test_unknown_events_and_fields_are_kept() -> None:
 
 def test_fields_that_are_missing_are_empty() -> None:
     stream = Stream()
-    entries = [Entry(f"{n}-0", {"event": event}) for n, event in enumerate(sorted(translate.STATES), 1)]
-    entries += [Entry(f"{n}-1", {"event": event, "jobId": "1"}) for n, event in enumerate(sorted(translate.STATES), 1)]
+    entries = [entry_of(f"{n}-0", {"event": event}) for n, event in enumerate(sorted(translate.STATES), 1)]
+    entries += [
+        entry_of(f"{n}-1", {"event": event, "jobId": "1"}) for n, event in enumerate(sorted(translate.STATES), 1)
+    ]
 
     assert len(stream.tell(*entries)) == len(entries)
 
 
 def test_entry_without_an_event_is_bad() -> None:
-    entries = [Entry("1-0", {"jobId": "1"}), Entry("2-0", {}), Entry("3-0", {"event": ""})]
+    entries = [entry_of("1-0", {"jobId": "1"}), entry_of("2-0", {}), entry_of("3-0", {"event": ""})]
     told = translate.translate(PLACE, Reading(entries, Position()), entries, {}, QueueMemory())
 
-    assert [(at, bad.reason) for at, bad in told.bad] == [
-        (n, "a stream entry without an `event` field") for n in range(3)
-    ]
+    assert told.told == [translate.Bad(entry, "a stream entry without an `event` field") for entry in entries]
+    assert (told.events, told.bad) == ([], 3)
     assert told.events == []
 
 
@@ -470,9 +471,9 @@ def test_stall_checker_and_failed_child_of_old_versions_make_no_attempt() -> Non
     stream.tell(*stream.entries("added/send", "waiting", "active"), hashes={"1": failed(started=1)})
     stream.tell(*stream.entries("waiting/failed", "active"), hashes={"1": failed("one", started=2, is_running=True)})
     reason = "job stalled more than allowable limit"
-    out = Entry("90000-0", {"event": "failed", "jobId": "1", "prev": "active", "failedReason": reason})
+    out = entry_of("90000-0", {"event": "failed", "jobId": "1", "prev": "active", "failedReason": reason})
     job = failed("one", started=2, stalls=1)
-    parent = Entry(
+    parent = entry_of(
         "91000-0", {"event": "failed", "jobId": "9", "failedReason": "child x failed", "prev": "waiting-children"}
     )
     events = stream.tell(out, parent, hashes={"1": job, "9": failed(started=0)})
@@ -524,7 +525,7 @@ def test_whatever_an_app_writes_becomes_records(
     fields: list[dict[str, str]], hashes: list[list[str | None]], batch: int
 ) -> None:
     """No entry is dropped, none raises, each record is encoded and read again, and its id is its own."""
-    entries = [Entry(f"{at}-0", one) for at, one in enumerate(fields, 1)]
+    entries = [entry_of(f"{at}-0", one) for at, one in enumerate(fields, 1)]
     found: dict[str, JobHash | None] = {"1": None, "שלום %": None}
     for job_id, values in zip(("2", "a:b:c"), hashes, strict=True):
         found[job_id] = parse([[None if value is None else value.encode() for value in values], 1])
@@ -533,16 +534,18 @@ def test_whatever_an_app_writes_becomes_records(
     for start in range(0, len(entries), batch):
         some = entries[start : start + batch]
         told = translate.translate(PLACE, Reading(some, Position()), some, found, memory)
-        assert len(told.events) + len(told.bad) == len(some)
-        assert all(bad.reason == "a stream entry without an `event` field" for _, bad in told.bad)
-        for _, event in told.events:
+        assert len(told.told) == len(some)
+        bad = [one for one in told.told if isinstance(one, translate.Bad)]
+        assert told.bad == len(bad)
+        for event in told.events:
             value = records.job(event).value
             assert value is not None
             assert decode(JobEvent, value) == event
             ids.add(event.id)
-        for _, bad in told.bad:
-            assert records.dead_letter(PLACE, bad, 1).value
-            ids.add(bad.entry.id)
+        for one in bad:
+            assert one.reason == "a stream entry without an `event` field"
+            assert records.dead_letter(PLACE, one, 1).value
+            ids.add(one.entry.id)
     assert len(ids) == len(entries)
 
 

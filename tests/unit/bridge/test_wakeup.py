@@ -45,7 +45,7 @@ class OneRedis(Door):
     async def blocking(self) -> AsyncGenerator[bool]:
         yield True
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
         (command,) = commands
         words = [str(word) for word in command]
         names = words[words.index("STREAMS") + 1 :]
@@ -63,7 +63,7 @@ class ManySlots(OneRedis):
     def groups(self, keys: Iterable[str]) -> list[list[str]]:
         return [[key] for key in keys]
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0) -> list[Reply]:
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
         return [reply for command in commands for reply in await super(ManySlots, self).ask([command])]
 
 

@@ -35,12 +35,14 @@ class Door:
         self._is_clock_told = False
         self._refusal = Refusal(source)
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
-        """Send all commands, return their replies in order.
+    async def ask(
+        self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
+    ) -> list[Reply]:
+        """Send all commands, return their replies in order. as_text: with texts in them instead of bytes.
 
         Raises SourceUnavailable if Redis cannot be reached, is too slow, or refuses the login.
         """
-        return await self._link.ask(commands, timeout=timeout) if commands else []
+        return await self._link.ask(commands, timeout=timeout, as_text=as_text) if commands else []
 
     async def one(self, *command: str | bytes | int, timeout: float = ASK_SECONDS) -> Reply:
         """Send one command; raise SourceUnavailable also when it is refused."""

@@ -42,8 +42,10 @@ class Cluster:
     def may_lag(self) -> bool:
         return self._from_replica
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
-        return await self._ask(commands, timeout, from_replica=self._from_replica)
+    async def ask(
+        self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
+    ) -> list[Reply]:
+        return await self._ask(commands, timeout, from_replica=self._from_replica, as_text=as_text)
 
     async def ask_primary(self, commands: Sequence[Command]) -> list[Reply]:
         return await self._ask(commands, ASK_SECONDS, from_replica=False)
@@ -92,13 +94,16 @@ class Cluster:
         for node in self._nodes.values():
             await node.close()
 
-    async def _ask(self, commands: Sequence[Command], timeout: float, *, from_replica: bool) -> list[Reply]:
+    async def _ask(
+        self, commands: Sequence[Command], timeout: float, *, from_replica: bool, as_text: bool = False
+    ) -> list[Reply]:
         replies: list[Reply] = [None] * len(commands)
         left = units_of(commands)
         try:
             async with asyncio.timeout(timeout):
                 for pause in PAUSES:
-                    left = await self._send(commands, left, replies, timeout, from_replica=from_replica)
+                    how = {"from_replica": from_replica, "as_text": as_text}
+                    left = await self._send(commands, left, replies, timeout, **how)
                     if not left:
                         break
                     await asyncio.sleep(pause)
@@ -114,6 +119,7 @@ class Cluster:
         timeout: float,
         *,
         from_replica: bool,
+        as_text: bool,
     ) -> list[Unit]:
         """Ask every node for its units, all at once; return those to be sent again, as they must be sent then."""
         table = await self._learned()
@@ -121,7 +127,10 @@ class Cluster:
         for unit in units:
             by_node.setdefault(_node_of(unit, table, from_replica=from_replica), []).append(unit)
         answers = await asyncio.gather(
-            *(self._node(address).ask(_packed(commands, some), timeout=timeout) for address, some in by_node.items()),
+            *(
+                self._node(address).ask(_packed(commands, some), timeout=timeout, as_text=as_text)
+                for address, some in by_node.items()
+            ),
             return_exceptions=True,
         )
         again: list[Unit] = []

@@ -10,7 +10,7 @@ ASK_SECONDS = 10.0
 
 Command = tuple[str | bytes | int, ...]
 Reply = Any
-"""bytes, int, None, a list of these, or Refused."""
+"""bytes (str where texts were asked for), int, None, a list of these, or Refused."""
 
 Refused = ResponseError
 """An error reply: Redis understood and said no."""
@@ -29,8 +29,13 @@ class Link(Protocol):
         """Whether it reads from replicas."""
         ...
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
-        """Send commands in one pipeline a process, return their replies in order. MULTI … EXEC stay together."""
+    async def ask(
+        self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
+    ) -> list[Reply]:
+        """Send commands in one pipeline a process, return their replies in order. MULTI … EXEC stay together.
+
+        as_text: str instead of bytes, with what is no UTF-8 replaced.
+        """
         ...
 
     async def ask_primary(self, commands: Sequence[Command]) -> list[Reply]:

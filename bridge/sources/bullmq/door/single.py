@@ -38,13 +38,15 @@ class Single:
     def may_lag(self) -> bool:
         return self._primary is not None
 
-    async def ask(self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS) -> list[Reply]:
+    async def ask(
+        self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
+    ) -> list[Reply]:
         connection: Any = None
         try:
             async with asyncio.timeout(timeout):
                 connection = await self._pool.get_connection()
                 await connection.send_packed_command([pack(commands)], check_health=False)
-                replies = await _read(connection, len(commands))
+                replies = await _read(connection, len(commands), as_text=as_text)
                 if not self._is_node and any(isinstance(reply, AskError) for reply in replies):
                     raise SourceUnavailable(NOT_ALONE)
         except BaseException as error:
@@ -106,12 +108,13 @@ def pack(commands: Sequence[Command]) -> bytes:
     return b"".join([pack(command) for command in commands])
 
 
-async def _read(connection: Any, count: int) -> list[Reply]:
+async def _read(connection: Any, count: int, *, as_text: bool) -> list[Reply]:
     """So many replies. Whatever is raised, what is left of them is still to come: the connection is of no use then."""
     parser, stream = connection._parser._reader, connection._reader
+    parser.set_encoding("utf-8" if as_text else None, "replace")
     replies: list[Reply] = []
     while len(replies) < count:
-        reply = parser.gets(False)
+        reply = parser.gets(as_text)
         if reply is NOT_ENOUGH_DATA:
             chunk = await stream.read(CHUNK_BYTES)
             if not chunk:
