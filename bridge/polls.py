@@ -19,7 +19,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.rounds import Rounds
 from bridge.settings import BridgeSettings
-from bridge.sources.bullmq.repeat import gone
+from bridge.sources.bullmq.repeat import scheduler_gone
 from bridge.sources.bullmq.schedulers import Schedulers
 from bridge.sources.bullmq.server import Server
 from bridge.sources.bullmq.source import BullmqSource
@@ -138,7 +138,7 @@ class Polls:
             await self._put([self._records.scheduler(one) for one in changes.told])
             for one in changes.gone:
                 tally = self._tallies.get(one.queue)
-                event = gone(one, tally.epoch if tally is not None else 0, self._source.door.now_ms())
+                event = scheduler_gone(one, tally.epoch if tally is not None else 0, self._source.door.now_ms())
                 await self._put([self._records.job(event), self._records.no_scheduler(one)])
         counts = schedulers.counts()
         for queue, (count, overdue) in counts.items():

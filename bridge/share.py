@@ -20,6 +20,7 @@ from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Tallies, Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
@@ -60,6 +61,20 @@ class Share:
         self._scan_stored_ms = 0
         self._kept_scan = (source.source.scope, restored.scanned_ms or 0)
         self._keeping = asyncio.Lock()
+        self._surroundings = Surroundings(
+            site=settings.bridge_site,
+            source=source.source.name,
+            door=source.door,
+            outbox=outbox,
+            records=self._records,
+            metrics=metrics,
+            turns=source.turns,
+            tell_uncounted=source.tell_uncounted,
+            read_back=self._read_back,
+            let_go=self._let_go,
+            reconcile_seconds=settings.bridge_reconcile_seconds,
+            all_queues=source.count_queues,
+        )
         if "" in restored.damaged:  # it held the epochs of those that are gone: begin above whatever they were
             restored.past_epoch = int(time.time())
 
@@ -143,21 +158,7 @@ class Share:
         source = self._source.source
         lane = next((lane for lane in lanes if lane.has_room), None)
         if lane is None:
-            site, door = self._settings.bridge_site, self._source.door
-            lane = Lane(
-                site,
-                source.name,
-                door,
-                self._outbox,
-                self._records,
-                self._metrics,
-                self._source.turns,
-                self._source.tell_uncounted,
-                self._read_back,
-                self._let_go,
-                self._settings.bridge_reconcile_seconds,
-                self._source.count_queues,
-            )
+            lane = Lane(self._surroundings)
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
             group.create_task(unless_cancelled(name, lane.run(end)), name=name)

@@ -14,6 +14,7 @@ from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.told import ReadBack
 from bridge.sources.bullmq.translate import Place
@@ -46,7 +47,9 @@ def lane_on(
     """A lane of the source `main`."""
     told = tell_uncounted, read_back, _never_let_go
     records, turns = Records(Topics("t.")), asyncio.Semaphore()
-    return Lane("main", "main", door, outbox, records, metrics, turns, *told, reconcile_seconds, int)
+    return Lane(
+        Surroundings("main", "main", door, outbox, records, metrics, turns, *told, reconcile_seconds, all_queues=int)
+    )
 
 
 def read_in(

@@ -14,7 +14,7 @@ import msgspec
 from bridge.sources.bullmq import queues, repeat, server
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.enrich import FIELDS, JobHash, parse
-from bridge.sources.bullmq.gone import gone
+from bridge.sources.bullmq.gone import queue_gone
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.open_jobs import OpenJob
 from bridge.sources.bullmq.standing import Correction, reconciled
@@ -153,7 +153,7 @@ def _notices() -> dict[str, JobEvent]:
     return {
         "job_event.reconciled": reconciled(PLACE, 1, "repeat:nightly-digest:1", waiting, replaced, START + 20_000),
         "job_event.gap": gap(PLACE, lost, START + 19_000),
-        "job_event.gone": gone(PLACE, 2, Missed(START + 40_000, START + 50_000), START + 50_500),
+        "job_event.gone": queue_gone(PLACE, 2, Missed(START + 40_000, START + 50_000), START + 50_500),
         "job_event.stream-reset": stream_reset(PLACE, reset, START + 30_000),
     }
 
@@ -185,7 +185,7 @@ def _schedulers() -> dict[str, msgspec.Struct]:
         one = repeat.snapshot(PLACE, raw, next_run, values, START)
         assert one is not None
         made[f"scheduler_snapshot.{kind}"] = one
-        made["job_event.scheduler-gone"] = repeat.gone(one, 1, START + 60_000)
+        made["job_event.scheduler-gone"] = repeat.scheduler_gone(one, 1, START + 60_000)
     return made
 
 

@@ -26,7 +26,7 @@ LetGo = Callable[[Queue, Sequence[Record]], Awaitable[None]]
 epoch of one whose position is forgotten too (it is not marked gone) is the taker's business."""
 
 
-def gone(place: Place, epoch: int, missed: Missed, ts: int) -> JobEvent:
+def queue_gone(place: Place, epoch: int, missed: Missed, ts: int) -> JobEvent:
     """The record of a queue that is no more."""
     first, second = _clock(missed.first_ms), _clock(missed.second_ms)
     return place.record(
@@ -76,7 +76,7 @@ class Farewell:
         await self.let_go(
             queue,
             [
-                self.records.job(gone(place, queue.position.epoch, queue.missed, now)),
+                self.records.job(queue_gone(place, queue.position.epoch, queue.missed, now)),
                 self.records.no_snapshot(place),
                 *queue.tail.clear(now),
                 open_jobs(self.site, self.records, place, queue.position, None, now),

@@ -7,24 +7,21 @@ stream that Redis refuses (another type, or forbidden) is left out and tried aga
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 
 import structlog
 
 from bridge.cursors import Restored
 from bridge.errors import SourceUnavailable
 from bridge.lag import Lag
-from bridge.metrics import Metrics
-from bridge.outbox import Outbox
 from bridge.record import Record
-from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.discovery import Missed
-from bridge.sources.bullmq.door import Door, Reply
+from bridge.sources.bullmq.door import Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.follower import Follower
 from bridge.sources.bullmq.gaps import Mender, are_past
-from bridge.sources.bullmq.gone import Farewell, LetGo
+from bridge.sources.bullmq.gone import Farewell
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
@@ -35,9 +32,9 @@ from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.reconciling import Reconciling
 from bridge.sources.bullmq.stream import Gap, Position, Reading, Unreadable
+from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.takeup import TakeUp
 from bridge.sources.bullmq.tally import Tally
-from bridge.sources.bullmq.told import ReadBack
 from bridge.sources.bullmq.translate import Place, Translated
 from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
@@ -67,44 +64,25 @@ keeps it for some 100 ms at most: where one alone brings all."""
 
 
 class Lane:
-    """Reads its queues for ever. Not for concurrent use but `add`.
+    """Reads its queues for ever. Not for concurrent use but `add`."""
 
-    turns: shared by the source's lanes; held while its Redis is read, never while the outbox is full. tell_uncounted:
-    called when Redis does not count a stream's entries. read_back: see told.py. let_go: see gone.py. all_queues: see
-    wakeup.py.
-    """
-
-    def __init__(
-        self,
-        site: str,
-        source: str,
-        door: Door,
-        outbox: Outbox,
-        records: Records,
-        metrics: Metrics,
-        turns: asyncio.Semaphore,
-        tell_uncounted: Callable[[], None],
-        read_back: ReadBack,
-        let_go: LetGo,
-        reconcile_seconds: float,
-        all_queues: Callable[[], int],
-    ) -> None:
-        self._farewell = Farewell(site, door, records, let_go)
-        self._mender = Mender(site, door, outbox, records, metrics, read_back)
-        self._reconciler = Reconciler(
-            site, door, outbox, records, metrics, self._mender, every_seconds=reconcile_seconds
-        )
-        self._take_up = TakeUp(door, read_back)
+    def __init__(self, around: Surroundings) -> None:
+        site, door, outbox = around.site, around.door, around.outbox
+        records, metrics, every = around.records, around.metrics, around.reconcile_seconds
+        self._farewell = Farewell(site, door, records, around.let_go)
+        self._mender = Mender(site, door, outbox, records, metrics, around.read_back)
+        self._reconciler = Reconciler(site, door, outbox, records, metrics, self._mender, every_seconds=every)
+        self._take_up = TakeUp(door, around.read_back)
         self._taking_up: asyncio.Task[None] | None = None
-        self._reconcile_seconds = reconcile_seconds
+        self._reconcile_seconds = every
         self._is_asking = False
-        self._tell_uncounted = tell_uncounted
+        self._tell_uncounted = around.tell_uncounted
         self._site = site
-        self._source = source
-        self._turns = turns
+        self._source = around.source
+        self._turns = around.turns
         self._door = door
-        self._wakeup = Wakeup(door, all_queues)
-        self._all_queues = all_queues
+        self._wakeup = Wakeup(door, around.all_queues)
+        self._all_queues = around.all_queues
         self._outbox = outbox
         self._records = records
         self._metrics = metrics

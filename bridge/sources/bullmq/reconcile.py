@@ -47,7 +47,7 @@ STEP_SECONDS = 0.05
 
 STORE_SECONDS = 5.0
 
-Told = tuple[str, OpenJob, Correction]
+Corrected = tuple[str, OpenJob, Correction]
 """A job, what was told of it, and what is to be told instead."""
 
 
@@ -201,8 +201,8 @@ class Reconciler:
         del state.jobs.replaced[: len(replaced)]
         return not unread
 
-    def _judge_orphans(self, jobs: OpenJobs, answers: Mapping[str, Standing | None]) -> list[Told]:
-        told: list[Told] = []
+    def _judge_orphans(self, jobs: OpenJobs, answers: Mapping[str, Standing | None]) -> list[Corrected]:
+        told: list[Corrected] = []
         for job_id, found in answers.items():
             orphan = jobs.orphans.pop(job_id)
             jobs.is_changed = True
@@ -213,9 +213,9 @@ class Reconciler:
                 jobs.put(job_id, orphan)
         return told
 
-    async def _judge(self, queue: Queue, answers: Mapping[str, Standing | None]) -> list[Told]:
-        jobs, told = queue.reconciling.jobs, list[Told]()
-        ends: list[tuple[Ended, Told]] = []
+    async def _judge(self, queue: Queue, answers: Mapping[str, Standing | None]) -> list[Corrected]:
+        jobs, told = queue.reconciling.jobs, list[Corrected]()
+        ends: list[tuple[Ended, Corrected]] = []
         for job_id, found in answers.items():
             job = jobs.get(job_id)
             if job is None or found is None:
@@ -234,7 +234,7 @@ class Reconciler:
             told += [correction for ended, correction in ends if ended.job_id in jobs]
         return told
 
-    async def _tell(self, queue: Queue, told: Sequence[Told]) -> None:
+    async def _tell(self, queue: Queue, told: Sequence[Corrected]) -> None:
         """Put the corrections into the outbox, with the open jobs that remain: told once, whatever is killed."""
         if not told:
             return

@@ -21,7 +21,7 @@ DATA_BYTES = 4 * 1024
 """Of a template's data; all of it is kept in memory."""
 
 
-def gone(one: SchedulerSnapshot, epoch: int, ts: int) -> JobEvent:
+def scheduler_gone(one: SchedulerSnapshot, epoch: int, ts: int) -> JobEvent:
     """The record of a scheduler that is no longer in Redis."""
     return Place(one.env, one.source, one.queue).record(
         "gone",

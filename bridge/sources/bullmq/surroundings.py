@@ -1,0 +1,34 @@
+"""What lanes work with: all that those of one source and partition share."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.metrics import Metrics
+from bridge.outbox import Outbox
+from bridge.records import Records
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.gone import LetGo
+from bridge.sources.bullmq.told import ReadBack
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """source: its name. read_back: see told.py. let_go: see gone.py. all_queues: see wakeup.py.
+
+    turns: shared by the lanes of all partitions; held while the source's Redis is read, never while the outbox is full.
+    tell_uncounted: called when Redis does not count a stream's entries.
+    """
+
+    site: str
+    source: str
+    door: Door
+    outbox: Outbox
+    records: Records
+    metrics: Metrics
+    turns: asyncio.Semaphore
+    tell_uncounted: Callable[[], None]
+    read_back: ReadBack
+    let_go: LetGo
+    reconcile_seconds: float
+    all_queues: Callable[[], int]
