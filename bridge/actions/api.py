@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from pydantic import SecretStr
 
 from bridge.actions.desk import Desk
-from bridge.actions.request import ActionAnswer, ActionRequest, Refused, body_of, parse
+from bridge.actions.request import ActionAnswer, ActionRefused, ActionRequest, body_of, parse
 from bridge.metrics import Metrics
 
 log = structlog.get_logger("bridge.actions")
@@ -31,12 +31,12 @@ def action_route(desk: Desk, token: SecretStr | None, metrics: Metrics) -> HTTPR
             _let_in(request.headers.get("authorization", ""), token)
             asked = parse(await _body(request))
             answer = await desk.handle(asked)
-        except Refused as refused:
+        except ActionRefused as refused:
             _tell(metrics, asked, refused.error, time.monotonic() - begun, refusal=str(refused))
             return _refusal(refused)
         except Exception as error:
             log.error("action_failed", error=type(error).__name__, exc_info=error)
-            refused = Refused(500, "internal", "something went wrong; the log of bridge says what")
+            refused = ActionRefused(500, "internal", "something went wrong; the log of bridge says what")
             _tell(metrics, asked, refused.error, time.monotonic() - begun)
             return _refusal(refused)
         _tell(metrics, asked, "dry_run" if asked.dry_run else "done", time.monotonic() - begun, answer)
@@ -49,12 +49,12 @@ async def _body(request: Request[Any, Any, Any]) -> bytes:
     try:
         return await request.body()
     except HTTPException as error:
-        raise Refused(error.status_code, "too_large", f"a request has {MOST_BYTES} bytes at most") from None
+        raise ActionRefused(error.status_code, "too_large", f"a request has {MOST_BYTES} bytes at most") from None
 
 
 def _let_in(header: str, token: SecretStr | None) -> None:
     if token is None:
-        raise Refused(
+        raise ActionRefused(
             503,
             "not_configured",
             "actions are not configured",
@@ -62,12 +62,12 @@ def _let_in(header: str, token: SecretStr | None) -> None:
         )
     scheme, _, given = header.partition(" ")
     if scheme.lower() != "bearer" or not given:
-        raise Refused(401, "unauthorized", "send `Authorization: Bearer TOCSIN_SERVICE_TOKEN`")
+        raise ActionRefused(401, "unauthorized", "send `Authorization: Bearer TOCSIN_SERVICE_TOKEN`")
     if not hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode()):
-        raise Refused(403, "forbidden", "this is not the TOCSIN_SERVICE_TOKEN of this service")
+        raise ActionRefused(403, "forbidden", "this is not the TOCSIN_SERVICE_TOKEN of this service")
 
 
-def _refusal(refused: Refused) -> Response[Any]:
+def _refusal(refused: ActionRefused) -> Response[Any]:
     headers: dict[str, str] = {}
     if refused.retry_after is not None:
         headers["retry-after"] = str(refused.retry_after)

@@ -11,7 +11,7 @@ from bridge.actions.family import Objection
 from bridge.actions.handling import PLAN_SECONDS, SEND_AGAIN, Handling
 from bridge.actions.ledger import KAFKA, Ledger
 from bridge.actions.performer import Performer
-from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRequest, Refused, answer
+from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRefused, ActionRequest, answer
 from bridge.actions.selection import count, plan
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.keys import Keys
@@ -48,10 +48,10 @@ class Desk:
             breakers.probe_with(performer.breaker, performer.ping)
 
     async def handle(self, request: ActionRequest) -> ActionAnswer:
-        """Do what is asked, once. Raises Refused."""
+        """Do what is asked, once. Raises ActionRefused."""
         if self._stop.is_set() or self._at_once >= MOST_AT_ONCE:
             reason = "this replica is stopping" if self._stop.is_set() else "it is at its most requests already"
-            raise Refused(503, "busy", reason, retry_after=RETRY_AFTER)
+            raise ActionRefused(503, "busy", reason, retry_after=RETRY_AFTER)
         self._at_once += 1
         try:
             async with asyncio.timeout(HARD_SECONDS):
@@ -60,7 +60,7 @@ class Desk:
             raise _unavailable(error) from error
         except TimeoutError:
             message = "nobody knows yet how far this request came"
-            raise Refused(503, "still_running", message, mend=SEND_AGAIN, retry_after=RETRY_AFTER) from None
+            raise ActionRefused(503, "still_running", message, mend=SEND_AGAIN, retry_after=RETRY_AFTER) from None
         finally:
             self._at_once -= 1
 
@@ -71,7 +71,7 @@ class Desk:
             is_there = source.source.watches(keys.queue) and await source.door.one("EXISTS", keys.meta)
             meta = cast(list[bytes | None], await source.door.one("HMGET", keys.meta, *versions.FIELDS))
         if not is_there:
-            raise Refused(404, "unknown_queue", f"source `{request.source}` has no queue `{request.queue}`")
+            raise ActionRefused(404, "unknown_queue", f"source `{request.source}` has no queue `{request.queue}`")
         refusal = self._refusal(request, source, meta)
         objects = partial(self._objection, source, request.action)
         if request.dry_run:
@@ -84,17 +84,19 @@ class Desk:
             )
             return await handling.run()
 
-    def _refusal(self, request: ActionRequest, source: BullmqSource, meta: Sequence[bytes | None]) -> Refused | None:
+    def _refusal(
+        self, request: ActionRequest, source: BullmqSource, meta: Sequence[bytes | None]
+    ) -> ActionRefused | None:
         """Why nothing of a request may be done, if so. meta: versions.FIELDS of the queue."""
         if rule := self._policy.refusal(request.action, source.source.env, request.queue):
-            return Refused(
+            return ActionRefused(
                 403,
                 "forbidden_by_policy",
                 f"the policy `{rule}` does not allow {request.action} on queue `{request.queue}`",
                 mend="the operator may change BRIDGE_ACTION_POLICY",
             )
         if hazard := versions.hazard(request.action, meta):
-            return Refused(409, "unsafe_on_version", hazard, mend=versions.mend_of(request.action))
+            return ActionRefused(409, "unsafe_on_version", hazard, mend=versions.mend_of(request.action))
         return None
 
     def _objection(self, source: BullmqSource, action: str, queue: str) -> str | None:
@@ -107,9 +109,9 @@ class Desk:
     def _place(self, request: ActionRequest) -> tuple[BullmqSource, Performer]:
         source, performer = self._sources.get(request.source), self._performers.get(request.source)
         if source is None:
-            raise Refused(404, "unknown_source", f"there is no source `{request.source}` at this site")
+            raise ActionRefused(404, "unknown_source", f"there is no source `{request.source}` at this site")
         if performer is None:
-            raise Refused(
+            raise ActionRefused(
                 503,
                 "not_configured",
                 f"actions are not configured for source `{request.source}`",
@@ -123,7 +125,7 @@ class Desk:
         source: BullmqSource,
         performer: Performer,
         keys: Keys,
-        refusal: Refused | None,
+        refusal: ActionRefused | None,
         objects: Objection,
     ) -> ActionAnswer:
         """What would be done. A filter is counted to the end, also when one request may not act on so many."""
@@ -147,13 +149,13 @@ class Desk:
         return answer(request, would_be)
 
 
-def _unavailable(error: Unavailable) -> Refused:
+def _unavailable(error: Unavailable) -> ActionRefused:
     """What is away, in the words of its own error where it has any."""
     said = str(error.__cause__) if isinstance(error.__cause__, SourceUnavailable) else ""
     message = f"{error}: {said[:300]}" if said else str(error)
     if error.dependency == KAFKA:
-        return Refused(503, "kafka_unavailable", message, mend=SEND_AGAIN, retry_after=RETRY_AFTER)
+        return ActionRefused(503, "kafka_unavailable", message, mend=SEND_AGAIN, retry_after=RETRY_AFTER)
     mend = SEND_AGAIN
     if "NOPERM" in said or "no permissions" in said:
         mend = "give the actions' Redis user the rules of docs/actions.md"
-    return Refused(503, "redis_unavailable", message, mend=mend, retry_after=RETRY_AFTER)
+    return ActionRefused(503, "redis_unavailable", message, mend=mend, retry_after=RETRY_AFTER)

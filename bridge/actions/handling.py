@@ -15,7 +15,7 @@ from bridge.actions.claims import Claim, fold, pages_of
 from bridge.actions.family import Objection
 from bridge.actions.ledger import Following, Ledger
 from bridge.actions.performer import Performer
-from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRequest, Refused, answer
+from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRefused, ActionRequest, answer
 from bridge.actions.selection import plan
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.keys import Keys
@@ -68,7 +68,7 @@ class Handling:
         self._doubtful: set[int] = set()
 
     async def run(self) -> ActionAnswer:
-        """Return once all of the request is done, by whomever. Raises Refused, Unavailable."""
+        """Return once all of the request is done, by whomever. Raises ActionRefused, Unavailable."""
         steps, changed = -1, 0.0
         while True:
             await self._following.catch_up()
@@ -77,7 +77,7 @@ class Handling:
                 steps, changed = len(self._following.records), verified
             claim = fold(self._following.records)
             if claim.digest not in ("", self._request.digest):
-                raise Refused(
+                raise ActionRefused(
                     409, "conflict", f"request_id `{self._request.request_id}` was used to ask for something else"
                 )
             if claim.is_ended:
@@ -174,9 +174,9 @@ class Handling:
         return ActionRecord(v=VERSION, ts=ts, kind=kind, request_id=self._request.request_id, by=self._by, **fields)
 
 
-def _still_running(claim: Claim) -> Refused:
+def _still_running(claim: Claim) -> ActionRefused:
     planned, done = sum(len(page) for page in claim.plan.values()), len(claim.outcomes)
-    return Refused(
+    return ActionRefused(
         503,
         "still_running",
         f"{done} of {planned} jobs are settled",

@@ -22,7 +22,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 
-class Refused(Exception):
+class ActionRefused(Exception):
     """A request that is not carried out. mend: what to do about it. retry_after: seconds, where waiting helps."""
 
     def __init__(
@@ -110,7 +110,7 @@ def answer(request: ActionRequest, results: Sequence[JobOutcome]) -> ActionAnswe
 
 
 def parse(body: bytes) -> ActionRequest:
-    """Read and check a request. Raises Refused (400) that names the field."""
+    """Read and check a request. Raises ActionRefused (400) that names the field."""
     try:
         request = msgspec.json.decode(body, type=ActionRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -175,11 +175,11 @@ def _rfc3339(text: str) -> int:
     return round(at.timestamp() * 1000)
 
 
-def _invalid(message: str) -> Refused:
-    return Refused(400, "invalid", message)
+def _invalid(message: str) -> ActionRefused:
+    return ActionRefused(400, "invalid", message)
 
 
-def body_of(refused: Refused) -> dict[str, Any]:
+def body_of(refused: ActionRefused) -> dict[str, Any]:
     """What a refusal says in JSON."""
     body = {"error": refused.error, "message": refused.message}
     return body if refused.mend is None else {**body, "mend": refused.mend}

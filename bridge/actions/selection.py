@@ -6,12 +6,11 @@ from typing import cast
 from bridge import redact
 from bridge.actions.claims import stamp_of
 from bridge.actions.family import Objection, objection_to, parents_among
-from bridge.actions.request import LONGEST_ID, MOST_JOBS, ActionRequest, Filter, Refused
+from bridge.actions.request import LONGEST_ID, MOST_JOBS, ActionRefused, ActionRequest, Filter
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import enrich
 from bridge.sources.bullmq.attempts import failure
-from bridge.sources.bullmq.door import Command, Door, Reply
-from bridge.sources.bullmq.door import Refused as RedisRefused
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.translate import add_failure
@@ -30,7 +29,7 @@ async def plan(door: Door, keys: Keys, request: ActionRequest, objects: Objectio
     """Every job the request is about, each with its stamp or with why it will not be acted on.
 
     objects: asked of the other queues that a removal would reach.
-    Raises Refused if there are too many, SourceUnavailable if Redis does not answer.
+    Raises ActionRefused if there are too many, SourceUnavailable if Redis does not answer.
     """
     if request.filter is not None:
         return await _matching(door, keys, request.filter)
@@ -57,7 +56,7 @@ async def _matching(door: Door, keys: Keys, wanted: Filter) -> list[PlannedJob]:
         planned += [_stamped(job_id, stamp_of(score)) for job_id, score in page]
         if len(planned) > MOST_JOBS:
             total = await count(door, keys, wanted)
-            raise Refused(
+            raise ActionRefused(
                 422,
                 "too_many",
                 f"{total} failed jobs match, and one request acts on {MOST_JOBS} at most",
@@ -72,7 +71,7 @@ async def _refuse_too_many_to_examine(door: Door, keys: Keys, wanted: Filter) ->
         return
     examined = cast(int, await door.one("ZCOUNT", keys.of("failed"), *_range(wanted)))
     if examined > MOST_EXAMINED:
-        raise Refused(
+        raise ActionRefused(
             422,
             "too_many",
             f"{examined} failed jobs would have to be looked at, {MOST_EXAMINED} at most are",
@@ -149,7 +148,7 @@ async def _spared(door: Door, keys: Keys, found: list[PlannedJob], objects: Obje
 
 def _unless_no_job(keys: Keys, reply: Reply) -> Reply:
     """A reply, nothing where the id is another key's of the queue: `wait` is a list. Raises SourceUnavailable."""
-    if not isinstance(reply, RedisRefused):
+    if not isinstance(reply, Refused):
         return reply
     if str(reply).startswith("WRONGTYPE"):
         return None

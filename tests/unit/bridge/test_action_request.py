@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.actions.request import MOST_JOBS, Refused, answer, parse
+from bridge.actions.request import MOST_JOBS, ActionRefused, answer, parse
 from tocsin.events import JobOutcome, Outcome
 
 PLAIN: dict[str, Any] = {
@@ -54,7 +54,7 @@ def filtered(**wanted: Any) -> Any:
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(ActionRefused) as refused:
         read(**change)
     assert (refused.value.status, refused.value.error) == (400, "invalid")
     assert named in refused.value.message
@@ -62,7 +62,7 @@ def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"a":' * 20_000])
 def test_what_is_no_request_is_refused(body: bytes) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(ActionRefused):
         parse(body)
 
 
