@@ -30,13 +30,15 @@ from logsvc.auth.login import Login
 from logsvc.batch import feeds
 from logsvc.coverage import HistoryCoverage
 from logsvc.errors import LogsvcError
-from logsvc.front import Front
+from logsvc.front import LIVE, REFRESHES, Front, OnlyRefreshes
 from logsvc.ingest import Ingest
 from logsvc.kafka import DeadLetters
 from logsvc.live.crowd import Crowd
 from logsvc.live.hub import Hub
 from logsvc.live.origin import Gate
 from logsvc.live.past import Archive
+from logsvc.live.refresh_feed import RefreshFeed
+from logsvc.live.refresh_socket import RefreshSocket
 from logsvc.live.ring import Ring
 from logsvc.live.sse import LiveEvents
 from logsvc.live.tail import Tail
@@ -97,6 +99,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 await supervise(
                     {
                         "tail": lambda: tail.run(stop),
+                        "refreshes": lambda: feed.run(stop),
                         "snapshots": lambda: snapshots.run(stop),
                         "ingest": store_when_ready,
                     },
@@ -138,10 +141,15 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         gate = Gate.of(str(settings.public_url) if settings.public_url else None)
         archive = Archive(settings)
         crowd = Crowd(settings.logsvc_viewers, settings.logsvc_viewers_per_address)
+        feed = RefreshFeed(settings)
+        hub.listeners.append(feed.take)
         front = Front(
             api,
             Page(base=base),
-            LiveSocket(hub, archive, gate, crowd, metrics),
+            {
+                LIVE: LiveSocket(hub, archive, gate, crowd, metrics),
+                REFRESHES: RefreshSocket(feed, gate, crowd, metrics),
+            },
             LiveEvents(hub, archive, gate, crowd, metrics),
             gate,
             door,
@@ -165,6 +173,9 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             "access": lambda: access.follow(stop),
             "consul": lambda: directory.watch(stop),
         }
+        extra_port = settings.websocket_port
+        if extra_port is not None:
+            parts["websocket"] = lambda: serve_http(OnlyRefreshes(front), settings.bind_host, extra_port, stop)
         if lines is not None:
             parts["own logs"] = lambda: lines.run(stop, registry)
         late = await supervise(parts, stop, drain_seconds=settings.drain_seconds)

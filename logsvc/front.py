@@ -22,19 +22,31 @@ App = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 RAW_PREFIXES = ("/api/v1/jobs/", "/api/v1/queues/")
 LIVE = "/api/v1/live"
 EVENTS = "/api/v1/live/sse"
+REFRESHES = "/ws"
 OPEN = ("/health/", "/metrics")
 """What Prometheus, Consul and a load balancer ask for by whatever name they know this host."""
 
 
 class Front:
-    """The outermost ASGI app. base: path of PUBLIC_URL with slashes around; it is optional in requests."""
+    """The outermost ASGI app. sockets: what serves WebSockets, by path.
+
+    base: path of PUBLIC_URL with slashes around; it is optional in requests.
+    """
 
     def __init__(
-        self, api: App, page: Page, socket: App, events: App, gate: Gate, door: Door, login: Login, base: str = "/"
+        self,
+        api: App,
+        page: Page,
+        sockets: Mapping[str, App],
+        events: App,
+        gate: Gate,
+        door: Door,
+        login: Login,
+        base: str = "/",
     ) -> None:
         self._api = api
         self._page = page
-        self._socket = socket
+        self._sockets = sockets
         self._events = events
         self._gate = gate
         self._door = door
@@ -49,8 +61,8 @@ class Front:
             await self._serve_http(path, scope, receive, send)
 
     async def _serve_socket(self, path: str, scope: Any, receive: Any, send: Any) -> None:
-        if path == LIVE:
-            await self._serve_stream(self._socket, scope, receive, send)
+        if path in self._sockets:
+            await self._serve_stream(self._sockets[path], scope, receive, send)
             return
         await receive()
         await send({"type": "websocket.close", "code": 1008})
@@ -61,6 +73,7 @@ class Front:
         except Denied as denied:
             await _deny_stream(denied, scope, receive, send)
             return
+        scope = {**scope, "client": (who.address, 0)}  # the browser's, not the proxy's: viewers are counted by it
         await self._door.hold(who, app, _by_our_name(scope) if who.shows_secret else scope, receive, send)
 
     async def _serve_http(self, path: str, scope: Any, receive: Any, send: Any) -> None:
@@ -111,6 +124,24 @@ class Front:
                 below, sent_below = path[len(base) - 1 :], sent[len(base) - 1 :]
                 return sent_below if sent_below.startswith(RAW_PREFIXES) else below
         return path
+
+
+class OnlyRefreshes:
+    """What the extra port WEBSOCKET_PORT serves: `/ws`, also as `/`, looked at like any request; nothing else."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket" and scope["path"] == "/":
+            scope = {**scope, "path": REFRESHES, "raw_path": REFRESHES.encode()}
+        if scope["type"] == "websocket" and scope["path"] == REFRESHES:
+            await self._front(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "http":
+            await send_answer(_refusal(404, "only the WebSocket /ws is here"), scope["method"], send)
 
 
 def _refusal(status: int, detail: str) -> Answer:

@@ -36,7 +36,6 @@ class LogsvcSettings(Settings):
     service: ClassVar[str] = "logsvc"
     owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "CLICKHOUSE_", "LOGSVC_")
     not_yet: ClassVar[Mapping[str, str]] = {
-        "WEBSOCKET_PORT": "The live stream is at LOGSVC_PORT, /api/v1/live.",
         "LOGSVC_SYSLOG_PORT": "Have the proxy log to its standard output.",
     }
 
@@ -98,6 +97,9 @@ class LogsvcSettings(Settings):
     logsvc_viewers: int = Field(1_000, ge=1, description="Most live viewers at once.")
     logsvc_viewers_per_address: int = Field(
         100, ge=1, description="Most of one address; programs on this host are only counted among all."
+    )
+    websocket_port: int | None = Field(
+        None, ge=0, le=65535, description="An extra port for the WebSocket /ws alone; it is at LOGSVC_PORT too."
     )
     logsvc_live_deflate: bool = Field(
         True, description="Compress the live stream for viewers who ask for it (every browser does)."

@@ -1,7 +1,7 @@
 """Joins the tail with its viewers. Viewers with the same filter share the matching and the encoded rows."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -36,6 +36,8 @@ class Hub:
         self._handed: list[Chunk] = []
         self.present: set[Viewer] = set()
         """Everybody who is here, those who are still catching up too."""
+        self.listeners: list[Callable[[Sequence[Entry]], None]] = []
+        """Called with all that is new, before it is handed out."""
         self.begun = asyncio.Event()
         """Set once the tail has found its place in Kafka: before, nobody can say what a cursor leads to."""
         self.closing = asyncio.Event()
@@ -161,6 +163,8 @@ class Hub:
         for chunk in self._handed:
             chunk.forget()
         self._handed = []
+        for listener in self.listeners:
+            listener(entries)
         sieve = Sieve(entries)
         for wanted, viewers in self._viewers.items():
             self._hand_to([viewer for viewer in viewers if not viewer.after], sieve, wanted, before)

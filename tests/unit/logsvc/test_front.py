@@ -12,7 +12,7 @@ from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.limits import Attempts
 from logsvc.auth.login import Login
-from logsvc.front import Front
+from logsvc.front import LIVE, Front
 from logsvc.live.origin import Gate
 from logsvc.page import Page
 from logsvc.settings import LogsvcSettings
@@ -151,7 +151,7 @@ def make_front(dist: Path, base: str = "/", **more: str) -> tuple[Front, Spy, Sp
     access = Access(bot)
     door = Door(settings, access, Attempts())
     gate = Gate.of(str(settings.public_url) if settings.public_url else None)
-    front = Front(api, Page(dist, base), socket, events, gate, door, Login(door, access, bot, base), base)
+    front = Front(api, Page(dist, base), {LIVE: socket}, events, gate, door, Login(door, access, bot, base), base)
     return front, api, socket, events
 
 

@@ -1,0 +1,94 @@
+"""`/ws`: refresh messages over a WebSocket. `{"type":"subscribe","to":[{"type":…,"queueName":…}, …]}` narrows them."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from logsvc.errors import BadRequest
+from logsvc.live.crowd import Crowd, Crowded, address_of
+from logsvc.live.origin import Gate
+from logsvc.live.refresh_feed import RefreshFeed
+from logsvc.live.refreshes import Subscription, parse_terms
+from logsvc.live.session import SEND_SECONDS, parameters
+from logsvc.live.websocket import (
+    GOING_AWAY,
+    POLICY,
+    TRY_AGAIN_LATER,
+    Receive,
+    Send,
+    close,
+    first_to_end,
+    next_message,
+    refuse,
+    say,
+)
+from logsvc.metrics import Metrics
+from tocsin.refresh import encode_refresh
+
+log = structlog.get_logger("logsvc.live")
+
+
+class RefreshSocket:
+    """The ASGI endpoint. Refuses a foreign Origin before the handshake (HTTP 403)."""
+
+    def __init__(self, feed: RefreshFeed, gate: Gate, crowd: Crowd, metrics: Metrics) -> None:
+        self._feed = feed
+        self._gate = gate
+        self._crowd = crowd
+        self._metrics = metrics
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        await receive()  # websocket.connect
+        if not self._gate.admits(scope["headers"]):
+            await send({"type": "websocket.close", "code": POLICY})
+            return
+        await send({"type": "websocket.accept"})
+        try:
+            with self._crowd.one_more(address_of(scope)), self._metrics.viewers.labels("refresh").track_inprogress():
+                await self._stay(scope, receive, send)
+        except Crowded as error:
+            await close(send, TRY_AGAIN_LATER, str(error))
+        except (BadRequest, ValueError) as error:
+            await refuse(send, str(error))
+
+    async def _stay(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        asked = parameters(scope["query_string"])
+        terms = [
+            {"type": kind, "queueName": queue}
+            for kind in asked.get("type", [""])
+            for queue in asked.get("queueName", [""])
+        ]
+        subscription = Subscription(parse_terms(terms))
+        arrived = self._feed.listen(subscription)
+        try:
+            await first_to_end(self._tell(subscription, arrived, send), _hear(subscription, receive, send))
+        finally:
+            self._feed.leave(subscription)
+
+    async def _tell(self, subscription: Subscription, arrived: asyncio.Event, send: Send) -> None:
+        while not self._feed.is_closing:
+            await arrived.wait()
+            arrived.clear()
+            try:
+                async with asyncio.timeout(SEND_SECONDS):
+                    for refresh in subscription.take():
+                        await send({"type": "websocket.send", "text": encode_refresh(refresh)})
+            except TimeoutError:
+                self._metrics.viewers_cut.inc()
+                log.info("viewer_too_slow")
+                await close(send, TRY_AGAIN_LATER, "you read too slowly")
+                return
+        await close(send, GOING_AWAY)
+
+
+async def _hear(subscription: Subscription, receive: Receive, send: Send) -> None:
+    try:
+        while (said := await next_message(receive)) is not None:
+            if said.get("type") != "subscribe":
+                raise BadRequest("type: expected subscribe")
+            subscription.terms = parse_terms(said.get("to"))
+            await say(send, {"type": "done", "what": "subscribe"})
+    except BadRequest as error:
+        await refuse(send, str(error))

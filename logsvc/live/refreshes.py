@@ -1,0 +1,108 @@
+"""What has changed lately, for pages that ask anew themselves: told at most once a second for each thing. Pure."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from logsvc.errors import BadRequest
+from tocsin.refresh import TYPES, Refresh, Touched
+
+LEAST_SECONDS = 1.0
+MOST_OF_A_QUEUE = 100
+"""Jobs of one queue that are named apart in a second; beyond that the queue's jobs are told as one."""
+MOST = 5_000
+MOST_TERMS = 200
+OF_JOBS = ("job-refresh", "log-refresh")
+
+
+class Refreshes:
+    """Collects changes; `due` gives those that may be told now. What came too soon is told later."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._waiting: dict[Refresh, None] = {}
+        self._named: Counter[tuple[str, str]] = Counter()
+        self._told: dict[Refresh, float] = {}
+
+    def add(self, refresh: Refresh) -> None:
+        """Note a change."""
+        if refresh in self._waiting:
+            return
+        key = refresh.type, refresh.data.queue_name
+        if self._named[key] >= MOST_OF_A_QUEUE:
+            of_queue = Touched(queue_name=refresh.data.queue_name)
+            refresh = Refresh(refresh.type, of_queue if len(self._waiting) < MOST else Touched())
+        elif len(self._waiting) >= MOST:
+            refresh = Refresh(refresh.type)
+        else:
+            self._named[key] += 1
+        self._waiting[refresh] = None
+
+    def due(self) -> Sequence[Refresh]:
+        """Remove and return what may be told now, in the order it came."""
+        now = self._clock()
+        self._told = {refresh: at for refresh, at in self._told.items() if now - at < LEAST_SECONDS}
+        ready = [refresh for refresh in self._waiting if refresh not in self._told]
+        for refresh in ready:
+            del self._waiting[refresh]
+            self._told[refresh] = now
+        self._named = Counter((one.type, one.data.queue_name) for one in {**self._waiting, **self._told})
+        return ready
+
+
+class Term(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """A part of a subscription; what is left out stands for any."""
+
+    type: str = ""
+    queue_name: str = ""
+    job_id: str = ""
+    scheduler_key: str = ""
+
+    def wants(self, refresh: Refresh) -> bool:
+        """Whether it is asked for. A message about jobs that names none may be about any."""
+        said = refresh.data
+        if (self.job_id and refresh.type not in OF_JOBS) or (self.scheduler_key and refresh.type in OF_JOBS):
+            return False
+        pairs = (
+            (self.queue_name, said.queue_name),
+            (self.job_id, said.job_id),
+            (self.scheduler_key, said.scheduler_key),
+        )
+        return self.type in ("", refresh.type) and all(not want or not name or want == name for want, name in pairs)
+
+
+class Subscription:
+    """What one viewer wants to hear of, and what waits for it. Bounded: beyond MOST it hears that all has changed."""
+
+    def __init__(self, terms: Sequence[Term] = (Term(),)) -> None:
+        self.terms = terms
+        self._waiting: dict[Refresh, None] = {}
+
+    def offer(self, refreshes: Iterable[Refresh]) -> bool:
+        """Keep what is wanted; return whether anything waits."""
+        for refresh in refreshes:
+            if any(term.wants(refresh) for term in self.terms):
+                self._waiting[refresh] = None
+        if len(self._waiting) > MOST:
+            self._waiting = {Refresh(kind): None for kind in TYPES}
+        return bool(self._waiting)
+
+    def take(self) -> Sequence[Refresh]:
+        """Remove and return all that waits."""
+        waiting, self._waiting = self._waiting, {}
+        return list(waiting)
+
+
+def parse_terms(asked: object) -> Sequence[Term]:
+    """Read `[{"type":…,"queueName":…}, …]`. Raises BadRequest."""
+    try:
+        terms = msgspec.convert(asked, list[Term])
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"to: {error}") from None
+    if len(terms) > MOST_TERMS:
+        raise BadRequest(f"to: at most {MOST_TERMS}")
+    if unknown := {term.type for term in terms} - {"", *TYPES}:
+        raise BadRequest(f"type: {min(unknown)} is none of {', '.join(TYPES)}")
+    return terms

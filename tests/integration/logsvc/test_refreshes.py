@@ -1,0 +1,98 @@
+"""`/ws` on the wire: what Kafka brings becomes refresh messages, at both ports; and the stand-in with its page."""
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.browser import open_page
+from tests.eventually import eventually
+from tests.integration.logsvc.house import House
+from tests.ports import free_port
+from tocsin.events import LogLine, QueueSnapshot, SchedulerSnapshot
+from tocsin.stack.process import accepts_connections
+
+
+async def next_message(connection: ClientConnection) -> dict[str, Any]:
+    return json.loads(await asyncio.wait_for(connection.recv(), 20))
+
+
+async def heard(connection: ClientConnection, number: int) -> list[tuple[str, dict[str, str]]]:
+    messages = [await next_message(connection) for _ in range(number)]
+    return sorted([(message["type"], message["data"]) for message in messages], key=str)
+
+
+async def test_a_page_hears_what_changed_and_only_what_it_asked_for(home: House) -> None:
+    extra = free_port()
+    home.environ["WEBSOCKET_PORT"] = str(extra)
+    await home.start()
+    await home.ready()
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(f"ws://127.0.0.1:{extra}/ws", origin="https://evil.example")  # pyright: ignore[reportArgumentType]  # a NewType of str
+    assert refused.value.response.status_code == 403
+    async with (
+        connect(f"ws://127.0.0.1:{home.port}/ws") as everything,
+        connect(f"ws://127.0.0.1:{extra}/") as narrowed,
+        connect(f"ws://127.0.0.1:{home.port}/ws?type=queue-refresh&queueName=q1") as queue,
+    ):
+        await narrowed.send(json.dumps({"type": "subscribe", "to": [{"type": "log-refresh"}, {"jobId": "2"}]}))
+        assert await next_message(narrowed) == {"type": "done", "what": "subscribe"}
+        known: dict[str, Any] = {"v": 1, "ts": 1_795_000_000_000, "env": "prod", "source": "main", "queue": "q1"}
+        counts = dict.fromkeys(
+            ("waiting", "active", "delayed", "prioritized", "waiting_children", "completed", "failed"), 0
+        )
+        records = [
+            home.event(1, queue="q1"),
+            home.event(2, queue="q/1"),
+            LogLine(id="l", job_id="1", **known),
+            QueueSnapshot(is_paused=False, **known, **counts),
+            SchedulerSnapshot(scheduler="ni:ght", **known),
+        ]
+        await home.produce(records)
+        of_job = {"id": "main/q1/1", "queueName": "q1", "jobId": "1"}
+        of_queue = {"id": "main/q1", "queueName": "q1"}
+        of_other = {"id": "main/q%2F1/2", "queueName": "q/1", "jobId": "2"}
+        of_scheduler = {"id": "main/q1/ni%3Aght", "queueName": "q1", "schedulerKey": "ni:ght"}
+        assert await heard(everything, 5) == [
+            ("job-refresh", of_other),
+            ("job-refresh", of_job),
+            ("job-scheduler-refresh", of_scheduler),
+            ("log-refresh", of_job),
+            ("queue-refresh", of_queue),
+        ]
+        assert ("log-refresh", of_job) in await heard(narrowed, 2)
+        assert await heard(queue, 1) == [("queue-refresh", of_queue)]
+        await narrowed.send("[]")
+        assert (await next_message(narrowed))["type"] == "error"
+        assert await home.stop() == 0
+        with pytest.raises(ConnectionClosed) as closed:
+            await next_message(everything)
+        assert closed.value.rcvd
+        assert closed.value.rcvd.code == 1012
+
+
+async def test_the_stand_in_shows_made_up_messages_on_its_page() -> None:
+    port = free_port()
+    command = ["-m", "tocsin.sandbox.refreshes", "--port", str(port), "--rate", "50"]
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.DEVNULL)
+    try:
+
+        async def listens() -> bool:
+            with suppress(OSError):
+                return await accepts_connections(port)
+            return False
+
+        await eventually(listens, seconds=60, what="the stand-in listening")
+        async with open_page() as page:
+            await page.goto(f"http://127.0.0.1:{port}/")
+            await expect(page.locator("#status")).to_have_text("connected")
+            await expect(page.locator("[data-type=job-refresh]").first).to_be_visible()
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 20) == 0

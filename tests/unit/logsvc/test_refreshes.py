@@ -1,0 +1,70 @@
+"""Refresh messages: the agreed words, at most one a second for each thing, and only what was asked for."""
+
+import json
+
+import pytest
+
+from logsvc.errors import BadRequest
+from logsvc.live.refreshes import MOST_OF_A_QUEUE, Refreshes, Subscription, parse_terms
+from tocsin.refresh import Refresh, Touched, encode_refresh, path_of
+
+
+def job(number: int, queue: str = "orders") -> Refresh:
+    return Refresh("job-refresh", Touched(path_of("main", queue, str(number)), queue, str(number)))
+
+
+def test_a_message_is_in_the_words_of_better_bull_board() -> None:
+    assert json.loads(encode_refresh(job(7, "a/b"))) == {
+        "type": "job-refresh",
+        "data": {"id": "main/a%2Fb/7", "queueName": "a/b", "jobId": "7"},
+    }
+    assert json.loads(encode_refresh(Refresh("queue-refresh"))) == {"type": "queue-refresh", "data": {}}
+
+
+def test_a_thing_is_told_at_once_and_then_once_a_second() -> None:
+    now = 10.0
+    refreshes = Refreshes(clock=lambda: now)
+    refreshes.add(job(1))
+    assert refreshes.due() == [job(1)]
+    for now in (10.3, 10.6):
+        refreshes.add(job(1))
+        refreshes.add(job(2))
+        assert refreshes.due() == ([job(2)] if now == 10.3 else [])
+    now = 11.0
+    assert refreshes.due() == [job(1)]
+    now = 11.3
+    assert refreshes.due() == [job(2)]
+    now = 20.0
+    assert refreshes.due() == []
+
+
+def test_many_jobs_of_a_queue_are_told_as_one() -> None:
+    now = 10.0
+    refreshes = Refreshes(clock=lambda: now)
+    told: list[Refresh] = []
+    for number in range(10_000):
+        refreshes.add(job(number))
+        if number % 1_000 == 0:
+            now += 0.05
+            told += refreshes.due()
+    now += 1
+    told += refreshes.due()
+    assert Refresh("job-refresh", Touched(queue_name="orders")) in told
+    assert len(told) <= MOST_OF_A_QUEUE + 2
+
+
+def test_a_subscription_narrows_what_is_heard() -> None:
+    subscription = Subscription(parse_terms([{"type": "job-refresh", "queueName": "orders", "jobId": "7"}]))
+    of_queue = Refresh("job-refresh", Touched(queue_name="orders"))
+    said = [job(7), job(8), job(7, "mail"), Refresh("log-refresh", job(7).data), of_queue, Refresh("job-refresh")]
+    assert subscription.offer(said)
+    assert subscription.take() == [job(7), of_queue, Refresh("job-refresh")]
+    assert not subscription.offer([job(8)])
+
+
+@pytest.mark.parametrize(
+    "asked", ["null", "{}", '[{"type":"x"}]', '[{"queue":"orders"}]', '[{"jobId":7}]', f"[{','.join(['{}'] * 201)}]"]
+)
+def test_a_subscription_that_cannot_be_read_is_refused(asked: str) -> None:
+    with pytest.raises(BadRequest):
+        parse_terms(json.loads(asked))
