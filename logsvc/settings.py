@@ -79,8 +79,9 @@ class LogsvcSettings(Settings):
         0.25,
         ge=0,
         le=60,
-        description="Least time between two inserts into one table, which its partitions take in turn; a full batch "
-        "goes at once.",
+        description="Least time between two inserts into one table, which this replica's partitions take in turn "
+        "(snapshots 20 times that, for they are told from Kafka); a full batch goes at once. The live page does not "
+        "wait for it.",
     )
     logsvc_batch_rows: int = Field(50_000, ge=1, le=50_000, description="Most rows of one insert.")
     logsvc_buffer_mib: int = Field(
