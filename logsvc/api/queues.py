@@ -19,7 +19,7 @@ from tocsin.answers import QueueItem
 from tocsin.events import QueueSnapshot
 
 
-class QueueDetail(QueueItem, kw_only=True):
+class QueueDetail(QueueItem, kw_only=True, frozen=True):
     """One queue with all that is polled of it; null = not known, or there is nothing of the kind.
 
     overdue: delayed jobs due more than 5 s ago. longest_active_*: the job that has run for longest;

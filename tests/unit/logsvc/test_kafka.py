@@ -71,7 +71,7 @@ def settings() -> LogsvcSettings:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.kafka.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("logsvc.kafka.calls.CLOSE_SECONDS", 0.01)
 
 
 async def nothing(_: Any) -> None: ...
@@ -81,7 +81,7 @@ def ignore(_: Any) -> None: ...
 
 
 async def test_the_dead_letters_are_left_in_time(settings: LogsvcSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.kafka.AIOKafkaProducer", Stuck)
+    monkeypatch.setattr("logsvc.kafka.dead_letters.AIOKafkaProducer", Stuck)
     letters = DeadLetters(settings)
     async with asyncio.timeout(DEADLINE):
         await letters.write([Letter("id", b"{}")])
@@ -97,7 +97,7 @@ async def test_a_producer_that_failed_is_never_used_again(
         made.append(Dying(is_dead=not made))
         return made[-1]
 
-    monkeypatch.setattr("logsvc.kafka.AIOKafkaProducer", producer)
+    monkeypatch.setattr("logsvc.kafka.dead_letters.AIOKafkaProducer", producer)
     letters = DeadLetters(settings)
     with pytest.raises(KafkaDown):
         await letters.write([Letter("1", b"{}"), Letter("2", b"{}")])
@@ -107,8 +107,8 @@ async def test_a_producer_that_failed_is_never_used_again(
 
 
 async def test_the_group_is_left_in_time(settings: LogsvcSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.kafka.AIOKafkaConsumer", Stuck)
-    monkeypatch.setattr("logsvc.kafka.AIOKafkaAdminClient", Away)
+    monkeypatch.setattr("logsvc.kafka.member.AIOKafkaConsumer", Stuck)
+    monkeypatch.setattr("logsvc.kafka.member.AIOKafkaAdminClient", Away)
     member = Member(settings, ["t"], on_assigned=nothing, on_revoked=nothing, on_out_of_range=ignore)
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(KafkaDown):

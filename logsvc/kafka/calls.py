@@ -1,0 +1,99 @@
+"""Calls of Kafka's clients: each with a deadline, each failure in our own words."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from logsvc.batch import Record
+from logsvc.errors import KafkaDown
+from logsvc.places import Place
+from logsvc.settings import LogsvcSettings
+from tocsin.kafka import client_options
+
+log = structlog.get_logger("logsvc.kafka")
+
+CALL_SECONDS = 15.0
+CLOSE_SECONDS = 5.0
+POLL_MS = 200
+POLL_RECORDS = 2_000
+"""What is handled at once, so that the loop turns in between."""
+
+
+class OutOfRange(KafkaDown):
+    """Kafka does not hold what was to be read next in these places; begin again from what it holds."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        super().__init__(f"Kafka does not hold what comes next in {places[0].topic}")
+        self.places = places
+
+
+class NotPlaced(KafkaDown):
+    """A partition came to us a moment ago and has no place to read from yet; its lane will choose one."""
+
+
+async def survey(settings: LogsvcSettings, topics: Sequence[str]) -> tuple[str, list[Place]]:
+    """The cluster's id and every partition of the topics. Raises KafkaDown, also while one is missing."""
+    admin = AIOKafkaAdminClient(**client_options(settings, "logsvc-admin"), request_timeout_ms=int(CALL_SECONDS * 1000))
+    try:
+        await reach(admin.start())
+        described: Sequence[Mapping[str, Any]] = await reach(admin.describe_topics(list(topics)))
+        found = {str(one["topic"]): [int(part["partition"]) for part in one["partitions"]] for one in described}
+        if missing := [topic for topic in topics if not found.get(topic)]:
+            raise KafkaDown(f"topic {missing[0]} is not there yet")
+        return await cluster_id(admin), [Place(topic, number) for topic in topics for number in sorted(found[topic])]
+    finally:
+        await close(admin.close())
+
+
+async def cluster_id(admin: AIOKafkaAdminClient) -> str:
+    described: Mapping[str, Any] = await reach(admin.describe_cluster())
+    return str(described.get("cluster_id") or "unknown")
+
+
+async def reach(call: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            return await call
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise KafkaDown(f"Kafka does not answer: {say(error)}") from error
+
+
+async def close(closing: Awaitable[Any]) -> None:
+    """Close a client, or leave it after CLOSE_SECONDS: an unreachable Kafka must not hold up our own end."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await closing
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.info("client_left_open", reason=say(error))
+
+
+def answered(consumer: Any, places: Iterable[TopicPartition]) -> list[int]:
+    """When Kafka last answered a fetch of each partition, ms; nothing as long as one has had no answer at all."""
+    times: list[int | None] = [consumer.last_poll_timestamp(place) for place in places]
+    return [] if None in times else [time for time in times if time is not None]
+
+
+async def poll(consumer: AIOKafkaConsumer, most: int = POLL_RECORDS) -> dict[Place, Sequence[Record]]:
+    try:
+        got: Mapping[Any, Sequence[Record]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=most)
+    except OffsetOutOfRangeError as error:
+        places: Iterable[TopicPartition] = error.args[0]
+        raise OutOfRange([Place(place.topic, place.partition) for place in places]) from error
+    except NoOffsetForPartitionError as error:
+        raise NotPlaced("a partition has no place yet") from error
+    except (KafkaError, OSError) as error:
+        raise KafkaDown(f"reading failed: {say(error)}") from error
+    return {Place(place.topic, place.partition): records for place, records in got.items()}
+
+
+def partition(place: Place) -> TopicPartition:
+    return TopicPartition(place.topic, place.partition)
+
+
+def say(error: BaseException) -> str:
+    return str(error) or type(error).__name__
