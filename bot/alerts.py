@@ -1,11 +1,13 @@
 """Incidents to messages: which chats hear what of a step. All of it inside the caller's transaction."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from bot.board import Finding
 from bot.chats import Chats
-from bot.failures import Key, Tally, key_part
-from bot.incidents import Call, Incident, Step, cover, resolve, step, wait
+from bot.conditions import Verdict
+from bot.failures import Key, LastFailure, Tally, key_part
+from bot.incidents import Call, Incident, Step, cover, end, resolve, step, wait
 from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
@@ -66,12 +68,29 @@ class Alerts:
         await self.tell(session, steps, now_ms=now_ms)
         return sum(done.call is Call.RING for _, done in steps)
 
-    async def _hold_covering(self, session: Session, tallies: Mapping[Key, Tally]) -> dict[int, SilenceRow]:
+    async def _hold_covering(self, session: Session, keys: Iterable[Key]) -> dict[int, SilenceRow]:
         """The silences that keep any of these quiet, held so that what they hide can be counted."""
         on: list[Silence] = await silences_on(session)
-        wanted = {one.id for key in tallies for one in covering(on, key)}
+        wanted = {one.id for key in keys for one in covering(on, key)}
         held = await hold_silences(session, wanted)
         return {number: row for number, row in held.items() if row.ended_ms is None}
+
+    async def find(self, session: Session, findings: Sequence[Finding], *, now_ms: int) -> int:
+        """Let incidents be as rules found it; return how many ring. What is known already changes nothing."""
+        keys = {one.spot.key: one for one in findings}
+        silences = await self._hold_covering(session, keys)
+        rows = await lock_incidents(session, keys)
+        steps: list[tuple[IncidentRow, Step]] = []
+        for key, one in sorted(keys.items()):
+            row = rows.get(key)
+            until_ms = quiet_until((to_silence(silence) for silence in silences.values()), key)
+            done = found(one, to_incident(row) if row else None, now_ms, self.policy, until_ms)
+            if done is not None:
+                steps.append((write(session, row, done.incident), done))
+                _count_hidden(silences, done)
+        await session.flush()
+        await self.tell(session, steps, now_ms=now_ms)
+        return sum(done.call is Call.RING for _, done in steps)
 
     async def resolve_quiet(self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str]) -> int:
         """Resolve incidents of these sources that were quiet for long enough by heard_ms; return how many.
@@ -195,6 +214,24 @@ class Alerts:
             put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
         else:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
+
+
+def found(
+    one: Finding, before: Incident | None, now_ms: int, policy: Policy, silenced_until_ms: int | None
+) -> Step | None:
+    """What a rule's finding does to its incident; None if nothing."""
+    is_open = before is not None and not before.is_over
+    last = LastFailure(error_type=one.title, error=one.text)
+    if one.verdict is Verdict.RESOLVE:
+        return _unheard(end(before, now_ms=now_ms)) if before is not None and is_open else None
+    if before is not None and is_open:
+        changed = replace(before, last=last, last_ms=max(before.last_ms, one.at_ms))
+        return _unheard(changed) if changed.last != before.last else None
+    if one.verdict is not Verdict.FIRE:
+        return None
+    seen = Tally(1, one.since_ms, one.at_ms, is_fresh=True, last=last)
+    key, rule = one.spot.key, one.spot.rule
+    return step(key, before, seen, now_ms=now_ms, policy=policy, silenced_until_ms=silenced_until_ms, rule=rule)
 
 
 def _unheard(incident: Incident) -> Step:

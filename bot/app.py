@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 
 import httpx
@@ -10,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from bot.access import Gate
 from bot.alerts import Alerts
+from bot.board import Board
 from bot.bridge import BRIDGE, Bridge
 from bot.chats import Chats
 from bot.commands import LISTED
@@ -36,10 +38,11 @@ from bot.resolver import let_time_pass
 from bot.rules import Policy
 from bot.seal import Seal
 from bot.settings import BotSettings
-from bot.snapshots import Snapshots, follow
+from bot.snapshots import Followed, Snapshots, follow
 from bot.store.database import POSTGRES, Database, open_engine
 from bot.store.setup import set_up
 from bot.telegram import TELEGRAM, Telegram
+from bot.watching import Tables, Watching
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.health import Health, health_app
@@ -75,7 +78,9 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             resolve_seconds=settings.bot_resolve_seconds,
             remind_seconds=settings.bot_remind_seconds,
             ack_seconds=settings.bot_ack_seconds,
+            off=settings.bot_rules_off,
         )
+        board = Board(settings.bot_rules_off)
         links = Links(str(settings.public_url or ""), settings.bot_runbooks)
         seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
@@ -102,10 +107,14 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             metrics,
             has_alert_chats=bool(chats.all_destinations()),
         )
+        tables = Tables(snapshots)
+        watching = Watching(
+            database, alerts, tables, board, metrics, lambda: greeting.is_complete(time.monotonic()), delivery.wake
+        )
         handling = Handling(database, alerts, delivery.wake)
         people, logins = People(frozenset(settings.telegram_admins)), Logins.of(settings)
         ledger = Ledger(history, snapshots)
-        desk = Desk(ledger, history, database, pulse, handling, seal, links, people, logins, LISTED)
+        desk = Desk(ledger, history, database, pulse, handling, seal, links, board, people, logins, LISTED)
         gate = Gate(people, chats, telegram, breakers)
         bridge = Bridge(settings, directory, breakers, client)
         internal = internal_router(
@@ -146,11 +155,15 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "delivery": lambda: delivery.run(stop),
                 "greeting": lambda: greeting.run(stop),
                 "resolver": lambda: let_time_pass(database, alerts, progress, snapshots, delivery.wake, stop),
+                "watching": lambda: watching.run(stop),
                 "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
                 "people": lambda: people.keep(database, stop),
             }
             await supervise(parts, stop, drain_seconds=settings.drain_seconds)
+
+        def table(topic: str, into: Followed) -> Awaitable[None]:
+            return follow(lambda: topic_exists(settings, topic), lambda: TableFeed(settings, topic), into, stop)
 
         async def leave() -> None:
             """First of all when draining: nobody is to be sent here any more."""
@@ -164,12 +177,9 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 health_app(health, registry, [internal]), settings.bind_host, settings.bot_port, stop
             ),
             "polling": lambda: telegram.listen(conversation.hear, delivery.notice, LISTED, stop),
-            "snapshots": lambda: follow(
-                lambda: topic_exists(settings, settings.topics.queues),
-                lambda: TableFeed(settings, settings.topics.queues),
-                snapshots,
-                stop,
-            ),
+            "snapshots": lambda: table(settings.topics.queues, snapshots),
+            "schedules": lambda: table(settings.topics.schedulers, tables.schedules),
+            "sources": lambda: table(settings.topics.sources, tables.sources),
             "probes": lambda: breakers.run_probes(stop),
             "directory": lambda: directory.watch(stop),
             "memory": remember,

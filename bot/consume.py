@@ -16,7 +16,7 @@ from bot.errors import Fenced, Slow, Unfit
 from bot.failures import bare, tally
 from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
-from bot.rules import FINAL_FAILURE, Policy
+from bot.rules import FINAL_FAILURE, GAP, STALLED, Policy
 from bot.store.database import Database
 from bot.store.offsets import advance, read_offsets, set_offset
 from tocsin.breakers import Unavailable
@@ -32,7 +32,7 @@ MORE_RECORDS = 100
 READ_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 2.0
-_MARK = FINAL_FAILURE.encode()
+_MARKS = (FINAL_FAILURE.encode(), f'"{GAP}"'.encode(), f'"{STALLED}"'.encode())
 
 
 @dataclass
@@ -224,8 +224,8 @@ class Consumer:
     def _failures(self, records: Sequence[KafkaRecord]) -> list[JobEvent]:
         failures: list[JobEvent] = []
         for record in records:
-            # Most records are no failures; those that do not even hold the word need no decoding.
-            if record.value is None or _MARK not in record.value:
+            # Most records are no failures; those that do not even hold one of the words need no decoding.
+            if record.value is None or not any(mark in record.value for mark in _MARKS):
                 continue
             try:
                 failures.append(decode(JobEvent, record.value))

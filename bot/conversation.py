@@ -111,7 +111,7 @@ class Conversation:
         if incident is None:
             return None
         self.metrics.asks.labels("note").inc()
-        return Reply(texts.NOTED.format(about=f"{name(incident.key.queue)} · {kind(incident)}"))
+        return Reply(texts.NOTED.format(about=f"{name(incident.key.queue or incident.key.source)} · {kind(incident)}"))
 
     async def _press(self, ask: Ask) -> Reply | None:
         if await self.gate.admit(ask) is not Access.ALLOWED:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.board import Board
 from bot.handling import Handling
 from bot.history import History
 from bot.logins import Logins
@@ -27,6 +28,7 @@ class Desk:
     handling: Handling
     seal: Seal
     links: Links
+    board: Board
     people: People
     logins: Logins
     listed: tuple[tuple[str, str], ...] = ()

@@ -1,11 +1,11 @@
-"""What the job events of a batch amount to: failures, counted by what makes them the same incident (pure)."""
+"""What the job events of a batch amount to: failures and their like, by what makes them one incident (pure)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bot.rules import Policy, fingerprint_of, is_final_failure
+from bot.rules import Policy, Ringing, ringing
 from tocsin.events import JobEvent
 
 
@@ -46,7 +46,7 @@ class LastFailure:
 class Tally:
     """The failures of one key in one batch. Times are ms, Redis clock. is_fresh: the newest is not stale.
 
-    workers: failures by the worker they happened on, where that is known.
+    workers: failures by the worker they happened on, where that is known. least: it rings from this count on.
     """
 
     count: int
@@ -55,6 +55,7 @@ class Tally:
     is_fresh: bool
     last: LastFailure
     workers: Mapping[str, int] = field(default_factory=dict[str, int])
+    least: int = 1
 
 
 def tally(
@@ -68,13 +69,15 @@ def tally(
     tallies: dict[Key, Tally] = {}
     for event in events:
         failed_ms = event.ts + skew_ms.get(event.source, 0)
-        if not is_final_failure(event) or failed_ms < born_ms:
+        found = ringing(event, policy.off)
+        if found is None or failed_ms < born_ms:
             continue
-        key = Key(*(key_part(part) for part in (event.env, event.source, event.queue, fingerprint_of(event))))
+        key = Key(*(key_part(part) for part in (event.env, event.source, event.queue, found.fingerprint)))
         is_fresh = now_ms - failed_ms <= policy.stale_seconds * 1000
         at_ms = min(event.ts, LAST_MS)
-        last = _last(event)
-        one = Tally(1, at_ms, at_ms, is_fresh, last, {last.worker: 1} if last.worker else {})
+        last = _last(event, found)
+        workers = {last.worker: found.count} if last.worker else {}
+        one = Tally(found.count, at_ms, at_ms, is_fresh, last, workers, found.least)
         known = tallies.get(key)
         tallies[key] = one if known is None else _add(known, one)
     return tallies
@@ -89,6 +92,7 @@ def _add(one: Tally, other: Tally) -> Tally:
         is_fresh=one.is_fresh or other.is_fresh,
         last=newest.last,
         workers=spread(one.workers, other.workers),
+        least=newest.least,
     )
 
 
@@ -100,12 +104,12 @@ def spread(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
     return dict(whole)
 
 
-def _last(event: JobEvent) -> LastFailure:
+def _last(event: JobEvent, found: Ringing) -> LastFailure:
     return LastFailure(
         job_id=stored(event.job_id, SHORT),
         job_name=stored(event.job_name, SHORT),
-        error_type=stored(event.error_type, SHORT),
-        error=stored(event.error, LONG),
+        error_type=stored(found.title or event.error_type, SHORT),
+        error=stored(found.text or event.error, LONG),
         frame=stored(event.stack[0], SHORT) if event.stack else "",
         attempt=event.attempt,
         max_attempts=event.max_attempts,

@@ -33,7 +33,7 @@ class Call(StrEnum):
 
     ring: a new message. edit: the message they have is changed, without a sound. nudge: that, and a short new message
     below it. remind: that, and a line in the reminder of all that nobody has taken. summary: a line in the summary of
-    what was read late. hush: nothing, a silence covers it and it has no message.
+    what was read late. hush: nothing, as it has no message: a silence covers it, or it is too few to ring.
     """
 
     RING = "ring"
@@ -160,7 +160,9 @@ def _call(before: Incident, after: Incident, seen: Tally, policy: Policy) -> Ste
     """Who is to hear that it goes on."""
     if after.phase is Phase.SILENCED:
         return Step(after, Call.EDIT if after.has_rung else Call.HUSH, seen.count)
-    if not after.has_rung:
+    if not after.has_rung and after.count < seen.least:
+        call = Call.HUSH
+    elif not after.has_rung:
         call = Call.RING if seen.is_fresh else Call.SUMMARY
     elif after.ack is None and seen.is_fresh and (before.phase is Phase.SILENCED or _is_louder(after, policy)):
         call = Call.NUDGE
@@ -180,7 +182,8 @@ def _open(
     key: Key, before: Incident | None, seen: Tally, now_ms: int, silenced_until_ms: int | None, rule: str
 ) -> Step:
     is_silenced = silenced_until_ms is not None
-    rings = seen.is_fresh and not is_silenced
+    is_hushed = is_silenced or seen.count < seen.least
+    rings = seen.is_fresh and not is_hushed
     phase = Phase.SILENCED if is_silenced else Phase.REGRESSED if before else Phase.NEW
     incident = Incident(
         key=key,
@@ -203,7 +206,7 @@ def _open(
         notes=before.notes if before else (),
         rule=rule,
     )
-    call = Call.RING if rings else Call.HUSH if is_silenced else Call.SUMMARY
+    call = Call.RING if rings else Call.HUSH if is_hushed else Call.SUMMARY
     return Step(incident, call, seen.count)
 
 

@@ -7,6 +7,7 @@ from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_valida
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.conditions import SWITCHES
 from bot.routes import Destination, Route, Runbook, destinations, parse_routes, parse_runbooks
 from tocsin.settings import Settings
 
@@ -17,6 +18,16 @@ def _routes(value: Any) -> Any:
 
 def _runbooks(value: Any) -> Any:
     return parse_runbooks(value) if isinstance(value, str) else value
+
+
+def _rule_names(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    names = frozenset(part.strip() for part in value.split(",") if part.strip())
+    known = SWITCHES
+    if unknown := sorted(names - known):
+        raise ValueError(f"no such rule: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return names
 
 
 def _user_ids(value: Any) -> Any:
@@ -64,6 +75,9 @@ class BotSettings(Settings):
     )
     bot_ack_seconds: float = Field(
         14400, gt=0, description="An ack holds for so long; if the failure still goes on then, somebody else is asked."
+    )
+    bot_rules_off: Annotated[frozenset[str], BeforeValidator(_rule_names)] = Field(
+        frozenset(), description="Rules that do not ring, by name, comma-separated; /rules names them all."
     )
     bot_runbooks: Annotated[tuple[Runbook, ...], BeforeValidator(_runbooks)] = Field(
         (),

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -28,6 +29,16 @@ class Heard:
 
     first: float
     last: float
+
+
+class Followed(Protocol):
+    """What is kept up to date from a compacted topic."""
+
+    clock: Callable[[], float]
+    has_caught_up: bool
+    read_at: float | None
+
+    def take(self, record: KafkaRecord, *, is_live: bool = False) -> None: ...
 
 
 @dataclass
@@ -88,6 +99,10 @@ class Snapshots:
         """Every queue, in no order."""
         return list(self._newest.values())
 
+    def by_place(self) -> dict[tuple[str, str], QueueSnapshot]:
+        """Every queue by source and name."""
+        return dict(self._newest)
+
     def missing(self) -> int:
         """Queues that their sources had at their newest snapshot and that we have not seen yet."""
         seen: dict[str, int] = {}
@@ -107,10 +122,10 @@ class Snapshots:
 async def follow(
     topic_exists: Callable[[], Awaitable[bool]],
     open_feed: Callable[[], TableFeed],
-    snapshots: Snapshots,
+    table: Followed,
     stop: asyncio.Event,
 ) -> None:
-    """Keep snapshots up to date until stop; after trouble with Kafka, read the topic again from its start.
+    """Keep a table up to date until stop; after trouble with Kafka, read the topic again from its start.
 
     Nothing is opened while the topic is not there: some brokers would create it for a reader, with the wrong number of
     partitions, and the bridge would refuse to start.
@@ -118,24 +133,24 @@ async def follow(
     while not stop.is_set():
         try:
             if await topic_exists():
-                await _follow_once(open_feed(), snapshots, stop)
+                await _follow_once(open_feed(), table, stop)
         except KafkaError as failure:
-            log.warning("snapshots_interrupted", error=f"{type(failure).__name__}: {failure}"[:200])
+            log.warning("table_interrupted", error=f"{type(failure).__name__}: {failure}"[:200])
         await pause(stop, RETRY_SECONDS)
 
 
-async def _follow_once(feed: TableFeed, snapshots: Snapshots, stop: asyncio.Event) -> None:
+async def _follow_once(feed: TableFeed, table: Followed, stop: asyncio.Event) -> None:
     try:
         await feed.start()
-        await _read(feed, snapshots, stop)
+        await _read(feed, table, stop)
     finally:
         await feed.stop()
 
 
-async def _read(feed: TableFeed, snapshots: Snapshots, stop: asyncio.Event) -> None:
+async def _read(feed: TableFeed, table: Followed, stop: asyncio.Event) -> None:
     while not stop.is_set():
         is_live = await feed.has_caught_up()
         for record in await feed.read(wait_seconds=READ_SECONDS, most=BATCH_RECORDS):
-            snapshots.take(record, is_live=is_live)
-        snapshots.read_at = snapshots.clock()
-        snapshots.has_caught_up = snapshots.has_caught_up or await feed.has_caught_up()
+            table.take(record, is_live=is_live)
+        table.read_at = table.clock()
+        table.has_caught_up = table.has_caught_up or await feed.has_caught_up()

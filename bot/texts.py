@@ -80,6 +80,11 @@ HOW_MAINTENANCE = (
 )
 TOO_LONG = "That is too long, or nothing: from 1m to 7d."
 NO_SUCH_ENV = "No queue of an env called {env} is known. Known: {envs}."
+RULES_HEADLINE = "{count} rules, {off} off"
+RULE_OFF = "off"
+RULE_FINDS = "finds {count} now"
+BECAUSE = "Why: {why}."
+RULES_END = "Where nothing is measured, a rule neither rings nor ends. BOT_RULES_OFF switches rules off."
 POSTGRES_AWAY = "🟠 Postgres does not answer, so nothing was changed. Try again in a minute."
 NOT_YOURS = "You may look, but not change anything: that needs the role operator. An admin gives it: /grant."
 FORGED_BUTTON = "I did not make this button."

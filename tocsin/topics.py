@@ -83,8 +83,8 @@ class Topics:
             TopicSpec(self.jobs, {"retention.ms": str(7 * DAY_MS)}, others=both),
             TopicSpec(self.logs, {"retention.ms": str(7 * DAY_MS)}, others=both),
             TopicSpec(self.queues, COMPACT_AND_DELETE, others=both),
-            TopicSpec(self.schedulers, COMPACT_AND_DELETE, others=logsvc),
-            TopicSpec(self.sources, COMPACT_AND_DELETE, partitions=1, others=logsvc),
+            TopicSpec(self.schedulers, COMPACT_AND_DELETE, others=both),
+            TopicSpec(self.sources, COMPACT_AND_DELETE, partitions=1, others=both),
             TopicSpec(self.cursors, CURSORS),
             TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1, others=logsvc),
             # Never compacted: which of two records came first decides who acts.

@@ -10,6 +10,7 @@ from bot.commands.login import Login
 from bot.commands.maintenance import Maintenance
 from bot.commands.queue import Queue
 from bot.commands.queues import Queues
+from bot.commands.rules import Rules
 from bot.commands.silence import SilenceCommand
 from bot.commands.start import Start
 from bot.commands.status import Status
@@ -17,15 +18,15 @@ from bot.commands.whoami import WhoAmI
 from bot.desk import Command, Pressable
 
 _queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
-_incidents, _ack, _silence = Incidents(), Ack(), SilenceCommand()
+_incidents, _ack, _silence, _rules = Incidents(), Ack(), SilenceCommand(), Rules()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _incidents, _ack, _silence, Maintenance()),
-    *(_status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
+    *(_rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
-PRESSES: tuple[Pressable, ...] = (_queues, _queue, _failed, _incidents, _status)
+PRESSES: tuple[Pressable, ...] = (_queues, _queue, _failed, _incidents, _rules, _status)
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
 ACTS: tuple[Pressable, ...] = (_ack, _silence)
 """Those whose buttons change something: only a sealed button of ours does, and only for who may act."""

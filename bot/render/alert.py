@@ -84,9 +84,13 @@ def alert_text(incident: Incident, *, number: int = 0, runbook: str = "") -> str
 def _headline(incident: Incident) -> str:
     key = incident.key
     state = texts.RESOLVED if incident.is_over else texts.BACK if incident.episode > 1 else texts.NEW
-    return (
-        f"{icon(incident)} {name(key.env, 20)} · {bold(name(key.queue))} · {kind(incident)}{times(incident)} · {state}"
-    )
+    what = f"{kind(incident)}{times(incident)}"
+    return f"{icon(incident)} {name(key.env, 20)} · {place_name(key)} · {what} · {state}"
+
+
+def place_name(key: Key, most: int = 60) -> str:
+    """The queue; or the source, where it is about that as a whole."""
+    return bold(name(key.queue or key.source, most))
 
 
 def _who(incident: Incident) -> list[str]:
@@ -103,7 +107,7 @@ def _who(incident: Incident) -> list[str]:
 
 def _where(incident: Incident) -> list[str]:
     last = incident.last
-    job = [f"{texts.JOB} {code(name(last.job_id, 80))}"] if last.job_id or not incident.rule else []
+    job = [f"{texts.JOB} {code(name(last.job_id, 80))}"] if last.job_id else []
     if last.job_name:
         job.append(name(last.job_name, 80))
     if last.max_attempts:
@@ -196,7 +200,9 @@ def _links(incident: Incident, links: Links) -> tuple[Button, ...]:
 
 def _page(incident: Incident, page_url: str) -> str:
     key = incident.key
-    query = f"source={quote(key.source, safe='')}&queue={quote(key.queue, safe='')}"
+    query = f"source={quote(key.source, safe='')}"
+    if key.queue:
+        query += f"&queue={quote(key.queue, safe='')}"
     if incident.last.job_id:
         query += f"&job_id={quote(incident.last.job_id[:200], safe='')}"
     return f"{page_url.rstrip('/')}/logs?{query}"

@@ -6,7 +6,7 @@ from bot import texts
 from bot.incidents import Incident, Phase
 from bot.late import OTHER_KINDS
 from bot.messages import Button, Buttons
-from bot.render.alert import icon, kind, times
+from bot.render.alert import icon, kind, place_name, times
 from bot.render.markup import bold, fit, name, prose
 from bot.render.times import age, moment
 from bot.seal import Seal
@@ -37,7 +37,7 @@ def incident_lines(number: int, one: Incident, *, now_ms: int) -> list[str]:
     key = one.key
     state = [f"#{number}", _phase(one), f"last {age((now_ms - one.last_ms) / 1000)} ago"]
     return [
-        f"{icon(one)} {name(key.env, 20)} · {bold(name(key.queue, 48))} · {kind(one)}{times(one)}",
+        f"{icon(one)} {name(key.env, 20)} · {place_name(key, 48)} · {kind(one)}{times(one)}",
         f"   {' · '.join(state)}",
     ]
 

@@ -8,6 +8,7 @@ from bot.store.models import Milestone
 
 BORN = "born"
 GREETED = "greeted"
+WATCHED = "watched"
 
 
 async def reach(session: AsyncSession, name: str, at_ms: int) -> bool:

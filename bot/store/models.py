@@ -88,6 +88,21 @@ class SilenceRow(Base):
     topic_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
+class WatchRow(Base):
+    """What a rule remembers of one place while it is not well there; see bot/conditions.py."""
+
+    __tablename__ = "watches"
+    rule: Mapped[str] = mapped_column(Text, primary_key=True)
+    env: Mapped[str] = mapped_column(Text, primary_key=True)
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    queue: Mapped[str] = mapped_column(Text, primary_key=True)
+    part: Mapped[str] = mapped_column(Text, primary_key=True)
+    since_ms: Mapped[int] = mapped_column(BigInteger)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    is_firing: Mapped[bool] = mapped_column(Boolean)
+    well_since_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
 class LateSummary(Base):
     """What was read late, for one destination; a new one begins when the last is long untouched."""
 
@@ -154,7 +169,7 @@ class ChatMove(Base):
 
 
 class Milestone(Base):
-    """What happened once and must not happen again after a restart: `born`, `greeted`."""
+    """What happened once and must not happen again after a restart: `born`, `greeted`, `watched`."""
 
     __tablename__ = "milestones"
     name: Mapped[str] = mapped_column(Text, primary_key=True)

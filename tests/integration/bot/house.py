@@ -20,7 +20,7 @@ from bot.store.migrate import migrate
 from bot.store.milestones import BORN, reach
 from tests.eventually import eventually
 from tests.ports import free_port
-from tocsin.events import VERSION, JobEvent, QueueSnapshot, State, encode
+from tocsin.events import VERSION, JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State, encode
 from tocsin.topics import Topics, partition_of, queue_key
 
 PARTITIONS = 4
@@ -117,6 +117,8 @@ class House:
                 [
                     NewTopic(self.topics.jobs, PARTITIONS, 1),
                     NewTopic(self.topics.queues, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"}),
+                    NewTopic(self.topics.schedulers, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"}),
+                    NewTopic(self.topics.sources, 1, 1, topic_configs={"cleanup.policy": "compact"}),
                 ]
             )
         finally:
@@ -166,6 +168,11 @@ class House:
                 return (await client.get(f"http://127.0.0.1:{port}/health/ready")).status_code == 200
         except httpx.HTTPError:
             return False
+
+    async def put_row(self, topic: str, key: str, row: SchedulerSnapshot | SourceSnapshot | None) -> None:
+        """Write a row of a table as the bridge would; None = a tombstone."""
+        assert self._producer is not None
+        await self._producer.send_and_wait(topic, encode(row) if row else None, key=key.encode(), partition=0)
 
     async def put(self, *records: JobEvent | QueueSnapshot) -> None:
         """Write records where the bridge would put them."""

@@ -2,8 +2,11 @@
 
 import pytest
 
-from bot.rules import is_final_failure
-from tests.unit.bot.events import failed
+from bot.failures import tally
+from bot.incidents import Call, Incident, step
+from bot.render.alert import alert_text
+from bot.rules import Policy, is_final_failure, ringing
+from tests.unit.bot.events import NOW_MS, failed
 from tocsin.events import State
 
 
@@ -15,3 +18,33 @@ def test_failure_that_was_rebuilt_rings_like_any_other() -> None:
 @pytest.mark.parametrize("state", [State.FAILED, State.REMOVED, State.UNKNOWN])
 def test_what_tocsin_says_of_itself_never_rings(event: str, state: State) -> None:
     assert not is_final_failure(failed(event=event, state=state))
+
+
+def test_lost_events_ring_and_say_how_many() -> None:
+    gap = failed(event="gap", state=State.UNKNOWN, lost=1203, job_id="", error="", error_type="", fingerprint="")
+    policy = Policy()
+    [(key, seen)] = tally([gap, gap], now_ms=NOW_MS, born_ms=0, policy=policy, skew_ms={}).items()
+    done = step(key, None, seen, now_ms=NOW_MS, policy=policy)
+    assert (done.call, done.incident.count) == (Call.RING, 2406)
+    text = alert_text(done.incident)
+    assert text.startswith("🔴 prod · <b>orders</b> · Events lost <b>×2406</b> · new")
+    assert "1203 events were trimmed" in text
+    assert "job <code></code>" not in text
+    assert ringing(failed(event="gap", lost=0)) is None
+    assert ringing(failed(event="gap", lost=3, backfill=True)) is None
+    assert ringing(failed(event="gap", lost=3), {"events-lost"}) is None
+
+
+def test_one_stalled_job_is_no_alarm_and_three_are() -> None:
+    policy = Policy()
+    incident: Incident | None = None
+    calls: list[Call] = []
+    for number in range(4):
+        stalled = failed(event="stalled", state=State.STALLED, job_id=str(number), ago_ms=-number * 60_000)
+        now_ms = NOW_MS + number * 60_000
+        [(key, seen)] = tally([stalled], now_ms=now_ms, born_ms=0, policy=policy, skew_ms={}).items()
+        done = step(key, incident, seen, now_ms=now_ms, policy=policy)
+        incident = done.incident
+        calls.append(done.call)
+    assert calls == [Call.HUSH, Call.HUSH, Call.RING, Call.EDIT]
+    assert ringing(failed(event="stalled"), {"stalled"}) is None

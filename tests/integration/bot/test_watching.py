@@ -1,0 +1,132 @@
+"""Rules over what the bridge measures, on a real Kafka and Postgres: they ring, survive a restart, and end."""
+
+import time
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.store.database import open_engine
+from tests.eventually import eventually
+from tests.integration.bot.house import House, failure, snapshot
+from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State
+
+START_MS = int((time.time() - 7200) * 1000)
+"""The clock of this Redis is two hours behind: rules go by its own time, and a test need not wait for it."""
+
+
+def at(seconds: float, queue: str = "orders", **more: Any) -> QueueSnapshot:
+    return snapshot(queue, ts=START_MS + int(seconds * 1000), sources_queues=3, overdue=0, **more)
+
+
+async def begun(engine: AsyncEngine) -> None:
+    """Wait until the rules have seen what was there before them."""
+
+    async def has_begun() -> bool:
+        async with engine.connect() as connection:
+            return (
+                await connection.execute(text("SELECT 1 FROM milestones WHERE name = 'watched'"))
+            ).first() is not None
+
+    await eventually(has_begun, what="the first look")
+
+
+async def judged(engine: AsyncEngine, row: QueueSnapshot) -> None:
+    """Wait until a rule remembers having looked at this snapshot."""
+
+    async def is_judged() -> bool:
+        async with engine.connect() as connection:
+            found = await connection.execute(text("SELECT 1 FROM watches WHERE at_ms = :at"), {"at": row.ts})
+            return found.first() is not None
+
+    await eventually(is_judged, what="the rule's look")
+
+
+async def test_a_rule_rings_across_a_restart_and_ends_by_its_own_measure(house: House) -> None:
+    bot = await house.start_bot(BOT_RESOLVE_SECONDS="2")
+    engine = open_engine(house.postgres)
+    try:
+        await house.put(at(-30), at(-30, "mail"), at(-30, "dead", waiting=9, workers=0))
+        await house.message("Watching 3 queues. 1 already in trouble")
+        dead = at(200, "dead", waiting=9, workers=0)
+        await house.put(dead)
+        await judged(engine, dead)
+        first, second = (at(seconds, waiting=12, workers=0) for seconds in (0, 100))
+        await house.put(first)
+        await judged(engine, first)
+        await house.put(second)
+        await judged(engine, second)
+        await bot.kill()
+        await house.start_bot(BOT_RESOLVE_SECONDS="2")
+        assert not await house.has_text("No workers")
+        await house.put(at(181, waiting=13, workers=0))
+        card = await house.message("No workers")
+        assert card["text"].startswith("🟠 prod · orders · No workers · new")
+        assert "13 jobs are ready, and no worker is connected" in card["text"]
+        page, _ = await house.ask("/rules", expect="finds 2 now")
+        assert "Why: a deployment that did not come back looks like this" in page
+        # Unlike a failure it does not end by quiet.
+        await house.put(failure("mail"))
+        await house.message("CardError ×1")
+
+        async def failure_is_over() -> bool:
+            await house.put(at(182, "mail"))
+            return any(one.startswith("✅") and "CardError" in one for one in await house.texts())
+
+        await eventually(failure_is_over, what="the end of the failure by quiet")
+        assert (await house.message("orders · No workers"))["text"].startswith("🟠")
+        well = at(210)
+        await house.put(well)
+        await judged(engine, well)
+        await house.put(at(280))
+        await eventually(lambda: house.has_text("✅ prod · orders · No workers · quiet again"), what="its end")
+        assert not await house.has_text("dead · No workers"), "what was in trouble before us does not ring"
+    finally:
+        await engine.dispose()
+
+
+async def test_schedules_sources_gaps_and_stalled_jobs_ring(house: House) -> None:
+    await house.start_bot(BOT_RULES_OFF="depth")
+    await house.put(snapshot())
+    await house.message("Watching 1 queue")
+    engine = open_engine(house.postgres)
+    await begun(engine)
+    await engine.dispose()
+    late = SchedulerSnapshot(
+        v=VERSION,
+        ts=int(time.time() * 1000),
+        env="prod",
+        source="main",
+        queue="orders",
+        scheduler="nightly",
+        is_overdue=True,
+        overdue_seconds=600,
+    )
+    await house.put_row(house.topics.schedulers, "main:orders:nightly", late)
+    card = await house.message("Schedule did not fire")
+    assert "The schedule nightly was due 10 min ago" in card["text"]
+    await house.put(failure(event="gap", state=State.UNKNOWN, lost=1203, job_id="", error="", fingerprint=""))
+    await house.message("Events lost ×1203")
+    stalled = [failure(event="stalled", state=State.STALLED) for _ in range(3)]
+    await house.put(*stalled[:2])
+    evicted = 0
+
+    async def evictions_ring() -> bool:
+        nonlocal evicted
+        evicted += 4
+        row = SourceSnapshot(
+            v=VERSION, ts=int(time.time() * 1000), env="prod", source="main", evicted_keys=evicted, policy="allkeys-lru"
+        )
+        await house.put_row(house.topics.sources, "main", row)
+        return await house.has_text("Redis throws keys away")
+
+    await eventually(evictions_ring, what="the evictions")
+    card = await house.message("Redis throws keys away")
+    assert card["text"].startswith("🟠 prod · main · ")
+    assert "allkeys-lru" in card["text"]
+    assert not await house.has_text("Jobs stall")
+    await house.ask("/rules", expect="rules, 1 off")
+    await house.put(stalled[2])
+    await house.message("Jobs stall ×3")
+    await house.put_row(house.topics.schedulers, "main:orders:nightly", None)
+    await eventually(lambda: house.has_text("✅ prod · orders · "), what="the end with the schedule itself")

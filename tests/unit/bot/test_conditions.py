@@ -1,0 +1,281 @@
+"""Rules over measurements: a healthy day is silent, one planted fault of each kind is found, and ends."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bot.board import Board, Finding, Spot, World
+from bot.conditions import MOST_APART_SECONDS, RULES, Verdict, Watch
+from tests.unit.bot.events import NOW_MS
+from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
+
+STEP, DAY = 30, 24 * 3600
+MINUTE, HOUR = 60, 3600
+
+
+def queue(name: str = "orders", **more: Any) -> QueueSnapshot:
+    values: dict[str, Any] = {"workers": 4, "overdue": 0, **more}
+    return QueueSnapshot(v=VERSION, ts=0, env="prod", source="main", queue=name, **values)
+
+
+def schedule(**more: Any) -> SchedulerSnapshot:
+    return SchedulerSnapshot(v=VERSION, ts=0, env="prod", source="main", queue="reports", scheduler="nightly", **more)
+
+
+def redis(**more: Any) -> SourceSnapshot:
+    values: dict[str, Any] = {"evicted_keys": 0, "policy": "noeviction", **more}
+    return SourceSnapshot(v=VERSION, ts=0, env="prod", source="main", **values)
+
+
+Row = QueueSnapshot | SchedulerSnapshot | SourceSnapshot
+
+
+@dataclass
+class Day:
+    """A board that is shown the world every half minute. at: seconds since the start."""
+
+    board: Board = field(default_factory=Board)
+    at: int = 0
+    silent_seconds: dict[str, float] = field(default_factory=dict[str, float])
+    found: list[Finding] = field(default_factory=list[Finding])
+    _seen: dict[tuple[str, ...], Row] = field(default_factory=dict[tuple[str, ...], Row])
+
+    def show(self, *rows: Row) -> list[Finding]:
+        """What these rows, measured now, come to. What is not among them was not measured now."""
+        for row in rows:
+            row.ts = NOW_MS + self.at * 1000
+            self._seen[_key(row)] = row
+        changes = self.board.look(self.world(), now_ms=NOW_MS + self.at * 1000)
+        self.board.accept(changes)
+        findings = [one.finding for one in changes if one.finding is not None]
+        self.found += findings
+        self.at += STEP
+        return findings
+
+    def world(self, *, is_whole: bool = True) -> World:
+        rows = self._seen.values()
+        return World(
+            queues={(one.source, one.queue): one for one in rows if isinstance(one, QueueSnapshot)},
+            schedules={
+                (one.source, one.queue, one.scheduler): one for one in rows if isinstance(one, SchedulerSnapshot)
+            },
+            sources={one.source: one for one in rows if isinstance(one, SourceSnapshot)},
+            skew_ms={},
+            silent_seconds=self.silent_seconds,
+            is_whole=is_whole,
+        )
+
+    def hold(self, row: Row, ts: int) -> None:
+        """A row that was measured at ts."""
+        row.ts = ts
+        self._seen[_key(row)] = row
+
+    def forget(self, row: Row) -> None:
+        del self._seen[_key(row)]
+
+    def rings(self) -> list[str]:
+        return [one.spot.rule for one in self.found if one.verdict is Verdict.FIRE]
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(getattr(row, name, "") for name in ("source", "queue", "scheduler"))
+
+
+def healthy(at: int) -> Iterable[Row]:
+    """A day as it should be: batch peaks, rolling restarts, retries, a queue that works by night, deploys, a pause."""
+    is_restarting = at % (4 * HOUR) < 90
+    workers = 0 if is_restarting else 4
+    peak = max(0, 8000 - abs(at - 9 * HOUR) * 4)  # 8,000 jobs at nine, done half an hour later
+    yield queue(
+        "orders",
+        waiting=peak + at % 40,
+        active=workers,
+        workers=workers,
+        completed=at,
+        failed=at // HOUR,
+        oldest_waiting_seconds=peak / 8 + at % 40,
+        longest_active_id="1",
+        is_longest_active_locked=True,
+        overdue=3 if is_restarting else 0,
+        delayed=20,
+    )
+    is_night = at < 2 * HOUR
+    yield queue(
+        "nightly",
+        waiting=40 if is_night else 0,
+        workers=2 if is_night else 0,
+        oldest_waiting_seconds=600.0 if is_night else None,
+        active=0,
+    )
+    yield queue("mail", waiting=5, workers=None, oldest_waiting_seconds=1.0, overdue=None, active=3)
+    since_pause = at % (6 * HOUR)
+    is_paused = since_pause < 40 * MINUTE
+    is_drained = since_pause > 43 * MINUTE
+    yield queue(
+        "parked",
+        is_paused=is_paused,
+        waiting=0 if is_drained else 7,
+        oldest_waiting_seconds=None if is_drained else float(since_pause),
+    )
+    stalls = at % (2 * HOUR) == 0  # once a worker is killed by a deploy, its job's lock is gone for a moment
+    yield queue(
+        "video",
+        active=1,
+        longest_active_id="9",
+        longest_active_seconds=5.0 * HOUR,
+        is_longest_active_locked=not stalls,
+        workers=1,
+    )
+    is_late = at % HOUR < 60
+    yield schedule(is_overdue=is_late, overdue_seconds=at % HOUR if is_late else 0, next_run=NOW_MS)
+    yield redis(is_reachable=at % (8 * HOUR) != 0, memory_bytes=at, evicted_keys=5)
+
+
+def test_a_healthy_day_rings_for_nothing() -> None:
+    day = Day()
+    while day.at < DAY:
+        # The bridge restarts now and then: for a minute nothing is measured.
+        is_measured = day.at % (5 * HOUR) not in (30, 60)
+        day.show(*(list(healthy(day.at)) if is_measured else list[Row]()))
+    assert day.rings() == []
+    assert not day.board.watches or not any(one.is_firing for one in day.board.watches.values())
+
+
+FAULTS: dict[str, Callable[[int], Row]] = {
+    "no-workers": lambda at: queue(waiting=3, workers=0),
+    "oldest-waiting": lambda at: queue(waiting=3, oldest_waiting_seconds=25.0 * MINUTE + at),
+    "depth": lambda at: queue(waiting=6000, prioritized=6000, oldest_waiting_seconds=5.0),
+    "unlocked": lambda at: queue(active=1, longest_active_id="7", is_longest_active_locked=False),
+    "overdue": lambda at: queue(delayed=9, overdue=4),
+    "paused": lambda at: queue(is_paused=True, waiting=2),
+    "schedule": lambda at: schedule(is_overdue=True, overdue_seconds=float(at)),
+    "redis-unreachable": lambda at: redis(is_reachable=False, evicted_keys=None),
+    "evictions": lambda at: redis(evicted_keys=at),
+}
+WELL: dict[str, Row] = {
+    **{name: queue() for name in ("no-workers", "oldest-waiting", "depth", "unlocked", "overdue", "paused")},
+    "schedule": schedule(),
+    "redis-unreachable": redis(),
+    "evictions": redis(evicted_keys=9999),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_planted_fault_is_found_once_named_right_and_ends(fault: str) -> None:
+    day = Day()
+    day.show(WELL[fault])
+    while not day.rings() and day.at < 2 * HOUR:
+        day.show(FAULTS[fault](day.at))
+    assert day.rings() == [fault], "found"
+    [fired] = [one for one in day.found if one.verdict is Verdict.FIRE]
+    assert fired.title
+    assert fired.text.endswith(".")
+    ended_from = day.at
+    while day.found[-1].verdict is not Verdict.RESOLVE and day.at < ended_from + HOUR:
+        day.show(WELL[fault])
+    assert day.found[-1].verdict is Verdict.RESOLVE
+    assert day.rings() == [fault], "and nothing else"
+    assert day.board.watches == {}
+
+
+def test_a_bridge_that_falls_silent_is_found() -> None:
+    day = Day()
+    day.show(redis())
+    for seconds in (60.0, 200.0, 299.0, 301.0, 400.0, 3.0):
+        day.silent_seconds = {"main": seconds}
+        day.show()
+    assert [(one.spot.rule, one.verdict) for one in day.found if one.verdict is not Verdict.NOTHING] == [
+        ("bridge-silent", Verdict.FIRE),
+        ("bridge-silent", Verdict.RESOLVE),
+    ]
+
+
+def test_every_rule_has_a_planted_fault() -> None:
+    assert {*FAULTS, "bridge-silent"} == {one.name for one in RULES}
+
+
+def test_what_is_not_measured_neither_rings_nor_ends() -> None:
+    day = Day()
+    for _ in range(20):
+        day.show(queue(waiting=3, workers=None, active=1, oldest_waiting_seconds=None, overdue=None))
+    assert day.rings() == []
+    while not day.rings():
+        day.show(queue(waiting=3, workers=0))
+    for _ in range(200):
+        day.show(queue(waiting=0, workers=None))
+        day.show()
+    assert [one.verdict for one in day.found if one.verdict is not Verdict.NOTHING] == [Verdict.FIRE]
+
+
+def test_a_time_in_which_nothing_was_measured_counts_for_nothing() -> None:
+    day = Day()
+    day.show(queue(waiting=3, workers=0))
+    day.at += int(MOST_APART_SECONDS) + STEP
+    assert day.show(queue(waiting=3, workers=0)) == []
+    day.at += 120
+    assert day.show(queue(waiting=3, workers=0)) == []
+    assert [one.verdict for one in day.show(queue(waiting=3, workers=0))] == [Verdict.FIRE]
+
+
+def test_a_restart_goes_on_from_what_was_stored() -> None:
+    first = Day()
+    for _ in range(5):
+        first.show(queue(waiting=3, workers=0))
+    stored = dict(first.board.watches)
+    assert first.rings() == []
+    second = Day(Board(watches=stored), at=first.at)
+    second.show(queue(waiting=3, workers=0))
+    assert [one.verdict for one in second.show(queue(waiting=3, workers=0))] == [Verdict.FIRE]
+    third = Day(Board(watches=dict(second.board.watches)), at=second.at)
+    third.show(queue(waiting=3, workers=0))
+    assert third.rings() == [], "it rang already"
+
+
+def test_what_was_in_trouble_at_the_first_start_rings_only_once_it_was_well() -> None:
+    day = Day()
+    day.hold(queue("dead", waiting=9, workers=0), NOW_MS)
+    day.board.accept(day.board.begin(day.world(), now_ms=NOW_MS))
+    for _ in range(20):
+        day.show(queue("dead", waiting=9, workers=0))
+    assert day.rings() == []
+    for _ in range(4):
+        day.show(queue("dead"))
+    for _ in range(8):
+        day.show(queue("dead", waiting=9, workers=0))
+    assert day.rings() == ["no-workers"]
+
+
+def test_old_rows_say_nothing_of_now() -> None:
+    day = Day()
+    day.hold(schedule(is_overdue=True, overdue_seconds=9999.0), NOW_MS - 3_600_000)
+    assert day.show() == []
+
+
+def test_a_queue_that_is_gone_or_a_rule_switched_off_ends_what_it_found() -> None:
+    for is_gone in (True, False):
+        day = Day()
+        while not day.rings():
+            day.show(queue(waiting=3, workers=0))
+        if is_gone:
+            assert day.board.look(day.world(is_whole=False), now_ms=NOW_MS) == []
+            day.forget(queue())
+        else:
+            day.board.off = frozenset(("no-workers",))
+        assert [one.verdict for one in day.show()] == [Verdict.RESOLVE]
+        assert day.board.watches == {}
+
+
+def test_an_overdue_schedule_is_told_once_not_as_an_overdue_job_too() -> None:
+    day = Day()
+    for _ in range(20):
+        late = schedule(is_overdue=True, overdue_seconds=float(day.at))
+        day.show(queue("reports", overdue=1, delayed=1), late)
+    assert day.rings() == ["schedule"]
+
+
+def test_an_incident_of_a_rule_is_named_by_it() -> None:
+    assert Spot("schedule", "prod", "main", "reports", "nightly").key[3] == "rule:schedule:nightly"
+    assert Spot("evictions", "prod", "main").key == ("prod", "main", "", "rule:evictions")
+    assert Watch(1, 1).is_firing is False
