@@ -49,6 +49,7 @@ def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int
         is_unread=position.is_first_contact,
         gaps=[(gap.start_ms, gap.end_ms) for gap in position.gaps],
         is_gone=position.is_gone,
+        jobs_added=position.jobs_added,
     )
     return f"{site}:{source}:{queue}".encode(), encode(value)
 
@@ -116,6 +117,7 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
                     cursor.is_unread,
                     tuple(Gap(*times) for times in cursor.gaps),
                     cursor.is_gone,
+                    cursor.jobs_added,
                 )
         except BadRecord as error:
             if not colon:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +20,7 @@ from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.told import ReadBack
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
+from tocsin.events import JobEvent, decode
 from tocsin.topics import Topics
 
 
@@ -69,3 +71,48 @@ def read_in(
 def new_metrics() -> Metrics:
     """On a registry of their own."""
     return Metrics(CollectorRegistry())
+
+
+class Kafka:
+    """What was committed, and how it is told again. asked: how often; is_slow: it is never told in time."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox(lambda record: record)
+        self.values: list[bytes] = []
+        self.asked: list[list[str]] = []
+        self.is_slow = False
+
+    @property
+    def events(self) -> list[JobEvent]:
+        """All of them until now."""
+        records, committed = self.outbox.take()
+        self.values += [record.value or b"" for record in records if record.topic == "t.jobs"]
+        for tell in committed:
+            tell()
+        return [decode(JobEvent, value) for value in self.values]
+
+    def of(self, job_id: str) -> list[JobEvent]:
+        return [event for event in self.events if event.job_id == job_id]
+
+    async def read_back(self, places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
+        self.asked.append([place.queue for place in places])
+        if self.is_slow:
+            raise TimeoutError
+        queues = [place.queue for place in places]
+        for event, value in zip(self.events, self.values, strict=True):
+            if event.queue in queues:
+                yield event.queue, value
+
+
+@asynccontextmanager
+async def lane_reading(redis_url: str, kafka: Kafka, *queues: str) -> AsyncGenerator[None]:
+    """A lane reads these queues from first contact, and compares them with Redis often."""
+    door, metrics, end = Door(redis_url), new_metrics(), asyncio.Event()
+    lane = lane_on(door, kafka.outbox, metrics, reconcile_seconds=0.3, read_back=kafka.read_back)
+    for queue in queues:
+        read_in(lane, door, metrics, queue)
+    async with asyncio.timeout(55), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        yield
+        end.set()
+    await door.close()

@@ -245,7 +245,8 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     is_unread: the queue was found and its stream never read (refused): what was trimmed until then is not lost.
     gaps: times (from, to; Redis clock, ms) of entries lost and not yet rebuilt from the jobs' hashes.
     is_gone: the queue has a `gone` record, and its stream is there still: a queue made again under the same name goes
-    on from here. Without its stream a queue that is gone has no cursor: see ScanCursor.
+    on from here. Without its stream a queue that is gone has no cursor: see ScanCursor. jobs_added: the queue's own
+    counter when it was looked at last; one that has fallen is another queue's.
     """
 
     v: int
@@ -260,6 +261,7 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     is_unread: bool = False
     gaps: list[tuple[int, int]] = []
     is_gone: bool = False
+    jobs_added: int = 0
 
 
 class LogCursor(msgspec.Struct, omit_defaults=True, kw_only=True):

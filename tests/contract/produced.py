@@ -5,7 +5,6 @@ wrote is still in Kafka.
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +143,7 @@ def _events() -> dict[str, JobEvent]:
 def _notices() -> dict[str, JobEvent]:
     position = Position(f"{START + 19_000}-2", 90_211)
     lost = Reading([], position, lost=1204, lost_from=f"{START + 9300}-0", lost_to=f"{START + 19_000}-3")
-    reset = Reading([], replace(position, epoch=2), is_reset=True)
+    reset = Reading([], Position(epoch=2), is_reset=True)
     waiting = OpenJob(State.DELAYED, "digest", START, scheduler="nightly-digest")
     replaced = Correction(
         State.REMOVED,

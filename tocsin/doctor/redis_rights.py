@@ -16,8 +16,6 @@ _ABSENT = "tocsin-doctor:absent"
 NEEDED: tuple[tuple[str, ...], ...] = (
     ("SCAN", "0", "MATCH", "{key}", "COUNT", "1"),
     ("XREAD", "COUNT", "1", "STREAMS", "{key}", "0"),
-    ("XREVRANGE", "{key}", "+", "-", "COUNT", "1"),
-    ("XRANGE", "{key}", "-", "+", "COUNT", "1"),
     ("XINFO", "STREAM", "{key}"),
     ("EXISTS", "{key}"),
     ("HGET", "{key}", "f"),
@@ -33,6 +31,8 @@ NEEDED: tuple[tuple[str, ...], ...] = (
     ("ZRANGEBYSCORE", "{key}", "0", "0"),
 )
 NICE_TO_HAVE: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("XREVRANGE", "{key}", "+", "-", "COUNT", "1"), "what jobs did before a restart, and which run already"),
+    (("XRANGE", "{key}", "-", "+", "COUNT", "1"), "open jobs after a restart without reading Kafka"),
     (("CLIENT", "LIST"), "how many workers a queue has"),
     (("INFO", "server"), "the version, memory and eviction policy of this Redis"),
     (("PING",), "how quickly this Redis answers"),

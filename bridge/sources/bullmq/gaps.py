@@ -1,16 +1,17 @@
 """Mends the gaps of a queue: when that may be done, and what is written then.
 
-It waits until the queue is read to its end and the gap is well past: whatever ended near the gap and was not lost is
-then in Kafka, and what Kafka holds is left out. Records go first, then the cursor without the gaps; a kill in between
-begins again and finds in Kafka what was told already. So each end is told once.
+It waits until the stream is read well past the gap: whatever ended near it and was not lost is then in Kafka, and what
+Kafka holds is left out; it is read once for all queues that are mended together. Records go first, then the cursor
+without the gaps; a kill in between begins again and finds in Kafka what was told already. So each end is told once.
+Ends that the reconciler found are told in the same way.
 
 Meanwhile the lane reads on, this queue too: what comes then is later than the gap, and cannot be taken for it.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -20,22 +21,60 @@ from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.groups import cursor, open_jobs
 from bridge.sources.bullmq.present import JOBS_A_QUESTION, MOST_PRESENT, Unread, find_present, rebuild_present
-from bridge.sources.bullmq.rebuild import SKEW_MS, Ended, ends_in, has_ends, rebuild
-from bridge.sources.bullmq.stream import Gap
-from bridge.sources.bullmq.told import TOLD_BEFORE_MS, ReadBack, Told
+from bridge.sources.bullmq.rebuild import SKEW_MS, ends_in, has_ends, rebuild
+from bridge.sources.bullmq.stream import MAX_GAPS, Gap
+from bridge.sources.bullmq.told import ENDS, TOLD_BEFORE_MS, Ended, ReadBack, Told
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent, State
 
 log = structlog.get_logger("bridge.gaps")
 
-TELL_SECONDS = 10.0
 UNREAD_TIMES, UNREAD_SECONDS = 100, 0.1
 """How often jobs are asked for once more, because entries that may speak of them must be read first."""
 
+MOST_FAILURES = 3
+"""How often Kafka may fail to tell in time what was told, before failures are told without knowing that."""
 
-def are_past(gaps: Sequence[Gap], now_ms: int) -> bool:
-    """Whether there are gaps and everything that could be taken for theirs has been added to the stream."""
-    return bool(gaps) and now_ms > max(gap.end_ms for gap in gaps) + 2 * SKEW_MS
+DOUBTED = "what Kafka holds could not be read back in time: this may have been told before"
+
+
+def mendable(gaps: Sequence[Gap], read_until_ms: int) -> Gap | None:
+    """The time that can be mended: of gaps of which everything that could be taken for theirs was read.
+
+    read_until_ms: nothing older is unread. Of a queue that loses on, so that its gaps are joined again and again, the
+    part of the oldest that is long past.
+    """
+    until = read_until_ms - 2 * SKEW_MS
+    past = [gap for gap in gaps if gap.end_ms < until]
+    if past:
+        return Gap(min(gap.start_ms for gap in past), max(gap.end_ms for gap in past))
+    if len(gaps) >= MAX_GAPS and gaps[0].start_ms < until:
+        return Gap(gaps[0].start_ms, until)
+    return None
+
+
+def without(gaps: Sequence[Gap], mended: Gap) -> tuple[Gap, ...]:
+    """What is left of the gaps. One that began meanwhile began after `mended`, whatever was the last entry before."""
+    return tuple(Gap(max(gap.start_ms, mended.end_ms), gap.end_ms) for gap in gaps if gap.end_ms > mended.end_ms)
+
+
+@dataclass(slots=True)
+class Work:
+    """What is to be mended of one queue: a time, and ends that were found though no event told of them.
+
+    is_done: it is mended, as far as it can be.
+    """
+
+    queue: Queue
+    gap: Gap | None = None
+    ends: list[Ended] = field(default_factory=list[Ended])
+    is_done: bool = False
+
+    @property
+    def since_ms(self) -> int:
+        """When the first of it was, by some clock."""
+        times = [ended.at for ended in self.ends]
+        return min([*times, self.gap.start_ms] if self.gap is not None else times)
 
 
 class Mender:
@@ -51,55 +90,77 @@ class Mender:
         self._metrics = metrics
         self._read_back = read_back
 
-    async def mend(self, queue: Queue) -> tuple[Gap, ...]:
-        """Rebuild what the gaps of a queue swallowed, and return those gaps: they are to be forgotten.
+    async def mend(self, works: Sequence[Work]) -> None:
+        """Rebuild what is missing of some queues. Raises SourceUnavailable, after which it may be called again.
 
-        The queue must have been read to its end. Raises SourceUnavailable, after which it may be called again.
+        What Kafka cannot be asked for in time stays to be done; after MOST_FAILURES times, failures are told all the
+        same, with a mark, and what surely was not told. Better twice than never.
         """
-        gaps = queue.position.gaps
-        gap = Gap(min(gap.start_ms for gap in gaps), max(gap.end_ms for gap in gaps))
-        await self._flush(queue)
-        if not await has_ends(self._door, queue.keys, gap) and not await self._find_present(queue):
-            return gaps
+        for work in works:
+            await self._flush(work.queue)
+        asked: list[Work] = []
+        for work in works:
+            work.is_done = not await self._has_more(work)
+            if not work.is_done:
+                asked.append(work)
+        if not asked:
+            return
         try:
-            told = await self._told_since(queue, gap.start_ms)
+            told = await self._told_since(asked)
         except TimeoutError:
-            log.error("gap_not_rebuilt", source=queue.place.source, queue=queue.place.queue)
-            return gaps
-        count = rebuilt = 0
-        async for ends in ends_in(self._door, queue.keys, gap):
-            count, rebuilt = count + len(ends), rebuilt + await self._tell_ends(queue, ends, told)
-        log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=count, rebuilt=rebuilt)
-        await self._tell_present(queue, gap, told)
-        return gaps
+            for work in asked:
+                await self._mend_blindly(work)
+            return
+        for work in asked:
+            await self._mend_one(work, told[work.queue.place.queue])
+            work.queue.mend_failures, work.is_done = 0, True
 
-    async def forget(self, queue: Queue, gaps: Collection[Gap]) -> None:
-        """These gaps are mended, as far as they can be. Nobody may move the queue's position meanwhile."""
-        left = tuple(gap for gap in queue.position.gaps if gap not in gaps)
-        queue.position = replace(queue.position, gaps=left)
+    async def forget(self, queue: Queue, gap: Gap) -> None:
+        """This time is mended, as far as it can be. Nobody may move the queue's position meanwhile."""
+        queue.position = replace(queue.position, gaps=without(queue.position.gaps, gap))
         await self._outbox.put([cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())])
 
-    async def tell(self, queue: Queue, ends: Sequence[Ended]) -> None:
-        """Tell of these ends as far as nobody has. The queue must have been read to its end.
+    async def _has_more(self, work: Work) -> bool:
+        if work.ends:
+            return True
+        if work.gap is None:
+            return False
+        return await has_ends(self._door, work.queue.keys, work.gap) or bool(await self._find_present(work.queue))
 
-        The lane waits for it: what takes longer than TELL_SECONDS to look up is not told.
-        """
-        await self._flush(queue)
-        try:
-            async with asyncio.timeout(TELL_SECONDS):
-                told = await self._told_since(queue, min(ended.at for ended in ends))
-        except TimeoutError:
-            log.error("ends_not_told", source=queue.place.source, queue=queue.place.queue, ends=len(ends))
+    async def _mend_one(self, work: Work, told: Told) -> None:
+        queue, gap, count = work.queue, work.gap, len(work.ends)
+        rebuilt = await self._tell_ends(queue, work.ends, told, gap)
+        if gap is None:
             return
-        await self._tell_ends(queue, ends, told)
+        async for ends in ends_in(self._door, queue.keys, gap):
+            count, rebuilt = count + len(ends), rebuilt + await self._tell_ends(queue, ends, told, gap)
+        log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=count, rebuilt=rebuilt)
+        await self._tell_present(queue, gap, told)
 
-    async def _tell_ends(self, queue: Queue, ends: Sequence[Ended], told: Told) -> int:
+    async def _mend_blindly(self, work: Work) -> None:
+        queue = work.queue
+        queue.mend_failures += 1
+        place, failures = queue.place, queue.mend_failures
+        log.error("gap_not_rebuilt", source=place.source, queue=place.queue, times=failures, of=MOST_FAILURES)
+        if failures < MOST_FAILURES:
+            return
+        ends = list(work.ends)
+        if work.gap is not None:
+            async for page in ends_in(self._door, queue.keys, work.gap):
+                ends += [ended for ended in page if ended.event == "failed" or ended.job_id in queue.reconciling.jobs]
+        await self._tell_ends(queue, ends, Told(SKEW_MS), None, doubt=DOUBTED)
+        queue.mend_failures, work.is_done = 0, True
+
+    async def _tell_ends(
+        self, queue: Queue, ends: Sequence[Ended], told: Told, gap: Gap | None, *, doubt: str = ""
+    ) -> int:
         """Tell of those nobody told of; return how many records that was."""
         count = 0
-        async for events in rebuild(self._door, queue.place, queue.keys, queue.position.epoch, ends, told):
+        async for events in rebuild(self._door, queue.place, queue.keys, queue.position.epoch, ends, told, gap):
             count += len(events)
             async with queue.moving:
                 for event in events:
+                    event.message = doubt
                     self._settle(queue, event)
                 await self._put(queue, events)
         return count
@@ -163,15 +224,16 @@ class Mender:
             records.append(open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
             await self._outbox.put(records, lambda: self._count(queue, events))
 
-    async def _told_since(self, queue: Queue, since_ms: int) -> Told:
-        """What Kafka holds of a queue that could be rebuilt, from a while before a time by Redis's clock.
+    async def _told_since(self, works: Sequence[Work]) -> dict[str, Told]:
+        """What Kafka holds of some queues that could be rebuilt, by queue, from a while before the first of it.
 
         Raises TimeoutError: that was too much to read.
         """
-        told = Told(SKEW_MS)
-        async with aclosing(self._read_back([queue.place], since_ms - TOLD_BEFORE_MS)) as records:
-            async for _, record in records:
-                told.learn(record)
+        told = {work.queue.place.queue: Told(SKEW_MS) for work in works}
+        since_ms = min(work.since_ms for work in works) - TOLD_BEFORE_MS
+        async with aclosing(self._read_back([work.queue.place for work in works], since_ms)) as records:
+            async for queue, record in records:
+                told[queue].learn(record)
         return told
 
     async def _flush(self, queue: Queue) -> None:
@@ -185,7 +247,7 @@ class Mender:
     def _settle(self, queue: Queue, event: JobEvent) -> None:
         """A job that has ended runs no more, as far as its last start is known."""
         queue.reconciling.jobs.told(event.job_id, event)
-        known = queue.memory.known(event.job_id)
+        known = queue.memory.known(event.job_id) if event.event in ENDS else None
         if known is not None and known.is_active and known.active_since <= event.ts + SKEW_MS:
             queue.memory.finish(event.job_id)
 

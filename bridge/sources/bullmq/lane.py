@@ -8,6 +8,8 @@ stream that Redis refuses (another type, or forbidden) is left out and tried aga
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from typing import cast
 
 import structlog
 
@@ -17,10 +19,10 @@ from bridge.lag import Lag
 from bridge.record import Record
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.discovery import Missed
-from bridge.sources.bullmq.door import Reply
+from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.follower import Follower
-from bridge.sources.bullmq.gaps import Mender, are_past
+from bridge.sources.bullmq.gaps import Mender, Work, mendable
 from bridge.sources.bullmq.gone import Farewell
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
@@ -31,7 +33,7 @@ from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.reconciling import Reconciling
-from bridge.sources.bullmq.stream import Gap, Position, Reading, Unreadable
+from bridge.sources.bullmq.stream import Position, Reading, Unreadable
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.takeup import TakeUp
 from bridge.sources.bullmq.tally import Tally
@@ -71,7 +73,7 @@ class Lane:
         records, metrics, every = around.records, around.metrics, around.reconcile_seconds
         self._farewell = Farewell(site, door, records, around.let_go)
         self._mender = Mender(site, door, outbox, records, metrics, around.read_back)
-        self._reconciler = Reconciler(site, door, outbox, records, metrics, self._mender, every_seconds=every)
+        self._reconciler = Reconciler(site, door, outbox, records, metrics, every_seconds=every)
         self._take_up = TakeUp(door, around.read_back)
         self._taking_up: asyncio.Task[None] | None = None
         self._reconcile_seconds = every
@@ -91,7 +93,9 @@ class Lane:
         self._follower = Follower(door, reader, self._tell)
         self._queues: dict[str, Queue] = {}
         self._unfinished: set[str] = set()
-        self._mending: tuple[Queue, asyncio.Task[tuple[Gap, ...]]] | None = None
+        self._mending: list[Work] = []
+        self._mending_task: asyncio.Task[None] | None = None
+        self._mending_since = 0.0
         self._next_check = 0.0
         self._next_leave = 0.0
 
@@ -178,30 +182,52 @@ class Lane:
             await asyncio.gather(self._taking_up, return_exceptions=True)
 
     async def _mend(self) -> None:
-        """Rebuild one queue's gaps beside the reading, if that is due. Raises SourceUnavailable."""
-        if self._mending is not None:
-            queue, task = self._mending
-            if task.done():
-                self._mending = None
-                queue.mend_at = time.monotonic() + MEND_AGAIN_SECONDS
-                await self._mender.forget(queue, task.result())
+        """Rebuild what is missing of the queues where that is due, beside the reading. Raises SourceUnavailable."""
+        if self._mending_task is not None:
+            if self._mending_task.done():
+                await self._end_mending(self._mending_task)
             return
-        for key, queue in self._queues.items():
-            is_ready = key not in self._unfinished and not queue.is_refused and time.monotonic() >= queue.mend_at
-            is_ready = is_ready and queue.is_taken_up
-            if is_ready and are_past(queue.position.gaps, self._door.now_ms()):
-                self._mending = queue, asyncio.create_task(self._mender.mend(queue), name=f"mend-{self._source}")
-                return
+        works = [self._work(key, queue) for key, queue in self._queues.items()]
+        self._mending = [work for work in works if work is not None]
+        if self._mending:
+            self._mending_since = time.monotonic()
+            self._mending_task = asyncio.create_task(self._mender.mend(self._mending), name=f"mend-{self._source}")
+
+    def _work(self, key: str, queue: Queue) -> Work | None:
+        """What can be mended of a queue now."""
+        if queue.is_refused or not queue.is_taken_up or time.monotonic() < queue.mend_at:
+            return None
+        now, read = self._door.now_ms(), stream.order(queue.position.last_id)[0]
+        gap = mendable(queue.position.gaps, min(now, read) if key in self._unfinished else now)
+        ends = list(queue.reconciling.ended.values())
+        return Work(queue, gap, ends) if gap is not None or ends else None
+
+    async def _end_mending(self, task: asyncio.Task[None]) -> None:
+        """Forget what is mended. It took its time: reading has four times as long now."""
+        works, self._mending, self._mending_task = self._mending, [], None
+        now = time.monotonic()
+        for work in works:
+            work.queue.mend_at = now + max(MEND_AGAIN_SECONDS, 4 * (now - self._mending_since))
+            if work.is_done:
+                work.queue.reconciling.mended(work.ends)
+                if work.gap is not None:
+                    await self._mender.forget(work.queue, work.gap)
+        task.result()
 
     async def _stop_mending(self) -> None:
-        if self._mending is not None:
-            (_, task), self._mending = self._mending, None
+        if self._mending_task is not None:
+            task, self._mending_task, self._mending = self._mending_task, None, []
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     async def _reconcile(self) -> None:
         """Correct what no event corrects, of queues that were read to their ends."""
-        ready = [queue for key, queue in self._queues.items() if key not in self._unfinished and not queue.is_refused]
+        mending = {work.queue.keys.events for work in self._mending}
+        ready = [
+            queue
+            for key, queue in self._queues.items()
+            if key not in self._unfinished and not queue.is_refused and key not in mending
+        ]
         self._is_asking = await self._reconciler.step(ready)
 
     async def _take_leave(self) -> None:
@@ -236,11 +262,15 @@ class Lane:
         return [key for key in readable if key in woken or key in self._unfinished]
 
     async def _learn_bounds(self) -> None:
-        """How many entries BullMQ keeps of each stream: every Queue object of the app may change it."""
+        """How many entries BullMQ keeps of each stream, which every Queue object of the app may change, and how many
+        jobs it counted."""
         queues = list(self._queues.values())
-        replies = await self._door.ask([("HGET", queue.keys.meta, "opts.maxLenEvents") for queue in queues])
-        for queue, reply in zip(queues, replies, strict=True):
-            queue.lag.window.max_len = whole(reply) if isinstance(reply, bytes) else DEFAULT_MAX_LEN
+        bounds = await self._door.ask([("HGET", queue.keys.meta, "opts.maxLenEvents") for queue in queues])
+        counters = await self._door.ask([("GET", queue.keys.of("id")) for queue in queues])
+        for queue, bound, counter in zip(queues, bounds, counters, strict=True):
+            queue.lag.window.max_len = whole(bound) if isinstance(bound, bytes) else DEFAULT_MAX_LEN
+            if isinstance(counter, bytes) and whole(counter) > queue.position.jobs_added:
+                queue.position = replace(queue.position, jobs_added=whole(counter))
 
     async def _meanwhile(self, wait: Coroutine[None, None, set[str]]) -> set[str]:
         """Follow logs while we wait for entries."""
@@ -275,6 +305,8 @@ class Lane:
             reading = self._parse(queue, mine, count)
             if reading is not None and reading.is_reset and self._door.may_lag:
                 await self._confirm_reset(queue, count)
+            if reading is not None and (reading.is_reset or reading.lost):
+                reading = await self._look_closer(queue, reading)
             if reading is not None:
                 reads.append(Read(*cut_back(reading), queue=queue))
         for read in reads:
@@ -308,6 +340,24 @@ class Lane:
             raise SourceUnavailable(f"the primary refuses {queue.place.queue}: {error}") from error
         if not stream.advance(queue.position, info, entries, count).is_reset:
             raise SourceUnavailable(f"the replica is behind what was read of {queue.place.queue} before")
+
+    async def _look_closer(self, queue: Queue, reading: Reading) -> Reading:
+        """Whether a stream that is another was only cut short, and one that lost entries is another all the same.
+
+        Raises SourceUnavailable.
+        """
+        position, keys = queue.position, queue.keys
+        if reading.lost and position.jobs_added:
+            (counter,) = await self._door.ask_primary([("GET", keys.of("id"))])
+            is_another = not isinstance(counter, Refused) and whole(counter) < position.jobs_added
+            return stream.begin_anew(position, is_there=True) if is_another else reading
+        if reading.is_reset and reading.is_full and queue.recent:
+            command = ("XREVRANGE", keys.events, position.last_id, "-", "COUNT", stream.LOOKED_BACK)
+            (reply,) = await self._door.ask_primary([command])
+            if not isinstance(reply, Refused):
+                ids = [entry.id for entry in stream.entries_of(cast(list[Reply], reply))]
+                return stream.go_on(position, queue.recent, ids) or reading
+        return reading
 
     def _watch_window(self, queue: Queue, added: int, length: int) -> None:
         position, window = queue.position, queue.lag.window
@@ -361,11 +411,16 @@ class Lane:
             queue.memory.doubt()
             self._reconciler.lost(queue)
         if reading.is_reset:
-            if self._mending is not None and self._mending[0] is queue:
+            if any(work.queue is queue for work in self._mending):
                 await self._stop_mending()  # of a stream that is no more
-            queue.memory.clear()
-            self._reconciler.begin_anew(queue)
-            more += queue.tail.clear(now)
+            if reading.position.last_id == "0-0":
+                queue.memory.clear()
+                self._reconciler.begin_anew(queue)
+                more += queue.tail.clear(now)
+            else:  # only its last entries are lost: what its jobs did since is compared with Redis
+                queue.memory.doubt()
+                self._reconciler.lost(queue)
+                queue.reconciling.soon()
         translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)
         self._reconciler.note(queue, read.entries, translated, read.hashes)
         more += self._log_records(read, translated, now)
@@ -381,6 +436,7 @@ class Lane:
             )
             queue.is_met = True
         queue.position = reading.position
+        queue.recent.pass_on(reading)
         queue.lag.unread(read.entries[-1].ts if reading.is_full and read.entries else None)
         (self._unfinished.add if reading.is_full else self._unfinished.discard)(queue.keys.events)
 

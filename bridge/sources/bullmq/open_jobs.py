@@ -70,7 +70,8 @@ class OpenJobs:
 
     def told(self, job_id: str, event: JobEvent) -> None:
         """Take in what is told now. job_id: as Redis has it; one that a record shows otherwise cannot be asked for."""
-        if not job_id or job_id != event.job_id or "\ufffd" in job_id or event.state is State.UNKNOWN:
+        says_nothing = event.state is State.UNKNOWN and event.event != "reconciled"
+        if not job_id or job_id != event.job_id or "\ufffd" in job_id or says_nothing:
             return
         if self._touched is not None and len(self._touched) < MOST_TOUCHED:
             self._touched[job_id] = event.added_at if event.event == "added" else self._touched.get(job_id, 0)

@@ -1,14 +1,14 @@
 """After a restart: what jobs were doing that somebody relayed until our cursor, learned from the stream itself.
 
 It is read backwards, from where we are, only until the jobs asked for have begun, and only so far: a job that began
-earlier is told by its hash.
+earlier is told by its hash, and so are all where Redis refuses the reading.
 """
 
 from collections.abc import Sequence
 from typing import cast
 
 from bridge.sources.bullmq import stream, translate
-from bridge.sources.bullmq.door import Door, Reply
+from bridge.sources.bullmq.door import Door, Refused, Reply
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Entry, Position
@@ -34,7 +34,11 @@ class Past:
         end = last_id
         while wanted and self._left > 0:
             count = min(portion.count, self._left)
-            reply = await door.one("XREVRANGE", key, end, "-", "COUNT", count)
+            (reply,) = await door.ask([("XREVRANGE", key, end, "-", "COUNT", count)])
+            if isinstance(reply, Refused):
+                self._left = 0
+                door.say_refused("XREVRANGE", reply, without="what jobs did before a restart is told by their hashes")
+                break
             page = stream.entries_of(cast(list[Reply], reply or []))
             found += page
             wanted -= {entry.job_id for entry in page if entry.event == "added"}

@@ -14,7 +14,7 @@ from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.open_jobs import OpenJobs
-from bridge.sources.bullmq.rebuild import SKEW_MS, record
+from bridge.sources.bullmq.rebuild import is_in, record
 from bridge.sources.bullmq.standing import PLACES, Standing
 from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.told import Told
@@ -114,13 +114,13 @@ def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs
     event = EVENTS.get(present.standing.place or "")
     if event is None:
         return []  # it has ended, or is nowhere: that is told in other ways
-    is_added_in_gap = known is None and _is_in(gap, job.added_at)
+    is_added_in_gap = known is None and is_in(gap, job.added_at)
     made: list[JobEvent] = []
     if is_added_in_gap and not told.has(job_id, job.added_at, "added", 0):
         made.append(record(place, epoch, present.job_id, job, "added", State.WAITING, job.added_at, attempt=0))
         made[-1].data = job.data
     is_elsewhere = known is not None and present.standing.place not in PLACES[known.state]
-    is_started_in_gap = event == "active" and _is_in(gap, present.started)
+    is_started_in_gap = event == "active" and is_in(gap, present.started)
     attempt = job.attempts_made + (event == "active")
     if (is_added_in_gap or is_elsewhere or is_started_in_gap) and not told.has(job_id, job.added_at, event, attempt):
         since = job.added_at if is_added_in_gap and not job.attempts_made else gap.end_ms
@@ -133,7 +133,3 @@ def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs
             now.worker = redact.name(job.worker)
         made.append(now)
     return made
-
-
-def _is_in(gap: Gap, ms: int) -> bool:
-    return gap.start_ms - SKEW_MS <= ms <= gap.end_ms + SKEW_MS

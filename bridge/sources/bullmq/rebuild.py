@@ -6,7 +6,6 @@ was told already (as Kafka holds it) is left out. Rebuilt records carry `rebuilt
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from bridge import redact
@@ -18,21 +17,12 @@ from bridge.sources.bullmq.jobs import MOST_JOBS, PIPELINE_BYTES, size_of
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Gap
-from bridge.sources.bullmq.told import ENDS, Told
+from bridge.sources.bullmq.told import ENDS, Ended, Told
 from bridge.sources.bullmq.translate import LEVELS, STATES, Place, add_failure
 from tocsin.events import JobEvent, Level, State
 
 SKEW_MS = 2000
 ENDS_A_READ = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A job found in a final state. at: finishedOn, ms."""
-
-    at: int
-    job_id: str
-    event: str
 
 
 async def has_ends(door: Door, keys: Keys, gap: Gap) -> bool:
@@ -52,9 +42,11 @@ async def ends_in(door: Door, keys: Keys, gap: Gap) -> AsyncIterator[list[Ended]
         start, after = gap.start_ms - SKEW_MS, 0
         page: list[Ended] = []
         while after == 0 or len(page) == ENDS_A_READ:
-            reply = await door.one(
-                "ZRANGEBYSCORE", keys.of(event), start, last, "WITHSCORES", "LIMIT", after, ENDS_A_READ
-            )
+            command = ("ZRANGEBYSCORE", keys.of(event), start, last, "WITHSCORES", "LIMIT", after, ENDS_A_READ)
+            (reply,) = await door.ask([command])
+            if isinstance(reply, Refused):
+                door.say_refused("ZRANGEBYSCORE", reply, without=f"what {event} in a gap is not rebuilt")
+                break
             page = _ends(event, cast(list[bytes], reply))
             if not page:
                 break
@@ -66,9 +58,13 @@ async def ends_in(door: Door, keys: Keys, gap: Gap) -> AsyncIterator[list[Ended]
 
 
 async def rebuild(
-    door: Door, place: Place, keys: Keys, epoch: int, ends: Sequence[Ended], told: Told
+    door: Door, place: Place, keys: Keys, epoch: int, ends: Sequence[Ended], told: Told, gap: Gap | None
 ) -> AsyncIterator[list[JobEvent]]:
-    """Yield records of those ends nobody told of, page by page, in the order of `ends`. Raises SourceUnavailable."""
+    """Yield records of those ends nobody told of, page by page, in the order of `ends`. Raises SourceUnavailable.
+
+    Before an end comes what of its job's life lay in the gap as well, as far as the hash tells: that it was added, and
+    that its last run began.
+    """
     portion = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
     done = 0
     while done < len(ends):
@@ -82,10 +78,12 @@ async def rebuild(
             if job is None:
                 continue
             job_id = redact.identifier(ended.job_id)
-            if not told.has(job_id, job.added_at, ended.event, job.attempts_made, ended.at):
+            if gap is not None:
+                made += _before(place, epoch, ended, job, more, told, gap)
+            if not told.has_end(job_id, job.added_at, ended.event, ended.at):
                 made.append(_event(place, epoch, ended, job, more))
             is_exhausted = ended.event == "failed" and job.attempts_made >= job.max_attempts
-            if is_exhausted and not told.has(job_id, job.added_at, "retries-exhausted", job.attempts_made):
+            if is_exhausted and not told.has_end(job_id, job.added_at, "retries-exhausted", ended.at):
                 made.append(record(place, epoch, ended.job_id, job, "retries-exhausted", STATES["failed"], ended.at))
         yield made
         done += len(page)
@@ -136,9 +134,29 @@ def record(
     )
 
 
+def is_in(gap: Gap, ms: int) -> bool:
+    """Whether a time by the app's clock may be in a gap."""
+    return gap.start_ms - SKEW_MS <= ms <= gap.end_ms + SKEW_MS
+
+
+def _before(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply, told: Told, gap: Gap) -> list[JobEvent]:
+    made: list[JobEvent] = []
+    name, started = redact.identifier(ended.job_id), _started(more)
+    if is_in(gap, job.added_at) and not told.has(name, job.added_at, "added", 0):
+        made.append(record(place, epoch, ended.job_id, job, "added", State.WAITING, job.added_at, attempt=0))
+    if started and is_in(gap, started) and not told.has_end(name, job.added_at, "active", started):
+        made.append(record(place, epoch, ended.job_id, job, "active", State.ACTIVE, started))
+        made[-1].started_at, made[-1].worker = started, redact.text(job.worker, redact.NAME_BYTES)
+    return made
+
+
+def _started(more: Reply) -> int:
+    return 0 if isinstance(more, Refused) else whole(cast(list[bytes | None], more)[0])
+
+
 def _event(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply) -> JobEvent:
     values = [None, None] if isinstance(more, Refused) else cast(list[bytes | None], more)
-    started, result = whole(values[0]), (values[1] or b"").decode(errors="replace")
+    started, result = _started(more), (values[1] or b"").decode(errors="replace")
     made = record(place, epoch, ended.job_id, job, ended.event, STATES[ended.event], ended.at)
     made.prev = "active"
     made.data = job.data

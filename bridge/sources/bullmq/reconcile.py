@@ -25,12 +25,11 @@ from bridge.records import Records
 from bridge.sources.bullmq import standing, stream
 from bridge.sources.bullmq.door import Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
-from bridge.sources.bullmq.gaps import Mender
 from bridge.sources.bullmq.groups import open_jobs
-from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
-from bridge.sources.bullmq.rebuild import Ended
+from bridge.sources.bullmq.open_jobs import OPEN, OpenJob, OpenJobs
 from bridge.sources.bullmq.standing import Correction, Standing
 from bridge.sources.bullmq.stream import Entry, Position
+from bridge.sources.bullmq.told import Ended
 from bridge.sources.bullmq.translate import Bad, Translated
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import State
@@ -47,6 +46,8 @@ STEP_SECONDS = 0.05
 
 STORE_SECONDS = 5.0
 
+ENDS = (State.COMPLETED, State.FAILED)
+
 Corrected = tuple[str, OpenJob, Correction]
 """A job, what was told of it, and what is to be told instead."""
 
@@ -61,7 +62,6 @@ class Reconciler:
         outbox: Outbox,
         records: Records,
         metrics: Metrics,
-        mender: Mender,
         *,
         every_seconds: float,
     ) -> None:
@@ -70,7 +70,6 @@ class Reconciler:
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
-        self._mender = mender
         self._every_seconds = every_seconds
         self._resting_until = 0.0
 
@@ -95,6 +94,8 @@ class Reconciler:
         """The stream was begun anew."""
         queue.reconciling.jobs.orphan()
         queue.reconciling.suspects.clear()
+        queue.reconciling.ended.clear()
+        queue.reconciling.ends_told.clear()
         queue.reconciling.has_strangers = True
         queue.reconciling.soon()
 
@@ -115,12 +116,14 @@ class Reconciler:
     async def step(self, queues: Sequence[Queue]) -> bool:
         """Go on with queues that were read to their ends, for a moment; return whether there is more to ask at once.
 
+        One with gaps is compared only after these were mended as far as they are past: more is known then.
         Raises SourceUnavailable.
         """
-        if time.monotonic() < self._resting_until:
+        now = time.monotonic()
+        if now < self._resting_until:
             return False
-        end = time.monotonic() + STEP_SECONDS
-        ready = [queue for queue in queues if not queue.position.gaps and queue.is_taken_up]
+        end = now + STEP_SECONDS
+        ready = [queue for queue in queues if queue.is_taken_up and (not queue.position.gaps or now < queue.mend_at)]
         for queue in ready:
             while time.monotonic() < end and await self._step(queue):
                 pass
@@ -196,7 +199,7 @@ class Reconciler:
             told += self._judge_orphans(state.jobs, {id: found for id, found in answers.items() if id not in unread})
         else:
             state.suspects = state.suspects[len(ids) :]
-            told += await self._judge(queue, {id: found for id, found in answers.items() if id not in unread})
+            told += self._judge(queue, {id: found for id, found in answers.items() if id not in unread})
         await self._tell(queue, told)
         del state.jobs.replaced[: len(replaced)]
         return not unread
@@ -213,9 +216,9 @@ class Reconciler:
                 jobs.put(job_id, orphan)
         return told
 
-    async def _judge(self, queue: Queue, answers: Mapping[str, Standing | None]) -> list[Corrected]:
-        jobs, told = queue.reconciling.jobs, list[Corrected]()
-        ends: list[tuple[Ended, Corrected]] = []
+    def _judge(self, queue: Queue, answers: Mapping[str, Standing | None]) -> list[Corrected]:
+        state, told = queue.reconciling, list[Corrected]()
+        jobs = state.jobs
         for job_id, found in answers.items():
             job = jobs.get(job_id)
             if job is None or found is None:
@@ -223,15 +226,12 @@ class Reconciler:
             correction = standing.correct(job_id, job, found)
             if correction is None:
                 job.priority = found.priority if job.priority is None and found.has_hash else job.priority
-            elif correction.state in (State.COMPLETED, State.FAILED):
-                ends.append((Ended(found.at, job_id, correction.state), (job_id, job, correction)))
+            elif correction.state in ENDS and state.ends_told.pop(job_id, None) != found.at:
+                # Perhaps nobody told of it: that is mended like a gap, with an alarm for a failure. If somebody did,
+                # and of another state after it, it is corrected like the rest when it is found again.
+                state.ended[job_id] = Ended(found.at, job_id, correction.state)
             else:
                 told.append((job_id, job, correction))
-        if ends:
-            # Nobody read these events: they are told like those of a gap, an alarm with them. An end that was told, and
-            # another state after it, is corrected like the rest.
-            await self._mender.tell(queue, [ended for ended, _ in ends])
-            told += [correction for ended, correction in ends if ended.job_id in jobs]
         return told
 
     async def _tell(self, queue: Queue, told: Sequence[Corrected]) -> None:
@@ -245,7 +245,7 @@ class Reconciler:
             records.append(self._records.job(event))
             if correction is standing.REPLACED:
                 continue
-            if correction.state in (State.REMOVED, State.COMPLETED, State.FAILED):
+            if correction.state not in OPEN:
                 if jobs.get(job_id) is job:
                     jobs.close(job_id)
                     queue.memory.forget(job_id)

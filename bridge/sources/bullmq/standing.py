@@ -115,6 +115,9 @@ def strangers(jobs: OpenJobs, found: Inventory) -> dict[str, str]:
 
 # -- one job, exactly
 
+NOWHERE = "its hash is there, but it stands in no list or set of the queue: no worker will ever take it"
+"""BullMQ moves a job in one script: it is never on its way."""
+
 ENTRIES_A_QUESTION = 1_000
 """Entries read with a question; if there are more, they must be read first."""
 
@@ -129,14 +132,17 @@ def unread_jobs(position: Position, executed: Sequence[Reply]) -> set[str] | Non
     except stream.Unreadable:
         return None
     reading = stream.advance(position, info, entries, ENTRIES_A_QUESTION)
-    if reading.lost or reading.is_reset or reading.is_full:
-        return None
+    if reading.is_reset or reading.is_full:
+        return None  # what is lost besides will never be told: where the job stands now is true
     return {entry.job_id for entry in entries}
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A job at one moment. place: None = in none that was looked at. at: of an end, when it was (finishedOn, ms)."""
+    """A job at one moment. place: None = in none that was looked at. at: of an end, when it was (finishedOn, ms).
+
+    is_in_sight False: it may stand where nobody looked: a list was longer than that, or it is in a group of BullMQ Pro.
+    """
 
     place: str | None
     has_hash: bool
@@ -144,9 +150,10 @@ class Standing:
     added_at: int = 0
     priority: int = 0
     at: int = 0
+    is_in_sight: bool = True
 
 
-HASHED = ("name", "timestamp", "priority")
+HASHED = ("name", "timestamp", "priority", "gid")
 COMMANDS_PER_JOB = 1 + len(SETS) + len(ENDS)
 
 
@@ -185,7 +192,7 @@ def parse_job(job_id: str, replies: Sequence[Reply], lists: Mapping[str, set[str
     if any(isinstance(reply, Refused) for reply in replies):
         return None
     hashed, scores = cast(list[bytes | None], replies[0]), dict(zip((*SETS, *ENDS), replies[1:], strict=True))
-    name, added, priority = hashed
+    name, added, priority, group = hashed
     place = next((name for name, score in scores.items() if score is not None), None)
     if place is None:
         place = next((name for name, ids in lists.items() if job_id in ids), None)
@@ -193,6 +200,7 @@ def parse_job(job_id: str, replies: Sequence[Reply], lists: Mapping[str, set[str
         place,
         has_hash=any(value is not None for value in hashed),
         name=redact.name(_text(name or b"")),
+        is_in_sight=group is None and all(len(ids) < LISTED for ids in lists.values()),
         added_at=whole(added),
         priority=whole(priority),
         at=whole(scores.get(place)) if place in ENDS else 0,
@@ -212,8 +220,10 @@ def correct(job_id: str, job: OpenJob, standing: Standing) -> Correction | None:
     """What to tell of a job that was told otherwise; None where nothing contradicts, or nothing is certain."""
     if standing.has_hash and job.added_at and standing.added_at and job.added_at != standing.added_at:
         return Correction(State.REMOVED, "its id belongs to a job added later")
+    if standing.place is None and not standing.has_hash:
+        return Correction(State.REMOVED, _end(job_id, job))
     if standing.place is None:
-        return None if standing.has_hash else Correction(State.REMOVED, _end(job_id, job))
+        return Correction(State.UNKNOWN, NOWHERE) if standing.is_in_sight else None
     if not standing.has_hash:
         return None
     if standing.place not in PLACES[job.state]:

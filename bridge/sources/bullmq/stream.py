@@ -6,6 +6,7 @@ Both are read in one MULTI. Needs Redis 7 or Valkey; older servers have no such 
 """
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -33,6 +34,9 @@ class Gap:
 
 
 MAX_GAPS = 8
+MOST_RECENT = 500
+LOOKED_BACK = 100
+"""Entries looked at in search of the last one passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class Position:
     """How far a stream was read.
 
     pos: entries of this epoch ever passed, read or counted lost. gaps: those not rebuilt yet, at most MAX_GAPS.
-    is_gone: the queue was told to be no more, though its stream was there still, and not read since.
+    is_gone: the queue was told to be no more, though its stream was there still, and not read since. jobs_added: the
+    queue's own counter (`id`) when it was looked at last, which begins anew with the queue; 0 = unknown.
     """
 
     last_id: str = "0-0"
@@ -50,6 +55,7 @@ class Position:
     is_first_contact: bool = False
     gaps: tuple[Gap, ...] = ()
     is_gone: bool = False
+    jobs_added: int = 0
 
     def is_backfill(self, entry_id: str) -> bool:
         """Whether an entry was there before Tocsin."""
@@ -95,7 +101,8 @@ class Reading:
 
     lost: entries trimmed between lost_from (the last id passed) and lost_to (the first present; where none is present,
     or after somebody's XDEL, the last one there was).
-    is_reset: the stream was deleted or begun anew; entries are then empty and position points at its start.
+    is_reset: the stream is another than before; entries are then empty. position points at its start, or where its last
+    entries were lost at what is left of them.
     is_full: there may be more right now.
     """
 
@@ -106,6 +113,29 @@ class Reading:
     lost_to: str = ""
     is_reset: bool = False
     is_full: bool = False
+
+
+class Recent:
+    """The last entries passed, at most MOST_RECENT: by them a stream that a failover has cut short is known again."""
+
+    def __init__(self) -> None:
+        self._ids: deque[str] = deque(maxlen=MOST_RECENT)
+        self._pos = 0
+
+    def pass_on(self, reading: Reading) -> None:
+        """These were read now."""
+        if reading.lost or reading.is_reset:
+            self._ids.clear()
+        self._ids.extend([entry.id for entry in reading.entries[-MOST_RECENT:]])
+        self._pos = reading.position.pos
+
+    def pos_of(self, entry_id: str) -> int | None:
+        """How many entries had been passed with this one; None = it is not among them."""
+        at = next((at for at, known in enumerate(reversed(self._ids)) if known == entry_id), None)
+        return None if at is None else self._pos - at
+
+    def __bool__(self) -> bool:
+        return bool(self._ids)
 
 
 @lru_cache(maxsize=1024)
@@ -144,15 +174,15 @@ def parse(replies: Sequence[Reply]) -> tuple[Info | None, list[Entry]]:
 def advance(position: Position, info: Info | None, entries: list[Entry], count: int) -> Reading:
     """Move on by one read: tell what came, what was lost, and whether the stream is another one than before.
 
-    A stream that a failover has cut short is told anew from its start, as backfill as far as it was told before: that
-    has rung already. In one that was deleted and begun anew every id is newer.
+    Where it is another, it is read from its start, as backfill as far as ids go that were told before: that has rung
+    already. In one that was deleted and begun anew every id is newer; one that a failover has cut short can be gone on
+    with (`go_on`), if an entry is known again. Once it is read to its end nothing that comes is backfill, by any clock.
 
     After somebody's XDEL the counters no longer say where the missing entries were; how many is exact again whenever
     the end of the stream is reached.
     """
     if _is_another(position, info, entries, count):
-        begun = Position(epoch=position.epoch + 1, baseline_id=max(position.baseline_id, position.last_id, key=order))
-        return Reading([], begun, is_reset=True, is_full=info is not None)
+        return begin_anew(position, is_there=info is not None)
     if info is None:
         met = replace(position, is_first_contact=False, is_gone=False)
         return Reading([], met)  # what it will hold is all new
@@ -165,11 +195,33 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
         is_first_contact=False,
         is_gone=False,
     )
+    if not is_full:
+        moved = replace(moved, baseline_id=min(moved.baseline_id, moved.last_id, key=order))
     if lost == 0 or position.is_first_contact:
         return Reading(entries, moved, is_full=is_full)
     lost_to = entries[0].id if entries and not info.has_deletions else moved.last_id
     moved = replace(moved, gaps=_with_gap(position, lost_to))
     return Reading(entries, moved, lost=lost, lost_from=position.last_id, lost_to=lost_to, is_full=is_full)
+
+
+def begin_anew(position: Position, *, is_there: bool) -> Reading:
+    """The stream is another than before: read it from its start."""
+    begun = Position(epoch=position.epoch + 1, baseline_id=max(position.baseline_id, position.last_id, key=order))
+    return Reading([], begun, is_reset=True, is_full=is_there)
+
+
+def go_on(position: Position, recent: Recent, newest_first: Sequence[str]) -> Reading | None:
+    """Where to go on in a stream whose last entries a failover has lost; None = no entry is known again.
+
+    newest_first: ids of its entries up to the position. Those before the first that is known came after the failover,
+    by a clock that is behind. Their ids may be those of lost ones: it is a new epoch.
+    """
+    for entry_id in newest_first:
+        pos = recent.pos_of(entry_id)
+        if pos is not None:
+            left = replace(position, last_id=entry_id, pos=pos, epoch=position.epoch + 1)
+            return Reading([], left, is_reset=True, is_full=True)
+    return None
 
 
 def _with_gap(position: Position, lost_to: str) -> tuple[Gap, ...]:
@@ -192,7 +244,8 @@ def _lost(position: Position, info: Info, read: int, *, is_full: bool) -> int:
 def _is_another(position: Position, info: Info | None, entries: list[Entry], count: int) -> bool:
     """Whether this cannot be the stream the position was taken in.
 
-    A new stream that was already trimmed beyond the old position looks as if the old one had been: it is told as a gap.
+    A new stream that was already trimmed beyond the old position looks as if the old one had been: the queue's counter
+    tells the two apart (`Position.jobs_added`), else it is told as a gap.
     """
     if position.pos == 0 and position.last_id == "0-0":
         return False

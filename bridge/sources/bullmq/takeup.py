@@ -89,7 +89,10 @@ class TakeUp:
             count = min(portion.count, missing)
             command = ("XRANGE", queue.keys.events, f"({after}", start.last_id, "COUNT", count)
             (reply,) = await self._door.ask([command])
-            if isinstance(reply, Refused) or not reply:
+            if isinstance(reply, Refused):
+                self._door.say_refused("XRANGE", reply, without="open jobs are taken up from Kafka after a restart")
+                return False
+            if not reply:
                 return False
             page = stream.entries_of(cast(list[Reply], reply))
             portion.learn([entry.size for entry in page])

@@ -172,14 +172,17 @@ def gap(place: Place, reading: Reading, ts: int) -> JobEvent:
 
 
 def stream_reset(place: Place, reading: Reading, ts: int) -> JobEvent:
-    """The record of a stream that was deleted or begun anew (obliterate, flush, restore)."""
+    """The record of a stream that is another than before: deleted, begun anew, or cut short by a failover."""
+    is_cut = reading.position.last_id != "0-0"
+    lost = "a failover lost the last entries of the event stream, which were told; it goes on with those before them"
+    begun = "the event stream was deleted or begun anew; what its jobs did until then is unknown"
     return place.record(
         "stream-reset",
         epoch=reading.position.epoch,
         tail="reset",
         ts=ts,
         level=Level.WARN,
-        message="the event stream was deleted or begun anew; what its jobs did until then is unknown",
+        message=lost if is_cut else begun,
     )
 
 

@@ -14,7 +14,7 @@ from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.reconciling import Reconciling
-from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.stream import Position, Recent
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 
@@ -38,7 +38,8 @@ class Queue:
     past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
     before whatever is put there now. portion: entries to ask for. missed: two complete scans did not find it.
     reconciling: what was told of its open jobs, and how far that is compared with Redis.
-    moving: held by whoever tells of the queue together with its position. mend_at: its gaps are left until then.
+    moving: held by whoever tells of the queue together with its position. mend_at: its gaps are left until then;
+    mend_failures: how often Kafka did not tell in time what was told.
     """
 
     place: Place
@@ -55,7 +56,9 @@ class Queue:
     is_refused: bool = False
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
     mend_at: float = 0.0
+    mend_failures: int = 0
     missed: Missed | None = None
+    recent: Recent = field(default_factory=Recent)
 
     @property
     def is_taken_up(self) -> bool:

@@ -117,3 +117,34 @@ async def test_source_that_refuses_info_is_relayed_by_our_own_clock(bridge: Brid
 
     await eventually(is_told, what="the event")
     assert bridge.log.count("clock_refused") == 1
+
+
+async def test_reader_who_may_not_look_back_in_a_stream_goes_on_with_all_queues(
+    bridge: Bridge, app: Any, redis_url: str
+) -> None:
+    """After a restart, what it knew of its jobs is gone: they are told by their hashes. That is said once."""
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url, "+xrevrange", "+xrange")
+    bridge.environ["KAFKA_PARTITIONS"] = "1"
+
+    async def told(queue: str, event: str, job_id: str) -> bool:
+        jobs = (await bridge.records()).of_queue(queue)
+        return (event, job_id) in [(one.event, one.job_id) for one in jobs]
+
+    for queue in ("mail", "other"):
+        await make_queue(app, queue)
+    await bridge.start()
+    await bridge.ready()
+    for queue in ("mail", "other"):
+        await add_events(app, queue, 5)
+        await eventually(lambda queue=queue: told(queue, "added", "job-4"), what="the first events")
+    await bridge.kill()
+    await bridge.start()
+    for queue in ("mail", "other"):
+        await app.xadd(f"bull:{queue}:events", {"event": "waiting", "jobId": "job-1"})
+    for queue in ("mail", "other"):
+        await eventually(lambda queue=queue: told(queue, "waiting", "job-1"), what="an event after the restart")
+    await add_events(app, "mail", 1, first=99)
+    await eventually(lambda: told("mail", "added", "job-99"), what="the next")
+    said = [line for line in bridge.log.splitlines() if "command_refused" in line]
+    assert len([line for line in said if "XREVRANGE" in line]) == 1
+    assert await bridge.metric("bridge_source_errors_total") == 0

@@ -98,4 +98,6 @@ async def test_failure_that_a_gap_swallowed_is_told_with_its_exhausted_retries(
         ("2", "failed", 1, True),
         ("2", "retries-exhausted", 1, False),
     ]
-    assert await bridge.metric("bridge_events_rebuilt_total", queue="mail") == 3
+    began = [(event.job_id, event.rebuilt, event.started_at is not None) for event in events if event.event == "active"]
+    assert sorted(began) == [("1", True, True), ("2", True, True)]
+    assert await bridge.metric("bridge_events_rebuilt_total", queue="mail") == 5

@@ -6,6 +6,7 @@ import pytest
 
 from tests.bullmq.driver import Major, Silent, run_workload, silent
 from tests.eventually import eventually
+from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_read_only import make_reader
 from tests.integration.bridge.truth import differences, has_ended
@@ -209,3 +210,24 @@ async def test_refusals_correct_nothing(bridge: Bridge, app: Any, redis_url: str
         await app.execute_command("ACL", "SETUSER", "bridge", allowed)
     await until_told(bridge, "reconciled", 3)
     assert sorted(event.job_id for event in await reconciled(bridge)) == sorted(ids)
+
+
+async def test_job_that_stands_nowhere_is_told_to_be_unknown_once(bridge: Bridge, app: Any) -> None:
+    """Somebody took it out of its list by hand; its hash is there still."""
+    await make_queue(app, "mail")
+    await bridge.start()
+    await bridge.ready()
+    await app.hset("bull:mail:7", mapping={"name": "send", "timestamp": 1, "opts": "{}", "data": "{}", "ats": 1})
+    await app.lpush("bull:mail:active", "7")
+    for event in ("added", "waiting", "active"):
+        await app.xadd("bull:mail:events", {"event": event, "jobId": "7", "name": "send"})
+    await until_told(bridge, "active", 1)
+    await app.delete("bull:mail:active")
+    await until_told(bridge, "reconciled", 1)
+    await bridge.kill()
+    await bridge.start()
+    await until_compared(bridge, app, "mail")
+
+    [told] = [event for event in await reconciled(bridge) if event.job_id == "7"]
+    assert (told.state, told.prev) == ("unknown", "active")
+    assert "it stands in no list or set of the queue" in told.message

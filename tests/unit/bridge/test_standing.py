@@ -63,7 +63,7 @@ def test_job_that_stands_elsewhere_is_told_to_be_there(told: State, place: str, 
 @pytest.mark.parametrize(
     "found",
     [
-        Standing(None, has_hash=True, added_at=5),  # in a list too long to look through, or where we do not look
+        Standing(None, has_hash=True, added_at=5, is_in_sight=False),  # in a list too long to look through
         Standing("wait", has_hash=False),  # in a list, without a hash
         Standing("delayed", has_hash=False),
     ],
@@ -123,14 +123,33 @@ def test_refusal_is_no_answer() -> None:
     no = Refused("NOPERM")
     assert parse_inventory([[], no, [], [], [], []]) is None
     assert parse_answers(["1"], [[], no, [], *[None] * 6]) is None
-    answer = parse_answers(["1", "2"], [[], [], [], no, *[None] * 5, [None] * 3, *[None] * 5])
+    answer = parse_answers(["1", "2"], [[], [], [], no, *[None] * 5, [None] * 4, *[None] * 5])
     assert answer == {"1": None, "2": GONE}
 
 
 def test_the_name_of_a_job_nobody_told_of_is_redacted_and_cut() -> None:
-    found = parse_job("1", [[b"sync postgres://app:canary@db/x", b"1", b"0"], *[None] * 5], {})
+    found = parse_job("1", [[b"sync postgres://app:canary@db/x", b"1", b"0", None], *[None] * 5], {})
     assert found is not None
     assert found.name == "sync postgres://app:[redacted]@db/x"
-    found = parse_job("1", [[b"n" * 3_000_000, b"1", b"0"], *[None] * 5], {})
+    found = parse_job("1", [[b"n" * 3_000_000, b"1", b"0", None], *[None] * 5], {})
     assert found is not None
     assert len(found.name) < 1100
+
+
+def test_job_that_stands_nowhere_though_its_hash_is_there_is_unknown() -> None:
+    found = correct("1", OpenJob(State.ACTIVE, added_at=5), Standing(None, has_hash=True, added_at=5))
+    assert found is not None
+    assert found.state is State.UNKNOWN
+    assert "stands in no list or set" in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("group", "waiting", "is_in_sight"), [(None, 1, True), (b"g", 1, False), (None, LISTED, False)]
+)
+def test_job_of_a_long_list_or_of_a_group_may_stand_out_of_sight(
+    group: bytes | None, waiting: int, is_in_sight: bool
+) -> None:
+    lists = {"active": set[str](), "wait": {str(number) for number in range(waiting)}, "paused": set[str]()}
+    found = parse_job("x", [[b"send", b"5", None, group], None, None, None, None, None], lists)
+    assert found is not None
+    assert (found.place, found.is_in_sight) == (None, is_in_sight)

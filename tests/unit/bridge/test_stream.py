@@ -13,9 +13,11 @@ from bridge.sources.bullmq.stream import (
     Info,
     Position,
     Reading,
+    Recent,
     Unreadable,
     advance,
     entries_of,
+    go_on,
     order,
     parse,
     read_commands,
@@ -274,6 +276,52 @@ def test_what_a_failover_left_is_told_again_as_backfill_and_what_comes_after_it_
     reading = stream.read(reset.position, 10)
 
     assert [reading.position.is_backfill(entry.id) for entry in reading.entries] == [True] * 5 + [False] * 2
+
+
+def test_failover_that_lost_entries_is_gone_on_with_where_they_ended() -> None:
+    stream, recent = Stream(), Recent()
+    stream.add(900)
+    readings, position = read_all(stream, count=100)
+    for reading in readings:
+        recent.pass_on(reading)
+    told = list(stream.ids)
+    stream.ids, stream.added = told[:895], 895
+    stream.ids.append(f"{order(told[894])[0]}-7")  # by a clock that is behind
+    stream.added, stream.last_id = 896, stream.ids[-1]
+    assert stream.read(position, 100).is_reset
+    left = go_on(position, recent, stream.ids[::-1][:100])
+    assert left is not None
+    assert (left.position.last_id, left.position.pos, left.position.epoch) == (told[894], 895, 2)
+    readings, position = read_all(stream, left.position)
+    assert [entry.id for reading in readings for entry in reading.entries] == [stream.ids[-1]]
+    assert position.pos == 896
+    assert not any(reading.lost or reading.is_reset for reading in readings)
+
+
+def test_stream_of_which_no_entry_is_known_is_another() -> None:
+    stream, recent = Stream(), Recent()
+    stream.add(1000)
+    readings, position = read_all(stream, count=600)
+    for reading in readings:
+        recent.pass_on(reading)
+    assert recent.pos_of(stream.ids[-1]) == 1000
+    assert recent.pos_of(stream.ids[500]) == 501
+    assert recent.pos_of(stream.ids[499]) is None, "too long ago"
+    assert go_on(position, recent, stream.ids[:500]) is None
+    recent.pass_on(Reading([], position, is_reset=True))
+    assert not recent
+
+
+def test_once_a_stream_was_read_to_its_end_nothing_that_comes_is_backfill() -> None:
+    stream = Stream()
+    stream.add(9)
+    _, position = read_all(stream)
+    stream.ids, stream.added, stream.last_id = stream.ids[:5], 5, stream.ids[4]
+    _, position = read_all(stream, stream.read(position, 10).position)
+    stream.clock = 1006  # behind the old one
+    stream.add(1)
+    reading = stream.read(position, 10)
+    assert [reading.position.is_backfill(entry.id) for entry in reading.entries] == [False]
 
 
 def test_server_without_a_counter_loses_quietly_but_is_read() -> None:

@@ -34,6 +34,7 @@ class Door:
         self._clock_offset_ms = 0
         self._is_clock_told = False
         self._refusal = Refusal(source)
+        self._refused: set[str] = set()
 
     async def ask(
         self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
@@ -99,6 +100,15 @@ class Door:
         """
         connect = self._link.tracking
         return None if connect is None else Tracked(connect, self.ask, self._refusal)
+
+    def say_refused(self, command: str, reply: Refused, *, without: str) -> None:
+        """Say once that a command is refused which we can do without, at some cost."""
+        if command not in self._refused:
+            self._refused.add(command)
+            mend = f"allow {command}, see `tocsin doctor`"
+            log.warning(
+                "command_refused", source=self._source, command=command, error=str(reply), without=without, mend=mend
+            )
 
     async def close(self) -> None:
         """Close every connection."""

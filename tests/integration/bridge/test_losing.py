@@ -1,0 +1,109 @@
+"""What a gap swallowed is told in the end: by a queue that goes on losing, and by a Kafka that is too slow to ask."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.sources.bullmq import gaps
+from tests.eventually import eventually
+from tests.integration.bridge.by_hand import add_events, make_queue
+from tests.lanes import Kafka, lane_reading
+
+
+@pytest.fixture
+def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    """With gaps that are past soon, and tried again soon."""
+    monkeypatch.setattr(gaps, "SKEW_MS", 200)
+    monkeypatch.setattr("bridge.sources.bullmq.lane.MEND_AGAIN_SECONDS", 0.5)
+    return Kafka()
+
+
+async def run_job(app: Any, queue: str, job_id: str, *events: str, ended: str = "", **hashed: object) -> None:
+    now = int(time.time() * 1000)
+    job = {"name": "send", "opts": "{}", "data": "{}", "timestamp": now, "ats": 1, **hashed}
+    if ended:
+        job |= {"atm": 1, "finishedOn": now, "processedOn": now, "pb": "w1", "failedReason": ended}
+        await app.zadd(f"bull:{queue}:failed", {job_id: now})
+    await app.hset(f"bull:{queue}:{job_id}", mapping=job)
+    for event in events:
+        await app.xadd(f"bull:{queue}:events", {"event": event, "jobId": job_id, "name": "send"})
+
+
+async def lose(app: Any, queue: str, number: int) -> None:
+    """More entries than the stream keeps, of which the reader may have read none."""
+    await add_events(app, queue, 60, max_len=10, first=number)
+
+
+def has(kafka: Kafka, job_id: str, *events: str) -> Callable[[], bool]:
+    return lambda: [event.event for event in kafka.of(job_id)][-len(events) :] == list(events)
+
+
+async def test_queue_that_goes_on_losing_is_mended_and_compared_all_the_same(
+    app: Any, redis_url: str, kafka: Kafka
+) -> None:
+    await make_queue(app, "mail", max_len=10)
+    async with lane_reading(redis_url, kafka, "mail"):
+        await run_job(app, "mail", "gone", "added", "active")
+        await eventually(has(kafka, "gone", "added", "active"), what="a job that runs")
+        await app.delete("bull:mail:gone")
+        await run_job(app, "mail", "lost", ended="boom")
+        number = 0
+
+        async def is_told() -> bool:
+            nonlocal number
+            number += 60
+            await lose(app, "mail", number)
+            return bool(kafka.of("lost")) and has(kafka, "gone", "reconciled")()
+
+        await eventually(is_told, seconds=45, what="a lost failure, and a silent end")
+    assert sum(event.event == "gap" for event in kafka.events) > 1
+    assert [event.event for event in kafka.of("lost")][-2:] == ["failed", "retries-exhausted"]
+    assert kafka.of("gone")[-1].state == "removed"
+
+
+async def test_failure_in_a_gap_is_told_though_a_retry_by_hand_began_to_count_anew(
+    app: Any, redis_url: str, kafka: Kafka
+) -> None:
+    """With what else the gap swallowed of that run; and the one that was told is not told again."""
+    for queue in ("mail", "other"):
+        await make_queue(app, queue, max_len=10)
+    async with lane_reading(redis_url, kafka, "mail", "other"):
+        await run_job(app, "mail", "a", "added", "active", "failed", ended="first")
+        await run_job(app, "mail", "told", "added", "active", "failed", ended="boom")
+        await eventually(has(kafka, "told", "added", "active", "failed"), what="failures that are told")
+        await asyncio.sleep(0.5)  # longer than the clocks differ here
+        await run_job(app, "mail", "a", ended="second")
+        for queue in ("mail", "other"):
+            await lose(app, queue, 0)
+        await eventually(has(kafka, "a", "failed", "retries-exhausted"), what="the lost failure")
+        await eventually(lambda: bool(kafka.asked), what="Kafka asked")
+    again = [event for event in kafka.of("a") if event.rebuilt]
+    assert [(event.event, event.attempt, event.error) for event in again][-2:] == [
+        ("failed", 1, "second"),
+        ("retries-exhausted", 1, ""),
+    ]
+    assert [(event.worker, event.started_at is not None) for event in again if event.event == "active"] == [
+        ("w1", True)
+    ]
+    assert [event.event for event in kafka.of("told") if event.rebuilt and event.event != "retries-exhausted"] == []
+
+
+async def test_failure_is_told_with_a_mark_when_kafka_cannot_say_what_was_told(
+    app: Any, redis_url: str, kafka: Kafka
+) -> None:
+    kafka.is_slow = True
+    await make_queue(app, "mail", max_len=10)
+    async with lane_reading(redis_url, kafka, "mail"):
+        await lose(app, "mail", 0)
+        await eventually(lambda: bool(kafka.of("job-59")), what="the first events")
+        await run_job(app, "mail", "lost", ended="boom")
+        await lose(app, "mail", 60)
+        await eventually(has(kafka, "lost", "failed", "retries-exhausted"), what="the lost failure")
+        assert len(kafka.asked) == gaps.MOST_FAILURES
+        await run_job(app, "mail", "later", "added", "waiting", ended="no")
+        await eventually(lambda: bool(kafka.of("later")), what="it reads on")
+    assert [event.event for event in kafka.of("lost")] == ["failed", "retries-exhausted"]
+    assert all("may have been told before" in event.message and event.rebuilt for event in kafka.of("lost"))
