@@ -157,13 +157,3 @@ async def test_a_batch_that_fails_before_commit_leaves_nothing_behind(
 ) -> None:
     async with numbers_of(kafka_bootstrap, topic_prefix, 1500, tmp_path) as (group, _):
         await group.start("--fail-every", "7")
-
-
-async def test_replicas_that_join_and_leave_share_the_partitions(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
-) -> None:
-    async with numbers_of(kafka_bootstrap, topic_prefix, 4000, tmp_path) as (group, numbers):
-        for _ in range(3):
-            await group.start()
-        await numbers.reach(10)
-        await group.leave(group.running[0])
