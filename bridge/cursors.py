@@ -87,6 +87,12 @@ def scan_cursor(site: str, source: str, scope: str, scanned_ms: int, past_epoch:
     return f"{site}:{source}:".encode(), encode(value)
 
 
+def other_sites(site: str, source: str, values: Mapping[bytes, bytes]) -> set[str]:
+    """The other sites that have cursors of a source of this name."""
+    keys = [key.decode(errors="replace").split(":", 2) for key in values]
+    return {key[0] for key in keys if len(key) > 2 and key[1] == source and key[0] != site}
+
+
 def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -> Restored:
     """Pick one source's cursors out of a partition's newest values. An unreadable one is logged and left out."""
     restored = Restored()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from bridge.cancellation import unless_cancelled
-from bridge.cursors import restore
+from bridge.cursors import other_sites, restore
 from bridge.errors import WriterLost
 from bridge.kafka import Writer, read_cursors
 from bridge.lag import Lags
@@ -75,6 +75,7 @@ class Relay:
             group.create_task(unless_cancelled(name, self._write(writer, outbox)), name=name)
             async with asyncio.TaskGroup() as readers:
                 for source in self._sources:
+                    self._warn_of_others(source.source.name, values)
                     restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
                     share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics, lags)
                     theirs = share.places, share.tallies, share.telling
@@ -83,6 +84,13 @@ class Relay:
                         name = f"{part.__name__}-{source.source.name}-{writer.partition}"
                         readers.create_task(unless_cancelled(name, part(end)), name=name)
             outbox.close()
+
+    def _warn_of_others(self, source: str, values: dict[bytes, bytes]) -> None:
+        """Two sources of one name are one to whoever reads Kafka: their queues and jobs run together."""
+        sites = other_sites(self._settings.bridge_site, source, values)
+        if sites:
+            mend = "name the sources of each site differently; if the site was only renamed, all is well"
+            log.warning("source_of_two_sites", source=source, other_sites=sorted(sites), mend=mend)
 
     def _refuse(self, record: Record) -> Record:
         """Say that a record is too big for Kafka, and make a dead letter of it."""

@@ -115,3 +115,4 @@ async def test_queues_of_one_name_at_two_sites_are_told_once_each(
         assert records.cursors[f"{name}:{name}:mail"] is not None
     assert {key.split(":")[0] == key.split(":")[1] for key in records.cursors} == {True}, "cursors of one's own alone"
     assert len({event.id for event in records.jobs}) == len(records.jobs)
+    assert not any("source_of_two_sites" in bridges[name].log for name in SITES)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cursors import log_cursor, queue_cursor, restore, scan_cursor
+from bridge.cursors import log_cursor, other_sites, queue_cursor, restore, scan_cursor
 from bridge.sources.bullmq.logplace import LogPlace
 from bridge.sources.bullmq.stream import Position
 
@@ -36,6 +36,16 @@ def test_other_sources_and_sites_are_left_alone() -> None:
 
     assert restore("eu", "mai", "all", values).positions == {}
     assert restore("eu", "main", "all", values).positions == {"q": Position("1-1", 1)}
+
+
+def test_source_of_another_site_that_has_the_same_name_is_found() -> None:
+    cursors = [
+        queue_cursor(site, source, "q", Position(), 1) for site, source in (("eu", "a"), ("us", "a"), ("us", "b"))
+    ]
+    values = dict(cursors) | {b"us": b"", b"us:a": b""}
+
+    assert other_sites("eu", "a", values) == {"us"}
+    assert other_sites("us", "b", values) == set()
 
 
 def test_scan_of_other_queues_says_nothing_of_these() -> None:
