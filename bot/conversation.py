@@ -104,7 +104,7 @@ class Conversation:
             if not ask.may_act:
                 about = await self.desk.handling.about(ask.chat_id, message_id)
                 return None if about is None else Reply(texts.NOT_YOURS)
-            who = Person(ask.user_id, ask.user_name)
+            who = Person(ask.user_id, ask.user_name, ask.role or "")
             incident = await self.desk.handling.note(ask.chat_id, message_id, who, ask.text)
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)

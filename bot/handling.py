@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from bot.alerts import Alerts
 from bot.failures import key_part, stored
 from bot.incidents import Call, Incident, Person, Step, ack, note
 from bot.silences import Scope, Silence
+from bot.store import audit
+from bot.store.audit import Actor
 from bot.store.database import Database, Session
 from bot.store.incidents import incident_of_message, lock_incident, to_incident, write
 from bot.store.models import IncidentRow, SilenceRow
@@ -62,6 +65,7 @@ class Handling:
             if taken is None:
                 return Handled(Outcome.ALREADY, incident)
             await self._show(session, row, taken, now_ms)
+            await _audit(session, who, "ack", _about(incident_id, taken))
         self.woken()
         return Handled(Outcome.DONE, taken)
 
@@ -124,6 +128,9 @@ class Handling:
         await session.flush()
         silence = to_silence(row)
         await self.alerts.cover(session, silence, now_ms=now_ms, at_once=True)
+        until = datetime.fromtimestamp(until_ms / 1000, UTC).isoformat(timespec="seconds")
+        action = "maintenance" if is_maintenance else "silence"
+        await _audit(session, who, action, f"#{row.id} {_scope(scope)}", f"until {until}")
         return silence
 
     async def end_silence(self, silence_id: int, who: Person) -> Silence | None:
@@ -135,6 +142,8 @@ class Handling:
                 return None
             await self.alerts.end_silence(session, row, by=stored(who.name, 100), now_ms=now_ms)
             silence = to_silence(row)
+            action = "end maintenance" if silence.is_maintenance else "end silence"
+            await _audit(session, who, action, f"#{silence_id} {_scope(silence.scope)}")
         self.woken()
         return silence
 
@@ -153,6 +162,7 @@ class Handling:
                 return None
             noted = note(to_incident(row), who, text, now_ms=now_ms)
             await self._show(session, row, noted, now_ms)
+            await _audit(session, who, "note", _about(row.id, noted))
         self.woken()
         return noted
 
@@ -177,6 +187,20 @@ class Handling:
         call = Call.EDIT if incident.has_rung else Call.HUSH
         steps = [(write(session, row, incident), Step(incident, call))]
         await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
+
+
+async def _audit(session: Session, who: Person, action: str, target: str, outcome: str = "done") -> None:
+    """Write what somebody did, in the transaction that does it."""
+    await audit.note(session, Actor(str(who.user_id), who.name, who.role), action, target, outcome)
+
+
+def _about(number: int, incident: Incident) -> str:
+    return f"#{number} {_scope(Scope(*incident.key))}"
+
+
+def _scope(scope: Scope) -> str:
+    named = zip(("env", "source", "queue", "fp"), scope.parts, strict=True)
+    return " ".join(f"{word}={part}" for word, part in named if part)
 
 
 def _now_ms() -> int:

@@ -50,10 +50,11 @@ NOTE_LENGTH = 1000
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in Telegram. name: as they call themselves there."""
+    """Somebody in Telegram. name: as they call themselves there. role: theirs at that moment."""
 
     user_id: int
     name: str
+    role: str = ""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Ack:
 
 
 def _who(ask: Ask) -> Person:
-    return Person(ask.user_id, ask.user_name)
+    return Person(ask.user_id, ask.user_name, ask.role or "")
 
 
 def _said(done: Handled, number: int) -> str:

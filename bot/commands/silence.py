@@ -107,7 +107,7 @@ def wish_words(rest: str, target: str) -> str:
 
 
 def who(ask: Ask) -> Person:
-    return Person(ask.user_id, ask.user_name)
+    return Person(ask.user_id, ask.user_name, ask.role or "")
 
 
 def place(ask: Ask) -> Place:

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+from sqlalchemy import text
+
+from bot.store.database import open_engine
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
@@ -66,6 +69,12 @@ async def test_an_ack_and_notes_are_seen_by_all_and_remembered_when_it_returns(h
     assert "had it then." in back
     assert "card provider is down, they know" in back
     assert len([text for text in await house.texts() if "CardError" in text and "Noted" not in text]) == 2
+    engine = open_engine(house.postgres)
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT action, role, target FROM audit ORDER BY id"))
+        target = "#1 env=prod source=main queue=orders fp=f1"
+        assert [tuple(row) for row in rows] == [("ack", "admin", target), ("note", "admin", target)]
+    await engine.dispose()
 
 
 async def test_who_may_not_act_is_told_and_nothing_happens(house: House) -> None:
