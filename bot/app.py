@@ -114,7 +114,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         handling = Handling(database, alerts, delivery.wake)
         people, logins = People(frozenset(settings.telegram_admins)), Logins.of(settings)
         ledger = Ledger(history, snapshots)
-        desk = Desk(ledger, history, database, pulse, handling, seal, links, board, people, logins, LISTED)
+        desk = Desk(ledger, history, database, pulse, handling, seal, links, board, chats, people, logins, LISTED)
         gate = Gate(people, chats, telegram, breakers)
         bridge = Bridge(settings, directory, breakers, client)
         internal = internal_router(

@@ -28,6 +28,15 @@ class Chats:
         everyone = named or [Destination(admin) for admin in self._settings.telegram_admins]
         return list({(to.chat_id, to.topic_id): self._moved(to) for to in everyone}.values())
 
+    def why(self, env: str, source: str, queue: str) -> list[tuple[Destination, str]]:
+        """Where a queue's alerts go now, each with the entry of TELEGRAM_ALERT_CHATS that sends them there."""
+        routes = enumerate(self._settings.telegram_alert_chats, start=1)
+        matching = [(route, number) for number, route in routes if route.matches(env, source, queue)]
+        first = {(route.to.chat_id, route.to.topic_id): (route, number) for route, number in reversed(matching)}
+        named = [(self._moved(route.to), f"entry {number}, {route.pattern}") for route, number in first.values()]
+        admins = [(Destination(one), "no entry matches, so TELEGRAM_ADMINS") for one in self._settings.telegram_admins]
+        return named or admins
+
     def may_ring(self, chat_id: int) -> bool:
         """Whether alerts may go there: an alert chat, or an admin in private."""
         return chat_id in self.ids() or chat_id in self._settings.telegram_admins

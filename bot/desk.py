@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.board import Board
+from bot.chats import Chats
 from bot.handling import Handling
 from bot.history import History
 from bot.logins import Logins
@@ -29,6 +30,7 @@ class Desk:
     seal: Seal
     links: Links
     board: Board
+    chats: Chats
     people: People
     logins: Logins
     listed: tuple[tuple[str, str], ...] = ()

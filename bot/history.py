@@ -48,6 +48,14 @@ class FailedJobs:
     as_of: str | None
 
 
+@dataclass(frozen=True)
+class Page:
+    """Rows as logsvc lists them. as_of: as in FailedJobs."""
+
+    items: list[dict[str, Any]]
+    as_of: str | None
+
+
 class History:
     """logsvc's API, as far as the bot asks it."""
 
@@ -82,6 +90,23 @@ class History:
             items: list[dict[str, Any]] = page["items"]
             mine = [one for one in items if all(one[name] == value for name, value in wanted.items())]
             return FailedJobs(mine[:limit], page.get("as_of"))
+
+    async def errors(self, source: str, queue: str, limit: int) -> Page:
+        """Failures of the last day in groups of one cause, the most failures for good first. Raises as failed_jobs."""
+        named = {name: value for name, value in (("source", source), ("queue", queue)) if value}
+        return await self._page("errors", {"sort": "final_failures", "limit": str(limit), **named})
+
+    async def schedulers(self, source: str, queue: str, limit: int) -> Page:
+        """Job schedulers, of one queue or of all. Raises as failed_jobs."""
+        named = {name: value for name, value in (("source", source), ("queue", queue)) if value}
+        return await self._page("schedulers", {"limit": str(limit), **named})
+
+    async def _page(self, path: str, query: Mapping[str, str]) -> Page:
+        if any("," in value for value in query.values()):
+            raise Refused(400, path)  # the API divides names at commas, and would answer for others
+        async with self._breakers.guard(LOGSVC, timeout=ANSWER_SECONDS, errors_that_count=SICK):
+            page = await self._get(path, query)
+            return Page(list(page["items"]), page.get("as_of"))
 
     async def job(self, source: str, queue: str, job_id: str) -> dict[str, Any]:
         """One job with its attempts. Raises NotFound, Refused or Unavailable."""

@@ -26,6 +26,13 @@ class Route:
     source: str = "*"
     queue: str = "*"
 
+    @property
+    def pattern(self) -> str:
+        """What it matches, as in the settings."""
+        if (self.source, self.queue) != ("*", "*"):
+            return f"{self.source}/{self.queue}"
+        return self.env if self.env != "*" else "which matches everything"
+
     def matches(self, env: str, source: str, queue: str) -> bool:
         return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
 
@@ -75,7 +82,7 @@ class Runbook:
     url: str
 
 
-_NEXT_RUNBOOK = re.compile(r",(?=[^,=]*=https?://)")
+_NEXT_RUNBOOK = re.compile(r",(?=[^,=]*=\s*https?://)")
 
 
 def parse_runbooks(text: str) -> tuple[Runbook, ...]:

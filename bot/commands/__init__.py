@@ -1,6 +1,7 @@
 """The commands, one file each. A file has a class that meets bot.desk.Command and knows its own name."""
 
 from bot.commands.ack import Ack
+from bot.commands.errors import Errors
 from bot.commands.failed import Failed
 from bot.commands.grant import Grant, Revoke
 from bot.commands.help import Help
@@ -10,7 +11,9 @@ from bot.commands.login import Login
 from bot.commands.maintenance import Maintenance
 from bot.commands.queue import Queue
 from bot.commands.queues import Queues
+from bot.commands.route import RouteCommand
 from bot.commands.rules import Rules
+from bot.commands.schedulers import SchedulersCommand
 from bot.commands.silence import SilenceCommand
 from bot.commands.start import Start
 from bot.commands.status import Status
@@ -19,14 +22,18 @@ from bot.desk import Command, Pressable
 
 _queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
 _incidents, _ack, _silence, _rules = Incidents(), Ack(), SilenceCommand(), Rules()
+_errors, _schedulers, _route = Errors(), SchedulersCommand(), RouteCommand()
 
 COMMANDS: tuple[Command, ...] = (
-    *(Start(), _queues, _queue, _failed, Job(), _incidents, _ack, _silence, Maintenance()),
-    *(_rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
+    *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
+    *(_route, _rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
-PRESSES: tuple[Pressable, ...] = (_queues, _queue, _failed, _incidents, _rules, _status)
+PRESSES: tuple[Pressable, ...] = (
+    *(_queues, _queue, _failed, _errors, _schedulers),
+    *(_incidents, _route, _rules, _status),
+)
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
 ACTS: tuple[Pressable, ...] = (_ack, _silence)
 """Those whose buttons change something: only a sealed button of ours does, and only for who may act."""

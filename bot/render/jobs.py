@@ -21,7 +21,7 @@ def _when(row: Mapping[str, Any], field: str = "ts") -> str:
         return ""
 
 
-def _as_of(text: object, now_ms: int) -> str:
+def as_of_line(text: object, now_ms: int) -> str:
     """How old history's answer is. text: RFC 3339 or None."""
     try:
         at_ms = parse_rfc3339(str(text))
@@ -42,7 +42,7 @@ def failed_text(
 
     about: the queue as `source/queue`, empty for all. as_of: RFC 3339, None = unknown. shared: see queue_name.
     """
-    lines = [_failed_title(about), _as_of(as_of, now_ms)]
+    lines = [_failed_title(about), as_of_line(as_of, now_ms)]
     if not items:
         lines.append(texts.NONE_FAILED)
     for item in items:
@@ -92,7 +92,7 @@ def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int) ->
     icon = texts.ICON_FAILED if state == "failed" else texts.ICON_OK if state == "completed" else texts.ICON_WARN
     lines = [
         f"{icon} {bold(name(queue))} · job {code(name(job_id, 80))} · {bold(name(state))}",
-        _as_of(job.get("as_of"), now_ms),
+        as_of_line(job.get("as_of"), now_ms),
     ]
     job_name = str(job.get("job_name") or "")
     facts = [name(job_name, 80)] if job_name else []

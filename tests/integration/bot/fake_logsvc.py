@@ -1,4 +1,4 @@
-"""logsvc as the bot knows it: two resources of its API, over real HTTP."""
+"""logsvc as the bot knows it: a few resources of its API, over real HTTP."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ class FakeLogsvc:
         self.queues: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
         self.jobs: dict[str, Mapping[str, Any]] = {}
+        self.errors: list[dict[str, Any]] = []
+        self.schedulers: list[dict[str, Any]] = []
         self.port = free_port()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -36,7 +38,15 @@ class FakeLogsvc:
             found = self.jobs.get(path.strip("/"))
             return Response(found, status_code=200) if found else Response({"detail": "no"}, status_code=404)
 
-        return Litestar([queues, jobs, job], openapi_config=None, logging_config=None)
+        @get("/api/v1/errors", sync_to_thread=False)
+        def errors() -> dict[str, Any]:
+            return self._page(self.errors)
+
+        @get("/api/v1/schedulers", sync_to_thread=False)
+        def schedulers() -> dict[str, Any]:
+            return self._page(self.schedulers)
+
+        return Litestar([queues, jobs, job, errors, schedulers], openapi_config=None, logging_config=None)
 
     def _page(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         return {"items": items, "next_cursor": None, "as_of": "2026-11-22T00:00:00Z", "coverage": {}}

@@ -220,5 +220,46 @@ async def test_a_member_of_an_alert_group_is_answered_in_private(house: House) -
     await eventually(lambda: house.has_text(f"this chat's id is {group}", group), what="the answer in the group")
 
 
+async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
+    house: House, logsvc: FakeLogsvc, link: Link
+) -> None:
+    logsvc.errors = [
+        {
+            **{"fingerprint": "f1", "error": "no <money>", "error_type": "CardError", "failures": 12, "is_new": True},
+            **{"final_failures": 3, "last_seen": "2026-11-22T03:00:00Z", "queue_count": 3},
+            "queues": [{"env": "prod", "source": "main", "queue": "orders"}],
+        }
+    ]
+    nightly = {"source": "main", "queue": "orders", "scheduler": "nightly", "pattern": "0 3 * * *"}
+    hourly = {**nightly, "scheduler": "hourly", "pattern": "", "every": 3_600_000}
+    logsvc.schedulers = [
+        {**hourly, "next_run": "2026-11-22T04:00:00Z", "last_run": "2026-11-22T03:00:00Z", "last_outcome": "completed"},
+        {**nightly, "next_run": "2026-11-22T03:00:00Z", "is_overdue": True, "overdue_seconds": 600},
+    ]
+    await house.put(snapshot())
+    await house.start_bot(
+        LOGSVC_URL=f"http://127.0.0.1:{link.port}", TELEGRAM_ALERT_CHATS=f"staging=77,main/ord*={CHAT}:silent"
+    )
+    await greeted(house)
+    text, _ = await house.ask("/errors orders", expect="Errors of the last day · main/orders")
+    assert "orders +2 · CardError · new" in text
+    assert "12 failures, 3 for good" in text
+    text, _ = await house.ask("/schedulers", expect="2 schedules, 1 overdue")
+    assert text.index("nightly") < text.index("hourly")
+    assert "overdue by 10 min" in text
+    assert "every 60 min" in text
+    await house.ask("/schedulers ordres", expect="Did you mean")
+    await house.ask("/silence orders 1h", expect="Silenced until")
+    text, _ = await house.ask("/route orders", expect="main/orders (prod) rings in")
+    assert f"chat {CHAT}, without a sound: entry 2, main/ord*" in text
+    assert "But it is kept quiet now:" in text
+    await link.set("refusing")
+    text, seconds = await house.ask("/errors", expect="History (logsvc) does not answer")
+    assert seconds < SOON
+    pressed = await house.press((await house.messages())[-1], "Open incidents")
+    assert pressed["answered"]
+    await house.message("Nothing is open")
+
+
 async def make_chat(house: House, **chat: Any) -> None:
     (await house.client.post("/sandbox/chats", json=chat)).raise_for_status()

@@ -12,6 +12,7 @@ from bot.late import Late
 from bot.queues import QueueState
 from bot.render.alert import alert_text, late_text, nudge_text
 from bot.render.greeting import greeting_text
+from bot.render.groups import errors_text, route_text, schedulers_text
 from bot.render.incidents import (
     incidents_text,
     maintenance_on_text,
@@ -21,6 +22,7 @@ from bot.render.incidents import (
 )
 from bot.render.markup import MESSAGE_UNITS, clip, fit, name, plain_units, prose, strip_markup, units, visible
 from bot.render.queues import queue_text, queues_text
+from bot.routes import Destination
 from bot.silences import Scope, Silence
 from tests.unit.bot.events import NOW_MS, queue
 
@@ -104,7 +106,12 @@ def test_an_alert_is_well_formed_and_fits_whatever_the_job_says(text: str) -> No
     incident = hostile(text)
     silence = Silence(7, Scope(text, text, text, text), NOW_MS, NOW_MS, text, text, True, 9, {text: 9})
     listed = incidents_text([(7, incident)] * 8, count=99, unheeded=9, number=0, pages=13, now_ms=NOW_MS)
+    group = {"queues": [{"queue": text}], "error_type": text, "error": text, "fingerprint": text, "is_new": True}
+    schedule = {"queue": text, "scheduler": text, "pattern": text, "is_overdue": True, "last_outcome": text}
     for shown in (
+        errors_text([group] * 8, about=text, as_of=text, now_ms=NOW_MS),
+        schedulers_text([schedule] * 99, as_of=None, now_ms=NOW_MS),
+        route_text(incident.key, [(Destination(1, 2, True), text)] * 9, [silence] * 9, text),
         alert_text(incident, number=10**9, runbook=text),
         nudge_text(incident),
         reminder_text([(7, incident)] * 12, now_ms=NOW_MS),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.routes import Destination, destinations, parse_routes
+from bot.routes import Destination, destinations, parse_routes, parse_runbooks, runbook_of
 from bot.settings import BotSettings
 from tocsin.settings import SettingsError, read
 
@@ -78,3 +78,25 @@ def test_every_problem_is_told_at_once_without_values() -> None:
         assert name in told
     assert "hunter2" not in told
     assert "@ann" not in told
+
+
+def test_runbooks_are_read_and_the_first_that_matches_counts() -> None:
+    read_ = parse_runbooks("emails-*=https://w.example.org/a?x=1,2,main/orders = https://w.example.org/b,*=http://h/c")
+    assert runbook_of(read_, "main", "emails-eu") == "https://w.example.org/a?x=1,2"
+    assert runbook_of(read_, "main", "orders") == "https://w.example.org/b"
+    assert runbook_of(read_, "eu", "orders") == "http://h/c"
+    assert runbook_of((), "eu", "orders") == ""
+
+
+@pytest.mark.parametrize("text", ["emails", "=https://w.example.org", "a=ftp://x", "a=https://x y", "a=https://"])
+def test_a_runbook_that_is_none_is_refused_by_its_number(text: str) -> None:
+    with pytest.raises(ValueError, match="entry 1 is not"):
+        parse_runbooks(text)
+
+
+def test_an_entry_is_named_as_in_the_settings() -> None:
+    assert [one.pattern for one in parse_routes("prod=1,main/ord*=2,3")] == [
+        "prod",
+        "main/ord*",
+        "which matches everything",
+    ]

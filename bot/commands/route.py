@@ -1,0 +1,40 @@
+"""/route QUEUE: which chats hear of a queue, why, and what keeps it quiet."""
+
+from dataclasses import dataclass
+
+from bot import texts
+from bot.commands.narrowed import narrow
+from bot.desk import Desk
+from bot.failures import Key
+from bot.messages import Ask, Reply
+from bot.queues import QueueState
+from bot.render.groups import route_text
+from bot.silences import Silence
+from tocsin.breakers import Unavailable
+from tocsin.roles import Role
+
+
+@dataclass
+class RouteCommand:
+    """Also offered as a button where several queues may have been meant."""
+
+    name: str = "route"
+    about: str = "who hears of a queue: /route QUEUE"
+    needs: Role = Role.VIEWER
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await narrow(rest, self.name, desk, self._show)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await narrow(rest, self.name, desk, self._show, is_handle=True)
+
+    async def _show(self, one: QueueState | None, desk: Desk) -> Reply:
+        if one is None:
+            return Reply(texts.HOW_ROUTE)
+        try:
+            silences: list[Silence] | None = await desk.handling.silences()
+        except Unavailable:
+            silences = None
+        found = desk.chats.why(one.env, one.source, one.queue)
+        key = Key(one.env, one.source, one.queue, "")
+        return Reply(route_text(key, found, silences, desk.links.runbook(key)))

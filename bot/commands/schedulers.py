@@ -1,0 +1,44 @@
+"""/schedulers [queue]: job schedulers, the overdue first."""
+
+import time
+from dataclasses import dataclass
+
+from bot import texts
+from bot.commands.narrowed import narrow
+from bot.desk import Desk
+from bot.history import Refused
+from bot.messages import Ask, Button, Reply
+from bot.numbers import why
+from bot.queues import QueueState, handle
+from bot.render.groups import schedulers_text
+from tocsin.breakers import Unavailable
+from tocsin.roles import Role
+
+AT_MOST = 1000
+
+
+@dataclass
+class SchedulersCommand:
+    """Asks history; while that is away, the rule `schedule` still watches them."""
+
+    name: str = "schedulers"
+    about: str = "what runs when: /schedulers [QUEUE]"
+    needs: Role = Role.VIEWER
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await narrow(rest, self.name, desk, self._list)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await narrow(rest, self.name, desk, self._list, is_handle=True)
+
+    async def _list(self, one: QueueState | None, desk: Desk) -> Reply:
+        buttons = ((Button(texts.REFRESH, data=f"schedulers:{handle(one) if one else ''}"),),)
+        try:
+            found = await desk.history.schedulers(one.source if one else "", one.queue if one else "", AT_MOST)
+        except (Unavailable, Refused) as failure:
+            return Reply(f"{why(failure)} {texts.RULE_INSTEAD}", buttons, notice=texts.HISTORY_AWAY)
+        return Reply(
+            schedulers_text(found.items, as_of=found.as_of, now_ms=int(time.time() * 1000)),
+            buttons,
+            notice=texts.UPDATED,
+        )

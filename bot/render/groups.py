@@ -1,0 +1,106 @@
+"""Errors by cause, job schedulers, and who hears of a queue (pure)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot import texts
+from bot.failures import Key
+from bot.render.incidents import scope_words
+from bot.render.jobs import as_of_line
+from bot.render.markup import bold, code, fit, name, prose
+from bot.render.times import age, moment, parse_rfc3339
+from bot.routes import Destination
+from bot.silences import Silence
+
+ERROR_UNITS = 120
+TOP = 12
+
+
+def errors_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | None, now_ms: int) -> str:
+    """Groups as logsvc lists them. about: `source/queue`, empty = all."""
+    title = bold(f"{texts.ERRORS_IN} · {name(about, 100)}" if about else texts.ERRORS_IN)
+    lines = [title, as_of_line(as_of, now_ms)]
+    if not items:
+        lines.append(texts.NONE_FAILED)
+    for item in items:
+        queues: Sequence[Mapping[str, Any]] = item.get("queues") or ({"queue": texts.UNKNOWN},)
+        more = int(item.get("queue_count") or 1) - 1
+        where = name(str(queues[0].get("queue", "")), 40) + (f" +{more}" if more > 0 else "")
+        fresh = f" · {bold(texts.NEW_TODAY)}" if item.get("is_new") else ""
+        icon = texts.ICON_FAILED if item.get("final_failures") else texts.ICON_WARN
+        lines.append(f"{icon} {where} · {bold(name(str(item.get('error_type') or 'Error'), 50))}{fresh}")
+        last = _moment(item.get("last_seen"))
+        counts = texts.ERROR_LINE.format(
+            failures=item.get("failures", 0), finals=item.get("final_failures", 0), last=last or texts.UNKNOWN
+        )
+        lines.append(f"   {counts} · fp={code(name(str(item.get('fingerprint', '')), 40))}")
+        error = prose(str(item.get("error") or ""), ERROR_UNITS).replace("\n", " ")
+        if error:
+            lines.append(f"   {error}")
+    return fit(lines)
+
+
+def schedulers_text(items: Sequence[Mapping[str, Any]], *, as_of: str | None, now_ms: int) -> str:
+    """Schedules as logsvc lists them, the overdue first, then the next to run."""
+    overdue = [one for one in items if one.get("is_overdue")]
+    if not items:
+        return fit([bold(texts.NO_SCHEDULERS), as_of_line(as_of, now_ms)])
+    headline = texts.SCHEDULERS_HEADLINE.format(count=len(items), overdue=len(overdue))
+    lines = [bold(headline), as_of_line(as_of, now_ms)]
+    ranked = sorted(items, key=lambda one: (not one.get("is_overdue"), str(one.get("next_run") or "9")))
+    for one in ranked[:TOP]:
+        lines += _schedule(one)
+    if len(ranked) > TOP:
+        lines.append(texts.AND_MORE.format(count=len(ranked) - TOP))
+    return fit(lines)
+
+
+def _schedule(one: Mapping[str, Any]) -> list[str]:
+    icon = texts.ICON_FAILED if one.get("is_overdue") else texts.ICON_OK
+    every = f"every {age(int(one['every']) / 1000)}" if one.get("every") else name(str(one.get("pattern") or ""), 40)
+    due = (
+        texts.OVERDUE_BY.format(age=age(float(one.get("overdue_seconds") or 0)))
+        if one.get("is_overdue")
+        else texts.NEXT_RUN.format(when=_moment(one.get("next_run")) or texts.UNKNOWN)
+    )
+    last = _moment(one.get("last_run"))
+    outcome = name(str(one.get("last_outcome") or texts.UNKNOWN), 20)
+    ran = texts.LAST_RUN.format(when=last, outcome=outcome) if last else texts.NEVER_RAN
+    where = f"{name(str(one.get('queue', '')), 40)} · {bold(name(str(one.get('scheduler', '')), 50))}"
+    return [f"{icon} {where}{f' · {every}' if every else ''}", f"   {due} · {ran}"]
+
+
+def route_text(
+    key: Key, found: Sequence[tuple[Destination, str]], silences: Sequence[Silence] | None, runbook: str
+) -> str:
+    """Where a queue's alerts go and why. silences: None = Postgres does not tell."""
+    lines = [bold(texts.ROUTE_TO.format(queue=f"{name(key.source, 30)}/{name(key.queue, 60)} ({name(key.env, 20)})"))]
+    for to, why in found:
+        topic = f", topic {to.topic_id}" if to.topic_id else ""
+        silent = f", {texts.ROUTE_SILENT}" if to.is_silent else ""
+        lines.append(f"• chat {code(str(to.chat_id))}{topic}{silent}: {name(why, 120)}")
+    if not found:
+        lines.append(f"{texts.ICON_FAILED} {texts.ROUTE_NOWHERE}")
+    if silences is None:
+        lines.append(texts.SILENCES_UNKNOWN)
+    quiet = [one for one in silences or () if _may_cover(one, key)]
+    if quiet:
+        lines.append(texts.ROUTE_QUIET)
+        lines += [
+            f"{texts.ICON_SILENCED} #{one.id} {scope_words(one.scope)} until {moment(one.until_ms)}" for one in quiet
+        ]
+    if runbook:
+        lines.append(f"{texts.RUNBOOK}: {name(runbook, 300)}")
+    return fit(lines)
+
+
+def _may_cover(one: Silence, key: Key) -> bool:
+    """Whether it covers anything of this queue, be it one error only."""
+    return all(not wanted or wanted == part for wanted, part in zip(one.scope.parts[:3], key[:3], strict=True))
+
+
+def _moment(text: object) -> str:
+    try:
+        return moment(parse_rfc3339(str(text)))
+    except ValueError:
+        return ""
