@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from logsvc.capabilities import index_text
+from logsvc.errors import LogsvcError, StoreDown
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from logsvc.words import SearchIndex, add_index
@@ -96,14 +97,24 @@ async def apply_file(store: Store, version: str, text: str) -> None:
 
 
 async def _keep_for(store: Store, table: str, days: int) -> None:
-    """Change a table's TTL if it differs; old days then go as whole parts, for no row is rewritten."""
+    """Change a table's TTL if it differs; old days then go as whole parts, for no row is rewritten.
+
+    A user who may not ALTER goes on with the TTL that is there, and says so.
+    """
     found = await store.query(
         "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
         {"table": table},
     )
     if found and f"toIntervalDay({days})" not in str(found[0]["create_table_query"]):
-        await store.command(Template(RETENTION).substitute(table=table, retention_days=days))
-        log.info("retention_changed", table=table, days=days)
+        statement = Template(RETENTION).substitute(table=table, retention_days=days)
+        try:
+            await store.command(statement)
+        except StoreDown:
+            raise
+        except LogsvcError as error:
+            log.error("retention_not_changed", table=table, days=days, reason=str(error), have_a_dba_run=statement)
+        else:
+            log.info("retention_changed", table=table, days=days)
 
 
 def statements(text: str) -> list[str]:
