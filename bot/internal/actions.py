@@ -36,8 +36,8 @@ class Asked(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     action: Short
     source: Short
     queue: Short
-    job_ids: msgspec.Raw | None = None
-    filter: msgspec.Raw | None = None
+    job_ids: Any = None
+    filter: Any = None
     dry_run: bool = False
     name: str = ""
     role: Role | None = None

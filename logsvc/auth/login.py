@@ -115,7 +115,7 @@ class Login:
             told = await self._bot.redeem(_ticket(form.get("ticket", "")), address)
         except Unavailable as failure:
             log.warning("login_waits", address=address, error=str(failure))
-            return _later(self._how())
+            return _later(self._how(is_bot_away=True))
         except BotRefused as refusal:
             if refusal.status not in (404, 410):
                 log.error("login_not_possible", error=refusal.error, reason=str(refusal))
@@ -170,11 +170,11 @@ class Login:
             log.warning("logout_not_told", user_id=session.user_id, error=str(failure))
         log.info("logout", user_id=session.user_id, everywhere=everywhere, address=who.address)
 
-    def _how(self, notice: str = "") -> str:
+    def _how(self, notice: str = "", *, is_bot_away: bool = False) -> str:
         proxies = self._door.proxies
         return pages.login_page(
             notice=notice,
-            is_bot_away=not self._access.is_fresh,
+            is_bot_away=is_bot_away or not self._access.is_fresh,
             by_proxy=bool(proxies.networks and proxies.user_header),
             by_link=self._bot.is_configured,
         )
