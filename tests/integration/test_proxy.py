@@ -88,7 +88,16 @@ async def test_what_leaves_the_proxy_and_what_does_not_pass_it(tmp_path: Path) -
             return (await client.get("/logs")).status_code == 200
 
         await eventually(is_up)
-        answer = await client.get("/logs", headers={"X-Forwarded-For": "9.9.9.9", "X-Request-Id": "mine"})
+        posing = {
+            "X-Forwarded-User": "ann",
+            "X-Forwarded-Email": "a@b",
+            "X-Auth-Request-User": "ann",
+            "Remote-User": "ann",
+        }
+        sent = {"X-Forwarded-For": "9.9.9.9", "X-Request-Id": "mine", **posing}
+        answer = await client.get("/logs", headers=sent)
+        assert not {name.lower() for name in posing} & set(replica.headers)
+        assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert "server" not in answer.headers
@@ -140,6 +149,8 @@ async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: 
             answer = await client.get("/logs", auth=("ann", "s3cret"))
             assert answer.headers["strict-transport-security"].startswith("max-age=")
             assert "authorization" not in replica.headers
+            await client.get("/logs", auth=("ann", "s3cret"), headers={"X-Forwarded-User": "root"})
+            assert replica.headers["x-forwarded-user"] == "ann"
 
 
 @pytest.mark.parametrize(("public", "lands_at"), [("", None), ("443", ""), ("9443", ":9443")])

@@ -10,6 +10,7 @@ from tocsin.doctor.clickhouse import check_clickhouse
 from tocsin.doctor.consul import check_consul
 from tocsin.doctor.finding import Check, Environ, Finding, Verdict, bad
 from tocsin.doctor.kafka import check_kafka
+from tocsin.doctor.login import check_login
 from tocsin.doctor.machine import check_disk, check_java, check_ports
 from tocsin.doctor.postgres import check_postgres
 from tocsin.doctor.redis import check_redis
@@ -19,7 +20,7 @@ from tocsin.doctor.telegram import check_telegram
 
 OF_A_SERVICE: Mapping[str, Mapping[str, Check]] = {
     "bridge": {"Redis": check_redis, "Kafka": check_kafka, "Consul": check_consul},
-    "logsvc": {"Kafka": check_kafka, "ClickHouse": check_clickhouse, "Consul": check_consul},
+    "logsvc": {"Kafka": check_kafka, "ClickHouse": check_clickhouse, "Consul": check_consul, "Login": check_login},
     "bot": {"Kafka": check_kafka, "Postgres": check_postgres, "Telegram": check_telegram, "Consul": check_consul},
 }
 """The servers each service speaks to."""
