@@ -2,10 +2,10 @@
 
 Keys: `site:source:queue` a queue's stream position; `site:source:queue:<job id>` how far a job's log was relayed;
 `site:source:` the source's last complete scan (a queue has a name, so the key is free); `site:source:queue:` its jobs
-that have not ended (a job has an id).
+that have not ended (a job has an id), and `site:source:queue::<n>` more of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -66,14 +66,19 @@ def open_cursor(
     site: str, source: str, queue: str, position: Position, jobs: OpenJobs | None, ts: int
 ) -> tuple[bytes, bytes | None]:
     """Key and value of a queue's jobs that have not ended, as of a position; None = a tombstone."""
-    value: bytes | None = None
-    if jobs is not None:
-        stored, orphans = jobs.stored()
-        last_id, pos, epoch = position.last_id, position.pos, position.epoch
-        value = encode(
-            OpenCursor(v=VERSION, ts=ts, last_id=last_id, pos=pos, epoch=epoch, jobs=stored, orphans=orphans)
-        )
-    return f"{site}:{source}:{queue}:".encode(), value
+    if jobs is None:
+        return f"{site}:{source}:{queue}:".encode(), None
+    return next(open_cursors(site, source, queue, position, jobs, ts))
+
+
+def open_cursors(
+    site: str, source: str, queue: str, position: Position, jobs: OpenJobs, ts: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of all of them, the most important first: of the next ones, what is of another `ts` is void."""
+    last_id, pos, epoch = position.last_id, position.pos, position.epoch
+    for page, (stored, orphans) in enumerate(jobs.stored()):
+        value = OpenCursor(v=VERSION, ts=ts, last_id=last_id, pos=pos, epoch=epoch, jobs=stored, orphans=orphans)
+        yield f"{site}:{source}:{queue}:{f':{page}' if page else ''}".encode(), encode(value)
 
 
 def no_queue_cursor(site: str, source: str, queue: str) -> tuple[bytes, None]:
@@ -97,6 +102,7 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
     """Pick one source's cursors out of a partition's newest values. An unreadable one is logged and left out."""
     restored = Restored()
     head = f"{site}:{source}:"
+    pages: dict[str, list[OpenCursor]] = {}
     for raw_key, value in values.items():
         key = raw_key.decode(errors="replace")
         if not key.startswith(head):
@@ -109,6 +115,8 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
                 restored.past_epoch = scan.past_epoch
             elif colon and not job_id:
                 restored.open_jobs[queue] = decode(OpenCursor, value)
+            elif _is_page(job_id):
+                pages.setdefault(queue, []).append(decode(OpenCursor, value))
             elif colon:
                 told = decode(LogCursor, value)
                 place = LogPlace(told.lines, told.last, told.lines)
@@ -129,4 +137,14 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
             if not colon:
                 restored.damaged.add(queue)
             log.error("cursor_unreadable", key=key, error=str(error))
+    for queue, more in pages.items():
+        if (first := restored.open_jobs.get(queue)) is not None:
+            for page in more:
+                if (page.ts, page.pos, page.epoch) == (first.ts, first.pos, first.epoch):
+                    first.jobs += page.jobs
+                    first.orphans += page.orphans
     return restored
+
+
+def _is_page(job_id: str) -> bool:
+    return job_id[:1] == ":" and job_id[1:].isdecimal()

@@ -23,6 +23,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.share import Share
+from bridge.sources.bullmq.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from tocsin.lifecycle import pause
 
@@ -41,6 +42,7 @@ class Relay:
         self._sources = sources
         self._metrics = metrics
         self._readiness = readiness
+        self._room = Room()
 
     async def run(self, partition: int, end: asyncio.Event) -> None:
         """Relay until `end` is set; a lost writer is replaced, anything else is a bug and raised."""
@@ -77,7 +79,9 @@ class Relay:
                 for source in self._sources:
                     self._warn_of_others(source.source.name, values)
                     restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
-                    share = Share(self._settings, source, writer.partition, restored, outbox, self._metrics, lags)
+                    share = Share(
+                        self._settings, source, writer.partition, restored, outbox, self._metrics, lags, self._room
+                    )
                     theirs = share.places, share.tallies, share.telling
                     polls = Polls(self._settings, source, writer.partition, *theirs, outbox, self._metrics)
                     for part in (share.read, polls.poll):

@@ -18,6 +18,7 @@ from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
@@ -44,6 +45,7 @@ class Share:
         outbox: Outbox,
         metrics: Metrics,
         lags: Lags,
+        room: Room,
     ) -> None:
         self._lags = lags
         self._settings = settings
@@ -74,6 +76,7 @@ class Share:
             let_go=self._let_go,
             reconcile_seconds=settings.bridge_reconcile_seconds,
             all_queues=source.count_queues,
+            room=room,
         )
         if "" in restored.damaged:  # it held the epochs of those that are gone: begin above whatever they were
             restored.past_epoch = int(time.time())

@@ -14,6 +14,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.open_jobs import Room
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Tally
@@ -45,12 +46,15 @@ def lane_on(
     tell_uncounted: Callable[[], None] = _nothing,
     reconcile_seconds: float = 20,
     read_back: ReadBack = _nothing_told,
+    room: Room | None = None,
 ) -> Lane:
     """A lane of the source `main`."""
     told = tell_uncounted, read_back, _never_let_go
     records, turns = Records(Topics("t.")), asyncio.Semaphore()
     return Lane(
-        Surroundings("main", "main", door, outbox, records, metrics, turns, *told, reconcile_seconds, all_queues=int)
+        Surroundings(
+            "main", "main", door, outbox, records, metrics, turns, *told, reconcile_seconds, int, room or Room()
+        )
     )
 
 

@@ -41,8 +41,9 @@ class JobEvent(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
     id: identity, unique for ever: `source:queue:epoch:stream_id`, for a gap `source:queue:epoch:g:from_id`.
     ts: Redis server's clock (stream entries) in ms; so are started_at and ended_at, of the attempt.
-    event: BullMQ's own word, or Tocsin's: `gap`, `stream-reset`, `gone`, and `reconciled`: what Redis holds was found
-    to differ from what was told last (prev), and no event said so; `message` is the evidence, ts when it was found.
+    event: BullMQ's own word, or Tocsin's: `gap`, `stream-reset`, `left-out`, `gone`; `reconciled`: what Redis holds was
+    found to differ from what was told last (prev), and no event said so; `message` is the evidence, ts when it was
+    found.
     state: the job's state after the event; `retrying` marks a failed attempt that BullMQ announces only as a delay.
     attempt: 1-based number of the attempt the event belongs to; 0 = none was started, or unknown.
     added_at: ms, 0 = unknown. A job is (source, queue, job_id, added_at): ids restart after obliterate.
@@ -284,8 +285,9 @@ OpenStored = tuple[str, int, State, str, int]
 class OpenCursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What was told last of jobs that have not ended, as of a place in their queue's stream (last_id, pos, epoch).
 
-    It holds a thousand jobs at most, and may be some seconds older than the queue's cursor: the entries between tell
-    what became of them. orphans: jobs of a stream before this one, of which nothing is known yet.
+    It holds a thousand jobs at most; more of the same moment (`ts`) may follow under keys of their own. It may be some
+    seconds older than the queue's cursor: the entries between tell what became of them. orphans: jobs of a stream
+    before this one, of which nothing is known yet.
     """
 
     v: int

@@ -7,7 +7,7 @@ each says where to go on if the next is not committed.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.cursors import open_cursor, queue_cursor
+from bridge.cursors import open_cursor, open_cursors, queue_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
@@ -108,6 +108,13 @@ def cursor(site: str, records: Records, place: Place, position: Position, now: i
 def open_jobs(site: str, records: Records, place: Place, position: Position, jobs: OpenJobs | None, now: int) -> Record:
     """The record of a queue's open jobs as of a position; None = the queue is gone."""
     return records.cursor(*open_cursor(site, place.source, place.queue, position, jobs, now))
+
+
+def all_open_jobs(
+    site: str, records: Records, place: Place, position: Position, jobs: OpenJobs, now: int
+) -> list[Record]:
+    """The records of all of a queue's open jobs, to be committed together."""
+    return [records.cursor(*page) for page in open_cursors(site, place.source, place.queue, position, jobs, now)]
 
 
 def _notices(place: Place, reading: Reading, now: int) -> list[JobEvent]:

@@ -30,6 +30,7 @@ from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logreader import LogReader
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
+from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.reconciling import Reconciling
@@ -78,6 +79,7 @@ class Lane:
         self._taking_up: asyncio.Task[None] | None = None
         self._reconcile_seconds = every
         self._is_asking = False
+        self._room = around.room
         self._tell_uncounted = around.tell_uncounted
         self._site = site
         self._source = around.source
@@ -112,7 +114,10 @@ class Lane:
         """Read this queue from now on, from `position`."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         is_met = place.queue in restored.positions
-        past, reconciling = Past(position), Reconciling(stored=restored.open_jobs.get(place.queue), start=position)
+        past, reconciling = (
+            Past(position),
+            Reconciling(OpenJobs(room=self._room), restored.open_jobs.get(place.queue), position),
+        )
         places = restored.log_places.get(place.queue, {})
         tail = LogTail(self._site, place, self._records, memory, places, reconciling.may_go_on)
         reconciling.due_at = time.monotonic() + self._reconcile_seconds
@@ -132,9 +137,13 @@ class Lane:
         """Read until `end` is set. A source that fails is tried again from the same positions."""
         try:
             await self._run(end)
+            for queue in self._queues.values():
+                await self._reconciler.store_all(queue)
         finally:
             await self._stop_mending()
             await self._stop_taking_up()
+            for queue in self._queues.values():
+                queue.reconciling.jobs.leave()
             await self._follower.close()
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
@@ -242,6 +251,7 @@ class Lane:
             self._next_leave = time.monotonic() + LEAVE_AGAIN_SECONDS  # if nobody answers
             if await self._farewell.say(queue):
                 del self._queues[key]
+                queue.reconciling.jobs.leave()
             else:
                 queue.missed = None  # until the next look at what was found
             self._next_leave = 0.0

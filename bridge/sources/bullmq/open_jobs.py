@@ -2,7 +2,8 @@
 
 It differs from the memory of the readers (memory.py): a gap makes that doubtful, but what was told stays told. Bounded:
 of more than MAX_JOBS the one told of longest ago is left out, one that runs last of all; its silent end is not noticed
-then, until its list in Redis is looked through again. Kafka keeps STORED_JOBS of them, for the next owner.
+then, until there is room and its list in Redis is looked through again. How many were left out is told. Kafka keeps
+STORED_JOBS of them for the next owner, and all where this one ends in peace.
 """
 
 from collections import OrderedDict
@@ -13,6 +14,12 @@ import msgspec
 from tocsin.events import JobEvent, OpenCursor, OpenStored, State
 
 MAX_JOBS = 20_000
+MOST_IN_ALL = 300_000
+"""Of all queues of a process: some 100 MB."""
+
+LEAST_JOBS = 100
+"""So many a queue may remember however little room is left."""
+
 STORED_JOBS = 1_000
 MOST_TOUCHED = 200_000
 """Jobs told of while what was told before is not known yet; of more, nothing of that is believed."""
@@ -34,14 +41,25 @@ class OpenJob(msgspec.Struct, gc=False):
     priority: int | None = None
 
 
-class OpenJobs:
-    """Those of one queue, the one told of longest ago first.
+class Room:
+    """How many more jobs all queues of a process may remember."""
 
+    def __init__(self, most: int = MOST_IN_ALL) -> None:
+        self.left = most
+
+
+class OpenJobs:
+    """Those of one queue, the one told of longest ago first. room: shared with other queues.
+
+    forgotten: how many were left out, since that was told last.
     orphans: of a stream that was begun anew, and nobody knows yet what became of them. replaced: of these, jobs whose
     id was given to another since.
     """
 
-    def __init__(self, max_jobs: int = MAX_JOBS) -> None:
+    def __init__(self, max_jobs: int = MAX_JOBS, room: Room | None = None) -> None:
+        self._room = room or Room()
+        self._held = 0
+        self.forgotten = 0
         self._active: OrderedDict[str, OpenJob] = OrderedDict()
         self._others: OrderedDict[str, OpenJob] = OrderedDict()
         self._max_jobs = max_jobs
@@ -101,13 +119,34 @@ class OpenJobs:
         self.close(job_id)
         self._of(job.state)[job_id] = job
         self.is_changed = True
-        if len(self) > self._max_jobs:
+        self._count()
+        while self.space < 0:
             (self._others or self._active).popitem(last=False)
+            self.forgotten += 1
+            self._count()
 
     def close(self, job_id: str) -> None:
         """The job has ended, or is no more."""
         found = self._active.pop(job_id, None) or self._others.pop(job_id, None)
-        self.is_changed = self.is_changed or found is not None
+        if found is not None:
+            self.is_changed = True
+            self._count()
+
+    @property
+    def space(self) -> int:
+        """How many more may be known; below 0: too many are."""
+        return min(self._max_jobs - len(self), max(self._room.left, LEAST_JOBS - len(self)))
+
+    def leave(self) -> None:
+        """Nobody reads this queue any more: make room for others."""
+        self._active.clear()
+        self._others.clear()
+        self._count()
+
+    def _count(self) -> None:
+        held = len(self._active) + len(self._others)
+        self._room.left += self._held - held
+        self._held = held
 
     def expect_late(self) -> None:
         """What was told before will be known later, by `take_up`."""
@@ -144,21 +183,25 @@ class OpenJobs:
             del self.orphans[next(iter(self.orphans))]
         self._active.clear()
         self._others.clear()
+        self._count()
         self.is_changed = True
 
-    def stored(self) -> tuple[list[OpenStored], list[OpenStored]]:
-        """As a cursor holds them: the jobs, and the orphans; at most STORED_JOBS together."""
+    def stored(self) -> Iterator[tuple[list[OpenStored], list[OpenStored]]]:
+        """As cursors hold them: the jobs, and the orphans; at most STORED_JOBS together in each, one at least."""
         mine = [(job_id, job, True) for job_id, job in self.items()]
         orphans = [(job_id, job, False) for job_id, job in (*self.replaced, *self.orphans.items())]
         stored: tuple[list[OpenStored], list[OpenStored]] = ([], [])
         left = STORED_CHARACTERS
-        for job_id, job, is_mine in (*mine, *orphans)[:STORED_JOBS]:
-            left -= len(job_id) + len(job.name)
-            if left < 0:
-                break
+        for job_id, job, is_mine in (*mine, *orphans):
+            size = len(job_id) + len(job.name)
+            if left < size or len(stored[0]) + len(stored[1]) >= STORED_JOBS:
+                yield stored
+                stored = ([], [])
+                left = STORED_CHARACTERS
+            left -= size
             priority = -1 if job.priority is None else job.priority
             stored[0 if is_mine else 1].append((job_id, job.added_at, job.state, job.name, priority))
-        return stored
+        yield stored
 
     def restore(self, cursor: OpenCursor) -> None:
         """Know what a cursor holds."""

@@ -25,14 +25,14 @@ from bridge.records import Records
 from bridge.sources.bullmq import standing, stream
 from bridge.sources.bullmq.door import Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
-from bridge.sources.bullmq.groups import open_jobs
-from bridge.sources.bullmq.open_jobs import OPEN, OpenJob, OpenJobs
+from bridge.sources.bullmq.groups import all_open_jobs, open_jobs
+from bridge.sources.bullmq.open_jobs import OPEN, STORED_JOBS, OpenJob, OpenJobs
 from bridge.sources.bullmq.standing import Correction, Standing
 from bridge.sources.bullmq.stream import Entry, Position
 from bridge.sources.bullmq.told import Ended
 from bridge.sources.bullmq.translate import Bad, Translated
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import State
+from tocsin.events import Level, State
 
 log = structlog.get_logger("bridge.reconcile")
 
@@ -45,6 +45,7 @@ STEP_SECONDS = 0.05
 """How long a lane corrects before it reads on."""
 
 STORE_SECONDS = 5.0
+LEFT_OUT_SECONDS = 600.0
 
 ENDS = (State.COMPLETED, State.FAILED)
 
@@ -127,9 +128,35 @@ class Reconciler:
         for queue in ready:
             while time.monotonic() < end and await self._step(queue):
                 pass
+            await self._tell_left_out(queue)
             if records := self.store(queue, queue.position, self._door.now_ms()):
                 await self._outbox.put(records)
         return any(queue.reconciling.has_questions for queue in ready)
+
+    async def store_all(self, queue: Queue) -> None:
+        """Nobody reads this queue here any more: leave the next owner all open jobs, not some as `store` does."""
+        jobs, now = queue.reconciling.jobs, self._door.now_ms()
+        if queue.is_taken_up and (jobs.is_changed or len(jobs) > STORED_JOBS):
+            await self._outbox.put(all_open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
+
+    async def _tell_left_out(self, queue: Queue) -> None:
+        """Say of how many jobs nobody will notice a silent end, at once and then now and then."""
+        state, now = queue.reconciling, time.monotonic()
+        if not state.jobs.forgotten or now < state.left_out_at:
+            return
+        count, state.jobs.forgotten, state.left_out_at = state.jobs.forgotten, 0, now + LEFT_OUT_SECONDS
+        log.warning("jobs_left_out", source=queue.place.source, queue=queue.place.queue, jobs=count)
+        ts = self._door.now_ms()
+        record = queue.place.record(
+            "left-out",
+            epoch=queue.position.epoch,
+            tail=f"u:{ts}",
+            ts=ts,
+            level=Level.WARN,
+            message=f"{count} jobs no longer accounted for: more are open than are watched, and what becomes of these"
+            " without an event will not be told",
+        )
+        await self._outbox.put([self._records.job(record)])
 
     async def _step(self, queue: Queue) -> bool:
         """Do the next thing; return whether to go on."""
@@ -162,7 +189,7 @@ class Reconciler:
 
         Returns whether there are more.
         """
-        some = list(places.items())[:ADOPTED_A_PASS]
+        some = list(places.items())[: min(ADOPTED_A_PASS, max(0, queue.reconciling.jobs.space))]
         replies = await self._door.ask([("HMGET", queue.keys.job(job_id), *standing.HASHED) for job_id, _ in some])
         for (job_id, place), reply in zip(some, replies, strict=True):
             if isinstance(reply, Refused):

@@ -20,7 +20,8 @@ class Reconciling:
     open all the same.
 
     has_strangers: there may be jobs that nobody told of. Times are monotonic: of the last record of the open jobs, of
-    the next comparison, and until when to leave it after a refusal.
+    the next comparison, and until when to leave it after a refusal; when it was told how many
+    jobs were left out.
     """
 
     jobs: OpenJobs = field(default_factory=OpenJobs)
@@ -30,6 +31,7 @@ class Reconciling:
     ended: dict[str, Ended] = field(default_factory=dict[str, Ended])
     ends_told: dict[str, int] = field(default_factory=dict[str, int])
     has_strangers: bool = True
+    left_out_at: float = 0.0
     stored_at: float = 0.0
     due_at: float = 0.0
     resting_until: float = 0.0

@@ -9,12 +9,14 @@ from bridge.outbox import Outbox
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.gone import LetGo
+from bridge.sources.bullmq.open_jobs import Room
 from bridge.sources.bullmq.told import ReadBack
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """source: its name. read_back: see told.py. let_go: see gone.py. all_queues: see wakeup.py.
+    """source: its name. read_back: see told.py. let_go: see gone.py. all_queues: see wakeup.py. room: for
+    open jobs, shared by all lanes of the process.
 
     turns: shared by the lanes of all partitions; held while the source's Redis is read, never while the outbox is full.
     tell_uncounted: called when Redis does not count a stream's entries.
@@ -32,3 +34,4 @@ class Surroundings:
     let_go: LetGo
     reconcile_seconds: float
     all_queues: Callable[[], int]
+    room: Room

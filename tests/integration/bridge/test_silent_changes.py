@@ -48,7 +48,10 @@ async def until_compared(bridge: Bridge, app: Any, queue: str) -> None:
         return (await last_states(bridge)).get("bird") == state
 
     await eventually(lambda: is_seen("waiting"), what="the bird")
-    await app.delete(f"bull:{queue}:bird", f"bull:{queue}:wait")
+    pipe = app.pipeline(transaction=True)
+    pipe.delete(f"bull:{queue}:bird")
+    pipe.lrem(f"bull:{queue}:wait", 0, "bird")
+    await pipe.execute()
     await eventually(lambda: is_seen("removed"), what="the bird missed")
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.cursors import open_cursor, restore
+from bridge.cursors import open_cursor, open_cursors, restore
 from bridge.record import MAX_RECORD_BYTES
-from bridge.sources.bullmq.open_jobs import STORED_JOBS, OpenJob, OpenJobs
+from bridge.sources.bullmq.open_jobs import LEAST_JOBS, STORED_JOBS, OpenJob, OpenJobs, Room
 from bridge.sources.bullmq.stream import Position
 from tocsin.events import JobEvent, State
 
@@ -133,3 +133,34 @@ def test_what_was_told_before_a_restart_is_known_later_and_what_was_told_since_w
     assert [job_id for job_id, _ in jobs.replaced] == ["taken"]
     told(jobs, "untouched", "completed", State.COMPLETED)
     assert "untouched" not in jobs
+
+
+def test_all_jobs_are_stored_in_several_cursors_of_one_moment() -> None:
+    jobs = OpenJobs()
+    for number in range(2 * STORED_JOBS + 10):
+        told(jobs, str(number), "added", State.WAITING)
+    cursors = dict(open_cursors("eu", "main", "q", Position("7-1", 9, 2), jobs, 1))
+    assert list(cursors) == [b"eu:main:q:", b"eu:main:q::1", b"eu:main:q::2"]
+    again = OpenJobs()
+    again.restore(restore("eu", "main", "all", cursors).open_jobs["q"])
+    assert dict(again.items()) == dict(jobs.items())
+    key, value = open_cursor("eu", "main", "q", Position("8-1", 10, 2), jobs, 2)
+    later = restore("eu", "main", "all", cursors | {key: value or b""})
+    assert len(later.open_jobs["q"].jobs) == STORED_JOBS, "the others are of another moment"
+    assert later.log_places == {}
+
+
+def test_queues_share_the_room_of_their_process_and_each_has_some() -> None:
+    room = Room(3 * LEAST_JOBS)
+    big, small = OpenJobs(room=room), OpenJobs(room=room)
+    for number in range(4 * LEAST_JOBS):
+        told(big, str(number), "added", State.WAITING)
+    assert (len(big), big.forgotten, big.space) == (3 * LEAST_JOBS, LEAST_JOBS, 0)
+    for number in range(LEAST_JOBS + 1):
+        told(small, str(number), "added", State.WAITING)
+    assert (len(small), small.forgotten) == (LEAST_JOBS, 1)
+    big.leave()
+    assert room.left == 2 * LEAST_JOBS
+    told(small, "more", "added", State.WAITING)
+    told(small, "more", "completed", State.COMPLETED)
+    assert (len(small), room.left) == (LEAST_JOBS, 2 * LEAST_JOBS)

@@ -1,0 +1,96 @@
+"""How many open jobs are watched, across a restart too, and what is said of those that are not."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from bridge.cursors import restore
+from bridge.outbox import Outbox
+from bridge.record import Record
+from bridge.sources.bullmq import open_jobs
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.open_jobs import Room
+from tests.eventually import eventually
+from tests.integration.bridge.by_hand import make_queue
+from tests.lanes import lane_on, new_metrics, read_in
+from tocsin.events import JobEvent, decode
+
+JOBS = [f"j{number}" for number in range(130)]
+
+
+class Lanes:
+    """One lane after the other on the queue `mail`, each from the cursors that those before it left."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis_url = redis_url
+        self._cursors: dict[bytes, bytes] = {}
+        self.events: list[JobEvent] = []
+
+    def of(self, event: str) -> list[JobEvent]:
+        return [one for one in self.events if one.event == event]
+
+    async def run(self, event: str, count: int, room: Room | None = None) -> None:
+        """Read until so many of an event are told; then end in peace."""
+        door, outbox, metrics, end = (
+            Door(self._redis_url),
+            Outbox(lambda record: record),
+            new_metrics(),
+            asyncio.Event(),
+        )
+        lane = lane_on(door, outbox, metrics, reconcile_seconds=0.3, room=room)
+        restored = restore("main", "main", "", self._cursors)
+        read_in(lane, door, metrics, "mail", restored.positions.get("mail"), restored)
+
+        def is_told() -> bool:
+            self._take(outbox.take()[0])
+            return len(self.of(event)) >= count
+
+        async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+            group.create_task(lane.run(end))
+            await eventually(is_told, what=f"{count} × {event}")
+            end.set()
+        self._take(outbox.take()[0])
+        await door.close()
+
+    def _take(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.topic == "t.cursors" and record.value is not None:
+                self._cursors[record.key] = record.value
+            elif record.topic == "t.jobs":
+                self.events.append(decode(JobEvent, record.value or b""))
+
+
+async def add_jobs(app: Any) -> None:
+    await make_queue(app, "mail")
+    pipe = app.pipeline(transaction=False)
+    for job_id in JOBS:
+        pipe.hset(f"bull:mail:{job_id}", mapping={"name": "send", "opts": "{}", "data": "{}", "timestamp": 1})
+        pipe.lpush("bull:mail:wait", job_id)
+        pipe.xadd("bull:mail:events", {"event": "added", "jobId": job_id, "name": "send"})
+    await pipe.execute()
+
+
+async def test_all_open_jobs_are_known_after_a_bridge_that_ended_in_peace(
+    app: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were drained meanwhile; one cursor does not hold them all."""
+    monkeypatch.setattr(open_jobs, "STORED_JOBS", 30)
+    monkeypatch.setattr("bridge.sources.bullmq.reconcile.STORED_JOBS", 30)
+    await add_jobs(app)
+    lanes = Lanes(redis_url)
+    await lanes.run("added", len(JOBS))
+    await app.delete("bull:mail:wait", *(f"bull:mail:{job_id}" for job_id in JOBS))
+    await lanes.run("reconciled", len(JOBS))
+    assert sorted(event.job_id for event in lanes.of("reconciled")) == sorted(JOBS)
+    assert lanes.of("left-out") == []
+
+
+async def test_how_many_jobs_are_no_longer_accounted_for_is_told(app: Any, redis_url: str) -> None:
+    await add_jobs(app)
+    lanes = Lanes(redis_url)
+    await lanes.run("left-out", 1, Room(100))
+    [told] = lanes.of("left-out")
+    assert (told.level, told.job_id) == ("warn", "")
+    assert told.message.startswith("30 jobs no longer accounted for")
