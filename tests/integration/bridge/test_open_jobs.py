@@ -1,7 +1,7 @@
 """How many open jobs are watched, across a restart too, and what is said of those that are not."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -31,25 +31,37 @@ class Lanes:
     def of(self, event: str) -> list[JobEvent]:
         return [one for one in self.events if one.event == event]
 
-    async def run(self, event: str, count: int, room: Room | None = None) -> None:
-        """Read until so many of an event are told; then end in peace."""
+    async def run(
+        self,
+        event: str,
+        count: int,
+        room: Room | None = None,
+        *,
+        then: Callable[[], Awaitable[None]] | None = None,
+        event_then: str = "",
+        every: float = 0.3,
+    ) -> None:
+        """Read until so many of an event are told, and after `then` of another; then end in peace."""
         door, outbox, metrics, end = (
             Door(self._redis_url),
             Outbox(lambda record: record),
             new_metrics(),
             asyncio.Event(),
         )
-        lane = lane_on(door, outbox, metrics, reconcile_seconds=0.3, room=room)
+        lane = lane_on(door, outbox, metrics, reconcile_seconds=every, room=room)
         restored = restore("main", "main", "", self._cursors)
         read_in(lane, door, metrics, "mail", restored.positions.get("mail"), restored)
 
-        def is_told() -> bool:
+        def is_told(event: str) -> bool:
             self._take(outbox.take()[0])
             return len(self.of(event)) >= count
 
-        async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             group.create_task(lane.run(end))
-            await eventually(is_told, what=f"{count} × {event}")
+            await eventually(lambda: is_told(event), what=f"{count} × {event}")
+            if then is not None:
+                await then()
+                await eventually(lambda: is_told(event_then), what=f"{count} × {event_then}")
             end.set()
         self._take(outbox.take()[0])
         await door.close()
@@ -62,10 +74,10 @@ class Lanes:
                 self.events.append(decode(JobEvent, record.value or b""))
 
 
-async def add_jobs(app: Any) -> None:
+async def add_jobs(app: Any, jobs: Sequence[str] = JOBS) -> None:
     await make_queue(app, "mail")
     pipe = app.pipeline(transaction=False)
-    for job_id in JOBS:
+    for job_id in jobs:
         pipe.hset(f"bull:mail:{job_id}", mapping={"name": "send", "opts": "{}", "data": "{}", "timestamp": 1})
         pipe.lpush("bull:mail:wait", job_id)
         pipe.xadd("bull:mail:events", {"event": "added", "jobId": job_id, "name": "send"})
@@ -85,6 +97,20 @@ async def test_all_open_jobs_are_known_after_a_bridge_that_ended_in_peace(
     await lanes.run("reconciled", len(JOBS))
     assert sorted(event.job_id for event in lanes.of("reconciled")) == sorted(JOBS)
     assert lanes.of("left-out") == []
+
+
+async def test_ten_thousand_jobs_drained_are_told_within_a_minute(app: Any, redis_url: str) -> None:
+    """Comparing as often as it ships."""
+    jobs = [f"j{number}" for number in range(10_000)]
+    lanes = Lanes(redis_url)
+    await add_jobs(app, jobs)
+
+    async def drain() -> None:
+        await app.delete("bull:mail:wait", *(f"bull:mail:{job_id}" for job_id in jobs))
+
+    await lanes.run("added", len(jobs), then=drain, event_then="reconciled", every=20)
+    assert {event.job_id for event in lanes.of("reconciled")} == set(jobs)
+    assert len(lanes.of("reconciled")) == len(jobs)
 
 
 async def test_how_many_jobs_are_no_longer_accounted_for_is_told(app: Any, redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """Nothing is written to the user's Redis: by its own statistics, and under a user who may only read."""
 
 import re
+import signal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,6 +60,8 @@ async def test_reader_who_may_write_nothing_reads_everything(bridge: Bridge, app
 
 
 async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis_url: str) -> None:
+    """Not in reading, nor in mending a gap, in finding what was drained, or in a restart."""
+    bridge.environ["BRIDGE_RECONCILE_SECONDS"] = "0.5"
     truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone", timeout=60)
     before = {key: await app.type(key) for key in await app.keys("*")}
     await app.config_resetstat()
@@ -69,10 +72,25 @@ async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis
         records = await bridge.records()
         return has_ended(records, truth) and {snapshot.queue for snapshot in records.queues} == set(QUEUES)
 
+    async def tells(event: str, job_id: str = "") -> bool:
+        return (event, job_id) in [(one.event, one.job_id) for one in (await bridge.records()).of_queue("mail")]
+
     await eventually(is_told, what="every job's end in Kafka")
+    bridge.signal(signal.SIGSTOP)
+    await add_events(app, "mail", 300, max_len=10)
+    bridge.signal(signal.SIGCONT)
+    await eventually(lambda: tells("gap"), what="a gap")
+    await eventually(lambda: tells("reconciled", "job-299"), what="a job that is nowhere")
+    await bridge.kill()
+    await bridge.start()
+    await add_events(app, "mail", 1, first=300)
+    await eventually(lambda: tells("added", "job-300"), what="an event after a restart")
     await bridge.stop()
 
-    assert set(await writes(app)) <= {"cmdstat_acl|setuser"}
+    written = await writes(app)
+    assert set(written) <= {"cmdstat_acl|setuser", "cmdstat_xadd"}
+    assert written["cmdstat_xadd"]["calls"] == 301, "the app's own"
+    assert await app.acl_log() == []
     assert {key: await app.type(key) for key in await app.keys("*")} == before
 
 
