@@ -49,6 +49,7 @@ from logsvc.page import Page
 from logsvc.settings import LogsvcSettings
 from logsvc.snapshots import Snapshots
 from logsvc.store import Store
+from logsvc.syslog import Syslog
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.health import Health
@@ -176,6 +177,12 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         extra_port = settings.websocket_port
         if extra_port is not None:
             parts["websocket"] = lambda: serve_http(OnlyRefreshes(front), settings.bind_host, extra_port, stop)
+        syslog_port = settings.logsvc_syslog_port
+        if syslog_port is not None:
+            others = LogTopic(settings, counted_as="logsvc_syslog")
+            syslog = Syslog(settings.bind_host, syslog_port, others)
+            parts["syslog"] = lambda: syslog.run(stop)
+            parts["syslog to kafka"] = lambda: others.run(stop, registry)
         if lines is not None:
             parts["own logs"] = lambda: lines.run(stop, registry)
         late = await supervise(parts, stop, drain_seconds=settings.drain_seconds)

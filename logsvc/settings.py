@@ -1,7 +1,6 @@
 """logsvc's settings."""
 
 import ipaddress
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -35,10 +34,6 @@ class LogsvcSettings(Settings):
 
     service: ClassVar[str] = "logsvc"
     owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "CLICKHOUSE_", "LOGSVC_")
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "LOGSVC_SYSLOG_PORT": "Have the proxy log to its standard output.",
-    }
-
     clickhouse_url: SecretStr = Field(
         description="`http(s)://user:password@host:port/database`, or `chdb:///directory` for the embedded one."
     )
@@ -98,6 +93,13 @@ class LogsvcSettings(Settings):
     logsvc_viewers: int = Field(1_000, ge=1, description="Most live viewers at once.")
     logsvc_viewers_per_address: int = Field(
         100, ge=1, description="Most of one address; programs on this host are only counted among all."
+    )
+    logsvc_syslog_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="UDP and TCP port that hears the proxy's log lines (syslog), from private "
+        "addresses only. Unset: none.",
     )
     websocket_port: int | None = Field(
         None, ge=0, le=65535, description="An extra port for the WebSocket /ws alone; it is at LOGSVC_PORT too."

@@ -59,7 +59,11 @@ class _Encoded(NamedTuple):
 class LogTopic:
     """What waits to be sent, and its sending. `put` may be called from any thread."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: Settings, *, counted_as: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """counted_as: prefix of the metric, the service's name unless these are another's lines."""
+        self._counted_as = counted_as or settings.service
         self.sent = 0
         self.dropped = 0
         self._settings = settings
@@ -113,7 +117,7 @@ class LogTopic:
 
     async def run(self, stop: asyncio.Event, registry: CollectorRegistry) -> None:
         """Send until stop is set, then once more."""
-        told = _Told(self._settings.service, registry)
+        told = _Told(self._counted_as, registry)
         backoff = 1.0
         producer: AIOKafkaProducer | None = None
         try:

@@ -32,11 +32,6 @@ def test_everything_wrong_is_said_at_once() -> None:
     assert "LOGSVC_BATCH_ROW: unknown setting (typo?)" in said
 
 
-@pytest.mark.parametrize("name", ["LOGSVC_SYSLOG_PORT"])
-def test_what_is_not_there_yet_is_refused_and_not_ignored(name: str) -> None:
-    assert f"{name}: not available in this release" in problems(**{name: "8080"})
-
-
 LINKS = {"SESSION_SECRET": "x" * 48, "TOCSIN_SERVICE_TOKEN": "service-token"}
 PROXY = {
     "SESSION_SECRET": "x" * 48,

@@ -1,0 +1,327 @@
+"""What a live viewer costs, and how late its lines are: 500 viewers, 5,000 lines/s offered, a real Kafka.
+
+Each is a process of its own: who offers the lines, logsvc (which stores them meanwhile), and the viewers, whose CPU is
+not counted. In the same run the same lines go to a naive fan-out, which encodes and sends every line for every viewer
+apart, and to viewers that ask logsvc's history again and again instead.
+
+Every 25th viewer sees everything, the others one queue of 25. A line's age is taken when the viewer has it, from the
+producer's clock on the same machine; of a frame with many lines the oldest counts.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import resource
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from tests import servers
+from tests.clients import aiokafka
+from tests.eventually import eventually
+from tests.integration.logsvc.house import PARTITIONS, House, house
+from tests.ports import free_port
+from tocsin.events import Level, LogLine, encode
+from tocsin.topics import Topics, partition_of, queue_key
+
+VIEWERS, PROCESSES, RATE, QUEUES = 500, 2, 5_000, 25
+POLLERS, POLL_SECONDS = 20, 2.0
+WARM_SECONDS, SECONDS = 5.0, 20.0
+TICKS = os.sysconf("SC_CLK_TCK")
+HEAD = """\
+| | viewers | lines/s delivered | lines per CPU second | p50, ms | p99, ms | left out | CPU of the server |
+|---|---|---|---|---|---|---|---|"""
+_TS = re.compile(r'"ts":"([^"]+)"')
+
+
+def line(queue: str, number: int) -> bytes:
+    """A line of some 350 bytes."""
+    said = f"charged card of customer {random.randrange(10**6)} in {random.randrange(2_000)} ms, request {uuid.uuid4()}"
+    return encode(
+        LogLine(
+            v=1,
+            id=f"main:{queue}:{number}:l",
+            ts=int(time.time() * 1000),
+            level=Level.INFO,
+            message=said,
+            env="prod",
+            source="main",
+            queue=queue,
+            job_id=str(number),
+            job_name="charge",
+            added_at=1_795_000_000_000,
+            attempt=1,
+            line=0,
+        )
+    )
+
+
+async def produce(kafka: str, prefix: str) -> None:
+    """Offer RATE lines a second until killed."""
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=kafka, acks=1)
+    await producer.start()
+    topic, number, begun = Topics(prefix).logs, 0, time.monotonic()
+    queues = [f"q{n}" for n in range(QUEUES)]
+    while True:
+        batches = {n: producer.create_batch() for n in range(PARTITIONS)}
+        while number < (time.monotonic() - begun) * RATE:
+            queue = queues[number % QUEUES]
+            batch = batches[partition_of("main", queue, PARTITIONS)]
+            batch.append(key=queue_key("main", queue).encode(), value=line(queue, number), timestamp=None)
+            number += 1
+        for partition, batch in batches.items():
+            if batch.record_count():
+                batch.close()
+                await producer.send_batch(batch, topic, partition=partition)
+        await asyncio.sleep(0.02)
+
+
+class Seen:
+    """What the viewers of one process have had. ages: of some frames' oldest lines, ms."""
+
+    def __init__(self) -> None:
+        self.lines = self.dropped = 0
+        self.ages: list[float] = []
+
+    def frame(self, text: str) -> None:
+        self.lines += text.count('"kind":')
+        if found := _TS.search(text):
+            self.ages.append(time.time() * 1000 - _ms(found[1]))
+        if '"dropped":0' not in text[-200:] and '"dropped":' in text[-200:]:
+            self.dropped += int(text.rpartition('"dropped":')[2].partition(",")[0])
+
+
+def _ms(ts: str) -> float:
+    moment = time.strptime(ts[:19], "%Y-%m-%dT%H:%M:%S")
+    return (time.mktime(moment) - time.timezone) * 1000 + int(ts[20:23])
+
+
+def query(viewer: int) -> str:
+    return "" if viewer % 25 == 0 else f"?queue=q{viewer % QUEUES}"
+
+
+async def view(url: str, first: int, number: int) -> None:
+    """Open these viewers, and print what they have had between the two lines on standard input."""
+    seen = Seen()
+
+    async def watch(viewer: int) -> None:
+        async with connect(url + query(viewer), max_size=None, compression=None, open_timeout=60) as stream:
+            with_text = stream.recv
+            while True:
+                seen.frame(str(await with_text()))
+
+    tasks = [asyncio.create_task(watch(first + n)) for n in range(number)]
+    await _between_lines(seen, tasks)
+
+
+async def poll(url: str) -> None:
+    """The same for viewers that ask the history for what is new, each every POLL_SECONDS."""
+    seen = Seen()
+
+    async def watch(viewer: int) -> None:
+        asked: dict[str, Any] = {"limit": 1000} | ({} if viewer % 25 == 0 else {"queue": f"q{viewer % QUEUES}"})
+        newest = ""
+        known: set[str] = set()
+        await asyncio.sleep(random.uniform(0, POLL_SECONDS))
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            while True:
+                answer = await client.get("/api/v1/logs", params=asked | ({"from": newest} if newest else {}))
+                found: list[dict[str, str]] = answer.json().get("items", [])
+                items = [row for row in found if row["id"] not in known]
+                now = time.time() * 1000
+                if newest:
+                    seen.lines += len(items)
+                    seen.ages += [now - _ms(row["ts"]) for row in items[-1:]]
+                known = {row["id"] for row in items} | (known if len(known) < 50_000 else set())
+                newest = items[0]["ts"] if items else newest
+                await asyncio.sleep(POLL_SECONDS)
+
+    await _between_lines(seen, [asyncio.create_task(watch(n)) for n in range(POLLERS)])
+
+
+async def _between_lines(seen: Seen, tasks: Sequence[asyncio.Task[None]]) -> None:
+    for begins in (True, False):
+        await asyncio.to_thread(sys.stdin.readline)
+        if begins:
+            seen.lines = seen.dropped = 0
+            seen.ages = []
+    print(json.dumps({"lines": seen.lines, "dropped": seen.dropped, "ages": seen.ages}), flush=True)
+    for task in tasks:
+        task.cancel()
+    failed = [one for one in await asyncio.gather(*tasks, return_exceptions=True) if isinstance(one, Exception)]
+    if failed and not isinstance(failed[0], ConnectionClosed):
+        raise failed[0]
+
+
+async def naive(kafka: str, prefix: str, port: int) -> None:
+    """One send a message a viewer, as the first version of such a thing is written."""
+    viewers: dict[Any, str] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        viewers[send] = scope["query_string"].decode().removeprefix("queue=")
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        viewers.pop(send, None)
+
+    async def deliver(send: Any, row: Mapping[str, Any]) -> None:
+        try:
+            await send({"type": "websocket.send", "text": json.dumps(row)})
+        except OSError:
+            viewers.pop(send, None)
+
+    async def fan_out() -> None:
+        consumer = aiokafka.AIOKafkaConsumer(Topics(prefix).logs, bootstrap_servers=kafka, fetch_max_wait_ms=50)
+        await consumer.start()
+        async for message in consumer:
+            row = json.loads(message.value)
+            moment = time.gmtime(row["ts"] / 1000)
+            row |= {"kind": "log", "ts": time.strftime("%Y-%m-%dT%H:%M:%S", moment) + f".{row['ts'] % 1000:03d}Z"}
+            wanting = [send for send, queue in viewers.items() if queue in ("", row["queue"])]
+            await asyncio.gather(*(deliver(send, row) for send in wanting))
+
+    config = uvicorn.Config(
+        app, port=port, ws="websockets-sansio", ws_per_message_deflate=False, lifespan="off", log_config=None
+    )
+    await asyncio.gather(uvicorn.Server(config).serve(), fan_out())
+
+
+async def start(*arguments: str) -> asyncio.subprocess.Process:
+    """Another role of this program, in a process of its own."""
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-m", "benchmarks.live", *arguments]
+    return await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=2**26)
+
+
+def cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+async def measure(pid: int, viewers: Sequence[asyncio.subprocess.Process]) -> tuple[float, float, dict[str, Any]]:
+    """Seconds, the server's CPU in them, and what the viewers have had."""
+    await asyncio.sleep(WARM_SECONDS)
+    for one in viewers:
+        assert one.stdin
+        one.stdin.write(b"\n")
+    begun, before = time.monotonic(), cpu_of(pid)
+    await asyncio.sleep(SECONDS)
+    seconds, cpu = time.monotonic() - begun, cpu_of(pid) - before
+    total: dict[str, Any] = {"lines": 0, "dropped": 0, "ages": []}
+    for one in viewers:
+        assert one.stdin
+        assert one.stdout
+        one.stdin.write(b"\n")
+        for name, value in json.loads(await asyncio.wait_for(one.stdout.readline(), 120)).items():
+            total[name] += value
+        await asyncio.wait_for(one.wait(), 60)
+    return seconds, cpu, total
+
+
+def row(name: str, viewers: int, measured: tuple[float, float, dict[str, Any]]) -> str:
+    """A line of the table. All of the server's CPU counts, logsvc's storing too."""
+    seconds, cpu, total = measured
+    ages = sorted(total["ages"]) or [float("nan")]
+    p50, p99 = ages[len(ages) // 2], ages[int(len(ages) * 0.99)]
+    return (
+        f"| {name} | {viewers} | {total['lines'] / seconds:,.0f} | {total['lines'] / max(cpu, 0.01):,.0f} | {p50:,.0f} "
+        f"| {p99:,.0f} | {total['dropped']:,} | {cpu / seconds:.0%} |"
+    )
+
+
+async def watched(url: str) -> list[asyncio.subprocess.Process]:
+    each = VIEWERS // PROCESSES
+    return [await start("view", url, str(n * each), str(each)) for n in range(PROCESSES)]
+
+
+async def run(kafka: str, data: Path) -> None:
+    prefix = f"b{uuid.uuid4().hex[:8]}."
+    print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
+    async with house(data / "logsvc", kafka, prefix, LOGSVC_VIEWERS="2000") as home:
+        await home.start()
+        await home.ready()
+        producing = await start("produce", kafka, prefix)
+        try:
+            await of_logsvc(home)
+            await of_naive(kafka, prefix)
+        finally:
+            producing.kill()
+            await producing.wait()
+    print(f"load after: {os.getloadavg()[0]:.1f}", flush=True)
+
+
+async def of_logsvc(home: House) -> None:
+    assert home.process is not None
+    pid = home.process.pid
+    seconds, cpu, _ = await measure(pid, [])
+    without = cpu / seconds
+    print(f"logsvc without viewers, storing: {without:.0%} of a core; records not stored yet: {await lag(home)}")
+    print(HEAD, flush=True)
+    viewers = await watched(f"ws://127.0.0.1:{home.port}/api/v1/live")
+
+    async def all_there() -> bool:
+        return (await home.json("/api/v1/system"))["live"]["viewers"] == VIEWERS
+
+    await eventually(all_there, seconds=120, what="every viewer there")
+    print(row("logsvc", VIEWERS, await measure(pid, viewers)), flush=True)
+    print(f"records not stored yet: {await lag(home)}", flush=True)
+    pollers = [await start("poll", home.url)]
+    print(row(f"asking history every {POLL_SECONDS:g} s", POLLERS, await measure(pid, pollers)), flush=True)
+
+
+async def lag(home: House) -> int:
+    return sum(lane["lag"] for lane in (await home.json("/api/v1/system"))["pipeline"])
+
+
+async def of_naive(kafka: str, prefix: str) -> None:
+    port = free_port()
+    server = await start("naive", kafka, prefix, str(port))
+    try:
+        await asyncio.sleep(WARM_SECONDS)
+        viewers = await watched(f"ws://127.0.0.1:{port}/")
+        await asyncio.sleep(WARM_SECONDS)
+        print(row("naive, one send a line a viewer", VIEWERS, await measure(server.pid, viewers)), flush=True)
+    finally:
+        server.kill()
+        await server.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("role", nargs="*", help=argparse.SUPPRESS)
+    role = parser.parse_args().role
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))
+    match role:
+        case ["produce", kafka, prefix]:
+            asyncio.run(produce(kafka, prefix))
+        case ["view", url, first, number]:
+            asyncio.run(view(url, int(first), int(number)))
+        case ["poll", url]:
+            asyncio.run(poll(url))
+        case ["naive", kafka, prefix, port]:
+            asyncio.run(naive(kafka, prefix, int(port)))
+        case _:
+            servers.open_run()
+            try:
+                with tempfile.TemporaryDirectory() as data:
+                    asyncio.run(run(servers.shared("kafka"), Path(data)))
+            finally:
+                servers.close_run()
+
+
+if __name__ == "__main__":
+    main()
