@@ -13,6 +13,7 @@ from logsvc.api.actions import actions_route
 from logsvc.api.build import build_api
 from logsvc.api.durations import durations_routes
 from logsvc.api.errors import errors_routes
+from logsvc.api.export import Exports
 from logsvc.api.handling import NoIncidents
 from logsvc.api.histogram import histogram_routes
 from logsvc.api.jobs import jobs_routes
@@ -124,7 +125,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             [
                 *queues_routes(snapshots, history),
                 *jobs_routes(journal),
-                *logs_routes(journal),
+                *logs_routes(journal, Exports(stop, metrics.exported)),
                 *histogram_routes(journal),
                 *errors_routes(journal, NoIncidents()),
                 *durations_routes(journal),

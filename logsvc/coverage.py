@@ -18,12 +18,12 @@ REFRESH_SECONDS = 5.0
 STALE_SECONDS = 15.0
 """Older than that it is not told: ClickHouse does not answer."""
 
+ROWS_ONLY = {"optimize_use_projections": 0}
+"""Gaps are few: the column of events tells sooner where there are none than counts by the minute do."""
+
 WEEK_MS = 7 * 24 * 3600 * 1000
 OLDEST = "SELECT min(ts) AS oldest, count() AS n, version() AS clickhouse FROM journal"
-LOST = (
-    "SELECT env, source, queue, sum(lost) AS lost FROM journal WHERE event = 'gap' AND intDiv(ts, 60000) > 0"
-    " GROUP BY env, source, queue"
-)
+LOST = "SELECT env, source, queue, sum(lost) AS lost FROM journal WHERE event = 'gap' GROUP BY env, source, queue"
 GAPS = (
     "SELECT ts, env, source, queue, lost FROM journal WHERE event = 'gap' AND ts >= {since:Int64}"
     " ORDER BY ts DESC LIMIT 100"
@@ -79,8 +79,8 @@ class HistoryCoverage:
 
     async def _ask(self) -> Known:
         [oldest] = await self._store.query(OLDEST)
-        lost = await self._store.query(LOST)
-        gaps = await self._store.query(GAPS, {"since": int(time.time() * 1000) - WEEK_MS})
+        lost = await self._store.query(LOST, settings=ROWS_ONLY)
+        gaps = await self._store.query(GAPS, {"since": int(time.time() * 1000) - WEEK_MS}, settings=ROWS_ONLY)
         return Known(
             int(oldest["oldest"]) if oldest["n"] else None,
             {(str(row["env"]), str(row["source"]), str(row["queue"])): int(row["lost"]) for row in lost},

@@ -36,5 +36,9 @@ class BadRequest(LogsvcError):
     """The person's request cannot be answered; the message says what is wrong with it, in their words."""
 
 
+class TooMany(LogsvcError):
+    """As many as we take are under way already; the message says of what. Wait for one to end."""
+
+
 class NotReadyYet(LogsvcError):
     """We have only just started and do not know the answer yet; the message says what is being read."""

@@ -19,10 +19,11 @@ from logsvc.page import Answer, Page, send_answer
 
 App = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
-RAW_PREFIXES = ("/api/v1/jobs/", "/api/v1/queues/")
+RAW_PREFIXES = ("/api/v1/jobs/", "/api/v1/queues/", "/api/v1/errors/")
 LIVE = "/api/v1/live"
 EVENTS = "/api/v1/live/sse"
 REFRESHES = "/ws"
+MOST_QUERY_BYTES = 32 * 1024
 OPEN = ("/health/", "/metrics")
 """What Prometheus, Consul and a load balancer ask for by whatever name they know this host."""
 
@@ -87,6 +88,9 @@ class Front:
             await send_answer(_refusal(403, "not served under this name or to this page: set PUBLIC_URL"), method, send)
         elif path in PATHS:
             await self._login.serve(path, scope, receive, send)
+        elif len(scope.get("query_string", b"")) > MOST_QUERY_BYTES:
+            detail = f"the query string is longer than {MOST_QUERY_BYTES} bytes; ask for fewer values at a time"
+            await send_answer(_refusal(414, detail), method, send)
         elif path == "/" and method in ("GET", "HEAD"):
             await send_answer(Answer(307, [(b"location", f"{self._base}logs".encode())], b""), method, send)
         elif Page.owns(path):

@@ -84,6 +84,9 @@ class Metrics:
         self.viewers_cut = Counter(
             "logsvc_live_viewers_cut_total", "Viewers cut off because they did not read", registry=registry
         )
+        self.exported = Counter(
+            "logsvc_exported_rows_total", "Rows written into exported files", ["format"], registry=registry
+        )
         self.live_unreadable = Counter(
             "logsvc_live_unreadable_total",
             "Times a record that cannot be read was left out of the stream",

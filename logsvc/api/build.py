@@ -6,11 +6,15 @@ from litestar import Litestar, MediaType
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from prometheus_client import CollectorRegistry
 
 from logsvc.api.answers import explainer
 from tocsin import __version__
 from tocsin.health import Health, health_routes
+
+TOKEN = SecurityScheme(type="http", scheme="bearer", description="TOCSIN_SERVICE_TOKEN.")
+MOST_BODY_BYTES = 64 * 1024
 
 DESCRIPTION = (
     "What happened in the BullMQ queues that Tocsin watches. Times are RFC 3339 UTC. Every answer says how old it is "
@@ -34,9 +38,11 @@ def build_api(
             "Tocsin",
             __version__,
             description=DESCRIPTION,
+            components=Components(security_schemes={"token": TOKEN}),
             path="/openapi.json",
             # Litestar's own default is a page that loads scripts from other sites into the origin of the job data.
             render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
         ),
         logging_config=None,
+        request_max_body_size=MOST_BODY_BYTES,
     )

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import QueryParameter
+from litestar.params import Parameter
 
-from logsvc.api.answers import Coverage, FromTime, Names, ToTime, refuse_unknown
+from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refusals, refuse_unknown
 from logsvc.api.buckets import cut
 from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed, sets, time_range
 from logsvc.api.markers import Marker, markers_between
@@ -108,7 +108,11 @@ class Durations(msgspec.Struct, kw_only=True):
 def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
     """The route, bound to a journal."""
 
-    @get("/api/v1/durations", summary="Wait and run times, throughput and failure rate, over time and by queue")
+    @get(
+        "/api/v1/durations",
+        summary="Wait and run times, throughput and failure rate, over time and by queue",
+        responses=refusals(*HISTORY),
+    )
     async def durations(
         request: Request[Any, Any, Any],
         env: Names = None,
@@ -117,17 +121,15 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
         name: Names = None,
         start: FromTime = None,
         end: ToTime = None,
-        width: Annotated[
+        bucket: Annotated[
             int | None,
-            QueryParameter(
-                name="bucket", ge=60, le=86_400, multiple_of=60, description="Seconds of one bucket, whole minutes."
-            ),
+            Parameter(ge=60, le=86_400, multiple_of=60, description="Seconds of one bucket, whole minutes."),
         ] = None,
     ) -> Durations:
         refuse_unknown(request, ("env", "source", "queue", "name", "from", "to", "bucket"))
         places = sets({"env": env, "source": source, "queue": queue})
         asked, since = time_range(start, end), await journal.since()
-        buckets = cut(*closed(asked, since, journal.now_ms(), usually=DAY), width, least=60)
+        buckets = cut(*closed(asked, since, journal.now_ms(), usually=DAY), bucket, least=60)
         where = sets({"env": env, "source": source, "queue": queue, "job_name": name})
         where.add("intDiv(ts, 60000) >= {first:Int64} AND intDiv(ts, 60000) < {after:Int64}")
         where.parameters |= {"first": buckets.start // MINUTE, "after": buckets.end // MINUTE, "most": 2_000}

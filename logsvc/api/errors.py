@@ -9,7 +9,20 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
-from logsvc.api.answers import Coverage, CursorText, FromTime, Limit, Names, Page, Segment, Text, ToTime, refuse_unknown
+from logsvc.api.answers import (
+    HISTORY,
+    Coverage,
+    CursorText,
+    FromTime,
+    Limit,
+    Names,
+    Page,
+    Segment,
+    Text,
+    ToTime,
+    refusals,
+    refuse_unknown,
+)
 from logsvc.api.buckets import cut
 from logsvc.api.error_groups import (
     ORDER,
@@ -67,7 +80,7 @@ class ErrorDetail(ErrorGroup, kw_only=True):
 def errors_routes(journal: Journal, incidents: Incidents) -> list[HTTPRouteHandler]:
     """The routes, bound to a journal and to who knows of incidents."""
 
-    @get("/api/v1/errors", summary="Failures, in groups of one cause")
+    @get("/api/v1/errors", summary="Failures, in groups of one cause", responses=refusals(*HISTORY))
     async def errors(
         request: Request[Any, Any, Any],
         env: Names = None,
@@ -105,7 +118,11 @@ def errors_routes(journal: Journal, incidents: Incidents) -> list[HTTPRouteHandl
             coverage=await journal.coverage(asked, where, since),
         )
 
-    @get("/api/v1/errors/{fingerprint:str}", summary="One group of failures: where, when, which jobs, who handled it")
+    @get(
+        "/api/v1/errors/{fingerprint:str}",
+        summary="One group of failures: where, when, which jobs, who handled it",
+        responses=refusals(*HISTORY, 404),
+    )
     async def error(
         request: Request[Any, Any, Any], fingerprint: Segment, start: FromTime = None, end: ToTime = None
     ) -> ErrorDetail:

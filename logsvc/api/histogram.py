@@ -10,17 +10,16 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter, QueryParameter
+from litestar.params import Parameter
 
-from logsvc.api.answers import Coverage, FromTime, Names, States, Text, ToTime, Words, refuse_unknown
+from logsvc.api.answers import HISTORY, Coverage, Names, refusals, refuse_unknown
 from logsvc.api.buckets import Buckets, cut
-from logsvc.api.journal import DAY, MINUTE, SETS, Journal, Where, closed, sets, time_range
+from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed
+from logsvc.api.logs import FILTER, FILTERED, RowFilter
 from logsvc.api.markers import Marker, markers_between
 from logsvc.api.text import add_search
-from logsvc.search import parse
 from logsvc.times import rfc3339
 
-KNOWN = (*SETS, "event", "fingerprint", "q", "from", "to", "by", "bucket")
 BY_MINUTE = ("env", "service", "source", "queue", "kind", "event", "state", "level")
 """What the counts by the minute are told apart by."""
 
@@ -60,36 +59,27 @@ class Histogram(msgspec.Struct, kw_only=True):
 def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
     """The route, bound to a journal."""
 
-    @get("/api/v1/histogram", summary="Counts over time, by level, state or event")
+    @get(
+        "/api/v1/histogram",
+        summary="Counts over time, by level, state or event",
+        dependencies=FILTERED,
+        responses=refusals(*HISTORY),
+    )
     async def histogram(
         request: Request[Any, Any, Any],
+        wanted: RowFilter,
         env: Names = None,
-        service: Names = None,
-        source: Names = None,
-        queue: Names = None,
-        job_id: Names = None,
-        level: Words = None,
-        states: States = None,
-        kind: Words = None,
-        event: Names = None,
-        fingerprint: Names = None,
-        text: Text = None,
-        start: FromTime = None,
-        end: ToTime = None,
         by: Annotated[By, Parameter(description="What to tell the rows of a bucket apart by.")] = By.LEVEL,
-        width: Annotated[
+        bucket: Annotated[
             int | None,
-            QueryParameter(name="bucket", ge=1, le=86_400, description="Seconds of one bucket; default: what fits."),
+            Parameter(ge=1, le=86_400, description="Seconds of one bucket; default: what fits."),
         ] = None,
     ) -> Histogram:
-        refuse_unknown(request, KNOWN)
-        places = {"env": env, "source": source, "queue": queue}
-        coarse = {**places, "service": service, "level": level, "state": states, "kind": kind, "event": event}
-        fine = sets({"job_id": job_id, "fingerprint": fingerprint})
-        add_search(fine, parse(text), journal.search_index)
-        asked, since = time_range(start, end), await journal.since()
-        buckets = cut(*closed(asked, since, journal.now_ms(), usually=DAY), width)
-        counted = await counts(journal, sets(coarse), fine, buckets, by)
+        refuse_unknown(request, (*FILTER, "by", "bucket"))
+        since = await journal.since()
+        buckets = cut(*closed(wanted.asked, since, journal.now_ms(), usually=DAY), bucket)
+        fine = add_search(wanted.fine.copy(), wanted.terms, journal.search_index)
+        counted = await counts(journal, wanted.coarse, fine, buckets, by)
         items = [
             Bucket(rfc3339(ts), sum(found.values()), found, lost)
             for ts, (found, lost) in ((ts, counted.get(ts, ({}, 0))) for ts in buckets.starts)
@@ -103,7 +93,7 @@ def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
             total=sum(item.total for item in items),
             markers=await markers_between(journal, env, buckets.start, buckets.end),
             as_of=journal.as_of(),
-            coverage=await journal.coverage(asked, sets(places), since),
+            coverage=await journal.coverage(wanted.asked, wanted.places, since),
         )
 
     return [histogram]

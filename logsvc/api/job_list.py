@@ -173,7 +173,7 @@ async def _few_jobs(journal: Journal, wanted: Wanted, earliest: int, latest: int
         look.parameters |= {"earliest": earliest, "latest": latest, "most": FEW_JOBS + 1}
         look.add(hits(look, [term], journal.search_index)[0])
         found = await journal.ask(
-            f"SELECT DISTINCT job_id FROM journal WHERE job_id != '' AND {look} LIMIT {{most:UInt32}}", look
+            f"SELECT DISTINCT job_id FROM journal WHERE job_id != '' AND {look} LIMIT {{most:UInt32}}", look, rows=True
         )
         if len(found) <= FEW_JOBS:
             return [str(row["job_id"]) for row in found]

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 
 from logsvc.api.answers import (
     ANY_NAME,
+    HISTORY,
     CursorText,
     FromTime,
     Limit,
@@ -19,6 +20,7 @@ from logsvc.api.answers import (
     States,
     Text,
     ToTime,
+    refusals,
     refuse_unknown,
 )
 from logsvc.api.job import MOST_TIMELINE_ROWS, ONE, Job, children_of, job_of, runs_of
@@ -38,7 +40,11 @@ KNOWN = ("env", "source", "queue", "state", "name", "id", "q", "from", "to", "cu
 def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
     """The routes, bound to a journal."""
 
-    @get("/api/v1/jobs", summary="Jobs by their newest state, the most lately changed first")
+    @get(
+        "/api/v1/jobs",
+        summary="Jobs by their newest state, the most lately changed first",
+        responses=refusals(*HISTORY),
+    )
     async def jobs(
         request: Request[Any, Any, Any],
         env: Names = None,
@@ -72,7 +78,11 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
             coverage=await journal.coverage(wanted.asked, sets(places), since),
         )
 
-    @get("/api/v1/jobs/{source:str}/{queue:str}/{job_id:str}", summary="One job: attempts, timeline, logs")
+    @get(
+        "/api/v1/jobs/{source:str}/{queue:str}/{job_id:str}",
+        summary="One job: attempts, timeline, logs",
+        responses=refusals(*HISTORY, 404),
+    )
     async def job(
         request: Request[Any, Any, Any],
         source: Segment,
@@ -85,7 +95,7 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
         refuse_unknown(request, ("added_at",))
         wanted = parse_time("added_at", added_at) if added_at else None
         names = {"source": unquote(source), "queue": unquote(queue), "job_id": unquote(job_id)}
-        found = await journal.ask(ONE, Where([], {**names, "most": MOST_TIMELINE_ROWS}))
+        found = await journal.ask(ONE, Where([], {**names, "most": MOST_TIMELINE_ROWS}), rows=True)
         rows = [row_of(row) for row in reversed(found)]
         runs = run_of(rows)
         chosen = wanted if wanted is not None else max(runs, default=0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from logsvc.api.answers import Coverage
 from logsvc.errors import BadRequest
+from logsvc.fitness import LATEST_MS
 from logsvc.sets import values
 from logsvc.store import Store
 from logsvc.times import parse_time, rfc3339_or_none
@@ -17,6 +18,10 @@ DAY = 24 * HOUR
 WINDOWS = (MINUTE, 15 * MINUTE, 2 * HOUR, 12 * HOUR, 2 * DAY, 10 * DAY)
 SETS = ("env", "service", "source", "queue", "job_id", "level", "state", "kind")
 """Filters that are a set of values of the column of that name."""
+
+
+ROWS_ONLY = {"optimize_use_projections": 0}
+"""To consider projections costs more than to find a few rows, and counts by the minute do not help there."""
 
 
 @dataclass
@@ -101,8 +106,9 @@ class Journal:
         known = self._as_of()
         return rfc3339_or_none(known)
 
-    async def ask(self, sql: str, where: Where) -> list[dict[str, Any]]:
-        return await self._store.query(sql, where.parameters)
+    async def ask(self, sql: str, where: Where, *, rows: bool = False) -> list[dict[str, Any]]:
+        """Answers of a question. rows: it is about single rows, for which no projection needs to be considered."""
+        return await self._store.query(sql, where.parameters, settings=ROWS_ONLY if rows else None)
 
     async def since(self) -> int | None:
         """ts of the oldest row; None when there is none. Answered from ClickHouse's own bookkeeping."""
@@ -111,12 +117,11 @@ class Journal:
 
     async def coverage(self, asked: Range, where: Where, since: int | None) -> Coverage:
         """What the answer covers. where: the sets of env, source and queue asked for."""
-        first = asked.earliest if asked.earliest is not None else 0
-        last = asked.latest if asked.latest is not None else self.now_ms() + DAY
         lost = where.copy().add(
-            "intDiv(ts, 60000) BETWEEN {first_minute:Int64} AND {last_minute:Int64}",
-            first_minute=first // MINUTE,
-            last_minute=last // MINUTE,
+            "ts >= {lost_from:Int64} AND ts < {lost_to:Int64}",
+            lost_from=asked.earliest if asked.earliest is not None else 0,
+            lost_to=asked.latest if asked.latest is not None else LATEST_MS,
         )
-        found = await self.ask(f"SELECT sum(lost) AS lost FROM journal WHERE event = 'gap' AND {lost}", lost)
+        sql = f"SELECT sum(lost) AS lost FROM journal WHERE event = 'gap' AND {lost}"
+        found = await self.ask(sql, lost, rows=True)
         return Coverage(rfc3339_or_none(since), int(found[0]["lost"]))

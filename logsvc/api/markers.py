@@ -16,7 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 from pydantic import SecretStr
 
-from logsvc.api.answers import CursorText, FromTime, Limit, Names, Page, ToTime, refuse_unknown
+from logsvc.api.answers import HISTORY, CursorText, FromTime, Limit, Names, Page, ToTime, refusals, refuse_unknown
 from logsvc.api.journal import DAY, Journal, Where, sets, time_range
 from logsvc.cursors import MarkerKey, pack, unpack
 from logsvc.errors import BadRequest
@@ -55,7 +55,7 @@ class Marker(msgspec.Struct, kw_only=True):
 def markers_routes(journal: Journal, store: Store, token: SecretStr | None) -> list[HTTPRouteHandler]:
     """The routes. token: what who writes a marker must show; without one nobody may."""
 
-    @get("/api/v1/markers", summary="Deploys and other marked moments, newest first")
+    @get("/api/v1/markers", summary="Deploys and other marked moments, newest first", responses=refusals(*HISTORY))
     async def markers(
         request: Request[Any, Any, Any],
         env: Names = None,
@@ -84,7 +84,12 @@ def markers_routes(journal: Journal, store: Store, token: SecretStr | None) -> l
             coverage=await journal.coverage(asked, sets({"env": env}), await journal.since()),
         )
 
-    @post("/api/v1/markers", summary="Mark a moment: a deploy, say", security=[{"token": []}])
+    @post(
+        "/api/v1/markers",
+        summary="Mark a moment: a deploy, say",
+        security=[{"token": []}],
+        responses=refusals(*HISTORY, 401, 413),
+    )
     async def mark(request: Request[Any, Any, Any], data: NewMarker) -> Marker:
         _admit(request, token)
         refuse_unknown(request, ())

@@ -8,7 +8,7 @@ from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 
-from logsvc.api.answers import Coverage, CursorText, Limit, Names, Page, Segment, refuse_unknown
+from logsvc.api.answers import MEMORY, Coverage, CursorText, Limit, Names, Page, Segment, refusals, refuse_unknown
 from logsvc.coverage import HistoryCoverage
 from logsvc.cursors import QueueKey, pack, unpack
 from logsvc.errors import NotReadyYet
@@ -61,7 +61,7 @@ def detail_of(one: QueueSnapshot, coverage: Coverage) -> QueueDetail:
 def queues_routes(snapshots: Snapshots, history: HistoryCoverage) -> list[HTTPRouteHandler]:
     """The routes, bound to the snapshots. history: what the events about them cover."""
 
-    @get("/api/v1/queues", summary="Every queue's counts now")
+    @get("/api/v1/queues", summary="Every queue's counts now", responses=refusals(*MEMORY))
     async def queues(
         request: Request[Any, Any, Any],
         env: Names = None,
@@ -89,7 +89,7 @@ def queues_routes(snapshots: Snapshots, history: HistoryCoverage) -> list[HTTPRo
             coverage=coverage_of(history, wanted),
         )
 
-    @get("/api/v1/queues/{source:str}/{queue:str}", summary="One queue's counts now")
+    @get("/api/v1/queues/{source:str}/{queue:str}", summary="One queue's counts now", responses=refusals(*MEMORY, 404))
     async def one_queue(request: Request[Any, Any, Any], source: Segment, queue: Segment) -> QueueDetail:
         refuse_unknown(request, ())
         need(snapshots)

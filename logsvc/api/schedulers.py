@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import QueryParameter
+from litestar.params import Parameter
 
-from logsvc.api.answers import CursorText, Limit, Names, Page, refuse_unknown
+from logsvc.api.answers import MEMORY, CursorText, Limit, Names, Page, refusals, refuse_unknown
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.queues import coverage_of, need
 from logsvc.coverage import HistoryCoverage
@@ -74,15 +74,17 @@ class SchedulerItem(msgspec.Struct, kw_only=True):
 def schedulers_routes(snapshots: Snapshots, history: HistoryCoverage, journal: Journal) -> list[HTTPRouteHandler]:
     """The route, bound to the snapshots and, for when each last ran, to the journal."""
 
-    @get("/api/v1/schedulers", summary="Job schedulers: next and last run, overdue, missed")
+    @get(
+        "/api/v1/schedulers", summary="Job schedulers: next and last run, overdue, missed", responses=refusals(*MEMORY)
+    )
     async def schedulers(
         request: Request[Any, Any, Any],
         env: Names = None,
         source: Names = None,
         queue: Names = None,
         scheduler: Names = None,
-        is_overdue: Annotated[
-            bool | None, QueryParameter(name="overdue", description="Only those that are overdue, or only the others.")
+        overdue: Annotated[
+            bool | None, Parameter(description="Only those that are overdue, or only the others.")
         ] = None,
         cursor: CursorText = None,
         limit: Limit = 1000,
@@ -96,7 +98,7 @@ def schedulers_routes(snapshots: Snapshots, history: HistoryCoverage, journal: J
                 (SchedulerKey(one.env, one.source, one.queue, one.scheduler), key, one)
                 for key, one in snapshots.schedulers.items()
                 if all(not allowed or getattr(one, name) in allowed for name, allowed in wanted.items())
-                and is_overdue in (None, one.is_overdue)
+                and overdue in (None, one.is_overdue)
             ),
             key=lambda entry: entry[0],
         )

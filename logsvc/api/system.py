@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 
-from logsvc.api.answers import Coverage, refuse_unknown
+from logsvc.api.answers import MEMORY, Coverage, refusals, refuse_unknown
 from logsvc.api.journal import Journal
 from logsvc.api.queues import coverage_of
 from logsvc.coverage import HistoryCoverage, Known
@@ -127,7 +127,7 @@ def system_routes(
 ) -> list[HTTPRouteHandler]:
     """The route, bound to the parts it reports on."""
 
-    @get("/api/v1/system", summary="How Tocsin's own pipeline does")
+    @get("/api/v1/system", summary="How Tocsin's own pipeline does", responses=refusals(*MEMORY))
     async def system(request: Request[Any, Any, Any]) -> System:
         refuse_unknown(request, ())
         known = history.known

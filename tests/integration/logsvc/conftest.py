@@ -4,11 +4,13 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 from logsvc import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
+from tests.integration.logsvc.furnished import furnished
 from tests.integration.logsvc.house import House, house
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -18,6 +20,13 @@ from tocsin.settings import read
 async def home(tmp_path: Path, kafka_bootstrap: str, topic_prefix: str) -> AsyncGenerator[House]:
     """A logsvc that is not started yet, its topics made."""
     async with house(tmp_path / "logsvc", kafka_bootstrap, topic_prefix) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def known(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str) -> AsyncGenerator[House]:
+    """A running logsvc whose past is known (furnished.py); nobody changes it."""
+    async for one in furnished(tmp_path_factory.mktemp("known") / "logsvc", kafka_bootstrap):
         yield one
 
 

@@ -1,42 +1,33 @@
 """What the API tells of a known past."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
+import json
 
 import pytest
-import pytest_asyncio
 
 from logsvc.times import rfc3339
-from tests.integration.logsvc.furnished import HOUR, LOST, MINUTE, ROWS, T0, TOKEN, furnished
+from tests.integration.logsvc.furnished import HOUR, LOST, MINUTE, ROWS, T0, TOKEN
 from tests.integration.logsvc.house import House
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def home(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str) -> AsyncGenerator[House]:
-    folder: Path = tmp_path_factory.mktemp("answers")
-    async for one in furnished(folder / "logsvc", kafka_bootstrap):
-        yield one
-
-
-async def test_schedulers_tell_when_they_ran_are_due_and_what_they_missed(home: House) -> None:
-    page = await home.json("/api/v1/schedulers")
+async def test_schedulers_tell_when_they_ran_are_due_and_what_they_missed(known: House) -> None:
+    page = await known.json("/api/v1/schedulers")
     hourly, nightly = page["items"]
     assert (hourly["scheduler"], nightly["scheduler"]) == ("hourly", "nightly")
     assert (hourly["is_overdue"], hourly["missed"], nightly["missed"]) == (True, 3, 0)
     assert nightly["next_run"] == rfc3339(T0 + 10 * MINUTE)
     assert hourly["last_run"] == rfc3339(T0 - 50 * MINUTE), "of the schedule: no job of it was seen"
     assert page["coverage"] == {"history_since": rfc3339(T0 - 119 * MINUTE), "events_lost": LOST}
-    late = await home.json("/api/v1/schedulers", overdue="true")
+    late = await known.json("/api/v1/schedulers", overdue="true")
     assert [item["scheduler"] for item in late["items"]] == ["hourly"]
-    first = await home.json("/api/v1/schedulers", limit=1)
-    rest = await home.json("/api/v1/schedulers", cursor=first["next_cursor"])
+    first = await known.json("/api/v1/schedulers", limit=1)
+    rest = await known.json("/api/v1/schedulers", cursor=first["next_cursor"])
     assert [item["scheduler"] for item in first["items"] + rest["items"]] == ["hourly", "nightly"]
 
 
-async def test_system_tells_of_redis_dead_letters_and_versions(home: House) -> None:
-    system = await home.json("/api/v1/system")
+async def test_system_tells_of_redis_dead_letters_and_versions(known: House) -> None:
+    system = await known.json("/api/v1/system")
     [redis] = system["sources"]
     assert (redis["source"], redis["policy"], redis["evicted_keys"], redis["role"]) == ("main", "allkeys-lru", 3, "")
     assert system["all_dead_letters"]["count"] == 1
@@ -47,38 +38,38 @@ async def test_system_tells_of_redis_dead_letters_and_versions(home: House) -> N
     assert system["coverage"]["events_lost"] == LOST
 
 
-async def test_one_queue_tells_all_that_is_polled_of_it(home: House) -> None:
-    one = await home.json("/api/v1/queues/main/orders")
+async def test_one_queue_tells_all_that_is_polled_of_it(known: House) -> None:
+    one = await known.json("/api/v1/queues/main/orders")
     assert (one["waiting"], one["workers"], one["overdue"], one["concurrency"]) == (3, 2, 4, None)
     assert one["coverage"]["events_lost"] == LOST
 
 
-async def test_a_histogram_counts_what_the_logs_hold(home: House) -> None:
+async def test_a_histogram_counts_what_the_logs_hold(known: House) -> None:
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0)}
-    chart = await home.json("/api/v1/histogram", **times, bucket=300)
+    chart = await known.json("/api/v1/histogram", **times, bucket=300)
     assert len(chart["items"]) == 12
     assert sum(item["lost"] for item in chart["items"]) == LOST
     failed = sum(item["counts"].get("error", 0) for item in chart["items"])
-    errors = await home.json("/api/v1/logs", **times, level="error", limit=1000)
+    errors = await known.json("/api/v1/logs", **times, level="error", limit=1000)
     assert failed == len(errors["items"])
     assert chart["total"] == sum(item["total"] for item in chart["items"])
-    exact = await home.json("/api/v1/histogram", **times, bucket=300, q='"econnrefused"')
+    exact = await known.json("/api/v1/histogram", **times, bucket=300, q='"econnrefused"')
     finals = [item for item in errors["items"] if item.get("fingerprint") == "f-refused"]
     assert sum(item["counts"].get("error", 0) for item in exact["items"]) == len(finals) == 15
     assert sum(item["counts"].get("warn", 0) for item in exact["items"]) == 61
-    fine = await home.json("/api/v1/histogram", **times, bucket=10, by="state", queue="mail")
+    fine = await known.json("/api/v1/histogram", **times, bucket=10, by="state", queue="mail")
     assert {word: sum(item["counts"].get(word, 0) for item in fine["items"]) for word in ("failed", "active")} == {
         "failed": 1,
         "active": 4,
     }
-    assert (await home.get("/api/v1/histogram", **times, bucket=1)).json()["detail"].startswith("bucket: more than")
-    whole = await home.json("/api/v1/histogram", **{"from": "1970-01-01T00:00:00Z", "to": "9999-01-01T00:00:00Z"})
+    assert (await known.get("/api/v1/histogram", **times, bucket=1)).json()["detail"].startswith("bucket: more than")
+    whole = await known.json("/api/v1/histogram", **{"from": "1970-01-01T00:00:00Z", "to": "9999-01-01T00:00:00Z"})
     assert whole["total"] == ROWS
 
 
-async def test_failures_are_told_in_groups_with_their_past(home: House) -> None:
+async def test_failures_are_told_in_groups_with_their_past(known: House) -> None:
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0 + MINUTE)}
-    page = await home.json("/api/v1/errors", **times, sort="failures")
+    page = await known.json("/api/v1/errors", **times, sort="failures")
     refused, bounced = page["items"]
     assert (refused["fingerprint"], bounced["fingerprint"]) == ("f-refused", "f-bounced")
     assert (refused["failures"], refused["final_failures"], refused["failures_before"]) == (78, 16, 73)
@@ -91,25 +82,25 @@ async def test_failures_are_told_in_groups_with_their_past(home: House) -> None:
     paged: list[str] = []
     cursor: str | None = ""
     while cursor is not None:
-        part = await home.json("/api/v1/errors", **times, sort="last_seen", limit=1, cursor=cursor)
+        part = await known.json("/api/v1/errors", **times, sort="last_seen", limit=1, cursor=cursor)
         paged += [item["fingerprint"] for item in part["items"]]
         cursor = part["next_cursor"]
     assert paged == ["f-refused", "f-bounced"]
-    [found] = (await home.json("/api/v1/errors", **times, q="bounced -refused"))["items"]
+    [found] = (await known.json("/api/v1/errors", **times, q="bounced -refused"))["items"]
     assert found["fingerprint"] == "f-bounced"
 
-    detail = await home.json("/api/v1/errors/f-refused", **times)
+    detail = await known.json("/api/v1/errors/f-refused", **times)
     assert sum(item["failures"] for item in detail["over_time"]) == refused["failures"]
     assert [(place["queue"], place["failures"]) for place in detail["places"]] == [("orders", 77), ("mail", 1)]
     assert len(detail["newest"]) == 20
     assert detail["newest"][0]["job_id"] == "0"
     assert detail["handling"] == {"is_known": False, "last": None}
-    assert (await home.get("/api/v1/errors/nothing%2Flike%20it")).status_code == 404
+    assert (await known.get("/api/v1/errors/nothing%2Flike%20it")).status_code == 404
 
 
-async def test_durations_tell_what_the_jobs_took(home: House) -> None:
+async def test_durations_tell_what_the_jobs_took(known: House) -> None:
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0 + MINUTE)}
-    told = await home.json("/api/v1/durations", **times, queue="orders")
+    told = await known.json("/api/v1/durations", **times, queue="orders")
     whole = told["whole"]
     assert (whole["completed"], whole["failed"], whole["retried"], whole["added"]) == (45, 16, 61, 61)
     assert whole["failure_rate"] == 16 / 61
@@ -118,51 +109,51 @@ async def test_durations_tell_what_the_jobs_took(home: House) -> None:
     assert whole["run"]["p99"] == pytest.approx(59, rel=0.02)
     assert sum(item["completed"] for item in told["items"]) == 45
     assert [one["queue"] for one in told["queues"]] == ["orders"]
-    assert (await home.get("/api/v1/durations", bucket=90)).status_code == 400
+    assert (await known.get("/api/v1/durations", bucket=90)).status_code == 400
 
 
-async def test_a_marker_is_one_however_often_it_is_sent_and_is_drawn_where_it_belongs(home: House) -> None:
+async def test_a_marker_is_one_however_often_it_is_sent_and_is_drawn_where_it_belongs(known: House) -> None:
     mark = {"env": "prod", "service": "shop", "version": "1.4.2", "by": "CI", "id": "deploy-7"}
     mark |= {"ts": rfc3339(T0 - 10 * MINUTE)}
     for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}):
-        assert (await home.post("/api/v1/markers", mark, **headers)).status_code == 401
+        assert (await known.post("/api/v1/markers", mark, **headers)).status_code == 401
     for version in ("1.4.2", "another"):
-        answer = await home.post("/api/v1/markers", mark | {"version": version}, authorization=f"Bearer {TOKEN}")
+        answer = await known.post("/api/v1/markers", mark | {"version": version}, authorization=f"Bearer {TOKEN}")
         assert answer.status_code == 201
         assert answer.json()["version"] == "1.4.2"
     for ts in (T0 - 90 * MINUTE, T0 - 3 * HOUR):
         other = mark | {"id": f"at {ts}", "ts": rfc3339(ts), "version": str(ts)}
-        assert (await home.post("/api/v1/markers", other, authorization=f"Bearer {TOKEN}")).status_code == 201
-    told = await home.json("/api/v1/markers")
+        assert (await known.post("/api/v1/markers", other, authorization=f"Bearer {TOKEN}")).status_code == 201
+    told = await known.json("/api/v1/markers")
     assert [one["id"] for one in told["items"]] == ["deploy-7", f"at {T0 - 90 * MINUTE}", f"at {T0 - 3 * HOUR}"]
-    first = await home.json("/api/v1/markers", limit=2)
-    rest = await home.json("/api/v1/markers", cursor=first["next_cursor"])
+    first = await known.json("/api/v1/markers", limit=2)
+    rest = await known.json("/api/v1/markers", cursor=first["next_cursor"])
     assert [one["id"] for one in rest["items"]] == [f"at {T0 - 3 * HOUR}"]
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0)}
-    assert [one["id"] for one in (await home.json("/api/v1/histogram", **times))["markers"]] == ["deploy-7"]
-    assert (await home.json("/api/v1/histogram", **times, env="staging"))["markers"] == []
-    detail = await home.json("/api/v1/errors/f-bounced", **times)
+    assert [one["id"] for one in (await known.json("/api/v1/histogram", **times))["markers"]] == ["deploy-7"]
+    assert (await known.json("/api/v1/histogram", **times, env="staging"))["markers"] == []
+    detail = await known.json("/api/v1/errors/f-bounced", **times)
     assert detail["marker_before"]["id"] == "deploy-7"
     for bad in ({}, mark | {"env": ""}, mark | {"ts": "soon"}, mark | {"ts": "9999-01-01T00:00:00Z"}, mark | {"x": 1}):
-        refused = await home.post("/api/v1/markers", bad, authorization=f"Bearer {TOKEN}")
+        refused = await known.post("/api/v1/markers", bad, authorization=f"Bearer {TOKEN}")
         assert refused.status_code == 400
         assert refused.json()["detail"]
 
 
-async def test_a_job_tells_its_parent_its_children_and_its_log(home: House) -> None:
-    parent = await home.json("/api/v1/jobs/main/orders/7")
+async def test_a_job_tells_its_parent_its_children_and_its_log(known: House) -> None:
+    parent = await known.json("/api/v1/jobs/main/orders/7")
     [child] = parent["children"]
     assert (child["queue"], child["job_id"], child["state"]) == ("mail", "901", "completed")
     assert parent["parent_job"] is None
     assert [line["message"] for line in parent["logs"]] == ["=cmd()", "Card 4711 declined", 'a "b",\nc']
-    mailed = await home.json("/api/v1/jobs/main/mail/901")
+    mailed = await known.json("/api/v1/jobs/main/mail/901")
     assert mailed["parent_job"] == {"source": "main", "queue": "orders", "job_id": "7"}
     assert (mailed["children"], mailed["scheduler"]) == ([], "nightly")
 
 
-async def test_a_search_of_jobs_finds_each_word_in_whichever_row_it_stands(home: House) -> None:
+async def test_a_search_of_jobs_finds_each_word_in_whichever_row_it_stands(known: House) -> None:
     async def found(q: str) -> list[str]:
-        return sorted(item["job_id"] for item in (await home.json("/api/v1/jobs", q=q, limit=1000))["items"])
+        return sorted(item["job_id"] for item in (await known.json("/api/v1/jobs", q=q, limit=1000))["items"])
 
     assert await found("4711") == ["7"], "in a line of its log"
     assert await found("declined ord-7 charge") == ["7"], "in its log, its data and its name"
@@ -172,3 +163,17 @@ async def test_a_search_of_jobs_finds_each_word_in_whichever_row_it_stands(home:
     assert len(await found("econnrefused -ord-7")) == 120
     assert await found("471") == []
     assert len(await found('charge "ord-1"')) == 31
+
+
+async def test_what_is_shown_can_be_had_as_a_file(known: House) -> None:
+    told = await known.get("/api/v1/logs.csv", queue="orders", job_id="7")
+    assert told.headers["content-type"] == "text/csv; charset=utf-8"
+    assert told.headers["content-disposition"].startswith('attachment; filename="tocsin-logs-')
+    assert told.headers["x-tocsin-rows"] == "9"
+    assert "'=cmd()" in told.text
+    assert told.text.splitlines()[-1] == "# complete: 9 rows"
+    lines = (await known.get("/api/v1/logs.ndjson", queue="orders")).text.splitlines()
+    page = await known.json("/api/v1/logs", queue="orders", limit=1000)
+    assert [json.loads(line) for line in lines[:-1]] == page["items"]
+    assert json.loads(lines[-1]) == {"end": {"is_complete": True, "rows": len(page["items"])}}
+    assert (await known.get("/api/v1/logs.csv", limit=5)).status_code == 400

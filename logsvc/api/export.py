@@ -1,0 +1,127 @@
+"""`GET /api/v1/logs.csv` and `/logs.ndjson`: all rows of a filter as a file, of any size, at the reader's pace.
+
+Rows are read page by page as the reader takes them, so memory stays flat and ClickHouse is not asked ahead of need.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any
+
+import structlog
+from litestar.response.base import ASGIResponse
+from prometheus_client import Counter
+
+from logsvc.api.files import Writing
+from logsvc.errors import LogsvcError, QueryTooHeavy, TooMany
+from logsvc.rows import Row
+
+log = structlog.get_logger("logsvc.export")
+
+AT_ONCE = 4
+"""Exports under way in one replica; each asks ClickHouse one question at a time."""
+
+PAGE_ROWS = 2_000
+CHUNK_BYTES = 64 * 1024
+STALL_SECONDS = 60.0
+"""A reader that takes no CHUNK_BYTES for so long is let go."""
+
+TRIES = 4
+TRY_AGAIN_SECONDS = 3.0
+
+Pages = Callable[[int], Awaitable[Sequence[Row]]]
+"""The next rows, as many as asked for unless there are no more."""
+
+
+class Exports:
+    """The exports of this replica. stop: set when the service ends; then they end too, and say so in the file."""
+
+    def __init__(self, stop: asyncio.Event, rows: Counter) -> None:
+        self.stop = stop
+        self.under_way = 0
+        self._rows = rows
+
+    def admit(self) -> None:
+        """Raise TooMany if no other export may begin."""
+        if self.under_way >= AT_ONCE:
+            raise TooMany(f"{AT_ONCE} exports are under way; wait for one to end")
+
+    async def chunks(self, writing: Writing, first: Sequence[Row], pages: Pages) -> AsyncGenerator[bytes]:
+        """The file, piece by piece. first: the first page, read before anything was sent."""
+        count, incomplete = 0, ""
+        page = first
+        yield writing.begin()
+        while page:
+            for chunk in _cut(await asyncio.to_thread(writing.rows, page)):
+                yield chunk
+            count += len(page)
+            self._rows.labels(writing.suffix).inc(len(page))
+            if len(page) < PAGE_ROWS:
+                break
+            if self.stop.is_set():
+                incomplete = "Tocsin was stopped"
+                break
+            try:
+                page = await self._patiently(pages)
+            except LogsvcError as error:
+                incomplete = "the rest would have taken too long" if isinstance(error, QueryTooHeavy) else "ClickHouse"
+                incomplete += "" if isinstance(error, QueryTooHeavy) else " could not be reached any more"
+                log.warning("export_cut", rows=count, reason=str(error))
+                break
+        yield writing.end(count, incomplete)
+
+    async def _patiently(self, pages: Pages) -> Sequence[Row]:
+        """The next page; ClickHouse may be away for a moment."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return await pages(PAGE_ROWS)
+            except LogsvcError as error:
+                if not tries_left or isinstance(error, QueryTooHeavy) or self.stop.is_set():
+                    raise
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.stop.wait(), TRY_AGAIN_SECONDS)
+        raise AssertionError("unreachable")
+
+
+class FileAnswer(ASGIResponse):
+    """An answer that is sent as fast as it is taken. It ends early if the reader goes away, or takes nothing more."""
+
+    def __init__(
+        self, exports: Exports, chunks: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self._head = [(b"content-type", media_type.encode())]
+        self._head += [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        self._exports = exports
+        self._chunks = chunks
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self._exports.under_way += 1
+        leaving = asyncio.create_task(_gone(receive))
+        try:
+            async with aclosing(self._chunks):
+                await send({"type": "http.response.start", "status": 200, "headers": self._head})
+                await self._send_body(send, leaving)
+        except TimeoutError:
+            log.info("export_reader_stalled", seconds=STALL_SECONDS)
+        finally:
+            self._exports.under_way -= 1
+            leaving.cancel()
+
+    async def _send_body(self, send: Any, leaving: asyncio.Task[None]) -> None:
+        async for chunk in self._chunks:
+            if leaving.done():
+                return
+            if chunk:
+                async with asyncio.timeout(STALL_SECONDS):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _gone(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _cut(body: bytes) -> list[bytes]:
+    return [body[at : at + CHUNK_BYTES] for at in range(0, len(body), CHUNK_BYTES)]

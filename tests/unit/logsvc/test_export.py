@@ -1,0 +1,147 @@
+"""A file of rows: what stands in it, when it is cut, and what a reader that does not read costs."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from logsvc.api.export import CHUNK_BYTES, Exports, FileAnswer
+from logsvc.api.files import COLUMNS, Csv, Ndjson
+from logsvc.errors import QueryTooHeavy, StoreDown, TooMany
+from logsvc.rows import Row
+from tests.eventually import eventually
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+
+
+def row(number: int, **fields: Any) -> Row:
+    return Row(id=f"i{number}", ts="2026-11-22T06:15:12.123Z", kind="log", level="info", **fields)
+
+
+def exports() -> Exports:
+    return Exports(asyncio.Event(), Counter("rows", "rows", ["format"], registry=CollectorRegistry()))
+
+
+class Source:
+    """Pages of rows, then what happens after them."""
+
+    def __init__(self, *pages: Sequence[Row] | Exception) -> None:
+        self.pages = list(pages)
+
+    async def __call__(self, limit: int) -> Sequence[Row]:
+        page = self.pages.pop(0)
+        if isinstance(page, Exception):
+            raise page
+        return page
+
+
+async def written(writing: Csv | Ndjson, *pages: Sequence[Row] | Exception) -> str:
+    source = Source(*pages)
+    first = await source(0)
+    return b"".join([chunk async for chunk in exports().chunks(writing, first, source)]).decode()
+
+
+async def test_no_cell_of_a_spreadsheet_is_a_formula_and_no_text_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*FORMULAS, 'a "b",\nc', "שלום", "a=b", ""]
+    body = await written(Csv(), [row(n, message=text, stack=["=x", "y"]) for n, text in enumerate(texts)])
+    names, *rows, [last] = csv.reader(io.StringIO(body, newline=""))
+    assert tuple(names) == COLUMNS
+    told = [dict(zip(names, one, strict=True)) for one in rows]
+    assert [one["message"] for one in told] == [f"'{text}" for text in FORMULAS] + texts[len(FORMULAS) :]
+    assert told[0]["stack"] == "'=x\ny"
+    assert last == f"# complete: {len(texts)} rows"
+
+
+async def test_a_file_that_was_cut_says_so_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 2)
+    monkeypatch.setattr("logsvc.api.export.TRY_AGAIN_SECONDS", 0)
+    whole, page = [row(0), row(1)], [row(2)]
+    down = [StoreDown("gone")] * 4
+    lines = (await written(Ndjson(), whole, whole, *down)).splitlines()
+    assert [json.loads(line).get("id") for line in lines] == ["i0", "i1", "i0", "i1", None]
+    assert json.loads(lines[-1])["end"] == {
+        "is_complete": False,
+        "rows": 4,
+        "detail": "ClickHouse could not be reached any more",
+    }
+    assert (await written(Csv(), whole, QueryTooHeavy("x"))).splitlines()[-1].startswith('"# incomplete: 2 rows, then')
+    healed = await written(Ndjson(), whole, StoreDown("a moment"), page)
+    assert json.loads(healed.splitlines()[-1]) == {"end": {"is_complete": True, "rows": 3}}
+    assert json.loads((await written(Ndjson(), [])).splitlines()[-1]) == {"end": {"is_complete": True, "rows": 0}}
+
+
+async def test_a_file_ends_with_the_service_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 1)
+    one = exports()
+    chunks = one.chunks(Ndjson(), [row(0)], Source([row(1)], [row(2)]))
+    seen = [await anext(chunks), await anext(chunks)]
+    one.stop.set()
+    seen += [chunk async for chunk in chunks]
+    assert json.loads(seen[-1])["end"] == {"is_complete": False, "rows": 1, "detail": "Tocsin was stopped"}
+
+
+class Reader:
+    """The far end of an answer: takes so many pieces, then nothing more; or goes away."""
+
+    def __init__(self, takes: int = 10**6) -> None:
+        self.takes = takes
+        self.sent: list[dict[str, Any]] = []
+        self.gone = asyncio.Event()
+
+    async def receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if len(self.sent) >= self.takes:
+            await asyncio.Event().wait()
+        self.sent.append(message)
+        await asyncio.sleep(0)
+
+
+async def endless(_: int) -> Sequence[Row]:
+    return [row(n, message="x" * 1000) for n in range(200)]
+
+
+async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 200)
+    monkeypatch.setattr("logsvc.api.export.STALL_SECONDS", 0.05)
+    pages = 0
+
+    async def counted(limit: int) -> Sequence[Row]:
+        nonlocal pages
+        pages += 1
+        return await endless(limit)
+
+    one, reader = exports(), Reader(takes=6)
+    answer = FileAnswer(one, one.chunks(Ndjson(), await endless(0), counted), "x", {})
+    async with asyncio.timeout(60):
+        await answer({}, reader.receive, reader.send)
+    assert pages <= 1
+    assert all(len(message.get("body", b"")) <= CHUNK_BYTES for message in reader.sent)
+    assert reader.sent[-1]["more_body"], "an answer that was not ended is not taken for whole"
+    assert one.under_way == 0
+
+
+async def test_a_reader_that_leaves_ends_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 200)
+    one, reader = exports(), Reader()
+    answer = FileAnswer(one, one.chunks(Ndjson(), await endless(0), endless), "x", {})
+    sending = asyncio.create_task(answer({}, reader.receive, reader.send))
+    await eventually(lambda: len(reader.sent) >= 10, what="ten pieces sent")
+    reader.gone.set()
+    async with asyncio.timeout(60):
+        await sending
+    assert one.under_way == 0
+
+
+async def test_so_many_exports_at_once_and_no_more() -> None:
+    one = exports()
+    one.under_way = 4
+    with pytest.raises(TooMany, match="4 exports"):
+        one.admit()
