@@ -129,7 +129,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *histogram_routes(journal),
                 *errors_routes(journal, NoIncidents()),
                 *durations_routes(journal),
-                *markers_routes(journal, store, settings.tocsin_service_token),
+                *markers_routes(journal, store),
                 *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),
                 *access_routes(door, bot),

@@ -133,6 +133,8 @@ def explainer(as_of: Callable[[], str | None]) -> Callable[[Request[Any, Any, An
                 return _later({"detail": f"{error.dependency} does not answer now"})
             case ValidationException() if error.extra:
                 return _refusal(400, _mistakes(error.extra))
+            case RecursionError():
+                return _refusal(400, "the body is nested too deeply")
             case HTTPException():
                 return Response({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
             case _:

@@ -13,8 +13,8 @@ from logsvc.api.answers import explainer
 from tocsin import __version__
 from tocsin.health import Health, health_routes
 
-TOKEN = SecurityScheme(type="http", scheme="bearer", description="TOCSIN_SERVICE_TOKEN.")
-MOST_BODY_BYTES = 64 * 1024
+TOKEN = SecurityScheme(type="http", scheme="bearer", description="An operator's API token, or TOCSIN_SERVICE_TOKEN.")
+MOST_BODY_BYTES = 1024 * 1024
 
 DESCRIPTION = (
     "What happened in the BullMQ queues that Tocsin watches. Times are RFC 3339 UTC. Every answer says how old it is "

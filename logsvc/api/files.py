@@ -102,7 +102,7 @@ class Ndjson:
 
 def _cell(value: object) -> object:
     if isinstance(value, list):
-        value = "\n".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]
+        value = "\n".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType]  # whatever the list holds
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 

@@ -4,25 +4,24 @@
         https://tocsin.example.com/api/v1/markers
 """
 
-import hmac
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get, post
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
-from pydantic import SecretStr
 
 from logsvc.api.answers import HISTORY, CursorText, FromTime, Limit, Names, Page, ToTime, refusals, refuse_unknown
 from logsvc.api.journal import DAY, Journal, Where, sets, time_range
+from logsvc.auth.who import Denied, Who, need
 from logsvc.cursors import MarkerKey, pack, unpack
 from logsvc.errors import BadRequest
 from logsvc.fitness import EARLIEST_MS
 from logsvc.store import Store
 from logsvc.times import parse_time, rfc3339
+from tocsin.roles import Role
 
 Short = Annotated[str, Meta(max_length=200)]
 
@@ -31,7 +30,10 @@ MOST_ON_A_CHART = 200
 
 
 class NewMarker(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to mark. ts: RFC 3339, now if left out. id: sent again, the same id makes no second marker."""
+    """What to mark. ts: RFC 3339, now if left out. id: sent again, the same id makes no second marker.
+
+    by: the name of the token, if left out.
+    """
 
     env: Annotated[str, Meta(min_length=1, max_length=200)]
     service: Short
@@ -52,8 +54,8 @@ class Marker(msgspec.Struct, kw_only=True):
     by: str
 
 
-def markers_routes(journal: Journal, store: Store, token: SecretStr | None) -> list[HTTPRouteHandler]:
-    """The routes. token: what who writes a marker must show; without one nobody may."""
+def markers_routes(journal: Journal, store: Store) -> list[HTTPRouteHandler]:
+    """The routes, bound to a journal and to where markers are written."""
 
     @get("/api/v1/markers", summary="Deploys and other marked moments, newest first", responses=refusals(*HISTORY))
     async def markers(
@@ -91,7 +93,7 @@ def markers_routes(journal: Journal, store: Store, token: SecretStr | None) -> l
         responses=refusals(*HISTORY, 401, 413),
     )
     async def mark(request: Request[Any, Any, Any], data: NewMarker) -> Marker:
-        _admit(request, token)
+        who = _marker_of(request)
         refuse_unknown(request, ())
         now = journal.now_ms()
         ts = parse_time("ts", data.ts) if data.ts else now
@@ -103,7 +105,7 @@ def markers_routes(journal: Journal, store: Store, token: SecretStr | None) -> l
             "env": data.env,
             "service": data.service,
             "version": data.version,
-            "by": data.by,
+            "by": data.by or who.name,
         }
         await store.insert("markers", msgspec.json.encode(row), f"marker:{row['id']}")
         stored = await _newest(journal, Where(["id = {id:String}"], {"id": row["id"]}), 1)
@@ -130,13 +132,9 @@ def _marker(row: Mapping[str, Any]) -> Marker:
     return Marker(ts=rfc3339(int(row["ts"])), **{name: str(row[name]) for name in names})
 
 
-def _admit(request: Request[Any, Any, Any], token: SecretStr | None) -> None:
-    """Raise unless the request shows the token."""
-    if token is None:
-        raise PermissionDeniedException("markers are off: set TOCSIN_SERVICE_TOKEN")
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    expected = token.get_secret_value().encode()
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(errors="replace"), expected):
-        raise NotAuthorizedException(
-            "a token is needed: Authorization: Bearer …", headers={"www-authenticate": "Bearer"}
-        )
+def _marker_of(request: Request[Any, Any, Any]) -> Who:
+    """Who marks: with a token, for a deploy is told by a machine. Raises Denied."""
+    who = need(request.scope, Role.OPERATOR)
+    if not who.shows_secret:
+        raise Denied(401, "a token is needed: Authorization: Bearer …")
+    return who

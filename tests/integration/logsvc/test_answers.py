@@ -124,10 +124,10 @@ async def test_a_marker_is_one_however_often_it_is_sent_and_is_drawn_where_it_be
     for ts in (T0 - 90 * MINUTE, T0 - 3 * HOUR):
         other = mark | {"id": f"at {ts}", "ts": rfc3339(ts), "version": str(ts)}
         assert (await known.post("/api/v1/markers", other, authorization=f"Bearer {TOKEN}")).status_code == 201
-    told = await known.json("/api/v1/markers")
+    told = await known.json("/api/v1/markers", service="shop")
     assert [one["id"] for one in told["items"]] == ["deploy-7", f"at {T0 - 90 * MINUTE}", f"at {T0 - 3 * HOUR}"]
-    first = await known.json("/api/v1/markers", limit=2)
-    rest = await known.json("/api/v1/markers", cursor=first["next_cursor"])
+    first = await known.json("/api/v1/markers", service="shop", limit=2)
+    rest = await known.json("/api/v1/markers", service="shop", cursor=first["next_cursor"])
     assert [one["id"] for one in rest["items"]] == [f"at {T0 - 3 * HOUR}"]
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0)}
     assert [one["id"] for one in (await known.json("/api/v1/histogram", **times))["markers"]] == ["deploy-7"]

@@ -181,21 +181,28 @@ async def test_what_is_no_request_of_ours_is_refused(known: House) -> None:
     async with httpx.AsyncClient(base_url=known.url) as client:
         for body in (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"env":1}', b"[" * 100_000):
             refused = await client.post("/api/v1/markers", content=body)
-            assert refused.status_code in (400, 401), (body[:20], refused.text)
+            assert refused.status_code == 400, (body[:20], refused.text)
             assert refused.json()["detail"]
 
 
-async def test_the_api_is_what_its_description_says(known: House) -> None:
+async def test_the_api_is_what_its_description_says(known: House, tmp_path: Path) -> None:
     """schemathesis asks every route for every parameter, and compares answers with the description."""
     asking = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "schemathesis.cli", "--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
-        *("run", f"{known.url}/openapi.json", "--phases", "coverage,fuzzing", "--max-examples", "3", "--seed", "1"),
-        "--no-color",
+        *("run", f"{known.url}/openapi.json", "--phases", "fuzzing", "--max-examples", "8", "--seed", "1"),
+        # Those pass questions on to the bot, and none runs here.
+        *("--exclude-path-regex", "/api/v1/(tokens|audit|actions)", "--no-color"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        cwd=tmp_path,
     )
-    output, _ = await asyncio.wait_for(asking.communicate(), 300)
+    try:
+        output, _ = await asyncio.wait_for(asking.communicate(), 300)
+    finally:
+        if asking.returncode is None:
+            asking.kill()
+            await asking.wait()
     assert asking.returncode == 0, output.decode()[-6000:]
 
 
