@@ -175,8 +175,11 @@ def _call(before: Incident, after: Incident, seen: Tally, policy: Policy) -> Ste
 
 
 def _is_louder(after: Incident, policy: Policy) -> bool:
-    """Whether the count has passed a step since people last heard of it."""
-    return any(after.told_count < one <= after.count for one in policy.loud_counts)
+    """Whether it is back after a silence, or its count has passed a step since people heard it, not just now."""
+    if not after.told_count:
+        return True
+    is_quiet = after.touched_ms - after.told_ms >= policy.between_sounds_seconds * 1000
+    return is_quiet and any(after.told_count < one <= after.count for one in policy.loud_counts)
 
 
 def _open(
@@ -238,7 +241,7 @@ def cover(incident: Incident, silenced_until_ms: int | None, *, now_ms: int) -> 
     if after == incident:
         return None
     if after.phase is not Phase.SILENCED:
-        after = replace(after, told_ms=now_ms)  # a reminder waits its time from now
+        after = replace(after, told_ms=now_ms, told_count=0)  # a reminder waits its time from now
     return Step(after, Call.EDIT if after.has_rung else Call.HUSH)
 
 

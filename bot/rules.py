@@ -12,7 +12,7 @@ class Policy:
 
     stale: a failure older than this when read does not ring by itself. resolve: quiet that ends an incident.
     remind: how often people hear of what nobody has taken. ack: how long an ack holds. loud_counts: an incident nobody
-    has taken makes a sound again when it reaches one of these. off: rules that are switched off.
+    has taken makes a sound again when it has reached one of these. off: rules that are switched off.
     """
 
     stale_seconds: float = 600
@@ -21,6 +21,11 @@ class Policy:
     ack_seconds: float = 4 * 3600
     loud_counts: tuple[int, ...] = (10, 100, 1000, 10_000, 100_000, 1_000_000)
     off: frozenset[str] = frozenset()
+
+    @property
+    def between_sounds_seconds(self) -> float:
+        """Growing, an incident makes no second sound sooner: a burst of failures is one alarm, not two."""
+        return self.remind_seconds / 6
 
 
 FINAL_FAILURE, GAP, STALLED = "failed", "gap", "stalled"

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bot.texts import NOBODY_HAS_IT
 from tests.bullmq.records import Job, Truth
 from tests.product import Product
 
@@ -90,11 +91,11 @@ def expected_rings(truth: Truth) -> dict[str, Counter[int]]:
 
 
 def rings(chat: Sequence[dict[str, Any]]) -> dict[str, Counter[int]]:
-    """The same as the chat tells it: each alert message is one incident."""
+    """The same as the chat tells it: each alert message is one incident, whatever is said below it later."""
     told: dict[str, Counter[int]] = defaultdict(Counter)
     for message in chat:
         title = _TITLE.match(message.get("text", "").splitlines()[0]) if message.get("text") else None
-        if title and message["from"]["is_bot"]:
+        if title and message["from"]["is_bot"] and NOBODY_HAS_IT not in message["text"]:
             told[title["queue"]][int(title["count"])] += 1
     return dict(told)
 

@@ -72,20 +72,21 @@ class Incidents(RuleBasedStateMachine):
             self.episode += 1
             self.count = self.hidden = 0
             self.rang = self.is_taken = False
-        before_loud = sum(one <= self.count for one in POLICY.loud_counts)
         self.count += failures
         self.total += failures
         self.hidden += failures if self.silenced_until is not None else 0
         self.last_failure_ms = self.now_ms
         had_rung = self.rang
+        told_ms, told_count = (self.incident.told_ms, self.incident.told_count) if self.incident else (0, 0)
         seen = Tally(failures, self.now_ms, self.now_ms, is_fresh, LastFailure("1"), {"w": failures})
         done = step(KEY, self.incident, seen, now_ms=self.now_ms, policy=POLICY, silenced_until_ms=self.silenced_until)
         assert done.added == failures
         if is_fresh and self.silenced_until is None and not had_rung:
             assert done.call is Call.RING, "a fresh failure nobody has heard of must ring"
-        passed = sum(one <= self.count for one in POLICY.loud_counts) - before_loud
+        passed = not told_count or any(told_count < one <= self.count for one in POLICY.loud_counts)
+        is_quiet = not told_count or self.now_ms - told_ms >= POLICY.between_sounds_seconds * 1000
         if is_fresh and had_rung and passed and self.silenced_until is None and not self.is_taken:
-            assert done.call is Call.NUDGE, "ten times as many must be heard"
+            assert (done.call is Call.NUDGE) == is_quiet, "ten times as many must be heard, but not in one burst"
         self.take(done)
 
     @precondition(lambda self: self.incident is not None)
