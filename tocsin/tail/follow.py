@@ -124,35 +124,45 @@ class Follow:
         return line_of(row, None, is_coloured=self._options.is_coloured)
 
     async def _show_history(self, as_of: str) -> None:
-        """Print what there is since then, oldest first, then what the stream has brought meanwhile."""
+        """Print what there is since then, oldest first, then what the stream has brought meanwhile.
+
+        History is told up to where it is complete, and again until it has come as far as the stream began.
+        """
+        assert self._options.since is not None
+        start, until = self._options.since.isoformat(), asyncio.get_running_loop().time() + SETTLE_SECONDS
         try:
-            for row in await self._history(as_of):
-                self._shown.add(str(row["id"]))
-                self._write(self._line(row))
+            async with httpx.AsyncClient(headers=self._options.headers, timeout=30) as client:
+                while True:
+                    rows, complete = await self._history(client, start)
+                    is_last = complete >= as_of or asyncio.get_running_loop().time() > until
+                    self._show_past(row for row in rows if is_last or row["ts"] <= complete)
+                    if is_last:
+                        break
+                    await asyncio.sleep(1)
         except (httpx.HTTPError, KeyError, msgspec.MsgspecError) as error:
             self._notice(f"no history ({str(error) or type(error).__name__}); what is new follows")
         held, self._held = self._held or [], None
         self._show(held)
 
-    async def _history(self, as_of: str) -> list[Row]:
-        async with httpx.AsyncClient(headers=self._options.headers, timeout=30) as client:
-            until = asyncio.get_running_loop().time() + SETTLE_SECONDS
-            while True:
-                page = await self._page(client, "")
-                if str(page["as_of"] or "") >= as_of or asyncio.get_running_loop().time() > until:
-                    break
-                await asyncio.sleep(0.25)
-            rows: list[Row] = list(page["items"])
-            while page["next_cursor"] and len(rows) < MOST_HISTORY:
-                page = await self._page(client, page["next_cursor"])
-                rows += page["items"]
-        if page["next_cursor"]:
-            self._notice(f"the newest {len(rows)} lines only; ask for less, or see the page's export")
-        return rows[::-1]
+    def _show_past(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            if row["id"] not in self._shown:
+                self._shown.add(str(row["id"]))
+                self._write(self._line(row))
 
-    async def _page(self, client: httpx.AsyncClient, cursor: str) -> Any:
-        assert self._options.since is not None
-        asked: dict[str, Any] = {**self._options.filters, "limit": PAGE_ROWS, "from": self._options.since.isoformat()}
+    async def _history(self, client: httpx.AsyncClient, start: str) -> tuple[list[Row], str]:
+        """Rows since start, oldest first, and up to when they are all there."""
+        page = await self._page(client, start, "")
+        complete, rows = str(page["as_of"] or ""), list[Row](page["items"])
+        while page["next_cursor"] and len(rows) < MOST_HISTORY:
+            page = await self._page(client, start, page["next_cursor"])
+            rows += page["items"]
+        if page["next_cursor"] and not self._shown:
+            self._notice(f"the newest {len(rows)} lines only; ask for less, or see the page's export")
+        return rows[::-1], complete
+
+    async def _page(self, client: httpx.AsyncClient, start: str, cursor: str) -> Any:
+        asked: dict[str, Any] = {**self._options.filters, "limit": PAGE_ROWS, "from": start}
         if cursor:
             asked["cursor"] = cursor
         answer = await client.get(f"{self._options.url}/api/v1/logs", params=asked)
