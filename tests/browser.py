@@ -24,7 +24,7 @@ QUIET = [
 OUTAGE = re.compile(r"^(WebSocket connection to \S+ failed|Failed to load resource: )")
 """What Chromium itself says of a server that is away or refuses."""
 
-expect.set_options(timeout=15_000)  # a loaded machine takes its time
+expect.set_options(timeout=60_000)  # a loaded machine takes its time
 
 
 @asynccontextmanager

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from tocsin.stack.ports import is_free
 
 _FIRST, _SLICE, _SLICES = 10_000, 1_000, 20
+_REFUSED_BY_BROWSERS = 10_080
 
 
 def free_port() -> int:
     """A port that is free now."""
-    return next(port for port in _candidates if is_free(port))
+    return next(port for port in _candidates if port != _REFUSED_BY_BROWSERS and is_free(port))
 
 
 def _ports() -> Iterator[int]:

@@ -47,7 +47,7 @@ class Bridge:
 
     async def ready(self) -> None:
         """Wait until it says it is ready: it owns its partitions and has restored them."""
-        await eventually(self._is_ready, seconds=60, what="the bridge ready")
+        await eventually(self._is_ready, seconds=180, what="the bridge ready")
 
     async def _is_ready(self) -> bool:
         assert self.process is not None

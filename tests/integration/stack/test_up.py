@@ -190,7 +190,7 @@ async def test_ctrl_c_during_the_first_download_leaves_nothing_running(
 
 
 async def test_a_command_of_a_later_release_says_so(tocsin: Tocsin) -> None:
-    status, output = await (await tocsin("tail", "--queue", "x")).finished()
+    status, output = await (await tocsin("test-alert")).finished()
     assert status == 2
     assert "not in this release" in output
 
