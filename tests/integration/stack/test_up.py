@@ -196,7 +196,7 @@ async def test_a_command_of_a_later_release_says_so(tocsin: Tocsin) -> None:
 
 
 async def it_works(run: Run) -> None:
-    """Both pages answer; queues are listed, events stored, and the bot has greeted, once in all its lives."""
+    """Both pages answer; queues are listed, events stored, and the bot has spoken."""
     page, chat = run.url("live page"), run.url("Telegram chat")
     assert page
     assert chat
@@ -211,13 +211,12 @@ async def it_works(run: Run) -> None:
         async def events_are_stored() -> bool:
             return len((await client.get(f"{api}/logs")).json()["items"]) > 0
 
-        async def the_bot_greeted() -> bool:
-            told = (await client.get(f"{chat}sandbox/chats/1001/messages")).json()["items"]
-            return sum(message.get("text", "").startswith(("🟢 Watching", "🟠 Watching")) for message in told) == 1
+        async def the_bot_spoke() -> bool:
+            return len((await client.get(f"{chat}sandbox/chats/1001/messages")).json()["items"]) > 0
 
         await eventually(queues_are_listed, seconds=60, what="six queues")
         await eventually(events_are_stored, seconds=60, what="a stored event")
-        await eventually(the_bot_greeted, seconds=90, what="one greeting, ever")
+        await eventually(the_bot_spoke, what="a message in the chat")
 
 
 async def history(page: str, **parameters: str) -> list[dict[str, Any]]:
@@ -227,11 +226,12 @@ async def history(page: str, **parameters: str) -> list[dict[str, Any]]:
         return answer.raise_for_status().json()["items"]
 
 
-async def chat_of(run: Run) -> list[dict[str, Any]]:
-    """The messages of the demo's chat."""
+async def greetings(run: Run) -> int:
+    """How many there are in the demo's chat."""
     async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
         answer = await client.get(f"{run.url('Telegram chat')}sandbox/chats/1001/messages")
-        return answer.raise_for_status().json()["items"]
+        told = [message.get("text", "") for message in answer.raise_for_status().json()["items"]]
+    return sum(text.startswith(("🟢 Watching", "🟠 Watching")) for text in told)
 
 
 @pytest.mark.slow
@@ -327,6 +327,11 @@ async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: 
     (told,) = [line for line in first.lines if "not used by the demo" in line]
     assert all(name in told for name in of_production)
     await it_works(first)
+
+    async def greeted() -> bool:
+        return await greetings(first) == 1
+
+    await eventually(greeted, seconds=90, what="the greeting")
     page = first.url("live page")
     assert page is not None
     assert f":{taken}/" not in page, "a port that is taken is left to its owner"
@@ -340,8 +345,7 @@ async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: 
     assert second.url("live page") == page, "addresses survive a restart"
     await it_works(second)
     assert last in await history(page, **{"from": last["ts"], "to": later}), "history survives a restart"
-    told = [message["text"] for message in await chat_of(second)]
-    assert sum(text.startswith(("🟢 Watching", "🟠 Watching")) for text in told) == 1, "one greeting, ever"
+    assert await greetings(second) == 1, "one greeting, ever"
     second.process.kill()
     await second.finished()
     await eventually(lambda: not processes_of(data), seconds=30, what="the end of every child of a killed `up`")
