@@ -18,5 +18,5 @@ export function splitHits(text: string, needles: readonly string[]): string[] {
   return wanted.length === 0 ? [text] : text.split(new RegExp(`(${wanted.join("|")})`, "giu"));
 }
 
-// What means something in a regular expression.
-const SPECIAL = /[$()*+./?[\\\]^{|}-]/g;
+// What means something in a regular expression. Not `-`: with the flag u an escape that is none needed is an error.
+const SPECIAL = /[$()*+./?[\\\]^{|}]/g;
