@@ -282,21 +282,22 @@ async def test_viewers_that_never_read_cost_little_are_cut_and_slow_nobody(home:
     await home.ready()
     async with viewer(home) as good:
         await next_frame(good)
-        total = dropped = 0
+        total = 0
         lag: list[int] = []
 
         async def thousand_more() -> int:
-            """Have the good viewer see a thousand lines more; returns the memory of the process then."""
-            nonlocal total, dropped
-            await home.produce([home.event(total + n, data="x" * 2000) for n in range(1000)], transaction=False)
-            total += 1000
-            got = 0
-            while got < 1000:
-                frame = await next_frame(good)
-                if frame["type"] == "rows":
-                    got += len(frame["rows"]) + frame["dropped"]
-                    dropped += frame["dropped"]
-                    lag.append(frame["lag_ms"])
+            """Have the good viewer see a thousand lines more, as fast as it takes them; returns the memory then."""
+            nonlocal total
+            for _ in range(10):
+                await home.produce([home.event(total + n, data="x" * 2000) for n in range(100)], transaction=False)
+                total += 100
+                got = 0
+                while got < 100:
+                    frame = await next_frame(good)
+                    if frame["type"] == "rows":
+                        got += len(frame["rows"])
+                        assert frame["dropped"] == 0
+                        lag.append(frame["lag_ms"])
             return home.resident_bytes()
 
         before = max([await thousand_more() for _ in range(10)])
@@ -314,7 +315,6 @@ async def test_viewers_that_never_read_cost_little_are_cut_and_slow_nobody(home:
             print(f"bytes a silent viewer: {(most - before) / len(filters):,.0f}")
             assert (most - before) / len(filters) < 5_000_000
             assert sorted(lag)[len(lag) // 2] < 2000
-            assert dropped < total / 10, "who reads misses hardly anything, even on a busy machine"
             for one in silent:
                 hung_up = select.poll()
                 hung_up.register(one, select.POLLRDHUP)
