@@ -25,6 +25,7 @@ BATCH_BYTES = 256 * 1024
 TRANSACTION_TIMEOUT_MS = 15_000
 SEND_SECONDS = 10.0
 COMMIT_SECONDS = 10.0
+MAYBE_HANGING = "if that stays, a transaction hangs there: see docs/kafka.md"
 RESTORE_SECONDS = 60.0
 READ_BACK_SECONDS = 120.0
 END_SECONDS = 5.0
@@ -201,19 +202,21 @@ async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> d
     place = TopicPartition(topic, partition)
     consumer = reader(settings, f"bridge-{settings.bridge_site}-restore-{partition}")
     values: dict[bytes, bytes] = {}
+    at, end = 0, None
     try:
         async with asyncio.timeout(RESTORE_SECONDS):
             await consumer.start()
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
-            end: int | None = None
-            while end is None or await consumer.position(place) < end:
+            while end is None or at < end:
                 for record in (await consumer.getmany(timeout_ms=200)).get(place, []):
                     _keep_newest(values, record.key or b"", record.value)
+                at = await consumer.position(place)
                 if end is None:
                     end = consumer.highwater(place)  # as of the first fetch
     except (KafkaError, OSError, TimeoutError) as error:
-        raise WriterLost(f"cannot restore partition {partition} of {topic}: {_say(error)}") from error
+        why = _say(error) if end is None else f"read up to offset {at} of {end}; {MAYBE_HANGING}"
+        raise WriterLost(f"cannot restore partition {partition} of {topic}: {why}") from error
     finally:
         await close_client(consumer)
     return values
