@@ -7,14 +7,13 @@ from typing import Any
 import structlog
 
 from logsvc.errors import BadRequest
-from logsvc.live.crowd import Crowd, Crowded, address_of
+from logsvc.live.crowd import Crowd
 from logsvc.live.origin import Gate
 from logsvc.live.refresh_feed import RefreshFeed
 from logsvc.live.refreshes import Subscription, parse_terms
 from logsvc.live.session import SEND_SECONDS, parameters
 from logsvc.live.websocket import (
     GOING_AWAY,
-    POLICY,
     TRY_AGAIN_LATER,
     Receive,
     Send,
@@ -23,6 +22,7 @@ from logsvc.live.websocket import (
     next_message,
     refuse,
     say,
+    welcome,
 )
 from logsvc.metrics import Metrics
 from tocsin.refresh import encode_refresh
@@ -40,18 +40,13 @@ class RefreshSocket:
         self._metrics = metrics
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        await receive()  # websocket.connect
-        if not self._gate.admits(scope["headers"]):
-            await send({"type": "websocket.close", "code": POLICY})
-            return
-        await send({"type": "websocket.accept"})
-        try:
-            with self._crowd.one_more(address_of(scope)), self._metrics.viewers.labels("refresh").track_inprogress():
-                await self._stay(scope, receive, send)
-        except Crowded as error:
-            await close(send, TRY_AGAIN_LATER, str(error))
-        except (BadRequest, ValueError) as error:
-            await refuse(send, str(error))
+        async with welcome(scope, receive, send, self._gate, self._crowd) as is_in:
+            if is_in:
+                with self._metrics.viewers.labels("refresh").track_inprogress():
+                    try:
+                        await self._stay(scope, receive, send)
+                    except (BadRequest, ValueError) as error:
+                        await refuse(send, str(error))
 
     async def _stay(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         asked = parameters(scope["query_string"])

@@ -5,8 +5,8 @@ A viewer may say `{"type":"filter",…}`, `pause`, `resume`, `hidden` and `visib
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -44,16 +44,10 @@ class LiveSocket:
         self._metrics = metrics
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        await receive()  # websocket.connect
-        if not self._gate.admits(scope["headers"]):
-            await send({"type": "websocket.close", "code": POLICY})
-            return
-        await send({"type": "websocket.accept"})
-        try:
-            with self._crowd.one_more(address_of(scope)), self._metrics.viewers.labels("websocket").track_inprogress():
-                await self._stay(scope, receive, send)
-        except Crowded as error:
-            await close(send, TRY_AGAIN_LATER, str(error))
+        async with welcome(scope, receive, send, self._gate, self._crowd) as is_in:
+            if is_in:
+                with self._metrics.viewers.labels("websocket").track_inprogress():
+                    await self._stay(scope, receive, send)
 
     async def _stay(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         try:
@@ -81,6 +75,27 @@ class LiveSocket:
                 await close(send, TRY_AGAIN_LATER, "you read too slowly")
                 return
         await close(send, GOING_AWAY)
+
+
+@asynccontextmanager
+async def welcome(
+    scope: Mapping[str, Any], receive: Receive, send: Send, gate: Gate, crowd: Crowd
+) -> AsyncGenerator[bool]:
+    """Shake hands with a viewer, who counts among the crowd until the block ends; False = it was sent away."""
+    await receive()  # websocket.connect
+    if not gate.admits(scope["headers"]):
+        await send({"type": "websocket.close", "code": POLICY})
+        yield False
+        return
+    await send({"type": "websocket.accept"})
+    with ExitStack() as counted:
+        try:
+            counted.enter_context(crowd.one_more(address_of(scope)))
+        except Crowded as error:
+            await close(send, TRY_AGAIN_LATER, str(error))
+            yield False
+            return
+        yield True
 
 
 async def first_to_end(*sides: Awaitable[None]) -> None:
