@@ -36,6 +36,9 @@ class Fit(msgspec.Struct, frozen=True, gc=False):
     record: Record
 
 
+JOURNAL = "journal"
+
+
 @dataclass(frozen=True)
 class Feed:
     """One topic, the table its records go to, and their struct. kind tells events from log lines in the journal."""
@@ -51,8 +54,8 @@ class Feed:
 def feeds(topics: Topics) -> tuple[Feed, ...]:
     """What is ingested."""
     return (
-        Feed(topics.jobs, "journal", JobEvent, "event"),
-        Feed(topics.logs, "journal", LogLine, "log"),
+        Feed(topics.jobs, JOURNAL, JobEvent, "event"),
+        Feed(topics.logs, JOURNAL, LogLine, "log"),
         Feed(topics.queues, "queue_snapshots", QueueSnapshot, pace=20),
         Feed(topics.schedulers, "scheduler_snapshots", SchedulerSnapshot, pace=20),
         Feed(topics.sources, "source_snapshots", SourceSnapshot, pace=20),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from logsvc.batch import Feed
+from logsvc.batch import JOURNAL, Feed
 from logsvc.errors import KafkaDown
 from logsvc.kafka import Member
 from logsvc.lane import Lane, Limits
@@ -38,7 +38,10 @@ class Ingest:
         self.lanes: dict[Place, Lane] = {}
         self.member: Member | None = None
         self.as_of_ms: int | None = None
-        """Everything produced up to then is stored, as far as this replica's partitions go; None = not known."""
+        """Events and lines produced up to then are all stored, as far as this replica's partitions go; None = unknown.
+
+        Snapshots do not count: they are stored at leisure, and no answer about events waits for them.
+        """
         self._settings = settings
         self._feeds: Mapping[str, Feed] = {feed.topic: feed for feed in feeds}
         self._paces = {feed.table: Pace(settings.logsvc_insert_seconds * feed.pace) for feed in feeds}
@@ -144,11 +147,12 @@ class Ingest:
 
     def _tell_as_of(self, member: Member) -> None:
         """Go forward with what Kafka has told and the lanes have stored; a lane that is not restored yet holds it."""
-        if not self.lanes or any(lane.next_offset is None for lane in self.lanes.values()):
+        lanes = [lane for place, lane in self.lanes.items() if self._feeds[place.topic].table == JOURNAL]
+        if not lanes or any(lane.next_offset is None for lane in lanes):
             return
-        waiting = [lane.oldest_unstored_ms for lane in self.lanes.values()]
+        waiting = [lane.oldest_unstored_ms for lane in lanes]
         oldest = min((ms for ms in waiting if ms is not None), default=None)
-        behind = any(lane.lag for lane in self.lanes.values() if lane.oldest_unstored_ms is None)
+        behind = any(lane.lag for lane in lanes if lane.oldest_unstored_ms is None)
         if oldest is None and behind:
             return
         heard = member.heard_at()

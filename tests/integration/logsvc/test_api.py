@@ -1,6 +1,7 @@
 """The API over real records: filters, cursors, odd names, age and coverage, and ClickHouse away."""
 
 import asyncio
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -261,3 +262,34 @@ async def test_queues_and_system_answer_while_clickhouse_accepts_and_never_answe
         assert (await home.json("/api/v1/queues"))["coverage"] == {"history_since": None, "events_lost": None}
         assert (await home.json("/api/v1/system"))["gaps"] is None
         assert await home.stop() == 0
+
+
+async def test_answers_about_events_do_not_wait_for_snapshots(home: House) -> None:
+    """Snapshots are stored at leisure: here the second one of a queue a minute later."""
+    home.environ["LOGSVC_INSERT_SECONDS"] = "3"
+    await home.start()
+    await home.ready()
+    snapshot = QueueSnapshot(v=1, ts=T0, env="prod", source="main", queue="mail", sources_queues=1)
+
+    async def lane() -> dict[str, Any]:
+        lanes = (await home.json("/api/v1/system"))["pipeline"]
+        return max((one for one in lanes if one["topic"].endswith("queues")), key=lambda one: one["next_offset"] or 0)
+
+    async def is_stored() -> bool:
+        return (await lane())["next_offset"] > 0
+
+    async def waits() -> bool:
+        return (await lane())["buffered_bytes"] > 0
+
+    await home.produce([snapshot])
+    await eventually(is_stored, what="the first snapshot stored")
+    await home.produce([snapshot])
+    await eventually(waits, what="the second one read")
+    await home.produce([home.event(1)])
+    produced = rfc3339(int(time.time() * 1000))
+
+    async def is_as_of_then() -> bool:
+        return str((await home.json("/api/v1/jobs"))["as_of"] or "") >= produced
+
+    await eventually(is_as_of_then, seconds=30, what="history as of the event")
+    assert await waits(), "the snapshot is still to be stored"
