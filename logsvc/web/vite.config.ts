@@ -19,5 +19,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
-  server: { host: "127.0.0.1", proxy: { "/api": { target: "http://127.0.0.1:9001", ws: true } } },
+  server: { host: "127.0.0.1", proxy: { "^/(api|ws)": { target: "http://127.0.0.1:9001", ws: true } } },
 });

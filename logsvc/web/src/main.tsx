@@ -4,7 +4,9 @@ import { createRoot } from "react-dom/client";
 
 import { fetchLogs } from "./api/logs.ts";
 import { isLoggedOut } from "./api/me.ts";
-import { openEventSource, openWebSocket } from "./live/channels.ts";
+import { openEventSource, openRefreshes, openWebSocket } from "./live/channels.ts";
+import { Refresher } from "./live/refresher.ts";
+import type { Clock } from "./live/socket.ts";
 import { Tail } from "./live/tail.ts";
 import { TailContext } from "./live/TailContext.tsx";
 import { App } from "./shell/App.tsx";
@@ -13,21 +15,24 @@ import "./styles/index.css";
 
 applyStoredTheme();
 
+const clock: Clock = {
+  now: () => Date.now(),
+  later: (run, ms) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
 const tail = new Tail({
   open: { websocket: openWebSocket, sse: openEventSource },
   fetchLogs,
-  clock: {
-    now: () => Date.now(),
-    later: (run, ms) => {
-      const timer = setTimeout(run, ms);
-      return () => clearTimeout(timer);
-    },
-  },
+  clock,
   random: Math.random,
   onNextFrame: (run) => requestAnimationFrame(run),
 });
 addEventListener("online", () => tail.retryConnection());
-const watchVisibility = (): void => tail.setHidden(document.visibilityState === "hidden");
+const isHidden = (): boolean => document.visibilityState === "hidden";
+const watchVisibility = (): void => tail.setHidden(isHidden());
 document.addEventListener("visibilitychange", watchVisibility);
 watchVisibility();
 
@@ -38,6 +43,8 @@ const queries = new QueryClient({
     onError: (error) => isLoggedOut(error) && location.reload(),
   }),
 });
+
+new Refresher({ queries, open: openRefreshes, clock, random: Math.random, isHidden }).start();
 
 const root = document.querySelector("#root");
 if (root === null) throw new Error("index.html has no #root");

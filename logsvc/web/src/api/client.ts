@@ -6,10 +6,14 @@ export class ApiError extends Error {
   /** What Retry-After asked for; null when it did not. */
   readonly retryAfterSeconds: number | null;
 
-  constructor(status: number, message: string, retryAfterSeconds: number | null = null) {
+  /** What would help, where the server knows; else empty. */
+  readonly mend: string;
+
+  constructor(status: number, message: string, retryAfterSeconds: number | null = null, mend = "") {
     super(message);
     this.status = status;
     this.retryAfterSeconds = retryAfterSeconds;
+    this.mend = mend;
   }
 
   /** Whether the same question would be refused again. */
@@ -35,35 +39,60 @@ export function apiUrl(path: string, params: Params = {}, base = document.baseUR
 
 /** GET a JSON answer. Throws ApiError, or the signal's AbortError when the caller gave up. */
 export async function getJson<Answer>(url: URL, signal?: AbortSignal): Promise<Answer> {
-  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  return answerOf<Answer>(url, {}, signal);
+}
+
+/** A write takes longer: it goes through the bot and the bridge. */
+const WRITE_DEADLINE_MS = 60_000;
+
+/** Send JSON and read the JSON answer. csrfToken: of `me`; null where none is needed. Throws ApiError. */
+export async function sendJson<Answer>(
+  method: "POST" | "PUT" | "PATCH" | "DELETE",
+  url: URL,
+  body: unknown,
+  csrfToken: string | null,
+): Promise<Answer> {
+  const headers: Record<string, string> = { "content-type": "application/json" };
+  if (csrfToken !== null) headers["x-csrf-token"] = csrfToken;
+  const content = body === undefined ? {} : { body: JSON.stringify(body) };
+  return answerOf<Answer>(url, { method, headers, ...content }, undefined, WRITE_DEADLINE_MS);
+}
+
+async function answerOf<Answer>(
+  url: URL,
+  init: RequestInit,
+  signal?: AbortSignal,
+  deadlineMs = DEADLINE_MS,
+): Promise<Answer> {
+  const deadline = AbortSignal.timeout(deadlineMs);
   let response: Response;
   try {
     response = await fetch(url, {
+      ...init,
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-      headers: { accept: "application/json" },
+      headers: { accept: "application/json", ...init.headers },
     });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, deadline.aborted ? "Tocsin took too long to answer" : "Tocsin could not be reached");
   }
   if (!response.ok) throw await refusal(response);
+  if (response.status === 204) return undefined as Answer;
   return (await response.json()) as Answer;
 }
 
 async function refusal(response: Response): Promise<ApiError> {
   const retryAfter = Number(response.headers.get("retry-after"));
   const seconds = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null;
-  const detail = await response
-    .json()
-    .then((body: unknown) => detailOf(body))
-    .catch(() => "");
-  return new ApiError(response.status, detail || sentenceFor(response.status), seconds);
+  const body: unknown = await response.json().catch(() => null);
+  const detail = textOf(body, "detail") || sentenceFor(response.status);
+  return new ApiError(response.status, detail, seconds, textOf(body, "mend"));
 }
 
-function detailOf(body: unknown): string {
+function textOf(body: unknown, name: string): string {
   if (typeof body !== "object" || body === null) return "";
-  const detail: unknown = Reflect.get(body, "detail");
-  return typeof detail === "string" ? detail : "";
+  const text: unknown = Reflect.get(body, name);
+  return typeof text === "string" ? text : "";
 }
 
 function sentenceFor(status: number): string {

@@ -5,13 +5,24 @@ import type { Page, QueueItem } from "./types.ts";
 
 const MOST_PAGES = 20;
 
-/** Every watched queue with its counts, asked for again every `everyMs`; the last answer stays while a new one fails. */
-export function useQueues(everyMs: number): UseQueryResult<Page<QueueItem>> {
+/** Every watched queue with its counts, told anew as they change; the last answer stays while a new one fails. */
+export function useQueues(): UseQueryResult<Page<QueueItem>> {
   return useQuery({
     queryKey: ["queues"],
     queryFn: ({ signal }) => fetchQueues(signal),
-    refetchInterval: everyMs,
-    staleTime: 2_000,
+    meta: { refreshedBy: [{ type: "queue-refresh" }] },
+  });
+}
+
+const NAMES_EVERY_MS = 30_000;
+
+/** The same for who only needs their names: looked at now and then. */
+export function useQueueNames(): UseQueryResult<Page<QueueItem>> {
+  return useQuery({
+    queryKey: ["queue-names"],
+    queryFn: ({ signal }) => fetchQueues(signal),
+    refetchInterval: NAMES_EVERY_MS,
+    staleTime: NAMES_EVERY_MS,
   });
 }
 

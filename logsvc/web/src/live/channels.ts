@@ -1,9 +1,13 @@
 import { apiUrl } from "../api/client.ts";
-import type { OpenChannel } from "./socket.ts";
+import type { Channel, ChannelEvents, OpenChannel } from "./socket.ts";
 
 /** The live tail over a WebSocket. */
-export const openWebSocket: OpenChannel = (params, events) => {
-  const url = apiUrl("live", params);
+export const openWebSocket: OpenChannel = (params, events) => openSocket(apiUrl("live", params), events);
+
+/** The refresh messages. */
+export const openRefreshes: OpenChannel = (_params, events) => openSocket(new URL("ws", document.baseURI), events);
+
+function openSocket(url: URL, events: ChannelEvents): Channel {
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const socket = new WebSocket(url);
   socket.addEventListener("message", (message) => {
@@ -18,7 +22,7 @@ export const openWebSocket: OpenChannel = (params, events) => {
     },
     close: () => socket.close(),
   };
-};
+}
 
 /**
  * The live tail as server-sent events, for networks whose proxies break WebSockets.

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
-import { useQueues } from "../../api/queues.ts";
+import { useQueueNames } from "../../api/queues.ts";
 import type { Row } from "../../api/types.ts";
 import { isMarker } from "../../live/entries.ts";
 import { filterFromSearch, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
@@ -15,15 +15,12 @@ import { RowDetail } from "./RowDetail.tsx";
 import { useKeys } from "./useKeys.ts";
 import "./live.css";
 
-/** The queues are only names here; the tail itself brings what happens in them. */
-const QUEUES_EVERY_MS = 30_000;
-
 export function LivePage({ search }: { search: string }): ReactNode {
   const tail = useTail();
   const view = useTailView();
   const filter = useMemo(() => filterFromSearch(search), [search]);
   const linked = useMemo(() => linkedFromSearch(search), [search]);
-  const queues = useQueues(QUEUES_EVERY_MS);
+  const queues = useQueueNames();
   const list = useRef<LineListHandle>(null);
   const textInput = useRef<HTMLInputElement>(null);
   const [cursorId, setCursorId] = useState<string | null>(linked?.id ?? null);

@@ -11,11 +11,9 @@ import { useNow } from "../../shell/useNow.ts";
 import { byTrouble, type Trouble } from "./trouble.ts";
 import "./queues.css";
 
-const EVERY_MS = 5_000;
-
 /** Every watched queue, trouble first. */
 export function QueuesPage(): ReactNode {
-  const { data, error, dataUpdatedAt, isPending, refetch } = useQueues(EVERY_MS);
+  const { data, error, dataUpdatedAt, isPending, refetch } = useQueues();
   const now = useNow();
   const [needle, setNeedle] = useState("");
   const ranked = useMemo(() => byTrouble(data?.items ?? [], now), [data, now]);

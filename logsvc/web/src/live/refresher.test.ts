@@ -1,0 +1,114 @@
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { Refresher } from "./refresher.ts";
+import type { RefreshMeta } from "./refreshes.ts";
+import type { ChannelEvents } from "./socket.ts";
+
+const QUEUE: RefreshMeta = { refreshedBy: [{ type: "queue-refresh" }] };
+const JOB: RefreshMeta = { refreshedBy: [{ type: "job-refresh", queue: "q", jobId: "7" }], isHistory: true };
+const JOB_CHANGED = '{"type":"job-refresh","data":{"id":"main/q/7","queueName":"q","jobId":"7"}}';
+const QUEUE_CHANGED = '{"type":"queue-refresh","data":{"id":"main/q","queueName":"q"}}';
+
+let queries: QueryClient;
+let channels: { events: ChannelEvents; sent: string[]; isOpen: boolean }[];
+
+/** Observe a query; returns how often it was asked. */
+function watch(key: string, meta: RefreshMeta): () => number {
+  const ask = vi.fn(() => Promise.resolve(key));
+  new QueryObserver(queries, { queryKey: [key], queryFn: ask, meta, staleTime: Infinity }).subscribe(() => {});
+  return () => ask.mock.calls.length;
+}
+
+async function connect(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(200);
+  channels.at(-1)?.events.onText('{"type":"done","what":"subscribe"}');
+  await vi.advanceTimersByTimeAsync(0);
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  queries = new QueryClient();
+  channels = [];
+  new Refresher({
+    queries,
+    random: () => 0.5,
+    isHidden: () => false,
+    clock: {
+      now: () => Date.now(),
+      later: (run, ms) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+    },
+    open: (_params, events) => {
+      const channel = { events, sent: [] as string[], isOpen: true };
+      channels.push(channel);
+      return {
+        send: (text) => {
+          if (channel.isOpen) channel.sent.push(text);
+          return channel.isOpen;
+        },
+        close: () => {},
+      };
+    },
+  }).start();
+});
+
+afterEach(() => {
+  queries.clear();
+  vi.useRealTimers();
+});
+
+describe("Refresher", () => {
+  it("subscribes to what is in use, and asks all anew once that counts", async () => {
+    const asked = watch("job", JOB);
+    await connect();
+    expect(channels[0]?.sent).toEqual([
+      '{"type":"subscribe","to":[{"type":"job-refresh","queueName":"q","jobId":"7"}]}',
+    ]);
+    expect(asked()).toBe(2);
+  });
+
+  it("asks only what was touched, and at most once a second", async () => {
+    const queue = watch("queue", QUEUE);
+    const job = watch("job", JOB);
+    await connect();
+    for (let told = 0; told < 10; told += 1) {
+      channels[0]?.events.onText(QUEUE_CHANGED);
+      // oxlint-disable-next-line no-await-in-loop
+      await vi.advanceTimersByTimeAsync(200);
+    }
+    expect(queue()).toBeGreaterThan(2);
+    expect(queue()).toBeLessThanOrEqual(2 + 3);
+    expect(job()).toBe(2);
+  });
+
+  it("gives history time to learn of it, and looks once more", async () => {
+    const job = watch("job", JOB);
+    await connect();
+    channels[0]?.events.onText(JOB_CHANGED);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(job()).toBe(2);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(job()).toBe(3);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(job()).toBe(4);
+  });
+
+  it("polls while it is not connected, and comes back", async () => {
+    const queue = watch("queue", QUEUE);
+    await connect();
+    const [first] = channels;
+    if (first) first.isOpen = false;
+    first?.events.onClose();
+    const asked = queue();
+    await vi.advanceTimersByTimeAsync(10_500);
+    expect(channels.length).toBeGreaterThan(1);
+    expect(queue()).toBe(asked + 1);
+    await connect();
+    expect(queue()).toBe(asked + 2);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(queue()).toBe(asked + 2);
+  });
+});

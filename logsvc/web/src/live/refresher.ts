@@ -1,0 +1,172 @@
+import type { Query, QueryClient } from "@tanstack/react-query";
+
+import { backoffMs } from "./backoff.ts";
+import { parseRefresh, termsOf, touches, type Refresh, type RefreshMeta } from "./refreshes.ts";
+import type { Channel, Clock, OpenChannel } from "./socket.ts";
+
+declare module "@tanstack/react-query" {
+  interface Register {
+    queryMeta: RefreshMeta;
+  }
+}
+
+interface RefresherPorts {
+  queries: QueryClient;
+  open: OpenChannel;
+  clock: Clock;
+  /** In [0, 1). */
+  random: () => number;
+  /** Whether nobody looks: what changed then is asked for when somebody looks again. */
+  isHidden: () => boolean;
+}
+
+const LEAST_MS = 1_000;
+/** History is about a second behind; once more after a while, for when it was slower. */
+const HISTORY_MS = 1_200;
+const ONCE_MORE_MS = 3_500;
+const POLL_MS = 10_000;
+const SUBSCRIBE_MS = 100;
+const GOOD_AFTER_MS = 5_000;
+
+/** When one query was asked last, and what is planned for it: soon after a change, or once more after that. */
+interface Plan {
+  askedAt: number;
+  next: "none" | "soon" | "once more";
+  cancel: () => void;
+}
+
+/**
+ * Asks queries again when `/ws` says that what they tell of has changed: only those in use, at most once a second each.
+ *
+ * While there is no connection all of them are asked every ten seconds, and once when it is back: nothing is kept.
+ */
+export class Refresher {
+  readonly #ports: RefresherPorts;
+  readonly #plans = new Map<string, Plan>();
+  #channel: Channel | null = null;
+  #isOpen = false;
+  #attempt = 0;
+  #openedAt = 0;
+  #subscribed = "";
+  #cancelSubscribe: (() => void) | null = null;
+
+  constructor(ports: RefresherPorts) {
+    this.#ports = ports;
+  }
+
+  /** Connect, and stay so for as long as the page lives. */
+  start(): void {
+    this.#ports.queries.getQueryCache().subscribe(({ type, query }) => {
+      if (type === "observerAdded" || type === "observerRemoved") this.#subscribeSoon();
+      if (type === "removed") this.#forget(query.queryHash);
+    });
+    this.#connect();
+    this.#poll();
+  }
+
+  get isConnected(): boolean {
+    return this.#isOpen;
+  }
+
+  #connect(): void {
+    this.#openedAt = this.#ports.clock.now();
+    this.#channel = this.#ports.open({}, { onText: (text) => this.#onText(text), onClose: () => this.#onClose() });
+    this.#subscribed = "";
+    this.#subscribeSoon();
+  }
+
+  #onText(text: string): void {
+    // The answer to our subscription is the first word: from here on changes are told.
+    if (!this.#isOpen && text.includes('"done"')) {
+      this.#isOpen = true;
+      this.#askAll();
+    }
+    const refresh = parseRefresh(text);
+    if (refresh !== null) this.#onRefresh(refresh);
+  }
+
+  #onClose(): void {
+    const { clock, random } = this.#ports;
+    if (this.#isOpen && clock.now() - this.#openedAt > GOOD_AFTER_MS) this.#attempt = 0;
+    this.#isOpen = false;
+    this.#channel = null;
+    this.#attempt += 1;
+    clock.later(() => this.#connect(), backoffMs(this.#attempt, random));
+  }
+
+  #poll(): void {
+    this.#ports.clock.later(() => {
+      if (!this.#isOpen) this.#askAll();
+      this.#poll();
+    }, POLL_MS);
+  }
+
+  #onRefresh(refresh: Refresh): void {
+    for (const query of this.#inUse()) {
+      if (query.meta?.refreshedBy.some((dependence) => touches(refresh, dependence))) this.#touch(query);
+    }
+  }
+
+  #touch(query: Query): void {
+    const { clock } = this.#ports;
+    const plan = this.#planOf(query);
+    if (plan.next === "soon") return;
+    plan.cancel();
+    const now = clock.now();
+    const isHistory = query.meta?.isHistory === true;
+    const due = Math.max(now + (isHistory ? HISTORY_MS : 0), plan.askedAt + (query.meta?.leastMs ?? LEAST_MS));
+    plan.next = "soon";
+    plan.cancel = clock.later(() => {
+      this.#ask(query, plan);
+      if (!isHistory) return;
+      plan.next = "once more";
+      plan.cancel = clock.later(() => this.#ask(query, plan), ONCE_MORE_MS);
+    }, due - now);
+  }
+
+  #planOf(query: Query): Plan {
+    const plan = this.#plans.get(query.queryHash) ?? { askedAt: 0, next: "none", cancel: () => {} };
+    this.#plans.set(query.queryHash, plan);
+    return plan;
+  }
+
+  #ask(query: Query, plan: Plan): void {
+    plan.next = "none";
+    plan.askedAt = this.#ports.clock.now();
+    this.#invalidate(query);
+  }
+
+  #askAll(): void {
+    for (const query of this.#inUse()) this.#invalidate(query);
+  }
+
+  #invalidate({ queryKey }: Query): void {
+    const refetchType = this.#ports.isHidden() ? "none" : "active";
+    void this.#ports.queries.invalidateQueries({ queryKey, exact: true, refetchType });
+  }
+
+  #inUse(): Query[] {
+    const all = this.#ports.queries.getQueryCache().getAll();
+    return all.filter((query) => query.meta?.refreshedBy !== undefined && query.isActive());
+  }
+
+  /** A page that changes takes queries out and puts others in: told together. */
+  #subscribeSoon(): void {
+    this.#cancelSubscribe?.();
+    this.#cancelSubscribe = this.#ports.clock.later(() => this.#subscribe(), SUBSCRIBE_MS);
+  }
+
+  #subscribe(): void {
+    const to = termsOf(this.#inUse().flatMap((query) => query.meta?.refreshedBy ?? []));
+    const text = JSON.stringify({ type: "subscribe", to });
+    if (text === this.#subscribed || this.#channel === null) return;
+    if (this.#channel.send(text)) this.#subscribed = text;
+    // Still opening: try again until it is open, or closed.
+    else this.#subscribeSoon();
+  }
+
+  #forget(queryHash: string): void {
+    this.#plans.get(queryHash)?.cancel();
+    this.#plans.delete(queryHash);
+  }
+}
