@@ -1,13 +1,15 @@
-import { useEffect, useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
 import { withoutAnsi } from "../../format/text.ts";
 import type { Filter } from "../../live/filter.ts";
+import { Block } from "../../parts/Block.tsx";
+import { CopyButton } from "../../parts/CopyButton.tsx";
+import { JsonBlock } from "../../parts/JsonBlock.tsx";
 import { Icon, type IconName } from "../../shell/icons.tsx";
 import { addressOf } from "../../shell/router.ts";
 import { DetailFacts } from "./DetailFacts.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
-import { JsonBlock } from "./JsonBlock.tsx";
 import { searchOfLine } from "./permalink.ts";
 import { errorText, summaryOf } from "./summary.ts";
 
@@ -80,45 +82,10 @@ function valuesOf(value: string | undefined): string[] {
   return value ? [value] : [];
 }
 
-function Block({ title, text, tone }: { title: string; text: string; tone?: "bad" }): ReactNode {
-  return (
-    <section className="block" data-tone={tone}>
-      <h3>{title}</h3>
-      <pre dir="auto">{text}</pre>
-    </section>
-  );
-}
-
 function IconButton({ icon, label, press }: { icon: IconName; label: string; press: () => void }): ReactNode {
   return (
     <button type="button" className="icon-button" aria-label={label} title={label} onClick={press}>
       <Icon name={icon} />
-    </button>
-  );
-}
-
-const TOLD_MS = 1_600;
-
-function CopyButton({ icon, label, textOf }: { icon: IconName; label: string; textOf: () => string }): ReactNode {
-  const [told, setTold] = useState<"" | "Copied" | "Could not copy">("");
-  useEffect(() => {
-    if (told === "") return undefined;
-    const timer = setTimeout(() => setTold(""), TOLD_MS);
-    return () => clearTimeout(timer);
-  }, [told]);
-  const copy = async (): Promise<void> => {
-    try {
-      await navigator.clipboard.writeText(textOf());
-      setTold("Copied");
-    } catch {
-      // Browsers forbid the clipboard to pages without TLS.
-      setTold("Could not copy");
-    }
-  };
-  return (
-    <button type="button" className="button" onClick={() => void copy()}>
-      <Icon name={told === "Copied" ? "check" : icon} />
-      <span aria-live="polite">{told || label}</span>
     </button>
   );
 }

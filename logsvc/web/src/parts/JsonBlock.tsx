@@ -1,7 +1,7 @@
 import { useMemo, type ReactNode } from "react";
 
-import { jsonTokens, prettyJson } from "../../format/json.ts";
-import { cut } from "../../format/text.ts";
+import { jsonTokens, prettyJson } from "../format/json.ts";
+import { cut } from "../format/text.ts";
 
 /** Longer text is shown without colours: a node for every token would hold up the page. */
 const COLOURED_CHARS = 50_000;
