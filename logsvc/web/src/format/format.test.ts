@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { count, counted } from "./count.ts";
 import { jsonTokens, prettyJson } from "./json.ts";
 import { cut, splitHits, withoutAnsi } from "./text.ts";
-import { age, clockTime, duration } from "./time.ts";
+import { age, clockTime, duration, tickTime } from "./time.ts";
 
 describe("time", () => {
   it("writes durations in at most two units", () => {
@@ -96,5 +96,16 @@ describe("text", () => {
     expect(splitHits("a.*b>a", [".*", "B>"])).toEqual(["a", ".*", "", "b>", "a"]);
     expect(splitHits("a<b>a", [])).toEqual(["a<b>a"]);
     expect(splitHits("İx", ["x"]).join("")).toBe("İx");
+  });
+});
+
+describe("tickTime", () => {
+  const time = Date.UTC(2026, 10, 25, 14, 30, 5);
+  const midnight = Date.UTC(2026, 10, 25);
+  it("says no more than the axis needs", () => {
+    expect(tickTime(time, 600_000, "utc")).toBe("14:30");
+    expect(tickTime(time, 5_000, "utc")).toBe("14:30:05");
+    expect(tickTime(midnight, 3_600_000, "utc")).toBe("25 Nov");
+    expect(tickTime(time, 86_400_000, "utc")).toBe("25 Nov");
   });
 });

@@ -1,18 +1,21 @@
-const CLOCK = new Intl.DateTimeFormat("en-GB", {
+/** local: of this machine. */
+export type Zone = "local" | "utc";
+
+const CLOCK = inZones({
   hour: "2-digit",
   minute: "2-digit",
   second: "2-digit",
   fractionalSecondDigits: 3,
   hourCycle: "h23",
 });
-const DAY_AND_CLOCK = new Intl.DateTimeFormat("en-GB", {
+const DAY_AND_CLOCK = inZones({
   day: "2-digit",
   month: "short",
   hour: "2-digit",
   minute: "2-digit",
   hourCycle: "h23",
 });
-const FULL = new Intl.DateTimeFormat("en-GB", {
+const FULL = inZones({
   weekday: "short",
   day: "numeric",
   month: "short",
@@ -24,19 +27,44 @@ const FULL = new Intl.DateTimeFormat("en-GB", {
   hourCycle: "h23",
   timeZoneName: "short",
 });
+const MINUTE = inZones({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const SECOND = inZones({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY = inZones({ day: "numeric", month: "short" });
 
-/** Local time of a row: to the millisecond when it is less than 20 h old, else with its day. now: ms since 1970. */
-export function clockTime(ts: string, now: number): string {
+function inZones(options: Intl.DateTimeFormatOptions): Readonly<Record<Zone, Intl.DateTimeFormat>> {
+  return {
+    local: new Intl.DateTimeFormat("en-GB", options),
+    utc: new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" }),
+  };
+}
+
+/** Time of a row: to the millisecond when it is less than 20 h old, else with its day. now: ms since 1970. */
+export function clockTime(ts: string, now: number, zone: Zone = "local"): string {
   const time = Date.parse(ts);
   if (Number.isNaN(time)) return "–";
   const isRecent = Math.abs(now - time) < 20 * 3_600_000;
-  return isRecent ? CLOCK.format(time) : DAY_AND_CLOCK.format(time).replace(",", "");
+  return isRecent ? CLOCK[zone].format(time) : DAY_AND_CLOCK[zone].format(time).replace(",", "");
 }
 
-/** Local time with day and zone, for titles and the detail. */
-export function fullTime(ts: string | number): string {
+/** Time with day and zone, for titles and the detail. */
+export function fullTime(ts: string | number, zone: Zone = "local"): string {
   const time = typeof ts === "number" ? ts : Date.parse(ts);
-  return Number.isNaN(time) ? String(ts) : FULL.format(time);
+  return Number.isNaN(time) ? String(ts) : FULL[zone].format(time);
+}
+
+/** Day and time to the minute: "25 Nov 14:03". time: ms since 1970. */
+export function dayAndTime(time: number, zone: Zone): string {
+  return DAY_AND_CLOCK[zone].format(time).replace(",", "");
+}
+
+/**
+ * A tick of a time axis whose ticks are `step` ms apart: "14:30", with seconds where they matter; at midnight, and on
+ * an axis of days, the day.
+ */
+export function tickTime(time: number, step: number, zone: Zone): string {
+  if (step >= 86_400_000) return DAY[zone].format(time);
+  const text = (step < 60_000 ? SECOND : MINUTE)[zone].format(time);
+  return text === "00:00" || text === "00:00:00" ? DAY[zone].format(time) : text;
 }
 
 /** A length of time in at most two units: "85 ms", "1.24 s", "2 min 3 s", "3 h 20 min", "4 d 2 h". */
@@ -58,6 +86,12 @@ export function age(ms: number): string {
   if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min`;
   if (ms < 86_400_000) return `${Math.floor(ms / 3_600_000)} h`;
   return `${Math.floor(ms / 86_400_000)} d`;
+}
+
+/** The same as a distance from now: "just now", "3 min ago". */
+export function ago(ms: number): string {
+  const text = age(Math.max(0, ms));
+  return text === "now" ? "just now" : `${text} ago`;
 }
 
 function two(large: number, largeUnit: string, small: number, smallUnit: string): string {

@@ -1,0 +1,162 @@
+import { useEffect, useEffectEvent, useId, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
+
+import type { TimeMarker } from "../api/markers.ts";
+import { counted } from "../format/count.ts";
+import { dayAndTime } from "../format/time.ts";
+import { useTheme } from "../shell/theme.ts";
+import { useZone } from "../shell/timeStyle.ts";
+import { useMedia } from "../shell/useMedia.ts";
+import { ChartTable } from "./ChartTable.tsx";
+import type { Drawing } from "./draw.ts";
+import { bucketAt, sayBucket, type ChartSpec } from "./spec.ts";
+import "./charts.css";
+
+interface TimeChartProps extends Omit<ChartSpec, "zone" | "scheme" | "markers"> {
+  title: string;
+  /** The whole chart in a sentence: what one is told who does not see it. */
+  summary: string;
+  markers?: readonly TimeMarker[];
+  /** Called with a stretch of time, ms, that was dragged over, or chosen by Enter. */
+  zoom?: (from: number, to: number) => void;
+  /** Small, without a title of its own in sight. */
+  isBare?: boolean;
+}
+
+const MARKERS_TOLD = 4;
+
+/**
+ * A chart over time. The arrows read it bucket by bucket, Enter zooms into the one that is read; its numbers can be had
+ * as a table.
+ */
+export function TimeChart(props: TimeChartProps): ReactNode {
+  const { title, summary, kind, times, bucketMs, series, height, say, zoom, isBare = false } = props;
+  const zone = useZone();
+  const scheme = useScheme();
+  const markers = useMemo(() => props.markers ?? [], [props.markers]);
+  const spec = useMemo<ChartSpec>(
+    () => ({ kind, times, bucketMs, series, markers, zone, scheme, height, say }),
+    [kind, times, bucketMs, series, markers, zone, scheme, height, say],
+  );
+  const [pointed, setPointed] = useState(-1);
+  const index = pointed < times.length ? pointed : -1;
+  const titleId = useId();
+  const { host, drawing } = useDrawing(spec, setPointed, zoom);
+
+  const step = (event: KeyboardEvent): void => {
+    const last = times.length - 1;
+    const from = index < 0 ? last + 1 : index;
+    const moves: Record<string, number> = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last };
+    const time = times[index];
+    if (event.key === "Enter" && time !== undefined && zoom) {
+      event.preventDefault();
+      zoom(time, time + bucketMs);
+      return;
+    }
+    const to = moves[event.key];
+    if (to === undefined || last < 0) return;
+    event.preventDefault();
+    const next = Math.min(Math.max(to, 0), last);
+    setPointed(next);
+    drawing.current?.point(next);
+  };
+
+  const time = times[index];
+  const words = time === undefined ? "" : `${dayAndTime(time, zone)}: ${sayBucket(spec, index)}`;
+  const told = markers.filter((marker) => time !== undefined && bucketAt(spec, Date.parse(marker.ts)) === index);
+  return (
+    <figure className={isBare ? "chart chart-bare" : "chart"}>
+      <figcaption className={isBare ? "visually-hidden" : "chart-head"}>
+        <h3 id={titleId}>{title}</h3>
+        <ul className="chart-legend">
+          {series.map(({ name, tone, isDashed }) => (
+            <li key={name} data-tone={tone} data-dashed={isDashed}>
+              {name}
+            </li>
+          ))}
+        </ul>
+      </figcaption>
+      <div
+        className="chart-host"
+        ref={host}
+        role="slider"
+        tabIndex={0}
+        aria-labelledby={titleId}
+        aria-valuemin={0}
+        aria-valuemax={Math.max(0, times.length - 1)}
+        aria-valuenow={Math.max(0, index)}
+        aria-valuetext={words || summary}
+        data-zooms={zoom !== undefined}
+        style={{ height }}
+        onKeyDown={step}
+        onBlur={() => {
+          setPointed(-1);
+          drawing.current?.point(-1);
+        }}
+      />
+      <div className="chart-foot">
+        <p className="chart-words" data-testid="chart-words">
+          {words || summary}
+          {told.map((marker) => (
+            <span key={marker.id} className="chart-marker">
+              {markerWords(marker)}
+            </span>
+          ))}
+          {time === undefined && markers.length > 0 && (
+            <span className="chart-marker" title={markers.slice(-MARKERS_TOLD).map(markerWords).join("\n")}>
+              {markers.length === 1 && markers[0]
+                ? `${markerWords(markers[0])}, ${dayAndTime(Date.parse(markers[0].ts), zone)}`
+                : counted(markers.length, "deploy")}
+            </span>
+          )}
+        </p>
+        {!isBare && <ChartTable title={title} spec={spec} />}
+      </div>
+    </figure>
+  );
+}
+
+export function markerWords({ service, version, by }: TimeMarker): string {
+  return [`${service} ${version}`.trim() || "marker", by && `by ${by}`].filter(Boolean).join(" ");
+}
+
+function useScheme(): "light" | "dark" {
+  const theme = useTheme();
+  const isDark = useMedia("(prefers-color-scheme: dark)");
+  if (theme !== "system") return theme;
+  return isDark ? "dark" : "light";
+}
+
+/** Keeps the drawing of a spec in an element, at the element's width, in the theme's colours. */
+function useDrawing(
+  spec: ChartSpec,
+  onPoint: (index: number) => void,
+  zoom: ((from: number, to: number) => void) | undefined,
+): { host: React.RefObject<HTMLDivElement | null>; drawing: React.RefObject<Drawing | null> } {
+  const host = useRef<HTMLDivElement>(null);
+  const drawing = useRef<Drawing | null>(null);
+  const select = useEffectEvent((from: number, to: number) => zoom?.(from, to));
+
+  useEffect(() => {
+    const element = host.current;
+    if (element === null) return undefined;
+    let isOver = false;
+    let watcher: ResizeObserver | undefined;
+    const begin = async (): Promise<void> => {
+      const { draw } = await import("./draw.ts");
+      // Left while the script was on its way.
+      if (isOver) return;
+      const drawn = draw(element, spec, { onPoint, onSelect: (from, to) => select(from, to) });
+      drawing.current = drawn;
+      watcher = new ResizeObserver(() => drawn.resize(element.clientWidth));
+      watcher.observe(element);
+    };
+    void begin();
+    return () => {
+      isOver = true;
+      watcher?.disconnect();
+      drawing.current?.destroy();
+      drawing.current = null;
+    };
+  }, [spec, onPoint]);
+  return { host, drawing };
+}
