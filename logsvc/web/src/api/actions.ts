@@ -1,0 +1,44 @@
+import { apiUrl, sendJson } from "./client.ts";
+
+export type ActionName = "retry" | "promote" | "remove" | "pause" | "resume";
+
+/** Which failed jobs: by all that is given. */
+export interface FailedFilter {
+  fingerprint?: string;
+  name?: string;
+  from?: string;
+  to?: string;
+}
+
+/** What is to be done, to which jobs of which queue; neither ids nor filter: to the queue itself. */
+export interface ActionWish {
+  action: ActionName;
+  source: string;
+  queue: string;
+  job_ids?: readonly string[];
+  filter?: FailedFilter;
+}
+
+export interface ActionResult {
+  request_id: string;
+  dry_run: boolean;
+  /** Jobs acted on, or that would be. */
+  count: number;
+  outcomes: Readonly<Record<string, number>>;
+  results: readonly { job_id: string; outcome: string; message?: string }[];
+}
+
+/** Ask for an action. The same requestId again does nothing again: so after an error it can be sent once more. */
+export function act(
+  wish: ActionWish,
+  options: { requestId: string; isDryRun: boolean; csrfToken: string | null },
+): Promise<ActionResult> {
+  const body = { ...wish, request_id: options.requestId, dry_run: options.isDryRun };
+  return sendJson<ActionResult>("POST", apiUrl("actions"), body, options.csrfToken);
+}
+
+/** An id that nobody else uses. `crypto.randomUUID` is there over TLS and on this machine only. */
+export function newRequestId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return `web-${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}

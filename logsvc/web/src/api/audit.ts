@@ -1,0 +1,33 @@
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
+
+import { apiUrl, getJson } from "./client.ts";
+
+/** Who did what, and what came of it. */
+export interface AuditItem {
+  id: number;
+  at: string;
+  user_id: string;
+  name: string;
+  role: string;
+  action: string;
+  /** Of an action on jobs or a queue: `source/queue`. */
+  target: string;
+  outcome: string;
+  address: string;
+  request_id: string | null;
+}
+
+const MOST = 500;
+const EVERY_MS = 30_000;
+
+/** The newest entries of the audit, which admins may read. */
+export function useAudit(isAdmin: boolean): UseQueryResult<readonly AuditItem[]> {
+  return useQuery({
+    queryKey: ["audit"],
+    queryFn: async ({ signal }) =>
+      (await getJson<{ items: AuditItem[] }>(apiUrl("audit", { limit: String(MOST) }), signal)).items,
+    enabled: isAdmin,
+    staleTime: 5_000,
+    refetchInterval: EVERY_MS,
+  });
+}

@@ -1,0 +1,123 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useRef, useState, type ReactNode } from "react";
+
+import { act, newRequestId, type ActionResult, type ActionWish } from "../api/actions.ts";
+import { ApiError } from "../api/client.ts";
+import { useMe } from "../api/me.ts";
+import { confirmationOf, outcomeOf } from "./actionWords.ts";
+
+interface ActionDialogProps {
+  wish: ActionWish;
+  /** What else there is to say: "12 jobs wait now". */
+  note?: string;
+  close: () => void;
+}
+
+/**
+ * Asks before something is done, with the exact number of jobs, as the bridge counts it just now; then says what became
+ * of it. After an error the same request is sent again: nothing is done twice.
+ */
+export function ActionDialog({ wish, note = "", close }: ActionDialogProps): ReactNode {
+  const { data: me } = useMe();
+  const queries = useQueryClient();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [requestId] = useState(newRequestId);
+  const csrfToken = me?.csrf_token ?? null;
+
+  const planned = useQuery({
+    queryKey: ["dry run", requestId],
+    queryFn: () => act(wish, { requestId: `${requestId}-dry`, isDryRun: true, csrfToken }),
+    enabled: me !== undefined,
+    retry: false,
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+  const done = useMutation({
+    mutationFn: () => act(wish, { requestId, isDryRun: false, csrfToken }),
+    onSuccess: () => void queries.invalidateQueries({ queryKey: ["audit"] }),
+  });
+
+  useEffect(() => {
+    const opened = dialog.current;
+    opened?.showModal();
+    return () => opened?.close();
+  }, []);
+
+  const found = planned.data?.count ?? 0;
+  const words = confirmationOf(wish, found);
+  const error = done.error ?? planned.error;
+  return (
+    <dialog
+      ref={dialog}
+      className="action-dialog"
+      data-testid="action-dialog"
+      aria-labelledby={`${requestId}-title`}
+      onCancel={(event) => {
+        event.preventDefault();
+        close();
+      }}
+      onPointerDown={(event) => event.target === event.currentTarget && close()}
+    >
+      <h2 id={`${requestId}-title`}>{words.title}</h2>
+      <div className="action-body" role="status">
+        {planned.isPending && <p>Counting what that would be…</p>}
+        {planned.data && !done.data && found > 0 && (
+          <>
+            <p>{words.consequence}</p>
+            {note !== "" && <p>{note}</p>}
+          </>
+        )}
+        {planned.data && found === 0 && <p>{nothingToDo(planned.data, wish)}</p>}
+        {done.data && (
+          <p className="action-done">
+            {outcomeOf(wish.action, done.data)}. It stands in the audit.
+            <Troubles result={done.data} />
+          </p>
+        )}
+        {error && (
+          <p className="action-error" role="alert">
+            {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
+          </p>
+        )}
+      </div>
+      <div className="action-buttons">
+        <button type="button" className="button" onClick={close}>
+          {done.data ? "Close" : "Cancel"}
+        </button>
+        {!done.data && found > 0 && (
+          <button
+            type="button"
+            className="button button-go"
+            data-danger={wish.action === "remove"}
+            data-testid="action-confirm"
+            disabled={done.isPending}
+            onClick={() => done.mutate()}
+          >
+            {done.isPending ? "Working…" : done.error ? "Send it again" : words.verb}
+          </button>
+        )}
+        {planned.error && (
+          <button type="button" className="button" onClick={() => void planned.refetch()}>
+            Try again
+          </button>
+        )}
+      </div>
+    </dialog>
+  );
+}
+
+function nothingToDo(planned: ActionResult, wish: ActionWish): string {
+  const why = outcomeOf(wish.action, planned);
+  return planned.results.length > 0 ? `There is nothing to do: ${why}.` : "There is nothing to do any more.";
+}
+
+const TOLD = 5;
+
+function Troubles({ result }: { result: ActionResult }): ReactNode {
+  const troubles = result.results.filter(({ outcome, message }) => outcome !== "done" && message);
+  return troubles.slice(0, TOLD).map(({ job_id, message }) => (
+    <span key={job_id} className="action-trouble">
+      <bdi>{job_id}</bdi>: {message}
+    </span>
+  ));
+}

@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+
+import { confirmationOf, outcomeOf } from "./actionWords.ts";
+
+const PLACE = { source: "main", queue: "orders" } as const;
+
+describe("confirmationOf", () => {
+  it("has the exact number in its title and on its button", () => {
+    const many = confirmationOf({ ...PLACE, action: "retry", filter: { fingerprint: "f" } }, 1_412);
+    expect([many.title, many.verb]).toEqual(["Retry 1,412 failed jobs of orders?", "Retry 1,412 jobs"]);
+    const one = confirmationOf({ ...PLACE, action: "promote", job_ids: ["7"] }, 1);
+    expect([one.title, one.verb]).toEqual(["Run now: job 7 of orders?", "Run 1 job"]);
+  });
+
+  it("names the queue where it is about the queue", () => {
+    const { title, verb } = confirmationOf({ ...PLACE, action: "pause" }, 1);
+    expect([title, verb]).toEqual(["Pause the queue orders?", "Pause orders"]);
+  });
+});
+
+describe("outcomeOf", () => {
+  it("tells what went well first, and the rest in words", () => {
+    expect(outcomeOf("retry", { outcomes: { gone: 3, done: 398, not_failed: 11 } })).toBe(
+      "398 put back to waiting, 3 gone from Redis, 11 not failed any more",
+    );
+    expect(outcomeOf("pause", { outcomes: { done: 1 } })).toBe("the queue is paused");
+    expect(outcomeOf("retry", { outcomes: {} })).toBe("Nothing was left to do");
+  });
+});

@@ -1,0 +1,78 @@
+import type { ActionName, ActionResult, ActionWish } from "../api/actions.ts";
+import { count, counted } from "../format/count.ts";
+
+/** What a confirmation says. verb: what the button does: "Retry 412 jobs". */
+export interface Confirmation {
+  title: string;
+  consequence: string;
+  verb: string;
+}
+
+const VERBS: Readonly<Record<ActionName, string>> = {
+  retry: "Retry",
+  promote: "Run now",
+  remove: "Remove",
+  pause: "Pause",
+  resume: "Resume",
+};
+
+const CONSEQUENCES: Readonly<Record<ActionName, string>> = {
+  retry: "Failed jobs go back to waiting and run again. One that fails again will be a new failure.",
+  promote: "It does not wait for its time: it runs as soon as a worker is free.",
+  remove: "Redis forgets it and its children. What Tocsin has kept of it stays.",
+  pause: "Workers end what they run and take no new jobs, until somebody resumes the queue.",
+  resume: "Workers take jobs again at once.",
+};
+
+export function verbOf(action: ActionName): string {
+  return VERBS[action];
+}
+
+/** Word a confirmation. found: how many jobs a dry run counted. */
+export function confirmationOf(wish: ActionWish, found: number): Confirmation {
+  const verb = VERBS[wish.action];
+  const consequence = CONSEQUENCES[wish.action];
+  if (wish.job_ids === undefined && wish.filter === undefined) {
+    return { title: `${verb} the queue ${wish.queue}?`, consequence, verb: `${verb} ${wish.queue}` };
+  }
+  const [only] = wish.job_ids ?? [];
+  if (only !== undefined && wish.job_ids?.length === 1) {
+    return {
+      title: `${verb}: job ${only} of ${wish.queue}?`,
+      consequence,
+      verb: `${verb} 1 job`.replace("now 1", "1"),
+    };
+  }
+  const jobs = counted(found, wish.action === "retry" ? "failed job" : "job");
+  return { title: `${verb} ${jobs} of ${wish.queue}?`, consequence, verb: `${verb} ${counted(found, "job")}` };
+}
+
+const OUTCOMES: Readonly<Record<string, string>> = {
+  gone: "gone from Redis",
+  not_failed: "not failed any more",
+  not_delayed: "not delayed any more",
+  refused: "refused by BullMQ",
+  error: "went wrong",
+};
+
+const DONE: Readonly<Record<ActionName, string>> = {
+  retry: "put back to waiting",
+  promote: "moved to waiting",
+  remove: "removed",
+  pause: "paused",
+  resume: "resumed",
+};
+
+/** What became of it: "398 put back to waiting, 11 gone from Redis". */
+export function outcomeOf(action: ActionName, { outcomes }: Pick<ActionResult, "outcomes">): string {
+  const told = Object.entries(outcomes).filter(([, number]) => number > 0);
+  if (told.length === 0) return "Nothing was left to do";
+  const isQueue = action === "pause" || action === "resume";
+  return told
+    .toSorted(([one], [other]) => Number(other === "done") - Number(one === "done"))
+    .map(([word, number]) => {
+      const words = word === "done" ? DONE[action] : (OUTCOMES[word] ?? word.replaceAll("_", " "));
+      return isQueue ? `the queue is ${words}` : `${count(number)} ${words}`;
+    })
+    .join(", ");
+}
