@@ -73,7 +73,8 @@ def test_the_configuration_is_valid_in_every_variant(certificate: Path) -> None:
     password = {"PROXY_USER": "ann", "PROXY_PASSWORD_HASH": openssl("passwd", "-6", "s3cret").strip()}
     consul = {"CONSUL_DNS": "127.0.0.1:8600"}
     tls = {"PROXY_CERTIFICATE": str(certificate)}
-    for environ in ({}, consul, tls, password, {**consul, **tls, **password}):
+    behind = {"PROXY_BEHIND": "10.0.0.0/8 fd00::/8"}
+    for environ in ({}, consul, tls, password, behind, {**consul, **tls, **password, **behind}):
         assert problems(environ) == "", sorted(environ)
 
 
@@ -123,6 +124,36 @@ async def test_an_address_that_asks_too_often_is_refused(tmp_path: Path) -> None
             statuses = [(await client.get("/logs")).status_code for _ in range(40)]
     assert statuses[-1] == 429
     assert statuses.count(429) == 20
+
+
+async def test_behind_a_load_balancer_each_client_counts_by_itself(tmp_path: Path) -> None:
+    async with Replica().serving() as replica:
+        environ = {"LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}", "PROXY_REQUESTS_PER_10S": "20"}
+        async with (
+            running_proxy(tmp_path, {**environ, "PROXY_BEHIND": "10.0.0.0/8 127.0.0.1"}) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        ):
+            ann = {"X-Forwarded-For": "6.6.6.6, 203.0.113.1", "X-Forwarded-Proto": "https"}
+            bob = {"X-Forwarded-For": "203.0.113.2"}
+            assert [(await client.get("/logs", headers=ann)).status_code for _ in range(40)].count(429) == 20
+            answer = await client.get("/logs", headers=bob)
+            assert (answer.status_code, replica.headers["x-forwarded-for"]) == (200, "203.0.113.2")
+            assert (replica.headers["x-forwarded-proto"], "strict-transport-security" in answer.headers) == (
+                "http",
+                False,
+            )
+            ann["X-Forwarded-For"] = "203.0.113.2, 203.0.113.3"
+            assert (await client.get("/logs", headers=ann)).headers["strict-transport-security"]
+            assert (replica.headers["x-forwarded-for"], replica.headers["x-forwarded-proto"]) == (
+                "203.0.113.3",
+                "https",
+            )
+        async with (
+            running_proxy(tmp_path, {**environ, "PROXY_BEHIND": "10.0.0.0/8"}) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        ):
+            assert "strict-transport-security" not in (await client.get("/logs", headers=ann)).headers
+            assert (replica.headers["x-forwarded-for"], replica.headers["x-forwarded-proto"]) == ("127.0.0.1", "http")
 
 
 async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: Path) -> None:
