@@ -67,7 +67,7 @@ lint: $(STAMP) ## Linters, types, import rules
 web: $(STAMP) ## The page's format, types, linter, unit tests and size budget
 	$(BIN)/python -m tests.web_checks
 
-tools: ## Get the programs only tests need: Consul, HAProxy, promtool, docker-compose, a browser
+tools: ## Get the programs only tests need: Consul, HAProxy, promtool, docker-compose, kustomize, a browser
 	@bash tests/install.sh || test -z "$(CI)"
 
 bench: $(STAMP) ## Print the benchmarks' figures

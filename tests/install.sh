@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Get the programs that only tests need. Works on a bare Debian machine; does nothing when they are there already.
 #
-#   tests/install.sh [consul] [haproxy] [compose] [promtool] [redis-server] [chromium]       default: all of them
+#   tests/install.sh [consul] [haproxy] [compose] [kustomize] [promtool] [redis-server] [chromium]       default: all
 #
 # All but the browser are unpacked from Debian's packages into the cache (TOCSIN_CACHE_DIR, else ~/.cache/tocsin): no
-# root, nothing installed, no daemon started. consul and docker-compose are not in every release of Debian, so they
-# come from one that has them. The mirror is the one this machine already uses.
+# root, nothing installed, no daemon started. consul, docker-compose and kustomize are not in every release of Debian, so
+# they come from one that has them. The mirror is the one this machine already uses.
 set -euo pipefail
 
 cache="${TOCSIN_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tocsin}"
@@ -67,6 +67,7 @@ unpack() { # unpack NAME SUITE BINARY PACKAGE...: packages of a release into $to
 
 install_consul() { unpack consul bullseye usr/bin/consul consul; }
 install_compose() { unpack compose trixie usr/libexec/docker/cli-plugins/docker-compose docker-compose; }
+install_kustomize() { unpack kustomize trixie usr/bin/kustomize kustomize; }
 install_promtool() { unpack promtool bookworm usr/bin/promtool prometheus; }
 install_haproxy() {
     unpack haproxy bookworm usr/sbin/haproxy haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
@@ -87,7 +88,7 @@ install_chromium() {
 mkdir -p "$tools"
 exec 9>"$tools/.lock"
 flock 9
-[ $# -gt 0 ] || set -- consul haproxy compose promtool redis-server chromium
+[ $# -gt 0 ] || set -- consul haproxy compose kustomize promtool redis-server chromium
 missing=()
 for name in "$@"; do
     "install_$name" || missing+=("$name")
