@@ -132,7 +132,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *markers_routes(journal, store),
                 *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),
-                *access_routes(door, bot),
+                *access_routes(door, bot, settings.trace_url_template),
                 actions_route(bot),
             ],
             health,

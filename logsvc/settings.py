@@ -107,6 +107,13 @@ class LogsvcSettings(Settings):
     logsvc_live_deflate: bool = Field(
         True, description="Compress the live stream for viewers who ask for it (every browser does)."
     )
+    trace_url_template: str | None = Field(
+        None,
+        pattern=r"^https?://\S*\{trace_id\}\S*$",
+        max_length=2000,
+        description='Where your tracing shows a trace, with `{trace_id}` in it: the page then offers "Open trace" on '
+        "jobs that carry one. Example: `https://jaeger.example.com/trace/{trace_id}`.",
+    )
 
     @field_validator("logsvc_proxy_user_header")
     @classmethod

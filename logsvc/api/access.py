@@ -17,7 +17,8 @@ from tocsin.roles import Role
 
 class Me(msgspec.Struct, kw_only=True):
     """kind: session, proxy, token, service, or local (nobody logs in here). csrf_token: for the header X-CSRF-Token of
-    a write; null where none is needed. expires_at: when this session ends; null = not by itself."""
+    a write; null where none is needed. expires_at: when this session ends; null = not by itself. trace_url_template:
+    TRACE_URL_TEMPLATE, for the page's "Open trace"."""
 
     user_id: str
     name: str
@@ -26,6 +27,7 @@ class Me(msgspec.Struct, kw_only=True):
     can_log_out: bool
     csrf_token: str | None
     expires_at: str | None
+    trace_url_template: str | None
 
 
 class TokenWish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +51,7 @@ class Audit(msgspec.Struct):
     next_before: int | None
 
 
-def access_routes(door: Door, bot: Bot) -> list[HTTPRouteHandler]:
+def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -> list[HTTPRouteHandler]:
     """The routes, bound to who lets in and to the bot."""
 
     @get("/api/v1/me", summary="Who you are here, and what you may do", sync_to_thread=False)
@@ -63,6 +65,7 @@ def access_routes(door: Door, bot: Bot) -> list[HTTPRouteHandler]:
             can_log_out=who.session is not None,
             csrf_token=None if who.shows_secret else door.sessions.csrf_token(who),
             expires_at=rfc3339(who.session.expires_ms) if who.session else None,
+            trace_url_template=trace_url_template,
         )
 
     @get("/api/v1/tokens", summary="API tokens (admin)")

@@ -17,6 +17,8 @@ export default defineConfig({
     // Everything is a file of our own origin: the page's Content-Security-Policy needs no data: exception.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // For scripts/budget.mjs.
+    manifest: "manifest.json",
     reportCompressedSize: false,
   },
   server: { host: "127.0.0.1", proxy: { "^/(api|ws)": { target: "http://127.0.0.1:9001", ws: true } } },

@@ -12,6 +12,7 @@ from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tests.integration.logsvc.furnished import furnished
 from tests.integration.logsvc.house import House, house
+from tests.integration.logsvc.recent import recent
 from tocsin.breakers import Breakers
 from tocsin.settings import read
 
@@ -27,6 +28,13 @@ async def home(tmp_path: Path, kafka_bootstrap: str, topic_prefix: str) -> Async
 async def known(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str) -> AsyncGenerator[House]:
     """A running logsvc whose past is known (furnished.py); nobody changes it."""
     async for one in furnished(tmp_path_factory.mktemp("known") / "logsvc", kafka_bootstrap):
+        yield one
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def lately(tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str) -> AsyncGenerator[House]:
+    """A running logsvc whose past ends now (recent.py), for the pages that show it."""
+    async for one in recent(tmp_path_factory.mktemp("lately") / "logsvc", kafka_bootstrap):
         yield one
 
 

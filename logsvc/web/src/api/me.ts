@@ -11,6 +11,8 @@ export interface Me {
   can_log_out: boolean;
   /** For the header X-CSRF-Token of a write. */
   csrf_token: string | null;
+  /** TRACE_URL_TEMPLATE; null where none is set. */
+  trace_url_template: string | null;
 }
 
 /** Asked again every minute, so that a session which has ended is noticed on a quiet page too. */

@@ -1,39 +1,56 @@
-import { useEffect, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
 
 import { filterFromSearch } from "../live/filter.ts";
 import { useTail } from "../live/TailContext.tsx";
-import { LivePage } from "../pages/live/LivePage.tsx";
 import { linkedFromSearch } from "../pages/live/permalink.ts";
-import { QueuesPage } from "../pages/queues/QueuesPage.tsx";
 import { Announcer } from "./Announcer.tsx";
 import { Header } from "./Header.tsx";
 import { Link } from "./Link.tsx";
+import { PageFault } from "./PageFault.tsx";
+import { pageOf } from "./pages.ts";
 import { usePlace } from "./router.ts";
+import { useShortcuts } from "./shortcuts.ts";
+import { TabBar } from "./TabBar.tsx";
+
+const Palette = lazy(() => import("./Palette.tsx"));
+const Help = lazy(() => import("./Help.tsx"));
 
 /** The frame around every page. The tail runs on all of them: the header says whether Tocsin is live. */
 export function App(): ReactNode {
   const tail = useTail();
   const { path, search } = usePlace();
-  const page = path === "" ? "logs" : path;
+  const page = pageOf(path);
+  const current = page?.entry.path ?? "";
+  const [overlay, setOverlay] = useState<"palette" | "help" | null>(null);
+  const openPalette = (): void => setOverlay("palette");
+  const openHelp = (): void => setOverlay("help");
+  useShortcuts({ openPalette, openHelp });
 
   useEffect(() => {
-    if (page === "logs") tail.show(filterFromSearch(search), linkedFromSearch(search));
+    if (current === "logs") tail.show(filterFromSearch(search), linkedFromSearch(search));
     else tail.open();
-  }, [tail, page, search]);
+  }, [tail, current, search]);
 
   useEffect(() => {
-    document.title = page === "queues" ? "Queues · Tocsin" : "Live · Tocsin";
-  }, [page]);
+    document.title = `${page?.entry.name ?? "No such page"} · Tocsin`;
+  }, [page?.entry.name]);
 
   return (
     <>
-      <Header path={page} />
+      <Header path={path} current={current} search={search} openPalette={openPalette} />
       <Announcer />
       <main className="main">
-        {page === "logs" && <LivePage search={search} />}
-        {page === "queues" && <QueuesPage />}
-        {page !== "logs" && page !== "queues" && <NoSuchPage />}
+        <PageFault key={current}>
+          <Suspense fallback={<p className="empty empty-quiet">Loading…</p>}>
+            {page ? <page.entry.Component search={search} rest={page.rest} /> : <NoSuchPage />}
+          </Suspense>
+        </PageFault>
       </main>
+      <TabBar current={current} openPalette={openPalette} />
+      <Suspense>
+        {overlay === "palette" && <Palette close={() => setOverlay(null)} openHelp={openHelp} />}
+        {overlay === "help" && <Help close={() => setOverlay(null)} />}
+      </Suspense>
     </>
   );
 }

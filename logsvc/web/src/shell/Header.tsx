@@ -2,32 +2,50 @@ import type { ReactNode } from "react";
 
 import { Account } from "./Account.tsx";
 import { ConnectionPill } from "./ConnectionPill.tsx";
-import { Bell } from "./icons.tsx";
+import { EnvFilter } from "./EnvFilter.tsx";
+import { searchWithEnvs, useEnvs } from "./envs.ts";
+import { Bell, Icon } from "./icons.tsx";
 import { Link } from "./Link.tsx";
+import { PAGES } from "./pages.ts";
 import { ThemeToggle } from "./ThemeToggle.tsx";
 
-const PAGES = [
-  { path: "logs", name: "Live" },
-  { path: "queues", name: "Queues" },
-] as const;
+interface HeaderProps {
+  path: string;
+  /** The path of the page's entry. */
+  current: string;
+  search: string;
+  openPalette: () => void;
+}
 
-export function Header({ path }: { path: string }): ReactNode {
+export function Header({ path, current, search, openPalette }: HeaderProps): ReactNode {
+  const ofEnvs = searchWithEnvs("", useEnvs());
   return (
     <header className="header">
-      <Link path="logs" className="brand" title="Tocsin">
+      <Link path="logs" search={ofEnvs} className="brand" title="Tocsin">
         <Bell />
         <span className="brand-name">Tocsin</span>
       </Link>
       <nav className="nav" aria-label="Pages">
-        {PAGES.map((page) => (
-          <Link key={page.path} path={page.path} className="nav-link" isCurrent={page.path === path}>
+        {PAGES.filter((page) => page.isInNav).map((page) => (
+          <Link key={page.path} path={page.path} search={ofEnvs} className="nav-link" isCurrent={page.path === current}>
             {page.name}
           </Link>
         ))}
       </nav>
       <span className="header-space" />
+      <EnvFilter path={path} search={search} />
       <ConnectionPill />
       <Account />
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Go to a page, queue or job"
+        title="Go to a page, queue or job (Ctrl K)"
+        data-testid="open-palette"
+        onClick={openPalette}
+      >
+        <Icon name="search" />
+      </button>
       <ThemeToggle />
     </header>
   );

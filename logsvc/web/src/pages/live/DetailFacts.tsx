@@ -2,13 +2,14 @@ import type { ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
 import { age, duration, fullTime } from "../../format/time.ts";
+import { TraceLink } from "../../shell/TraceLink.tsx";
 import { useNow } from "../../shell/useNow.ts";
 
 /** The facts of a line as a list of names and values; those it does not have are left out. */
 export function DetailFacts({ row }: { row: Row }): ReactNode {
   const now = useNow();
   const isLocalUtc = new Date(now).getTimezoneOffset() === 0;
-  const facts: [string, string | number | false | null | undefined][] = [
+  const facts: [string, ReactNode][] = [
     ["Time", `${fullTime(row.ts)} · ${ago(now - Date.parse(row.ts))}`],
     ["UTC", isLocalUtc ? "" : row.ts],
     ["Queue", row.queue],
@@ -25,7 +26,7 @@ export function DetailFacts({ row }: { row: Row }): ReactNode {
     ["Worker", row.worker],
     ["Parent", row.parent],
     ["Scheduler", row.scheduler],
-    ["Trace", row.trace_id],
+    ["Trace", row.trace_id && <TraceLink key="trace" traceId={row.trace_id} />],
     ["Fingerprint", row.fingerprint],
   ];
   return (

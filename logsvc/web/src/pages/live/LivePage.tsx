@@ -5,6 +5,7 @@ import type { Row } from "../../api/types.ts";
 import { isMarker } from "../../live/entries.ts";
 import { filterFromSearch, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
 import { useTail, useTailView } from "../../live/TailContext.tsx";
+import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
 import { FilterBar } from "./FilterBar.tsx";
 import { FilterChips } from "./FilterChips.tsx";
@@ -15,7 +16,7 @@ import { RowDetail } from "./RowDetail.tsx";
 import { useKeys } from "./useKeys.ts";
 import "./live.css";
 
-export function LivePage({ search }: { search: string }): ReactNode {
+export function LivePage({ search }: PageProps): ReactNode {
   const tail = useTail();
   const view = useTailView();
   const filter = useMemo(() => filterFromSearch(search), [search]);

@@ -1,0 +1,29 @@
+import { Component, type ReactNode } from "react";
+
+interface PageFaultProps {
+  children: ReactNode;
+}
+
+/** Keeps the frame when a page cannot be shown: its script did not load (a new version is there), or it has a bug. */
+export class PageFault extends Component<PageFaultProps, { hasFailed: boolean }> {
+  override state = { hasFailed: false };
+
+  static getDerivedStateFromError(): { hasFailed: boolean } {
+    return { hasFailed: true };
+  }
+
+  override render(): ReactNode {
+    if (!this.state.hasFailed) return this.props.children;
+    return (
+      <div className="notice" role="alert">
+        <h1>This page could not be shown</h1>
+        <p>
+          Tocsin may have been updated, or the connection was lost while the page was loading.{" "}
+          <button type="button" className="link-button" onClick={() => location.reload()}>
+            Load it again
+          </button>
+        </p>
+      </div>
+    );
+  }
+}

@@ -1,0 +1,37 @@
+import type { ReactNode } from "react";
+
+import { searchWithEnvs, useEnvs } from "./envs.ts";
+import { Icon, type IconName } from "./icons.tsx";
+import { Link } from "./Link.tsx";
+import { PAGES } from "./pages.ts";
+
+const ICONS: Readonly<Record<string, IconName>> = {
+  logs: "lines",
+  queues: "queue",
+  errors: "warning",
+  incidents: "bell",
+};
+
+/** The pages that a phone has at the thumb; the others are behind More. */
+export function TabBar({ current, openPalette }: { current: string; openPalette: () => void }): ReactNode {
+  const search = searchWithEnvs("", useEnvs());
+  return (
+    <nav className="tab-bar" aria-label="Pages at the thumb">
+      {PAGES.map(({ path, name }) => {
+        const icon = ICONS[path];
+        return (
+          icon && (
+            <Link key={path} path={path} search={search} className="tab" isCurrent={path === current}>
+              <Icon name={icon} />
+              {name}
+            </Link>
+          )
+        );
+      })}
+      <button type="button" className="tab" onClick={openPalette}>
+        <Icon name="more" />
+        More
+      </button>
+    </nav>
+  );
+}

@@ -1,0 +1,65 @@
+import { lazy, type ComponentType } from "react";
+
+/** What every page is given of its address. */
+export interface PageProps {
+  /** The query string, with its question mark; empty when there is none. */
+  search: string;
+  /** The segments after the page's own, decoded: `errors/9f3c` gives ["9f3c"]. */
+  rest: readonly string[];
+}
+
+export interface PageEntry {
+  /** The first segment of its addresses. */
+  path: string;
+  name: string;
+  /** One line for the palette: what is found there. */
+  about: string;
+  /** Whether the navigation shows it; the palette always does when it needs no more than its path. */
+  isInNav: boolean;
+  /** Whether its bare path is a page by itself. */
+  isAlone: boolean;
+  Component: ComponentType<PageProps>;
+}
+
+/** A page whose script is loaded when it is first shown. */
+function entry(
+  path: string,
+  name: string,
+  about: string,
+  load: () => Promise<ComponentType<PageProps>>,
+  options: { isInNav?: boolean; isAlone?: boolean } = {},
+): PageEntry {
+  const Component = lazy(async () => ({ default: await load() }));
+  return { path, name, about, Component, isInNav: options.isInNav ?? true, isAlone: options.isAlone ?? true };
+}
+
+/** Every page, in the order of the navigation. */
+export const PAGES: readonly PageEntry[] = [
+  entry(
+    "logs",
+    "Live",
+    "Events and log lines as they come",
+    async () => (await import("../pages/live/LivePage.tsx")).LivePage,
+  ),
+  entry(
+    "queues",
+    "Queues",
+    "Every queue, trouble first",
+    async () => (await import("../pages/queues/QueuesPage.tsx")).QueuesPage,
+  ),
+];
+
+/** The page of a path below the base, and what of the path is its own business; undefined when there is none. */
+export function pageOf(path: string): { entry: PageEntry; rest: readonly string[] } | undefined {
+  const [first = "", ...segments] = path === "" ? ["logs"] : path.split("/");
+  const found = PAGES.find((each) => each.path === first);
+  return found && { entry: found, rest: segments.map(decoded) };
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}

@@ -1,0 +1,104 @@
+import { useEffect, useEffectEvent, useSyncExternalStore } from "react";
+
+/** A key of the page that is shown, for the help overlay. */
+export interface Shortcut {
+  keys: string;
+  does: string;
+}
+
+/** The keys that every page has. */
+export const SHORTCUTS: readonly Shortcut[] = [
+  { keys: "Ctrl K", does: "Go to a page, a queue or a job; do something" },
+  { keys: "?", does: "Show these keys" },
+  { keys: "/", does: "Search on this page" },
+  { keys: "j  k", does: "Next and previous row" },
+  { keys: "Enter", does: "Open the row" },
+  { keys: "Esc", does: "Close, or leave a field" },
+];
+
+/** The keys that only the live page has. */
+export const LIVE_SHORTCUTS: readonly Shortcut[] = [
+  { keys: "Space", does: "Pause, go on" },
+  { keys: "End", does: "To the newest line" },
+];
+
+const KEY = "tocsin-letters";
+const listeners = new Set<() => void>();
+
+/** Whether keys of one letter do something: who speaks to the page can switch them off (WCAG 2.1.4). */
+export function useLetterKeys(): boolean {
+  return useSyncExternalStore((listener) => {
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }, areLettersOn);
+}
+
+export function areLettersOn(): boolean {
+  try {
+    return localStorage.getItem(KEY) !== "off";
+  } catch {
+    return true;
+  }
+}
+
+export function switchLetterKeys(isOn: boolean): void {
+  try {
+    localStorage.setItem(KEY, isOn ? "on" : "off");
+  } catch {
+    // Storage can be forbidden: then they stay on.
+  }
+  for (const listener of listeners) listener();
+}
+
+interface Overlays {
+  openPalette(): void;
+  openHelp(): void;
+}
+
+/**
+ * The keys of every page. A page joins in by attributes: `data-find` is the field that "/" goes to, `data-row` what j
+ * and k step through (the row itself, or the link in it, is focused). A page with keys of its own prevents the default.
+ */
+export function useShortcuts(overlays: Overlays): void {
+  const open = useEffectEvent((what: keyof Overlays) => overlays[what]());
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      if (event.defaultPrevented || document.querySelector("dialog[open]") !== null) return;
+      if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+        event.preventDefault();
+        open("openPalette");
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof HTMLElement)) return;
+      if (event.key === "Escape") {
+        event.target.blur();
+        return;
+      }
+      if (isTyping(event.target) || !areLettersOn()) return;
+      if (event.key === "?") open("openHelp");
+      else if (event.key === "/") focusFind();
+      else if (event.key === "j") stepRows(1);
+      else if (event.key === "k") stepRows(-1);
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, []);
+}
+
+function isTyping(target: HTMLElement): boolean {
+  return target.matches("input:not([type=checkbox], [type=radio]), textarea, select") || target.isContentEditable;
+}
+
+function focusFind(): void {
+  document.querySelector<HTMLElement>("main [data-find]")?.focus();
+}
+
+function stepRows(step: 1 | -1): void {
+  const rows = [...document.querySelectorAll<HTMLElement>("main [data-row]")];
+  const here = rows.findIndex((row) => row.contains(document.activeElement));
+  const next = rows[here < 0 ? (step > 0 ? 0 : rows.length - 1) : here + step];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}

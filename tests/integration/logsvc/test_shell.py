@@ -1,0 +1,65 @@
+"""The frame of the page: every page is reached, by keys too; the environment is chosen once for all of them."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.accessibility import expect_accessible
+from tests.browser import PHONE, open_page
+from tests.integration.logsvc.house import House
+from tests.pictures import keep_pictures
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+
+async def test_the_palette_goes_to_pages_queues_and_does_what_it_says(lately: House) -> None:
+    async with open_page() as page:
+        await page.goto(f"{lately.url}/logs")
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        await page.keyboard.press("Control+k")
+        box = page.get_by_test_id("palette-input")
+        await expect(box).to_be_focused()
+        await expect_accessible(page)
+        await keep_pictures(page, "palette")
+        await box.fill("capture")
+        await expect(page.get_by_role("option", name="payments.capture")).to_be_visible()
+        await box.fill("queues")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Queues")).to_be_visible()
+        await expect(box).to_have_count(0)
+        await expect_accessible(page)
+
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Search on this page")
+        await keep_pictures(page, "keys")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Control+k")
+        await box.fill("colours dark")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+        await page.keyboard.press("Control+k")
+        await box.fill("4012")
+        await expect(page.get_by_role("option", name="4012")).to_contain_text("charge")
+
+
+async def test_the_environment_is_chosen_for_every_page(lately: House) -> None:
+    async with open_page() as page:
+        await page.goto(f"{lately.url}/logs")
+        await page.get_by_test_id("env-filter").select_option("staging")
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        await expect(page.locator("[data-testid=live-row] .line-queue", has_text="payments")).to_have_count(0)
+        await page.get_by_role("link", name="Queues").click()
+        assert page.url.endswith("/queues?env=staging")
+        await expect(page.get_by_test_id("env-filter")).to_have_value("staging")
+
+
+async def test_a_phone_has_the_pages_at_the_thumb(lately: House) -> None:
+    async with open_page(PHONE) as page:
+        await page.goto(f"{lately.url}/logs")
+        bar = page.get_by_role("navigation", name="Pages at the thumb")
+        await bar.get_by_role("link", name="Queues").click()
+        await expect(page.get_by_role("heading", name="Queues")).to_be_visible()
+        await bar.get_by_role("button", name="More").click()
+        await page.get_by_role("option", name="Live").click()
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
