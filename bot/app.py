@@ -42,6 +42,7 @@ from bot.snapshots import Followed, Snapshots, follow
 from bot.store.database import POSTGRES, Database, open_engine
 from bot.store.setup import set_up
 from bot.telegram import TELEGRAM, Telegram
+from bot.turns import Turns
 from bot.watching import Tables, Watching
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
@@ -122,6 +123,14 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             settings.tocsin_service_token,
         )
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
+        turns = Turns(
+            database,
+            telegram,
+            breakers,
+            health,
+            metrics,
+            lambda over: telegram.listen(conversation.hear, delivery.notice, LISTED, over),
+        )
         breakers.probe_with(TELEGRAM, telegram.me)
         breakers.probe_with(LOGSVC, history.probe)
         breakers.probe_with(POSTGRES, database.probe)
@@ -133,6 +142,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             """Everything that needs Postgres: first its tables, then the parts that live on them."""
             if not await set_up(database, chats, health, stop):
                 return
+            turns.has_tables.set()
             born_ms = await born_at(database, started_ms, stop)
 
             def consumer(feed: PositionedFeed, cluster: Cluster) -> Consumer:
@@ -176,7 +186,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             "http": lambda: serve_http(
                 health_app(health, registry, [internal]), settings.bind_host, settings.bot_port, stop
             ),
-            "polling": lambda: telegram.listen(conversation.hear, delivery.notice, LISTED, stop),
+            "polling": lambda: turns.run(stop),
             "snapshots": lambda: table(settings.topics.queues, snapshots),
             "schedules": lambda: table(settings.topics.schedulers, tables.schedules),
             "sources": lambda: table(settings.topics.sources, tables.sources),

@@ -36,6 +36,9 @@ class Metrics:
         self.heard = Gauge(
             "bot_kafka_heard_timestamp_seconds", "Everything in Kafka before then is counted", registry=registry
         )
+        self.is_polling = Gauge(
+            "bot_is_polling", "1 while this bot hears commands: of several on one database, one does", registry=registry
+        )
         self.outbox = Gauge("bot_outbox_messages", "Messages waiting to be sent", registry=registry)
         self.ring_seconds = Histogram(
             "bot_ring_duration_seconds",

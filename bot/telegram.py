@@ -204,7 +204,8 @@ class Telegram:
             if ask is not None:
                 await hear(ask)
 
-        self._application.add_handler(TypeHandler(Update, on_update))
+        if not self._application.handlers:  # asked again when our turn comes again
+            self._application.add_handler(TypeHandler(Update, on_update))
         if not await self._begin(commands, stop):
             return
         async with self._polled():

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Get the programs that only tests need. Works on a bare Debian machine; does nothing when they are there already.
 #
-#   tests/install.sh [consul] [haproxy] [compose] [kustomize] [promtool] [redis-server] [chromium]       default: all
+#   tests/install.sh [consul] [haproxy] [compose] [kustomize] [promtool] [redis-server] [pgbouncer] [chromium]
+#   default: all of them
 #
 # All but the browser are unpacked from Debian's packages into the cache (TOCSIN_CACHE_DIR, else ~/.cache/tocsin): no
 # root, nothing installed, no daemon started. consul, docker-compose and kustomize are not in every release of Debian, so
@@ -76,6 +77,9 @@ install_haproxy() {
 install_redis-server() {
     unpack redis-server bookworm usr/bin/redis-server redis-server redis-tools libjemalloc2 liblzf1 libssl3 libatomic1
 }
+install_pgbouncer() {
+    unpack pgbouncer bookworm usr/sbin/pgbouncer pgbouncer libc-ares2 libevent-2.1-7 libssl3
+}
 
 install_chromium() {
     command -v chromium >/dev/null && return 0
@@ -88,7 +92,7 @@ install_chromium() {
 mkdir -p "$tools"
 exec 9>"$tools/.lock"
 flock 9
-[ $# -gt 0 ] || set -- consul haproxy compose kustomize promtool redis-server chromium
+[ $# -gt 0 ] || set -- consul haproxy compose kustomize promtool redis-server pgbouncer chromium
 missing=()
 for name in "$@"; do
     "install_$name" || missing+=("$name")

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tocsin import __version__
+
 _SERVICES = {
     "bridge": "relay BullMQ's events from Redis to Kafka",
     "logsvc": "keep them in ClickHouse and serve the live page",
@@ -61,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tocsin", description="An alarm bell for BullMQ.")
+    parser.add_argument("--version", action="version", version=f"tocsin {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     up = commands.add_parser("up", help="run everything here, with servers of its own where no address is set")
     up.add_argument("--demo", action="store_true", help="with a sample app and a stand-in for Telegram")

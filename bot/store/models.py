@@ -254,3 +254,13 @@ class AuditRow(Base):
     address: Mapped[str] = mapped_column(Text, server_default="")
     request_id: Mapped[str | None] = mapped_column(Text, unique=True)
     digest: Mapped[str] = mapped_column(Text, server_default="")
+
+
+class LeaseRow(Base):
+    """What only one bot may do at a time. fence: how often it has changed hands; until: by Postgres' clock."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    holder: Mapped[str] = mapped_column(Text)
+    fence: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -83,13 +83,15 @@ def count(
     now: int | None,
     waits_to_retry: bool | None,
     later: int | None = 0,
+    later_made: int = 0,
     is_every_run_counted: bool = False,
 ) -> Counted:
     """Say for each end of one job, oldest first, whether it was an attempt.
 
     before: attempts known before these ends, None = unknown. now: attempts counted when the hash was read, None = it is
     gone: an end that may be an error's then counts as one, since retries are what usually sends a job back. later: runs
-    that may have ended between these ends and that moment, None = unknown. is_every_run_counted: all but the stalled.
+    that may have ended between these ends and that moment, None = unknown. later_made: attempts that surely were made
+    then. is_every_run_counted: all but the stalled.
     """
     if len(ends) == 1 and before is not None and _is_next(ends[0], before, now, later):
         return Counted(before, [True], [True])
@@ -97,7 +99,8 @@ def count(
     least, most = sum(end.is_attempt for end in ends), sum(may_be)
     lowest, highest = (most, most) if is_every_run_counted else (least, most)
     if now is not None:
-        highest = max(lowest, min(highest, now))  # no more than were made in all, unless they were reset by hand
+        # No more than were made in all, unless they were reset by hand.
+        highest = max(lowest, min(highest, now - later_made))
     after = now if later == 0 else None
     if before is not None and now is not None:
         if now - before < lowest:  # reset by hand
@@ -106,7 +109,7 @@ def count(
             return Counted(before, may_be, [False] * len(ends), is_before_known=False)
         else:
             lowest = max(lowest, now - before - later) if later is not None else lowest
-            highest = min(highest, now - before)
+            highest = max(lowest, min(highest, now - before - later_made))
     made, is_exact = highest, lowest == highest
     if before is None and after is not None and is_exact:
         before = max(0, after - made)

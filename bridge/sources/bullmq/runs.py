@@ -252,8 +252,17 @@ def _count(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: Jo
         now=job.attempts_made,
         waits_to_retry=waits,
         later=later,
+        later_made=int(_was_ended_by_attempt(job) and not (ends and ends[-1].is_final)),
         is_every_run_counted=job.attempts_started == job.attempts_made + job.stalls + job.is_running,
     )
+
+
+def _was_ended_by_attempt(job: JobHash) -> bool:
+    """Whether BullMQ surely counted the run a job finished in: not the stall checker, nor a child, ended it."""
+    if job.is_completed or not job.finished_on:
+        return job.is_completed
+    reason = job.failed_reason or "child"
+    return reason != STALLED_TOO_OFTEN and not reason.startswith("child")
 
 
 def _later(life: _Life, entries: Sequence[Entry], job: JobHash) -> int | None:

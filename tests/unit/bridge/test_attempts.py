@@ -98,6 +98,14 @@ def test_what_later_runs_may_have_counted_is_no_certainty(
     assert count(ends, before=before, now=now, later=later, waits_to_retry=None).are_certain == expected
 
 
+def test_a_job_completed_since_counted_that_attempt_itself() -> None:
+    handed_back = count([W], before=0, now=1, waits_to_retry=False, later=1, later_made=1)
+    assert (handed_back.are_attempts, handed_back.are_certain) == ([False], [True])
+
+    retried = count([W], before=0, now=2, waits_to_retry=False, later=1, later_made=1)
+    assert (retried.are_attempts, retried.are_certain) == ([True], [True])
+
+
 def test_where_every_run_was_counted_each_was_an_attempt() -> None:
     counted = count([W, S, W], before=0, now=4, later=2, waits_to_retry=None, is_every_run_counted=True)
 

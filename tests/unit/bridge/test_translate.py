@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridge.records import Records
 from bridge.sources.bullmq import enrich, translate
@@ -445,6 +446,15 @@ def test_run_handed_back_and_read_after_the_next_has_ended_is_told_as_unknown() 
 
     events = stream.tell(*stream.entries("active", "failed/one/active"), hashes={"1": failed("one", started=2)})
     assert [(event.attempt, event.enriched) for event in events] == [(1, True), (1, True)]
+
+
+@pytest.mark.parametrize("is_completed", [True, False])
+def test_run_handed_back_is_no_attempt_once_its_job_has_ended_by_another(is_completed: bool) -> None:
+    stream = Stream()
+    stream.tell(*stream.entries("added/send", "waiting", "active"), hashes={"1": failed(started=1)})
+    late = replace(failed("one", made=1, started=2, is_completed=is_completed), finished_on=9_000)
+    [event] = stream.tell(*stream.entries("waiting/active"), hashes={"1": late})
+    assert (str(event.state), event.enriched) == ("waiting", True)
 
 
 def test_worker_is_told_of_its_own_run_alone() -> None:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tocsin import __version__
 from tocsin.cli import main
 
 
@@ -13,6 +14,13 @@ from tocsin.cli import main
 def test_a_command_of_a_later_release_says_so(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(command) == 2
     assert f"tocsin {command[0]}: not in this release." in capsys.readouterr().err
+
+
+def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["--version"])
+    assert done.value.code == 0
+    assert capsys.readouterr().out == f"tocsin {__version__}\n"
 
 
 def test_an_unknown_argument_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,50 @@
+"""PgBouncer in transaction mode before a Postgres, with fewer connections than its clients have."""
+
+import contextlib
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from tests.ports import free_port
+from tests.tools import tool
+from tocsin.stack.process import Command, accepts_connections, start, wait_ready
+
+CONFIG = """
+[databases]
+* = host={host} port={port} user={user}{password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {listen}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 100
+"""
+
+
+@contextlib.asynccontextmanager
+async def running_pgbouncer(folder: Path, postgres_url: str) -> AsyncGenerator[str]:
+    """Give the same URL as it is reached through PgBouncer."""
+    url, port = make_url(postgres_url), free_port()
+    config = folder / "pgbouncer.ini"
+    password = f" password={url.password}" if url.password else ""
+    config.write_text(
+        CONFIG.format(host=url.host, port=url.port or 5432, user=url.username, password=password, listen=port)
+    )
+    as_whom = ["-u", "nobody"] if os.getuid() == 0 else []  # it refuses to run as root
+    child = start(
+        Command(
+            name="pgbouncer",
+            argv=[tool("pgbouncer"), *as_whom, str(config)],
+            log_file=folder / "pgbouncer.log",
+            env={"PATH": os.environ["PATH"]},
+        )
+    )
+    try:
+        await wait_ready(child, lambda: accepts_connections(port), seconds=15)
+        yield url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    finally:
+        await child.stop()
