@@ -14,6 +14,7 @@ from bot.messages import Ask
 from bot.people import People
 from bot.telegram import TELEGRAM
 from tocsin.breakers import Breakers, Unavailable
+from tocsin.roles import Role
 
 log = structlog.get_logger("access")
 
@@ -25,7 +26,7 @@ MOST_REMEMBERED = 10_000
 class Access(StrEnum):
     """allowed: answer. stranger: tell them their own id, nothing else. ignored: say nothing.
 
-    lost: an admin in a group where no alerts go; tell the group's id, nothing else.
+    lost: an admin in a group where no alerts go; tell the group's id, or let alerts come there, nothing else.
     """
 
     ALLOWED = "allowed"
@@ -56,7 +57,7 @@ class Gate:
         if ask.chat_id in self.chats.ids():
             return Access.ALLOWED
         if not ask.is_private:
-            return Access.LOST if ask.user_id in self.people.admins else Access.IGNORED
+            return Access.LOST if self.people.role_of(ask.user_id) is Role.ADMIN else Access.IGNORED
         if self.people.role_of(ask.user_id) or await self._is_member(ask.user_id):
             return Access.ALLOWED
         return Access.STRANGER

@@ -106,7 +106,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             alerts,
             delivery.pacer,
             metrics,
-            has_alert_chats=bool(chats.all_destinations()),
+            has_alert_chats=lambda: bool(chats.all_destinations()),
         )
         tables = Tables(snapshots)
         watching = Watching(
@@ -135,7 +135,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         breakers.probe_with(LOGSVC, history.probe)
         breakers.probe_with(POSTGRES, database.probe)
         breakers.probe_with(BRIDGE, bridge.probe)
-        if not pulse.has_alert_chats:
+        if not chats.all_destinations():
             log.error("nobody_is_rung", mend="set TELEGRAM_ALERT_CHATS or TELEGRAM_ADMINS; /whoami tells the ids")
 
         async def remember() -> None:
@@ -168,6 +168,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "watching": lambda: watching.run(stop),
                 "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
+                "subscriptions": lambda: chats.keep(database, stop),
                 "people": lambda: people.keep(database, stop),
             }
             await supervise(parts, stop, drain_seconds=settings.drain_seconds)

@@ -7,7 +7,7 @@ import structlog
 
 from bot import texts
 from bot.access import Access, Gate
-from bot.commands import ACTS, COMMANDS, PRESSES, WHOAMI
+from bot.commands import ACTS, ANYWHERE, COMMANDS, PRESSES
 from bot.desk import Command, Desk, Pressable
 from bot.errors import RateLimited, Rejected, TelegramError, Unreachable
 from bot.incidents import Person
@@ -80,8 +80,8 @@ class Conversation:
         access = await self.gate.admit(ask)
         if ask.is_private or access is Access.ALLOWED:
             self.gate.people.saw(ask)
-        is_about_ids = said is not None and said.command == WHOAMI
-        if access is Access.IGNORED or (access is Access.LOST and not is_about_ids):
+        may_be_anywhere = said is not None and said.command in ANYWHERE
+        if access is Access.IGNORED or (access is Access.LOST and not may_be_anywhere):
             return None
         if access is Access.STRANGER:
             self.metrics.asks.labels("stranger").inc()

@@ -35,7 +35,7 @@ class Pulse:
     alerts: Alerts
     pacer: Pacer
     metrics: Metrics
-    has_alert_chats: bool
+    has_alert_chats: Callable[[], bool]
     outbox: Depth | None = None
     outbox_at: float | None = None
     outbox_problem: str = ""

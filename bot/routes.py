@@ -37,6 +37,24 @@ class Route:
         return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
 
 
+@dataclass(frozen=True)
+class Subscription(Route):
+    """What a place has asked to hear of. shows_data: payloads and log lines of it may be shown there."""
+
+    id: int = 0
+    shows_data: bool = False
+    by: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it is about, as one types it after /here."""
+        named = (("env", self.env), ("source", self.source), ("queue", self.queue))
+        return " ".join(f"{word}={part}" for word, part in named if part != "*") or EVERYTHING
+
+
+EVERYTHING = "everything"
+
+
 def parse_routes(text: str) -> tuple[Route, ...]:
     """Read `[env or source/queue glob=]chat_id[/topic_id][:silent]`, comma-separated.
 

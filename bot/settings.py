@@ -8,7 +8,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.conditions import SWITCHES
-from bot.routes import Destination, Route, Runbook, destinations, parse_routes, parse_runbooks
+from bot.routes import Route, Runbook, parse_routes, parse_runbooks
 from tocsin.settings import Settings
 
 
@@ -113,9 +113,3 @@ class BotSettings(Settings):
     def api_base(self) -> str:
         """Telegram's address without a slash at the end."""
         return str(self.telegram_api_url).rstrip("/")
-
-    def destinations(self, env: str, source: str, queue: str) -> list[Destination]:
-        """Where a queue's alerts go: the matching entries, else the admins in private."""
-        return destinations(self.telegram_alert_chats, env, source, queue) or [
-            Destination(admin) for admin in self.telegram_admins
-        ]

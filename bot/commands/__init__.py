@@ -5,6 +5,7 @@ from bot.commands.errors import Errors
 from bot.commands.failed import Failed
 from bot.commands.grant import Grant, Revoke
 from bot.commands.help import Help
+from bot.commands.here import Here, Subscribe
 from bot.commands.incidents import Incidents
 from bot.commands.job import Job
 from bot.commands.login import Login
@@ -26,7 +27,7 @@ _errors, _schedulers, _route = Errors(), SchedulersCommand(), RouteCommand()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
-    *(_route, _rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
+    *(_route, Here(), Subscribe(), _rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
@@ -37,5 +38,6 @@ PRESSES: tuple[Pressable, ...] = (
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
 ACTS: tuple[Pressable, ...] = (_ack, _silence)
 """Those whose buttons change something: only a sealed button of ours does, and only for who may act."""
-WHOAMI = WhoAmI().name
+ANYWHERE = frozenset((WhoAmI().name, Here().name))
+"""What an admin may say in a group where no alerts go yet."""
 LISTED = tuple((one.name, one.about) for one in COMMANDS if one.about)

@@ -9,7 +9,7 @@ from bot.render.incidents import scope_words
 from bot.render.jobs import as_of_line
 from bot.render.markup import bold, code, fit, name, prose
 from bot.render.times import age, moment, parse_rfc3339
-from bot.routes import Destination
+from bot.routes import Destination, Subscription
 from bot.silences import Silence
 
 ERROR_UNITS = 120
@@ -92,6 +92,20 @@ def route_text(
     if runbook:
         lines.append(f"{texts.RUNBOOK}: {name(runbook, 300)}")
     return fit(lines)
+
+
+def subscriptions_text(found: Sequence[Subscription], end: str) -> str:
+    """What a place has asked to hear of. end: what to say below."""
+    if not found:
+        return fit([bold(texts.SUBSCRIBED_TO_NOTHING), end])
+    lines = [bold(texts.SUBSCRIBED_TO)]
+    for one in found:
+        words = [name(one.words, 160)]
+        if one.to.is_silent:
+            words.append(texts.ROUTE_SILENT)
+        words.append(texts.SHOWS_DATA if one.shows_data else texts.SHOWS_NO_DATA)
+        lines.append(f"• #{one.id} {' · '.join(words)}")
+    return fit([*lines, end])
 
 
 def _may_cover(one: Silence, key: Key) -> bool:

@@ -16,7 +16,7 @@ def status_text(pulse: Pulse, *, now_ms: int | None = None) -> str:
     """One line per link of the chain from Redis to this chat."""
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
     lines = [*_reading(pulse), _bridge(pulse, now_ms), *_outbox(pulse, now_ms), *_polling(pulse), *_breakers(pulse)]
-    if not pulse.has_alert_chats:
+    if not pulse.has_alert_chats():
         lines.append(f"{texts.ICON_FAILED} {texts.NO_ALERT_CHATS}")
     if pulse.alerts.unrouted:
         lines.append(f"{texts.ICON_FAILED} {texts.UNROUTED.format(count=pulse.alerts.unrouted)}")

@@ -264,3 +264,26 @@ class LeaseRow(Base):
     holder: Mapped[str] = mapped_column(Text)
     fence: Mapped[int] = mapped_column(BigInteger)
     until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class SubscriptionRow(Base):
+    """What a chat or topic has asked to hear of, by /here. env, source, queue: globs.
+
+    shows_data: whether payloads and log lines of these queues may be shown there.
+    """
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        Index("subscriptions_scope", "chat_id", text("coalesce(topic_id, 0)"), "env", "source", "queue", unique=True),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    chat_id: Mapped[int] = mapped_column(BigInteger)
+    topic_id: Mapped[int | None] = mapped_column(BigInteger)
+    env: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    queue: Mapped[str] = mapped_column(Text)
+    is_silent: Mapped[bool] = mapped_column(Boolean)
+    shows_data: Mapped[bool] = mapped_column(Boolean)
+    by_id: Mapped[int] = mapped_column(BigInteger)
+    by_name: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = _now()

@@ -1,8 +1,12 @@
 """TELEGRAM_ALERT_CHATS."""
 
+from dataclasses import replace
+
 import pytest
 
-from bot.routes import Destination, destinations, parse_routes, parse_runbooks, runbook_of
+from bot.chats import Chats
+from bot.commands.here import read_subscription
+from bot.routes import Destination, Subscription, destinations, parse_routes, parse_runbooks, runbook_of
 from bot.settings import BotSettings
 from tocsin.settings import SettingsError, read
 
@@ -48,9 +52,41 @@ def test_a_bad_entry_is_named_by_number_not_by_text(text: str) -> None:
 
 
 def test_what_no_entry_matches_goes_to_the_admins() -> None:
-    settings = read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "staging=1", "TELEGRAM_ADMINS": "7, 8"})
-    assert settings.destinations("prod", "main", "orders") == [Destination(7), Destination(8)]
-    assert settings.destinations("staging", "main", "orders") == [Destination(1)]
+    chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "staging=1", "TELEGRAM_ADMINS": "7, 8"}))
+    assert chats.destinations("prod", "main", "orders") == [Destination(7), Destination(8)]
+    assert chats.destinations("staging", "main", "orders") == [Destination(1)]
+
+
+def test_what_a_topic_asked_for_is_added_to_the_settings_and_shows_data_only_if_told_so() -> None:
+    chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "prod=1:silent", "TELEGRAM_ADMINS": "7"}))
+    mail = Subscription(Destination(-5, 45), queue="mail-*", id=3, shows_data=True, by="Ann")
+    chats.subscribed([Subscription(Destination(1), env="prod"), mail])
+    assert chats.destinations("prod", "main", "orders") == [Destination(1, None, True)]
+    assert chats.destinations("prod", "main", "mail-out") == [Destination(1, None, True), Destination(-5, 45)]
+    assert chats.why("x", "main", "mail-out") == [(Destination(-5, 45), "/here queue=mail-*, asked for by Ann")]
+    assert chats.shows_data(-5, 45, "x", "main", "mail-out")
+    for place in ((-5, 45, "x", "main", "orders"), (-5, None, "x", "main", "mail-out"), (1, None, "prod", "m", "q")):
+        assert not chats.shows_data(*place)
+    chats.learn({-5: -1005})
+    assert chats.of(-1005, 45) == [replace(mail, to=Destination(-1005, 45))]
+    assert chats.ids() == {1, -5, -1005}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("env=prod", ("prod", "*", "*", False)),
+        ("source=main queue=mail-* silent", ("*", "main", "mail-*", True)),
+        ("orders", ("*", "*", "orders", False)),
+        ("everything", ("*", "*", "*", False)),
+        ("", None),
+        ("silent", None),
+        ("fp=1a2b", None),
+    ],
+)
+def test_what_is_typed_after_here(text: str, expected: tuple[str, str, str, bool] | None) -> None:
+    route = read_subscription(text, -5, 45)
+    assert (route and (route.env, route.source, route.queue, route.to.is_silent)) == expected
 
 
 def test_every_problem_is_told_at_once_without_values() -> None:
