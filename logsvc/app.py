@@ -20,6 +20,7 @@ from logsvc.api.jobs import jobs_routes
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
 from logsvc.api.markers import markers_routes
+from logsvc.api.of_bot import bot_routes
 from logsvc.api.queues import queues_routes
 from logsvc.api.schedulers import schedulers_routes
 from logsvc.api.system import system_routes
@@ -134,6 +135,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),
                 *access_routes(door, bot, settings.trace_url_template),
                 actions_route(bot),
+                *bot_routes(bot),
             ],
             health,
             registry,

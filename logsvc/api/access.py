@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import JSONBody, Parameter
 
+from logsvc.api.answers import OF_BOT
 from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.who import need, who_of
@@ -68,25 +69,25 @@ def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -
             trace_url_template=trace_url_template,
         )
 
-    @get("/api/v1/tokens", summary="API tokens (admin)")
+    @get("/api/v1/tokens", summary="API tokens (admin)", responses=OF_BOT)
     async def tokens(request: Request[Any, Any, Any]) -> Tokens:
         need(request.scope, Role.ADMIN)
         return msgspec.json.decode((await bot.ask("GET", "tokens")).body, type=Tokens)
 
-    @post("/api/v1/tokens", summary="Make an API token (admin); its secret is in this answer only")
-    async def make_token(request: Request[Any, Any, Any], data: TokenWish) -> TokenItem:
+    @post("/api/v1/tokens", summary="Make an API token (admin); its secret is in this answer only", responses=OF_BOT)
+    async def make_token(request: Request[Any, Any, Any], data: JSONBody[TokenWish]) -> TokenItem:
         who = need(request.scope, Role.ADMIN)
         wish = NewToken(name=data.name, role=data.role, days=data.days, user_id=who.user_id, user_name=who.name)
         return msgspec.json.decode((await bot.ask("POST", "tokens", msgspec.json.encode(wish))).body, type=TokenItem)
 
-    @delete("/api/v1/tokens/{token_id:str}", summary="Revoke an API token (admin)")
+    @delete("/api/v1/tokens/{token_id:str}", summary="Revoke an API token (admin)", responses=OF_BOT)
     async def revoke_token(
         request: Request[Any, Any, Any], token_id: Annotated[str, Parameter(pattern="^[0-9a-f]{1,32}$")]
     ) -> None:
         who = need(request.scope, Role.ADMIN)
         await bot.ask("DELETE", f"tokens/{token_id}", query={"user_id": who.user_id, "name": who.name})
 
-    @get("/api/v1/audit", summary="Who did what, the newest first (admin)")
+    @get("/api/v1/audit", summary="Who did what, the newest first (admin)", responses=OF_BOT)
     async def audit(
         request: Request[Any, Any, Any],
         limit: Annotated[int, Parameter(ge=1, le=500)] = 100,

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 
+from logsvc.api.answers import OF_BOT
 from logsvc.auth.bot import ACT_SECONDS, Bot
 from logsvc.auth.who import need
 from tocsin.roles import Role
@@ -65,9 +67,10 @@ def actions_route(bot: Bot) -> HTTPRouteHandler:
         "/api/v1/actions",
         status_code=200,
         summary="Act on jobs or on a queue (operator)",
+        responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def actions(request: Request[Any, Any, Any], data: ActionWish) -> Response[ActionResult]:
+    async def actions(request: Request[Any, Any, Any], data: JSONBody[ActionWish]) -> Response[ActionResult]:
         who = need(request.scope, Role.OPERATOR)
         asks = {"user_id": who.user_id, "name": who.name, "role": who.role.value, "address": who.address}
         wish: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(data))

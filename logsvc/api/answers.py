@@ -76,6 +76,7 @@ MEANINGS = {
     401: "Who asks has to log in, or show a token.",
     403: "Not under this name, not to this page, or not with these rights.",
     404: "There is no such thing.",
+    409: "It is not as the question takes it to be.",
     413: "The body is too large.",
     414: "The query string is too long.",
     422: "It would take too long: narrow the time or the queues.",
@@ -92,6 +93,17 @@ def refusals(*statuses: int) -> dict[int, ResponseSpec]:
         status: ResponseSpec(Refusal, generate_examples=False, description=MEANINGS[status])
         for status in sorted(statuses)
     }
+
+
+OF_BOT = {
+    **refusals(400, 401, 403, 404, 409, 413, 429),
+    503: ResponseSpec(
+        Refusal,
+        generate_examples=False,
+        description="Not now: the bot, or what it needs, does not answer. `Retry-After` says when to come again.",
+    ),
+}
+"""Of what the bot answers; it may refuse in other words too, with a word for programs in `error`."""
 
 
 class _Mistake(msgspec.Struct):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from logsvc.api.answers import HISTORY, CursorText, FromTime, Limit, Names, Page, ToTime, refusals, refuse_unknown
@@ -92,7 +93,7 @@ def markers_routes(journal: Journal, store: Store) -> list[HTTPRouteHandler]:
         security=[{"token": []}],
         responses=refusals(*HISTORY, 401, 413),
     )
-    async def mark(request: Request[Any, Any, Any], data: NewMarker) -> Marker:
+    async def mark(request: Request[Any, Any, Any], data: JSONBody[NewMarker]) -> Marker:
         who = _marker_of(request)
         refuse_unknown(request, ())
         now = journal.now_ms()

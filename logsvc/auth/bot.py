@@ -1,6 +1,6 @@
-"""The bot's internal API, as far as logsvc asks it: login, tokens, the audit, actions."""
+"""The bot's internal API, as far as logsvc asks it: login, tokens, the audit, actions, incidents."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,6 +18,9 @@ ACT_SECONDS = 50.0
 """The bot waits 45 s for the bridge."""
 SICK = (httpx.HTTPError, msgspec.MsgspecError, UnicodeError)
 T = TypeVar("T")
+
+Query = Mapping[str, str | Sequence[str]]
+"""Parameters; several values of one are several parameters."""
 
 
 class BotRefused(Exception):
@@ -74,7 +77,7 @@ class Bot:
         method: str,
         path: str,
         body: bytes = b"",
-        query: Mapping[str, str] | None = None,
+        query: Query | None = None,
         *,
         seconds: float = ANSWER_SECONDS,
     ) -> Told:
@@ -91,7 +94,7 @@ class Bot:
             told = await self._send(method, path, body, {}, ANSWER_SECONDS)
             return msgspec.json.decode(told.body, type=struct)
 
-    async def _send(self, method: str, path: str, body: bytes, query: Mapping[str, str], seconds: float) -> Told:
+    async def _send(self, method: str, path: str, body: bytes, query: Query, seconds: float) -> Told:
         base = self._directory.url_of(BOT)
         if base is None:
             raise Unavailable(BOT, "no address known")

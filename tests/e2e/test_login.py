@@ -236,6 +236,10 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
             return (await client.get(f"{url}/api/v1/me", headers=operator)).is_success
 
         await eventually(is_known, what="the tokens at logsvc")
+        mark = {"env": "prod", "service": "shop", "version": "1.4.2", "id": "deploy-1"}
+        assert (await client.post(f"{url}/api/v1/markers", json=mark, headers=viewer)).status_code == 403
+        marked = await client.post(f"{url}/api/v1/markers", json=mark, headers=operator)
+        assert (marked.status_code, marked.json()["by"]) == (201, "operator"), "by the token's name"
         dry = await act(operator, filter=ALL, dry_run=True)
         assert dry.status_code == 200, dry.text
         failed = dry.json()["count"]

@@ -1,0 +1,176 @@
+"""What logsvc passes on to the bot and back, against a stand-in that keeps what it was asked."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from litestar.testing import TestClient
+from prometheus_client import CollectorRegistry
+
+from logsvc.api.access import access_routes
+from logsvc.api.actions import actions_route
+from logsvc.api.build import build_api
+from logsvc.api.of_bot import bot_routes
+from logsvc.auth.access import Access
+from logsvc.auth.bot import Bot
+from logsvc.auth.door import Door
+from logsvc.auth.limits import Attempts
+from logsvc.auth.who import SCOPE_KEY, Who
+from logsvc.settings import LogsvcSettings
+from tocsin.breakers import Breakers
+from tocsin.discovery import Directory
+from tocsin.health import Health
+from tocsin.roles import Role
+from tocsin.settings import read
+
+GIVEN = {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    "CLICKHOUSE_URL": "chdb:///nowhere",
+    "TOCSIN_SERVICE_TOKEN": "service-token-of-the-test",
+    "BOT_URL": "http://bot.test:9102",
+}
+ASKS = {"user_id": "1001", "name": "Ann", "role": "operator", "address": "192.0.2.7"}
+WRITES: list[tuple[str, str, Any]] = [
+    ("POST", "incidents/17/ack", {"episode": 2}),
+    ("POST", "incidents/17/unack", None),
+    ("POST", "incidents/17/resolve", {}),
+    ("POST", "incidents/17/note", {"text": "card provider is down"}),
+    ("POST", "silences", {"queue": "orders", "minutes": 60}),
+    ("DELETE", "silences/4", None),
+    ("PUT", "rules/no_workers", {"fire": {"seconds": 120}}),
+    ("POST", "rules/preview", {"id": "no_workers", "fire": {"seconds": 30}}),
+    ("POST", "views", {"title": "mine", "query": "/logs?queue=orders"}),
+    ("PUT", "views/8", {"title": "mine", "query": "/queues"}),
+    ("DELETE", "views/8", None),
+]
+
+
+@dataclass
+class StandIn:
+    """The bot: says `answer` to everything, and keeps the requests."""
+
+    answer: Callable[[], httpx.Response] = lambda: httpx.Response(200, json={"items": [{"id": 17}]})
+    asked: list[httpx.Request] = field(default_factory=list[httpx.Request])
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        return self.answer()
+
+
+@dataclass
+class Rig:
+    """logsvc's API as one person sees it. role: the first is theirs."""
+
+    client: TestClient[Any]
+    bot: StandIn
+    role: list[Role]
+
+    def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        return self.client.request(method, f"/api/v1/{path}", json=body)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    settings, registry, stand_in = read(LogsvcSettings, GIVEN), CollectorRegistry(), StandIn()
+    client = httpx.AsyncClient(transport=httpx.MockTransport(stand_in))
+    bot = Bot(settings, Directory(settings, registry), Breakers(settings, registry), client)
+    door = Door(settings, Access(bot), Attempts())
+    api = build_api([*bot_routes(bot), actions_route(bot), *access_routes(door, bot)], Health(), registry, lambda: None)
+
+    app: Any = api
+    role = [Role.OPERATOR]
+
+    async def as_somebody(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, SCOPE_KEY: Who("session", "1001", "Ann", role[0], "192.0.2.7")}, receive, send)
+
+    with TestClient(as_somebody) as asking:  # pyright: ignore[reportArgumentType]  # any ASGI app does
+        yield Rig(asking, stand_in, role)
+
+
+def test_a_question_goes_on_with_all_its_filters_and_the_answer_as_it_came(rig: Rig) -> None:
+    answer = rig.ask("GET", "incidents?state=firing&state=acked&queue=a,b&env=prod&limit=20&cursor=x")
+    assert (answer.status_code, answer.json()) == (200, {"items": [{"id": 17}]})
+    [asked] = rig.bot.asked
+    assert asked.url.path == "/internal/v1/incidents"
+    assert sorted(asked.url.params.multi_items()) == [
+        *(("cursor", "x"), ("env", "prod"), ("limit", "20"), ("queue", "a,b")),
+        *(("state", "acked"), ("state", "firing")),
+    ]
+    assert asked.headers["authorization"] == "Bearer service-token-of-the-test"
+    for path in ("incidents/17", "silences", "rules", "views"):
+        assert rig.ask("GET", path).json() == {"items": [{"id": 17}]}
+        assert rig.bot.asked[-1].url.path == f"/internal/v1/{path}"
+    assert dict(rig.bot.asked[-1].url.params) == ASKS, "a person's own views"
+
+
+def test_a_write_goes_on_with_who_asks_for_it(rig: Rig) -> None:
+    for method, path, body in WRITES:
+        told = httpx.Response(201, json={"id": 17}) if method == "POST" else httpx.Response(204)
+        rig.bot.answer = lambda told=told: told
+        assert rig.ask(method, path, body).json() == ({"id": 17} if method == "POST" else {})
+        asked = rig.bot.asked[-1]
+        assert (asked.method, asked.url.path) == (method, f"/internal/v1/{path}")
+        if method == "DELETE":
+            assert dict(asked.url.params) == ASKS
+        else:
+            assert json.loads(asked.content) == {**(body or {}), **ASKS}
+    assert len(rig.bot.asked) == len(WRITES)
+
+
+def test_a_viewer_writes_nothing(rig: Rig) -> None:
+    rig.role[0] = Role.VIEWER
+    for method, path, body in WRITES:
+        assert rig.ask(method, path, body).status_code == 403, path
+    assert rig.bot.asked == []
+
+
+def test_what_is_no_question_does_not_reach_the_bot(rig: Rig) -> None:
+    for method, path, body in (
+        ("GET", "incidents?statee=firing", None),
+        ("GET", "incidents?limit=0", None),
+        ("GET", "incidents/..%2Ftokens", None),
+        ("GET", "silences?x=1", None),
+        ("POST", "incidents/.hidden/ack", {}),
+        ("POST", "incidents/17/note", [1]),
+        ("POST", "incidents/17/note", {"text": "x", "user_id": "2002"}),
+        ("POST", "silences", {"role": "admin"}),
+        ("POST", "views", {"name": "mine", "query": "/logs"}),
+    ):
+        answer = rig.ask(method, path, body)
+        assert answer.status_code in (400, 404), (path, answer.text)
+        assert answer.json()["detail"], path
+    assert rig.ask("POST", "silences", {"reason": "x" * 70_000}).status_code == 413
+    assert rig.bot.asked == []
+
+
+def test_the_bot_says_no_in_its_own_words(rig: Rig) -> None:
+    complaint = {"error": "conflict", "message": "another episode has begun", "mend": "look again"}
+    rig.bot.answer = lambda: httpx.Response(409, json=complaint)
+    answer = rig.ask("POST", "incidents/17/ack", {"episode": 1})
+    assert (answer.status_code, answer.json()) == (
+        409,
+        {"detail": "another episode has begun", "error": "conflict", "mend": "look again"},
+    )
+
+
+def test_a_bot_that_is_away_or_ill_is_a_503_that_says_so(rig: Rig) -> None:
+    def refuse() -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    for answer in (refuse, lambda: httpx.Response(502, text="<html>")):
+        rig.bot.answer = answer
+        told = rig.ask("GET", "incidents")
+        assert (told.status_code, bool(told.headers["retry-after"])) == (503, True)
+        assert told.json()["detail"] == "bot does not answer now"
+
+
+def test_the_description_tells_of_the_bots_refusals(rig: Rig) -> None:
+    paths = rig.client.get("/openapi.json").json()["paths"]
+    told = {(path, method) for path, methods in paths.items() for method in methods}
+    assert {(f"/api/v1/{path}", "get") for path in ("incidents", "rules", "silences", "views", "tokens")} <= told
+    for path, method in told - {("/api/v1/me", "get")}:
+        if path.startswith("/api/v1/"):
+            assert {"401", "403", "503"} <= paths[path][method]["responses"].keys(), (method, path)
