@@ -8,7 +8,7 @@ import logging
 import sys
 
 from logsvc.errors import LogsvcError
-from logsvc.settings import LogsvcSettings
+from logsvc.settings import LogsvcSettings, TableSettings
 from tocsin.lifecycle import run_service
 from tocsin.log_topic import LogTopic
 from tocsin.logs import set_up_service_logs
@@ -29,7 +29,8 @@ def main() -> int:
     from logsvc import app, migrate  # takes a while, and a check needs none of it
 
     if asked.print_sql:
-        sys.stdout.write(migrate.migration_sql())
+        wanted = load(TableSettings)
+        sys.stdout.write(migrate.migration_sql(wanted.logsvc_retention_days, wanted.search_index))
         return 0
     settings = load(LogsvcSettings)
     lines = LogTopic(settings)

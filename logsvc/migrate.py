@@ -34,22 +34,22 @@ ORDER BY version
 SETTINGS non_replicated_deduplication_window = 100;
 """
 
-SEARCH = f"""\
+BEFORE_TEXT = f"""\
 -- Search over text. Before ClickHouse 26.2, run this instead:
 -- {add_index(SearchIndex.TOKENBF)};
-{add_index(SearchIndex.TEXT)};
 """
 
 RETENTION = "ALTER TABLE ${table} MODIFY TTL toDateTime(intDiv(ts, 1000), 'UTC') + toIntervalDay(${retention_days})"
 
 
-def migration_sql(retention_days: int = 30) -> str:
+def migration_sql(retention_days: int = 30, search_index: SearchIndex | None = None) -> str:
     """All statements in order, for a DBA who runs them by hand. Harmless to run twice."""
+    search = f"{add_index(search_index or SearchIndex.TEXT)};\n" if search_index is not SearchIndex.NONE else ""
     parts = [LEDGER]
     for version, text in migrations(retention_days):
         parts.append(f"-- {version}\n{text}")
         parts.append(f"INSERT INTO schema_migrations (version, is_applied) VALUES ('{version}', true);\n")
-    return "\n".join([*parts, SEARCH])
+    return "\n".join([*parts, search if search_index else BEFORE_TEXT + search])
 
 
 async def migrate(settings: LogsvcSettings) -> None:

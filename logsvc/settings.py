@@ -180,6 +180,13 @@ class LogsvcSettings(Settings):
         return 500 if self.kafka_transactions else 20
 
 
+class TableSettings(LogsvcSettings):
+    """The same for who only wants to read the tables' SQL: no address is needed."""
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:1", description="Not asked.")
+    clickhouse_url: SecretStr = Field(SecretStr("chdb:///nowhere"), description="Not asked.")
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name or address means this machine only."""
     try:

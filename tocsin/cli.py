@@ -54,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return asyncio.run(run_doctor(_environment(), given.services))
     if command == "login-link":
-        return _bot(["--login-link", given.user], given.role)
+        return _bot(["--login-link", given.user], given.role, given.data)
     if command == "token":
         days = [] if given.days is None else ["--days", str(given.days)]
-        return _bot(["--token", *given.words, *days], given.role)
+        return _bot(["--token", *given.words, *days], given.role, given.data)
     return _migrate(print_sql=given.print_sql)
 
 
@@ -84,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("words", nargs="+", metavar="WORD", help="create NAME, list, or revoke ID")
     _add_role(token, "what a new token lets do (default viewer)")
     token.add_argument("--days", type=int, help="how long it is good (default: until it is revoked)")
+    for by_bot in (link, token):
+        by_bot.add_argument(
+            "--data", type=Path, help="directory of the `tocsin up` that runs (.tocsin/up, .tocsin/demo)"
+        )
     for name, (help_text, _) in _NOT_YET.items():
         later = commands.add_parser(name, help=f"{help_text} (not in this release)")
         later.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
@@ -132,10 +136,23 @@ def _migrate(*, print_sql: bool) -> int:
     return done.returncode
 
 
-def _bot(arguments: Sequence[str], role: str | None) -> int:
-    """By the bot, in a process of its own: only services know their tables."""
+def _bot(arguments: Sequence[str], role: str | None, data: Path | None) -> int:
+    """By the bot, in a process of its own: only services know their tables.
+
+    Where no Postgres is given it is the one of a `tocsin up`, whose other settings then count too.
+    """
+    environ, place = _environment(), None
+    if not (environ.get("DATABASE_URL") or environ.get("DATABASE_URL_FILE")):
+        from tocsin.stack.data import kept_settings
+
+        places = [data] if data else [_DATA / "up", _DATA / "demo"]
+        place = next((one for one in places if kept_settings(one)), None)
+        environ = {**(kept_settings(place) if place else {}), **environ}
     roles = [] if role is None else ["--role", role]
-    return subprocess.run([sys.executable, "-m", "bot", *arguments, *roles], check=False).returncode
+    status = subprocess.run([sys.executable, "-m", "bot", *arguments, *roles], check=False, env=environ).returncode
+    if status and place:
+        print(f"(asked the Postgres of {place}: does `tocsin up` run on it?)", file=sys.stderr)
+    return status
 
 
 def _environment() -> dict[str, str]:

@@ -1,14 +1,15 @@
 """The data directory: one owner at a time, secrets of its own, and which servers' data is where."""
 
 import fcntl
+import json
 import os
 import secrets
 import string
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tocsin.stack.secret_file import secret_in
+from tocsin.stack.secret_file import secret_in, write_secret
 
 _TOKEN_LETTERS = string.ascii_letters + string.digits + "_-"
 
@@ -45,6 +46,22 @@ def kept_secrets(data: Path) -> Mapping[str, str]:
     No SESSION_SECRET: what runs here is open to this machine only, and needs no login until somebody sets one.
     """
     return {"TOCSIN_SERVICE_TOKEN": secret_in(data / "secrets" / "service_token", lambda: secrets.token_urlsafe(32))}
+
+
+def keep_settings(data: Path, settings: Mapping[str, str]) -> None:
+    """Leave word of what was chosen here and not given: addresses, ports, passwords. For kept_settings."""
+    write_secret(_settings_file(data), json.dumps(dict(settings), indent=1, sort_keys=True))
+
+
+def kept_settings(data: Path) -> dict[str, str]:
+    """What the latest start on this directory chose; nothing if there was none."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        return {str(name): str(value) for name, value in json.loads(_settings_file(data).read_text()).items()}
+    return {}
+
+
+def _settings_file(data: Path) -> Path:
+    return data / "secrets" / "settings.json"
 
 
 def sandbox_bot_token(data: Path) -> str:

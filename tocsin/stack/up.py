@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tocsin.stack.data import AlreadyRunning, owned
+from tocsin.stack.data import AlreadyRunning, keep_settings, owned
 from tocsin.stack.demo import demo_environ
 from tocsin.stack.ports import Ports
 from tocsin.stack.process import StartFailed
@@ -105,6 +105,7 @@ class _Run:
         try:
             await stack.start()
             complete = {**environ, **stack.settings}
+            keep_settings(self.data, {name: value for name, value in complete.items() if name not in self.environ})
             return await self._serve(stack, supervisor, services(complete, self.data, demo=self.demo), complete)
         finally:
             _say("stopping")

@@ -244,15 +244,15 @@ async def test_on_ones_own_queues_the_doctor_comes_first_and_everything_works(
     await queue.add("welcome", {"to": "a@example.com"})
     await queue.close()
     async with running_sandbox() as telegram:
-        run = await tocsin(
-            *("up", "--data", str(data)),
-            REDIS_URL=redis_url,
-            KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap,
-            KAFKA_TOPIC_PREFIX=topic_prefix,
-            TELEGRAM_BOT_TOKEN=TOKEN,
-            TELEGRAM_API_URL=telegram.url,
-            TELEGRAM_ADMINS=str(CHAT),
-        )
+        given = {
+            "REDIS_URL": redis_url,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+            "KAFKA_TOPIC_PREFIX": topic_prefix,
+            "TELEGRAM_BOT_TOKEN": TOKEN,
+            "TELEGRAM_API_URL": telegram.url,
+            "TELEGRAM_ADMINS": str(CHAT),
+        }
+        run = await tocsin("up", "--data", str(data), **given)
         await run.ready()
         (summary,) = [at for at, line in enumerate(run.lines) if line.startswith("no problems, ")]
         assert any(line.startswith("ok    Redis main queues") for line in run.lines[:summary])
@@ -279,6 +279,10 @@ async def test_on_ones_own_queues_the_doctor_comes_first_and_everything_works(
             return any("emails" in message.get("text", "") for message in await telegram.messages())
 
         await eventually(the_bot_answers, seconds=60, what="the bot's answer")
+        linked = await tocsin("login-link", "ann", "--data", str(data), **given)
+        status, said = await linked.finished()
+        assert status == 0, said
+        assert f"{page.removesuffix('/logs')}/login?ticket=" in said, "by the Postgres that runs here"
         assert await run.end() == 0
     assert not processes_of(data), "nothing is left running"
 

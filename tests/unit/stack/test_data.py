@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.stack.data import AlreadyRunning, kept_secrets, owned, sandbox_bot_token
+from tocsin.stack.data import AlreadyRunning, keep_settings, kept_secrets, kept_settings, owned, sandbox_bot_token
 
 
 def test_a_second_owner_is_refused_and_told_who_has_it(tmp_path: Path) -> None:
@@ -29,3 +29,14 @@ def test_secrets_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path
 
 def test_the_sandbox_token_has_telegrams_form(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d{8,10}:[A-Za-z0-9_-]{35}", sandbox_bot_token(tmp_path))
+
+
+def test_what_a_start_chose_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    assert kept_settings(tmp_path) == {}
+    for password in ("first", "second"):
+        keep_settings(tmp_path, {"DATABASE_URL": password})
+    assert kept_settings(tmp_path) == {"DATABASE_URL": "second"}
+    (file,) = (tmp_path / "secrets").iterdir()
+    assert file.stat().st_mode & 0o077 == 0
+    file.write_text("[")
+    assert kept_settings(tmp_path) == {}

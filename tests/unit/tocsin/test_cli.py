@@ -66,8 +66,18 @@ def test_a_service_takes_the_arguments_of_its_own_module(argument: str, status: 
     assert says in done.stdout + done.stderr
 
 
-def test_the_sql_of_the_tables_can_be_read_first(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_sql_of_the_tables_can_be_read_first(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGSVC_RETENTION_DAYS", "7")
+    monkeypatch.setenv("LOGSVC_SEARCH_INDEX", "tokenbf")
     assert main(["migrate", "--print-sql"]) == 0
     shown = capfd.readouterr().out
     assert "CREATE TABLE" in shown
+    assert shown.count("toIntervalDay(7)") == shown.count("toIntervalDay(") >= 5
+    assert "TYPE tokenbf_v1" in shown
+    assert "TYPE text(" not in shown
     assert "\n-- Postgres: " in shown
+    monkeypatch.setenv("LOGSVC_RETENTION_DAYS", "0")
+    assert main(["migrate", "--print-sql"]) == 2
+    assert "LOGSVC_RETENTION_DAYS" in capfd.readouterr().err
