@@ -1,4 +1,7 @@
-"""No service reads what a bridge has not committed: every consumer says `read_committed`."""
+"""No service reads what a bridge has not committed: every consumer says `read_committed`.
+
+The doctor alone looks at what is not committed: at when it was written, to find what hangs.
+"""
 
 import ast
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SERVICES = ("bridge", "logsvc", "bot", "tocsin")
 CONSUMER = "AIOKafkaConsumer"
+LOOKS_FOR_WHAT_HANGS = "tocsin/doctor/kafka_hanging.py"
 
 
 def consumers() -> list[tuple[str, ast.Call]]:
@@ -15,7 +19,7 @@ def consumers() -> list[tuple[str, ast.Call]]:
     found: list[tuple[str, ast.Call]] = []
     for service in SERVICES:
         for path in sorted((ROOT / service).rglob("*.py")):
-            if "node_modules" in path.parts:
+            if "node_modules" in path.parts or path == ROOT / LOOKS_FOR_WHAT_HANGS:
                 continue
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and _name(node.func) == CONSUMER:

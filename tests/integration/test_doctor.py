@@ -12,6 +12,7 @@ from typing import Any, cast
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # has none
 import httpx
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from litestar import Litestar, Response, post
 from redis.asyncio import Redis
@@ -315,6 +316,35 @@ async def test_topics_that_will_be_created_are_no_problem(kafka_bootstrap: str, 
     assert "bridge creates them" in only(await check_kafka(environ), Verdict.NOTE).found
     finding = only(await check_kafka({**environ, "KAFKA_REPLICATION_FACTOR": "3"}), Verdict.BAD)
     assert finding.mend == "export KAFKA_REPLICATION_FACTOR=1"
+
+
+async def test_a_transaction_that_hangs_is_named_with_what_ends_it_once_it_is_old(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topics = Topics(topic_prefix)
+    await _create(kafka_bootstrap, [NewTopic(spec.name, spec.partitions or 8, 1) for spec in topics.specs()])
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "KAFKA_TOPIC_PREFIX": topic_prefix}
+    producer: Any = AIOKafkaProducer(bootstrap_servers=kafka_bootstrap, transactional_id=f"{topic_prefix}hanging")
+    async with producer:
+        async with producer.transaction():
+            await producer.send_and_wait(topics.jobs, b"an event", partition=3)
+        await producer.begin_transaction()
+        await producer.send_and_wait(topics.jobs, b"another", partition=3)
+        await producer.send_and_wait(topics.cursors, b"its position", partition=3)
+        assert await _bad(check_kafka(environ)) == []  # as old as any that is under way
+        monkeypatch.setattr("tocsin.doctor.kafka_hanging.HANGING_SECONDS", 0)
+        [together] = await _bad(check_kafka(environ))
+        await producer.abort_transaction()
+        await producer.begin_transaction()
+        await producer.send_and_wait(topics.jobs, b"another", partition=3)
+        [alone] = await _bad(check_kafka(environ))
+        await producer.abort_transaction()
+    assert f"{topics.jobs}-3 from offset 2" in together.found
+    assert f"{topics.cursors}-3 from offset 0" in together.found
+    assert "read from Redis again" in together.found
+    assert f"abort --topic {topics.jobs} --partition 3 --start-offset 2" in together.mend
+    assert "missing" in alone.found
+    assert await _bad(check_kafka(environ)) == []
 
 
 async def test_a_kafka_that_wants_another_protocol_is_named(kafka_bootstrap: str) -> None:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from tocsin.doctor.environment import Unreadable, value
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok
+from tocsin.doctor.kafka_hanging import hanging_transactions
 from tocsin.kafka import client_options
 from tocsin.settings import Settings, SettingsError, read
 from tocsin.topics import TopicSpec
@@ -85,6 +86,7 @@ async def _topics(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) ->
     partitions = {str(topic["topic"]): len(topic["partitions"]) for topic in described}
     wrong = [spec for spec in present if not spec.fits(partitions[spec.name], settings.kafka_partitions)]
     findings += [_wrong_count(spec, partitions[spec.name], settings) for spec in wrong]
+    findings += await hanging_transactions(settings, {spec.name: partitions[spec.name] for spec in present})
     if not absent and not wrong:
         findings.append(ok("Kafka topics", f"all {len(specs)} under {settings.kafka_topic_prefix}*"))
     return findings

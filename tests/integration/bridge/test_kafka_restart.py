@@ -71,7 +71,7 @@ async def misses_kafka(bridge: Bridge) -> bool:
     return await bridge.missing() == ["kafka"]
 
 
-@pytest.mark.chaos  # in half of the runs the broker leaves a transaction hanging: docs/kafka.md
+@pytest.mark.chaos
 async def test_each_event_is_there_once_though_kafka_was_away(redis_url: str, tmp_path: Path) -> None:
     async with (
         own_kafka(tmp_path / "kafka") as kafka,
