@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from logsvc.api.access import access_routes
 from logsvc.api.actions import actions_route
+from logsvc.api.backlog import backlog_routes
 from logsvc.api.build import build_api
 from logsvc.api.durations import durations_routes
 from logsvc.api.errors import errors_routes
@@ -130,6 +131,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *histogram_routes(journal),
                 *errors_routes(journal, NoIncidents()),
                 *durations_routes(journal),
+                *backlog_routes(journal),
                 *markers_routes(journal, store),
                 *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),

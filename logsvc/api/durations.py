@@ -12,12 +12,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
 from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refusals, refuse_unknown
-from logsvc.api.buckets import cut
+from logsvc.api.buckets import Buckets, cut
 from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed, sets, time_range
 from logsvc.api.markers import Marker, markers_between
 from logsvc.times import rfc3339
 
-MOST_QUEUES = 200
+MOST_QUEUES = 1_000
+TREND = 24
 
 # The projection's own functions; `key` is made of its own expressions.
 ASK = """
@@ -83,15 +84,17 @@ class DurationBucket(Figures, kw_only=True):
 
 
 class QueueFigures(Figures, kw_only=True):
-    """The figures of one queue."""
+    """The figures of one queue. completed_trend, failed_trend: jobs that ended in each 24th of the time, in order."""
 
     env: str
     source: str
     queue: str
+    completed_trend: list[int]
+    failed_trend: list[int]
 
 
 class Durations(msgspec.Struct, kw_only=True):
-    """Figures of the whole time, in buckets of it (empty ones too), and by queue (the busiest 200)."""
+    """Figures of the whole time, in buckets of it (empty ones too), and by queue (the busiest 1,000)."""
 
     items: list[DurationBucket]
     whole: Figures
@@ -139,6 +142,7 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
         where.parameters["most"] = MOST_QUEUES
         by_queue = await _figures(journal, "(env, source, queue)", "(env, source, queue)", where)
         minutes = (buckets.end - buckets.start) / MINUTE
+        trends = await _trends(journal, where, buckets)
         return Durations(
             items=[
                 DurationBucket(ts=rfc3339(ts), **_told(by_time.get(ts // buckets.width, {}), buckets.width / MINUTE))
@@ -146,7 +150,14 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
             ],
             whole=Figures(**_told(whole.get(0, {}), minutes)),
             queues=[
-                QueueFigures(env=key[0], source=key[1], queue=key[2], **_told(row, minutes))
+                QueueFigures(
+                    env=key[0],
+                    source=key[1],
+                    queue=key[2],
+                    completed_trend=[done for done, _ in trends.get(key, NOTHING)],
+                    failed_trend=[failed for _, failed in trends.get(key, NOTHING)],
+                    **_told(row, minutes),
+                )
                 for key, row in by_queue.items()
             ],
             bucket_seconds=buckets.width // 1000,
@@ -165,6 +176,23 @@ async def _figures(journal: Journal, of_times: str, of_counts: str, where: Where
     counted = await journal.ask(ASK.format(key=of_counts, where=where), where)
     timed = {row["key"]: row for row in await journal.ask(TIMES.format(key=of_times, where=where), where)}
     return {row["key"]: {**timed.get(row["key"], {}), **row} for row in counted}
+
+
+NOTHING = [(0, 0)] * TREND
+
+
+async def _trends(journal: Journal, where: Where, buckets: Buckets) -> dict[Any, list[tuple[int, int]]]:
+    """By queue: how many jobs completed and failed in each part of the time."""
+    first = buckets.start // MINUTE
+    part = max(1, -(-(buckets.end - buckets.start) // MINUTE // TREND))
+    where.parameters["most"] = MOST_QUEUES * TREND
+    key = f"(env, source, queue, intDiv(minute - {first}, {part}))"
+    trends: dict[Any, list[tuple[int, int]]] = {}
+    for row in await journal.ask(ASK.format(key=key, where=where), where):
+        env, source, queue, index = row["key"]
+        trend = trends.setdefault((env, source, queue), list(NOTHING))
+        trend[index] = int(row["done"]), int(row["failed"])
+    return trends
 
 
 def _told(row: Mapping[str, Any], minutes: float) -> dict[str, Any]:

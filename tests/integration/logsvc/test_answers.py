@@ -108,8 +108,21 @@ async def test_durations_tell_what_the_jobs_took(known: House) -> None:
     assert (whole["run"]["count"], whole["run"]["max"], whole["run"]["mean"]) == (61, 60, 30)
     assert whole["run"]["p99"] == pytest.approx(59, rel=0.02)
     assert sum(item["completed"] for item in told["items"]) == 45
-    assert [one["queue"] for one in told["queues"]] == ["orders"]
+    [orders] = told["queues"]
+    assert orders["queue"] == "orders"
+    assert (len(orders["completed_trend"]), sum(orders["completed_trend"]), sum(orders["failed_trend"])) == (24, 45, 16)
     assert (await known.get("/api/v1/durations", bucket=90)).status_code == 400
+
+
+async def test_backlog_tells_what_was_seen_and_where_nobody_looked(known: House) -> None:
+    times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0 + MINUTE)}
+    told = await known.json("/api/v1/backlog", **times, queue="orders")
+    assert told["bucket_seconds"] == 120
+    *before, last = told["items"]
+    assert {item["waiting"] for item in before} == {None}
+    assert (last["ts"], last["waiting"], last["active"]) == (rfc3339(T0), 3, 0)
+    assert last["oldest_waiting_seconds"] is None
+    assert (await known.get("/api/v1/backlog", bucket=60)).status_code == 400
 
 
 async def test_a_marker_is_one_however_often_it_is_sent_and_is_drawn_where_it_belongs(known: House) -> None:

@@ -69,6 +69,7 @@ LISTS = {
     "markers": ("env", "service"),
     "histogram": ("env", "queue", "job_id", "q"),
     "durations": ("env", "source", "queue", "name"),
+    "backlog": ("env", "source", "queue"),
 }
 SEGMENTS = [
     "a/b",
@@ -122,13 +123,13 @@ async def test_sql_in_any_filter_is_a_name_that_nothing_has(known: House) -> Non
 
 async def test_absurd_times_numbers_and_cursors_are_refused_or_bounded(known: House) -> None:
     async with httpx.AsyncClient(base_url=known.url, timeout=60) as client:
-        timed = ("logs", "jobs", "errors", "markers", "histogram", "durations")
+        timed = ("logs", "jobs", "errors", "markers", "histogram", "durations", "backlog")
         for path, name, value in product(timed, ("from", "to"), TIMES):
             await ask(client, path, (200, 400), **{name: value})
         await ask(client, "histogram", (200,), **{"from": TIMES[4], "to": TIMES[5]} | {"from": "0"})
         for path, value in product(("logs", "jobs", "queues", "schedulers", "errors", "markers"), NUMBERS):
             await ask(client, path, (400,), limit=value)
-        for path, value in product(("histogram", "durations"), NUMBERS):
+        for path, value in product(("histogram", "durations", "backlog"), NUMBERS):
             await ask(client, path, (400,), bucket=value)
         for path, value in product(("logs", "jobs", "queues", "schedulers", "errors", "markers"), CURSORS):
             await ask(client, path, (200, 400), cursor=value)
