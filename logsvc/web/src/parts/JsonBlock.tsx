@@ -2,16 +2,26 @@ import { useMemo, type ReactNode } from "react";
 
 import { jsonTokens, prettyJson } from "../format/json.ts";
 import { cut } from "../format/text.ts";
+import { CopyButton } from "./CopyButton.tsx";
 
 /** Longer text is shown without colours: a node for every token would hold up the page. */
 const COLOURED_CHARS = 50_000;
 const SHOWN_CHARS = 500_000;
 
-export function JsonBlock({ title, text }: { title: string; text: string }): ReactNode {
+interface JsonBlockProps {
+  title: string;
+  text: string;
+  canCopy?: boolean;
+}
+
+export function JsonBlock({ title, text, canCopy = false }: JsonBlockProps): ReactNode {
   const pretty = useMemo(() => cut(prettyJson(text), SHOWN_CHARS), [text]);
   return (
     <section className="block">
-      <h3>{title}</h3>
+      <div className="block-head">
+        <h3>{title}</h3>
+        {canCopy && <CopyButton icon="copy" label="Copy" textOf={() => prettyJson(text)} className="copy-small" />}
+      </div>
       <pre>{pretty.length > COLOURED_CHARS ? pretty : <Coloured text={pretty} />}</pre>
     </section>
   );

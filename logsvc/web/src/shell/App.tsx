@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useLayoutEffect, useState, type ReactNode } from "react";
 
 import { filterFromSearch } from "../live/filter.ts";
 import { useTail } from "../live/TailContext.tsx";
@@ -31,7 +31,8 @@ export function App(): ReactNode {
     else tail.open();
   }, [tail, current, search]);
 
-  useEffect(() => {
+  // Before the effects of the page itself, which may know a better title.
+  useLayoutEffect(() => {
     document.title = `${page?.entry.name ?? "No such page"} · Tocsin`;
   }, [page?.entry.name]);
 

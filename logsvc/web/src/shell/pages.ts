@@ -33,6 +33,9 @@ function entry(
   return { path, name, about, Component, isInNav: options.isInNav ?? true, isAlone: options.isAlone ?? true };
 }
 
+/** A page that is reached from others: its address needs names. */
+const UNLISTED = { isInNav: false, isAlone: false };
+
 /** Every page, in the order of the navigation. */
 export const PAGES: readonly PageEntry[] = [
   entry(
@@ -47,6 +50,7 @@ export const PAGES: readonly PageEntry[] = [
     "Every queue, trouble first",
     async () => (await import("../pages/queues/QueuesPage.tsx")).QueuesPage,
   ),
+  entry("job", "Job", "One job", async () => (await import("../pages/job/JobPage.tsx")).JobPage, UNLISTED),
 ];
 
 /** The page of a path below the base, and what of the path is its own business; undefined when there is none. */

@@ -3,10 +3,12 @@ import type { ReactNode } from "react";
 import type { Row } from "../../api/types.ts";
 import { withoutAnsi } from "../../format/text.ts";
 import type { Filter } from "../../live/filter.ts";
+import { jobPlace } from "../../parts/addresses.ts";
 import { Block } from "../../parts/Block.tsx";
 import { CopyButton } from "../../parts/CopyButton.tsx";
 import { JsonBlock } from "../../parts/JsonBlock.tsx";
 import { Icon, type IconName } from "../../shell/icons.tsx";
+import { Link } from "../../shell/Link.tsx";
 import { addressOf } from "../../shell/router.ts";
 import { DetailFacts } from "./DetailFacts.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
@@ -44,6 +46,11 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
       <div className="detail-actions">
         <CopyButton icon="copy" label="Copy as JSON" textOf={() => JSON.stringify(row, null, 2)} />
         <CopyButton icon="link" label="Copy link" textOf={() => addressOf("logs", searchOfLine(filter, row))} />
+        {row.job_id && row.queue && row.source && (
+          <Link {...jobPlace({ source: row.source, queue: row.queue, job_id: row.job_id })} className="button">
+            Open the job
+          </Link>
+        )}
         {row.job_id && !filter.job_id.includes(row.job_id) && (
           <button type="button" className="button" onClick={() => setFilter(onlyThisJob(filter, row))}>
             Only this job

@@ -1,0 +1,81 @@
+"""The pages of jobs and queues in a real browser, on one running product: what Redis forgot, and what people do."""
+
+import msgspec
+from playwright.async_api import Page, expect
+
+from tests.browser import open_page
+from tests.bullmq import node
+from tests.bullmq.driver import run_workload
+from tests.clients import redis as redis_client
+from tests.eventually import eventually
+from tests.product import Product
+
+SERVICE = "service-token-of-the-test"
+HISTORY_MS = 60_000
+
+ERRORS = {
+    3: "Card declined: insufficient funds (code 402)",
+    2: "TypeError: Cannot read properties of undefined (reading 'total')",
+    1: "PaymentError: Gateway timed out after 3000 ms",
+}
+
+
+class Story(msgspec.Struct):
+    """The ids that story.mjs tells of."""
+
+    job: str
+    parent: str
+
+
+async def test_jobs_and_queues_tell_their_story_and_are_acted_on(tocsin: Product, redis_url: str) -> None:
+    tocsin.environ["TOCSIN_SERVICE_TOKEN"] = SERVICE
+    tocsin.own["bridge"] = {"REDIS_ACTIONS_URL": redis_url}
+    for service in ("sandbox", "bot", "logsvc", "bridge"):
+        await tocsin.start(service)
+    await tocsin.ready()
+    await run_workload(redis_url, version=6, jobs=10, queues=["orders", "mails"])
+    await eventually(lambda: are_known(tocsin, {"orders", "mails"}), seconds=60, what="the queues known")
+    [line] = await node.run("story.mjs", {"redis": redis_url, "jobs": 10}, seconds=90)
+    story = msgspec.json.decode(line, type=Story)
+    async with redis_client.from_url(redis_url) as client:
+        assert not await client.exists(f"bull:orders:{story.job}"), "Redis is to have forgotten the job"
+
+    base = tocsin.url("logsvc")
+    async with open_page() as page:
+        await the_job_has_every_error(page, f"{base}/job/main/orders/{story.job}")
+        await the_flow_is_a_tree(page, f"{base}/job/main/orders/{story.parent}")
+
+
+async def are_known(tocsin: Product, queues: set[str]) -> bool:
+    """Whether bridge has found these: from then on it reads along, and knows which attempt a log line is of."""
+    told = await tocsin.get("/api/v1/queues")
+    return queues <= {item["queue"] for item in told["items"] if item["completed"]}
+
+
+async def the_job_has_every_error(page: Page, address: str) -> None:
+    """Every attempt with its own error, stack and log, though the job is gone from Redis."""
+    await page.goto(address)
+    attempts = page.get_by_test_id("attempt")
+    await expect(attempts).to_have_count(3, timeout=HISTORY_MS)
+    await expect(page.get_by_test_id("job-head")).to_contain_text("Failed for good after 3 attempts")
+    for n, error in ERRORS.items():
+        card = page.locator(f"[data-testid=attempt][data-n='{n}']")
+        await expect(card.get_by_test_id("attempt-error")).to_have_text(error)
+        await expect(card.get_by_test_id("attempt-logs")).to_contain_text(f"attempt {n}")
+        await expect(card.get_by_test_id("attempt-logs").locator("[data-colour=yellow]")).to_have_text(
+            "gateway is slow"
+        )
+    lanes = page.get_by_test_id("job-lane")
+    await expect(lanes).to_have_count(3)
+    await expect(lanes.nth(1)).to_contain_text("delayed")
+    await expect(page.get_by_role("main")).to_contain_text("ann@example.com")
+
+
+async def the_flow_is_a_tree(page: Page, address: str) -> None:
+    """From a parent to its child and back."""
+    await page.goto(address)
+    tree = page.get_by_test_id("job-family")
+    await expect(tree).to_contain_text("2 children: 2 completed", timeout=HISTORY_MS)
+    await tree.get_by_role("link", name="confirm").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("confirm")
+    await expect(tree.get_by_role("link", name="ship-order")).to_be_visible()
