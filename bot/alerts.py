@@ -1,6 +1,6 @@
 """Incidents to messages: which chats hear what of a step. All of it inside the caller's transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.board import Finding
@@ -11,7 +11,15 @@ from bot.incidents import Call, Incident, Step, cover, end, resolve, step, wait
 from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
-from bot.render.alert import Links, alert_buttons, alert_text, late_text, nudge_text
+from bot.render.alert import (
+    Links,
+    alert_buttons,
+    alert_text,
+    late_text,
+    nudge_text,
+    storm_buttons,
+    storm_text,
+)
 from bot.render.incidents import REMINDER_BUTTONS, maintenance_over_text, reminder_text
 from bot.routes import Destination
 from bot.rules import Policy
@@ -26,6 +34,7 @@ from bot.store.outbox import (
     LATE,
     NOTICE,
     NUDGE,
+    STORM,
     Rewrite,
     Subject,
     nudge,
@@ -35,6 +44,8 @@ from bot.store.outbox import (
     rewrite_late,
 )
 from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
+from bot.store.storms import begin_storm, hold_open_storm, places_of_storm, rewrite_card, rung_lately, storms
+from bot.storms import Member, room
 
 AT_ONCE = 100
 
@@ -157,10 +168,13 @@ class Alerts:
     ) -> None:
         """Want the messages of these steps. Their incidents are written and have ids. at_once: see the outbox."""
         edits: list[Rewrite] = []
+        blown = await self._storms(session, steps, now_ms=now_ms)
         late: dict[Destination, list[Step]] = {}
         reminders: dict[Destination, list[tuple[int, Incident]]] = {}
         for row, done in steps:
             match done.call:
+                case Call.RING if row.storm_id is not None:
+                    pass
                 case Call.RING:
                     self._ring(session, row, done.incident, now_ms)
                 case Call.SUMMARY:
@@ -174,6 +188,7 @@ class Alerts:
                 for to in self.chats.destinations(*done.incident.key[:3]):
                     reminders.setdefault(to, []).append((row.id, done.incident))
         await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
+        await self._show_storms(session, blown, now_ms=now_ms)
         for row, done in steps:
             if done.call is Call.NUDGE:
                 buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
@@ -185,6 +200,44 @@ class Alerts:
             text = reminder_text(unheeded, now_ms=now_ms)
             await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
             self.metrics.sounded.labels("reminder").inc()
+
+    async def _storms(self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int) -> set[int]:
+        """Let what rings beside too many others be told by a storm; return the storms whose messages change."""
+        ringing: dict[str, list[tuple[IncidentRow, Step]]] = {}
+        for row, done in steps:
+            if done.call is Call.RING:
+                row.rung_ms, row.storm_id = now_ms, None
+                ringing.setdefault(done.incident.key.env, []).append((row, done))
+        await session.flush()
+        for env, several in sorted(ringing.items()):
+            storm = await hold_open_storm(session, env, now_ms)
+            # Those of this batch are counted too, as they are written.
+            lately = await rung_lately(session, env, now_ms) - len(several)
+            alone = 0 if storm else room(self.policy.storm_incidents, lately)
+            worst_first = sorted(several, key=lambda one: (-one[1].incident.count, one[1].incident.key))
+            for row, _ in worst_first[alone:]:
+                storm = storm or await begin_storm(session, env, now_ms)
+                row.storm_id, storm.joined_ms = storm.id, now_ms
+        await session.flush()
+        return {row.storm_id for row, _ in steps if row.storm_id is not None}
+
+    async def _show_storms(self, session: Session, ids: Collection[int], *, now_ms: int) -> None:
+        """Bring a storm's message up to date in every place where one of its incidents would have rung."""
+        for storm in await storms(session, ids):
+            heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
+            for member in storm.members:
+                for to in self.chats.destinations(*member.key[:3]):
+                    heard.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(member)
+            for card_id, place in await places_of_storm(session, storm.id):
+                _, members = heard.pop((place.chat_id, place.topic_id), (place, []))
+                if members:
+                    told = replace(storm, members=members)
+                    buttons = storm_buttons(told, self.seal)
+                    await rewrite_card(session, card_id, storm_text(told), buttons, now_ms=now_ms)
+            for to, members in heard.values():
+                told = replace(storm, members=members)
+                about = Subject(STORM, storm_id=storm.id)
+                put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)
 
     def _ring(self, session: Session, row: IncidentRow, incident: Incident, now_ms: int) -> None:
         text, buttons = self._card(row, incident)

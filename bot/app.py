@@ -80,6 +80,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             remind_seconds=settings.bot_remind_seconds,
             ack_seconds=settings.bot_ack_seconds,
             off=settings.bot_rules_off,
+            storm_incidents=settings.bot_storm_incidents,
         )
         board = Board(settings.bot_rules_off)
         links = Links(str(settings.public_url or ""), settings.bot_runbooks)

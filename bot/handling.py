@@ -16,6 +16,7 @@ from bot.store.database import Database, Session
 from bot.store.incidents import incident_of_message, lock_incident, to_incident, write
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.silences import hold_same, hold_silences, silences_on, to_silence
+from bot.store.storms import unheeded_of_storm
 
 SAME_MS = 60_000
 """A silence whose end this would change by less is the same: a second tap on one button."""
@@ -68,6 +69,13 @@ class Handling:
             await _audit(session, who, "ack", _about(incident_id, taken))
         self.woken()
         return Handled(Outcome.DONE, taken)
+
+    async def ack_storm(self, storm_id: int, who: Person) -> int:
+        """Take every incident of a storm that nobody has; return how many."""
+        async with self.database.transaction() as session:
+            wanted = await unheeded_of_storm(session, storm_id)
+        taken = [await self.ack(number, who, episode=episode) for number, episode in wanted]
+        return sum(one.outcome is Outcome.DONE for one in taken)
 
     async def silence_incident(
         self, incident_id: int, who: Person, where: Place, *, minutes: int, episode: int | None = None

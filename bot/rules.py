@@ -12,7 +12,8 @@ class Policy:
 
     stale: a failure older than this when read does not ring by itself. resolve: quiet that ends an incident.
     remind: how often people hear of what nobody has taken. ack: how long an ack holds. loud_counts: an incident nobody
-    has taken makes a sound again when it has reached one of these. off: rules that are switched off.
+    has taken makes a sound again when it has reached one of these. off: rules that are switched off. storm_incidents:
+    of one env within a minute no more have a message of their own.
     """
 
     stale_seconds: float = 600
@@ -21,6 +22,7 @@ class Policy:
     ack_seconds: float = 4 * 3600
     loud_counts: tuple[int, ...] = (10, 100, 1000, 10_000, 100_000, 1_000_000)
     off: frozenset[str] = frozenset()
+    storm_incidents: int = 5
 
     @property
     def between_sounds_seconds(self) -> float:

@@ -84,6 +84,9 @@ class BotSettings(Settings):
         description="What to do about a queue, linked from its alerts: `[source/]queue glob=URL`, comma-separated; the "
         "first that matches.",
     )
+    bot_storm_incidents: int = Field(
+        5, ge=1, description="More new incidents of one env than this within a minute share one message."
+    )
     bot_edit_seconds: float = Field(5, ge=0, description="A message is edited at most this often.")
 
     bot_link_minutes: int = Field(10, ge=1, le=1440, description="How long a login link is good, if nobody uses it.")

@@ -45,6 +45,11 @@ class Ack:
             return Reply(texts.POSTGRES_AWAY)
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        which, _, storm = rest.partition(":")
+        if which == "storm":
+            taken = await desk.handling.ack_storm(int(storm), _who(ask))
+            notice = texts.ACKED_ALL.format(count=taken) if taken else texts.NOTHING_TO_ACK
+            return Reply("", notice=notice, is_alert=not taken)
         number, episode = (int(part) for part in rest.split(":"))
         done = await desk.handling.ack(number, _who(ask), episode=episode)
         reply = await after_press(ask, number, done.incident, desk, _said(done, number))

@@ -14,6 +14,7 @@ from bot.render.markup import bold, code, fit, name, pre, prose
 from bot.render.times import clock, moment, span
 from bot.routes import Runbook, runbook_of
 from bot.seal import Seal
+from bot.storms import Member, Storm
 
 ERROR_UNITS = 700
 FRAME_UNITS = 200
@@ -234,3 +235,35 @@ def late_text(late: Late) -> str:
     if len(ranked) > TOP_KINDS:
         lines.append(texts.AND_MORE.format(count=len(ranked) - TOP_KINDS))
     return fit(lines)
+
+
+def storm_text(storm: Storm) -> str:
+    """Many incidents in one message; how many, and of which kinds most."""
+    told = texts.STORM.format(kinds=len(storm.members), failures=storm.failures)
+    state = (
+        texts.STORM_OVER
+        if storm.is_over
+        else texts.STORM_UNHEEDED.format(count=storm.unheeded)
+        if storm.unheeded
+        else texts.STORM_TAKEN
+    )
+    sign = texts.ICON_RESOLVED if storm.is_over else texts.ICON_STORM
+    lines = [f"{sign} {name(storm.env, 20)} · {bold(told)} · {state}"]
+    lines += [_storm_line(one) for one in storm.members[:TOP_KINDS]]
+    if len(storm.members) > TOP_KINDS:
+        lines.append(texts.AND_MORE.format(count=len(storm.members) - TOP_KINDS))
+    lines.append(texts.STORM_TIMES.format(began=moment(storm.began_ms), joined=clock(storm.joined_ms)))
+    return fit(lines)
+
+
+def _storm_line(one: Member) -> str:
+    sign = ICONS.get(one.phase, "•")
+    return f"{sign} {place_name(one.key, 48)} · {name(one.title or 'Error', 60)} ×{one.count} · #{one.id}"
+
+
+def storm_buttons(storm: Storm, seal: Seal) -> Buttons:
+    """Take all of it at once; see each."""
+    row = [Button(texts.ALL_INCIDENTS, data="incidents:0")]
+    if storm.unheeded:
+        row.insert(0, Button(texts.ACK_ALL, data=seal.close(f"ack:storm:{storm.id}")))
+    return (tuple(row),)

@@ -26,12 +26,17 @@ class KafkaOffset(Base):
 
 
 class IncidentRow(Base):
-    """One kind of failure of one queue; see bot/incidents.py for the meaning of the columns."""
+    """One kind of failure of one queue; see bot/incidents.py for the meaning of the columns.
+
+    rung_ms: when this episode rang. storm_id: the storm that tells of it, instead of a message of its own.
+    """
 
     __tablename__ = "incidents"
     __table_args__ = (
         UniqueConstraint("env", "source", "queue", "fingerprint", name="incidents_key"),
         Index("incidents_open", "touched_ms", postgresql_where=text("phase <> 'resolved'")),
+        Index("incidents_rung", "env", "rung_ms"),
+        Index("incidents_storm", "storm_id", postgresql_where=text("storm_id IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     env: Mapped[str] = mapped_column(Text)
@@ -59,6 +64,20 @@ class IncidentRow(Base):
     workers: Mapped[dict[str, int]] = mapped_column(JSONB, server_default="{}")
     notes: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     rule: Mapped[str] = mapped_column(Text, server_default="")
+    rung_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    storm_id: Mapped[int | None] = mapped_column(ForeignKey("storms.id", ondelete="SET NULL"))
+
+
+class StormRow(Base):
+    """Many incidents of one env at once; see bot/storms.py. is_open: it still takes in new ones."""
+
+    __tablename__ = "storms"
+    __table_args__ = (Index("storms_open", "env", unique=True, postgresql_where=text("is_open")),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    env: Mapped[str] = mapped_column(Text)
+    began_ms: Mapped[int] = mapped_column(BigInteger)
+    joined_ms: Mapped[int] = mapped_column(BigInteger)
+    is_open: Mapped[bool] = mapped_column(Boolean)
 
 
 class SilenceRow(Base):
@@ -132,6 +151,7 @@ class Card(Base):
         Index("cards_due", "chat_id", "id", postgresql_where=text("state = 'live' AND wanted > sent")),
         Index("cards_incident", "incident_id", "episode"),
         Index("cards_late", "late_id", postgresql_where=text("late_id IS NOT NULL")),
+        Index("cards_storm", "storm_id", postgresql_where=text("storm_id IS NOT NULL")),
         Index("cards_message", "chat_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
         Index("cards_dead", "changed_ms", postgresql_where=text("state = 'dead'")),
     )
@@ -140,6 +160,7 @@ class Card(Base):
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id", ondelete="CASCADE"))
     episode: Mapped[int | None] = mapped_column(Integer)
     late_id: Mapped[int | None] = mapped_column(ForeignKey("late_summaries.id", ondelete="CASCADE"))
+    storm_id: Mapped[int | None] = mapped_column(ForeignKey("storms.id", ondelete="CASCADE"))
     chat_id: Mapped[int] = mapped_column(BigInteger)
     topic_id: Mapped[int | None] = mapped_column(BigInteger)
     is_silent: Mapped[bool] = mapped_column(Boolean)

@@ -29,8 +29,8 @@ from bot.store.models import Card, ChatMove
 ONLY_PRIORITY = 1
 """The column is there for the release before this one."""
 
-INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late", "notice"
-"""Kinds of messages. Only incident and late are edited once they are sent."""
+INCIDENT, NUDGE, REMINDER, LATE, NOTICE, STORM = "incident", "nudge", "reminder", "late", "notice", "storm"
+"""Kinds of messages. Only incident, late and storm are edited once they are sent."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Subject:
     incident_id: int | None = None
     episode: int | None = None
     late_id: int | None = None
+    storm_id: int | None = None
 
 
 def put(
@@ -60,6 +61,7 @@ def put(
             incident_id=about.incident_id,
             episode=about.episode,
             late_id=about.late_id,
+            storm_id=about.storm_id,
             chat_id=to.chat_id,
             topic_id=to.topic_id,
             is_silent=to.is_silent,

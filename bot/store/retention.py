@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents import Phase
-from bot.store.models import AuditRow, Card, IncidentRow, LateSummary, SilenceRow
+from bot.store.models import AuditRow, Card, IncidentRow, LateSummary, SilenceRow, StormRow
 
 BATCH = 1000
 KEEP_AUDIT = timedelta(days=365)
@@ -33,9 +33,14 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
     summaries = select(LateSummary.id).where(
         LateSummary.touched_ms < before_ms, ~_is_awaited(Card.late_id == LateSummary.id)
     )
+    has_members = select(IncidentRow.id).where(IncidentRow.storm_id == StormRow.id).exists()
+    old_storms = select(StormRow.id).where(
+        StormRow.joined_ms < before_ms, ~has_members, ~_is_awaited(Card.storm_id == StormRow.id)
+    )
     silences = select(SilenceRow.id).where(SilenceRow.ended_ms < before_ms)
     gone = 0
-    for table, old in ((Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (SilenceRow, silences)):
+    tables = (Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (StormRow, old_storms)
+    for table, old in (*tables, (SilenceRow, silences)):
         gone += await _delete(session, table, old)
     return gone
 
@@ -55,7 +60,7 @@ def _is_awaited(which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 async def _delete(
-    session: AsyncSession, table: type[Card | IncidentRow | LateSummary | SilenceRow], old: Select[int]
+    session: AsyncSession, table: type[Card | IncidentRow | LateSummary | SilenceRow | StormRow], old: Select[int]
 ) -> int:
     """Delete what nobody holds at the moment, in the order in which everybody locks."""
     held = old.order_by(table.id).limit(BATCH).with_for_update(of=table, skip_locked=True).cte("held")

@@ -101,6 +101,7 @@ class House:
             "TELEGRAM_ADMINS": str(CHAT),
             "LOGSVC_URL": f"http://127.0.0.1:{free_port()}",
             "BOT_EDIT_SECONDS": "0.2",
+            "BOT_STORM_INCIDENTS": "1000",
             "LOG_FORMAT": "json",
             "LOG_TO_KAFKA": "false",
         }

@@ -1,6 +1,6 @@
 """The outbox against Telegram's faults."""
 
-import asyncio
+import re
 import time
 from typing import Any
 
@@ -8,23 +8,49 @@ from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
 
+STORM = re.compile(r"🌩 prod · \d+ incidents at once, ×(?P<failures>\d+)")
 GROUP, SUPERGROUP = -4321, -1_000_000_004_321
 
 
-async def test_all_alerts_arrive_after_telegram_was_down(house: House) -> None:
-    await house.start_bot(BREAKER_PROBE_SECONDS="1")
+async def test_all_alerts_arrive_after_telegram_was_down_and_a_storm_is_one_message(house: House) -> None:
+    await house.start_bot(BREAKER_PROBE_SECONDS="1", BOT_STORM_INCIDENTS="5", BOT_RESOLVE_SECONDS="20")
     await house.sandbox.kill()
-    for number in range(6):
-        await house.put(*(failure(fingerprint=f"f{number}", error_type=f"E{number}") for _ in range(3)))
-        await asyncio.sleep(1)  # not to wait for something: Telegram is to be away for a while
+    kinds = range(25)
+    for number in range(6):  # one by one, so that they ring before the storm
+        await house.put(*(failure(fingerprint=f"a{number}", error_type=f"A{number}") for _ in range(3)))
+    for _ in range(4):
+        await house.put(*(failure(f"q{number}", fingerprint=f"f{number}", error_type="E") for number in kinds))
     await house.start_sandbox()
+    await house.message("×", CHAT)
 
-    async def all_there() -> bool:
-        found = await house.alerts()
-        return all(any(f"E{number} ×3" in text for text in found) for number in range(6))
+    async def all_counted() -> bool:
+        alone = [int(found[1]) for text in await house.alerts() if (found := re.search(r"×(\d+)", text))]
+        storm = [found for text in await house.texts() if (found := STORM.match(text))]
+        return len(alone) == 5 and len(storm) == 1 and sum(alone) + int(storm[0]["failures"]) == 18 + 100
 
-    await eventually(all_there, seconds=60, what="every alert")
-    assert len(await house.alerts()) == 6
+    await eventually(all_counted, what="every failure, counted once")
+    storm = await house.message("🌩 prod")
+    assert "26 incidents at once" in storm["text"]
+    assert "26 nobody has" in storm["text"]
+    assert "… and 16 more" in storm["text"]
+    await house.put(*(failure(f"q{number}", fingerprint=f"f{number}", error_type="E") for number in kinds))
+
+    async def counts_on() -> bool:
+        alone = sum(int(found[1]) for text in await house.alerts() if (found := re.search(r"×(\d+)", text)))
+        return any(
+            alone + int(found["failures"]) == 18 + 125 for text in await house.texts() if (found := STORM.match(text))
+        )
+
+    await eventually(counts_on, what="the same messages with the new counts")
+    assert len(await house.texts()) == 6
+    assert "You have 26 now" in (await house.press(storm, "🙋 Ack all"))["answer"]["text"]
+    await eventually(lambda: house.has_text("all of them are taken"), what="the storm, taken")
+
+    async def over() -> bool:
+        await house.put(snapshot())
+        return any(text.startswith("✅ prod · 26 incidents") for text in await house.texts())
+
+    await eventually(over, seconds=90, what="the end of the storm, in the same message")
 
 
 async def test_a_429_freezes_one_chat_for_as_long_as_it_says(house: House) -> None:

@@ -1,0 +1,99 @@
+"""Storms as rows. Who locks incidents and storms locks the incidents first."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.failures import Key
+from bot.incidents import Phase
+from bot.messages import Buttons, as_json
+from bot.routes import Destination
+from bot.store.models import Card, IncidentRow, StormRow
+from bot.storms import WITHIN_MS, Member, Storm
+
+MOST_MEMBERS = 5000
+
+
+async def rung_lately(session: AsyncSession, env: str, now_ms: int) -> int:
+    """How many incidents of an env have had a message of their own in the last minute."""
+    found = select(func.count()).select_from(IncidentRow)
+    lately = IncidentRow.rung_ms > now_ms - WITHIN_MS
+    return await session.scalar(found.where(IncidentRow.env == env, lately, IncidentRow.storm_id.is_(None))) or 0
+
+
+async def hold_open_storm(session: AsyncSession, env: str, now_ms: int) -> StormRow | None:
+    """The storm of an env that still takes in incidents, held; one that none has joined for long is closed."""
+    row = await session.scalar(select(StormRow).where(StormRow.env == env, StormRow.is_open).with_for_update())
+    if row is not None and now_ms - row.joined_ms > WITHIN_MS:
+        row.is_open = False
+        await session.flush()
+        return None
+    return row
+
+
+async def begin_storm(session: AsyncSession, env: str, now_ms: int) -> StormRow:
+    """Open a storm; if another bot has just done so, that one."""
+    await session.execute(
+        insert(StormRow).values(env=env, began_ms=now_ms, joined_ms=now_ms, is_open=True).on_conflict_do_nothing()
+    )
+    held = await session.scalars(select(StormRow).where(StormRow.env == env, StormRow.is_open).with_for_update())
+    return held.one()
+
+
+async def storms(session: AsyncSession, ids: Collection[int]) -> list[Storm]:
+    """These storms with all their members, the worst first."""
+    wanted = sorted(ids)
+    if not wanted:
+        return []
+    rows = await session.scalars(select(StormRow).where(StormRow.id.in_(wanted)).order_by(StormRow.id))
+    return [Storm(row.id, row.env, row.began_ms, row.joined_ms, await _members(session, row.id)) for row in rows]
+
+
+async def _members(session: AsyncSession, storm_id: int) -> Sequence[Member]:
+    rows = await session.execute(
+        select(
+            IncidentRow.id,
+            IncidentRow.env,
+            IncidentRow.source,
+            IncidentRow.queue,
+            IncidentRow.fingerprint,
+            IncidentRow.last["error_type"].astext,
+            IncidentRow.phase,
+            IncidentRow.count,
+        )
+        .where(IncidentRow.storm_id == storm_id)
+        .order_by(IncidentRow.count.desc(), IncidentRow.id)
+        .limit(MOST_MEMBERS)
+    )
+    return [Member(row[0], Key(*row[1:5]), row[5] or "", Phase(row[6]), row[7]) for row in rows]
+
+
+async def places_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[int, Destination]]:
+    """Its messages: the card's id and where it is."""
+    rows = await session.execute(
+        select(Card.id, Card.chat_id, Card.topic_id)
+        .where(Card.storm_id == storm_id, Card.state == "live")
+        .order_by(Card.id)
+        .with_for_update()
+    )
+    return [(card_id, Destination(chat_id, topic_id)) for card_id, chat_id, topic_id in rows]
+
+
+async def unheeded_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[int, int]]:
+    """Id and episode of each of its incidents that nobody has taken."""
+    members = await _members(session, storm_id)
+    wanted = [one.id for one in members if one.is_unheeded]
+    rows = await session.execute(select(IncidentRow.id, IncidentRow.episode).where(IncidentRow.id.in_(wanted)))
+    return [(row[0], row[1]) for row in rows]
+
+
+async def rewrite_card(session: AsyncSession, card_id: int, text: str, buttons: Buttons, *, now_ms: int) -> None:
+    """Want another text in one message."""
+    await session.execute(
+        update(Card)
+        .where(Card.id == card_id, Card.text != text)
+        .values(text=text, buttons=as_json(buttons), wanted=Card.wanted + 1, changed_ms=now_ms),
+        execution_options={"synchronize_session": False},
+    )
