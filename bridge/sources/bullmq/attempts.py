@@ -42,14 +42,10 @@ class End(Enum):
     HANDED_BACK = auto()
     STALLED = auto()
 
-    @property
-    def is_final(self) -> bool:
-        return self in (End.COMPLETED, End.FAILED, End.STALLED_OUT, End.UNSTARTED)
-
-    @property
-    def is_attempt(self) -> bool:
-        """Whether BullMQ surely counted it."""
-        return self in (End.COMPLETED, End.FAILED, End.RETRIED)
+    def __init__(self, _: int) -> None:
+        """is_attempt: BullMQ surely counted it. Attributes, since a member named in a property is slow to find."""
+        self.is_final = self.name in ("COMPLETED", "FAILED", "STALLED_OUT", "UNSTARTED")
+        self.is_attempt = self.name in ("COMPLETED", "FAILED", "RETRIED")
 
     def may_be_attempt(self, waits_to_retry: bool | None) -> bool:
         """Whether BullMQ may have counted it. waits_to_retry: as in JobHash; an error then takes that way alone."""

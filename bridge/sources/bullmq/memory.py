@@ -117,15 +117,16 @@ class QueueMemory:
         job.worker = ""
         self._active[job_id] = None
 
-    def rest(self, job_id: str) -> None:
+    def rest(self, job_id: str) -> JobMemory:
         """The job is active no more."""
-        self.job(job_id).is_active = False
+        job = self.job(job_id)
+        job.is_active = False
         self._active.pop(job_id, None)
+        return job
 
     def finish(self, job_id: str) -> None:
         """The job is completed or failed: forget it soon, unless it comes back."""
-        self.rest(job_id)
-        self.job(job_id).is_finished = True
+        self.rest(job_id).is_finished = True
         self._finished.pop(job_id, None)
         self._finished[job_id] = None
         if len(self._finished) > MAX_FINISHED:

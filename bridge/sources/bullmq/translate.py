@@ -32,14 +32,11 @@ STATES = {
 LEVELS = {State.FAILED: Level.ERROR, State.RETRYING: Level.WARN, State.STALLED: Level.WARN}
 
 NEEDS_HASH = frozenset(STATES) - {"removed", "progress", "retries-exhausted"}
-_KINDS = {
-    event: (state, LEVELS.get(state, Level.DEBUG if event == "progress" else Level.INFO), event in NEEDS_HASH)
-    for event, state in STATES.items()
-}
-"""What an event's name alone says: state, level, and whether the hash tells more. Kept, as every event asks."""
-_UNKNOWN = (State.UNKNOWN, Level.INFO, False)
-_RETRY = (State.RETRYING, Level.WARN, True)
 _NO_JOB = JobMemory()
+_ACTIVE, _RETRYING, _WARN = State.ACTIVE, State.RETRYING, Level.WARN  # a member of an Enum is slow to find
+_BY_WORKERS = (End.COMPLETED, End.FAILED)
+_PLACES = frozenset({"waiting", "active", "delayed", "prioritized", "waiting-children", "completed", "failed"})
+"""What BullMQ says of where a job was before."""
 _copy: Callable[[JobEvent], JobEvent] = cast(Any, JobEvent).__copy__
 CONSUMED_FIELDS = frozenset(
     {"event", "jobId", "prev", "name", "data", "returnvalue", "failedReason", "delay", "attemptsMade"}
@@ -94,6 +91,31 @@ class Translated:
         return [one for one in self.told if not isinstance(one, Bad)]
 
 
+class _Kinds(dict[str, JobEvent]):
+    """How the records of one reading begin, by event: each is a copy, at a fifth of what it takes to make one anew.
+
+    id: the beginning of theirs.
+    """
+
+    def __init__(self, place: Place, epoch: int, *, is_backfill: bool) -> None:
+        super().__init__()
+        self._place, self._epoch, self._is_backfill = place, epoch, is_backfill
+
+    def __missing__(self, event: str) -> JobEvent:
+        state = STATES.get(event, State.UNKNOWN)
+        level = LEVELS.get(state, Level.DEBUG if event == "progress" else Level.INFO)
+        begun = self[event] = self._place.record(
+            redact.cut(event, redact.NAME_BYTES),
+            epoch=self._epoch,
+            tail="",
+            ts=0,
+            level=level,
+            state=state,
+            backfill=self._is_backfill,
+        )
+        return begun
+
+
 def needs_hash(entry: Entry) -> bool:
     """Whether the job's hash tells more about this entry."""
     return bool(entry.job_id) and entry.event in NEEDS_HASH
@@ -120,39 +142,34 @@ def translate(
     with_data: set[str] = set()
     learned: dict[str, JobMemory] = {}
     backfilled = reading.position.count_backfill(entries)
-    common = _common(place, reading.position.epoch, backfill=backfilled > 0)
+    kinds = _Kinds(place, reading.position.epoch, is_backfill=backfilled > 0)
     for at, entry in enumerate(entries):
-        job_id = entry.job_id
-        if not entry.event:
+        if at == backfilled:
+            kinds = _Kinds(place, reading.position.epoch, is_backfill=False)
+        job_id, event = entry.job_id, entry.event
+        if not event:
             result.told.append(Bad(entry, "a stream entry without an `event` field"))
             result.bad += 1
             continue
-        if at == backfilled:
-            common = _common(place, reading.position.epoch, backfill=False)
         job = hashes.get(job_id)
         if job is not None and at < runs.speaks_from.get(job_id, 0):
             job = None
         if at in runs.reset:
             _reset(memory.job(job_id), runs.reset[at])
         try:
-            event = _event(common, entry, job, memory, runs.ended.get(at), learned)
+            if event == "progress":
+                record = _progress(kinds, entry, job, memory)
+            else:
+                record = _event(kinds, entry, job, memory, runs.ended.get(at), learned)
         except Exception as error:  # noqa: BLE001  # whatever an app may write: one entry never stops a queue
             result.told.append(Bad(entry, f"it cannot be translated ({type(error).__name__})"))
             result.bad += 1
             continue
         if job is not None and job.data and job_id not in with_data:
             with_data.add(job_id)
-            event.data = job.data
-        result.told.append(event)
+            record.data = job.data
+        result.told.append(record)
     return result
-
-
-def _common(place: Place, epoch: int, *, backfill: bool) -> JobEvent:
-    """What the records of one reading share: each is a copy of it, at a third of what it takes to make one anew.
-
-    id: the beginning of theirs.
-    """
-    return place.record("", epoch=epoch, tail="", ts=0, backfill=backfill)
 
 
 def gap(place: Place, reading: Reading, ts: int) -> JobEvent:
@@ -225,8 +242,32 @@ def _of_these_lives(
     return found
 
 
+def _progress(kinds: _Kinds, entry: Entry, job: JobHash | None, memory: QueueMemory) -> JobEvent:
+    """Many jobs tell of it often, and it changes nothing."""
+    job_id, fields = entry.job_id, entry.fields
+    record, known = _copy(kinds["progress"]), _NO_JOB
+    if job_id:
+        known = memory.job(job_id)
+        known.is_doubted = False
+        _add_job(record, job_id, known)
+    record.id += entry.id
+    record.stream_id, record.ts = entry.id, entry.ts
+    if known.is_active:
+        record.state = _ACTIVE
+    made = known.attempts_made
+    if made is None:
+        made = job.attempts_made if job is not None else 0
+    record.attempt = made + known.is_active
+    record.progress = redact.json_text(fields.get("data", ""))
+    if prev := fields.get("prev"):
+        record.prev = redact.cut(prev, redact.NAME_BYTES)
+    if not CONSUMED_FIELDS.issuperset(fields):
+        record.data = _others("progress", fields)
+    return record
+
+
 def _event(
-    common: JobEvent,
+    kinds: _Kinds,
     entry: Entry,
     job: JobHash | None,
     memory: QueueMemory,
@@ -234,42 +275,58 @@ def _event(
     learned: dict[str, JobMemory],
 ) -> JobEvent:
     fields, job_id, event = entry.fields, entry.job_id, entry.event
-    before = memory.known(job_id)
-    began, waited = (before.active_since, before.waiting_since) if before is not None else (0, 0)
-    known = _update(entry, job, memory, run, learned) if job_id else _NO_JOB
-    is_retry = run is not None and run.is_attempt and not run.end.is_final
-    state, level, needs = _RETRY if is_retry else _KINDS.get(event, _UNKNOWN)
-    if event == "progress" and known.is_active:
-        state = State.ACTIVE
-    record = _copy(common)
-    record.id = common.id + entry.id
+    record, known = _copy(kinds[event]), _NO_JOB
+    record.id += entry.id
     record.stream_id, record.ts = entry.id, entry.ts
-    record.event = event if event in _KINDS else redact.cut(event, redact.NAME_BYTES)
-    record.level, record.state = level, state
-    record.job_id, record.job_name, record.added_at = redact.identifier(job_id), known.name, known.added_at
-    record.attempt, record.max_attempts = _attempt(event, fields, known, job, run), known.max_attempts
-    record.parent, record.scheduler, record.trace_id = known.parent, known.scheduler, known.trace_id
+    if job_id:
+        known = _update(entry, job, memory, run, learned)
+        _add_job(record, job_id, known)
+        if event in NEEDS_HASH:
+            is_counted = known.attempts_known is not None if run is None else run.is_certain
+            if job is None or not is_counted:
+                record.enriched = False
+    record.attempt = _attempt(event, fields, known, job, run)
+    if run is not None:
+        _add_run(record, run, known)
+    elif event == "active":
+        record.wait_ms = max(0, entry.ts - known.waiting_since) if known.waiting_since else None
+        record.worker = known.worker
+    if event == "completed":
+        record.result = redact.json_text(fields.get("returnvalue", ""))
+    elif event == "delayed":
+        record.delay_until = whole(fields.get("delay")) or None
+    if prev := fields.get("prev"):
+        record.prev = prev if prev in _PLACES else redact.cut(prev, redact.NAME_BYTES)
+    if event not in STATES or not CONSUMED_FIELDS.issuperset(fields):
+        record.data = _others(event, fields)
+    is_retry = run is not None and run.is_attempt and not run.end.is_final
     if is_retry:
-        record.prev = "active"
-    elif prev := fields.get("prev"):
-        record.prev = redact.cut(prev, redact.NAME_BYTES)
-    is_certain = True
+        record.state, record.level, record.prev = _RETRYING, _WARN, "active"
     if is_retry or event == "failed":
         failed = _failure(event, fields, run, job)
         add_failure(record, failed)
-        is_certain = failed.is_certain
-    if needs and job_id:
-        is_counted = run.is_certain if run is not None else known.attempts_known is not None
-        record.enriched = is_certain and is_counted and job is not None
-    if run is not None:
-        record.started_at, record.ended_at = began or None, entry.ts
-        record.run_ms = max(0, entry.ts - began) if began else None
-        record.worker = known.worker
-    elif event == "active":
-        record.wait_ms = max(0, entry.ts - waited) if waited else None
-        record.worker = known.worker
-    _add_payload(record, event, fields)
+        record.enriched = record.enriched and failed.is_certain
     return record
+
+
+def _add_job(record: JobEvent, job_id: str, known: JobMemory) -> None:
+    """Say what a job is."""
+    record.job_id, record.job_name, record.added_at = redact.identifier(job_id), known.name, known.added_at
+    record.max_attempts = known.max_attempts
+    if known.parent:
+        record.parent = known.parent
+    if known.scheduler:
+        record.scheduler = known.scheduler
+    if known.trace_id:
+        record.trace_id = known.trace_id
+
+
+def _add_run(record: JobEvent, run: Run, known: JobMemory) -> None:
+    """Say of the run that ended when that was, how long it took and who ran it."""
+    began, ended = known.active_since, record.ts
+    record.ended_at, record.worker = ended, known.worker
+    if began:
+        record.started_at, record.run_ms = began, max(0, ended - began)
 
 
 def _failure(event: str, fields: Mapping[str, str], run: Run | None, job: JobHash | None) -> Failure:
@@ -285,20 +342,12 @@ def add_failure(record: JobEvent, failed: Failure) -> None:
     record.fingerprint = fingerprint(record.queue, record.job_name, record.error_type, record.error, record.stack)
 
 
-def _add_payload(record: JobEvent, event: str, fields: Mapping[str, str]) -> None:
-    if event == "completed":
-        record.result = redact.json_text(fields.get("returnvalue", ""))
-    elif event == "progress":
-        record.progress = redact.json_text(fields.get("data", ""))
-    elif event == "delayed":
-        record.delay_until = whole(fields.get("delay")) or None
-    if event in STATES and CONSUMED_FIELDS.issuperset(fields):
-        return
-    other: dict[str, Any] = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
+def _others(event: str, fields: Mapping[str, str]) -> str:
+    """What an entry holds that has no place of its own, as JSON text."""
+    others: dict[str, Any] = {name: value for name, value in fields.items() if name not in CONSUMED_FIELDS}
     if event not in STATES and "data" in fields:
-        other["data"] = fields["data"]
-    if other:
-        record.data = redact.json_text(write(other))
+        others["data"] = fields["data"]
+    return redact.json_text(write(others)) if others else ""
 
 
 def _attempt(event: str, fields: Mapping[str, str], known: JobMemory, job: JobHash | None, run: Run | None) -> int:
@@ -332,23 +381,18 @@ def _update(
         learned[job_id] = known
     if run is not None:
         known.attempts_made, known.is_guess = run.made, not run.is_certain
+    if event == "active":
+        memory.run(job_id, entry.ts)
+    elif event in ("completed", "failed"):
+        memory.finish(job_id)
+        if run is not None and run.end in _BY_WORKERS:
+            memory.names_every_worker = "prev" in entry.fields
+    elif run is not None or event == "waiting-children":
         memory.rest(job_id)
-    match event:
-        case "active":
-            memory.run(job_id, entry.ts)
-        case "added" | "waiting":
-            known.waiting_since = entry.ts
-            known.is_finished = False
-        case "waiting-children":
-            memory.rest(job_id)
-        case "completed" | "failed":
-            memory.finish(job_id)
-        case "removed":
-            memory.forget(job_id)
-        case _:
-            pass
-    if run is not None and run.end in (End.COMPLETED, End.FAILED):
-        memory.names_every_worker = "prev" in entry.fields
+    elif event == "removed":
+        memory.forget(job_id)
+    if event in ("added", "waiting"):
+        known.waiting_since, known.is_finished = entry.ts, False
     if job is not None and (run is not None or event == "active"):
         is_its_own = known.runs == job.attempts_started and (known.runs == 1 or memory.names_every_worker)
         known.worker = redact.name(job.worker) if is_its_own else known.worker

@@ -254,3 +254,10 @@ def test_any_text_can_be_encoded_and_fits(text: str, limit: int) -> None:
 
 def test_a_key_that_stands_for_the_user_of_an_address_is_hidden() -> None:
     assert redact.text("https://0123456789abcdef@sentry.example/1") == "https://[redacted]@sentry.example/1"
+
+
+@pytest.mark.parametrize("number", [7, 8])
+def test_texts_alike_but_for_numbers_are_told_apart_by_their_secrets(number: int) -> None:
+    assert redact.json_text(f'{{"id":{number}}}') == f'{{"id":{number}}}'
+    assert CANARY not in redact.json_text(f'{{"pin{number}":{number},"pin":"{CANARY}"}}')
+    assert str(number) not in redact.json_text(f'{{"\\u0070in":{number}}}')
