@@ -193,11 +193,11 @@ class Metrics:
         self.redis_evicted = Counter(
             "bridge_redis_evicted_keys_total", "Keys Redis threw away while watched", ["source"], registry=registry
         )
-        self._counted = (
+        self._of_queue = (
             *(self.events_relayed, self.events_lost, self.events_rebuilt, self.events_unenriched),
             *(self.jobs_reconciled, self.dead_letters, self.jobs_retried, *self.by_event.values()),
-            *(self.wait_seconds, self.run_seconds, self.total_seconds),
         )
+        self._times_of_queue = (self.wait_seconds, self.run_seconds, self.total_seconds)
         self.redis = {
             field: Gauge(f"bridge_redis_{name}", text, ["source"], registry=registry)
             for field, (name, text) in REDIS.items()
@@ -205,8 +205,15 @@ class Metrics:
 
     def counters_of(self, source: str, queue: str) -> QueueCounters:
         """The counters of one queue, from 0 on: who watches a rate must see the first step."""
+        for counter in self._of_queue:
+            counter.labels(source, queue)
         by_event = {word: counter.labels(source, queue) for word, counter in self.by_event.items()}
         return QueueCounters(by_event, self.jobs_retried.labels(source, queue))
+
+    def begin_source(self, source: str) -> None:
+        """Count from 0 what may happen to a source."""
+        for counter in (self.source_errors, self.snapshots_refused, self.redis_evicted):
+            counter.labels(source)
 
     def times_of(self, source: str, queue: str) -> QueueTimes:
         """The durations of one queue."""
@@ -230,7 +237,7 @@ class Metrics:
         """Say nothing more of a queue that is gone, or one a tenant would be too many in time."""
         self.forget(source, queue)
         self.forget_schedulers(source, queue)
-        for counted in self._counted:
+        for counted in (*self._of_queue, *self._times_of_queue):
             _remove(counted, source, queue)
 
     def forget_schedulers(self, source: str, queue: str) -> None:

@@ -87,6 +87,7 @@ class Lane:
         self._limits = limits
         self._pace = pace
         self._metrics = metrics
+        metrics.begin_topic(place.topic)
         self._buffer = Buffer()
         self._in_hand: Sequence[Record] = ()
         self._arrived = asyncio.Event()

@@ -92,3 +92,11 @@ class Metrics:
             "Times a record that cannot be read was left out of the stream",
             registry=registry,
         )
+
+    def begin_topic(self, topic: str) -> None:
+        """Count from 0 what may happen to a topic: who watches a rate must see the first step."""
+        for counter in (
+            *(self.rows_stored, self.dead_letters, self.recovered, self.repaired, self.unaccounted),
+            *(self.expired, self.incarnations),
+        ):
+            counter.labels(topic)

@@ -69,7 +69,10 @@ unpack() { # unpack NAME SUITE BINARY PACKAGE...: packages of a release into $to
 install_consul() { unpack consul bullseye usr/bin/consul consul; }
 install_compose() { unpack compose trixie usr/libexec/docker/cli-plugins/docker-compose docker-compose; }
 install_kustomize() { unpack kustomize trixie usr/bin/kustomize kustomize; }
-install_promtool() { unpack promtool bookworm usr/bin/promtool prometheus; }
+install_promtool() { # and prometheus itself, which comes with it
+    unpack promtool bookworm usr/bin/promtool prometheus
+    ln -sf "$tools/promtool/usr/bin/prometheus" "$tools/bin/prometheus"
+}
 install_haproxy() {
     unpack haproxy bookworm usr/sbin/haproxy haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
 }

@@ -1,7 +1,5 @@
 """consul/ and grafana/: valid to the tools that read them, and every query names a metric that some service has."""
 
-import json
-import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,8 @@ import logsvc.metrics
 from bot.settings import BotSettings
 from bridge.settings import BridgeSettings
 from logsvc.settings import LogsvcSettings
+from tests import dashboards
+from tests.dashboards import named_in
 from tests.tools import tool
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
@@ -22,7 +22,16 @@ from tocsin.settings import Settings, read
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "grafana" / "prometheus"
-FROM_PROMETHEUS = {"up"}
+FOLDER = ROOT / "grafana" / "dashboards"
+FROM_ELSEWHERE = {
+    "up",
+    "haproxy_frontend_http_responses_total",
+    "haproxy_frontend_requests_denied_total",
+    "haproxy_frontend_current_sessions",
+    "haproxy_backend_response_time_average_seconds",
+    "haproxy_backend_active_servers",
+}
+"""Prometheus' own, and the proxy's: tests/e2e/test_edge.py asks a real Prometheus for them."""
 
 
 def run(*argv: str) -> str:
@@ -52,18 +61,25 @@ def metric_names() -> set[str]:
     return names
 
 
-def named_in(query: str) -> set[str]:
-    """The metrics a PromQL expression names."""
-    bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"|\b(?:by|without) \([^)]*\)", " ", query)
-    return set(re.findall(r"[a-z_][a-z0-9_]*(?![a-z0-9_]*\s*\()", bare)) - {"or", "and", "unless"}
-
-
 def test_consul_accepts_the_definitions() -> None:
     run(tool("consul"), "validate", str(ROOT / "consul"))
 
 
 def test_promtool_accepts_the_rules() -> None:
     run(tool("promtool"), "check", "rules", *map(str, (PROMETHEUS / "rules").glob("*.yml")))
+
+
+def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
+    for rules in (PROMETHEUS / "rules").glob("*.yml"):
+        (tmp_path / rules.name).symlink_to(rules)
+    tests = tmp_path / "test.yml"
+    tests.symlink_to(Path(__file__).with_name("rules_test.yml"))
+    run(tool("promtool"), "test", "rules", str(tests))
+
+
+def test_the_dashboards_are_those_of_the_code() -> None:
+    files = {file.stem: file.read_text() for file in FOLDER.glob("*.json")}
+    assert files == {one.name: dashboards.text(one) for one in dashboards.DASHBOARDS}
 
 
 def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
@@ -79,14 +95,11 @@ def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
 
 
 def test_every_alert_and_panel_names_metrics_that_exist() -> None:
-    rules = yaml.safe_load((PROMETHEUS / "rules" / "tocsin.yml").read_text())
-    queries = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
-    for file in (ROOT / "grafana" / "dashboards").glob("*.json"):
-        panels = json.loads(file.read_text())["panels"]
-        assert len({panel["id"] for panel in panels}) == len(panels)
-        queries += [target["expr"] for panel in panels for target in panel["targets"]]
-    assert len(queries) > 10
-    known = metric_names() | FROM_PROMETHEUS
+    files = [yaml.safe_load(file.read_text()) for file in (PROMETHEUS / "rules").glob("*.yml")]
+    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
+    queries = [rule["expr"] for rule in rules]
+    queries += [query for one in dashboards.DASHBOARDS for panel in one.panels for query, _ in panel.queries]
+    known = metric_names() | FROM_ELSEWHERE | {rule["record"] for rule in rules if "record" in rule}
     for query in queries:
         named = named_in(query)
         assert named, query

@@ -39,6 +39,7 @@ class BullmqSource:
         self._health = health
         self._metrics = metrics
         self._is_uncounted = False
+        metrics.begin_source(source.name)
 
     @property
     def need(self) -> str:
