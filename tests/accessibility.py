@@ -28,5 +28,5 @@ async def expect_accessible(page: Page) -> None:
             if one["impact"] in SERIOUS
             for node in one["nodes"][:5]
         ]
-        assert serious == [], "\n".join(serious)
+        assert not serious, "\n".join(serious)
     await page.emulate_media(color_scheme=None)

@@ -25,10 +25,19 @@ STACK = [
 
 def failure(home: House, number: int, at: int, **fields: Any) -> list[JobEvent]:
     """A job whose one attempt fails."""
+    why = {name: fields.pop(name) for name in ("error", "error_type", "fingerprint")}
     told: list[dict[str, Any]] = [
         {"event": "added", "state": "waiting", "data": f'{{"order":"ord-{number}"}}'},
         {"event": "active", "state": "active", "attempt": 1, "wait_ms": 40, "worker": "api-7c9f"},
-        {"event": "failed", "state": "failed", "attempt": 1, "run_ms": 900, "worker": "api-7c9f", "stack": STACK},
+        {
+            "event": "failed",
+            "state": "failed",
+            "attempt": 1,
+            "run_ms": 900,
+            "worker": "api-7c9f",
+            "stack": STACK,
+            **why,
+        },
     ]
     same: dict[str, Any] = {"job_id": str(number), "added_at": at, "job_name": "charge", "max_attempts": 1} | fields
     return [

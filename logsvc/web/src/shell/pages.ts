@@ -51,6 +51,12 @@ export const PAGES: readonly PageEntry[] = [
     async () => (await import("../pages/queues/QueuesPage.tsx")).QueuesPage,
   ),
   entry("job", "Job", "One job", async () => (await import("../pages/job/JobPage.tsx")).JobPage, UNLISTED),
+  entry(
+    "errors",
+    "Errors",
+    "Failures in groups of one cause",
+    async () => (await import("../pages/errors/ErrorsPage.tsx")).ErrorsPage,
+  ),
 ];
 
 /** The page of a path below the base, and what of the path is its own business; undefined when there is none. */

@@ -99,6 +99,6 @@ function stepRows(step: 1 | -1): void {
   const rows = [...document.querySelectorAll<HTMLElement>("main [data-row]")];
   const here = rows.findIndex((row) => row.contains(document.activeElement));
   const next = rows[here < 0 ? (step > 0 ? 0 : rows.length - 1) : here + step];
-  next?.focus();
+  (next?.matches("a, button, [tabindex]") ? next : next?.querySelector<HTMLElement>("a, button"))?.focus();
   next?.scrollIntoView({ block: "nearest" });
 }

@@ -1,0 +1,106 @@
+import {
+  useInfiniteQuery,
+  useQuery,
+  type InfiniteData,
+  type UseInfiniteQueryResult,
+  type UseQueryResult,
+} from "@tanstack/react-query";
+
+import { ApiError, apiUrl, getJson } from "./client.ts";
+import type { TimeMarker } from "./markers.ts";
+import type { Page, Row } from "./types.ts";
+
+export const SORTS = ["last_seen", "first_seen", "failures", "final_failures"] as const;
+export type Sort = (typeof SORTS)[number];
+
+/** Failures of one fingerprint in the time asked for. */
+export interface ErrorGroup {
+  fingerprint: string;
+  error: string;
+  error_type: string;
+  job_name: string;
+  sample_job: { source: string; queue: string; job_id: string };
+  failures: number;
+  /** Those after which nothing was tried. */
+  final_failures: number;
+  /** In as much time right before. */
+  failures_before: number;
+  first_seen: string;
+  last_seen: string;
+  /** First seen within the time asked for. */
+  is_new: boolean;
+  /** Failures in equal parts of the time, oldest first. */
+  trend: readonly number[];
+  /** Twenty at most, of queue_count. */
+  queues: readonly { env: string; source: string; queue: string }[];
+  queue_count: number;
+}
+
+export interface ErrorPlace {
+  env: string;
+  source: string;
+  queue: string;
+  failures: number;
+  final_failures: number;
+  last_seen: string;
+}
+
+export interface ErrorDetail extends ErrorGroup {
+  places: readonly ErrorPlace[];
+  bucket_seconds: number;
+  over_time: readonly { ts: string; failures: number }[];
+  newest: readonly Row[];
+  markers: readonly TimeMarker[];
+  /** The last deploy before it was first seen. */
+  marker_before: TimeMarker | null;
+  /** is_known: false = who knows cannot be asked now. */
+  handling: { is_known: boolean; last: { by: string; how: string; at: string; note: string } | null };
+  as_of: string | null;
+}
+
+export interface ErrorsQuery {
+  envs: readonly string[];
+  q: string;
+  sort: Sort;
+  /** How far back, in ms from now. */
+  rangeMs: number;
+}
+
+const PAGE = 50;
+/** A failing queue tells of itself many times a second; groups are counted over all of history. */
+const LEAST_MS = 5_000;
+
+export function useErrors(asked: ErrorsQuery): UseInfiniteQueryResult<InfiniteData<Page<ErrorGroup>>> {
+  return useInfiniteQuery({
+    queryKey: ["errors", asked],
+    queryFn: ({ signal, pageParam }) =>
+      getJson<Page<ErrorGroup>>(
+        apiUrl("errors", {
+          env: asked.envs,
+          q: asked.q,
+          sort: asked.sort,
+          from: String(Date.now() - asked.rangeMs),
+          limit: String(PAGE),
+          cursor: pageParam,
+        }),
+        signal,
+      ),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next_cursor,
+    retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.isRefusal),
+    meta: { refreshedBy: [{ type: "job-refresh" }], isHistory: true, leastMs: LEAST_MS },
+  });
+}
+
+export function useError(fingerprint: string, rangeMs: number): UseQueryResult<ErrorDetail> {
+  return useQuery({
+    queryKey: ["error", fingerprint, rangeMs],
+    queryFn: ({ signal }) =>
+      getJson<ErrorDetail>(
+        apiUrl(`errors/${encodeURIComponent(fingerprint)}`, { from: String(Date.now() - rangeMs) }),
+        signal,
+      ),
+    retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.status === 404),
+    meta: { refreshedBy: [{ type: "job-refresh" }], isHistory: true, leastMs: LEAST_MS },
+  });
+}

@@ -1,0 +1,253 @@
+import { useMemo, useState, type ReactNode } from "react";
+
+import { useError, type ErrorDetail } from "../../api/errors.ts";
+import { ApiError } from "../../api/client.ts";
+import { useMe } from "../../api/me.ts";
+import type { Row } from "../../api/types.ts";
+import { TimeChart } from "../../charts/TimeChart.tsx";
+import { count } from "../../format/count.ts";
+import { ago, duration, fullTime } from "../../format/time.ts";
+import { ActionButton } from "../../parts/ActionButton.tsx";
+import { jobPlace, queuePlace } from "../../parts/addresses.ts";
+import { Block } from "../../parts/Block.tsx";
+import { RANGE_WORDS, RANGES, rangeOf, type RangeName } from "../../parts/range.ts";
+import { RangePicker } from "../../parts/RangePicker.tsx";
+import { Trouble } from "../../parts/Trouble.tsx";
+import { EnvBadge } from "../../shell/EnvBadge.tsx";
+import { Link } from "../../shell/Link.tsx";
+import { useOfferActions } from "../../shell/pageActions.ts";
+import { useZone } from "../../shell/timeStyle.ts";
+import { useNow } from "../../shell/useNow.ts";
+import { RetryGroup } from "./RetryGroup.tsx";
+import { broughtBy, changeOf, failuresOf, handlingOf } from "./words.ts";
+
+const NOT_ALLOWED = "That needs the role operator. An admin can give it: /grant in Telegram";
+
+/** One kind of failure: since when, where, which jobs, who dealt with it, and the way to retry them. */
+export function ErrorPage({ fingerprint, search }: { fingerprint: string; search: string }): ReactNode {
+  const range = rangeOf(search, "7d");
+  const { data: group, error, isPending, dataUpdatedAt, refetch } = useError(fingerprint, RANGES[range]);
+  const isGone = error instanceof ApiError && error.status === 404;
+  return (
+    <div className="page">
+      <div className="page-head">
+        <p className="crumb">
+          <Link path="errors">Errors</Link>
+        </p>
+        <span className="spread" />
+        <RangePicker path={`errors/${encodeURIComponent(fingerprint)}`} search={search} range={range} />
+      </div>
+      {error && !isGone && (
+        <Trouble what="This error" error={error} shownSince={group ? dataUpdatedAt : 0} retry={() => void refetch()} />
+      )}
+      {isPending && <p className="empty empty-quiet">Counting its failures…</p>}
+      {isGone && (
+        <div className="empty" data-testid="empty">
+          <h2>It has not failed in {RANGE_WORDS[range]}</h2>
+          <p>Choose a longer time above. What is older than the days Tocsin keeps is gone.</p>
+        </div>
+      )}
+      {group && !isGone && <Detail group={group} range={range} />}
+    </div>
+  );
+}
+
+function Detail({ group, range }: { group: ErrorDetail; range: RangeName }): ReactNode {
+  const { data: me } = useMe();
+  const now = useNow();
+  const [isRetrying, setRetrying] = useState(false);
+  const mayAct = me !== undefined && me.role !== "viewer";
+  useOfferActions(
+    useMemo(() => (mayAct ? [{ name: "Retry these failed jobs", run: () => setRetrying(true) }] : []), [mayAct]),
+  );
+  const times = useMemo(() => group.over_time.map(({ ts }) => Date.parse(ts)), [group]);
+  const series = useMemo(
+    () => [{ name: "failures", tone: "error" as const, values: group.over_time.map(({ failures }) => failures) }],
+    [group],
+  );
+  const brought = broughtBy(group);
+  const [newest] = group.newest;
+  const facts: [string, ReactNode][] = [
+    ["Failed", `${failuresOf(group)} in ${RANGE_WORDS[range]}, ${changeOf(group).text}`],
+    [
+      "First seen",
+      `${fullTime(group.first_seen)} · ${ago(now - Date.parse(group.first_seen))}${brought && `, ${brought}`}`,
+    ],
+    ["Last seen", `${fullTime(group.last_seen)} · ${ago(now - Date.parse(group.last_seen))}`],
+    ["Job name", <bdi key="name">{group.job_name}</bdi>],
+    ["Dealt with", handlingOf(group, now)],
+  ];
+  return (
+    <div className="page-body">
+      <div className="title-row">
+        <h1 className="error-title">
+          {group.error_type && <span className="error-type">{group.error_type}</span>}{" "}
+          <bdi>{group.error || "no message"}</bdi>
+        </h1>
+        <button
+          type="button"
+          className="button button-go"
+          data-testid="retry-these"
+          disabled={!mayAct}
+          title={me && !mayAct ? NOT_ALLOWED : undefined}
+          onClick={() => setRetrying(true)}
+        >
+          Retry these…
+        </button>
+      </div>
+      <dl className="facts facts-plain">
+        {facts.map(([name, value]) => (
+          <div key={name} className="facts-row">
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <TimeChart
+        title="Failures over time"
+        summary={`${failuresOf(group)} in ${RANGE_WORDS[range]}`}
+        kind="bars"
+        times={times}
+        bucketMs={group.bucket_seconds * 1000}
+        series={series}
+        markers={group.markers}
+        height={140}
+        say={count}
+      />
+      <Places group={group} />
+      <Newest rows={group.newest} />
+      {newest?.stack && newest.stack.length > 0 && (
+        <Block
+          title={`Stack of the newest failure, newest call first (job ${newest.job_id ?? ""})`}
+          text={newest.stack.join("\n")}
+          tone="bad"
+        />
+      )}
+      {isRetrying && <RetryGroup group={group} close={() => setRetrying(false)} />}
+    </div>
+  );
+}
+
+function Places({ group }: { group: ErrorDetail }): ReactNode {
+  const now = useNow();
+  return (
+    <section>
+      <h2 className="section-title">Where</h2>
+      <div className="table-frame">
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">Queue</th>
+              <th scope="col" className="number">
+                Failures
+              </th>
+              <th scope="col" className="number">
+                For good
+              </th>
+              <th scope="col" className="number">
+                Last
+              </th>
+              <th scope="col">
+                <span className="visually-hidden">Actions</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {group.places.map((place) => (
+              <tr key={`${place.source}/${place.queue}`} data-row>
+                <th scope="row">
+                  <span className="with-badge">
+                    <Link {...queuePlace(place.source, place.queue)} className="name">
+                      <bdi>{place.queue}</bdi>
+                    </Link>
+                    <EnvBadge env={place.env} />
+                    <span className="quiet">{place.source}</span>
+                  </span>
+                </th>
+                <td className="number" data-name="Failures">
+                  {count(place.failures)}
+                </td>
+                <td className="number" data-name="For good">
+                  {count(place.final_failures)}
+                </td>
+                <td className="number" data-name="Last" title={fullTime(place.last_seen)}>
+                  {ago(now - Date.parse(place.last_seen))}
+                </td>
+                <td className="number">
+                  <ActionButton
+                    wish={{
+                      action: "retry",
+                      source: place.source,
+                      queue: place.queue,
+                      filter: { fingerprint: group.fingerprint },
+                    }}
+                    className="button button-small"
+                    label="Retry here…"
+                  />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Newest({ rows }: { rows: readonly Row[] }): ReactNode {
+  const zone = useZone();
+  return (
+    <section>
+      <h2 className="section-title">Newest failures</h2>
+      <div className="table-frame">
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">Job</th>
+              <th scope="col">When</th>
+              <th scope="col">Queue</th>
+              <th scope="col">Attempt</th>
+              <th scope="col">Worker</th>
+              <th scope="col" className="number">
+                Ran
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.id} data-row>
+                <th scope="row">
+                  <Link
+                    {...jobPlace({ source: row.source ?? "", queue: row.queue ?? "", job_id: row.job_id ?? "" })}
+                    className="name"
+                  >
+                    <bdi>#{row.job_id}</bdi>
+                  </Link>
+                </th>
+                <td>{fullTime(row.ts, zone)}</td>
+                <td data-name="Queue">
+                  <bdi>{row.queue}</bdi>
+                </td>
+                <td data-name="Attempt">
+                  {row.attempt ?? "–"}
+                  {row.max_attempts ? ` of ${row.max_attempts} ` : " "}
+                  {row.state === "failed" && (
+                    <span className="tag" data-tone="error">
+                      for good
+                    </span>
+                  )}
+                </td>
+                <td data-name="Worker">
+                  <bdi>{row.worker ?? "–"}</bdi>
+                </td>
+                <td className="number" data-name="Ran">
+                  {typeof row.run_ms === "number" ? duration(row.run_ms) : "–"}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}

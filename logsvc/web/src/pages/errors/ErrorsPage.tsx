@@ -1,0 +1,154 @@
+import { useMemo, type ReactNode } from "react";
+
+import { SORTS, useErrors, type ErrorGroup, type Sort } from "../../api/errors.ts";
+import { Spark } from "../../charts/Spark.tsx";
+import { count, counted } from "../../format/count.ts";
+import { ago, fullTime } from "../../format/time.ts";
+import { jobPlace, queuePlace } from "../../parts/addresses.ts";
+import { FindBox } from "../../parts/FindBox.tsx";
+import { RANGE_WORDS, RANGES, rangeOf, searchWith } from "../../parts/range.ts";
+import { RangePicker } from "../../parts/RangePicker.tsx";
+import { Trouble } from "../../parts/Trouble.tsx";
+import { EnvBadge } from "../../shell/EnvBadge.tsx";
+import { useEnvs } from "../../shell/envs.ts";
+import { Bell } from "../../shell/icons.tsx";
+import { Link } from "../../shell/Link.tsx";
+import type { PageProps } from "../../shell/pages.ts";
+import { navigate } from "../../shell/router.ts";
+import { useNow } from "../../shell/useNow.ts";
+import { ErrorPage } from "./ErrorPage.tsx";
+import { changeOf, failuresOf, finalsOf, SORT_WORDS } from "./words.ts";
+import "./errors.css";
+
+const QUEUES_SHOWN = 3;
+
+/** Failures in groups of one cause, or one of them: `errors/<fingerprint>`. */
+export function ErrorsPage({ search, rest }: PageProps): ReactNode {
+  const [fingerprint] = rest;
+  return fingerprint ? <ErrorPage fingerprint={fingerprint} search={search} /> : <ErrorList search={search} />;
+}
+
+function ErrorList({ search }: { search: string }): ReactNode {
+  const envs = useEnvs();
+  const params = useMemo(() => new URLSearchParams(search), [search]);
+  const range = rangeOf(search, "24h");
+  const sort = SORTS.find((each) => each === params.get("sort")) ?? "last_seen";
+  const q = params.get("q") ?? "";
+  const found = useErrors({ envs, q, sort, rangeMs: RANGES[range] });
+  const groups = found.data?.pages.flatMap((page) => page.items) ?? [];
+  const change = (key: string, value: string): void =>
+    navigate("errors", searchWith(search, key, value), { replace: true });
+
+  return (
+    <div className="page">
+      <div className="page-head">
+        <h1>Errors</h1>
+        <p className="page-sum">
+          {found.data &&
+            (found.hasNextPage ? `the first ${counted(groups.length, "kind")}` : counted(groups.length, "kind"))}
+          {found.data && ` in ${RANGE_WORDS[range]}`}
+        </p>
+        <span className="spread" />
+        <FindBox label="Find an error" value={q} change={(value) => change("q", value)} />
+        <select
+          className="select"
+          aria-label="Order"
+          value={sort}
+          onChange={(event) => change("sort", event.target.value)}
+        >
+          {SORTS.map((each: Sort) => (
+            <option key={each} value={each}>
+              {SORT_WORDS[each]}
+            </option>
+          ))}
+        </select>
+        <RangePicker path="errors" search={search} range={range} />
+      </div>
+      {found.error && (
+        <Trouble
+          what="Errors"
+          error={found.error}
+          shownSince={found.dataUpdatedAt}
+          retry={() => void found.refetch()}
+        />
+      )}
+      {found.isPending && <p className="empty empty-quiet">Looking for failures…</p>}
+      {found.data && groups.length === 0 && (
+        <div className="empty" data-testid="empty">
+          <Bell />
+          <h2>{q === "" ? "Nothing has failed" : "No error says that"}</h2>
+          <p>
+            {q === ""
+              ? `No attempt of any job has failed in ${RANGE_WORDS[range]}${envs.length > 0 ? ` in ${envs.join(", ")}` : ""}.`
+              : `No failure in ${RANGE_WORDS[range]} has these words in its error, type or job name.`}
+          </p>
+        </div>
+      )}
+      {groups.length > 0 && (
+        <ul className="groups">
+          {groups.map((group) => (
+            <GroupRow key={group.fingerprint} group={group} search={search} />
+          ))}
+        </ul>
+      )}
+      {found.hasNextPage && (
+        <button
+          type="button"
+          className="button more"
+          disabled={found.isFetchingNextPage}
+          onClick={() => void found.fetchNextPage()}
+        >
+          {found.isFetchingNextPage ? "Loading…" : "Show more"}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function GroupRow({ group, search }: { group: ErrorGroup; search: string }): ReactNode {
+  const now = useNow();
+  const change = changeOf(group);
+  const envs = [...new Set(group.queues.map(({ env }) => env))];
+  return (
+    <li className="group" data-row data-testid="error-group" data-fingerprint={group.fingerprint}>
+      <div className="group-what">
+        <Link path={`errors/${encodeURIComponent(group.fingerprint)}`} search={search} className="group-title">
+          {group.error_type && <strong>{group.error_type}</strong>} <bdi>{group.error || "no message"}</bdi>
+        </Link>
+        <p className="group-where">
+          {envs.map((env) => (
+            <EnvBadge key={env} env={env} />
+          ))}
+          <bdi>{group.job_name}</bdi>
+          {group.queues.slice(0, QUEUES_SHOWN).map(({ source, queue }) => (
+            <Link key={`${source}/${queue}`} {...queuePlace(source, queue)}>
+              <bdi>{queue}</bdi>
+            </Link>
+          ))}
+          {group.queue_count > QUEUES_SHOWN && <span>and {group.queue_count - QUEUES_SHOWN} more</span>}
+          <span className="quiet">
+            newest:{" "}
+            <Link {...jobPlace(group.sample_job)}>
+              <bdi>#{group.sample_job.job_id}</bdi>
+            </Link>
+          </span>
+        </p>
+      </div>
+      <div className="group-trend">
+        <Spark label={`${failuresOf(group)}; ${change.text}`} values={group.trend} bad={group.trend} />
+        <span className="tag" data-tone={change.tone}>
+          {change.text}
+        </span>
+      </div>
+      <p className="group-count">
+        <strong>{count(group.failures)}</strong> <span className="quiet">{finalsOf(group)}</span>
+      </p>
+      <p className="group-seen">
+        <span title={fullTime(group.last_seen)}>{ago(now - Date.parse(group.last_seen))}</span>
+        <span className="quiet" title={fullTime(group.first_seen)}>
+          first {ago(now - Date.parse(group.first_seen))}
+        </span>
+      </p>
+    </li>
+  );
+}

@@ -1,0 +1,30 @@
+import { describe, expect, it } from "vitest";
+
+import type { Row } from "../../api/types.ts";
+import { endsOf } from "./aftermath.ts";
+
+function row(jobId: string, event: string, prev = ""): Row {
+  return { id: `${jobId}-${event}`, ts: "", kind: "event", level: "info", job_id: jobId, event, prev };
+}
+
+describe("endsOf", () => {
+  it("counts the end that follows the retry, not the failure before it", () => {
+    const newestFirst = [
+      row("a", "completed"),
+      row("b", "failed"),
+      row("a", "waiting", "failed"),
+      row("b", "waiting", "failed"),
+      row("c", "waiting", "failed"),
+      row("c", "failed"),
+      row("d", "failed"),
+    ];
+    expect(endsOf(newestFirst)).toEqual({ completed: 1, failed: 1 });
+  });
+
+  it("counts a job once, however often it failed again", () => {
+    expect(endsOf([row("a", "failed"), row("a", "failed"), row("a", "waiting", "failed")])).toEqual({
+      completed: 0,
+      failed: 1,
+    });
+  });
+});

@@ -1,0 +1,84 @@
+import { useQueries } from "@tanstack/react-query";
+
+import { apiUrl, getJson } from "../../api/client.ts";
+import type { Page, Row } from "../../api/types.ts";
+
+/** Jobs that were retried, in one queue. since: everything up to then was before the retry, by the server's clock. */
+export interface Retried {
+  source: string;
+  queue: string;
+  jobIds: readonly string[];
+  since: string;
+}
+
+/** How retried jobs ended, as far as they have. */
+export interface Ends {
+  completed: number;
+  failed: number;
+}
+
+/** A question is a GET: so many ids fit, also long ones. */
+const MOST_IDS = 150;
+const EVERY_MS = 3_000;
+/** Beyond these nobody watches a dialog; the Errors page itself goes on counting. */
+export const MOST_FOLLOWED = 900;
+
+/** Count how jobs ended after their retry: by the newest end that follows the return to waiting. rows: newest first. */
+export function endsOf(rows: readonly Row[]): Ends {
+  const ends: Ends = { completed: 0, failed: 0 };
+  const settled = new Set<string>();
+  const lastEnd = new Map<string, "completed" | "failed">();
+  for (const row of rows) {
+    const id = row.job_id ?? "";
+    if (settled.has(id)) continue;
+    if (row.event === "waiting" && row.prev === "failed") {
+      settled.add(id);
+      const end = lastEnd.get(id);
+      if (end) ends[end] += 1;
+    } else if ((row.event === "completed" || row.event === "failed") && !lastEnd.has(id)) {
+      lastEnd.set(id, row.event);
+    }
+  }
+  return ends;
+}
+
+/** What becomes of retried jobs, looked at every few seconds until all have ended. */
+export function useAftermath(retried: readonly Retried[]): Ends & { followed: number } {
+  const parts = retried.flatMap(partsOf).slice(0, Math.ceil(MOST_FOLLOWED / MOST_IDS));
+  const answers = useQueries({
+    queries: parts.map((part) => ({
+      queryKey: ["aftermath", part],
+      queryFn: ({ signal }: { signal: AbortSignal }) => askEnds(part, signal),
+      refetchInterval: ({ state: { data } }: { state: { data: Ends | undefined } }) =>
+        data && data.completed + data.failed >= part.jobIds.length ? (false as const) : EVERY_MS,
+      retry: false,
+      gcTime: 0,
+    })),
+  });
+  return {
+    completed: answers.reduce((sum, { data }) => sum + (data?.completed ?? 0), 0),
+    failed: answers.reduce((sum, { data }) => sum + (data?.failed ?? 0), 0),
+    followed: parts.reduce((sum, part) => sum + part.jobIds.length, 0),
+  };
+}
+
+function partsOf(retried: Retried): Retried[] {
+  const parts: Retried[] = [];
+  for (let at = 0; at < retried.jobIds.length; at += MOST_IDS) {
+    parts.push({ ...retried, jobIds: retried.jobIds.slice(at, at + MOST_IDS) });
+  }
+  return parts;
+}
+
+async function askEnds({ source, queue, jobIds, since }: Retried, signal: AbortSignal): Promise<Ends> {
+  const url = apiUrl("logs", {
+    source,
+    queue,
+    job_id: jobIds,
+    event: ["waiting", "completed", "failed"],
+    kind: "event",
+    from: since,
+    limit: "1000",
+  });
+  return endsOf((await getJson<Page<Row>>(url, signal)).items);
+}
