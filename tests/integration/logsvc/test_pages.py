@@ -44,3 +44,31 @@ async def test_errors_are_groups_with_their_trend_their_places_and_the_deploy_be
         await expect(page.get_by_role("link", name="#4035")).to_be_visible()
         await expect(page.locator("main")).to_contain_text("charge.js:88:13")
         await look(page, "error")
+
+
+async def test_system_says_what_is_not_well_and_what_to_do(lately: House) -> None:
+    async with open_page() as page:
+        await page.goto(f"{lately.url}/system")
+        findings = page.get_by_test_id("findings")
+        for words in ("Redis of stage does not answer", "allkeys-lru", "218 events were lost", "1 record could not be"):
+            await expect(findings).to_contain_text(words)
+        await look(page, "system")
+        letter = page.get_by_test_id("dead-letter")
+        await letter.locator("summary").click()
+        await expect(letter).to_contain_text("redis:main:reports:17-0")
+        await expect(letter).to_contain_text('"jobId": "17"')
+        await expect_accessible(page)
+        await page.get_by_role("link", name="Lines around it").click()
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+
+
+async def test_schedulers_show_what_is_overdue_first(lately: House) -> None:
+    async with open_page() as page:
+        await page.goto(f"{lately.url}/schedulers")
+        rows = page.get_by_test_id("scheduler-row")
+        await expect(rows).to_have_count(3)
+        await expect(rows.first).to_contain_text("ledger-close")
+        await expect(rows.first).to_contain_text("4 runs missed")
+        await expect(rows.first).to_contain_text("15 min late")
+        await expect(rows.filter(has_text="nightly-report")).to_contain_text("failed")
+        await look(page, "schedulers")

@@ -57,6 +57,18 @@ export const PAGES: readonly PageEntry[] = [
     "Failures in groups of one cause",
     async () => (await import("../pages/errors/ErrorsPage.tsx")).ErrorsPage,
   ),
+  entry(
+    "schedulers",
+    "Schedulers",
+    "Next, last and missed runs",
+    async () => (await import("../pages/schedulers/SchedulersPage.tsx")).SchedulersPage,
+  ),
+  entry(
+    "system",
+    "System",
+    "Lag, gaps, dead letters, Redis, versions",
+    async () => (await import("../pages/system/SystemPage.tsx")).SystemPage,
+  ),
 ];
 
 /** The page of a path below the base, and what of the path is its own business; undefined when there is none. */

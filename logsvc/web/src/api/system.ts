@@ -1,0 +1,91 @@
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
+
+import { apiUrl, getJson } from "./client.ts";
+
+export interface Lane {
+  topic: string;
+  partition: number;
+  /** restoring, recovering, storing, retrying, fenced or stopped. */
+  state: string;
+  incarnation: string;
+  next_offset: number | null;
+  lag: number;
+  buffered_bytes: number;
+  dead_letters: number;
+  /** Why it is retrying; empty: it is not. */
+  reason: string;
+}
+
+export interface Gap {
+  ts: string;
+  env: string;
+  source: string;
+  queue: string;
+  lost: number;
+}
+
+export interface DeadLetter {
+  id: string;
+  ts: string | null;
+  service: string;
+  reason: string;
+  /** Where its record was. */
+  origin: string;
+  /** Bytes of the whole, of which body shows the beginning. */
+  length: number;
+  body: string;
+}
+
+/** The Redis of one source at as_of; null = it does not say. */
+export interface RedisState {
+  env: string;
+  source: string;
+  as_of: string;
+  is_reachable: boolean;
+  ping_ms: number | null;
+  queues: number | null;
+  server: string;
+  role: string;
+  memory_bytes: number | null;
+  /** 0 = no bound. */
+  max_memory_bytes: number | null;
+  policy: string;
+  evicted_keys: number | null;
+  clients: number | null;
+  max_clients: number | null;
+  blocked_clients: number | null;
+  commands_per_second: number | null;
+  is_loading: boolean | null;
+  is_rdb_ok: boolean | null;
+  is_aof_on: boolean | null;
+  is_aof_ok: boolean | null;
+}
+
+export interface System {
+  version: string;
+  versions: { tocsin: string; contract: number; python: string; clickhouse: string | null; bullmq: readonly string[] };
+  /** Everything up to then is stored; null = not known. */
+  as_of: string | null;
+  coverage: { history_since: string | null; events_lost: number | null };
+  pipeline: readonly Lane[];
+  all_dead_letters: { count: number; newest: readonly DeadLetter[] };
+  breakers: Readonly<Record<string, string>>;
+  live: { as_of: string | null; viewers: number; ring_rows: number; ring_bytes: number };
+  queues: number;
+  schedulers: number;
+  queues_as_of: string | null;
+  sources: readonly RedisState[];
+  /** Of the last 7 days; null = ClickHouse is down. */
+  gaps: readonly Gap[] | null;
+}
+
+const EVERY_MS = 5_000;
+
+/** How Tocsin itself does, looked at every few seconds: no message tells of it. */
+export function useSystem(): UseQueryResult<System> {
+  return useQuery({
+    queryKey: ["system"],
+    queryFn: ({ signal }) => getJson<System>(apiUrl("system"), signal),
+    refetchInterval: EVERY_MS,
+  });
+}
