@@ -103,6 +103,7 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     line: 0-based index in the job's log; orders the lines of one job. BullMQ keeps no time for a line: ts is when the
     bridge read it, or the end of the attempt if that was earlier (Redis clock).
+    rebuilt: read after a gap, in which the job ended.
     """
 
     v: int
@@ -123,6 +124,7 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     trace_id: str = ""
     fields: str = ""
     backfill: bool = False
+    rebuilt: bool = False
 
 
 class QueueSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -15,11 +15,14 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from bridge import redact
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.groups import cursor, open_jobs
+from bridge.sources.bullmq.lastlines import LastLines
 from bridge.sources.bullmq.present import JOBS_A_QUESTION, MOST_PRESENT, Unread, find_present, rebuild_present
 from bridge.sources.bullmq.rebuild import SKEW_MS, ends_in, has_ends, rebuild
 from bridge.sources.bullmq.stream import MAX_GAPS, Gap
@@ -78,10 +81,18 @@ class Work:
 
 
 class Mender:
-    """Mends for one lane. read_back: see told.py."""
+    """Mends for one lane. read_back: see told.py. logging: held by whoever reads logs until what it read is put."""
 
     def __init__(
-        self, site: str, door: Door, outbox: Outbox, records: Records, metrics: Metrics, read_back: ReadBack
+        self,
+        site: str,
+        door: Door,
+        outbox: Outbox,
+        records: Records,
+        metrics: Metrics,
+        read_back: ReadBack,
+        last_lines: LastLines,
+        logging: asyncio.Lock,
     ) -> None:
         self._site = site
         self._door = door
@@ -89,6 +100,8 @@ class Mender:
         self._records = records
         self._metrics = metrics
         self._read_back = read_back
+        self._last_lines = last_lines
+        self._logging = logging
 
     async def mend(self, works: Sequence[Work]) -> None:
         """Rebuild what is missing of some queues. Raises SourceUnavailable, after which it may be called again.
@@ -154,15 +167,17 @@ class Mender:
     async def _tell_ends(
         self, queue: Queue, ends: Sequence[Ended], told: Told, gap: Gap | None, *, doubt: str = ""
     ) -> int:
-        """Tell of those nobody told of; return how many records that was."""
+        """Tell of those nobody told of, with what is left of their logs; return how many ends that was."""
+        ids = {redact.identifier(ended.job_id): ended.job_id for ended in ends}
         count = 0
         async for events in rebuild(self._door, queue.place, queue.keys, queue.position.epoch, ends, told, gap):
             count += len(events)
-            async with queue.moving:
+            async with self._logging, queue.moving:
                 for event in events:
                     event.message = doubt
                     self._settle(queue, event)
-                await self._put(queue, events)
+                ended = [event for event in events if event.event in ENDS]
+                await self._put(queue, events, await self._last_lines.of(queue, ended, ids))
         return count
 
     async def _tell_present(self, queue: Queue, gap: Gap, told: Told) -> None:
@@ -216,11 +231,11 @@ class Mender:
     async def _find_present(self, queue: Queue) -> list[str]:
         return await find_present(self._door, queue.keys, queue.reconciling.jobs)
 
-    async def _put(self, queue: Queue, events: Sequence[JobEvent]) -> None:
+    async def _put(self, queue: Queue, events: Sequence[JobEvent], lines: Sequence[Record] = ()) -> None:
         """Tell, and with it what is open then: the position alone does not say that these were told."""
         if events:
             jobs, now = queue.reconciling.jobs, self._door.now_ms()
-            records = [self._records.job(event) for event in events]
+            records = [*lines, *(self._records.job(event) for event in events)]
             records.append(open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
             await self._outbox.put(records, lambda: self._count(queue, events))
 

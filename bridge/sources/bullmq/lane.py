@@ -27,6 +27,7 @@ from bridge.sources.bullmq.gone import Farewell
 from bridge.sources.bullmq.groups import cursor, cut_back, groups
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.lastlines import LastLines
 from bridge.sources.bullmq.logreader import LogReader
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
@@ -73,7 +74,10 @@ class Lane:
         site, door, outbox = around.site, around.door, around.outbox
         records, metrics, every = around.records, around.metrics, around.reconcile_seconds
         self._farewell = Farewell(site, door, records, around.let_go)
-        self._mender = Mender(site, door, outbox, records, metrics, around.read_back)
+        reader = LogReader(door)
+        self._logging = asyncio.Lock()
+        last_lines = LastLines(door, reader, outbox)
+        self._mender = Mender(site, door, outbox, records, metrics, around.read_back, last_lines, self._logging)
         self._reconciler = Reconciler(site, door, outbox, records, metrics, every_seconds=every)
         self._take_up = TakeUp(door, around.read_back)
         self._taking_up: asyncio.Task[None] | None = None
@@ -90,7 +94,6 @@ class Lane:
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
-        reader = LogReader(door)
         self._jobs = JobReader(door, reader, self._tell)
         self._follower = Follower(door, reader, self._tell)
         self._queues: dict[str, Queue] = {}
@@ -154,20 +157,21 @@ class Lane:
                 woken = [self._queues[key] for key in await self._wait()]
                 for start in range(0, len(woken), STREAMS_A_READ):
                     some = woken[start : start + STREAMS_A_READ]
-                    async with self._turns:
-                        reads = await self._read(some)
-                    await self._meet_refused(some)
-                    for read in reads:
-                        await self._jobs.tell_long_logs(read)
-                        async with read.queue.moving:
-                            await self._hand_on(read)
-                        await asyncio.sleep(0)
+                    async with self._logging:
+                        async with self._turns:
+                            reads = await self._read(some)
+                        await self._meet_refused(some)
+                        for read in reads:
+                            await self._jobs.tell_long_logs(read)
+                            async with read.queue.moving:
+                                await self._hand_on(read)
+                            await asyncio.sleep(0)
                 self._take_up_open_jobs()
                 await self._mend()
                 await self._reconcile()
                 await self._take_leave()
                 if not self._follower.seconds_left:
-                    await self._follower.follow(self._queues.values())
+                    await self._follow()
                 await pause(end, 0 if self._unfinished else PAUSE_SECONDS)
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
@@ -287,11 +291,15 @@ class Lane:
         waiting = asyncio.create_task(wait, name=f"wait-{self._source}")
         try:
             while not (await asyncio.wait({waiting}, timeout=self._follower.seconds_left))[0]:
-                await self._follower.follow(self._queues.values())
+                await self._follow()
             return waiting.result()
         finally:
             if waiting.cancel():
                 await asyncio.wait({waiting})
+
+    async def _follow(self) -> None:
+        async with self._logging:
+            await self._follower.follow(self._queues.values())
 
     async def _read(self, queues: Sequence[Queue]) -> list[Read]:
         """Read some streams once, exactly, with what Redis knows of their jobs."""

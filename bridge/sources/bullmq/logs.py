@@ -25,6 +25,7 @@ def records(
     first: int,
     attempt: int,
     backfill: bool,
+    rebuilt: bool = False,
 ) -> list[LogLine]:
     """Records of lines, the first of which is number `first` of the job's log."""
     name = redact.identifier(job_id)
@@ -47,6 +48,7 @@ def records(
             line=number,
             trace_id=job.trace_id,
             backfill=backfill,
+            rebuilt=rebuilt,
         )
         for number, line in enumerate(lines, first)
     ]

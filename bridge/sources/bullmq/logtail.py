@@ -57,6 +57,11 @@ class LogTail:
         """How far the job's log was relayed."""
         return self._places.get(redact.identifier(job_id), _NOT_TOLD)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether places of jobs that have ended may have been given up."""
+        return len(self._places) >= MAX_PLACES
+
     def may_have_told(self, job_id: str) -> bool:
         """Whether lines of a job that ran before may have been told though it has no place."""
         known = self._memory.known(job_id)
@@ -69,14 +74,32 @@ class LogTail:
             self._places[name] = self._places[name].found_at(found.at)
 
     def tell(
-        self, job_id: str, job: JobMemory, lines: list[str], *, epoch: int, ts: int, attempt: int, backfill: bool
+        self,
+        job_id: str,
+        job: JobMemory,
+        lines: list[str],
+        *,
+        epoch: int,
+        ts: int,
+        attempt: int,
+        backfill: bool,
+        rebuilt: bool = False,
     ) -> list[Record]:
         """Relay the lines that follow those seen."""
         if not lines:
             return []
         place = self.place(job_id)
         made = logs.records(
-            self._place, epoch, job_id, job, lines, ts, first=place.lines, attempt=attempt, backfill=backfill
+            self._place,
+            epoch,
+            job_id,
+            job,
+            lines,
+            ts,
+            first=place.lines,
+            attempt=attempt,
+            backfill=backfill,
+            rebuilt=rebuilt,
         )
         return [
             *(self._records.line(line) for line in made),

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.integration.bridge.test_read_only import make_reader
 from tests.integration.bridge.test_replica import commands, pair, source
 from tests.integration.bridge.test_tracked import kill_tracking
 from tests.redis_servers import RedisServers
-from tocsin.events import LogLine
+from tocsin.events import JobEvent, LogLine
 
 KEPT = 6
 """`keepLogs` where many lines are written at a time."""
@@ -36,6 +37,21 @@ async def until_told(bridge: Bridge, queue: str, last: str, job_id: str = "1") -
 
     await eventually(is_told, what=f"the line {last!r}")
     return await lines_of(bridge, queue, job_id)
+
+
+async def until_ended(bridge: Bridge, queue: str, job_id: str) -> JobEvent:
+    """Wait for the end of a job, which was told once."""
+
+    async def ends() -> list[JobEvent]:
+        told = (await bridge.records()).of_queue(queue)
+        return [event for event in told if (event.event, event.job_id) == ("completed", job_id)]
+
+    async def is_told() -> bool:
+        return bool(await ends())
+
+    await eventually(is_told, what=f"the end of job {job_id}")
+    [end] = await ends()
+    return end
 
 
 def assert_told(lines: list[LogLine], *messages: str) -> None:
@@ -307,3 +323,44 @@ async def test_each_line_is_told_once_across_a_kill_inside_a_transaction(
             await written.write()
         await written.end()
         await written.check(bridge)
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_last_lines_of_a_job_that_ended_unseen_are_told_with_its_rebuilt_end(
+    bridge: Bridge, app: Any, redis_url: str, how: str
+) -> None:
+    """Job 1 was followed before; of job 2, with more lines than are read at once, nothing was told; 3 keeps only its
+    last lines."""
+    many = [f"line {number}" for number in range(1200)]
+    await bridge.start()
+    async with (
+        logging_jobs(redis_url, queue="mail", jobs=2) as mail,
+        logging_jobs(redis_url, queue="kept", keep_logs=KEPT) as kept,
+    ):
+        await are_followed(bridge, mail, "mail")
+        await are_followed(bridge, kept, "kept")
+        if how == "killed":
+            await bridge.kill()
+        else:
+            bridge.signal(signal.SIGSTOP)
+        await mail.log("1", "second")
+        await mail.log("2", *many)
+        await kept.log("1", *many)
+        for jobs, job_id in ((mail, "1"), (mail, "2"), (kept, "1")):
+            await jobs.end(job_id)
+        for queue in ("mail", "kept"):
+            await app.xtrim(f"bull:{queue}:events", maxlen=0, approximate=False)
+        if how == "killed":
+            await bridge.start()
+        else:
+            bridge.signal(signal.SIGCONT)
+        assert_told(await until_told(bridge, "mail", "second"), "first", "second")
+        assert_told(await until_told(bridge, "mail", many[-1], "2"), *many)
+        assert_told(await until_told(bridge, "kept", many[-1]), "first", *many[-KEPT:])
+    for queue, job_id, told_before in (("mail", "1", 1), ("mail", "2", 0), ("kept", "1", 1)):
+        lines = await lines_of(bridge, queue, job_id)
+        if how == "killed":  # one that wakes up still follows the job until it sees that it ended
+            assert [line.rebuilt for line in lines] == [number >= told_before for number in range(len(lines))]
+        end = await until_ended(bridge, queue, job_id)
+        assert end.rebuilt
+        assert {line.attempt for line in lines} == {1}
