@@ -13,7 +13,7 @@ PAGE   := logsvc/web/dist/index.html
 WEB    := $(shell find logsvc/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up doctor test check lint web tools bench chaos clean
+.PHONY: help install demo up doctor test check lint web tools bench chaos audit sbom clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,12 @@ bench: $(STAMP) ## Print the benchmarks' figures
 
 chaos: $(STAMP) ## Kill things for minutes and count what arrives
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
+
+audit: ## Ask PyPI and npm for known weaknesses of what is locked
+	@.ci/supply audit
+
+sbom: ## Write CycloneDX lists of what Tocsin is made of to .tocsin/sbom
+	@.ci/supply sbom .tocsin/sbom
 
 clean: ## Remove the environment, the data of make demo, and caches; the data of make up stays
 	rm -rf $(VENV) .tocsin/demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
