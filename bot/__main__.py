@@ -1,6 +1,7 @@
 """`python -m bot`: read the settings, set up the logs, run until a signal; `--check`: only look at the settings.
 
-`--login-link` and `--token` are `tocsin login-link` and `tocsin token`: they need Postgres, and no bot that runs.
+`--login-link`, `--token` and `--test-alert` are `tocsin login-link` and so on: they need Postgres; the last one also a
+bot that runs.
 """
 
 import argparse
@@ -21,11 +22,13 @@ def main() -> int:
     settings = load(BotSettings)
     if asked.check:
         return 0
-    if asked.login_link or asked.token:
+    if asked.login_link or asked.token or asked.test_alert is not None:
         from bot import by_hand
 
         if asked.login_link:
             return asyncio.run(by_hand.login_link(settings, asked.login_link, asked.role and Role(asked.role)))
+        if asked.test_alert is not None:
+            return asyncio.run(by_hand.test_alert(settings, asked.test_alert))
         return asyncio.run(by_hand.token(settings, asked.token, asked.role and Role(asked.role), asked.days))
     from bot.app import run  # takes a while, and a check needs none of it
 
@@ -41,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--login-link", metavar="USER", help="print a link that logs USER into the page, then exit")
     what.add_argument(
         "--token", nargs="+", metavar="WORD", help="create NAME, list, or revoke ID: API tokens for scripts"
+    )
+    what.add_argument(
+        "--test-alert", nargs="*", metavar="WORD", help="send a test alert to every chat, or as one of ENV SOURCE QUEUE"
     )
     parser.add_argument("--role", choices=[role.value for role in Role], help="of the link or token")
     parser.add_argument("--days", type=int, help="how long a new token is good; default until it is revoked")

@@ -1,6 +1,6 @@
 """Incidents to messages: which chats hear what of a step. All of it inside the caller's transaction."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.board import Finding
@@ -52,13 +52,14 @@ AT_ONCE = 100
 
 @dataclass
 class Alerts:
-    """Turn failures, people's acts and time into incidents and wanted messages."""
+    """Turn failures, people's acts and time into incidents and wanted messages. woken: see Handling."""
 
     chats: Chats
     policy: Policy
     metrics: Metrics
     links: Links
     seal: Seal
+    woken: Callable[[], None] = lambda: None
     unrouted: int = field(default=0)
 
     async def record(self, session: Session, tallies: Mapping[Key, Tally], *, now_ms: int) -> int:
@@ -176,7 +177,8 @@ class Alerts:
                 case Call.RING if row.storm_id is not None:
                     pass
                 case Call.RING:
-                    self._ring(session, row, done.incident, now_ms)
+                    places = self.chats.destinations(*done.incident.key[:3])
+                    self.ring(session, row, done.incident, places, now_ms=now_ms)
                 case Call.SUMMARY:
                     for to in self.chats.destinations(*done.incident.key[:3]):
                         late.setdefault(to, []).append(done)
@@ -239,13 +241,15 @@ class Alerts:
                 about = Subject(STORM, storm_id=storm.id)
                 put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)
 
-    def _ring(self, session: Session, row: IncidentRow, incident: Incident, now_ms: int) -> None:
+    def ring(
+        self, session: Session, row: IncidentRow, incident: Incident, places: Sequence[Destination], *, now_ms: int
+    ) -> None:
+        """Want an incident's own message in each of these places."""
         text, buttons = self._card(row, incident)
         about = Subject(INCIDENT, row.id, row.episode)
-        found = self.chats.destinations(*incident.key[:3])
-        for to in found:
+        for to in places:
             put(session, about, to, text, buttons, now_ms=now_ms)
-        if not found:
+        if not places:
             self.unrouted += 1
             self.metrics.unrouted.inc()
 

@@ -22,11 +22,12 @@ from bot.desk import Desk
 from bot.forgetting import forget_old
 from bot.greeting import Greeting
 from bot.handling import Handling
+from bot.heartbeat import Heartbeat
 from bot.history import LOGSVC, History
 from bot.internal.access import access_routes
 from bot.internal.actions import actions_route
 from bot.internal.app import internal_router
-from bot.kafka import Cluster, PositionedFeed, TableFeed, topic_exists
+from bot.kafka import Cluster, Echo, PositionedFeed, TableFeed, topic_exists
 from bot.logins import Logins
 from bot.metrics import Metrics
 from bot.numbers import Ledger
@@ -86,7 +87,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         links = Links(str(settings.public_url or ""), settings.bot_runbooks)
         seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
-        alerts = Alerts(chats, policy, metrics, links, seal)
+        alerts = Alerts(chats, policy, metrics, links, seal, woken=lambda: delivery.wake())
         delivery = Delivery(
             database,
             telegram,
@@ -99,6 +100,24 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         )
         greeting = Greeting(snapshots, database, chats, woken=delivery.wake)
         history = History(settings, directory, breakers, client)
+        turns = Turns(
+            database,
+            telegram,
+            breakers,
+            health,
+            metrics,
+            lambda over: telegram.listen(conversation.hear, delivery.notice, LISTED, over),
+        )
+        heartbeat = Heartbeat(
+            settings.heartbeat_url,
+            database,
+            telegram,
+            breakers,
+            progress,
+            metrics,
+            client,
+            lambda: Echo(settings, settings.topics.probes),
+        )
         pulse = Pulse(
             breakers,
             progress,
@@ -107,6 +126,8 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             alerts,
             delivery.pacer,
             metrics,
+            heartbeat,
+            turns,
             has_alert_chats=lambda: bool(chats.all_destinations()),
         )
         tables = Tables(snapshots)
@@ -124,18 +145,11 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             settings.tocsin_service_token,
         )
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
-        turns = Turns(
-            database,
-            telegram,
-            breakers,
-            health,
-            metrics,
-            lambda over: telegram.listen(conversation.hear, delivery.notice, LISTED, over),
-        )
         breakers.probe_with(TELEGRAM, telegram.me)
         breakers.probe_with(LOGSVC, history.probe)
         breakers.probe_with(POSTGRES, database.probe)
         breakers.probe_with(BRIDGE, bridge.probe)
+        health.degraded = lambda: ["telegram: another process polls with this token"] if pulse.has_rival else []
         if not chats.all_destinations():
             log.error("nobody_is_rung", mend="set TELEGRAM_ALERT_CHATS or TELEGRAM_ADMINS; /whoami tells the ids")
 
@@ -169,6 +183,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "watching": lambda: watching.run(stop),
                 "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
+                "heartbeat": lambda: heartbeat.run(stop),
                 "subscriptions": lambda: chats.keep(database, stop),
                 "people": lambda: people.keep(database, stop),
             }

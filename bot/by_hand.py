@@ -8,20 +8,34 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import structlog
+from prometheus_client import CollectorRegistry
 
+from bot.alerts import Alerts
+from bot.chats import Chats
+from bot.failures import Key, key_part
 from bot.logins import Logins
+from bot.metrics import Metrics
+from bot.render.alert import Links
+from bot.render.markup import plain
+from bot.render.trial import trial_text
+from bot.rules import Policy
+from bot.seal import Seal
 from bot.settings import BotSettings
 from bot.store import audit, people, tickets, tokens
 from bot.store.audit import Actor
-from bot.store.database import SICK, Session, open_engine, session_within
+from bot.store.database import SICK, Database, Session, open_engine, session_within
 from bot.store.migrate import migrate
+from bot.store.outbox import chat_moves
+from bot.store.subscriptions import subscriptions
 from bot.store.times import wire
-from tocsin.breakers import Unavailable
+from bot.trial import FINGERPRINT, NOWHERE, ring
+from tocsin.breakers import Breakers, Unavailable
 from tocsin.roles import Role
 from tocsin.secrecy import hide, register
 from tocsin.settings import secrets_of
 
 SECONDS = 10.0
+TEST_SECONDS = 15.0
 FAILURES = (*SICK, Unavailable)
 DONE, FAILED, WRONG = 0, 1, 2
 LINK = "link:"
@@ -72,6 +86,38 @@ async def token(settings: BotSettings, words: Sequence[str], role: Role | None, 
                     return _fail(HOW, WRONG)
     except FAILURES as failure:
         return _fail(f"Postgres (DATABASE_URL) did not do it: {hide(str(failure))[:300]}")
+
+
+async def test_alert(settings: BotSettings, words: Sequence[str]) -> int:
+    """Send a test alert, to every chat or as one of a queue (ENV SOURCE QUEUE); the running bot delivers it."""
+    if len(words) not in (0, 3):
+        return _fail("tocsin test-alert, or: tocsin test-alert ENV SOURCE QUEUE", WRONG)
+    env, source, queue = (key_part(word) for word in words) if words else NOWHERE[:3]
+    key = Key(env, source, queue, FINGERPRINT)
+    registry = CollectorRegistry()
+    register(secrets_of(settings))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    engine = open_engine(settings.database_url.get_secret_value())
+    chats, seal = Chats(settings), Seal(settings.telegram_bot_token.get_secret_value())
+    links = Links(str(settings.public_url or ""), settings.bot_runbooks)
+    database = Database(engine, Breakers(settings, registry), timeout=settings.breaker_timeout_seconds)
+    alerts = Alerts(chats, Policy(), Metrics(registry), links, seal)
+    try:
+        await migrate(engine)
+        async with database.transaction() as session:
+            chats.learn(await chat_moves(session))
+            chats.subscribed(await subscriptions(session))
+        trial = await ring(database, alerts, chats, key, getpass.getuser(), seconds=TEST_SECONDS)
+        async with database.transaction() as session:
+            await audit.note(session, Actor(_BY, getpass.getuser()), "test", f"#{trial.number}", "done")
+    except FAILURES as failure:
+        return _fail(f"Postgres (DATABASE_URL) did not do it: {hide(str(failure))[:300]}")
+    finally:
+        await engine.dispose()
+    sys.stdout.write(f"{plain(trial_text(trial))}\n")
+    if not trial.is_delivered:
+        print_error("Not everywhere yet. Does the bot run, and what does `tocsin doctor` say?")
+    return DONE if trial.is_delivered else FAILED
 
 
 async def _create(session: Session, name: str, role: Role, days: int | None) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
@@ -16,6 +16,7 @@ from tocsin.settings import Settings
 
 __all__ = [
     "Cluster",
+    "Echo",
     "KafkaError",
     "KafkaRecord",
     "PositionedFeed",
@@ -251,6 +252,45 @@ class TableFeed:
             if await _within(ANSWER_SECONDS, "position", self._consumer.position(one)) >= end:
                 del self._ends[one]
         return not self._ends
+
+
+class Echo:
+    """A topic of the bot's own: what it writes there it reads again, so it has passed Kafka."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._place = TopicPartition(topic, 0)
+        self._producer = AIOKafkaProducer(**client_options(settings, "bot-probe"), request_timeout_ms=5000)
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings, "bot-probe"),
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="latest",
+        )
+
+    async def start(self) -> None:
+        """Open both ends. Raises KafkaError."""
+        await _within(START_SECONDS, "start of a producer", self._producer.start())
+        await _within(START_SECONDS, "start of a consumer", self._consumer.start())
+        self._consumer.assign([self._place])
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await _end(self._producer.stop())
+        await _end(self._consumer.stop())
+
+    async def hear(self, value: bytes) -> None:
+        """Write a value and read it again. Raises KafkaError."""
+        sending = self._producer.send_and_wait(self._place.topic, value, partition=self._place.partition)
+        sent = await _within(ANSWER_SECONDS, "write of a probe", sending)
+        self._consumer.seek(self._place, sent.offset)
+        await _within(ANSWER_SECONDS, "read of a probe", self._read(value))
+
+    async def _read(self, value: bytes) -> None:
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=500)
+            if any(record.value == value for records in batches.values() for record in records):
+                return
 
 
 def _named(error: KafkaError) -> list[TopicPartition]:

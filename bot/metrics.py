@@ -36,6 +36,9 @@ class Metrics:
         self.heard = Gauge(
             "bot_kafka_heard_timestamp_seconds", "Everything in Kafka before then is counted", registry=registry
         )
+        self.heartbeat = Gauge(
+            "bot_heartbeat_timestamp_seconds", "When the last sign of life was sent to HEARTBEAT_URL", registry=registry
+        )
         self.is_polling = Gauge(
             "bot_is_polling", "1 while this bot hears commands: of several on one database, one does", registry=registry
         )

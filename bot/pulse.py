@@ -9,18 +9,21 @@ import structlog
 
 from bot.alerts import Alerts
 from bot.consume import Progress
+from bot.heartbeat import Heartbeat
 from bot.metrics import Metrics
 from bot.pacing import Pacer
 from bot.snapshots import Snapshots
 from bot.store.database import Database
 from bot.store.outbox import Depth, depth
 from bot.telegram import Polling
+from bot.turns import Turns
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("pulse")
 
 SAMPLE_SECONDS = 5.0
+RIVAL_SECONDS = 120
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -35,6 +38,8 @@ class Pulse:
     alerts: Alerts
     pacer: Pacer
     metrics: Metrics
+    heartbeat: Heartbeat
+    turns: Turns
     has_alert_chats: Callable[[], bool]
     outbox: Depth | None = None
     outbox_at: float | None = None
@@ -54,6 +59,12 @@ class Pulse:
                 self.outbox_problem = str(failure)
                 log.info("outbox_not_measured", error=str(failure))
             await pause(stop, SAMPLE_SECONDS)
+
+    @property
+    def has_rival(self) -> bool:
+        """Whether another process has polled with our token lately."""
+        since = self.seconds_since(self.polling.conflict_at)
+        return since is not None and since < RIVAL_SECONDS
 
     def seconds_since(self, at: float | None) -> float | None:
         """Age of a monotonic time; None of none."""

@@ -1,12 +1,12 @@
 """The bot's settings: what tocsin/settings.py reads for every service, and these."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.addresses import secret_address
 from bot.conditions import SWITCHES
 from bot.routes import Route, Runbook, parse_routes, parse_runbooks
 from tocsin.settings import Settings
@@ -44,10 +44,6 @@ class BotSettings(Settings):
 
     service: ClassVar[str] = "bot"
     owned_prefixes: ClassVar[tuple[str, ...]] = (*Settings.owned_prefixes, "TELEGRAM_", "DATABASE_", "BOT_")
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "HEARTBEAT_URL": "Unset it; let your monitor poll this service's /health/ready meanwhile.",
-    }
-
     database_url: SecretStr = Field(
         description="Postgres, `postgresql://user:password@host:port/name`. PgBouncer in transaction mode will do."
     )
@@ -89,6 +85,11 @@ class BotSettings(Settings):
     )
     bot_edit_seconds: float = Field(5, ge=0, description="A message is edited at most this often.")
 
+    heartbeat_url: SecretStr | None = Field(
+        None,
+        description="Asked (GET) once a minute while Kafka, Postgres and Telegram carry what they are given; who hears "
+        "nothing for some minutes raises the alarm. https, or http to this machine.",
+    )
     bot_link_minutes: int = Field(10, ge=1, le=1440, description="How long a login link is good, if nobody uses it.")
     bot_login_hours: float = Field(
         168, gt=0, le=8760, description="How long one stays logged into the page; /revoke ends it earlier."
@@ -110,6 +111,13 @@ class BotSettings(Settings):
             raise ValueError("expected postgresql://user:password@host:port/name") from None
         if url.get_backend_name() not in ("postgresql", "postgres"):
             raise ValueError("expected postgresql://user:password@host:port/name")
+        return value
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _is_private(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            secret_address(value.get_secret_value())
         return value
 
     @property

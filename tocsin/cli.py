@@ -1,6 +1,6 @@
 """The command line: `tocsin COMMAND`. Each command loads only what it needs.
 
-Exit statuses: 0 done or stopped when asked; 1 failed; 2 wrong usage or settings, or not in this release.
+Exit statuses: 0 done or stopped when asked; 1 failed; 2 wrong usage or settings.
 """
 
 import argparse
@@ -19,9 +19,6 @@ _SERVICES = {
     "logsvc": "keep them in ClickHouse and serve the live page",
     "bot": "answer and ring in Telegram",
 }
-_NOT_YET = {
-    "test-alert": ("ring the configured chats", "`tocsin doctor` checks the bot's token and chats."),
-}
 _DATA = Path(".tocsin")
 _MIGRATES_ITSELF = "Postgres: the bot brings its tables up to date itself when it starts."
 
@@ -31,9 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     given, rest = parser.parse_known_args(arguments)
     command: str = given.command
-    if command in _NOT_YET:
-        print(f"tocsin {command}: not in this release. {_NOT_YET[command][1]}", file=sys.stderr)
-        return 2
     if command == "sandbox":
         return _sandbox(rest)
     if command == "tail":
@@ -55,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(run_doctor(_environment(), given.services))
     if command == "login-link":
         return _bot(["--login-link", given.user], given.role, given.data)
+    if command == "test-alert":
+        return _bot(["--test-alert", *given.words], None, given.data)
     if command == "token":
         days = [] if given.days is None else ["--days", str(given.days)]
         return _bot(["--token", *given.words, *days], given.role, given.data)
@@ -84,13 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("words", nargs="+", metavar="WORD", help="create NAME, list, or revoke ID")
     _add_role(token, "what a new token lets do (default viewer)")
     token.add_argument("--days", type=int, help="how long it is good (default: until it is revoked)")
-    for by_bot in (link, token):
+    test = commands.add_parser("test-alert", help="ring the configured chats with a marked alert, and time it")
+    test.add_argument("words", nargs="*", metavar="WORD", help="ENV SOURCE QUEUE: as an alert of that queue")
+    for by_bot in (link, token, test):
         by_bot.add_argument(
             "--data", type=Path, help="directory of the `tocsin up` that runs (.tocsin/up, .tocsin/demo)"
         )
-    for name, (help_text, _) in _NOT_YET.items():
-        later = commands.add_parser(name, help=f"{help_text} (not in this release)")
-        later.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     return parser
 
 

@@ -4,7 +4,8 @@ import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-DAY_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 
 COMPACT = {
     "cleanup.policy": "compact",
@@ -76,6 +77,10 @@ class Topics:
     def actions(self) -> str:
         return f"{self.prefix}actions"
 
+    @property
+    def probes(self) -> str:
+        return f"{self.prefix}probes"
+
     def specs(self) -> list[TopicSpec]:
         """Every topic with its settings, in the order of docs/architecture.md."""
         logsvc, both = frozenset({"logsvc"}), frozenset({"logsvc", "bot"})
@@ -89,6 +94,7 @@ class Topics:
             TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1, others=logsvc),
             # Never compacted: which of two records came first decides who acts.
             TopicSpec(self.actions, {"retention.ms": str(7 * DAY_MS)}, partitions=1),
+            TopicSpec(self.probes, {"retention.ms": str(HOUR_MS)}, partitions=1, others=frozenset({"bot"})),
         ]
 
     def used_by(self, services: Collection[str]) -> list[TopicSpec]:

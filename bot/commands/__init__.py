@@ -18,22 +18,23 @@ from bot.commands.schedulers import SchedulersCommand
 from bot.commands.silence import SilenceCommand
 from bot.commands.start import Start
 from bot.commands.status import Status
+from bot.commands.trial import TrialCommand
 from bot.commands.whoami import WhoAmI
 from bot.desk import Command, Pressable
 
 _queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
 _incidents, _ack, _silence, _rules = Incidents(), Ack(), SilenceCommand(), Rules()
-_errors, _schedulers, _route = Errors(), SchedulersCommand(), RouteCommand()
+_errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
-    *(_route, Here(), Subscribe(), _rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
+    *(_route, Here(), Subscribe(), _test, _rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
 PRESSES: tuple[Pressable, ...] = (
     *(_queues, _queue, _failed, _errors, _schedulers),
-    *(_incidents, _route, _rules, _status),
+    *(_incidents, _route, _test, _rules, _status),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
 ACTS: tuple[Pressable, ...] = (_ack, _silence)

@@ -15,12 +15,13 @@ STALE_SECONDS = 30
 def status_text(pulse: Pulse, *, now_ms: int | None = None) -> str:
     """One line per link of the chain from Redis to this chat."""
     now_ms = int(time.time() * 1000) if now_ms is None else now_ms
-    lines = [*_reading(pulse), _bridge(pulse, now_ms), *_outbox(pulse, now_ms), *_polling(pulse), *_breakers(pulse)]
+    lines = [*_reading(pulse), _bridge(pulse, now_ms), *_outbox(pulse, now_ms), *_polling(pulse), _heartbeat(pulse)]
+    lines += _breakers(pulse)
     if not pulse.has_alert_chats():
         lines.append(f"{texts.ICON_FAILED} {texts.NO_ALERT_CHATS}")
     if pulse.alerts.unrouted:
         lines.append(f"{texts.ICON_FAILED} {texts.UNROUTED.format(count=pulse.alerts.unrouted)}")
-    is_well = all(line.startswith(texts.ICON_OK) for line in lines)
+    is_well = all(line.startswith((texts.ICON_OK, texts.ICON_OLD)) for line in lines)
     return fit([bold(texts.STATUS_WELL if is_well else texts.STATUS_ILL), *lines])
 
 
@@ -79,12 +80,24 @@ def _outbox(pulse: Pulse, now_ms: int) -> list[str]:
 def _polling(pulse: Pulse) -> list[str]:
     since = pulse.seconds_since(pulse.polling.answered_at)
     conflict = pulse.seconds_since(pulse.polling.conflict_at)
-    if conflict is not None and conflict < LATE_SECONDS:
+    if conflict is not None and pulse.has_rival:
         return [f"{texts.ICON_FAILED} {texts.CONFLICT.format(age=age(conflict))}"]
     if since is None or since > POLL_LATE_SECONDS:
         problem = name(pulse.polling.problem, 160) or "no answer"
         return [f"{texts.ICON_FAILED} Telegram: {problem}"]
     return [f"{texts.ICON_OK} Telegram: polled {age(since)} ago"]
+
+
+def _heartbeat(pulse: Pulse) -> str:
+    beat = pulse.heartbeat
+    if beat.url is None:
+        return f"{texts.ICON_OLD} {texts.NO_HEARTBEAT}"
+    since = pulse.seconds_since(beat.sent_at)
+    last = texts.NEVER_SENT if since is None else f"{age(since)} ago"
+    if beat.problem:
+        return f"{texts.ICON_FAILED} {texts.HEARTBEAT_HELD.format(why=name(beat.problem, 200), last=last)}"
+    icon = texts.ICON_OK if since is not None and since < LATE_SECONDS else texts.ICON_WARN
+    return f"{icon} heartbeat: {last}"
 
 
 def _breakers(pulse: Pulse) -> list[str]:

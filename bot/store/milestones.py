@@ -1,4 +1,4 @@
-"""Things that happen once in the life of an installation."""
+"""Things that happen once in the life of an installation, or that matter only by when they happened last."""
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -9,6 +9,7 @@ from bot.store.models import Milestone
 BORN = "born"
 GREETED = "greeted"
 WATCHED = "watched"
+PROBED = "probed"
 
 
 async def reach(session: AsyncSession, name: str, at_ms: int) -> bool:
@@ -17,6 +18,12 @@ async def reach(session: AsyncSession, name: str, at_ms: int) -> bool:
         insert(Milestone).values(name=name, at_ms=at_ms).on_conflict_do_nothing().returning(Milestone.name)
     )
     return noted.scalar_one_or_none() is not None
+
+
+async def mark(session: AsyncSession, name: str, at_ms: int) -> None:
+    """Note when it happened last."""
+    made = insert(Milestone).values(name=name, at_ms=at_ms)
+    await session.execute(made.on_conflict_do_update(index_elements=["name"], set_={"at_ms": at_ms}))
 
 
 async def reached_ms(session: AsyncSession, name: str) -> int | None:

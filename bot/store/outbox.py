@@ -314,6 +314,32 @@ async def chat_moves(session: AsyncSession) -> dict[int, int]:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A message about an incident's newest episode. after_ms: from wanting it to Telegram's acceptance; None = not yet.
+
+    note: why not.
+    """
+
+    to: Destination
+    after_ms: int | None
+    note: str
+
+
+async def sent_of(session: AsyncSession, incident_id: int) -> list[Sent]:
+    """The messages of the newest episode of an incident, and what became of each."""
+    newest = select(func.max(Card.episode)).where(Card.incident_id == incident_id).scalar_subquery()
+    rows = await session.execute(
+        select(Card.chat_id, Card.topic_id, Card.is_silent, Card.sent, Card.changed_ms, Card.created_ms, Card.note)
+        .where(Card.incident_id == incident_id, Card.kind == INCIDENT, Card.episode == newest)
+        .order_by(Card.id)
+    )
+    return [
+        Sent(Destination(chat, topic, silent), changed - created if sent else None, note)
+        for chat, topic, silent, sent, changed, created, note in rows
+    ]
+
+
+@dataclass(frozen=True)
 class Away:
     """A chat that refuses us. note: Telegram's words. next_ms: when it is tried again, if it does not speak to us."""
 

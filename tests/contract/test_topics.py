@@ -20,6 +20,7 @@ TABLE = {
     "tocsin.cursors": (None, {"cleanup.policy": "compact", "delete.retention.ms": "600000"} | COMPACTED),
     "tocsin.deadletter": (1, {"retention.ms": MONTH}),
     "tocsin.actions": (1, {"retention.ms": WEEK}),
+    "tocsin.probes": (1, {"retention.ms": "3600000"}),
 }
 
 
@@ -48,6 +49,7 @@ def test_every_name_has_its_spec() -> None:
         topics.cursors,
         topics.deadletter,
         topics.actions,
+        topics.probes,
     ]
     assert [spec.name for spec in topics.specs()] == names
 
@@ -58,8 +60,8 @@ def test_a_service_needs_to_see_only_what_it_uses() -> None:
 
     assert used_by("bridge") == [name.removeprefix("tocsin.") for name in TABLE]
     assert used_by("logsvc") == ["jobs", "logs", "queues", "schedulers", "sources", "deadletter"]
-    assert used_by("bot") == ["jobs", "logs", "queues", "schedulers", "sources"]
-    assert used_by("bot", "logsvc") == used_by("logsvc")
+    assert used_by("bot") == ["jobs", "logs", "queues", "schedulers", "sources", "probes"]
+    assert used_by("bot", "logsvc") == [*used_by("logsvc"), "probes"]
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ async def test_a_service_by_itself_needs_its_servers_named() -> None:
 async def test_whatever_a_service_would_refuse_is_named_with_its_mend() -> None:
     wrong = {
         "WEBSOCKET_PORT": WRONG,
-        "HEARTBEAT_URL": f"https://{WRONG}",
+        "HEARTBEAT_URL": f"http://{WRONG}",
         "TRUSTED_PROXIES": WRONG,
         "BIND_HOST": "0.0.0.0",
         "LOGSVC_BATCH_ROW": "5",

@@ -35,7 +35,7 @@ async def check_telegram(environ: Environ) -> list[Finding]:
             if not me.get("ok"):
                 return [_refused(api, me)]
             bot = me["result"]
-            findings = [ok("Telegram", f"the token is @{bot['username']}'s")]
+            findings = [ok("Telegram", f"the token is @{bot['username']}'s"), *await _rivals(client, environ)]
             return [*findings, *await _chats(client, environ, bot)]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:  # texts may hold the token
         return [
@@ -45,6 +45,24 @@ async def check_telegram(environ: Environ) -> list[Finding]:
                 f"can this machine reach it? curl -sS {_shown(api)}   (address: TELEGRAM_API_URL; proxy: HTTPS_PROXY)",
             )
         ]
+
+
+async def _rivals(client: httpx.AsyncClient, environ: Environ) -> list[Finding]:
+    """Who else takes this token's updates. Asking for updates ourselves would take them from the bot."""
+    hook = await _call(client, "getWebhookInfo")
+    if hook.get("ok") and hook["result"].get("url"):
+        found = "a webhook is set for this token, so nobody can poll it: commands are not heard"
+        return [bad("Telegram", found, "call deleteWebhook for this token, or give Tocsin a bot of its own (/newbot)")]
+    base = (environ.get("BOT_URL") or f"http://127.0.0.1:{environ.get('BOT_PORT') or 9102}").rstrip("/")
+    try:
+        async with httpx.AsyncClient(timeout=1) as bot:
+            told = (await bot.get(f"{base}/health/ready")).json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return []  # no bot runs here: nothing to ask
+    if any("another process polls" in str(one) for one in told.get("degraded", [])):
+        found = "the running bot says that another process polls with its token (409): commands get lost"
+        return [bad("Telegram", found, "stop the other one, or give each stack a bot of its own (@BotFather, /newbot)")]
+    return []
 
 
 async def _chats(client: httpx.AsyncClient, environ: Environ, bot: dict[str, Any]) -> list[Finding]:

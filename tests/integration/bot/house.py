@@ -120,6 +120,7 @@ class House:
                     NewTopic(self.topics.queues, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"}),
                     NewTopic(self.topics.schedulers, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"}),
                     NewTopic(self.topics.sources, 1, 1, topic_configs={"cleanup.policy": "compact"}),
+                    NewTopic(self.topics.probes, 1, 1),
                 ]
             )
         finally:

@@ -189,12 +189,6 @@ async def test_ctrl_c_during_the_first_download_leaves_nothing_running(
     assert not any("Maven client" in line for line in run.lines), "the next way was not tried"
 
 
-async def test_a_command_of_a_later_release_says_so(tocsin: Tocsin) -> None:
-    status, output = await (await tocsin("test-alert")).finished()
-    assert status == 2
-    assert "not in this release" in output
-
-
 async def it_works(run: Run) -> None:
     """Both pages answer; queues are listed, events stored, and the bot has spoken."""
     page, chat = run.url("live page"), run.url("Telegram chat")

@@ -107,7 +107,7 @@ def test_every_problem_is_told_at_once_without_values() -> None:
         "TELEGRAM_ALERT_CHATS: entry 2",
         "TELEGRAM_ADMINS: expected Telegram user ids",
         "TELEGRAM_ALERT_CHAT: unknown setting",
-        "HEARTBEAT_URL: not available in this release",
+        "HEARTBEAT_URL: expected https://",
         "TELEGRAM_BOT_TOKEN: required",
         "KAFKA_BOOTSTRAP_SERVERS: required",
     ):

@@ -10,12 +10,6 @@ from tocsin import __version__
 from tocsin.cli import main
 
 
-@pytest.mark.parametrize("command", [["test-alert"]])
-def test_a_command_of_a_later_release_says_so(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(command) == 2
-    assert f"tocsin {command[0]}: not in this release." in capsys.readouterr().err
-
-
 def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
         main(["--version"])
