@@ -235,7 +235,7 @@ async def read_back(
         async with asyncio.timeout(READ_BACK_SECONDS):
             await consumer.start()
             consumer.assign([place])
-            await _seek_to_time(consumer, place, since_ms if settings.kafka_transactions else 0)
+            await seek_to_time(consumer, place, since_ms if settings.kafka_transactions else 0)
             end: int | None = None
             while end is None or await consumer.position(place) < end:
                 for record in (await consumer.getmany(timeout_ms=200)).get(place, []):
@@ -252,15 +252,17 @@ async def read_back(
         await close_client(consumer)
 
 
-async def _seek_to_time(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int) -> None:
-    """Go to the first record appended then or later. The in-memory stand-in cannot be asked: there, to the start."""
-    found = (await consumer.offsets_for_times({place: since_ms}))[place] if since_ms > 0 else None
-    if found is not None:
-        consumer.seek(place, found.offset)
-    elif since_ms > 0:
-        await consumer.seek_to_end(place)
-    else:
+async def seek_to_time(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int) -> None:
+    """Go to the first record appended then or later; since_ms 0: to the start.
+
+    The in-memory stand-in cannot be asked.
+    """
+    if since_ms <= 0:
         await consumer.seek_to_beginning(place)
+        return
+    end = (await consumer.end_offsets([place]))[place]  # before we ask: what is appended meanwhile is not passed over
+    found = (await consumer.offsets_for_times({place: since_ms}))[place]
+    consumer.seek(place, end if found is None else found.offset)
 
 
 def reader(settings: BridgeSettings, client_id: str) -> AIOKafkaConsumer:

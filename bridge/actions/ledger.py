@@ -5,6 +5,7 @@ It is as good on the in-memory stand-in.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from bridge.kafka import close_client, reader
+from bridge.kafka import close_client, reader, seek_to_time
 from bridge.record import REQUEST_BYTES
 from bridge.settings import BridgeSettings
 from tocsin.breakers import Breakers
@@ -22,7 +23,8 @@ from tocsin.kafka import client_options
 KAFKA = "kafka"
 """The breaker's name."""
 READ_SECONDS = 12.0
-"""The whole log is read, seven days of it."""
+REMEMBERED_SECONDS = 24 * 3600.0
+"""So much of the log is read for each request; what stands before it is kept for the audit alone."""
 APPEND_SECONDS = 5.0
 _SICK = (KafkaError, OSError)
 
@@ -59,10 +61,15 @@ class Ledger:
             async with self._breakers.guard(KAFKA, timeout=READ_SECONDS, errors_that_count=_SICK):
                 await consumer.start()
                 consumer.assign([place])
-                await consumer.seek_to_beginning(place)
+                await seek_to_time(consumer, place, self._since_ms())
             yield Following(self._breakers, consumer, place, request_id)
         finally:
             await close_client(consumer)
+
+    def _since_ms(self) -> int:
+        if not self._settings.kafka_transactions:  # the stand-in, which keeps nothing for long
+            return 0
+        return int((time.time() - REMEMBERED_SECONDS) * 1000)
 
     async def probe(self) -> None:
         """Ask Kafka anything."""
