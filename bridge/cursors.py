@@ -22,13 +22,15 @@ log = structlog.get_logger("bridge.cursors")
 class Restored:
     """What the cursors of one partition say of one source.
 
-    log_places: queue -> job id -> how far its log was relayed. scanned_ms: None also when the scan covered other
+    log_places: queue -> job id -> how far its log was relayed. open_pages: the last further page of a queue's open jobs
+    that there is, believed or not; no queue without one. scanned_ms: None also when the scan covered other
     queues. past_epoch: see ScanCursor. damaged: queues whose position is there and cannot be read; "" = the scan.
     """
 
     positions: dict[str, Position] = field(default_factory=dict[str, Position])
     log_places: dict[str, dict[str, LogPlace]] = field(default_factory=dict[str, dict[str, LogPlace]])
     open_jobs: dict[str, OpenCursor] = field(default_factory=dict[str, OpenCursor])
+    open_pages: dict[str, int] = field(default_factory=dict[str, int])
     scanned_ms: int | None = None
     past_epoch: int = 0
     damaged: set[str] = field(default_factory=set[str])
@@ -81,6 +83,12 @@ def open_cursors(
         yield f"{site}:{source}:{queue}:{f':{page}' if page else ''}".encode(), encode(value)
 
 
+def no_open_pages(site: str, source: str, queue: str, last: int) -> Iterator[tuple[bytes, None]]:
+    """Keys and values of the tombstones of a queue's further pages of open jobs."""
+    for page in range(1, last + 1):
+        yield f"{site}:{source}:{queue}::{page}".encode(), None
+
+
 def no_queue_cursor(site: str, source: str, queue: str) -> tuple[bytes, None]:
     """Key and value of the tombstone of a queue's position."""
     return f"{site}:{source}:{queue}".encode(), None
@@ -116,6 +124,7 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
             elif colon and not job_id:
                 restored.open_jobs[queue] = decode(OpenCursor, value)
             elif _is_page(job_id):
+                restored.open_pages[queue] = max(int(job_id[1:]), restored.open_pages.get(queue, 0))
                 pages.setdefault(queue, []).append(decode(OpenCursor, value))
             elif colon:
                 told = decode(LogCursor, value)

@@ -151,6 +151,7 @@ class Share:
         restored.damaged.discard(name)
         restored.log_places.pop(name, None)
         restored.open_jobs.pop(name, None)
+        restored.open_pages.pop(name, None)
         self._lags.drop(queue.place.source, name)
         log.info("queue_gone", source=queue.place.source, queue=name)
 

@@ -15,7 +15,7 @@ from bridge.records import Records
 from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.groups import cursor, open_jobs
+from bridge.sources.bullmq.groups import cursor, no_pages, open_jobs
 from bridge.sources.bullmq.stream import Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
@@ -80,6 +80,7 @@ class Farewell:
                 self.records.no_snapshot(place),
                 *queue.tail.clear(now),
                 open_jobs(self.site, self.records, place, queue.position, None, now),
+                *no_pages(self.site, self.records, place, queue.reconciling.pages),
                 position,
             ],
         )

@@ -7,7 +7,7 @@ each says where to go on if the next is not committed.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.cursors import open_cursor, open_cursors, queue_cursor
+from bridge.cursors import no_open_pages, open_cursor, open_cursors, queue_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
@@ -115,6 +115,11 @@ def all_open_jobs(
 ) -> list[Record]:
     """The records of all of a queue's open jobs, to be committed together."""
     return [records.cursor(*page) for page in open_cursors(site, place.source, place.queue, position, jobs, now)]
+
+
+def no_pages(site: str, records: Records, place: Place, last: int) -> list[Record]:
+    """Take back the pages of open jobs behind the first, up to the last."""
+    return [records.cursor(*page) for page in no_open_pages(site, place.source, place.queue, last)]
 
 
 def _notices(place: Place, reading: Reading, now: int) -> list[JobEvent]:

@@ -121,6 +121,7 @@ class Lane:
             Past(position),
             Reconciling(OpenJobs(room=self._room), restored.open_jobs.get(place.queue), position),
         )
+        reconciling.pages = restored.open_pages.get(place.queue, 0)
         places = restored.log_places.get(place.queue, {})
         tail = LogTail(self._site, place, self._records, memory, places, reconciling.may_go_on)
         reconciling.due_at = time.monotonic() + self._reconcile_seconds

@@ -25,7 +25,7 @@ from bridge.records import Records
 from bridge.sources.bullmq import standing, stream
 from bridge.sources.bullmq.door import Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
-from bridge.sources.bullmq.groups import all_open_jobs, open_jobs
+from bridge.sources.bullmq.groups import all_open_jobs, no_pages, open_jobs
 from bridge.sources.bullmq.open_jobs import OPEN, STORED_JOBS, OpenJob, OpenJobs
 from bridge.sources.bullmq.standing import Correction, Standing
 from bridge.sources.bullmq.stream import Entry, Position
@@ -105,14 +105,16 @@ class Reconciler:
         queue.reconciling.has_strangers = True
 
     def store(self, queue: Queue, position: Position, now: int, *, is_urgent: bool = False) -> list[Record]:
-        """The record of the open jobs as of a position, if they changed and that is due."""
+        """The record of the open jobs as of a position, if they changed and that is due; further pages go."""
         state = queue.reconciling
         is_due = is_urgent or time.monotonic() - state.stored_at >= STORE_SECONDS
         if not state.jobs.is_changed or not is_due or not queue.is_taken_up:
             return []
         state.stored_at = time.monotonic()
         state.jobs.is_changed = False
-        return [open_jobs(self._site, self._records, queue.place, position, state.jobs, now)]
+        void = no_pages(self._site, self._records, queue.place, state.pages)
+        state.pages = 0
+        return [open_jobs(self._site, self._records, queue.place, position, state.jobs, now), *void]
 
     async def step(self, queues: Sequence[Queue]) -> bool:
         """Go on with queues that were read to their ends, for a moment; return whether there is more to ask at once.

@@ -14,7 +14,8 @@ SOON_SECONDS = 1.0
 
 @dataclass(slots=True)
 class Reconciling:
-    """stored: what Kafka holds of the queue's open jobs, until they are taken up (takeup.py); start: the position at
+    """stored: what Kafka holds of the queue's open jobs, until they are taken up (takeup.py); pages: the last further
+    page of them there, until it is taken back; start: the position at
     the restart. suspects: jobs to be asked for. ended: ends that were found and may not have been told, by job id: they
     are mended like those of a gap (gaps.py). ends_told: when those jobs ended (ms) whose end is told by now and who are
     open all the same.
@@ -27,6 +28,7 @@ class Reconciling:
     jobs: OpenJobs = field(default_factory=OpenJobs)
     stored: OpenCursor | None = None
     start: Position = field(default_factory=Position)
+    pages: int = 0
     suspects: list[str] = field(default_factory=list[str])
     ended: dict[str, Ended] = field(default_factory=dict[str, Ended])
     ends_told: dict[str, int] = field(default_factory=dict[str, int])

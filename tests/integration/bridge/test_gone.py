@@ -15,6 +15,7 @@ from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.pools import pool_of_url
 from bridge.sources.bullmq.door.single import Single
+from bridge.sources.bullmq.open_jobs import STORED_JOBS
 from tests.clients import redis
 from tests.conftest import StartValkey
 from tests.eventually import eventually
@@ -54,6 +55,7 @@ async def test_deleted_queue_is_told_once_and_forgotten(bridge: Bridge, app: Any
     await add_events(app, "mail", 2)
     await app.xadd("bull:mail:events", {"event": "active", "jobId": "job-0", "prev": "waiting"})
     await app.rpush("bull:mail:job-0:logs", "hello")
+    await add_events(app, "mail", STORED_JOBS, first=2)  # more open jobs than one cursor holds
     await bridge.start()
     await until_told(bridge, "mail", "active")
 
@@ -62,6 +64,9 @@ async def test_deleted_queue_is_told_once_and_forgotten(bridge: Bridge, app: Any
         return bool(records.logs) and records.newest("mail") is not None
 
     await eventually(is_complete, what="its log line and its counts")
+    await bridge.stop()
+    assert (await bridge.records()).cursors["main:main:mail::1"] is not None
+    await bridge.start()
     await delete(app, "mail")
     events = await until_told(bridge, "mail", "gone")
 
@@ -75,6 +80,7 @@ async def test_deleted_queue_is_told_once_and_forgotten(bridge: Bridge, app: Any
     assert records.cursors["main:main:mail:job-0"] is None, "how far its logs were read is of no use any more"
     assert records.cursors["main:main:mail"] is None, "nor is how far its events were"
     assert records.cursors["main:main:mail:"] is None, "nor which jobs were open"
+    assert records.cursors["main:main:mail::1"] is None, "all of them"
     assert not await bridge.samples("bridge_queue_jobs", queue="mail")
     assert not await bridge.samples("bridge_relay_lag_seconds", queue="mail")
     assert await bridge.samples("bridge_queue_jobs", queue="other")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.cursors import open_cursor, open_cursors, restore
+from bridge.cursors import no_open_pages, open_cursor, open_cursors, restore
 from bridge.record import MAX_RECORD_BYTES
 from bridge.sources.bullmq.open_jobs import LEAST_JOBS, STORED_JOBS, OpenJob, OpenJobs, Room
 from bridge.sources.bullmq.stream import Position
@@ -148,6 +148,9 @@ def test_all_jobs_are_stored_in_several_cursors_of_one_moment() -> None:
     later = restore("eu", "main", "all", cursors | {key: value or b""})
     assert len(later.open_jobs["q"].jobs) == STORED_JOBS, "the others are of another moment"
     assert later.log_places == {}
+    assert later.open_pages == {"q": 2}, "to be taken back all the same"
+    gone = dict(no_open_pages("eu", "main", "q", 2))
+    assert gone == {key: None for key in list(cursors)[1:]}
 
 
 def test_queues_share_the_room_of_their_process_and_each_has_some() -> None:
