@@ -149,9 +149,10 @@ class Alerts:
         silence = to_silence(row)
         await self.cover(session, silence, now_ms=now_ms)
         if silence.is_maintenance:
-            to = Destination(row.chat_id, row.topic_id)
             text = maintenance_over_text(silence, by=by, now_ms=now_ms)
-            put(session, Subject(NOTICE), to, text, (), now_ms=now_ms)
+            asked_in = [Destination(row.chat_id, row.topic_id)] if row.chat_id else self.chats.all_destinations()
+            for to in asked_in:
+                put(session, Subject(NOTICE), to, text, (), now_ms=now_ms)
 
     async def cover(self, session: Session, silence: Silence, *, now_ms: int, at_once: bool = False) -> None:
         """Let open incidents within a silence's scope be as the silences now say."""

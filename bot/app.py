@@ -27,6 +27,8 @@ from bot.history import LOGSVC, History
 from bot.internal.access import access_routes
 from bot.internal.actions import actions_route
 from bot.internal.app import internal_router
+from bot.internal.incidents import incident_routes
+from bot.internal.views import view_routes
 from bot.kafka import Cluster, Echo, PositionedFeed, TableFeed, topic_exists
 from bot.logins import Logins
 from bot.metrics import Metrics
@@ -141,7 +143,12 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         gate = Gate(people, chats, telegram, breakers)
         bridge = Bridge(settings, directory, breakers, client)
         internal = internal_router(
-            [*access_routes(database, people, logins), actions_route(database, people, bridge)],
+            [
+                *access_routes(database, people, logins),
+                actions_route(database, people, bridge),
+                *incident_routes(handling, people, links, progress),
+                *view_routes(database, people),
+            ],
             settings.tocsin_service_token,
         )
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from bot.alerts import Alerts
 from bot.failures import key_part, stored
-from bot.incidents import Call, Incident, Person, Step, ack, note
+from bot.incidents import Call, Incident, Person, Step, ack, end, note, unack
 from bot.silences import Scope, Silence
 from bot.store import audit
 from bot.store.audit import Actor
@@ -41,7 +41,7 @@ class Handled:
 
 @dataclass(frozen=True)
 class Place:
-    """A chat, or one topic of it."""
+    """A chat, or one topic of it; 0 = none, it was asked for on the page."""
 
     chat_id: int
     topic_id: int | None = None
@@ -65,7 +65,7 @@ class Handling:
             taken = ack(incident, who, now_ms=now_ms)
             if taken is None:
                 return Handled(Outcome.ALREADY, incident)
-            await self._show(session, row, taken, now_ms)
+            await self.show(session, row, taken, now_ms)
             await _audit(session, who, "ack", _about(incident_id, taken))
         self.woken()
         return Handled(Outcome.DONE, taken)
@@ -76,6 +76,34 @@ class Handling:
             wanted = await unheeded_of_storm(session, storm_id)
         taken = [await self.ack(number, who, episode=episode) for number, episode in wanted]
         return sum(one.outcome is Outcome.DONE for one in taken)
+
+    async def unack(self, incident_id: int, who: Person, *, episode: int | None = None) -> Handled:
+        """Give an incident back: nobody has it any more."""
+        now_ms = _now_ms()
+        async with self.database.transaction() as session:
+            row, incident, refused = await self._open(session, incident_id, episode)
+            if row is None or incident is None:
+                return refused
+            given = unack(incident, now_ms=now_ms)
+            if given is None:
+                return Handled(Outcome.ALREADY, incident)
+            await self.show(session, row, given, now_ms)
+            await _audit(session, who, "unack", _about(incident_id, given))
+        self.woken()
+        return Handled(Outcome.DONE, given)
+
+    async def resolve(self, incident_id: int, who: Person, *, episode: int | None = None) -> Handled:
+        """Call an incident over. Its failure rings anew when it returns; what a rule found, once it has been well."""
+        now_ms = _now_ms()
+        async with self.database.transaction() as session:
+            row, incident, refused = await self._open(session, incident_id, episode)
+            if row is None or incident is None:
+                return refused
+            over = end(incident, now_ms=now_ms)
+            await self.show(session, row, over, now_ms)
+            await _audit(session, who, "resolve", _about(incident_id, over))
+        self.woken()
+        return Handled(Outcome.DONE, over)
 
     async def silence_incident(
         self, incident_id: int, who: Person, where: Place, *, minutes: int, episode: int | None = None
@@ -165,13 +193,26 @@ class Handling:
         now_ms = _now_ms()
         async with self.database.transaction() as session:
             incident_id = await incident_of_message(session, chat_id, message_id)
-            row = None if incident_id is None else await lock_incident(session, incident_id)
-            if row is None:
-                return None
-            noted = note(to_incident(row), who, text, now_ms=now_ms)
-            await self._show(session, row, noted, now_ms)
-            await _audit(session, who, "note", _about(row.id, noted))
-        self.woken()
+            noted = None if incident_id is None else await self._note(session, incident_id, who, text, now_ms)
+        if noted is not None:
+            self.woken()
+        return noted
+
+    async def note_on(self, incident_id: int, who: Person, text: str) -> Incident | None:
+        """Keep what somebody wrote about an incident; None if there is none."""
+        async with self.database.transaction() as session:
+            noted = await self._note(session, incident_id, who, text, _now_ms())
+        if noted is not None:
+            self.woken()
+        return noted
+
+    async def _note(self, session: Session, incident_id: int, who: Person, text: str, now_ms: int) -> Incident | None:
+        row = await lock_incident(session, incident_id)
+        if row is None:
+            return None
+        noted = note(to_incident(row), who, text, now_ms=now_ms)
+        await self.show(session, row, noted, now_ms)
+        await _audit(session, who, "note", _about(row.id, noted))
         return noted
 
     async def about(self, chat_id: int, message_id: int) -> int | None:
@@ -191,7 +232,8 @@ class Handling:
             return None, None, Handled(Outcome.OVER, incident)
         return row, incident, Handled(Outcome.DONE, incident)
 
-    async def _show(self, session: Session, row: IncidentRow, incident: Incident, now_ms: int) -> None:
+    async def show(self, session: Session, row: IncidentRow, incident: Incident, now_ms: int) -> None:
+        """Write an incident that somebody changed, and let its messages say so at once."""
         call = Call.EDIT if incident.has_rung else Call.HUSH
         steps = [(write(session, row, incident), Step(incident, call))]
         await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
@@ -199,7 +241,7 @@ class Handling:
 
 async def _audit(session: Session, who: Person, action: str, target: str, outcome: str = "done") -> None:
     """Write what somebody did, in the transaction that does it."""
-    await audit.note(session, Actor(str(who.user_id), who.name, who.role), action, target, outcome)
+    await audit.note(session, Actor(who.known_as, who.name, who.role, who.address), action, target, outcome)
 
 
 def _about(number: int, incident: Incident) -> str:

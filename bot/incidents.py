@@ -50,11 +50,21 @@ NOTE_LENGTH = 1000
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in Telegram. name: as they call themselves there. role: theirs at that moment."""
+    """Somebody who acts. user_id: Telegram's, 0 = none. name: as they call themselves. role: theirs at that moment.
+
+    account: their id where they are no person of Telegram. address: where their browser was, if they used one.
+    """
 
     user_id: int
     name: str
     role: str = ""
+    account: str = ""
+    address: str = ""
+
+    @property
+    def known_as(self) -> str:
+        """Their id, for the audit."""
+        return self.account or str(self.user_id)
 
 
 @dataclass(frozen=True)
@@ -231,6 +241,14 @@ def ack(incident: Incident, who: Person, *, now_ms: int) -> Incident | None:
     phase = incident.phase if incident.phase is Phase.SILENCED else Phase.ACKED
     name = stored(who.name, 100)
     return replace(incident, phase=phase, ack=Ack(who.user_id, name, now_ms), taken_by=name)
+
+
+def unack(incident: Incident, *, now_ms: int) -> Incident | None:
+    """The incident given back by who had it; None if it is over, or nobody has it. A reminder waits its time."""
+    if incident.is_over or incident.ack is None:
+        return None
+    phase = Phase.SILENCED if incident.phase is Phase.SILENCED else Phase.FIRING
+    return replace(incident, phase=phase, ack=None, told_ms=now_ms)
 
 
 def cover(incident: Incident, silenced_until_ms: int | None, *, now_ms: int) -> Step | None:

@@ -10,17 +10,17 @@ from litestar.handlers import HTTPRouteHandler
 
 from bot.bridge import Answer, Bridge
 from bot.internal.gate import Refused, read_body
-from bot.people import NOBODY, People
-from bot.store import audit, people, tokens
+from bot.internal.who import refusal_of, role_now
+from bot.people import People
+from bot.store import audit
 from bot.store.audit import Actor
-from bot.store.database import Database, Session
+from bot.store.database import Database
 from tocsin.breakers import Unavailable
-from tocsin.roles import Role, least
+from tocsin.roles import Role
 
 log = structlog.get_logger("actions")
 
 MOST_BYTES = 4 * 1024 * 1024
-TOKEN = "token:"
 
 Short = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
@@ -64,9 +64,9 @@ def actions_route(database: Database, who: People, bridge: Bridge) -> HTTPRouteH
         asked = await read_body(request, Asked)
         target = f"{asked.source}/{asked.queue}"
         async with database.transaction() as session:
-            role = await _role(session, who, asked)
+            role = await role_now(session, who, str(asked.user_id), asked.role)
             actor = Actor(str(asked.user_id), asked.name, role or "", asked.address)
-            refusal = _refusal(role)
+            refusal = refusal_of(role)
             if refusal is not None:
                 await audit.note(session, actor, asked.action, target, f"refused: {refusal.body.message}")
             elif not asked.dry_run:
@@ -88,27 +88,6 @@ def actions_route(database: Database, who: People, bridge: Bridge) -> HTTPRouteH
         return Response(answer.body, status_code=answer.status, headers=headers)
 
     return actions
-
-
-async def _role(session: Session, who: People, asked: Asked) -> Role | None:
-    """What the person may do: as we know it ourselves where we do, and never more than logsvc says."""
-    user_id = str(asked.user_id)
-    if user_id.isdecimal():
-        number = int(user_id)
-        own = Role.ADMIN if number in who.admins else await people.granted(session, number)
-        own = None if number in NOBODY else own
-    elif user_id.startswith(TOKEN):
-        own = await tokens.role_of(session, user_id.removeprefix(TOKEN))
-    else:
-        return asked.role
-    return own if own is None or asked.role is None else least(own, asked.role)
-
-
-def _refusal(role: Role | None) -> Refused | None:
-    if role is not None and role.covers(Role.OPERATOR):
-        return None
-    mend = "an admin can change that: /grant in Telegram"
-    return Refused(403, "forbidden", f"that needs the role operator; yours is {role or 'viewer'}", mend=mend)
 
 
 async def _note(database: Database, asked: Asked, outcome: str) -> None:

@@ -1,6 +1,6 @@
 """Incidents as rows. Whoever locks silences and incidents locks the silences first, so that nobody deadlocks."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
@@ -103,6 +103,28 @@ async def open_incidents(session: AsyncSession, *, offset: int, limit: int, queu
         .limit(limit)
     )
     return Open(count, unheeded, [(row.id, to_incident(row)) for row in rows])
+
+
+async def list_incidents(
+    session: AsyncSession,
+    *,
+    phases: Collection[str],
+    only: Mapping[str, str],
+    before: tuple[int, int] | None,
+    limit: int,
+) -> list[tuple[int, Incident]]:
+    """Incidents with ids, last seen the newest first. phases: empty = any. only: column -> what it is to be.
+
+    before: the last_ms and the id of the last one of the page before.
+    """
+    query = select(IncidentRow).order_by(IncidentRow.last_ms.desc(), IncidentRow.id.desc()).limit(limit)
+    if phases:
+        query = query.where(IncidentRow.phase.in_(phases))
+    for column, value in only.items():
+        query = query.where(getattr(IncidentRow, column) == key_part(value))
+    if before is not None:
+        query = query.where(tuple_(IncidentRow.last_ms, IncidentRow.id) < before)
+    return [(row.id, to_incident(row)) for row in await session.scalars(query)]
 
 
 async def find_incident(session: AsyncSession, incident_id: int) -> Incident | None:

@@ -259,6 +259,21 @@ class EndedSession(Base):
     keep_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
+class ViewRow(Base):
+    """A page as somebody likes to see it. owner: see tocsin/access.py. is_shared: everybody sees it."""
+
+    __tablename__ = "views"
+    __table_args__ = (Index("views_owner", "owner"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    owner: Mapped[str] = mapped_column(Text)
+    owner_name: Mapped[str] = mapped_column(Text)
+    query: Mapped[str] = mapped_column(Text)
+    is_home: Mapped[bool] = mapped_column(Boolean)
+    is_shared: Mapped[bool] = mapped_column(Boolean)
+    changed_at: Mapped[datetime] = _now()
+
+
 class AuditRow(Base):
     """Who did what to what, and what came of it. request_id and digest: of an action, so that it is told once."""
 

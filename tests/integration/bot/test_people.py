@@ -154,6 +154,10 @@ async def test_the_internal_api_is_for_services_only(guarded: House) -> None:
         ("GET", "audit"),
         ("GET", "access"),
         ("DELETE", "tokens/1"),
+        ("GET", "incidents"),
+        ("POST", "incidents/1/ack"),
+        ("POST", "silences"),
+        ("POST", "views"),
     ):
         assert (await bot(method, path, token=None)).status_code == 401, path
         assert (await bot(method, path, token="wrong")).status_code == 403, path

@@ -16,9 +16,11 @@ from bot.incidents import (
     Step,
     ack,
     cover,
+    end,
     note,
     resolve,
     step,
+    unack,
     wait,
 )
 from bot.rules import Policy
@@ -99,6 +101,23 @@ class Incidents(RuleBasedStateMachine):
             self.is_taken = True
             self.incident = taken
             assert ack(taken, ANN, now_ms=self.now_ms) is None, "a second tap does nothing"
+
+    @precondition(lambda self: self.incident is not None)
+    @rule()
+    def somebody_gives_it_back(self) -> None:
+        assert self.incident is not None
+        given = unack(self.incident, now_ms=self.now_ms)
+        assert (given is not None) == (self.is_open and self.is_taken)
+        if given is not None:
+            self.is_taken = False
+            self.incident = given
+
+    @precondition(lambda self: self.is_open)
+    @rule()
+    def somebody_calls_it_over(self) -> None:
+        assert self.incident is not None
+        over = end(self.incident, now_ms=self.now_ms)
+        self.take(Step(over, Call.EDIT if over.has_rung else Call.HUSH))
 
     @rule(minutes=st.integers(1, 240))
     def somebody_silences(self, minutes: int) -> None:
