@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from bot.access import Gate
+from bot.acting import Acting
 from bot.alerts import Alerts
 from bot.board import Board
 from bot.bridge import BRIDGE, Bridge
@@ -29,7 +30,7 @@ from bot.internal.actions import actions_route
 from bot.internal.app import internal_router
 from bot.internal.incidents import incident_routes
 from bot.internal.views import view_routes
-from bot.kafka import Cluster, Echo, PositionedFeed, TableFeed, topic_exists
+from bot.kafka import Cluster, Echo, PositionedFeed, Replay, TableFeed, topic_exists
 from bot.logins import Logins
 from bot.metrics import Metrics
 from bot.numbers import Ledger
@@ -86,7 +87,8 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             storm_incidents=settings.bot_storm_incidents,
         )
         board = Board(settings.bot_rules_off)
-        links = Links(str(settings.public_url or ""), settings.bot_runbooks)
+        can_act = settings.tocsin_service_token is not None
+        links = Links(str(settings.public_url or ""), settings.bot_runbooks, can_act)
         seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
         alerts = Alerts(chats, policy, metrics, links, seal, woken=lambda: delivery.wake())
@@ -139,9 +141,20 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         handling = Handling(database, alerts, delivery.wake)
         people, logins = People(frozenset(settings.telegram_admins)), Logins.of(settings)
         ledger = Ledger(history, snapshots)
-        desk = Desk(ledger, history, database, pulse, handling, seal, links, board, chats, people, logins, LISTED)
-        gate = Gate(people, chats, telegram, breakers)
         bridge = Bridge(settings, directory, breakers, client)
+        acting = Acting(
+            database,
+            bridge,
+            handling,
+            seal,
+            lambda: Replay(settings, settings.topics.jobs),
+            delivery.wake,
+            is_configured=links.can_act,
+        )
+        desk = Desk(
+            ledger, history, database, pulse, handling, acting, seal, links, board, chats, people, logins, LISTED
+        )
+        gate = Gate(people, chats, telegram, breakers)
         internal = internal_router(
             [
                 *access_routes(database, people, logins),
@@ -193,6 +206,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "heartbeat": lambda: heartbeat.run(stop),
                 "subscriptions": lambda: chats.keep(database, stop),
                 "people": lambda: people.keep(database, stop),
+                "actions": lambda: acting.run(stop),
             }
             await supervise(parts, stop, drain_seconds=settings.drain_seconds)
 

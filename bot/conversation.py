@@ -166,13 +166,15 @@ class Conversation:
             return
         self.pacer.spoke(ask.chat_id, time.monotonic())
         try:
-            await self._show(ask, reply.text, reply.buttons)
+            await self._show(ask, reply.text, reply.buttons, is_new=reply.is_new)
         except Rejected as refusal:
             log.warning("answer_refused", chat=ask.chat_id, error=name(str(refusal), 200))
-            await self._show(ask, strip_markup(reply.text), ())
+            await self._show(ask, strip_markup(reply.text), (), is_new=reply.is_new)
 
-    async def _show(self, ask: Ask, text: str, buttons: Buttons) -> None:
-        if ask.message_id is not None:
+    async def _show(self, ask: Ask, text: str, buttons: Buttons, *, is_new: bool) -> None:
+        if ask.message_id is not None and is_new:
+            await self.telegram.send(ask.chat_id, text, topic_id=ask.topic_id, buttons=buttons, reply_to=ask.message_id)
+        elif ask.message_id is not None:
             await self.telegram.edit(ask.chat_id, ask.message_id, text, buttons=buttons)
         else:
             await self.telegram.send(ask.chat_id, text, topic_id=ask.topic_id, buttons=buttons)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.acting import Acting
 from bot.board import Board
 from bot.chats import Chats
 from bot.handling import Handling
@@ -27,6 +28,7 @@ class Desk:
     database: Database
     pulse: Pulse
     handling: Handling
+    acting: Acting
     seal: Seal
     links: Links
     board: Board

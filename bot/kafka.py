@@ -20,6 +20,7 @@ __all__ = [
     "KafkaError",
     "KafkaRecord",
     "PositionedFeed",
+    "Replay",
     "Sight",
     "TableFeed",
     "look_at_cluster",
@@ -291,6 +292,63 @@ class Echo:
             batches = await self._consumer.getmany(timeout_ms=500)
             if any(record.value == value for records in batches.values() for record in records):
                 return
+
+
+class Replay:
+    """Partitions of a topic read from chosen places by no group, beside whoever else reads them."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self.topic = topic
+        self._consumer = AIOKafkaConsumer(
+            topic,
+            **client_options(settings, "bot-replay"),
+            group_id=None,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+        )
+
+    async def start(self) -> int:
+        """Connect; return how many partitions the topic has. Raises KafkaError."""
+        await _within(START_SECONDS, "start of a consumer", self._consumer.start())
+        mine = self._consumer.assignment()
+        self._consumer.pause(*mine)
+        if not mine:
+            raise KafkaError(f"topic {self.topic} is not there")
+        return len(mine)
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        await _end(self._consumer.stop())
+
+    async def ends(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Partition -> the offset after the last. Raises KafkaError."""
+        wanted = [TopicPartition(self.topic, one) for one in partitions]
+        found = await _within(ANSWER_SECONDS, "last offsets", self._consumer.end_offsets(wanted))
+        return {one.partition: found[one] for one in wanted}
+
+    async def since(self, partitions: Sequence[int], at_ms: int) -> dict[int, int]:
+        """Partition -> the first offset written then or later. Raises KafkaError."""
+        wanted = {TopicPartition(self.topic, one): at_ms for one in partitions}
+        found = await _within(ANSWER_SECONDS, "offsets of a time", self._consumer.offsets_for_times(wanted))
+        ends = await self.ends(partitions)
+        return {one.partition: at.offset if (at := found.get(one)) else ends[one.partition] for one in wanted}
+
+    def place(self, positions: Mapping[int, int]) -> None:
+        """Read these partitions from these offsets on, and no others."""
+        for partition, offset in positions.items():
+            one = TopicPartition(self.topic, partition)
+            self._consumer.seek(one, offset)
+            self._consumer.resume(one)
+
+    async def read(self, *, wait_seconds: float, most: int) -> list[KafkaRecord]:
+        """The next records, in order within a partition. Raises KafkaError."""
+        batches = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=most)
+        return [_record(record) for records in batches.values() for record in records]
+
+    async def position(self, partition: int) -> int:
+        """The offset to be read next. Raises KafkaError."""
+        return await _within(ANSWER_SECONDS, "position", self._consumer.position(TopicPartition(self.topic, partition)))
 
 
 def _named(error: KafkaError) -> list[TopicPartition]:

@@ -23,13 +23,15 @@ Buttons = tuple[tuple[Button, ...], ...]
 class Reply:
     """An answer. text: Telegram's HTML. notice: a short line shown to whoever pressed a button.
 
-    is_alert: the notice is bad news, and has to be put away by hand.
+    is_alert: the notice is bad news, and has to be put away by hand. is_new: a press is answered by a message of its
+    own below the one that was pressed, which stays.
     """
 
     text: str
     buttons: Buttons = ()
     notice: str = ""
     is_alert: bool = False
+    is_new: bool = False
 
 
 def as_json(buttons: Buttons) -> list[list[dict[str, str]]]:

@@ -135,7 +135,19 @@ RULES_HEADLINE = "{count} rules, {off} off"
 RULE_OFF = "off"
 RULE_FINDS = "finds {count} now"
 BECAUSE = "Why: {why}."
-RULES_END = "Where nothing is measured, a rule neither rings nor ends. BOT_RULES_OFF switches rules off."
+RULES_END = (
+    "Where nothing is measured, a rule neither rings nor ends. /rules NAME shows its numbers; operators change them."
+)
+HOW_RULE = (
+    "Change it: <code>/rules {rule} fire=20 for=10m</code>; <code>off</code>, <code>on</code>; <code>reset</code> = as "
+    "it ships."
+)
+RULE_CHANGED = "Changed by {name}."
+RULE_IS = "Changed. It is now so:"
+RULE_BAD = "That cannot be: {reason}."
+RULE_RACE = "Somebody else has just changed it. Look again, and say it once more."
+NO_SUCH_RULE = "No rule is called {rule}; /rules lists them."
+RULE_OFF_BY_SETTING = "BOT_RULES_OFF keeps it off; only that setting can switch it on."
 POSTGRES_AWAY = "🟠 Postgres does not answer, so nothing was changed. Try again in a minute."
 NOT_YOURS = "You may look, but not change anything: that needs the role operator. An admin gives it: /grant."
 FORGED_BUTTON = "I did not make this button."
@@ -228,3 +240,70 @@ START = (
     "/queues shows the numbers, worst first. /help lists the rest."
 )
 HELP_HEADLINE = "What I answer:"
+
+ICON_RETRY = "🔁"
+RETRY = "🔁 Retry these {count}"
+RETRY_ONE = "🔁 Retry it"
+RETRY_AGAIN = "🔁 Retry the {count} that failed again"
+CANCEL = "Cancel"
+GO = {
+    "retry": "Yes, retry {count}",
+    "promote": "Yes, promote {count}",
+    "pause": "Yes, pause it",
+    "resume": "Yes, resume it",
+}
+ASK_ACTION = {
+    "retry": "🔁 <b>Retry {jobs} of {queue}?</b>",
+    "promote": "⏩ <b>Promote {jobs} of {queue}?</b>",
+    "pause": "⏸ <b>Pause {queue}?</b>",
+    "resume": "▶️ <b>Resume {queue}?</b>",
+}
+WILL = {
+    "retry": "They run again with all their attempts. What fails from now on is not among them.",
+    "promote": "They do not wait for their time any longer.",
+    "pause": "Workers end what they are at and take nothing new, until somebody resumes it.",
+    "resume": "Workers take jobs again.",
+}
+CONFIRM_WITHIN = "Counted just now. Confirm within {minutes} min."
+NOT_AMONG = "Not among them: {others}."
+UNDER_WAY = {
+    "retry": "🔁 <b>Retrying {jobs} of {queue}</b>",
+    "promote": "⏩ <b>Promoting {jobs} of {queue}</b>",
+    "pause": "⏸ <b>Pausing {queue}</b>",
+    "resume": "▶️ <b>Resuming {queue}</b>",
+}
+SENT_TO_BRIDGE = "The bridge is at it; nothing is known of them yet."
+DONE_TO_JOBS = {"retry": "{count} retried", "promote": "{count} promoted"}
+DONE_TO_QUEUE = {"pause": "⏸ <b>{queue} is paused</b>", "resume": "▶️ <b>{queue} goes on</b>"}
+FATES = {
+    "completed": "{count} completed",
+    "failed": "{count} failed again",
+    "gone": "{count} gone",
+    "passed": "{count} in another state already",
+    "refused": "{count} could not be acted on",
+    "moving": "{count} on their way",
+    "waits": "{count} not seen yet",
+}
+ACTION_BY = "by {name}, {at}"
+STOPPED_LOOKING = "I have stopped looking after {age}; /job tells of each."
+ACTION_REFUSED = "{icon} <b>Not done:</b> {reason}"
+ACTION_CANCELLED = "Cancelled by {name}; nothing was done."
+ACTION_BEGUN = "It has begun."
+ACTION_BEGUN_BEFORE = "It was begun already."
+ACTION_TOO_OLD = "That count is too old. Ask again: it is counted anew."
+ACTION_NOTHING = "There is nothing to {action} there now."
+COUNTING = "The bridge does not answer in time. Try again in a moment."
+BRIDGE_AWAY = "🟠 The bridge does not answer, so nothing was done. Try again in a minute; /status says more."
+NO_ACTIONS = "Actions are off: the bot has no TOCSIN_SERVICE_TOKEN (docs/actions.md)."
+HOW_RETRY = (
+    "Say what to retry, e.g.\n"
+    "<code>/retry 17</code> what incident #17 is about\n"
+    "<code>/retry orders</code> every failed job of a queue\n"
+    "<code>/retry orders 4711 4712</code> these jobs\n"
+    "or answer an alert with /retry."
+)
+HOW_PROMOTE = "Say which delayed jobs: <code>/promote orders 4711 4712</code>"
+HOW_PAUSE = "Say which queue: <code>/{action} orders</code>"
+NOT_RETRIABLE = "Incident #{number} is not about failed jobs that can be told apart; /retry QUEUE takes all of a queue."
+AUDIT_HEADLINE = "Who did what, the newest first"
+NO_AUDIT = "Nobody has done anything yet."

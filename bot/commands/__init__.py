@@ -1,8 +1,10 @@
 """The commands, one file each. A file has a class that meets bot.desk.Command and knows its own name."""
 
 from bot.commands.ack import Ack
+from bot.commands.audit import Audit
 from bot.commands.errors import Errors
 from bot.commands.failed import Failed
+from bot.commands.go import Go
 from bot.commands.grant import Grant, Revoke
 from bot.commands.help import Help
 from bot.commands.here import Here, Subscribe
@@ -10,8 +12,11 @@ from bot.commands.incidents import Incidents
 from bot.commands.job import Job
 from bot.commands.login import Login
 from bot.commands.maintenance import Maintenance
+from bot.commands.pause import Pause, Resume
+from bot.commands.promote import Promote
 from bot.commands.queue import Queue
 from bot.commands.queues import Queues
+from bot.commands.retry import Retry
 from bot.commands.route import RouteCommand
 from bot.commands.rules import Rules
 from bot.commands.schedulers import SchedulersCommand
@@ -25,19 +30,21 @@ from bot.desk import Command, Pressable
 _queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
 _incidents, _ack, _silence, _rules = Incidents(), Ack(), SilenceCommand(), Rules()
 _errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
+_retry, _audit = Retry(), Audit()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
-    *(_route, Here(), Subscribe(), _test, _rules, _status, Login(), WhoAmI(), Grant(), Revoke(), Help()),
+    *(_retry, Promote(), Pause(), Resume()),
+    *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
 PRESSES: tuple[Pressable, ...] = (
     *(_queues, _queue, _failed, _errors, _schedulers),
-    *(_incidents, _route, _test, _rules, _status),
+    *(_incidents, _route, _test, _rules, _status, _audit),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
-ACTS: tuple[Pressable, ...] = (_ack, _silence)
+ACTS: tuple[Pressable, ...] = (_ack, _silence, _retry, Go())
 """Those whose buttons change something: only a sealed button of ours does, and only for who may act."""
 ANYWHERE = frozenset((WhoAmI().name, Here().name))
 """What an admin may say in a group where no alerts go yet."""

@@ -1,5 +1,6 @@
 """The alert message, what follows it, and the late summary (pure)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -22,6 +23,7 @@ NOTE_UNITS = 300
 SHOWN_NOTES = 3
 TOP_KINDS = 10
 TOP_WORKERS = 3
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 ICONS: Mapping[Phase, str] = {
     Phase.RESOLVED: texts.ICON_RESOLVED,
@@ -33,10 +35,13 @@ ICONS: Mapping[Phase, str] = {
 
 @dataclass(frozen=True)
 class Links:
-    """Where buttons lead. page_url: the live page's address, empty if there is none."""
+    """Where buttons lead. page_url: the live page's address, empty if there is none. can_act: the bridge may be asked
+    to act.
+    """
 
     page_url: str = ""
     runbooks: tuple[Runbook, ...] = ()
+    can_act: bool = False
 
     def runbook(self, key: Key) -> str:
         """The address of what to do about a queue; empty if nobody wrote it."""
@@ -172,7 +177,8 @@ def nudge_text(incident: Incident) -> str:
 
 def alert_buttons(number: int, incident: Incident, links: Links, seal: Seal) -> Buttons:
     """What can be done about an incident, and where more is told, where Telegram would accept such a link."""
-    rows = (acting_buttons(number, incident, seal), _links(incident, links))
+    retry = (retry_button(number, incident, seal),) if links.can_act and is_retriable(incident) else ()
+    rows = (acting_buttons(number, incident, seal), retry, _links(incident, links))
     return tuple(row for row in rows if row)
 
 
@@ -187,6 +193,17 @@ def acting_buttons(number: int, incident: Incident, seal: Seal) -> tuple[Button,
     if incident.silenced_until_ms is None:
         row += [Button(texts.SILENCE.format(hours=one), data=seal.close(f"silence:{about}:{one}")) for one in (1, 4)]
     return tuple(row)
+
+
+def is_retriable(incident: Incident) -> bool:
+    """Whether the bridge can tell its failed jobs from others."""
+    return not incident.rule and bool(_FINGERPRINT.fullmatch(incident.key.fingerprint))
+
+
+def retry_button(number: int, incident: Incident, seal: Seal) -> Button:
+    """Also when it is over: what failed has failed for good, and stays so."""
+    label = texts.RETRY_ONE if incident.count == 1 else texts.RETRY.format(count=incident.count)
+    return Button(label, data=seal.close(f"retry:{number}:{incident.episode}"))
 
 
 def _links(incident: Incident, links: Links) -> tuple[Button, ...]:

@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Index, Integer, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -153,6 +164,7 @@ class Card(Base):
         Index("cards_late", "late_id", postgresql_where=text("late_id IS NOT NULL")),
         Index("cards_storm", "storm_id", postgresql_where=text("storm_id IS NOT NULL")),
         Index("cards_message", "chat_id", "message_id", postgresql_where=text("message_id IS NOT NULL")),
+        Index("cards_action", "action_id", postgresql_where=text("action_id IS NOT NULL")),
         Index("cards_dead", "changed_ms", postgresql_where=text("state = 'dead'")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -161,6 +173,7 @@ class Card(Base):
     episode: Mapped[int | None] = mapped_column(Integer)
     late_id: Mapped[int | None] = mapped_column(ForeignKey("late_summaries.id", ondelete="CASCADE"))
     storm_id: Mapped[int | None] = mapped_column(ForeignKey("storms.id", ondelete="CASCADE"))
+    action_id: Mapped[int | None] = mapped_column(ForeignKey("actions.id", ondelete="CASCADE"))
     chat_id: Mapped[int] = mapped_column(BigInteger)
     topic_id: Mapped[int | None] = mapped_column(BigInteger)
     is_silent: Mapped[bool] = mapped_column(Boolean)
@@ -257,6 +270,47 @@ class EndedSession(Base):
     subject: Mapped[str] = mapped_column(Text, primary_key=True)
     at: Mapped[datetime] = _now()
     keep_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ActionRow(Base):
+    """What somebody lets the bridge do; see bot/actions.py. claimed_by: the process that is at it, until claimed_until.
+
+    chat_id, topic_id: where it was asked for. next_offset: of the jobs topic, see Action.offset.
+    """
+
+    __tablename__ = "actions"
+    __table_args__ = (Index("actions_on", "id", postgresql_where=text("stage IN ('begun', 'following')")),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    stage: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(Text)
+    env: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    queue: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    by_id: Mapped[str] = mapped_column(Text)
+    by_name: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    claimed_by: Mapped[str] = mapped_column(Text)
+    wanted: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    fates: Mapped[dict[str, int]] = mapped_column(JSONB)
+    count: Mapped[int] = mapped_column(BigInteger)
+    incident_id: Mapped[int | None] = mapped_column(BigInteger)
+    chat_id: Mapped[int] = mapped_column(BigInteger)
+    topic_id: Mapped[int | None] = mapped_column(BigInteger)
+    asked_ms: Mapped[int] = mapped_column(BigInteger)
+    begun_ms: Mapped[int | None] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    next_offset: Mapped[int | None] = mapped_column(BigInteger)
+    claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class ActionJob(Base):
+    """What became of one job of an action."""
+
+    __tablename__ = "action_jobs"
+    action_id: Mapped[int] = mapped_column(ForeignKey("actions.id", ondelete="CASCADE"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    fate: Mapped[str] = mapped_column(Text)
 
 
 class ViewRow(Base):

@@ -29,8 +29,9 @@ from bot.store.models import Card, ChatMove
 ONLY_PRIORITY = 1
 """The column is there for the release before this one."""
 
-INCIDENT, NUDGE, REMINDER, LATE, NOTICE, STORM = "incident", "nudge", "reminder", "late", "notice", "storm"
-"""Kinds of messages. Only incident, late and storm are edited once they are sent."""
+INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late", "notice"
+STORM, ACTION = "storm", "action"
+"""Kinds of messages. Only incident, late, storm and action are edited once they are sent."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Subject:
     episode: int | None = None
     late_id: int | None = None
     storm_id: int | None = None
+    action_id: int | None = None
 
 
 def put(
@@ -53,8 +55,12 @@ def put(
     *,
     now_ms: int,
     reply_to: int | None = None,
+    message_id: int | None = None,
 ) -> None:
-    """Want a new message. reply_to: the message in that chat below which it is shown."""
+    """Want a new message. reply_to: the message in that chat below which it is shown.
+
+    message_id: one that is there already is to be edited from now on instead.
+    """
     session.add(
         Card(
             kind=about.kind,
@@ -62,6 +68,7 @@ def put(
             episode=about.episode,
             late_id=about.late_id,
             storm_id=about.storm_id,
+            action_id=about.action_id,
             chat_id=to.chat_id,
             topic_id=to.topic_id,
             is_silent=to.is_silent,
@@ -70,7 +77,7 @@ def put(
             buttons=as_json(buttons),
             wanted=1,
             sent=0,
-            message_id=None,
+            message_id=message_id,
             reply_to=reply_to,
             state="live",
             note="",
@@ -170,6 +177,16 @@ async def rewrite_late(session: AsyncSession, late_id: int, text: str, *, now_ms
         update(Card)
         .where(Card.state == "live", Card.late_id == late_id)
         .values(text=text, wanted=Card.wanted + 1, changed_ms=now_ms),
+        execution_options={"synchronize_session": False},
+    )
+
+
+async def rewrite_action(session: AsyncSession, action_id: int, text: str, buttons: Buttons, *, now_ms: int) -> None:
+    """Want another text in the message about an action."""
+    await session.execute(
+        update(Card)
+        .where(Card.state == "live", Card.action_id == action_id, Card.text != text)
+        .values(text=text, buttons=as_json(buttons), wanted=Card.wanted + 1, changed_ms=now_ms),
         execution_options={"synchronize_session": False},
     )
 

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents import Phase
-from bot.store.models import AuditRow, Card, IncidentRow, LateSummary, SilenceRow, StormRow
+from bot.store.models import ActionRow, AuditRow, Card, IncidentRow, LateSummary, SilenceRow, StormRow
 
 BATCH = 1000
 KEEP_AUDIT = timedelta(days=365)
@@ -38,9 +38,10 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
         StormRow.joined_ms < before_ms, ~has_members, ~_is_awaited(Card.storm_id == StormRow.id)
     )
     silences = select(SilenceRow.id).where(SilenceRow.ended_ms < before_ms)
+    actions = select(ActionRow.id).where(ActionRow.asked_ms < before_ms, ~_is_awaited(Card.action_id == ActionRow.id))
     gone = 0
     tables = (Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (StormRow, old_storms)
-    for table, old in (*tables, (SilenceRow, silences)):
+    for table, old in (*tables, (SilenceRow, silences), (ActionRow, actions)):
         gone += await _delete(session, table, old)
     return gone
 
@@ -60,7 +61,9 @@ def _is_awaited(which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 async def _delete(
-    session: AsyncSession, table: type[Card | IncidentRow | LateSummary | SilenceRow | StormRow], old: Select[int]
+    session: AsyncSession,
+    table: type[Card | IncidentRow | LateSummary | SilenceRow | StormRow | ActionRow],
+    old: Select[int],
 ) -> int:
     """Delete what nobody holds at the moment, in the order in which everybody locks."""
     held = old.order_by(table.id).limit(BATCH).with_for_update(of=table, skip_locked=True).cte("held")

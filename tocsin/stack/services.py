@@ -54,13 +54,15 @@ def service_settings(
 def services(environ: Mapping[str, str], data: Path, *, demo: bool) -> list[Service]:
     """The processes, in the order they start. environ is complete: the user's, the stack's and service_settings.
 
-    TMPDIR of the embedded ClickHouse goes to logsvc alone, whose process holds it.
+    TMPDIR of the embedded ClickHouse goes to logsvc alone, whose process holds it. In the demo bridge may act on the
+    sample jobs: what is retried there is nobody's.
     """
     plain = {name: value for name, value in environ.items() if name != "CHDB_TMPDIR"}
     store = {**plain, "TMPDIR": environ["CHDB_TMPDIR"]} if "CHDB_TMPDIR" in environ else plain
+    acting = {**plain, "REDIS_ACTIONS_URL": plain["REDIS_URL"]} if demo and "REDIS_URL" in plain else plain
     run: list[Service] = [
         Service("logsvc", _module("logsvc"), store, int(environ["LOGSVC_PORT"])),
-        Service("bridge", _module("bridge"), plain, int(environ["BRIDGE_PORT"])),
+        Service("bridge", _module("bridge"), acting, int(environ["BRIDGE_PORT"])),
         Service("bot", _module("bot"), plain, int(environ["BOT_PORT"])),
     ]
     if demo:

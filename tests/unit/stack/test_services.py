@@ -41,3 +41,15 @@ def test_only_logsvc_gets_the_temporary_directory_of_its_store(tmp_path: Path) -
     environ = settings_for(tmp_path, {}, demo=True) | {"CHDB_TMPDIR": "/chdb", "TMPDIR": "/mine"}
     given = {service.name: service.environ["TMPDIR"] for service in services(environ, tmp_path, demo=True)}
     assert given == {"sandbox": "/mine", "logsvc": "/chdb", "bridge": "/mine", "bot": "/mine", "workload": "/mine"}
+
+
+def test_the_bridge_may_act_in_the_demo_and_nowhere_else(tmp_path: Path) -> None:
+    ports = {"LOGSVC_PORT": "1", "BRIDGE_PORT": "2", "BOT_PORT": "3", "SANDBOX_PORT": "4"}
+    environ = {**ports, "REDIS_URL": "redis://127.0.0.1:5/0"}
+
+    def acting(*, demo: bool) -> list[str]:
+        found = services(environ, tmp_path, demo=demo)
+        return [one.name for one in found if "REDIS_ACTIONS_URL" in one.environ]
+
+    assert acting(demo=True) == ["bridge"]
+    assert acting(demo=False) == []

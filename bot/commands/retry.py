@@ -1,0 +1,106 @@
+"""/retry: the failed jobs of an incident or a queue, or some of them; and the button of an alert."""
+
+import re
+import time
+from dataclasses import dataclass
+
+from bot import texts
+from bot.acting import Wish
+from bot.commands.go import find_one, propose
+from bot.commands.job import split
+from bot.desk import Desk
+from bot.incidents import Incident
+from bot.messages import Ask, Reply
+from bot.queues import QueueState
+from bot.render.alert import is_retriable, kind
+from bot.render.markup import plain
+from bot.store.incidents import find_incident
+from tocsin.breakers import Unavailable
+from tocsin.roles import Role
+
+EARLIER_MS = 60_000
+"""BullMQ dates a failure by its worker's clock, which may be behind the one of Redis that incidents go by."""
+_NUMBER = re.compile(r"#?(\d{1,18})")
+
+
+@dataclass
+class Retry:
+    """A button's data: `incident:episode`, or `again:action`."""
+
+    name: str = "retry"
+    about: str = "run failed jobs again: /retry NUMBER or QUEUE [IDS]"
+    needs: Role = Role.OPERATOR
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        try:
+            if not rest and ask.reply_to is not None:
+                about = await desk.handling.about(ask.chat_id, ask.reply_to)
+                rest = "" if about is None else str(about)
+            if not rest:
+                return Reply(texts.HOW_RETRY)
+            if number := _NUMBER.fullmatch(rest):
+                return await self._incident(int(number[1]), ask, desk)
+        except Unavailable:
+            return Reply(texts.POSTGRES_AWAY)
+        wish = await jobs_wish(self.name, rest, desk)
+        return wish if isinstance(wish, Reply) else await propose(wish, ask, desk)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        first, _, second = rest.partition(":")
+        if first != "again":
+            return await self._incident(int(first), ask, desk)
+        found = await desk.acting.failed_again(int(second))
+        if found is None or not found[1]:
+            return Reply("", notice=texts.OLD_BUTTON, is_alert=True)
+        action, job_ids = found
+        wanted = {"job_ids": job_ids}
+        wish = Wish(self.name, action.env, action.source, action.queue, wanted, action.incident_id, action.kind)
+        return await propose(wish, ask, desk)
+
+    async def _incident(self, number: int, ask: Ask, desk: Desk) -> Reply:
+        async with desk.database.transaction(timeout=2) as session:
+            incident = await find_incident(session, number)
+        if incident is None:
+            text = texts.NO_SUCH_INCIDENT.format(number=number)
+            return Reply(text, notice=text, is_alert=True, is_new=True)
+        if not is_retriable(incident):
+            text = texts.NOT_RETRIABLE.format(number=number)
+            return Reply(text, notice=text, is_alert=True, is_new=True)
+        return await propose(incident_wish(number, incident), ask, desk)
+
+
+def incident_wish(number: int, incident: Incident) -> Wish:
+    """Retry what failed this way since the episode began, up to now."""
+    key = incident.key
+    wanted = {
+        "filter": {
+            "fingerprint": key.fingerprint,
+            "from": max(0, incident.first_ms - EARLIER_MS),
+            "to": int(time.time() * 1000),
+        }
+    }
+    return Wish("retry", key.env, key.source, key.queue, wanted, number, plain(kind(incident)))
+
+
+async def jobs_wish(action: str, rest: str, desk: Desk) -> Wish | Reply:
+    """Read `QUEUE` or `QUEUE ID ID …`; job ids are divided by spaces or commas."""
+    found = await find_one(rest, action, desk)
+    if not isinstance(found, Reply):
+        return _whole(action, found)
+    numbers = desk.ledger.own()
+    if len(split(rest, numbers.queues)[0]) != 1:
+        numbers = await desk.ledger.queues()
+    words = rest.split(" ")
+    for cut in range(len(words) - 1, 0, -1):
+        queues, said, _ = split(f"{' '.join(words[:cut])} x", numbers.queues)
+        if len(queues) == 1 and said == " ".join(words[:cut]):
+            ids = [one for one in re.split(r"[\s,]+", " ".join(words[cut:])) if one]
+            one = queues[0]
+            return Wish(action, one.env, one.source, one.queue, {"job_ids": ids})
+    return found
+
+
+def _whole(action: str, one: QueueState) -> Wish | Reply:
+    if action != "retry":
+        return Reply(texts.HOW_PROMOTE)
+    return Wish(action, one.env, one.source, one.queue, {"filter": {"to": int(time.time() * 1000)}})

@@ -1,0 +1,109 @@
+"""What was asked for, and what came of it (pure)."""
+
+from collections.abc import Mapping
+
+from bot import texts
+from bot.actions import ASK_SECONDS, FOLLOW_SECONDS, Action, Fate, Stage
+from bot.messages import Button, Buttons
+from bot.render.markup import bold, fit, name, prose
+from bot.render.times import age, moment
+from bot.seal import Seal
+
+BAR = 20
+ENDS = (Fate.COMPLETED, Fate.FAILED, Fate.GONE, Fate.PASSED, Fate.REFUSED)
+ON_THE_WAY = (Fate.MOVING, Fate.WAITS)
+
+
+def many(count: int, one: str, more: str = "") -> str:
+    """`1 job`, `412 jobs`."""
+    return f"{count} {one if count == 1 else more or f'{one}s'}"
+
+
+def action_text(action: Action, *, others: Mapping[str, int] | None = None) -> str:
+    """An action at any stage. others: what the bridge counted that is not among the jobs, by its own words."""
+    match action.stage:
+        case Stage.ASKED:
+            lines = _asked(action, others or {})
+        case Stage.BEGUN:
+            lines = [_headline(texts.UNDER_WAY, action), _place(action), texts.SENT_TO_BRIDGE, _by(action)]
+        case Stage.CANCELLED:
+            lines = [_headline(texts.ASK_ACTION, action), texts.ACTION_CANCELLED.format(name=name(action.by, 40))]
+        case Stage.REFUSED:
+            reason = prose(action.note, 600)
+            lines = [texts.ACTION_REFUSED.format(icon=texts.ICON_WARN, reason=reason), _place(action), _by(action)]
+        case Stage.FOLLOWING | Stage.ENDED:
+            lines = _followed(action) if action.is_on_jobs else [_headline(texts.DONE_TO_QUEUE, action), _by(action)]
+    return fit([line for line in lines if line])
+
+
+def action_buttons(action: Action, seal: Seal) -> Buttons:
+    """Confirm or cancel; at the end, retry what failed again."""
+    if action.stage is Stage.ASKED:
+        go = texts.GO[action.action].format(count=action.count)
+        return (
+            (
+                Button(go, data=seal.close(f"go:{action.id}")),
+                Button(texts.CANCEL, data=seal.close(f"go:no:{action.id}")),
+            ),
+        )
+    failed = action.counted(Fate.FAILED)
+    if action.stage is Stage.ENDED and action.action == "retry" and failed:
+        return ((Button(texts.RETRY_AGAIN.format(count=failed), data=seal.close(f"retry:again:{action.id}")),),)
+    return ()
+
+
+def outcome_words(action: Action) -> str:
+    """`398 completed, 11 failed again, 3 gone`."""
+    told = [
+        texts.FATES[fate].format(count=action.counted(fate)) for fate in (*ENDS, *ON_THE_WAY) if action.counted(fate)
+    ]
+    return ", ".join(told)
+
+
+def note_words(action: Action) -> str:
+    """What the incident is to remember."""
+    return f"{texts.DONE_TO_JOBS[action.action].format(count=action.total)}: {outcome_words(action)}"
+
+
+def _asked(action: Action, others: Mapping[str, int]) -> list[str]:
+    left_out = ", ".join(f"{count} {word.replace('_', ' ')}" for word, count in sorted(others.items()) if count)
+    return [
+        _headline(texts.ASK_ACTION, action),
+        _place(action),
+        texts.NOT_AMONG.format(others=name(left_out, 200)) if left_out else "",
+        texts.WILL[action.action],
+        texts.CONFIRM_WITHIN.format(minutes=round(ASK_SECONDS / 60)),
+    ]
+
+
+def _followed(action: Action) -> list[str]:
+    failed = action.counted(Fate.FAILED) + action.counted(Fate.REFUSED)
+    is_over = action.stage is Stage.ENDED
+    icon = texts.ICON_RETRY if not is_over else texts.ICON_WARN if failed or action.open else texts.ICON_RESOLVED
+    done = bold(texts.DONE_TO_JOBS[action.action].format(count=action.total))
+    lines = [f"{icon} {done}: {outcome_words(action)}", _place(action), _by(action)]
+    if not is_over:
+        lines.insert(1, _bar(action))
+    elif action.open:
+        lines.append(texts.STOPPED_LOOKING.format(age=age(FOLLOW_SECONDS)))
+    return lines
+
+
+def _bar(action: Action) -> str:
+    done = action.total - action.open
+    filled = BAR * done // max(1, action.total)
+    return f"{'▓' * filled}{'░' * (BAR - filled)} {100 * done // max(1, action.total)} %"
+
+
+def _headline(forms: Mapping[str, str], action: Action) -> str:
+    return forms[action.action].format(jobs=many(action.count, "job"), queue=name(action.queue, 60))
+
+
+def _place(action: Action) -> str:
+    kind = [name(action.kind, 60)] if action.kind else []
+    return " · ".join([name(action.env, 20), f"{texts.SOURCE} {name(action.source)}", name(action.queue, 60), *kind])
+
+
+def _by(action: Action) -> str:
+    at = moment(action.begun_ms or action.asked_ms)
+    return texts.ACTION_BY.format(name=bold(name(action.by, 40)), at=at)
