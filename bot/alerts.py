@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from bot.board import Finding
 from bot.chats import Chats
-from bot.conditions import Verdict
-from bot.failures import Key, LastFailure, Tally, key_part
-from bot.incidents import Call, Incident, Step, cover, end, resolve, step, wait
+from bot.failures import Key, Tally, key_part
+from bot.found import found, unheard
+from bot.incidents import Call, Incident, Step, cover, resolve, step, wait
 from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
@@ -22,6 +22,7 @@ from bot.render.alert import (
 )
 from bot.render.incidents import REMINDER_BUTTONS, maintenance_over_text, reminder_text
 from bot.routes import Destination
+from bot.rulebook import RuleBook
 from bot.rules import Policy
 from bot.seal import Seal
 from bot.silences import Silence, covering, quiet_until
@@ -55,12 +56,17 @@ class Alerts:
     """Turn failures, people's acts and time into incidents and wanted messages. woken: see Handling."""
 
     chats: Chats
-    policy: Policy
+    book: RuleBook
     metrics: Metrics
     links: Links
     seal: Seal
     woken: Callable[[], None] = lambda: None
     unrouted: int = field(default=0)
+
+    @property
+    def policy(self) -> Policy:
+        """What incidents go by now."""
+        return self.book.policy
 
     async def record(self, session: Session, tallies: Mapping[Key, Tally], *, now_ms: int) -> int:
         """Apply a batch to its incidents; return how many ring."""
@@ -115,7 +121,7 @@ class Alerts:
         for row in rows:
             incident = resolve(to_incident(row), now_ms=now_ms, heard_ms=heard_ms, policy=self.policy)
             if incident is not None:
-                steps.append((write(session, row, incident), _unheard(incident)))
+                steps.append((write(session, row, incident), unheard(incident)))
         await self.tell(session, steps, now_ms=now_ms)
         return len(steps)
 
@@ -197,8 +203,8 @@ class Alerts:
                 buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
                 await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
-        for to, unheard in late.items():
-            await self._summarise(session, to, unheard, now_ms)
+        for to, late_steps in late.items():
+            await self._summarise(session, to, late_steps, now_ms)
         for to, unheeded in reminders.items():
             text = reminder_text(unheeded, now_ms=now_ms)
             await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
@@ -272,29 +278,6 @@ class Alerts:
             put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
         else:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
-
-
-def found(
-    one: Finding, before: Incident | None, now_ms: int, policy: Policy, silenced_until_ms: int | None
-) -> Step | None:
-    """What a rule's finding does to its incident; None if nothing."""
-    is_open = before is not None and not before.is_over
-    last = LastFailure(error_type=one.title, error=one.text)
-    if one.verdict is Verdict.RESOLVE:
-        return _unheard(end(before, now_ms=now_ms)) if before is not None and is_open else None
-    if before is not None and is_open:
-        changed = replace(before, last=last, last_ms=max(before.last_ms, one.at_ms))
-        return _unheard(changed) if changed.last != before.last else None
-    if one.verdict is not Verdict.FIRE:
-        return None
-    seen = Tally(1, one.since_ms, one.at_ms, is_fresh=True, last=last)
-    key, rule = one.spot.key, one.spot.rule
-    return step(key, before, seen, now_ms=now_ms, policy=policy, silenced_until_ms=silenced_until_ms, rule=rule)
-
-
-def _unheard(incident: Incident) -> Step:
-    """A step that changes the message, if there is one, without a sound."""
-    return Step(incident, Call.EDIT if incident.has_rung else Call.HUSH)
 
 
 def _count_hidden(silences: Mapping[int, SilenceRow], done: Step) -> None:

@@ -16,12 +16,13 @@ from bot.board import Board
 from bot.bridge import BRIDGE, Bridge
 from bot.chats import Chats
 from bot.commands import LISTED
-from bot.consume import Consumer, Progress
+from bot.consume import MARKS, Consumer, Progress
 from bot.conversation import Conversation
 from bot.delivery import Delivery
 from bot.desk import Desk
 from bot.forgetting import forget_old
 from bot.greeting import Greeting
+from bot.habits import Habits
 from bot.handling import Handling
 from bot.heartbeat import Heartbeat
 from bot.history import LOGSVC, History
@@ -29,16 +30,20 @@ from bot.internal.access import access_routes
 from bot.internal.actions import actions_route
 from bot.internal.app import internal_router
 from bot.internal.incidents import incident_routes
+from bot.internal.rules import rule_routes
 from bot.internal.views import view_routes
 from bot.kafka import Cluster, Echo, PositionedFeed, Replay, TableFeed, topic_exists
 from bot.logins import Logins
 from bot.metrics import Metrics
 from bot.numbers import Ledger
 from bot.people import People
+from bot.preview import Kind, Preview
 from bot.pulse import Pulse
 from bot.reading import born_at, read_failures
 from bot.render.alert import Links
 from bot.resolver import let_time_pass
+from bot.rulebook import RuleBook
+from bot.rulekeeping import RuleKeeping
 from bot.rules import Policy
 from bot.seal import Seal
 from bot.settings import BotSettings
@@ -50,6 +55,7 @@ from bot.turns import Turns
 from bot.watching import Tables, Watching
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
+from tocsin.events import JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 from tocsin.health import Health, health_app
 from tocsin.http import serve_http
 from tocsin.lifecycle import Part, supervise
@@ -86,12 +92,13 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             off=settings.bot_rules_off,
             storm_incidents=settings.bot_storm_incidents,
         )
-        board = Board(settings.bot_rules_off)
+        book = RuleBook(policy)
+        board = Board(book)
         can_act = settings.tocsin_service_token is not None
         links = Links(str(settings.public_url or ""), settings.bot_runbooks, can_act)
         seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
-        alerts = Alerts(chats, policy, metrics, links, seal, woken=lambda: delivery.wake())
+        alerts = Alerts(chats, book, metrics, links, seal, woken=lambda: delivery.wake())
         delivery = Delivery(
             database,
             telegram,
@@ -134,7 +141,8 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             turns,
             has_alert_chats=lambda: bool(chats.all_destinations()),
         )
-        tables = Tables(snapshots)
+        habits = Habits(history, lambda: snapshots.by_place().keys(), snapshots.watched)
+        tables = Tables(snapshots, habits=lambda: habits.by_place, behind_seconds=progress.behind_seconds)
         watching = Watching(
             database, alerts, tables, board, metrics, lambda: greeting.is_complete(time.monotonic()), delivery.wake
         )
@@ -151,8 +159,20 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             delivery.wake,
             is_configured=links.can_act,
         )
+        rules = RuleKeeping(database, book)
+
+        def rule_feeds() -> list[tuple[Replay, Kind]]:
+            topics = settings.topics
+            kinds: dict[str, Kind] = {
+                topics.jobs: JobEvent,
+                topics.queues: QueueSnapshot,
+                topics.schedulers: SchedulerSnapshot,
+                topics.sources: SourceSnapshot,
+            }
+            return [(Replay(settings, topic), kind) for topic, kind in kinds.items()]
+
         desk = Desk(
-            ledger, history, database, pulse, handling, acting, seal, links, board, chats, people, logins, LISTED
+            ledger, history, database, pulse, handling, acting, rules, seal, links, board, chats, people, logins, LISTED
         )
         gate = Gate(people, chats, telegram, breakers)
         internal = internal_router(
@@ -161,6 +181,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 actions_route(database, people, bridge),
                 *incident_routes(handling, people, links, progress),
                 *view_routes(database, people),
+                *rule_routes(rules, board, Preview(rule_feeds, book, MARKS), people),
             ],
             settings.tocsin_service_token,
         )
@@ -186,7 +207,6 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                     cluster,
                     database,
                     alerts,
-                    policy,
                     metrics,
                     health,
                     skew_ms=snapshots.skew_ms,
@@ -207,6 +227,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "subscriptions": lambda: chats.keep(database, stop),
                 "people": lambda: people.keep(database, stop),
                 "actions": lambda: acting.run(stop),
+                "rules": lambda: rules.keep(stop),
             }
             await supervise(parts, stop, drain_seconds=settings.drain_seconds)
 
@@ -228,6 +249,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             "snapshots": lambda: table(settings.topics.queues, snapshots),
             "schedules": lambda: table(settings.topics.schedulers, tables.schedules),
             "sources": lambda: table(settings.topics.sources, tables.sources),
+            "habits": lambda: habits.run(stop),
             "probes": lambda: breakers.run_probes(stop),
             "directory": lambda: directory.watch(stop),
             "memory": remember,

@@ -8,27 +8,31 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bot.conditions import (
-    BRIDGE_RULES,
     MOST_APART_SECONDS,
-    QUEUE_RULES,
-    SCHEDULE_RULES,
-    SOURCE_RULES,
+    NO_HABIT,
     BridgeSight,
+    Habit,
     QueueSight,
     Rule,
     ScheduleSight,
     Seen,
+    SelfSight,
     SourceSight,
     Verdict,
     Watch,
     judge,
 )
 from bot.failures import LONG, Key, key_part, stored
+from bot.rulebook import RuleBook
+from bot.ruleset import BRIDGE_RULES, QUEUE_RULES, SCHEDULE_RULES, SELF_RULES, SOURCE_RULES
 from tocsin.events import QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
 KEEP_SECONDS = 60.0
 """How often the time of the last measurement is stored, and the text of an alert is brought up to date."""
 
+
+TOCSIN = "tocsin"
+"""Env and source of what a rule finds in Tocsin itself."""
 
 MOST_NAME = 120
 """Characters of each part of a spot: an index entry of Postgres holds some 2700 bytes."""
@@ -76,6 +80,7 @@ class World:
     """All that is known now. is_whole: what is not here is not there.
 
     skew_ms: see Snapshots. silent_seconds: source -> since when the bridge has told nothing of it, though we listened.
+    habits: what history says of queues. behind_seconds: how old the newest is that is counted; None = not known.
     """
 
     queues: Mapping[tuple[str, str], QueueSnapshot]
@@ -84,18 +89,21 @@ class World:
     skew_ms: Mapping[str, int]
     silent_seconds: Mapping[str, float]
     is_whole: bool
+    habits: Mapping[tuple[str, str], Habit] = field(default_factory=dict[tuple[str, str], Habit])
+    behind_seconds: float | None = None
 
 
 @dataclass
 class Board:
-    """off: names of rules that are switched off."""
+    """What is off is not looked at, and what it had found is over."""
 
-    off: frozenset[str] = frozenset()
+    book: RuleBook = field(default_factory=RuleBook)
     watches: dict[Spot, Watch] = field(default_factory=dict[Spot, Watch])
     _judged: dict[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
     _evicted: dict[str, int] = field(default_factory=dict[str, int])
     _told: dict[Spot, tuple[int, str]] = field(default_factory=dict[Spot, tuple[int, str]])
     _stored_ms: dict[Spot, int] = field(default_factory=dict[Spot, int])
+    _still: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict[tuple[str, str], tuple[int, int]])
 
     def look(self, world: World, *, now_ms: int) -> list[Change]:
         """Judge what was measured since the last look."""
@@ -103,7 +111,8 @@ class Board:
         overdue = _overdue_schedules(world.schedules.values())
         for place, queue in world.queues.items():
             if self._is_news(world, ("queue", *place), queue, now_ms):
-                sight = QueueSight(queue, overdue.get(place, 0))
+                habit, still = world.habits.get(place, NO_HABIT), self._still_seconds(place, queue)
+                sight = QueueSight(queue, overdue.get(place, 0), habit, still)
                 changes += self._judge_all(QUEUE_RULES, (queue.env, *place), sight, queue.ts)
         for (source, name, scheduler), schedule in world.schedules.items():
             if self._is_news(world, ("schedule", source, name, scheduler), schedule, now_ms):
@@ -118,6 +127,8 @@ class Board:
             if source is not None:
                 sight = BridgeSight(source, seconds)
                 changes += self._judge_all(BRIDGE_RULES, (source.env, name), sight, now_ms)
+        if world.behind_seconds is not None:
+            changes += self._judge_all(SELF_RULES, (TOCSIN, TOCSIN), SelfSight(world.behind_seconds), now_ms)
         return [*changes, *self._gone(world, now_ms)]
 
     def begin(self, world: World, *, now_ms: int) -> list[Change]:
@@ -163,11 +174,23 @@ class Board:
         self._evicted[source.source] = source.evicted_keys
         return None if before is None else max(0, source.evicted_keys - before)
 
+    def _still_seconds(self, place: tuple[str, str], queue: QueueSnapshot) -> float | None:
+        """Since when work has been ready and nothing has ended. A time in which nothing was measured begins it anew."""
+        ended = (queue.completed_per_minute, queue.failed_per_minute)
+        if None in ended:
+            return None
+        since_ms, at_ms = self._still.get(place, (queue.ts, queue.ts))
+        is_apart = queue.ts - at_ms > MOST_APART_SECONDS * 1000
+        if any(ended) or is_apart or queue.is_paused or not (queue.waiting + queue.prioritized):
+            since_ms = queue.ts
+        self._still[place] = since_ms, queue.ts
+        return (queue.ts - since_ms) / 1000
+
     def _judge_all(
         self, rules: Iterable[Rule[Seen]], place: tuple[str, ...], sight: Seen, at_ms: int
     ) -> Iterable[Change]:
-        for rule in rules:
-            value = None if rule.name in self.off else rule.measure(sight)
+        for rule in self.book.tuned(rules):
+            value = rule.value(sight)
             if value is not None:
                 spot = Spot(rule.name, *(stored(part, MOST_NAME) for part in place))
                 change = self._judge(rule, spot, sight, value, at_ms)
@@ -197,7 +220,7 @@ class Board:
         if not world.is_whole:
             return
         for spot, watch in self.watches.items():
-            if spot.rule in self.off or not _is_there(world, spot):
+            if not self.book.is_on(spot.rule) or not _is_there(world, spot):
                 end = Finding(spot, Verdict.RESOLVE, "", "", watch.since_ms, now_ms) if watch.is_firing else None
                 yield Change(spot, None, end)
 
@@ -214,6 +237,8 @@ def _is_news(before: Watch | None, after: Watch | None) -> bool:
 
 
 def _is_there(world: World, spot: Spot) -> bool:
+    if spot.source == TOCSIN and spot.env == TOCSIN:
+        return True
     if spot.part:
         return (spot.source, spot.queue, spot.part) in world.schedules
     return (spot.source, spot.queue) in world.queues if spot.queue else spot.source in world.sources

@@ -18,7 +18,7 @@ from bot.metrics import Metrics
 from bot.render.alert import Links
 from bot.render.markup import plain
 from bot.render.trial import trial_text
-from bot.rules import Policy
+from bot.rulebook import RuleBook
 from bot.seal import Seal
 from bot.settings import BotSettings
 from bot.store import audit, people, tickets, tokens
@@ -101,7 +101,7 @@ async def test_alert(settings: BotSettings, words: Sequence[str]) -> int:
     chats, seal = Chats(settings), Seal(settings.telegram_bot_token.get_secret_value())
     links = Links(str(settings.public_url or ""), settings.bot_runbooks)
     database = Database(engine, Breakers(settings, registry), timeout=settings.breaker_timeout_seconds)
-    alerts = Alerts(chats, Policy(), Metrics(registry), links, seal)
+    alerts = Alerts(chats, RuleBook(), Metrics(registry), links, seal)
     try:
         await migrate(engine)
         async with database.transaction() as session:

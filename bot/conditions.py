@@ -1,4 +1,4 @@
-"""Rules over what is measured now: which states of a queue, a schedule or a Redis ring, and why (pure).
+"""What a rule over measurements is: what it sees, when it fires and when it is over (pure).
 
 A measurement that is missing neither fires nor resolves, and a time in which nothing was measured counts for nothing.
 """
@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from bot.render.times import age
-from bot.rules import EVENT_RULES, FAILED
 from tocsin.events import QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
 MINUTE = 60.0
@@ -20,11 +18,37 @@ Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
+class Habit:
+    """What history says of a queue; None = it does not, or of too few jobs. Times are in seconds.
+
+    run_p95, run_p99: of the last week's attempts. ends_per_minute: jobs ended in it, over the week. lately_p95,
+    lately_runs: of the last 10 min. usual_added: the fewest jobs that came in this hour of the day when it had jobs, as
+    it always has; 0 = it is no hour that always has some. added: jobs that came in the last hour.
+    """
+
+    run_p95: float | None = None
+    run_p99: float | None = None
+    ends_per_minute: float | None = None
+    lately_p95: float | None = None
+    lately_runs: int | None = None
+    usual_added: int | None = None
+    added: int | None = None
+
+
+NO_HABIT = Habit()
+
+
+@dataclass(frozen=True)
 class QueueSight:
-    """A queue, and what else is known of it. overdue_schedules: of its schedulers; their jobs are overdue too."""
+    """A queue, and what else is known of it. overdue_schedules: of its schedulers; their jobs are overdue too.
+
+    still_seconds: since when work was ready and nothing ended; None = not known.
+    """
 
     queue: QueueSnapshot
     overdue_schedules: int = 0
+    habit: Habit = NO_HABIT
+    still_seconds: float | None = None
 
     @property
     def is_attended(self) -> bool:
@@ -62,9 +86,28 @@ class BridgeSight:
 
 
 @dataclass(frozen=True)
+class SelfSight:
+    """Tocsin itself. behind_seconds: how old the newest is that is counted."""
+
+    behind_seconds: float
+
+
+class Unit(StrEnum):
+    """What a rule's `fire` and `resolve` are numbers of. yes: it is so, or not: there is nothing to change."""
+
+    SECONDS = "seconds"
+    COUNT = "count"
+    SHARE = "share"
+    TIMES = "times"
+    YES = "yes"
+
+
+@dataclass(frozen=True)
 class Rule(Generic[Seen]):
     """One rule. It fires when what it measures has been at least `fire` for so long, and is over when it has been below
     `resolve` for so long; between the two nothing changes. measure: None = not known now. explain: for the alert.
+
+    about: says when, with {fire} and {resolve}. volume: where it is below `least`, all is well; None = not known now.
     """
 
     name: str
@@ -77,171 +120,50 @@ class Rule(Generic[Seen]):
     resolve: float = 1
     fire_seconds: float = 0
     resolve_seconds: float = MINUTE
+    unit: Unit = Unit.YES
+    volume: Callable[[Seen], float | None] | None = None
+    least: float = 0
+
+    def value(self, seen: Seen) -> float | None:
+        """What it measures; 0 where too little happens to say."""
+        if self.volume is not None:
+            volume = self.volume(seen)
+            if volume is None:
+                return None
+            if volume < self.least:
+                return 0
+        return self.measure(seen)
 
 
-def _oldest_waiting(seen: QueueSight) -> float | None:
-    if not seen.is_attended:
-        return None  # told by other rules
-    return seen.queue.oldest_waiting_seconds if seen.ready else 0
+def phrase(rule: Rule[Seen]) -> str:
+    """When a rule rings, in words."""
+    words = rule.about.format(
+        fire=_number(rule.fire, rule.unit), resolve=_number(rule.resolve, rule.unit), least=f"{rule.least:,g}"
+    )
+    if rule.fire_seconds:
+        words += f", for {_span(rule.fire_seconds)}"
+    if rule.resolve != rule.fire:
+        words += f"; over below {_number(rule.resolve, rule.unit)}"
+    return words
 
 
-def _depth(seen: QueueSight) -> float | None:
-    return None if seen.queue.is_paused else seen.ready
+def _number(value: float, unit: Unit) -> str:
+    match unit:
+        case Unit.SECONDS:
+            return _span(value)
+        case Unit.SHARE:
+            return f"{100 * value:g} %"
+        case Unit.TIMES:
+            return f"{value:g} times"
+        case _:
+            return f"{value:,g}"
 
 
-def _no_workers(seen: QueueSight) -> float | None:
-    queue = seen.queue
-    if queue.workers is None or queue.is_paused:
-        return None
-    return float(queue.workers == 0 and (seen.ready > 0 or (queue.overdue or 0) > 0))
-
-
-def _unlocked(seen: QueueSight) -> float | None:
-    queue = seen.queue
-    if not queue.active:
-        return 0
-    return None if queue.is_longest_active_locked is None else float(not queue.is_longest_active_locked)
-
-
-def _overdue(seen: QueueSight) -> float | None:
-    if seen.queue.overdue is None or not seen.is_attended:
-        return None
-    return max(0, seen.queue.overdue - seen.overdue_schedules)
-
-
-def _paused(seen: QueueSight) -> float | None:
-    return float(seen.queue.is_paused and seen.ready > 0)
-
-
-def _schedule(seen: ScheduleSight) -> float | None:
-    if seen.queue is not None and not QueueSight(seen.queue).is_attended:
-        return None  # told by other rules
-    return seen.schedule.overdue_seconds if seen.schedule.is_overdue else 0
-
-
-QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
-    Rule(
-        name="no-workers",
-        title="No workers",
-        about="jobs are ready and no worker is connected, for 3 min",
-        why="a deployment that did not come back looks like this; one that takes 3 min does not",
-        measure=_no_workers,
-        explain=lambda seen: f"{seen.ready} jobs are ready, and no worker is connected to this queue.",
-        fire_seconds=3 * MINUTE,
-    ),
-    Rule(
-        name="oldest-waiting",
-        title="Jobs wait too long",
-        about="the next job in line has waited for 30 min, for 5 min; over below 15 min",
-        why="workers are there, and do not keep up or do not move",
-        measure=_oldest_waiting,
-        explain=lambda seen: (
-            f"The next job in line has waited {age(seen.queue.oldest_waiting_seconds or 0)}; {seen.ready} are ready, "
-            f"{seen.queue.active} active, workers {'unknown' if seen.queue.workers is None else seen.queue.workers}."
-        ),
-        fire=30 * MINUTE,
-        resolve=15 * MINUTE,
-        fire_seconds=5 * MINUTE,
-    ),
-    Rule(
-        name="depth",
-        title="Backlog",
-        about="10,000 jobs are ready, for 15 min; over below 5,000",
-        why="far more comes in than is done, and Redis keeps it all in memory",
-        measure=_depth,
-        explain=lambda seen: f"{seen.ready} jobs are ready, {seen.queue.active} active.",
-        fire=10_000,
-        resolve=5_000,
-        fire_seconds=15 * MINUTE,
-    ),
-    Rule(
-        name="unlocked",
-        title="Worker wedged",
-        about="the job that has run for longest has lost its lock, for 2 min",
-        why="its worker died or hangs; BullMQ's own check, every 30 s where a worker is, has not moved the job on",
-        measure=_unlocked,
-        explain=lambda seen: (
-            f"Job {seen.queue.longest_active_id} has been active for "
-            f"{age(seen.queue.longest_active_seconds or 0)} and has no lock: its worker is dead, or too busy to renew "
-            "it."
-        ),
-        fire_seconds=2 * MINUTE,
-    ),
-    Rule(
-        name="overdue",
-        title="Delayed jobs overdue",
-        about="delayed jobs are due and nobody moves them, for 3 min",
-        why="workers are connected, and none takes what is due: they are wedged, or all busy",
-        measure=_overdue,
-        explain=lambda seen: f"{seen.queue.overdue} delayed jobs are due, and no worker has moved them.",
-        fire_seconds=3 * MINUTE,
-    ),
-    Rule(
-        name="paused",
-        title="Paused too long",
-        about="a queue is paused while jobs are ready, for 1 h",
-        why="a pause is meant to end, and is easily forgotten",
-        measure=_paused,
-        explain=lambda seen: f"The queue is paused, and {seen.ready} jobs are ready.",
-        fire_seconds=60 * MINUTE,
-    ),
-)
-SCHEDULE_RULES: tuple[Rule[ScheduleSight], ...] = (
-    Rule(
-        name="schedule",
-        title="Schedule did not fire",
-        about="a job scheduler's time is 3 min past, and no worker has begun its job",
-        why="nothing fails when a nightly job does not run: nobody would hear of it",
-        measure=_schedule,
-        explain=lambda seen: (
-            f"The schedule {seen.schedule.scheduler} was due {age(seen.schedule.overdue_seconds)} ago, and no worker "
-            "has begun its job."
-        ),
-        fire=3 * MINUTE,
-    ),
-)
-SOURCE_RULES: tuple[Rule[SourceSight], ...] = (
-    Rule(
-        name="redis-unreachable",
-        title="Redis unreachable",
-        about="the bridge cannot reach a source's Redis, for 1 min",
-        why="then nothing of that source is seen, and your app may not work either; its other rules rest meanwhile",
-        measure=lambda seen: float(not seen.source.is_reachable),
-        explain=lambda seen: f"The bridge cannot reach the Redis of source {seen.source.source}.",
-        fire_seconds=MINUTE,
-    ),
-    Rule(
-        name="evictions",
-        title="Redis throws keys away",
-        about="Redis has evicted keys; over after 30 min without",
-        why="it is full, and what it throws away may be your jobs",
-        measure=lambda seen: seen.evicted,
-        explain=lambda seen: (
-            f"Redis has evicted {seen.source.evicted_keys} keys since it began (maxmemory-policy "
-            f"{seen.source.policy or 'unknown'}). Jobs may be lost: give it more memory, and set noeviction."
-        ),
-        resolve_seconds=30 * MINUTE,
-    ),
-)
-BRIDGE_RULES: tuple[Rule[BridgeSight], ...] = (
-    Rule(
-        name="bridge-silent",
-        title="Tocsin does not see it",
-        about="the bridge has told nothing of a source for 5 min",
-        why="then nothing of that source can ring: no news is not good news",
-        measure=lambda seen: seen.silent_seconds,
-        explain=lambda seen: (
-            f"The bridge has told nothing of source {seen.source.source} since it was seen last; failures there do not "
-            "ring. Is the bridge running? (If the source was taken away on purpose, ack this.)"
-        ),
-        fire=5 * MINUTE,
-        resolve=MINUTE,
-        resolve_seconds=0,
-    ),
-)
-RULES = (*QUEUE_RULES, *SCHEDULE_RULES, *SOURCE_RULES, *BRIDGE_RULES)
-SWITCHES = frozenset(one.name for one in (*RULES, *EVENT_RULES)) - {FAILED.name}
-"""Rules that can be switched off."""
+def _span(seconds: float) -> str:
+    """`90 s`, `3 min`, `1 h`."""
+    if seconds >= 3600 and not seconds % 3600:
+        return f"{seconds / 3600:g} h"
+    return f"{seconds / 60:g} min" if (seconds >= 120 and not seconds % 60) or seconds == 60 else f"{seconds:g} s"
 
 
 @dataclass(frozen=True)

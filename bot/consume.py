@@ -16,7 +16,7 @@ from bot.errors import Fenced, Slow, Unfit
 from bot.failures import bare, tally
 from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
-from bot.rules import FINAL_FAILURE, GAP, STALLED, Policy
+from bot.rules import FINAL_FAILURE, GAP, STALLED
 from bot.store.database import Database
 from bot.store.offsets import advance, read_offsets, set_offset
 from tocsin.breakers import Unavailable
@@ -32,7 +32,8 @@ MORE_RECORDS = 100
 READ_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 LOOK_SECONDS = 2.0
-_MARKS = (FINAL_FAILURE.encode(), f'"{GAP}"'.encode(), f'"{STALLED}"'.encode())
+MARKS = (FINAL_FAILURE.encode(), f'"{GAP}"'.encode(), f'"{STALLED}"'.encode())
+"""A record that holds none of these words can be nothing that rings."""
 
 
 @dataclass
@@ -51,6 +52,10 @@ class Progress:
     expired: int = 0
     problem: str = ""
 
+    def behind_seconds(self) -> float | None:
+        """How old the newest is that is counted; None where that is not known, as with another bot reading."""
+        return None if self.heard_ms is None else max(0.0, time.time() - self.heard_ms / 1000)
+
 
 class Consumer:
     """The one reader of the jobs topic in this process.
@@ -65,7 +70,6 @@ class Consumer:
         cluster: Cluster,
         database: Database,
         alerts: Alerts,
-        policy: Policy,
         metrics: Metrics,
         health: Health,
         *,
@@ -78,7 +82,6 @@ class Consumer:
         self._cluster = cluster.name
         self._database = database
         self._alerts = alerts
-        self._policy = policy
         self._metrics = metrics
         self._health = health
         self._skew_ms = skew_ms
@@ -204,7 +207,9 @@ class Consumer:
             return
         now_ms = int(time.time() * 1000)
         was, to = self._positions[partition], records[-1].offset + 1
-        tallies = tally(failures, now_ms=now_ms, born_ms=self._born_ms, policy=self._policy, skew_ms=self._skew_ms)
+        tallies = tally(
+            failures, now_ms=now_ms, born_ms=self._born_ms, policy=self._alerts.policy, skew_ms=self._skew_ms
+        )
         try:
             async with self._database.transaction() as session:
                 await advance(session, self._cluster, self._feed.topic, partition, was, to)
@@ -225,7 +230,7 @@ class Consumer:
         failures: list[JobEvent] = []
         for record in records:
             # Most records are no failures; those that do not even hold one of the words need no decoding.
-            if record.value is None or not any(mark in record.value for mark in _MARKS):
+            if record.value is None or not any(mark in record.value for mark in MARKS):
                 continue
             try:
                 failures.append(decode(JobEvent, record.value))

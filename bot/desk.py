@@ -14,6 +14,7 @@ from bot.numbers import Ledger
 from bot.people import People
 from bot.pulse import Pulse
 from bot.render.alert import Links
+from bot.rulekeeping import RuleKeeping
 from bot.seal import Seal
 from bot.store.database import Database
 from tocsin.roles import Role
@@ -29,6 +30,7 @@ class Desk:
     pulse: Pulse
     handling: Handling
     acting: Acting
+    rules: RuleKeeping
     seal: Seal
     links: Links
     board: Board

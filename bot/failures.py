@@ -69,7 +69,7 @@ def tally(
     tallies: dict[Key, Tally] = {}
     for event in events:
         failed_ms = event.ts + skew_ms.get(event.source, 0)
-        found = ringing(event, policy.off)
+        found = ringing(event, policy)
         if found is None or failed_ms < born_ms:
             continue
         key = Key(*(key_part(part) for part in (event.env, event.source, event.queue, found.fingerprint)))

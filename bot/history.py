@@ -9,12 +9,17 @@ import httpx
 import msgspec
 
 from bot.queues import QueueState, from_api
+from bot.render.times import parse_rfc3339
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 from tocsin.settings import Settings
 
-LOGSVC = "logsvc"
+LOGSVC, FIGURES = "logsvc", "logsvc-figures"
 ANSWER_SECONDS = 2.0
+FIGURES_SECONDS = 20.0
+HOUR_MS = 3_600_000
+MOST_QUEUES = 200
+"""logsvc tells figures of the busiest so many."""
 MOST_PAGES = 20
 SICK = (
     httpx.HTTPError,
@@ -54,6 +59,29 @@ class Page:
 
     items: list[dict[str, Any]]
     as_of: str | None
+
+
+@dataclass(frozen=True)
+class QueueFigures:
+    """A queue over some time. runs: attempts whose length is known; run_p95, run_p99: in ms, None = of none."""
+
+    added: int
+    completed: int
+    failed: int
+    runs: int
+    run_p95: float | None
+    run_p99: float | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Queues by source and name. is_cut: there are more. since_ms: history goes back so far. as_of_ms: all up to then
+    is in; None = not known."""
+
+    queues: Mapping[tuple[str, str], QueueFigures]
+    is_cut: bool
+    since_ms: int | None
+    as_of_ms: int | None
 
 
 class History:
@@ -108,6 +136,22 @@ class History:
             page = await self._get(path, query)
             return Page(list(page["items"]), page.get("as_of"))
 
+    async def figures(self, start_ms: int, end_ms: int) -> Figures:
+        """What went on in every queue. It may take long, so it has a breaker of its own. Raises as failed_jobs."""
+        # The time is cut at whole buckets, so they must be small beside it.
+        bucket = 60 if end_ms - start_ms <= HOUR_MS else 3600
+        query = {"from": str(start_ms), "to": str(end_ms), "bucket": str(bucket)}
+        async with self._breakers.guard(FIGURES, timeout=FIGURES_SECONDS, errors_that_count=SICK):
+            page = await self._get("durations", query, seconds=FIGURES_SECONDS)
+            queues: list[dict[str, Any]] = page["queues"]
+            since, as_of = page["coverage"]["history_since"], page["as_of"]
+            return Figures(
+                {(one["source"], one["queue"]): _figures(one) for one in queues},
+                is_cut=len(queues) >= MOST_QUEUES,
+                since_ms=parse_rfc3339(since) if since else None,
+                as_of_ms=parse_rfc3339(as_of) if as_of else None,
+            )
+
     async def job(self, source: str, queue: str, job_id: str) -> dict[str, Any]:
         """One job with its attempts. Raises NotFound, Refused or Unavailable."""
         path = "/".join(("jobs", *(quote(part, safe="") for part in (source, queue, job_id))))
@@ -118,12 +162,20 @@ class History:
         """Raise if logsvc does not answer."""
         await self._get("queues", {"limit": "1"})
 
-    async def _get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+    async def _get(self, path: str, query: Mapping[str, str], *, seconds: float | None = None) -> dict[str, Any]:
         base = self._directory.url_of(LOGSVC)
         if base is None:
             raise Unavailable(LOGSVC, "no address known")
-        answer = await self._client.get(f"{base}/api/v1/{path}", params=dict(query), headers=self._headers)
+        limit = self._client.timeout if seconds is None else httpx.Timeout(seconds)
+        answer = await self._client.get(
+            f"{base}/api/v1/{path}", params=dict(query), headers=self._headers, timeout=limit
+        )
         if answer.is_client_error:
             raise (NotFound if answer.status_code == 404 else Refused)(answer.status_code, path)
         answer.raise_for_status()
         return answer.json()
+
+
+def _figures(one: Mapping[str, Any]) -> QueueFigures:
+    run: Mapping[str, Any] = one["run"]
+    return QueueFigures(one["added"], one["completed"], one["failed"], run["count"], run["p95"], run["p99"])

@@ -1,6 +1,5 @@
 """Which events ring, and how long things take: every threshold of the bot's alarms in one place (pure)."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from tocsin.events import JobEvent, State
@@ -13,7 +12,7 @@ class Policy:
     stale: a failure older than this when read does not ring by itself. resolve: quiet that ends an incident.
     remind: how often people hear of what nobody has taken. ack: how long an ack holds. loud_counts: an incident nobody
     has taken makes a sound again when it has reached one of these. off: rules that are switched off. storm_incidents:
-    of one env within a minute no more have a message of their own.
+    of one env within a minute no more have a message of their own. least_stalled: how many stalled jobs ring.
     """
 
     stale_seconds: float = 600
@@ -23,6 +22,7 @@ class Policy:
     loud_counts: tuple[int, ...] = (10, 100, 1000, 10_000, 100_000, 1_000_000)
     off: frozenset[str] = frozenset()
     storm_incidents: int = 5
+    least_stalled: int = 3
 
     @property
     def between_sounds_seconds(self) -> float:
@@ -30,12 +30,13 @@ class Policy:
         return self.remind_seconds / 6
 
 
+SHIPPED = Policy()
+
 FINAL_FAILURE, GAP, STALLED = "failed", "gap", "stalled"
 """BullMQ's words, and Tocsin's for a gap. `retries-exhausted` accompanies a failure and is not counted again;
 `retrying` is no final failure."""
 
 LOST_RULE, STALLED_RULE = "events-lost", "stalled"
-LEAST_STALLED = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class EventRule:
     title: str
     about: str
     why: str
+    fire: int = 1
 
 
 FAILED = EventRule(
@@ -62,8 +64,9 @@ EVENT_RULES = (
     EventRule(
         STALLED_RULE,
         "Jobs stall",
-        f"{LEAST_STALLED} jobs lost their worker, less than 30 min apart",
+        "{fire} jobs lost their worker, less than 30 min apart",
         "workers die, or block their event loop; one stalled job alone runs again and is no alarm",
+        fire=3,
     ),
 )
 
@@ -79,8 +82,9 @@ class Ringing:
     text: str = ""
 
 
-def ringing(event: JobEvent, off: Collection[str] = ()) -> Ringing | None:
-    """What this event counts as, or None. What was there before us is history. off: rules that are switched off."""
+def ringing(event: JobEvent, policy: Policy = SHIPPED) -> Ringing | None:
+    """What this event counts as, or None. What was there before us is history."""
+    off = policy.off
     if event.backfill:
         return None
     if is_final_failure(event):
@@ -90,7 +94,7 @@ def ringing(event: JobEvent, off: Collection[str] = ()) -> Ringing | None:
         return Ringing(f"rule:{LOST_RULE}", count=event.lost, title="Events lost", text=text)
     if event.event == STALLED and STALLED_RULE not in off:
         text = "The job's worker died, or blocked its event loop; BullMQ gives the job to another."
-        return Ringing(f"rule:{STALLED_RULE}", least=LEAST_STALLED, title="Jobs stall", text=text)
+        return Ringing(f"rule:{STALLED_RULE}", least=policy.least_stalled, title="Jobs stall", text=text)
     return None
 
 

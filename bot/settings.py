@@ -7,8 +7,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.addresses import secret_address
-from bot.conditions import SWITCHES
 from bot.routes import Route, Runbook, parse_routes, parse_runbooks
+from bot.ruleset import SWITCHES
 from tocsin.settings import Settings
 
 

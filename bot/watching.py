@@ -9,6 +9,7 @@ import structlog
 
 from bot.alerts import Alerts
 from bot.board import Board, Change, World
+from bot.conditions import Habit
 from bot.errors import Unfit
 from bot.metrics import Metrics
 from bot.snapshots import Snapshots
@@ -35,6 +36,8 @@ class Tables:
     snapshots: Snapshots
     schedules: Table[SchedulerSnapshot] = field(default_factory=lambda: Table(SchedulerSnapshot))
     sources: Table[SourceSnapshot] = field(default_factory=lambda: Table(SourceSnapshot))
+    habits: Callable[[], Mapping[tuple[str, str], Habit]] = dict
+    behind_seconds: Callable[[], float | None] = lambda: None
     clock: Callable[[], float] = time.monotonic
 
     def world(self) -> World:
@@ -47,6 +50,8 @@ class Tables:
             skew_ms=dict(self.snapshots.skew_ms),
             silent_seconds=self._silent(),
             is_whole=all(one.has_caught_up for one in tables),
+            habits=self.habits(),
+            behind_seconds=self.behind_seconds(),
         )
 
     def _silent(self) -> Mapping[str, float]:

@@ -35,8 +35,8 @@ class IncidentItem(msgspec.Struct, kw_only=True):
     """One kind of failure of one queue.
 
     kind: `failure`, or `rule` where a rule found it. title: the error's class, or what the rule found. count: failures
-    of this episode, total: of all; hidden: of this one, under a silence. note: the newest of notes. job_id: the newest
-    failure's.
+    of this episode, total: of all; hidden: of this one, under a silence. has_rung: this episode has a message of its
+    own. note: the newest of notes. job_id: the newest failure's.
     """
 
     id: int
@@ -49,6 +49,7 @@ class IncidentItem(msgspec.Struct, kw_only=True):
     title: str
     error: str
     state: str
+    has_rung: bool
     count: int
     total: int
     hidden: int
@@ -127,7 +128,7 @@ class ViewItem(msgspec.Struct, kw_only=True):
     """A page as somebody likes to see it. owner: their id. shared: everybody sees it; is_home: where they begin."""
 
     id: int
-    name: str
+    title: str
     owner: str
     owner_name: str
     query: str
@@ -136,16 +137,95 @@ class ViewItem(msgspec.Struct, kw_only=True):
     changed_at: str
 
 
-class ViewWish(msgspec.Struct, kw_only=True):
-    """query: the page's address from its path on, such as `/logs?queue=orders`."""
+class NewView(Asker, kw_only=True):
+    """Body of POST and PUT views. query: the page's address from its path on, such as `/logs?queue=orders`."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
     query: Annotated[str, msgspec.Meta(max_length=MOST_QUERY)]
     is_home: bool = False
     shared: bool = False
 
 
-class NewView(Asker, kw_only=True):
-    """Body of POST and PUT views."""
+class RuleNumbers(msgspec.Struct, kw_only=True):
+    """Thresholds. fire, resolve: in the rule's unit; for how long: in seconds. least: the least volume."""
 
-    view: ViewWish
+    fire: float
+    resolve: float
+    fire_seconds: float
+    resolve_seconds: float
+    least: float
+
+
+class RuleItem(RuleNumbers, kw_only=True):
+    """A rule as it is now. about: in words. changeable: the numbers that can be changed. shipped: as it ships.
+
+    unit: seconds, count, share, times, or yes. is_fixed: it cannot be switched on or off here. finds: places now.
+    version: grows with each change; say it with the next.
+    """
+
+    name: str
+    title: str
+    about: str
+    why: str
+    unit: str
+    is_on: bool
+    is_fixed: bool
+    changeable: list[str]
+    shipped: RuleNumbers
+    finds: int
+    version: int
+    changed_by: str | None
+    changed_at: str | None
+
+
+class RuleChange(msgspec.Struct, kw_only=True):
+    """What is to be other than it ships; null = as it ships."""
+
+    is_on: bool | None = None
+    fire: float | None = None
+    resolve: float | None = None
+    fire_seconds: float | None = None
+    resolve_seconds: float | None = None
+    least: float | None = None
+
+
+class ChangeRule(Asker, kw_only=True):
+    """Body of PUT rules. version: the one that was seen."""
+
+    version: int
+    change: RuleChange
+
+
+class PreviewRules(Asker, kw_only=True):
+    """Body of POST rules/preview: rules by name, as they might be."""
+
+    rules: dict[str, RuleChange] = {}
+    hours: float = 24
+    env: Short = ""
+    source: Short = ""
+    queue: Short = ""
+
+
+class PreviewItem(msgspec.Struct, kw_only=True):
+    """An incident that would have rung."""
+
+    at: str
+    env: str
+    source: str
+    queue: str
+    fingerprint: str
+    rule: str
+    title: str
+    error: str
+    regressed: bool
+
+
+class PreviewPage(msgspec.Struct, kw_only=True):
+    """items: the newest first, 500 at most; count: all. from, to: of what was read; is_whole: nothing was left out."""
+
+    items: list[PreviewItem]
+    count: int
+    records: int
+    start: str | None = msgspec.field(name="from")
+    end: str | None = msgspec.field(name="to")
+    is_whole: bool

@@ -1,7 +1,7 @@
 """Incidents and silences for the page: listed, taken, given back, ended, noted, kept quiet."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from bot.internal.gate import Refused, read_body
 from bot.internal.who import permit
 from bot.people import People
 from bot.render.alert import Links
+from bot.rules import FAILED
 from bot.silences import LONGEST_HOURS, Scope, Silence
 from bot.store.incidents import find_incident, list_incidents
 from bot.store.times import wire
@@ -45,11 +46,11 @@ def incident_routes(handling: Handling, people: People, links: Links, progress: 
 
     @get(f"{BASE}/incidents")
     async def listed(
-        in_state: Annotated[str, Parameter(query="state")] = "",
-        env: str = "",
-        source: str = "",
-        queue: str = "",
-        fingerprint: str = "",
+        in_state: Annotated[list[str] | None, Parameter(query="state")] = None,
+        env: list[str] | None = None,
+        source: list[str] | None = None,
+        queue: list[str] | None = None,
+        fingerprint: list[str] | None = None,
         cursor: str = "",
         limit: int = 100,
     ) -> IncidentPage:
@@ -60,7 +61,7 @@ def incident_routes(handling: Handling, people: People, links: Links, progress: 
         as_of = progress.heard_ms
         async with database.transaction() as session:
             found = await list_incidents(
-                session, phases=_phases(in_state), only=only, before=_cursor(cursor), limit=limit + 1
+                session, phases=_phases(in_state or ()), only=only, before=_cursor(cursor), limit=limit + 1
             )
         page = found[:limit]
         next_cursor = f"{page[-1][1].last_ms}-{page[-1][0]}" if len(found) > limit else None
@@ -136,15 +137,16 @@ def incident_routes(handling: Handling, people: People, links: Links, progress: 
 
 def incident_item(number: int, one: Incident, links: Links) -> IncidentItem:
     """An incident as it is told."""
-    last = one.last
+    last, rule = one.last, one.rule or _event_rule(one.key.fingerprint)
     return IncidentItem(
         id=number,
         **one.key._asdict(),
-        kind="rule" if one.rule else "failure",
-        rule=one.rule or "failed",
+        kind="rule" if rule else "failure",
+        rule=rule or FAILED.name,
         title=last.error_type or "Error",
         error=last.error,
         state=one.phase.value,
+        has_rung=one.has_rung,
         count=one.count,
         total=one.total,
         hidden=one.hidden,
@@ -170,6 +172,12 @@ def incident_item(number: int, one: Incident, links: Links) -> IncidentItem:
     )
 
 
+def _event_rule(fingerprint: str) -> str:
+    """The rule over events that made an incident of this fingerprint; empty = a failure did."""
+    mark, _, rule = fingerprint.partition(":")
+    return rule if mark == "rule" else ""
+
+
 def silence_item(one: Silence) -> SilenceItem:
     """A silence as it is told."""
     scope = one.scope
@@ -189,9 +197,9 @@ def silence_item(one: Silence) -> SilenceItem:
     )
 
 
-def _phases(state: str) -> frozenset[str]:
-    """Phases by name, comma-separated; `open` = all that is not over; empty = any."""
-    words = frozenset(word.strip() for word in state.split(",") if word.strip())
+def _phases(states: Sequence[str]) -> frozenset[str]:
+    """Phases by name, also comma-separated; `open` = all that is not over; empty = any."""
+    words = frozenset(word.strip() for state in states for word in state.split(",") if word.strip())
     known = {one.value for one in Phase} | {"open"}
     if unknown := sorted(words - known):
         raise Refused(400, "invalid", f"state: no {unknown[0][:40]!r}; there are {', '.join(sorted(known))}")

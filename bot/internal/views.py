@@ -15,7 +15,7 @@ from bot.store.audit import Actor
 from bot.store.database import Database, Session
 from bot.store.models import ViewRow
 from bot.store.times import wire
-from tocsin.incidents import MOST_NAME, MOST_QUERY, Asker, NewView, ViewItem, ViewWish
+from tocsin.incidents import MOST_NAME, MOST_QUERY, Asker, NewView, ViewItem
 from tocsin.roles import Role
 
 BASE = "/internal/v1/views"
@@ -33,21 +33,21 @@ def view_routes(database: Database, people: People) -> list[HTTPRouteHandler]:
     @post(BASE, status_code=201, request_max_body_size=MOST_BYTES)
     async def make(request: Request[Any, Any, Any]) -> ViewItem:
         asked = await read_body(request, NewView)
-        who = await permit(database, people, asked, "view create", asked.view.name, _needs(asked.view))
+        who = await permit(database, people, asked, "view create", asked.title, _needs(asked))
         row = ViewRow(owner=who.known_as, owner_name=stored(who.name, MOST_NAME))
         try:
             async with database.transaction() as session:
-                return await fill(session, row, asked.view, who, "view create")
+                return await fill(session, row, asked, who, "view create")
         except views.TooMany:
             raise Refused(409, "too_many", f"you have {views.MOST_EACH} views; delete some first") from None
 
     @put(f"{BASE}/{{number:int}}", request_max_body_size=MOST_BYTES)
     async def change(request: Request[Any, Any, Any], number: int) -> ViewItem:
         asked = await read_body(request, NewView)
-        who = await permit(database, people, asked, "view change", f"#{number}", _needs(asked.view))
+        who = await permit(database, people, asked, "view change", f"#{number}", _needs(asked))
         async with database.transaction() as session:
             row = await _own(session, number, who)
-            return await fill(session, row, asked.view, who, "view change")
+            return await fill(session, row, asked, who, "view change")
 
     @delete(f"{BASE}/{{number:int}}", status_code=204)
     async def remove(
@@ -60,8 +60,8 @@ def view_routes(database: Database, people: People) -> list[HTTPRouteHandler]:
             await session.delete(row)
             await _audit(session, who, "view delete", row)
 
-    async def fill(session: Session, row: ViewRow, wish: ViewWish, who: Person, action: str) -> ViewItem:
-        row.name, row.query = stored(wish.name.strip(), MOST_NAME), stored(wish.query, MOST_QUERY)
+    async def fill(session: Session, row: ViewRow, wish: NewView, who: Person, action: str) -> ViewItem:
+        row.name, row.query = stored(wish.title.strip(), MOST_NAME), stored(wish.query, MOST_QUERY)
         row.is_home, row.is_shared = wish.is_home, wish.shared
         await views.keep(session, row)
         await _audit(session, who, action, row)
@@ -70,11 +70,11 @@ def view_routes(database: Database, people: People) -> list[HTTPRouteHandler]:
     return [listed, make, change, remove]
 
 
-def _needs(wish: ViewWish) -> Role:
-    if not wish.name.strip():
-        raise Refused(400, "invalid", "view.name: expected some letters")
+def _needs(wish: NewView) -> Role:
+    if not wish.title.strip():
+        raise Refused(400, "invalid", "title: expected some letters")
     if (wish.query and not wish.query.startswith("/")) or wish.query.startswith("//"):
-        raise Refused(400, "invalid", "view.query: expected the page's address from its path on, e.g. /logs?queue=mail")
+        raise Refused(400, "invalid", "query: expected the page's address from its path on, e.g. /logs?queue=mail")
     return Role.OPERATOR if wish.shared else Role.VIEWER
 
 
@@ -97,7 +97,7 @@ async def _audit(session: Session, who: Person, action: str, row: ViewRow) -> No
 def _item(row: ViewRow) -> ViewItem:
     return ViewItem(
         id=row.id,
-        name=row.name,
+        title=row.name,
         owner=row.owner,
         owner_name=row.owner_name,
         query=row.query,

@@ -2,12 +2,13 @@
 
 from bot import texts
 from bot.board import Board
-from bot.conditions import RULES
+from bot.conditions import Unit
 from bot.render.markup import bold, code, fit, name
-from bot.rules import EVENT_RULES
+from bot.rulebook import ALL, NUMBERS, AnyRule, RuleBook, about
+from bot.rules import EventRule
 
 PER_PAGE = 5
-_ALL = [(one.name, one.title, one.about, one.why) for one in (*EVENT_RULES, *RULES)]
+_ALL = tuple(ALL.values())
 
 
 def rules_pages() -> int:
@@ -17,24 +18,53 @@ def rules_pages() -> int:
 
 def rules_text(board: Board, page: int) -> str:
     """One page of the list."""
-    firing: dict[str, int] = {}
-    for spot, watch in board.watches.items():
-        firing[spot.rule] = firing.get(spot.rule, 0) + watch.is_firing
-    lines = [bold(texts.RULES_HEADLINE.format(count=len(_ALL), off=len(board.off)))]
+    lines = [bold(texts.RULES_HEADLINE.format(count=len(_ALL), off=len(board.book.off)))]
     lines.append(texts.PAGE.format(page=page + 1, pages=rules_pages()))
-    for rule, title, about, why in _ALL[page * PER_PAGE : (page + 1) * PER_PAGE]:
-        found = firing.get(rule, 0)
-        icon = texts.ICON_OLD if rule in board.off else texts.ICON_WARN if found else texts.ICON_OK
-        state = (
-            f" · {texts.RULE_OFF}"
-            if rule in board.off
-            else f" · {texts.RULE_FINDS.format(count=found)}"
-            if found
-            else ""
-        )
-        lines += [
-            f"{icon} {bold(name(title))} {code(name(rule))}{state}",
-            f"   {name(about, 200)}",
-            f"   {texts.BECAUSE.format(why=name(why, 200))}",
-        ]
+    for rule in _ALL[page * PER_PAGE : (page + 1) * PER_PAGE]:
+        lines += _lines(rule, board)
     return fit([*lines, texts.RULES_END])
+
+
+def rule_text(rule: AnyRule, board: Board) -> str:
+    """One rule, with the numbers that can be changed."""
+    book, tuning = board.book, board.book.tuning(rule.name)
+    lines = _lines(rule, board)
+    lines += [f"{code(word)} {value}" for word, value in numbers_of(rule, book).items()]
+    if tuning.version:
+        lines.append(texts.RULE_CHANGED.format(name=name(tuning.by, 40)))
+    example = "stalled" if isinstance(rule, EventRule) else rule.name
+    return fit([*lines, texts.HOW_RULE.format(rule=name(example))])
+
+
+def numbers_of(rule: AnyRule, book: RuleBook) -> dict[str, str]:
+    """The numbers of a rule as they are now, by the words that change them."""
+    now = book.rule(rule.name)
+    if isinstance(now, EventRule):
+        tuned = book.tuning(rule.name).fire
+        return {"fire": f"{now.fire if tuned is None else tuned:g}"}
+    shown = [one for one in NUMBERS if one != "least" or now.volume is not None]
+    if now.unit is Unit.YES:
+        shown = [one for one in shown if one not in ("fire", "resolve")]
+    return {WORDS[one]: f"{getattr(now, one):g}" for one in shown}
+
+
+WORDS = {
+    "fire": "fire",
+    "resolve": "resolve",
+    "fire_seconds": "for",
+    "resolve_seconds": "quiet",
+    "least": "least",
+}
+"""What people type for each number."""
+
+
+def _lines(rule: AnyRule, board: Board) -> list[str]:
+    found = sum(watch.is_firing for spot, watch in board.watches.items() if spot.rule == rule.name)
+    is_on = board.book.is_on(rule.name)
+    icon = texts.ICON_OLD if not is_on else texts.ICON_WARN if found else texts.ICON_OK
+    state = f" · {texts.RULE_OFF}" if not is_on else f" · {texts.RULE_FINDS.format(count=found)}" if found else ""
+    return [
+        f"{icon} {bold(name(rule.title))} {code(name(rule.name))}{state}",
+        f"   {name(about(rule, board.book.tuning(rule.name)), 200)}",
+        f"   {texts.BECAUSE.format(why=name(rule.why, 200))}",
+    ]

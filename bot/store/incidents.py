@@ -109,19 +109,19 @@ async def list_incidents(
     session: AsyncSession,
     *,
     phases: Collection[str],
-    only: Mapping[str, str],
+    only: Mapping[str, Sequence[str]],
     before: tuple[int, int] | None,
     limit: int,
 ) -> list[tuple[int, Incident]]:
-    """Incidents with ids, last seen the newest first. phases: empty = any. only: column -> what it is to be.
+    """Incidents with ids, last seen the newest first. phases: empty = any. only: column -> any of these.
 
     before: the last_ms and the id of the last one of the page before.
     """
     query = select(IncidentRow).order_by(IncidentRow.last_ms.desc(), IncidentRow.id.desc()).limit(limit)
     if phases:
         query = query.where(IncidentRow.phase.in_(phases))
-    for column, value in only.items():
-        query = query.where(getattr(IncidentRow, column) == key_part(value))
+    for column, values in only.items():
+        query = query.where(getattr(IncidentRow, column).in_([key_part(one) for one in values]))
     if before is not None:
         query = query.where(tuple_(IncidentRow.last_ms, IncidentRow.id) < before)
     return [(row.id, to_incident(row)) for row in await session.scalars(query)]

@@ -7,6 +7,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -270,6 +271,22 @@ class EndedSession(Base):
     subject: Mapped[str] = mapped_column(Text, primary_key=True)
     at: Mapped[datetime] = _now()
     keep_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class RuleRow(Base):
+    """What people have changed of one rule; see bot/rulebook.py. NULL = as it ships."""
+
+    __tablename__ = "rules"
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    is_on: Mapped[bool | None] = mapped_column(Boolean)
+    fire: Mapped[float | None] = mapped_column(Double)
+    resolve: Mapped[float | None] = mapped_column(Double)
+    fire_seconds: Mapped[float | None] = mapped_column(Double)
+    resolve_seconds: Mapped[float | None] = mapped_column(Double)
+    least: Mapped[float | None] = mapped_column(Double)
+    version: Mapped[int] = mapped_column(Integer)
+    changed_by: Mapped[str] = mapped_column(Text)
+    changed_ms: Mapped[int] = mapped_column(BigInteger)
 
 
 class ActionRow(Base):

@@ -26,7 +26,8 @@ async def test_the_page_and_the_chat_handle_the_same_incidents(guarded: House) -
         *(failure(f"q{at}", fingerprint=f"f{at}", error_type=f"E{at}", age_seconds=(5 - at) / 10) for at in range(5))
     )
     for number in range(5):
-        card = await house.message(f"E{number} ×1")
+        await house.message(f"E{number} ×1")
+    card = await house.message("E4 ×1")
     await eventually(lambda: _has_heard(bot), what="a time up to which all is counted")
 
     first = (await bot("GET", "incidents?state=open&limit=3")).json()
@@ -39,6 +40,8 @@ async def test_the_page_and_the_chat_handle_the_same_incidents(guarded: House) -
     assert (one["kind"], one["rule"], one["state"], one["count"]) == ("failure", "failed", "new", 1)
     assert one["first_at"].endswith("Z")
     assert [one["queue"] for one in (await bot("GET", "incidents?queue=q2&source=main")).json()["items"]] == ["q2"]
+    two = (await bot("GET", "incidents?queue=q2&queue=q3&state=new&state=acked")).json()["items"]
+    assert [one["queue"] for one in two] == ["q3", "q2"]
     assert (await bot("GET", "incidents?state=resolved")).json()["items"] == []
     for wrong in ("state=bad", "limit=0", "limit=501", "limit=x", "cursor=1", "cursor=a-b", "cursor=-1-2"):
         assert (await bot("GET", f"incidents?{wrong}")).status_code == 400, wrong
@@ -112,24 +115,25 @@ async def test_silences_and_views_are_kept_listed_and_ended_by_who_may(guarded: 
     await house.message("Maintenance of prod is over")
 
     async def view(who: dict[str, Any], **more: Any) -> Any:
-        return await bot("POST", "views", body={**who, "view": {"name": "Mine", "query": "/logs?queue=mail", **more}})
+        return await bot("POST", "views", body={**who, "title": "Mine", "query": "/logs?queue=mail", **more})
 
-    for wrong in ({"name": ""}, {"name": "x" * 101}, {"query": "https://evil.example"}, {"query": "//evil.example"}):
+    for wrong in ({"title": ""}, {"title": "x" * 101}, {"query": "https://evil.example"}, {"query": "//evil.example"}):
         assert (await view(ANN, **wrong)).status_code == 400, wrong
     assert (await view(VIEWER, shared=True)).status_code == 403
     mine = (await view(VIEWER, is_home=True)).json()
-    other = (await view(VIEWER, name="Other", is_home=True)).json()
-    shared = (await view(ANN, name="Team", shared=True)).json()
+    other = (await view(VIEWER, title="Other", is_home=True)).json()
+    shared = (await view(ANN, title="Team", shared=True)).json()
 
     async def seen_by(who: dict[str, Any]) -> list[tuple[str, bool]]:
         items = (await bot("GET", f"views?user_id={who['user_id']}")).json()["items"]
-        return [(one["name"], one["is_home"]) for one in items]
+        return [(one["title"], one["is_home"]) for one in items]
 
     assert await seen_by(VIEWER) == [("Mine", False), ("Other", True), ("Team", False)], "one home"
     assert await seen_by(ANN) == [("Team", False)]
-    body = {**VIEWER, "view": {"name": "New", "query": "/queues"}}
+    wish = {"title": "New", "query": "/queues"}
+    body = {**VIEWER, **wish}
     assert (await bot("PUT", f"views/{mine['id']}", body=body)).json()["query"] == "/queues"
     assert (await bot("PUT", f"views/{shared['id']}", body=body)).status_code == 403
-    assert (await bot("PUT", f"views/{mine['id']}", body={**ANN, "view": body["view"]})).status_code == 404
+    assert (await bot("PUT", f"views/{mine['id']}", body={**ANN, **wish})).status_code == 404
     assert (await bot("DELETE", f"views/{other['id']}?user_id={CHAT}&role=admin")).status_code == 204
     assert await seen_by(VIEWER) == [("New", False), ("Team", False)]

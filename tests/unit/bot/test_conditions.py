@@ -1,13 +1,15 @@
 """Rules over measurements: a healthy day is silent, one planted fault of each kind is found, and ends."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from bot.board import Board, Finding, Spot, World
-from bot.conditions import MOST_APART_SECONDS, RULES, Verdict, Watch
+from bot.conditions import MOST_APART_SECONDS, Habit, Verdict, Watch
+from bot.rulebook import Tuning
+from bot.ruleset import RULES
 from tests.unit.bot.events import NOW_MS
 from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
@@ -39,6 +41,8 @@ class Day:
     board: Board = field(default_factory=Board)
     at: int = 0
     silent_seconds: dict[str, float] = field(default_factory=dict[str, float])
+    habit: Habit | None = None
+    behind_seconds: float | None = None
     found: list[Finding] = field(default_factory=list[Finding])
     _seen: dict[tuple[str, ...], Row] = field(default_factory=dict[tuple[str, ...], Row])
 
@@ -65,6 +69,8 @@ class Day:
             skew_ms={},
             silent_seconds=self.silent_seconds,
             is_whole=is_whole,
+            habits={("main", "orders"): self.habit} if self.habit else {},
+            behind_seconds=self.behind_seconds,
         )
 
     def hold(self, row: Row, ts: int) -> None:
@@ -153,19 +159,35 @@ FAULTS: dict[str, Callable[[int], Row]] = {
     "schedule": lambda at: schedule(is_overdue=True, overdue_seconds=float(at)),
     "redis-unreachable": lambda at: redis(is_reachable=False, evicted_keys=None),
     "evictions": lambda at: redis(evicted_keys=at),
+    "failure-rate": lambda at: queue(completed_per_minute=15, failed_per_minute=15),
+    "still": lambda at: queue(waiting=3, active=2, completed_per_minute=0, failed_per_minute=0),
+    "nothing-added": lambda at: queue(),
+    "long-running": lambda at: queue(active=1, longest_active_id="7", longest_active_seconds=700.0 + at),
+    "slow": lambda at: queue(),
+    "memory": lambda at: redis(memory_bytes=95, max_memory_bytes=100),
 }
+USUAL = Habit(run_p95=2.0, run_p99=60.0, ends_per_minute=5.0, lately_p95=2.5, lately_runs=400, usual_added=40, added=9)
+"""A queue of which a week is known, as it does now."""
+ODD: dict[str, Habit] = {"nothing-added": replace(USUAL, added=0), "slow": replace(USUAL, lately_p95=30.0)}
 WELL: dict[str, Row] = {
     **{name: queue() for name in ("no-workers", "oldest-waiting", "depth", "unlocked", "overdue", "paused")},
     "schedule": schedule(),
     "redis-unreachable": redis(),
     "evictions": redis(evicted_keys=9999),
+    "failure-rate": queue(completed_per_minute=29, failed_per_minute=1),
+    "still": queue(waiting=3, active=2, completed_per_minute=4, failed_per_minute=0),
+    "nothing-added": queue(),
+    "long-running": queue(active=1, longest_active_id="8", longest_active_seconds=20.0),
+    "slow": queue(),
+    "memory": redis(memory_bytes=50, max_memory_bytes=100),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_planted_fault_is_found_once_named_right_and_ends(fault: str) -> None:
-    day = Day()
+    day = Day(habit=USUAL)
     day.show(WELL[fault])
+    day.habit = ODD.get(fault, USUAL)
     while not day.rings() and day.at < 2 * HOUR:
         day.show(FAULTS[fault](day.at))
     assert day.rings() == [fault], "found"
@@ -173,6 +195,7 @@ def test_one_planted_fault_is_found_once_named_right_and_ends(fault: str) -> Non
     assert fired.title
     assert fired.text.endswith(".")
     ended_from = day.at
+    day.habit = USUAL
     while day.found[-1].verdict is not Verdict.RESOLVE and day.at < ended_from + HOUR:
         day.show(WELL[fault])
     assert day.found[-1].verdict is Verdict.RESOLVE
@@ -193,7 +216,47 @@ def test_a_bridge_that_falls_silent_is_found() -> None:
 
 
 def test_every_rule_has_a_planted_fault() -> None:
-    assert {*FAULTS, "bridge-silent"} == {one.name for one in RULES}
+    assert {*FAULTS, "bridge-silent", "behind"} == {one.name for one in RULES}
+
+
+def test_tocsin_that_is_behind_is_found() -> None:
+    day = Day()
+    for seconds in (1.0, 130.0, 150.0, 170.0, 200.0, None, 20.0):
+        day.behind_seconds = seconds
+        day.show()
+    assert [(one.spot.rule, one.verdict) for one in day.found if one.verdict is not Verdict.NOTHING] == [
+        ("behind", Verdict.FIRE),
+        ("behind", Verdict.RESOLVE),
+    ]
+
+
+@pytest.mark.parametrize("fault", ["still", "nothing-added", "long-running", "slow"])
+def test_without_history_what_compares_with_it_neither_rings_nor_ends(fault: str) -> None:
+    day = Day()
+    while day.at < HOUR:
+        day.show(FAULTS[fault](day.at))
+    assert day.rings() == []
+    day.habit = ODD.get(fault, USUAL)
+    while not day.rings():
+        day.show(FAULTS[fault](day.at))
+    day.habit = None
+    for _ in range(200):
+        day.show(queue() if fault != "long-running" else queue(active=1))
+    assert [one.verdict for one in day.found if one.verdict is not Verdict.NOTHING] == [Verdict.FIRE]
+
+
+def test_too_few_jobs_make_no_rate() -> None:
+    day = Day(habit=replace(USUAL, lately_p95=90.0, lately_runs=49))
+    for _ in range(100):
+        day.show(queue(completed_per_minute=0, failed_per_minute=19))
+    assert day.rings() == []
+
+
+def test_a_queue_of_long_jobs_is_given_their_time() -> None:
+    day = Day(habit=replace(USUAL, run_p95=HOUR, run_p99=2.0 * HOUR, ends_per_minute=0.02))
+    while day.at < 5 * HOUR:
+        day.show(queue(waiting=3, active=1, completed_per_minute=0, failed_per_minute=0, longest_active_seconds=60.0))
+    assert day.rings() == []
 
 
 def test_what_is_not_measured_neither_rings_nor_ends() -> None:
@@ -262,7 +325,7 @@ def test_a_queue_that_is_gone_or_a_rule_switched_off_ends_what_it_found() -> Non
             assert day.board.look(day.world(is_whole=False), now_ms=NOW_MS) == []
             day.forget(queue())
         else:
-            day.board.off = frozenset(("no-workers",))
+            day.board.book.learn({"no-workers": Tuning(is_on=False)})
         assert [one.verdict for one in day.show()] == [Verdict.RESOLVE]
         assert day.board.watches == {}
 

@@ -32,7 +32,7 @@ def test_lost_events_ring_and_say_how_many() -> None:
     assert "job <code></code>" not in text
     assert ringing(failed(event="gap", lost=0)) is None
     assert ringing(failed(event="gap", lost=3, backfill=True)) is None
-    assert ringing(failed(event="gap", lost=3), {"events-lost"}) is None
+    assert ringing(failed(event="gap", lost=3), Policy(off=frozenset({"events-lost"}))) is None
 
 
 def test_one_stalled_job_is_no_alarm_and_three_are() -> None:
@@ -47,4 +47,4 @@ def test_one_stalled_job_is_no_alarm_and_three_are() -> None:
         incident = done.incident
         calls.append(done.call)
     assert calls == [Call.HUSH, Call.HUSH, Call.RING, Call.EDIT]
-    assert ringing(failed(event="stalled"), {"stalled"}) is None
+    assert ringing(failed(event="stalled"), Policy(off=frozenset({"stalled"}))) is None

@@ -1,0 +1,69 @@
+"""Rules as people change them: what may be, what it then says, and what it does."""
+
+import math
+
+import pytest
+
+from bot.board import Board
+from bot.commands.rules import read_tuning
+from bot.rulebook import ALL, AS_SHIPPED, BadTuning, RuleBook, Tuning, about, check
+from bot.rules import Policy
+from tests.unit.bot.test_conditions import Day, queue
+
+
+def test_a_changed_number_is_what_the_rule_goes_by_and_says() -> None:
+    book = RuleBook()
+    book.learn({"depth": Tuning(fire=50, fire_seconds=60), "renamed-long-ago": Tuning(fire=1)})
+    assert about(ALL["depth"], book.tuning("depth")) == "50 jobs are ready, for 1 min"
+    day = Day(Board(book))
+    while not day.rings() and day.at < 600:
+        day.show(queue(waiting=60, oldest_waiting_seconds=1.0))
+    assert (day.rings(), day.at) == (["depth"], 90)
+    book.learn({})
+    assert about(ALL["depth"]) == "10,000 jobs are ready, for 15 min; over below 5,000"
+
+
+def test_every_rule_says_in_words_when_it_rings() -> None:
+    for rule in ALL.values():
+        words = about(rule)
+        assert words
+        assert not set(words) & set("{}"), rule.name
+
+
+def test_what_is_off_by_the_settings_stays_off() -> None:
+    book = RuleBook(Policy(off=frozenset({"depth"})))
+    book.learn({"depth": Tuning(is_on=True), "paused": Tuning(is_on=False), "stalled": Tuning(fire=9)})
+    assert book.off == {"depth", "paused"}
+    assert (book.policy.off, book.policy.least_stalled) == (book.off, 9)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("failed", Tuning(is_on=False)),
+        ("failed", Tuning(fire=2)),
+        ("events-lost", Tuning(fire=2)),
+        ("stalled", Tuning(fire=0)),
+        ("stalled", Tuning(fire_seconds=5)),
+        ("depth", Tuning(fire=-1)),
+        ("depth", Tuning(fire=0)),
+        ("depth", Tuning(fire=math.nan)),
+        ("depth", Tuning(fire=math.inf)),
+        ("depth", Tuning(resolve=20_000)),
+        ("depth", Tuning(least=5)),
+        ("depth", Tuning(fire_seconds=1e9)),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_field(rule: str, wrong: Tuning) -> None:
+    with pytest.raises(BadTuning, match=r"^\w+: "):
+        check(ALL[rule], wrong)
+
+
+def test_what_people_type_is_read() -> None:
+    assert read_tuning(["fire=20", "for=10m", "off"], AS_SHIPPED) == Tuning(is_on=False, fire=20, fire_seconds=600)
+    assert read_tuning(["fire=60%"], AS_SHIPPED) == Tuning(fire=0.6)
+    assert read_tuning(["on", "quiet=1h"], Tuning(is_on=False, fire=3)) == Tuning(True, 3, resolve_seconds=3600)
+    assert read_tuning(["reset"], Tuning(fire=3, version=7)) == AS_SHIPPED
+    for wrong in ("fire", "fire=x", "fire=-1", "version=3", "is_on=1", "by=me", "fire=1e400", "=5"):
+        with pytest.raises(BadTuning):
+            read_tuning([wrong], AS_SHIPPED)
