@@ -129,6 +129,14 @@ class History:
         named = {name: value for name, value in (("source", source), ("queue", queue)) if value}
         return await self._page("schedulers", {"limit": str(limit), **named})
 
+    async def log_lines(self, source: str, queue: str, job_id: str, words: str, limit: int) -> Page:
+        """The newest lines of a queue's jobs, or of one job; words: all of them in it. Raises as failed_jobs."""
+        named = {name: value for name, value in (("job_id", job_id), ("q", words)) if value}
+        query = {"kind": "log", "source": source, "queue": queue, "limit": str(limit), **named}
+        async with self._breakers.guard(LOGSVC, timeout=ANSWER_SECONDS, errors_that_count=SICK):
+            page = await self._get("logs", query)
+            return Page(list(page["items"]), page.get("as_of"))
+
     async def _page(self, path: str, query: Mapping[str, str]) -> Page:
         if any("," in value for value in query.values()):
             raise Refused(400, path)  # the API divides names at commas, and would answer for others

@@ -11,6 +11,7 @@ from bot.commands.here import Here, Subscribe
 from bot.commands.incidents import Incidents
 from bot.commands.job import Job
 from bot.commands.login import Login
+from bot.commands.logs import Logs
 from bot.commands.maintenance import Maintenance
 from bot.commands.pause import Pause, Resume
 from bot.commands.promote import Promote
@@ -34,7 +35,7 @@ _retry, _audit = Retry(), Audit()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
-    *(_retry, Promote(), Pause(), Resume()),
+    *(Logs(), _retry, Promote(), Pause(), Resume()),
     *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""

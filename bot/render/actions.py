@@ -6,17 +6,12 @@ from bot import texts
 from bot.actions import ASK_SECONDS, FOLLOW_SECONDS, Action, Fate, Stage
 from bot.messages import Button, Buttons
 from bot.render.markup import bold, fit, name, prose
-from bot.render.times import age, moment
+from bot.render.times import age, many, moment
 from bot.seal import Seal
 
 BAR = 20
 ENDS = (Fate.COMPLETED, Fate.FAILED, Fate.GONE, Fate.PASSED, Fate.REFUSED)
 ON_THE_WAY = (Fate.MOVING, Fate.WAITS)
-
-
-def many(count: int, one: str, more: str = "") -> str:
-    """`1 job`, `412 jobs`."""
-    return f"{count} {one if count == 1 else more or f'{one}s'}"
 
 
 def action_text(action: Action, *, others: Mapping[str, int] | None = None) -> str:

@@ -12,7 +12,7 @@ from bot.incidents import Incident, Note, Phase
 from bot.late import OTHER_KINDS, Late
 from bot.messages import Button, Buttons
 from bot.render.markup import bold, code, fit, name, pre, prose
-from bot.render.times import clock, moment, span
+from bot.render.times import clock, many, moment, span
 from bot.routes import Runbook, runbook_of
 from bot.seal import Seal
 from bot.storms import Member, Storm
@@ -238,14 +238,16 @@ def is_linkable(url: str) -> bool:
 
 
 def _kinds(late: Late) -> str:
-    return texts.MORE_THAN.format(count=len(late.kinds) - 1) if OTHER_KINDS in late.kinds else str(len(late.kinds))
+    count = len(late.kinds)
+    return texts.MORE_KINDS.format(count=count - 1) if OTHER_KINDS in late.kinds else many(count, "kind")
 
 
 def late_text(late: Late) -> str:
     """The summary of failures that are too old to ring one by one."""
     ranked = sorted(late.kinds.items(), key=lambda item: (-item[1], item[0]))
+    were = "was" if late.failures == 1 else "were"
     lines = [
-        texts.LATE_HEADLINE.format(failures=late.failures, kinds=_kinds(late)),
+        texts.LATE_HEADLINE.format(failures=many(late.failures, "failure"), kinds=_kinds(late), were=were),
         span(late.first_ms, late.last_ms),
         *(f"• {name(label, 160)} ×{count}" for label, count in ranked[:TOP_KINDS]),
     ]

@@ -8,7 +8,7 @@ from bot.failures import Key
 from bot.render.incidents import scope_words
 from bot.render.jobs import as_of_line
 from bot.render.markup import bold, code, fit, name, prose
-from bot.render.times import age, moment, parse_rfc3339
+from bot.render.times import age, many, moment, parse_rfc3339
 from bot.routes import Destination, Subscription
 from bot.silences import Silence
 
@@ -31,7 +31,9 @@ def errors_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | 
         lines.append(f"{icon} {where} · {bold(name(str(item.get('error_type') or 'Error'), 50))}{fresh}")
         last = _moment(item.get("last_seen"))
         counts = texts.ERROR_LINE.format(
-            failures=item.get("failures", 0), finals=item.get("final_failures", 0), last=last or texts.UNKNOWN
+            failures=many(int(item.get("failures") or 0), "failure"),
+            finals=item.get("final_failures", 0),
+            last=last or texts.UNKNOWN,
         )
         lines.append(f"   {counts} · fp={code(name(str(item.get('fingerprint', '')), 40))}")
         error = prose(str(item.get("error") or ""), ERROR_UNITS).replace("\n", " ")
@@ -45,7 +47,7 @@ def schedulers_text(items: Sequence[Mapping[str, Any]], *, as_of: str | None, no
     overdue = [one for one in items if one.get("is_overdue")]
     if not items:
         return fit([bold(texts.NO_SCHEDULERS), as_of_line(as_of, now_ms)])
-    headline = texts.SCHEDULERS_HEADLINE.format(count=len(items), overdue=len(overdue))
+    headline = texts.SCHEDULERS_HEADLINE.format(schedules=many(len(items), "schedule"), overdue=len(overdue))
     lines = [bold(headline), as_of_line(as_of, now_ms)]
     ranked = sorted(items, key=lambda one: (not one.get("is_overdue"), str(one.get("next_run") or "9")))
     for one in ranked[:TOP]:

@@ -8,7 +8,7 @@ from bot.late import OTHER_KINDS
 from bot.messages import Button, Buttons
 from bot.render.alert import icon, kind, place_name, times
 from bot.render.markup import bold, fit, name, prose
-from bot.render.times import age, moment
+from bot.render.times import age, many, moment
 from bot.seal import Seal
 from bot.silences import Scope, Silence
 
@@ -129,8 +129,8 @@ def maintenance_over_text(silence: Silence, *, by: str, now_ms: int) -> str:
 
 def _hidden(kinds: Mapping[str, int], count: int) -> list[str]:
     ranked = sorted(kinds.items(), key=lambda item: (-item[1], item[0]))
-    many = texts.MORE_THAN.format(count=len(kinds) - 1) if OTHER_KINDS in kinds else str(len(kinds))
-    lines = [texts.HID.format(count=count, kinds=many)]
+    of = texts.MORE_KINDS.format(count=len(kinds) - 1) if OTHER_KINDS in kinds else many(len(kinds), "kind")
+    lines = [texts.HID.format(failures=many(count, "failure"), kinds=of)]
     lines += [f"• {name(label, 160)} ×{number}" for label, number in ranked[:TOP]]
     if len(ranked) > TOP:
         lines.append(texts.AND_MORE.format(count=len(ranked) - TOP))

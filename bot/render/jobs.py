@@ -86,6 +86,26 @@ def _failed_title(about: str) -> str:
     return bold(texts.FAILED_IN.format(queue=name(about, 100)) if about else texts.FAILED_ANYWHERE)
 
 
+LINE_UNITS = 300
+
+
+def logs_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | None, now_ms: int) -> str:
+    """Log lines as logsvc lists them, the newest first; shown the oldest first, as a log is read."""
+    lines = [bold(texts.LINES_OF.format(about=name(about, 200))), as_of_line(as_of, now_ms)]
+    if not items:
+        lines.append(texts.NO_LINES)
+    for item in reversed(items):
+        mark = LEVELS.get(str(item.get("level", "")), "")
+        job = code(name(str(item.get("job_id", "")), 40))
+        lines.append(
+            f"{mark}{_when(item)} {job} {prose(str(item.get('message', '')), LINE_UNITS).replace(chr(10), ' ')}"
+        )
+    return fit(lines)
+
+
+LEVELS: Mapping[str, str] = {"error": f"{texts.ICON_FAILED} ", "warn": f"{texts.ICON_WARN} "}
+
+
 def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int) -> str:
     """One job: state, attempts, each attempt's own error. job: logsvc's answer to jobs/{source}/{queue}/{job_id}."""
     state = str(job.get("state") or texts.UNKNOWN)

@@ -15,6 +15,11 @@ def age(seconds: float) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
+def many(count: int, one: str, more: str = "") -> str:
+    """`1 job`, `412 jobs`."""
+    return f"{count} {one if count == 1 else more or f'{one}s'}"
+
+
 def duration(ms: float) -> str:
     """`850 ms`, then as an age."""
     return f"{ms:.0f} ms" if 0 <= ms < 1000 else age(ms / 1000)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Request, Response, get
 from litestar.params import FromPath
 
 from tests.ports import free_port
@@ -20,6 +20,8 @@ class FakeLogsvc:
         self.jobs: dict[str, Mapping[str, Any]] = {}
         self.errors: list[dict[str, Any]] = []
         self.schedulers: list[dict[str, Any]] = []
+        self.lines: list[dict[str, Any]] = []
+        self.asked_lines: list[dict[str, str]] = []
         self.port = free_port()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -46,7 +48,12 @@ class FakeLogsvc:
         def schedulers() -> dict[str, Any]:
             return self._page(self.schedulers)
 
-        return Litestar([queues, jobs, job, errors, schedulers], openapi_config=None, logging_config=None)
+        @get("/api/v1/logs", sync_to_thread=False)
+        def logs(request: Request[Any, Any, Any]) -> dict[str, Any]:
+            self.asked_lines.append(dict(request.query_params))
+            return self._page(self.lines)
+
+        return Litestar([queues, jobs, job, errors, schedulers, logs], openapi_config=None, logging_config=None)
 
     def _page(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         return {"items": items, "next_cursor": None, "as_of": "2026-11-22T00:00:00Z", "coverage": {}}

@@ -251,8 +251,20 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
     await house.ask("/schedulers ordres", expect="Did you mean")
     await house.ask("/silence orders 1h", expect="Silenced until")
     text, _ = await house.ask("/route orders", expect="main/orders (prod) rings in")
-    assert f"chat {CHAT}, without a sound: entry 2, main/ord*" in text
+    assert f"chat {CHAT}, without a sound: entry 2 of TELEGRAM_ALERT_CHATS, main/ord*" in text
     assert "But it is kept quiet now:" in text
+    logsvc.lines = [
+        {"ts": "2026-11-22T03:00:01Z", "job_id": "7", "level": "error", "message": "no <money>\nleft\u202e"},
+        {"ts": "2026-11-22T03:00:00Z", "job_id": "7", "level": "info", "message": "charging"},
+    ]
+    await house.ask("/logs orders", expect="not shown here")
+    await house.ask("/here queue=orders", expect="queue=orders")
+    await house.ask("/subscribe data on", expect="may be shown here")
+    text, _ = await house.ask("/logs orders 7 ?no money", expect="Newest log lines of main/orders · job 7")
+    assert text.index("charging") < text.index("🔴 22 Nov 03:00:01 UTC 7 no <money> left")
+    assert "\u202e" not in text
+    asked = {"kind": "log", "source": "main", "queue": "orders", "limit": "20", "job_id": "7", "q": "no money"}
+    assert logsvc.asked_lines == [asked]
     await link.set("refusing")
     text, seconds = await house.ask("/errors", expect="History (logsvc) does not answer")
     assert seconds < SOON
