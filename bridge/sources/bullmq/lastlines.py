@@ -54,8 +54,10 @@ class LastLines:
         while done < len(logs):
             some = logs[done : done + self._portion.count]
             replies = iter(await self._door.ask([command for log in some for command in log.commands]))
-            for log in some:
-                await self._keep(queue, log, [next(replies) for _ in log.commands])
+            answers = [[next(replies) for _ in log.commands] for log in some]
+            self._portion.learn([size_of(answer) for answer in answers])
+            for log, answer in zip(some, answers, strict=True):
+                await self._keep(queue, log, answer)
             done += len(some)
         for log in logs:
             if log.found is not None and log.found.is_more:
@@ -73,7 +75,6 @@ class LastLines:
         return _Log(event, job_id, look, [read_command(queue.keys, job_id, look)])
 
     async def _keep(self, queue: Queue, log: _Log, replies: list[Reply]) -> None:
-        self._portion.learn([size_of(replies)])
         if log.look is None:
             runs, *where = replies
             if whole(runs if isinstance(runs, bytes) else None) != 1 or queue.tail.may_have_told(log.job_id):
