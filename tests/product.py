@@ -169,6 +169,7 @@ async def product(
         "BRIDGE_PORT": str(ports["bridge"]),
         "LOGSVC_PORT": str(ports["logsvc"]),
         "BOT_PORT": str(ports["bot"]),
+        "BOT_STORM_INCIDENTS": "1000",  # each kind of failure is looked for by its own message
         "BRIDGE_SESSION_SECONDS": "6",
         "BRIDGE_DISCOVERY_SECONDS": "1",
         "BRIDGE_POLL_SECONDS": "1",

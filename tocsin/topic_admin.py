@@ -61,10 +61,23 @@ async def _ensure(settings: Settings) -> None:
             raise TopicsUnfit(f"topics missing: {names}. Create them, or set KAFKA_TOPICS_CREATE=auto")
         for spec in missing:
             await _create(admin, spec, settings)
+        if settings.service == "bridge" and settings.kafka_topics_create == "auto":
+            await _create_for_others(admin, settings, existing)
         for spec in specs:
             await _check_partitions(admin, spec, settings)
     finally:
         await _reach(admin.close())
+
+
+async def _create_for_others(admin: AIOKafkaAdminClient, settings: Settings, existing: set[str]) -> None:
+    """Create what bridge itself does not use, for who may not create; that it may not either stops nothing."""
+    used = {spec.name for spec in settings.topics.used_by([settings.service])}
+    for spec in settings.topics.specs():
+        if spec.name not in used | existing:
+            try:
+                await _create(admin, spec, settings)
+            except TopicsUnfit as refusal:
+                log.warning("topic_not_created", topic=spec.name, reason=str(refusal))
 
 
 async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> None:

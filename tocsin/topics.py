@@ -22,13 +22,15 @@ COMPACT_AND_DELETE = {**COMPACT, "cleanup.policy": "compact,delete", "retention.
 class TopicSpec:
     """A topic as it must exist. partitions None = as many as the bridge's partition count (KAFKA_PARTITIONS).
 
-    others: services that use it besides bridge, which uses all. What a service does not use it need not see.
+    others: services that use it besides bridge. is_bridges: bridge uses it too, else it only creates it, if it may.
+    What a service does not use it need not see.
     """
 
     name: str
     configs: Mapping[str, str]
     partitions: int | None = None
     others: frozenset[str] = frozenset()
+    is_bridges: bool = True
 
     def wanted(self, bridge_partitions: int) -> int:
         """How many partitions it is created with."""
@@ -94,12 +96,22 @@ class Topics:
             TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1, others=logsvc),
             # Never compacted: which of two records came first decides who acts.
             TopicSpec(self.actions, {"retention.ms": str(7 * DAY_MS)}, partitions=1),
-            TopicSpec(self.probes, {"retention.ms": str(HOUR_MS)}, partitions=1, others=frozenset({"bot"})),
+            TopicSpec(
+                self.probes,
+                {"retention.ms": str(HOUR_MS)},
+                partitions=1,
+                others=frozenset({"bot"}),
+                is_bridges=False,
+            ),
         ]
 
     def used_by(self, services: Collection[str]) -> list[TopicSpec]:
-        """The topics that one of these services uses, in the same order; bridge uses all."""
-        return [spec for spec in self.specs() if "bridge" in services or not spec.others.isdisjoint(services)]
+        """The topics that one of these services uses, in the same order."""
+
+        def is_used(spec: TopicSpec) -> bool:
+            return ("bridge" in services and spec.is_bridges) or not spec.others.isdisjoint(services)
+
+        return [spec for spec in self.specs() if is_used(spec)]
 
 
 def queue_key(source: str, queue: str) -> str:
