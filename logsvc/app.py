@@ -15,7 +15,7 @@ from logsvc.api.build import build_api
 from logsvc.api.durations import durations_routes
 from logsvc.api.errors import errors_routes
 from logsvc.api.export import Exports
-from logsvc.api.handling import NoIncidents
+from logsvc.api.handling import BotIncidents
 from logsvc.api.histogram import histogram_routes
 from logsvc.api.jobs import jobs_routes
 from logsvc.api.journal import Journal
@@ -129,7 +129,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *jobs_routes(journal),
                 *logs_routes(journal, Exports(stop, metrics.exported)),
                 *histogram_routes(journal),
-                *errors_routes(journal, NoIncidents()),
+                *errors_routes(journal, BotIncidents(bot)),
                 *durations_routes(journal),
                 *backlog_routes(journal),
                 *markers_routes(journal, store),

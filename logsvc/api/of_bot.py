@@ -21,10 +21,12 @@ from tocsin.roles import Role
 MOST_BYTES = 64 * 1024
 PREVIEW_SECONDS = 30.0
 """A rule is tried on a day of history."""
-ID = "^[A-Za-z0-9_][A-Za-z0-9._:~-]{0,199}$"
+NUMBER = "^[0-9]{1,18}$"
+NAME = "^[A-Za-z0-9_][A-Za-z0-9._:~-]{0,199}$"
 
 Asked = Request[Any, Any, Any]
-Id = Annotated[str, Parameter(pattern=ID, description="As the list tells it.")]
+Id = Annotated[str, Parameter(pattern=NUMBER, description="As the list tells it.")]
+RuleName = Annotated[str, Parameter(pattern=NAME, description="As the list tells it.")]
 Body = JSONBody[dict[str, Any]]
 
 
@@ -114,7 +116,7 @@ def _rules(bot: Bot) -> list[HTTPRouteHandler]:
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def change_rule(request: Asked, rule_id: Id, data: Body) -> Response[Any]:
+    async def change_rule(request: Asked, rule_id: RuleName, data: Body) -> Response[Any]:
         return await _send(bot, request, "PUT", f"rules/{rule_id}", data)
 
     @post(

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from logsvc.api.access import access_routes
 from logsvc.api.actions import actions_route
 from logsvc.api.build import build_api
+from logsvc.api.handling import BotIncidents, Handled, Handling
 from logsvc.api.of_bot import bot_routes
 from logsvc.auth.access import Access
 from logsvc.auth.bot import Bot
@@ -67,6 +68,7 @@ class Rig:
     client: TestClient[Any]
     bot: StandIn
     role: list[Role]
+    incidents: BotIncidents
 
     def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         return self.client.request(method, f"/api/v1/{path}", json=body)
@@ -87,7 +89,7 @@ def rig() -> Iterator[Rig]:
         await app({**scope, SCOPE_KEY: Who("session", "1001", "Ann", role[0], "192.0.2.7")}, receive, send)
 
     with TestClient(as_somebody) as asking:  # pyright: ignore[reportArgumentType]  # any ASGI app does
-        yield Rig(asking, stand_in, role)
+        yield Rig(asking, stand_in, role, BotIncidents(bot))
 
 
 def test_a_question_goes_on_with_all_its_filters_and_the_answer_as_it_came(rig: Rig) -> None:
@@ -132,6 +134,7 @@ def test_what_is_no_question_does_not_reach_the_bot(rig: Rig) -> None:
         ("GET", "incidents?statee=firing", None),
         ("GET", "incidents?limit=0", None),
         ("GET", "incidents/..%2Ftokens", None),
+        ("GET", "incidents/nine", None),
         ("GET", "silences?x=1", None),
         ("POST", "incidents/.hidden/ack", {}),
         ("POST", "incidents/17/note", [1]),
@@ -174,3 +177,27 @@ def test_the_description_tells_of_the_bots_refusals(rig: Rig) -> None:
     for path, method in told - {("/api/v1/me", "get")}:
         if path.startswith("/api/v1/"):
             assert {"401", "403", "503"} <= paths[path][method]["responses"].keys(), (method, path)
+
+
+async def test_who_handled_a_failure_last_is_told_by_its_incidents(rig: Rig) -> None:
+    notes = [{"by": "Bob", "at": "2026-11-20T09:00:00Z", "text": "provider is down"}]
+    acked: dict[str, Any] = {"acked_by": "Ann", "acked_at": "2026-11-20T08:00:00Z", "notes": notes}
+    before: dict[str, Any] = {
+        "previous_by": "Eve",
+        "previous_at": "2026-11-19T00:00:00Z",
+        "acked_by": None,
+        "notes": [],
+    }
+    cases: list[tuple[list[dict[str, Any]], Handled | None]] = [
+        ([], None),
+        ([before | {"fingerprint": "f"}], Handled("Eve", "acked", "2026-11-19T00:00:00Z")),
+        ([acked | {"fingerprint": "f"}], Handled("Bob", "noted", "2026-11-20T09:00:00Z", "provider is down")),
+        ([acked | {"fingerprint": "another"}], None),
+    ]
+    for items, last in cases:
+        rig.bot.answer = lambda items=items: httpx.Response(200, json={"items": items, "next_cursor": None})
+        assert await rig.incidents.last_handling("f") == Handling(is_known=True, last=last)
+        assert rig.bot.asked[-1].url.params["fingerprint"] == "f"
+    for ill in (httpx.Response(200, text="<html>"), httpx.Response(404, json={"error": "x", "message": "y"})):
+        rig.bot.answer = lambda ill=ill: ill
+        assert await rig.incidents.last_handling("f") == Handling(is_known=False, last=None)
