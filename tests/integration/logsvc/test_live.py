@@ -17,6 +17,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from logsvc.live.past import AT_ONCE
 from tests.eventually import eventually
 from tests.integration.logsvc.house import PARTITIONS, House, house
 from tests.ports import free_port
@@ -137,6 +138,28 @@ async def test_a_viewer_comes_back_without_a_hole(home: House) -> None:
             rows, _, dropped = await rows_until(connection, functools.partial(holds, last))
             assert (len({row["id"] for row in rows}), dropped) == (len(rows), 0)
             assert set(job_ids(rows)) == {*range(10, 30), *range(100, 400), *range(1000, last + 1)}
+
+    async def come_back() -> set[int]:
+        async with viewer(home, f"?after={cursor}") as connection:
+            rows, _, _ = await rows_until(connection, functools.partial(holds, 1001))
+            return set(job_ids(rows))
+
+    # More at once than may read from Kafka at the same time: they take turns, and nobody misses anything.
+    everybody = await asyncio.gather(*(come_back() for _ in range(AT_ONCE + 2)))
+    assert everybody == [{*range(10, 30), *range(100, 400), 1000, 1001}] * len(everybody)
+    # More than LOGSVC_RESUME_ROWS is not read again: that is a gap, and then comes what is new.
+    await home.stop()
+    home.environ["LOGSVC_RESUME_ROWS"] = "50"
+    await home.start()
+    await home.ready()
+    async with viewer(home, f"?after={cursor}") as connection:
+        await next_frame(connection)
+        gap = await next_frame(connection)
+        assert gap["type"] == "gap"
+        assert gap["from"] < gap["to"]
+        await home.produce([home.event(1002)])
+        rows, _, _ = await rows_until(connection, functools.partial(holds, 1002))
+        assert job_ids(rows) == [1002]
     # What Kafka has deleted is a gap that says from when to when, and then comes what there is.
     for place in range(PARTITIONS):
         await home.expire(home.topics.jobs, place, before=-1)
