@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -145,3 +146,25 @@ async def test_so_many_exports_at_once_and_no_more() -> None:
     one.under_way = 4
     with pytest.raises(TooMany, match="4 exports"):
         one.admit()
+
+
+async def test_memory_stays_flat_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 100)
+
+    async def most_bytes(pages: int) -> int:
+        left = iter(range(pages))
+
+        async def page(limit: int) -> Sequence[Row]:
+            number = next(left, None)
+            return [row(n, message="x" * 500) for n in range(0 if number is None else limit)]
+
+        tracemalloc.start()
+        try:
+            async for _ in exports().chunks(Csv(), await page(100), page):
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    await most_bytes(1)  # what is made once
+    assert await most_bytes(100) < 2 * await most_bytes(3)
