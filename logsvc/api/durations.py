@@ -1,8 +1,10 @@
 """`GET /api/v1/durations`: how long jobs waited and ran, how many, and how many failed, over time and by queue.
 
-Counts and quantiles are kept with the rows by the minute (projection durations): exact to the minute, quantiles to 1 %.
+Counts and quantiles are kept with the rows by the quarter of an hour (projection quarters); finer buckets and single
+job names are counted row by row. Counts are exact, quantiles to 1 %.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -20,32 +22,47 @@ from logsvc.times import rfc3339
 MOST_QUEUES = 1_000
 TREND = 24
 
-# The projection's own functions; `key` is made of its own expressions.
+QUARTER = 15 * MINUTE
+KINDS = {0: "whole", 1: "queue", 2: "part"}
+
+# Inside: the projection's own expressions where unit is a quarter of an hour; those are then merged by time, by queue
+# and all together. kind tells which of these a row is.
 ASK = """
-SELECT {key} AS key,
-    sum(n) AS events, sumIf(n, event = 'completed') AS done, sumIf(n, event = 'failed') AS failed,
-    sumIf(n, state = 'retrying') AS retried, sumIf(n, event = 'added') AS added
+SELECT
+    multiIf(grouping(part) = 0, 2, grouping(queue) = 0, 1, 0) AS kind,
+    part, env, source, queue,
+    sum(events) AS events, sum(added) AS added, sum(done) AS done, sum(failed) AS failed, sum(retried) AS retried,
+    sum(run_n) AS run_n, sum(run_sum) AS run_sum, max(run_max) AS run_max,
+    quantilesBFloat16Merge(0.5, 0.9, 0.95, 0.99)(run_q) AS run_q,
+    sum(wait_n) AS wait_n, sum(wait_sum) AS wait_sum, max(wait_max) AS wait_max,
+    quantilesBFloat16Merge(0.5, 0.9, 0.95, 0.99)(wait_q) AS wait_q
 FROM
 (
-    SELECT intDiv(ts, 60000) AS minute, env, source, queue, event, state, count() AS n FROM journal
+    SELECT
+        intDiv(intDiv(ts, {unit}), {units}) AS part, env, source, queue,
+        count() AS events, countIf(event = 'added') AS added, countIf(event = 'completed') AS done,
+        countIf(event = 'failed') AS failed, countIf(state = 'retrying') AS retried,
+        count(run_ms) AS run_n, sum(run_ms) AS run_sum, max(run_ms) AS run_max,
+        quantilesBFloat16State(0.5, 0.9, 0.95, 0.99)(run_ms) AS run_q,
+        count(wait_ms) AS wait_n, sum(wait_ms) AS wait_sum, max(wait_ms) AS wait_max,
+        quantilesBFloat16State(0.5, 0.9, 0.95, 0.99)(wait_ms) AS wait_q
+    FROM journal
     WHERE {where}
-    GROUP BY intDiv(ts, 60000), env, source, queue, event, state
+    GROUP BY part, env, source, queue
 )
-GROUP BY key
-ORDER BY events DESC, key
-LIMIT {{most:UInt32}}
+GROUP BY GROUPING SETS ((part), (env, source, queue), ())
+ORDER BY events DESC, env, source, queue
 """
 
-TIMES = """
-SELECT {key} AS key,
-    count(run_ms) AS run_n, sum(run_ms) AS run_sum, max(run_ms) AS run_max,
-    quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99)(run_ms) AS run_q,
-    count(wait_ms) AS wait_n, sum(wait_ms) AS wait_sum, max(wait_ms) AS wait_max,
-    quantilesDD(0.01, 0.5, 0.9, 0.95, 0.99)(wait_ms) AS wait_q
+TRENDS = """
+SELECT
+    env, source, queue, intDiv(intDiv(ts, {unit}) * {unit} - {{start:Int64}}, {{part:Int64}}) AS part,
+    countIf(event = 'completed') AS done, countIf(event = 'failed') AS failed
 FROM journal
 WHERE {where}
-GROUP BY key
+GROUP BY env, source, queue, part
 """
+NOTHING = [(0, 0)] * TREND
 
 
 class Times(msgspec.Struct):
@@ -134,65 +151,80 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
         asked, since = time_range(start, end), await journal.since()
         buckets = cut(*closed(asked, since, journal.now_ms(), usually=DAY), bucket, least=60)
         where = sets({"env": env, "source": source, "queue": queue, "job_name": name})
-        where.add("intDiv(ts, 60000) >= {first:Int64} AND intDiv(ts, 60000) < {after:Int64}")
-        where.parameters |= {"first": buckets.start // MINUTE, "after": buckets.end // MINUTE, "most": 2_000}
-        part = f"intDiv(intDiv(ts, 60000), {buckets.width // MINUTE})"
-        whole = await _figures(journal, "0", "0", where)
-        by_time = await _figures(journal, part, part.replace("intDiv(ts, 60000)", "minute"), where)
-        where.parameters["most"] = MOST_QUEUES
-        by_queue = await _figures(journal, "(env, source, queue)", "(env, source, queue)", where)
+        unit, where = _counted(where, buckets, is_coarse=not name)
+        found, trends, markers, coverage = await asyncio.gather(
+            _figures(journal, where, buckets, unit),
+            _trends(journal, where, buckets, unit),
+            markers_between(journal, env, buckets.start, buckets.end),
+            journal.coverage(asked, places, since),
+        )
+        nothing: Mapping[str, Any] = {}
+        by_time = {int(row["part"]): row for row in found["part"]}
         minutes = (buckets.end - buckets.start) / MINUTE
-        trends = await _trends(journal, where, buckets)
         return Durations(
             items=[
-                DurationBucket(ts=rfc3339(ts), **_told(by_time.get(ts // buckets.width, {}), buckets.width / MINUTE))
+                DurationBucket(
+                    ts=rfc3339(ts), **_told(by_time.get(ts // buckets.width, nothing), buckets.width / MINUTE)
+                )
                 for ts in buckets.starts
             ],
-            whole=Figures(**_told(whole.get(0, {}), minutes)),
+            whole=Figures(**_told(next(iter(found["whole"]), nothing), minutes)),
             queues=[
                 QueueFigures(
-                    env=key[0],
-                    source=key[1],
-                    queue=key[2],
-                    completed_trend=[done for done, _ in trends.get(key, NOTHING)],
-                    failed_trend=[failed for _, failed in trends.get(key, NOTHING)],
+                    env=row["env"],
+                    source=row["source"],
+                    queue=row["queue"],
+                    completed_trend=[done for done, _ in trends.get(_queue_of(row), NOTHING)],
+                    failed_trend=[failed for _, failed in trends.get(_queue_of(row), NOTHING)],
                     **_told(row, minutes),
                 )
-                for key, row in by_queue.items()
+                for row in found["queue"][:MOST_QUEUES]
             ],
             bucket_seconds=buckets.width // 1000,
             start=rfc3339(buckets.start),
             end=rfc3339(buckets.end),
-            markers=await markers_between(journal, env, buckets.start, buckets.end),
+            markers=markers,
             as_of=journal.as_of(),
-            coverage=await journal.coverage(asked, places, since),
+            coverage=coverage,
         )
 
     return [durations]
 
 
-async def _figures(journal: Journal, of_times: str, of_counts: str, where: Where) -> dict[Any, Mapping[str, Any]]:
-    """By key: counts and times. of_times, of_counts: the key in the words of each of the two questions."""
-    counted = await journal.ask(ASK.format(key=of_counts, where=where), where)
-    timed = {row["key"]: row for row in await journal.ask(TIMES.format(key=of_times, where=where), where)}
-    return {row["key"]: {**timed.get(row["key"], {}), **row} for row in counted}
+def _counted(where: Where, buckets: Buckets, *, is_coarse: bool) -> tuple[int, Where]:
+    """In which units of time to count, ms, and which rows. where: all but the time.
+
+    is_coarse: nothing is asked that the counts by the quarter of an hour do not know; finer buckets are counted by rows.
+    """
+    if is_coarse and buckets.width % QUARTER == 0:
+        time, by = "intDiv(ts, 900000) >= {first:Int64} AND intDiv(ts, 900000) < {after:Int64}", QUARTER
+    else:
+        time, by = "ts >= {first:Int64} AND ts < {after:Int64}", 1
+    return max(by, MINUTE), where.copy().add(time, first=buckets.start // by, after=buckets.end // by)
 
 
-NOTHING = [(0, 0)] * TREND
+async def _figures(journal: Journal, where: Where, buckets: Buckets, unit: int) -> dict[str, list[Mapping[str, Any]]]:
+    """Counts and times of the whole, of each part of the time and of each queue."""
+    told: dict[str, list[Mapping[str, Any]]] = {kind: [] for kind in KINDS.values()}
+    for row in await journal.ask(ASK.format(unit=unit, units=buckets.width // unit, where=where), where):
+        told[KINDS[row["kind"]]].append(row)
+    return told
 
 
-async def _trends(journal: Journal, where: Where, buckets: Buckets) -> dict[Any, list[tuple[int, int]]]:
+async def _trends(
+    journal: Journal, where: Where, buckets: Buckets, unit: int
+) -> dict[tuple[str, str, str], list[tuple[int, int]]]:
     """By queue: how many jobs completed and failed in each part of the time."""
-    first = buckets.start // MINUTE
-    part = max(1, -(-(buckets.end - buckets.start) // MINUTE // TREND))
-    where.parameters["most"] = MOST_QUEUES * TREND
-    key = f"(env, source, queue, intDiv(minute - {first}, {part}))"
-    trends: dict[Any, list[tuple[int, int]]] = {}
-    for row in await journal.ask(ASK.format(key=key, where=where), where):
-        env, source, queue, index = row["key"]
-        trend = trends.setdefault((env, source, queue), list(NOTHING))
-        trend[index] = int(row["done"]), int(row["failed"])
+    look = where.copy()
+    look.parameters |= {"start": buckets.start, "part": max(MINUTE, -(-(buckets.end - buckets.start) // TREND))}
+    trends: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
+    for row in await journal.ask(TRENDS.format(unit=unit, where=look), look):
+        trends.setdefault(_queue_of(row), list(NOTHING))[int(row["part"])] = int(row["done"]), int(row["failed"])
     return trends
+
+
+def _queue_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(row["env"]), str(row["source"]), str(row["queue"])
 
 
 def _told(row: Mapping[str, Any], minutes: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Failures in groups of one fingerprint: how often, since when, where. Counted from the projection `errors`.
+"""Failures in groups of one fingerprint: how often, since when, where. Counted from the projection `failures`.
 
 A failure is an attempt that failed: one that will be tried again (`delayed` or `waiting`), or the last (`failed`).
 """
@@ -17,8 +17,11 @@ TREND = 24
 TEXT = "lowerUTF8(concatWithSeparator('\\n', a_error, a_type, a_name))"
 """What a search of groups looks at."""
 
+AT = "if(empty(fingerprint), 0, intDiv(ts, 60000))"
+"""The minute of a failure, as the projection has it."""
+
 # Both steps ask for what the projection holds; the second makes one of events and queues.
-GROUPS = """
+GROUPS = f"""
 SELECT fingerprint,
     sum(n) AS failures, sumIf(n, event = 'failed') AS finals, min(first_ts) AS since, max(last_ts) AS until,
     argMax(error_, last_ts) AS a_error, argMax(type_, last_ts) AS a_type, argMax(name_, last_ts) AS a_name,
@@ -31,35 +34,35 @@ FROM
         argMax(error, ts) AS error_, argMax(error_type, ts) AS type_, argMax(job_name, ts) AS name_,
         argMax(job_id, ts) AS job_
     FROM journal
-    WHERE fingerprint != '' AND intDiv(ts, 60000) >= {{first:Int64}} AND intDiv(ts, 60000) < {{after:Int64}} AND {where}
+    WHERE fingerprint != '' AND {AT} >= {{{{first:Int64}}}} AND {AT} < {{{{after:Int64}}}} AND {{where}}
     GROUP BY fingerprint, env, source, queue, event
 )
 GROUP BY fingerprint
-HAVING {having}
-ORDER BY {order} DESC, fingerprint DESC
-LIMIT {{most:UInt32}}
+HAVING {{having}}
+ORDER BY {{order}} DESC, fingerprint DESC
+LIMIT {{{{most:UInt32}}}}
 """
 
-SEEN = """
+SEEN = f"""
 SELECT fingerprint, min(ts) AS first_ts, max(ts) AS last_ts FROM journal
-WHERE fingerprint IN {fingerprints:Array(String)} AND intDiv(ts, 60000) > 0
+WHERE fingerprint IN {{fingerprints:Array(String)}} AND {AT} > 0
 GROUP BY fingerprint
 """
 
-OVER_TIME = """
-SELECT fingerprint, intDiv(intDiv(ts, 60000) - {{first:Int64}}, {{part:Int64}}) AS part, count() AS n FROM journal
-WHERE fingerprint IN {{fingerprints:Array(String)}} AND intDiv(ts, 60000) >= {{first:Int64}}
-    AND intDiv(ts, 60000) < {{after:Int64}} AND {where}
+OVER_TIME = f"""
+SELECT fingerprint, intDiv({AT} - {{{{first:Int64}}}}, {{{{part:Int64}}}}) AS part, count() AS n FROM journal
+WHERE fingerprint IN {{{{fingerprints:Array(String)}}}} AND {AT} >= {{{{first:Int64}}}}
+    AND {AT} < {{{{after:Int64}}}} AND {{where}}
 GROUP BY fingerprint, part
 """
 
-PLACES = """
+PLACES = f"""
 SELECT env, source, queue, sum(n) AS failures, sumIf(n, event = 'failed') AS finals, max(last_ts) AS until
 FROM
 (
     SELECT env, source, queue, event, count() AS n, max(ts) AS last_ts FROM journal
-    WHERE fingerprint = {fingerprint:String} AND intDiv(ts, 60000) >= {first:Int64}
-        AND intDiv(ts, 60000) < {after:Int64}
+    WHERE fingerprint = {{fingerprint:String}} AND {AT} >= {{first:Int64}}
+        AND {AT} < {{after:Int64}}
     GROUP BY env, source, queue, event
 )
 GROUP BY env, source, queue

@@ -1,12 +1,12 @@
 """The list of jobs: which ones, as their newest events tell, and what is known of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from logsvc.api.journal import DAY, Journal, Range, Where, window_starts
+from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, window_starts
 from logsvc.api.text import hits
 from logsvc.cursors import JobKey
 from logsvc.fitness import LATEST_MS
@@ -20,16 +20,18 @@ AT = "bitShiftLeft(ts, 20) + bitAnd(kafka_offset, 1048575)"
 TELLS_STATE = "kind = 'event' AND state != 'unknown'"
 TELLS_NAME = "kind = 'event' AND job_name != ''"
 
-# Jobs with an event in the window are the only ones whose newest event can be in it.
-CHANGED = "kind = 'event' AND job_id != '' AND {where} AND ts >= {{window:Int64}} AND ts < {{top:Int64}}"
+# Jobs with an event in the window are the only ones whose newest event can be in it. Where states are asked for, that
+# event tells one of them, or tells no state.
+CHANGED = "kind = 'event' AND job_id != '' AND {where} AND {told} AND ts >= {{window:Int64}} AND ts < {{top:Int64}}"
 
 # How far back the events of these jobs reach: to when the first was added. A job that nobody knows when it was added,
-# or that says it was added after its last event, may reach back to the bottom of all.
+# or that says it was added after its last event, may reach back to the bottom of all. And which jobs, if they are few.
 REACH = f"""
-SELECT min(if(first = 0 OR first > newest, {{{{bottom:Int64}}}}, first)) AS reach
+SELECT min(if(first = 0 OR first > newest, {{{{bottom:Int64}}}}, first)) AS reach,
+    groupUniqArray({{{{few:UInt32}}}})(job_id) AS ids
 FROM
 (
-    SELECT minIf(added_at, added_at > 0) AS first, max(ts) AS newest
+    SELECT job_id, minIf(added_at, added_at > 0) AS first, max(ts) AS newest
     FROM journal WHERE {CHANGED} GROUP BY source, queue, job_id
 )
 """
@@ -52,7 +54,7 @@ FROM
         FROM journal
         WHERE kind IN {{{{kinds:Array(String)}}}} AND job_id != '' AND {{where}}
             AND ts >= {{{{earliest:Int64}}}} AND ts < {{{{latest:Int64}}}}
-            AND (source, queue, job_id) IN (SELECT source, queue, job_id FROM journal WHERE {CHANGED})
+            AND {{among}}
         GROUP BY source, queue, job_id, added_at
     )
 )
@@ -61,6 +63,19 @@ HAVING last_ts >= {{{{window:Int64}}}} AND {{having}}
 ORDER BY last_ts DESC, source DESC, queue DESC, job_id DESC, run DESC
 LIMIT {{{{most:UInt32}}}}
 """
+
+AMONG = f"(source, queue, job_id) IN (SELECT source, queue, job_id FROM journal WHERE {CHANGED})"
+AMONG_FEW = "job_id IN {ids:Array(String)}"
+
+# When jobs ended, by the quarter of an hour, newest first.
+ENDED = """
+SELECT intDiv(ts, 900000) AS quarter, countIf(event = 'completed') AS completed, countIf(event = 'failed') AS failed
+FROM journal
+WHERE intDiv(ts, 900000) >= {{first:Int64}} AND intDiv(ts, 900000) <= {{last:Int64}} AND {where}
+GROUP BY quarter
+ORDER BY quarter DESC
+"""
+QUARTER = 15 * MINUTE
 
 # What is known of them, for one page of jobs at most.
 WHAT = f"""
@@ -110,12 +125,13 @@ class JobItem(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which jobs are asked for. where: the sets of env, source, queue and job id. after: the last job already told."""
+    """Which jobs are asked for. where: the sets of env, source and queue. after: the last job already told."""
 
     where: Where
     asked: Range
     states: Sequence[str] = ()
     names: Sequence[str] = ()
+    job_ids: Sequence[str] = ()
     terms: tuple[Term, ...] = ()
     after: JobKey | None = None
 
@@ -137,39 +153,47 @@ async def newest_jobs(journal: Journal, wanted: Wanted, limit: int, since: int |
     bottom = max(since, wanted.asked.earliest or 0)
     having = _conditions(wanted)
     texts = hits(having, wanted.terms, journal.search_index)
-    where, windows = wanted.where, window_starts(min(top, journal.now_ms()), bottom)
-    few = await _few_jobs(journal, wanted, bottom, latest)
+    where, windows = wanted.where.copy(), window_starts(min(top, journal.now_ms()), bottom)
+    if wanted.job_ids:
+        where.add("job_id IN {job_id:Array(String)}", job_id=list(wanted.job_ids))
+    few = await _few_jobs(journal, where, wanted.terms, bottom, latest)
     if few is not None:
-        where, windows = where.copy().add("job_id IN {few:Array(String)}", few=few), [bottom]
+        where, windows = where.add("job_id IN {rare:Array(String)}", rare=few), [bottom]
+    elif not wanted.job_ids:
+        windows = await _begin_where_it_is_likely(journal, wanted, limit, windows, top)
     parts = {
         "where": where,
+        "told": "state IN {told:Array(String)}" if wanted.states else "1",
         "having": having,
         "hits": "".join(f", max({hit}) AS hit{number}" for number, hit in enumerate(texts)),
         "any": "".join(f", max(hit{number}) AS any{number}" for number in range(len(texts))),
     }
-    having.parameters["kinds"] = ["event", "log"] if texts else ["event"]
+    having.parameters |= {"kinds": ["event", "log"] if texts else ["event"], "told": [*wanted.states, "unknown"]}
     found: list[dict[str, Any]] = []
     reach = bottom
     for window in windows:
         look = where.copy()
         look.parameters |= having.parameters
         look.parameters |= {"window": window, "top": top, "bottom": bottom, "latest": latest, "most": limit + 1}
-        reach = await _reach(journal, look, bottom)
-        look.parameters["earliest"] = reach
-        found = await journal.ask(WHICH.format(**parts), look)
+        reach, ids = await _reach(journal, parts, look, bottom)
+        look.parameters |= {"earliest": reach, "ids": ids}
+        among = AMONG_FEW if len(ids) <= FEW_JOBS else AMONG.format(**parts)
+        found = await journal.ask(WHICH.format(**parts, among=among), look)
         if len(found) > limit:
             break
     items = await _told(journal, found[:limit], reach)
     return Listed(items, _key(found[limit - 1]) if len(found) > limit else None)
 
 
-async def _few_jobs(journal: Journal, wanted: Wanted, earliest: int, latest: int) -> list[str] | None:
+async def _few_jobs(
+    journal: Journal, where: Where, terms: Sequence[Term], earliest: int, latest: int
+) -> list[str] | None:
     """The ids of all jobs that a rare word leaves, told by the index of words; None = too many, or unknown."""
     if journal.search_index is not SearchIndex.TEXT:
         return None
-    terms = [one for one in wanted.terms if one.is_wanted]
-    for term in sorted(terms, key=lambda one: (not one.is_whole, -len(one.text))):
-        look = wanted.where.copy().add("ts >= {earliest:Int64} AND ts < {latest:Int64}")
+    wanted = [one for one in terms if one.is_wanted]
+    for term in sorted(wanted, key=lambda one: (not one.is_whole, -len(one.text))):
+        look = where.copy().add("ts >= {earliest:Int64} AND ts < {latest:Int64}")
         look.parameters |= {"earliest": earliest, "latest": latest, "most": FEW_JOBS + 1}
         look.add(hits(look, [term], journal.search_index)[0])
         found = await journal.ask(
@@ -202,10 +226,32 @@ def _conditions(wanted: Wanted) -> Where:
     return having
 
 
-async def _reach(journal: Journal, look: Where, bottom: int) -> int:
-    """Where the oldest event of the jobs in this window may be; a day earlier, for clocks differ."""
-    found = await journal.ask(REACH.format(where=look), look)
-    return max(bottom, int(found[0]["reach"]) - DAY)
+async def _reach(journal: Journal, parts: Mapping[str, Any], look: Where, bottom: int) -> tuple[int, list[str]]:
+    """Where the oldest event of the jobs in this window may be, a day earlier, for clocks differ; and the jobs' ids.
+
+    More than FEW_JOBS ids are not all of them.
+    """
+    look.parameters["few"] = FEW_JOBS + 1
+    found = await journal.ask(REACH.format(**parts), look)
+    return max(bottom, int(found[0]["reach"]) - DAY), [str(one) for one in found[0]["ids"]]
+
+
+async def _begin_where_it_is_likely(
+    journal: Journal, wanted: Wanted, limit: int, windows: list[int], top: int
+) -> list[int]:
+    """The windows without those that cannot hold a page, as counts of jobs that ended tell. A guess: others follow."""
+    kinds = [state for state in wanted.states if state in ("completed", "failed")]
+    if not kinds or len(kinds) < len(wanted.states):
+        return windows
+    look = wanted.where.copy()
+    look.parameters |= {"first": windows[-1] // QUARTER, "last": top // QUARTER}
+    count = 0
+    for row in await journal.ask(ENDED.format(where=look), look):
+        count += sum(int(row[kind]) for kind in kinds)
+        if count > limit:
+            start = max(int(row["quarter"]) * QUARTER, windows[-1])
+            return [start, *(window for window in windows if window < start)]
+    return windows[-1:]
 
 
 async def _told(journal: Journal, which: Sequence[dict[str, Any]], earliest: int) -> list[JobItem]:

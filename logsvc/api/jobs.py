@@ -1,5 +1,6 @@
 """`GET /api/v1/jobs` and `/jobs/{source}/{queue}/{job_id}`: jobs as their events tell, whatever Redis has forgotten."""
 
+import asyncio
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -11,6 +12,7 @@ from litestar.params import QueryParameter
 from logsvc.api.answers import (
     ANY_NAME,
     HISTORY,
+    Coverage,
     CursorText,
     FromTime,
     Limit,
@@ -62,10 +64,11 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
         refuse_unknown(request, KNOWN)
         places = {"env": env, "source": source, "queue": queue}
         wanted = Wanted(
-            sets({**places, "job_id": job_id}),
+            sets(places),
             time_range(start, end),
             values("state", states),
             values("name", name),
+            values("job_id", job_id),
             parse(text),
             unpack(JobKey, cursor) if cursor else None,
         )
@@ -95,23 +98,27 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
         refuse_unknown(request, ("added_at",))
         wanted = parse_time("added_at", added_at) if added_at else None
         names = {"source": unquote(source), "queue": unquote(queue), "job_id": unquote(job_id)}
-        found = await journal.ask(ONE, Where([], {**names, "most": MOST_TIMELINE_ROWS}), rows=True)
+        found, coverage = await asyncio.gather(
+            journal.ask(ONE, Where([], {**names, "most": MOST_TIMELINE_ROWS}), rows=True), _coverage(journal, names)
+        )
         rows = [row_of(row) for row in reversed(found)]
         runs = run_of(rows)
         chosen = wanted if wanted is not None else max(runs, default=0)
         mine = [row for row, run in zip(rows, runs, strict=True) if run == chosen]
         if not mine:
             raise NotFoundException("no such job in history" if not rows else "no such run of this job in history")
-        coverage = await journal.coverage(Range(None, None), _place(names), await journal.since())
         first, last = parse_time("ts", mine[0].ts), parse_time("ts", mine[-1].ts)
+        children, markers = await asyncio.gather(
+            children_of(journal, names, mine), markers_between(journal, [mine[0].env], first, last)
+        )
         return job_of(
             names,
             chosen,
             mine,
             runs_of(rows, runs),
             len(found) == MOST_TIMELINE_ROWS,
-            await children_of(journal, names, mine),
-            await markers_between(journal, [mine[0].env], first, last),
+            children,
+            markers,
             journal.as_of(),
             coverage,
         )
@@ -119,6 +126,6 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
     return [jobs, job]
 
 
-def _place(names: dict[str, str]) -> Where:
-    clauses = ["source = {source:String}", "queue = {queue:String}"]
-    return Where(clauses, {"source": names["source"], "queue": names["queue"]})
+async def _coverage(journal: Journal, names: dict[str, str]) -> Coverage:
+    place = sets({"source": [names["source"]], "queue": [names["queue"]]})
+    return await journal.coverage(Range(None, None), place, await journal.since())

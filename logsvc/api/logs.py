@@ -102,12 +102,14 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         refuse_unknown(request, (*FILTER, "cursor", "limit"))
         since = await journal.since()
         reading = Reading(journal, wanted, unpack(RowKey, cursor) if cursor else None, since)
-        found = await reading.rows(limit + 1)
+        found, coverage = await asyncio.gather(
+            reading.rows(limit + 1), journal.coverage(wanted.asked, wanted.places, since)
+        )
         return Page(
             items=[row_of(row) for row in found[:limit]],
             next_cursor=pack(key_of(found[limit - 1])) if len(found) > limit else None,
             as_of=journal.as_of(),
-            coverage=await journal.coverage(wanted.asked, wanted.places, since),
+            coverage=coverage,
         )
 
     async def export(request: Request[Any, Any, Any], wanted: RowFilter, writing: Writing) -> FileAnswer:

@@ -158,15 +158,14 @@ async def agrees_with_kafka(server: Server, home: House, *, but: Sequence[tuple[
     for column in ("run_ms", "wait_ms"):
         times = [value for event in events if (value := getattr(event, column)) is not None]
         [told] = await server.query(
-            f"SELECT count({column}), sum({column}), min({column}), max({column}) FROM journal"
-            " WHERE intDiv(ts, 60000) > 0 AND event != ''",
-            **FORCED,
+            f"SELECT count({column}), sum({column}), max({column}) FROM journal WHERE intDiv(ts, 900000) > 0", **FORCED
         )
-        assert told == [len(times), sum(times), min(times), max(times)]
+        assert told == [len(times), sum(times), max(times)]
     failed = [event for event in events if event.fingerprint]
     groups = await server.query(
         "SELECT fingerprint, count(), min(ts), max(ts) FROM journal"
-        " WHERE fingerprint != '' AND intDiv(ts, 60000) > 0 GROUP BY fingerprint ORDER BY fingerprint",
+        " WHERE fingerprint != '' AND if(empty(fingerprint), 0, intDiv(ts, 60000)) > 0"
+        " GROUP BY fingerprint ORDER BY fingerprint",
         **FORCED,
     )
     assert groups == [

@@ -87,3 +87,18 @@ async def test_older_runs_of_an_id_wait_for_their_turn(store: Store) -> None:
     rows += [event(20, "9", T0 - 10), event(21, "9", T0 - 20 * HOUR, added_at=T0 - 21 * HOUR)]
     items = await told(store, rows, Wanted(Where(), BEFORE), 1)
     assert [item.job_id for item in items] == ["9", *map(str, range(1, 8)), "9"]
+
+
+async def test_the_few_that_failed_are_told_page_by_page_as_all_are(store: Store) -> None:
+    """Also one whose id was used again in another queue, and one that has gone on since it failed."""
+    rows = [
+        event(n, str(n), T0 - n * HOUR, **({"event": "failed", "state": "failed"} if n % 7 == 3 else {}))
+        for n in range(60)
+    ]
+    rows.append(event(100, "10", T0 - HOUR, queue="mail", event="completed", state="completed"))
+    rows.append(event(101, "17", T0 - 2 * HOUR, event="waiting"))
+    failed = Wanted(Where(), BEFORE, states=["failed"])
+    items = await told(store, rows, failed, 2)
+    assert [item.job_id for item in items] == ["3", "10", "24", "31", "38", "45", "52", "59"]
+    whole = await told(store, rows, Wanted(Where(), BEFORE), 5)
+    assert [item for item in whole if item.state == "failed"] == items

@@ -37,7 +37,7 @@ def test_a_dba_gets_all_of_it_with_the_retention_asked_for() -> None:
     sql = migration_sql(7)
     assert "toIntervalDay(7)" in sql
     assert "${" not in sql
-    assert len(statements(sql)) == 40
+    assert len(statements(sql)) == 45
 
 
 def test_comments_and_semicolons_at_line_ends_part_a_file() -> None:
