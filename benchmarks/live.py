@@ -4,8 +4,9 @@ Each is a process of its own: who offers the lines, logsvc (which stores them me
 not counted. In the same run the same lines go to a naive fan-out, which encodes and sends every line for every viewer
 apart, and to viewers that ask logsvc's history again and again instead.
 
-Every 25th viewer sees everything, the others one queue of 25. A line's age is taken when the viewer has it, from the
-producer's clock on the same machine; of a frame with many lines the oldest counts.
+Every 25th viewer sees everything, the others one queue of 25. A line's age is taken twice, from the producer's clock on
+the same machine, of a frame with many lines the oldest's: when logsvc has made the frame (`lag_ms`), which leaves out
+what the viewers themselves cost, and when the viewer has it.
 """
 
 import argparse
@@ -41,9 +42,10 @@ POLLERS, POLL_SECONDS = 20, 2.0
 WARM_SECONDS, SECONDS = 5.0, 20.0
 TICKS = os.sysconf("SC_CLK_TCK")
 HEAD = """\
-| | viewers | lines/s delivered | lines per CPU second | p50, ms | p99, ms | left out | CPU of the server |
-|---|---|---|---|---|---|---|---|"""
+| | viewers | lines/s | lines per CPU second | sent p50, ms | p99 | had p50, ms | p99 | left out | CPU of the server |
+|---|---|---|---|---|---|---|---|---|---|"""
 _TS = re.compile(r'"ts":"([^"]+)"')
+_LAG = re.compile(r'"lag_ms":(\d+)')
 
 
 def line(queue: str, number: int) -> bytes:
@@ -89,16 +91,22 @@ async def produce(kafka: str, prefix: str) -> None:
 
 
 class Seen:
-    """What the viewers of one process have had. ages: of some frames' oldest lines, ms."""
+    """What the viewers of one process have had. ages: of frames' oldest lines, ms, here; lags: when they were sent."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
         self.lines = self.dropped = 0
         self.ages: list[float] = []
+        self.lags: list[float] = []
 
     def frame(self, text: str) -> None:
         self.lines += text.count('"kind":')
         if found := _TS.search(text):
             self.ages.append(time.time() * 1000 - _ms(found[1]))
+        if found := _LAG.search(text, max(0, len(text) - 200)):
+            self.lags.append(float(found[1]))
         if '"dropped":0' not in text[-200:] and '"dropped":' in text[-200:]:
             self.dropped += int(text.rpartition('"dropped":')[2].partition(",")[0])
 
@@ -155,9 +163,8 @@ async def _between_lines(seen: Seen, tasks: Sequence[asyncio.Task[None]]) -> Non
     for begins in (True, False):
         await asyncio.to_thread(sys.stdin.readline)
         if begins:
-            seen.lines = seen.dropped = 0
-            seen.ages = []
-    print(json.dumps({"lines": seen.lines, "dropped": seen.dropped, "ages": seen.ages}), flush=True)
+            seen.begin()
+    print(json.dumps(vars(seen)), flush=True)
     for task in tasks:
         task.cancel()
     failed = [one for one in await asyncio.gather(*tasks, return_exceptions=True) if isinstance(one, Exception)]
@@ -220,7 +227,7 @@ async def measure(pid: int, viewers: Sequence[asyncio.subprocess.Process]) -> tu
     begun, before = time.monotonic(), cpu_of(pid)
     await asyncio.sleep(SECONDS)
     seconds, cpu = time.monotonic() - begun, cpu_of(pid) - before
-    total: dict[str, Any] = {"lines": 0, "dropped": 0, "ages": []}
+    total: dict[str, Any] = {"lines": 0, "dropped": 0, "ages": [], "lags": []}
     for one in viewers:
         assert one.stdin
         assert one.stdout
@@ -234,12 +241,16 @@ async def measure(pid: int, viewers: Sequence[asyncio.subprocess.Process]) -> tu
 def row(name: str, viewers: int, measured: tuple[float, float, dict[str, Any]]) -> str:
     """A line of the table. All of the server's CPU counts, logsvc's storing too."""
     seconds, cpu, total = measured
-    ages = sorted(total["ages"]) or [float("nan")]
-    p50, p99 = ages[len(ages) // 2], ages[int(len(ages) * 0.99)]
+    times = " | ".join(f"{_share(total[one], 0.5):,.0f} | {_share(total[one], 0.99):,.0f}" for one in ("lags", "ages"))
     return (
-        f"| {name} | {viewers} | {total['lines'] / seconds:,.0f} | {total['lines'] / max(cpu, 0.01):,.0f} | {p50:,.0f} "
-        f"| {p99:,.0f} | {total['dropped']:,} | {cpu / seconds:.0%} |"
+        f"| {name} | {viewers} | {total['lines'] / seconds:,.0f} | {total['lines'] / max(cpu, 0.01):,.0f} | {times} "
+        f"| {total['dropped']:,} | {cpu / seconds:.0%} |"
     )
+
+
+def _share(values: Sequence[float], share: float) -> float:
+    found = sorted(values) or [float("nan")]
+    return found[int(len(found) * share)]
 
 
 async def watched(url: str) -> list[asyncio.subprocess.Process]:

@@ -194,7 +194,7 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
 def _counted(where: Where, buckets: Buckets, *, is_coarse: bool) -> tuple[int, Where]:
     """In which units of time to count, ms, and which rows. where: all but the time.
 
-    is_coarse: nothing is asked that the counts by the quarter of an hour do not know; finer buckets are counted by rows.
+    is_coarse: nothing is asked that the counts by the quarter of an hour do not know, unless the buckets are finer.
     """
     if is_coarse and buckets.width % QUARTER == 0:
         time, by = "intDiv(ts, 900000) >= {first:Int64} AND intDiv(ts, 900000) < {after:Int64}", QUARTER
