@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import structlog
 from prometheus_client import CollectorRegistry
 
+from bridge import redact
 from bridge.actions.api import action_route
 from bridge.actions.desk import Desk
 from bridge.actions.ledger import Ledger
@@ -30,6 +31,7 @@ log = structlog.get_logger("bridge")
 
 async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | None = None) -> None:
     """Relay until stop is set, then drain: ready says no, readers stop, the last transaction is committed."""
+    redact.hide_also(settings.bridge_redact_patterns)
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     health = Health(NEED, *(f"redis:{source.name}" for source in settings.sources))

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, cast
 
+from bridge import cards
 from bridge.jsontext import NotJson, parse, write
 
 HIDDEN = "[redacted]"
@@ -135,10 +136,20 @@ _SHORT = 500
 """Of a text so short it is quicker to ask first whether there is any of the words at all."""
 _DIGITS = b"0123456789"
 
+_also: tuple[re.Pattern[str], ...] = ()
+"""The operator's own. Set once, before anything is read: what is hidden is not for who hands in a text to say."""
+
 DATA_BYTES = 16 * 1024
 ERROR_BYTES = 8 * 1024
 NAME_BYTES = 1024
 DEAD_LETTER_BYTES = 64 * 1024
+
+
+def hide_also(patterns: Iterable[re.Pattern[str]]) -> None:
+    """Hide from now on what these find, too. They were tried before: patterns.py."""
+    global _also
+    _also = tuple(patterns)
+    _known_name.cache_clear()
 
 
 def text(value: str, limit: int = ERROR_BYTES) -> str:
@@ -199,11 +210,14 @@ def _holds_nothing(value: str, limit: int) -> bool:
 
     Many texts differ from others by their numbers alone, and no word holds a digit: what is left is known then.
     """
-    if len(value) > limit or not value.isascii():
+    if len(value) > limit or not value.isascii() or any(pattern.search(value) for pattern in _also):
         return False
     if len(value) <= _SHORT:
-        return _is_known_clean(value.encode().translate(None, _DIGITS))
-    return _ANY_WORD.search(value.lower()) is None
+        raw = value.encode()
+        left = raw.translate(None, _DIGITS)
+        has_digits = len(raw) - len(left) >= cards.LEAST_DIGITS
+        return not (has_digits and cards.may_hold(raw)) and _is_known_clean(left)
+    return _ANY_WORD.search(value.lower()) is None and not cards.may_hold(value.encode())
 
 
 @lru_cache(maxsize=4096)
@@ -231,10 +245,21 @@ def _finish(shown: str, limit: int, whole: str, *, is_cut: bool = False) -> str:
     for words, pattern, replacement in _PATTERNS if may_be else ():
         if any(word in small for word in words):
             looked_at = pattern.sub(replacement, looked_at)
+    looked_at = cards.hide(looked_at, _hidden)
+    for pattern in _also:
+        looked_at = pattern.sub(_hidden, looked_at)
     raw = looked_at.encode(errors="replace")
     if len(raw) <= limit and not is_cut:
         return raw.decode()
     return f"{raw[:limit].decode(errors='ignore')}{cut_mark(len(whole.encode(errors='replace')))}"
+
+
+def _hidden(found: re.Match[str]) -> str:
+    """What stands there then: where a number of JSON stood, a text of JSON."""
+    before = found.string[max(0, found.start() - 8) : found.start()].rstrip()
+    after = found.string[found.end() : found.end() + 8].lstrip()
+    is_value = before.endswith(('":', "[", ",")) and not before.endswith('\\":') and after.startswith((",", "]", "}"))
+    return f'"{HIDDEN}"' if found[0].isdecimal() and is_value else HIDDEN
 
 
 class _Walk:

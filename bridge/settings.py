@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -19,6 +20,7 @@ from pydantic import (
 
 from bridge.acting import ActionsConnection, acting_topology
 from bridge.action_policy import Policy, parse_policy
+from bridge.patterns import read_patterns
 from bridge.topology import Topology, check_url, explain
 from tocsin.settings import HOLDS_SECRETS, Settings
 
@@ -81,6 +83,11 @@ def _policy(value: object) -> object:
     return parse_policy(value) if isinstance(value, str) else value
 
 
+def _patterns(value: object) -> object:
+    """The operator's patterns, tried out."""
+    return read_patterns(value) if isinstance(value, str) else value
+
+
 class BridgeSettings(Settings):
     """What the bridge reads."""
 
@@ -101,6 +108,9 @@ class BridgeSettings(Settings):
     )
     bridge_action_policy: Annotated[Policy, BeforeValidator(_policy)] = Field(
         Policy(), description="Who may be acted on: `payments-*: no retry; staging/*: all`, see docs/actions.md."
+    )
+    bridge_redact_patterns: Annotated[tuple[re.Pattern[str], ...], BeforeValidator(_patterns)] = Field(
+        (), description="What else to hide: regular expressions, with spaces between them, see docs/security.md."
     )
     bridge_site: str = Field(
         "main", pattern=NAME, description="The bridges that reach the same sources; they share the work."

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge import redact
+from bridge.patterns import read_patterns
 
 CANARY = "canary-7f3a9c"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -261,3 +263,97 @@ def test_texts_alike_but_for_numbers_are_told_apart_by_their_secrets(number: int
     assert redact.json_text(f'{{"id":{number}}}') == f'{{"id":{number}}}'
     assert CANARY not in redact.json_text(f'{{"pin{number}":{number},"pin":"{CANARY}"}}')
     assert str(number) not in redact.json_text(f'{{"\\u0070in":{number}}}')
+
+
+CARDS = [
+    "4111111111111111", "4111 1111 1111 1111", "4111-1111-1111-1111", "5555555555554444", "2223003122003222",
+    "378282246310005", "3782 822463 10005", "30569309025904", "3530111333300000", "6011111111111117",
+    "6205500000000000004",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_the_number_of_a_card_is_hidden_wherever_it_stands(card: str) -> None:
+    for text in (
+        card,
+        f"charge of {card} was refused.",
+        f'card "{card}"',
+        f"card={card}, 12/29",
+        f"{card}\n" + "x" * 900,
+    ):
+        assert card not in redact.text(text), text
+    for value in ({"body": {"number": card, "n": [card]}}, [f"pays with {card}"], {"b": json.dumps({"number": card})}):
+        shown = redact.json_text(json.dumps(value))
+        assert card not in shown
+        json.loads(shown)
+
+
+def test_a_card_that_is_a_number_of_json_leaves_json() -> None:
+    shown = redact.json_text('{"number": 4111111111111111, "all":[5555555555554444,1], "n":4111111111111111}')
+    hidden = redact.HIDDEN
+    assert json.loads(shown) == {"number": hidden, "all": [hidden, 1], "n": hidden}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111111111111112",  # its check digit is wrong
+        "1764135845123",  # a time in ms
+        "20261126054739",
+        "4006381333931",  # a barcode
+        "175928847299117063",  # ids
+        "411111111111111111",
+        "0.4111111111111111",
+        "/orders/4111111111111111",
+        "order-4111111111111111",
+        "x4111111111111111",
+        "41111111111111110000000",
+        "6b1f4c1e-4111-4111-8111-111111111111",
+        '{"at":1764135845123,"until":1764135845999}',
+    ],
+)
+def test_other_numbers_stay(text: str) -> None:
+    assert redact.text(text) == text
+    assert redact.json_text(json.dumps({"n": text})) == json.dumps({"n": text})
+
+
+@pytest.fixture
+def house_rules() -> Generator[None]:
+    """Patterns of an operator's own."""
+    redact.hide_also(read_patterns(r"\bEMP-[0-9]{6}\b (?i:iban\s[a-z]{2}[0-9]{2}) \b7{9}\b"))
+    yield
+    redact.hide_also(())
+
+
+@pytest.mark.usefixtures("house_rules")
+def test_what_the_operator_wants_hidden_is_hidden_too() -> None:
+    assert redact.text("EMP-123456 is on leave") == f"{redact.HIDDEN} is on leave"
+    assert redact.name("of EMP-123456") == f"of {redact.HIDDEN}"
+    assert redact.text("é" + "x" * 900 + " Iban de12") == "é" + "x" * 900 + f" {redact.HIDDEN}"
+    shown = redact.json_text('{"who":"EMP-123456","n":777777777,"b":"{\\"who\\":\\"EMP-654321\\"}"}')
+    assert json.loads(shown) == {
+        "who": redact.HIDDEN,
+        "n": redact.HIDDEN,
+        "b": json.dumps({"who": redact.HIDDEN}, separators=(",", ":")),
+    }
+    assert redact.text("EMP-1234567, emp-123456") == "EMP-1234567, emp-123456"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "says"),
+    [
+        ("ok-[0-9]+ (x", "pattern 2 is no regular expression"),
+        ("a*", "pattern 1 is found in an empty text"),
+        ("(a+)+$ b", "pattern 1 takes too long"),
+        (r"fine [\w.]+@example\.com", "pattern 2 takes too long"),
+        ("x" * 501, "pattern 1 has 501 characters"),
+        ("x " * 21, "21 patterns, 20 at most"),
+    ],
+)
+def test_a_pattern_that_would_not_do_is_refused(patterns: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        read_patterns(patterns)
+
+
+def test_the_patterns_of_the_documentation_are_fast() -> None:
+    assert len(read_patterns(r"\bEMP-[0-9]{6}\b (?<![a-z.])[a-z.]{1,64}@example\.com")) == 2
