@@ -44,8 +44,8 @@ class End(Enum):
 
     def __init__(self, _: int) -> None:
         """is_attempt: BullMQ surely counted it. Attributes, since a member named in a property is slow to find."""
-        self.is_final = self.name in ("COMPLETED", "FAILED", "STALLED_OUT", "UNSTARTED")
-        self.is_attempt = self.name in ("COMPLETED", "FAILED", "RETRIED")
+        self.is_final = self.name in {"COMPLETED", "FAILED", "STALLED_OUT", "UNSTARTED"}
+        self.is_attempt = self.name in {"COMPLETED", "FAILED", "RETRIED"}
 
     def may_be_attempt(self, waits_to_retry: bool | None) -> bool:
         """Whether BullMQ may have counted it. waits_to_retry: as in JobHash; an error then takes that way alone."""
