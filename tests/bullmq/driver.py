@@ -125,13 +125,15 @@ async def counts(redis_url: str, queues: Sequence[str], *, version: Version, pre
     return [msgspec.json.decode(line, type=Counts) for line in lines]
 
 
-async def make_states(redis_url: str, *, prefix: str = "bull", name: str = "states") -> list[Counts]:
-    """Make four queues in which every state is non-zero and nothing moves; return BullMQ's counts of them.
+async def make_states(
+    redis_url: str, *, prefix: str = "bull", name: str = "states", versions: Sequence[Version] = (6, 5)
+) -> list[Counts]:
+    """Make two queues a version in which every state is non-zero and nothing moves; return BullMQ's counts of them.
 
     `<name>-v6`, `<name>-paused-v6`, `<name>-v5`, `<name>-paused-v5`: the numbers differ from queue to queue. No worker
     is left; the active jobs hold their locks for an hour.
     """
-    options = {"redis": redis_url, "prefix": prefix, "name": name}
+    options = {"redis": redis_url, "prefix": prefix, "name": name, "versions": ",".join(map(str, versions))}
     lines = await node.run("states.mjs", options, seconds=_SECONDS)
     return [msgspec.json.decode(line, type=Counts) for line in lines]
 

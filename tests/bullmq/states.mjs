@@ -1,12 +1,14 @@
 // Makes four queues whose every state is non-zero and whose workers are gone: one running and one paused queue on each
 // version. Prints, per queue, its name, the version that made it, and BullMQ's own counts.
-//   node states.mjs --redis URL [--prefix bull] [--name states]
+//   node states.mjs --redis URL [--prefix bull] [--name states] [--versions 6,5]
 import { connectionTo, loadBullmq, print, readArguments } from './bullmq.mjs';
 
 const HOUR = 3_600_000;
 const TOKEN = 'a worker that was killed';
 
-const args = readArguments({ name: { type: 'string', default: 'states' } });
+const args = readArguments({
+  name: { type: 'string', default: 'states' }, versions: { type: 'string', default: '6,5' },
+});
 const connection = connectionTo(args.redis);
 const { prefix } = args;
 
@@ -51,12 +53,12 @@ async function fill(bullmq, name, want, isPaused) {
 }
 
 let more = 0; // no two queues have the same numbers
-for (const major of ['6', '5']) {
+for (const version of args.versions.split(',')) {
   for (const isPaused of [false, true]) {
     const want = { waiting: 11, active: 3, delayed: 5, prioritized: 4, children: 2, completed: 7, failed: 9 };
     for (const state of Object.keys(want)) want[state] += more;
     more += 1;
-    print(await fill(loadBullmq(major), `${args.name}-${isPaused ? 'paused-' : ''}v${major}`, want, isPaused));
+    print(await fill(loadBullmq(version), `${args.name}-${isPaused ? 'paused-' : ''}v${version}`, want, isPaused));
   }
 }
 process.exit(0);

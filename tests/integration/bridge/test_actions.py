@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.bullmq.driver import Major, counts, make_states, run_workload, stored_jobs
+from tests.bullmq.driver import Major, Version, counts, make_states, run_workload, stored_jobs
 from tests.clients import bullmq
 from tests.eventually import eventually
 from tests.integration.bridge.acting import done, may_act, outcomes, refused, send
 from tests.integration.bridge.running import Bridge
 
-VERSIONS: tuple[Major, ...] = (5, 6)
+VERSIONS: tuple[Version, ...] = ("5.0", "5.40", 5, 6)
 
 
 @pytest.fixture
@@ -25,13 +25,14 @@ async def ids(app: Any, queue: str, state: str) -> list[str]:
     return [job_id.decode() for job_id in await app.zrange(f"bull:{queue}:{state}", 0, -1)]
 
 
-async def test_each_action_does_what_it_says_on_either_version(acting: Bridge, app: Any, redis_url: str) -> None:
-    before = {made.queue: made.counts for made in await make_states(redis_url)}
+async def test_each_action_does_what_it_says_on_every_version(acting: Bridge, app: Any, redis_url: str) -> None:
+    """What Node's own client of that version says afterwards is what counts."""
+    before = {made.queue: made.counts for made in await make_states(redis_url, versions=VERSIONS)}
     await acting.start()
     await acting.ready()
     for version in VERSIONS:
         for queue in (f"states-v{version}", f"states-paused-v{version}"):
-            if queue == "states-paused-v5":
+            if queue.startswith("states-paused") and version != 6:
                 await assert_refuses_what_would_lose_jobs(acting, queue)
                 assert (await done(acting, action="resume", queue=queue))["count"] == 1
             failed, delayed = await ids(app, queue, "failed"), await ids(app, queue, "delayed")
@@ -55,9 +56,9 @@ async def test_each_action_does_what_it_says_on_either_version(acting: Bridge, a
             assert now.counts["delayed"] == was["delayed"] - 1
             assert now.counts["active"] == was["active"]
 
-            if version == 5:
+            if version != 6:
                 assert await refused(acting, action="pause", queue=queue) == (409, "unsafe_on_version")
-            for action, is_paused in (("pause", True), ("pause", True), ("resume", False))[2 if version == 5 else 0 :]:
+            for action, is_paused in (("pause", True), ("pause", True), ("resume", False))[0 if version == 6 else 2 :]:
                 answer = await done(acting, action=action, queue=queue)
                 assert (answer["count"], answer["results"]) == (1, [])
                 (now,) = await counts(redis_url, [queue], version=version)
@@ -101,7 +102,7 @@ async def test_a_removal_that_would_reach_a_forbidden_queue_is_refused(
     assert await app.llen("bull:parcels:wait") == 0
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", [5, 6])
 async def test_retry_of_a_fingerprint_does_what_the_dry_run_counted(
     acting: Bridge, app: Any, redis_url: str, version: Major
 ) -> None:
