@@ -6,7 +6,7 @@ treats any failure as the end of this writer. A commit that times out has an unk
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
@@ -111,21 +111,23 @@ class Writer:
 
     def _pack(self, records: Iterable[Record]) -> list[tuple[tuple[str, int], Any]]:
         """Fill record batches of at most BATCH_BYTES per topic partition, keeping order within each."""
-        full: list[tuple[tuple[str, int], Any]] = []
+        full: list[tuple[tuple[str, int], _Batch]] = []
         open_batches: dict[tuple[str, int], _Batch] = {}
         now_ms = int(time.time() * 1000)
-        where, batch = ("", 0), None
+        where, batch = ("", 0), _Batch(None)
         for record in records:
             partition = self.partition if record.partition is None else record.partition
             if record.topic is not where[0] or partition != where[1]:  # most go where the one before went
                 where = (record.topic, partition)
-                batch = open_batches.get(where)
-            if batch is None or not batch.append(record, now_ms):
+                batch = open_batches.get(where) or _Batch(None)
+            headers = [("ce_id", record.identity), ("ce_type", record.kind)] if record.kind else []
+            if batch.append(batch.count, now_ms, record.key, record.value, headers) is None:
                 batch = open_batches[where] = _Batch(self._producer.create_batch())
-                full.append((where, batch.builder))
-                if not batch.append(record, now_ms):
+                full.append((where, batch))
+                if batch.append(0, now_ms, record.key, record.value, headers) is None:
                     raise AssertionError(f"a record of {record.size} bytes does not fit a batch")
-        return full
+            batch.count += 1
+        return [(where, batch.close()) for where, batch in full]
 
     async def _discard(self) -> None:
         await close_client(self._producer)
@@ -134,21 +136,27 @@ class Writer:
 
 
 class _Batch:
-    """A batch that is being filled, past the builder's own `append`: that takes 0.5 us a record, this one 0.25."""
+    """A batch that is being filled, past the builder's own `append`, which takes as long again.
+
+    append: None = it is full, and takes no more; a batch of no builder is full. count: its records.
+    """
+
+    __slots__ = ("append", "builder", "count")
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder
-        self._append = builder._builder.append
+        self.append: Callable[..., Any] = _is_full if builder is None else builder._builder.append
+        self.count = 0
 
-    def append(self, record: Record, now_ms: int) -> bool:
-        """False if it is full; then it takes no more."""
-        builder, offset = self.builder, self.builder._relative_offset
-        headers = [("ce_id", record.identity), ("ce_type", record.kind)] if record.kind else []
-        if self._append(offset, now_ms, record.key, record.value, headers) is None:
-            builder.close()
-            return False
-        builder._relative_offset = offset + 1
-        return True
+    def close(self) -> Any:
+        """The builder, ready to be sent."""
+        self.builder._relative_offset = self.count
+        self.builder.close()
+        return self.builder
+
+
+def _is_full(*_: object) -> None:
+    """What a batch says that takes no record."""
 
 
 def _left_behind(producer: Any) -> list[asyncio.Future[Any]]:

@@ -38,7 +38,7 @@ class Outbox:
             self._has_room.clear()
             await self._has_room.wait()
         sizes = [record.size for record in records]
-        if any(size > MAX_RECORD_BYTES for size in sizes):
+        if max(sizes, default=0) > MAX_RECORD_BYTES:
             records = [record if record.size <= MAX_RECORD_BYTES else self._refuse(record) for record in records]
             sizes = [record.size for record in records]
         size = sum(sizes)

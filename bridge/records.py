@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 
 from bridge import redact
@@ -18,6 +18,7 @@ from tocsin.events import (
     SchedulerSnapshot,
     SourceSnapshot,
     encode,
+    encode_all,
 )
 from tocsin.topics import Topics, queue_key
 
@@ -34,13 +35,13 @@ class Records:
     def job(self, event: JobEvent) -> Record:
         return self.jobs(event.source, event.queue, [event])[0]
 
-    def jobs(self, source: str, queue: str, events: Iterable[JobEvent]) -> list[Record]:
+    def jobs(self, source: str, queue: str, events: Sequence[JobEvent]) -> list[Record]:
         """The records of events of one queue: what they share is looked up once."""
         topic, key = self._jobs, _key(source, queue)
         shared = len(key) + HEADERS_BYTES + len(_JOB)
         made: list[Record] = []
-        for event in events:
-            value, identity = encode(event), event.id.encode(errors="replace")
+        for event, value in zip(events, encode_all(events), strict=True):
+            identity = event.id.encode()
             made.append(Record(topic, key, value, identity, _JOB, None, shared + len(value) + len(identity)))
         return made
 

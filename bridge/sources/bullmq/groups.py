@@ -4,7 +4,7 @@ A group is committed whole. A big reading becomes several, so that no transactio
 each says where to go on if the next is not committed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.cursors import no_open_pages, open_cursor, open_cursors, queue_cursor
@@ -62,42 +62,46 @@ def _first(reading: Reading, count: int) -> tuple[Reading, Sequence[Entry]]:
 def groups(site: str, records: Records, place: Place, batch: Batch, translated: Translated, now: int) -> list[Group]:
     """Make the groups of one batch, in the stream's order; at least one."""
     made = [Group()]
-    size = 0
     for notice in _notices(place, batch.reading, now):
         made[0].events.append(notice)
         made[0].records.append(records.job(notice))
         made[0].lost = batch.reading.lost
-    last = len(batch.entries) - 1
-    group = made[0]
-    for at, (what, record) in enumerate(_records(records, place, translated, now)):
-        if isinstance(what, Bad):
-            group.bad += 1
-        else:
-            group.events.append(what)
-        group.records.append(record)
-        size += record.size
-        if size >= GROUP_BYTES and at < last:
-            behind = batch.reading.position.pos - (last - at)
-            position = replace(batch.reading.position, last_id=batch.entries[at].id, pos=behind)
+    told, told_records = translated.told, _records(records, place, translated, now)
+    begin, count = 0, len(told)
+    for end in _ends(told_records):
+        group = made[-1]
+        group.records += told_records[begin:end]
+        group.bad = sum(isinstance(one, Bad) for one in told[begin:end]) if translated.bad else 0
+        group.events += [one for one in told[begin:end] if not isinstance(one, Bad)]
+        if end < count:
+            behind = batch.reading.position.pos - (count - end)
+            position = replace(batch.reading.position, last_id=batch.entries[end - 1].id, pos=behind)
             group.records.append(cursor(site, records, place, position, now))
-            group = Group()
-            made.append(group)
-            size = 0
+            made.append(Group())
+        begin = end
     made[-1].records.append(cursor(site, records, place, batch.reading.position, now))
     return made
 
 
-def _records(
-    records: Records, place: Place, translated: Translated, now: int
-) -> Iterable[tuple[JobEvent | Bad, Record]]:
-    """What became of each entry, with its record."""
+def _ends(records: Sequence[Record]) -> list[int]:
+    """Behind which of them a group ends: each holds about GROUP_BYTES."""
+    ends: list[int] = []
+    size = 0
+    for end, record in enumerate(records, 1):
+        size += record.size
+        if size >= GROUP_BYTES:
+            ends.append(end)
+            size = 0
+    return ends if size == 0 else [*ends, len(records)]
+
+
+def _records(records: Records, place: Place, translated: Translated, now: int) -> list[Record]:
+    """What became of each entry, as a record."""
     made = records.jobs(place.source, place.queue, translated.events)
     if not translated.bad:
-        return zip(translated.told, made, strict=True)
+        return made
     jobs = iter(made)
-    return [
-        (one, records.dead_letter(place, one, now) if isinstance(one, Bad) else next(jobs)) for one in translated.told
-    ]
+    return [records.dead_letter(place, one, now) if isinstance(one, Bad) else next(jobs) for one in translated.told]
 
 
 def cursor(site: str, records: Records, place: Place, position: Position, now: int) -> Record:
