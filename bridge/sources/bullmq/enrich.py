@@ -101,35 +101,36 @@ def commands(
 
 def parse(replies: list[Reply]) -> JobHash | None:
     """The hash, or None if the job is gone (or the key is no job's). replies: with texts or with bytes."""
-    values, (has_result, *lock) = replies[0], replies[1:] or (0,)
-    if isinstance(values, Refused) or values is None or not any(value is not None for value in values):
+    values = replies[0]
+    if isinstance(values, Refused) or values is None or values.count(None) == len(values):
         return None
-    texts = [value if value is None or isinstance(value, str) else _text(value) for value in values]
+    has_result, *lock = replies[1:] or (0,)
+    texts = values if isinstance(values[0], str) else [_text(value) for value in values]
     (name, added_at, opts, finished_on, failed_reason, stacktrace, made_v5, made_v4, ats) = texts[:9]
     (stalled_v5, stalled_v4, worker, parent, scheduler, priority, *data) = texts[9:]
     options = _options(opts or "")
     made = whole(made_v5 or made_v4)
-    return JobHash(
+    return JobHash(  # by position: names take five times as long
         name or "",
         whole(added_at),
         options.max_attempts,
         made,
-        attempts_started=_started(ats, made, is_counted=made_v4 is None),
-        stalls=whole(stalled_v5 or stalled_v4),
-        is_running=bool(lock) and lock[0] == 1 and _text(lock[1]) == ats,
-        finished_on=whole(finished_on),
-        is_completed=finished_on is not None and has_result == 1,
-        failed_reason=failed_reason,
-        stacks=_stacks(stacktrace) if stacktrace else [],
-        has_stack_limit=options.has_stack_limit,
-        waits_to_retry=options.waits_to_retry,
-        keeps_logs=options.keeps_logs,
-        worker=worker or "",
-        parent=parent or "",
-        scheduler=scheduler or "",
-        trace_id=options.trace_id,
-        priority=whole(priority),
-        data=redact.json_text(data[0]) if data and data[0] else "",
+        _started(ats, made, is_counted=made_v4 is None),
+        whole(stalled_v5 or stalled_v4),
+        bool(lock) and lock[0] == 1 and _text(lock[1]) == ats,
+        whole(finished_on),
+        finished_on is not None and has_result == 1,
+        failed_reason,
+        _stacks(stacktrace) if stacktrace else [],
+        options.has_stack_limit,
+        options.waits_to_retry,
+        options.keeps_logs,
+        worker or "",
+        parent or "",
+        scheduler or "",
+        options.trace_id,
+        whole(priority),
+        redact.json_text(data[0]) if data and data[0] else "",
     )
 
 

@@ -62,17 +62,11 @@ class JobReader:
         while done < len(asks) and held < HELD_BYTES:
             some = self._next(asks, done)
             replies = await self._ask([command for ask in some for command in (*ask.hashed, *ask.logged)])
-            answers: list[tuple[_Ask, list[Reply], list[Reply]]] = []
-            at = 0
-            for ask in some:
-                log_at = at + len(ask.hashed)
-                end_at = log_at + len(ask.logged)
-                answers.append((ask, replies[at:log_at], replies[log_at:end_at]))
-                at = end_at
-            self._jobs.learn([size_of(hashed) for _, hashed, _ in answers])
-            self._logs.learn([size_of(log) for _, _, log in answers if log])
-            for ask, hashed, log in answers:
-                held += await self._keep(ask, hashed, log)
+            hashes, logs = self._part(some, replies)
+            held += sum(map(_keep_hash, some, hashes))
+            for ask, log in zip(some, logs, strict=True):
+                if log:
+                    held += await self._keep_log(ask, log)
             done += len(some)
         kept = _cut_unread(reads, asks[done:])
         for read in kept:
@@ -107,26 +101,37 @@ class JobReader:
             some.append(ask)
         return some
 
-    async def _keep(self, ask: _Ask, hashed: list[Reply], log: list[Reply]) -> int:
-        """Keep one job's answer; return how much it holds."""
+    def _part(self, some: Sequence[_Ask], replies: list[Reply]) -> tuple[list[list[Reply]], list[list[Reply]]]:
+        """Each one's replies: to what was asked of its hash, and of its log."""
+        hashes: list[list[Reply]] = []
+        logs: list[list[Reply]] = []
+        at = 0
+        for ask in some:
+            log_at = at + len(ask.hashed)
+            hashes.append(replies[at:log_at])
+            at = log_at + len(ask.logged)
+            logs.append(replies[log_at:at])
+        self._jobs.learn([size_of(hashed) for hashed in hashes])
+        self._logs.learn([size_of(log) for log in logs if log])
+        return hashes, logs
+
+    async def _keep_log(self, ask: _Ask, log: list[Reply]) -> int:
+        """Keep what is new of one job's log; return how much that holds."""
         read, job_id = ask.read, ask.job_id
-        job = read.hashes[job_id] = enrich.parse(hashed)
-        held = 0 if job is None else len(job.data) + len(job.failed_reason or "") + sum(map(len, job.stacks))
         if ask.look is None:
-            if log:
-                read.skipped[job_id] = end(log)
-            return held
-        if not log[0] and (job is None or not ask.look.place.lines):
-            return held  # removed, and its log with it; or it has none
+            read.skipped[job_id] = end(log)
+            return 0
+        if not log[0] and (read.hashes[job_id] is None or not ask.look.place.lines):
+            return 0  # removed, and its log with it; or it has none
         found = await self._reader.find(read.queue.keys, job_id, ask.look, log[0])
         if ask.look.place.lines:
             read.queue.tail.find(job_id, found)
-        if found.lines:
-            read.lines[job_id] = found.lines
-            held += sum(map(len, found.lines))
-            if found.is_more:
-                read.long_logs.append(job_id)
-        return held
+        if not found.lines:
+            return 0
+        read.lines[job_id] = found.lines
+        if found.is_more:
+            read.long_logs.append(job_id)
+        return sum(map(len, found.lines))
 
     async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
         try:
@@ -135,6 +140,14 @@ class JobReader:
             for portion in (self._jobs, self._logs, self._reader.portion):
                 portion.shrink()
             raise
+
+
+def _keep_hash(ask: _Ask, hashed: list[Reply]) -> int:
+    """Keep one job's hash; return how much it holds."""
+    job = ask.read.hashes[ask.job_id] = enrich.parse(hashed)
+    if job is None:
+        return 0
+    return len(job.data) + len(job.failed_reason or "") + (sum(map(len, job.stacks)) if job.stacks else 0)
 
 
 def _asks(read: Read, reader: LogReader) -> list[_Ask]:
