@@ -72,6 +72,11 @@ class Counted(msgspec.Struct, gc=False):
         return all(self.are_certain)
 
 
+def is_the_next(end: End, before: int, now: int | None, later: int | None) -> bool:
+    """Whether the only end is surely the attempt after those known: what most jobs are."""
+    return end.is_attempt and (now is None or (now > before and (later is None or now - later <= before + 1)))
+
+
 def count(
     ends: Sequence[End],
     *,
@@ -89,8 +94,6 @@ def count(
     that may have ended between these ends and that moment, None = unknown. later_made: attempts that surely were made
     then. is_every_run_counted: all but the stalled.
     """
-    if len(ends) == 1 and before is not None and _is_next(ends[0], before, now, later):
-        return Counted(before, [True], [True])
     may_be = [end.may_be_attempt(waits_to_retry) for end in ends]
     least, most = sum(end.is_attempt for end in ends), sum(may_be)
     lowest, highest = (most, most) if is_every_run_counted else (least, most)
@@ -119,11 +122,6 @@ def count(
     ]
     guess = max(0, (after if after is not None else now or 0) - made)
     return Counted(guess if before is None else before, chosen, certain, before is not None)
-
-
-def _is_next(end: End, before: int, now: int | None, later: int | None) -> bool:
-    """Whether the only end is surely the attempt after those known: what most jobs are."""
-    return end.is_attempt and (now is None or (now > before and (later is None or now - later <= before + 1)))
 
 
 def _choose(ends: Sequence[End], may_be: list[bool], made: int, *, is_exact: bool) -> tuple[list[bool], list[bool]]:

@@ -27,6 +27,7 @@ MOST_TOUCHED = 200_000
 STORED_CHARACTERS = 100_000
 """Of their ids and names: a record bigger than Kafka takes would hold none."""
 
+_ACTIVE, _UNKNOWN = State.ACTIVE, State.UNKNOWN  # a member of an Enum is slow to find
 OPEN = frozenset({State.WAITING, State.ACTIVE, State.DELAYED, State.RETRYING, State.STALLED, State.WAITING_CHILDREN})
 
 
@@ -88,27 +89,27 @@ class OpenJobs:
 
     def told(self, job_id: str, event: JobEvent) -> None:
         """Take in what is told now. job_id: as Redis has it; one that a record shows otherwise cannot be asked for."""
-        says_nothing = event.state is State.UNKNOWN and event.event != "reconciled"
+        state = event.state
+        says_nothing = state is _UNKNOWN and event.event != "reconciled"
         if not job_id or job_id != event.job_id or "\ufffd" in job_id or says_nothing:
             return
         if self._touched is not None and len(self._touched) < MOST_TOUCHED:
             self._touched[job_id] = event.added_at if event.event == "added" else self._touched.get(job_id, 0)
         if self.orphans:
             self._settle_orphan(job_id, event)
-        if event.state not in OPEN:
+        if state not in OPEN:
             self.close(job_id)
             return
         known = self.get(job_id)
         if known is None or event.event == "added":
-            name, added_at = event.job_name, event.added_at
-            self.put(job_id, OpenJob(event.state, name, added_at, event.attempt, event.scheduler))
+            self.put(job_id, OpenJob(state, event.job_name, event.added_at, event.attempt, event.scheduler))
             return
-        before, after = self._of(known.state), self._of(event.state)
+        before, after = self._of(known.state), self._of(state)
         if before is not after:
             after[job_id] = before.pop(job_id)
         else:
             after.move_to_end(job_id)
-        known.state, known.attempt = event.state, event.attempt
+        known.state, known.attempt = state, event.attempt
         known.name = event.job_name or known.name
         known.added_at = event.added_at or known.added_at
         known.scheduler = event.scheduler or known.scheduler
@@ -211,7 +212,7 @@ class OpenJobs:
         self.is_changed = False
 
     def _of(self, state: State) -> OrderedDict[str, OpenJob]:
-        return self._active if state is State.ACTIVE else self._others
+        return self._active if state is _ACTIVE else self._others
 
     def _settle_orphan(self, job_id: str, event: JobEvent) -> None:
         """An event of the new stream: of the same life of the job, or of another job with its id."""

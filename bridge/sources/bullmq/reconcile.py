@@ -78,11 +78,11 @@ class Reconciler:
         self, queue: Queue, entries: Sequence[Entry], translated: Translated, hashes: Mapping[str, JobHash | None]
     ) -> None:
         """Take in what is told now of these entries, with the hashes read for it."""
-        jobs = queue.reconciling.jobs
+        jobs, unknown = queue.reconciling.jobs, State.UNKNOWN
         for entry, event in zip(entries, translated.told, strict=True):
             if isinstance(event, Bad):
                 continue
-            if event.state is not State.UNKNOWN:
+            if event.state is not unknown:
                 jobs.told(entry.job_id, event)
             elif event.event == "cleaned":
                 queue.reconciling.soon()

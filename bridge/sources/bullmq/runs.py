@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bridge.sources.bullmq.attempts import STALLED_TOO_OFTEN, Counted, End, count
+from bridge.sources.bullmq.attempts import STALLED_TOO_OFTEN, Counted, End, count, is_the_next
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.stream import Entry
@@ -103,6 +103,11 @@ def find_runs(entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], me
             if lives[0].begins:
                 runs.speaks_from[job_id] = lives[0].begins
             continue  # begun and not ended: there is nothing to count
+        elif (found := _only_run(lives[0], entries, job, known)) is not None:
+            runs.ended[lives[0].ends[0][0]] = found
+            if lives[0].begins:
+                runs.speaks_from[job_id] = lives[0].begins
+            continue
         if begins := [life.begins for life in lives if not life.goes_on][-1]:
             runs.speaks_from[job_id] = begins
         for life in lives:
@@ -113,6 +118,24 @@ def find_runs(entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], me
                 runs.reset[life.begins] = counted
             runs.ended.update(_numbered(life, counted, known))
     return runs
+
+
+def _only_run(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: JobMemory | None) -> Run | None:
+    """The only run of a job's only life, if it surely was the attempt after those made before: most are such."""
+    made = life.made
+    if made is None or len(life.ends) != 1 or life.exhausted is not None or life.is_retry:
+        return None
+    _, end = life.ends[0]
+    if job is None:
+        is_next = is_the_next(end, made, None, 0)
+    else:
+        made = 0 if life.began_before == 0 else made
+        is_next = is_the_next(end, made, job.attempts_made, _later(life, entries, job))
+    if not is_next:
+        return None
+    if life.made and known is not None:
+        known.attempts_made, known.is_guess, known.runs = made, False, life.began_before
+    return Run(end, True, made + 1, made + 1, True, _stacks_before(life, known))
 
 
 def _correct(known: JobMemory, life: _Life, counted: Counted) -> None:
@@ -294,10 +317,15 @@ def _is_its_end(life: _Life, entries: Sequence[Entry], job: JobHash) -> bool:
 def _numbered(life: _Life, counted: Counted, known: JobMemory | None) -> dict[int, Run]:
     made = counted.before
     is_alone = sum(counted.are_attempts) == 1
-    stacks = known.stacks if known is not None and not life.begins else 0 if life.made == 0 else None
+    stacks = _stacks_before(life, known)
     numbered: dict[int, Run] = {}
     for (at, end), is_attempt, is_certain in zip(life.ends, counted.are_attempts, counted.are_certain, strict=True):
         attempt = made if end is End.UNSTARTED else made + 1
         made += is_attempt
         numbered[at] = Run(end, is_attempt, attempt, made, is_certain, stacks if is_alone else None)
     return numbered
+
+
+def _stacks_before(life: _Life, known: JobMemory | None) -> int | None:
+    """How many stacks a job's hash held before this life; None = unknown."""
+    return known.stacks if known is not None and not life.begins else 0 if life.made == 0 else None
