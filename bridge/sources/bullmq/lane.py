@@ -16,15 +16,15 @@ import structlog
 from bridge.cursors import Restored
 from bridge.errors import SourceUnavailable
 from bridge.lag import Lag
-from bridge.record import Record
-from bridge.sources.bullmq import stream, translate
+from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.follower import Follower
 from bridge.sources.bullmq.gaps import Mender, Work, mendable
 from bridge.sources.bullmq.gone import Farewell
-from bridge.sources.bullmq.groups import cursor, cut_back, groups
+from bridge.sources.bullmq.groups import cursor, cut_back
+from bridge.sources.bullmq.handover import Handover
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.lastlines import LastLines
@@ -39,11 +39,10 @@ from bridge.sources.bullmq.stream import Position, Reading, Unreadable
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.takeup import TakeUp
 from bridge.sources.bullmq.tally import Tally
-from bridge.sources.bullmq.translate import Place, Translated
+from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
 from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
 from bridge.window import DEFAULT_MAX_LEN
-from tocsin.events import JobEvent
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.lane")
@@ -100,6 +99,7 @@ class Lane:
         self._unfinished: set[str] = set()
         self._mending: list[Work] = []
         self._mending_task: asyncio.Task[None] | None = None
+        self._handover = Handover(around, self._reconciler, self._follower.meet, self._stop_mending_of)
         self._mending_since = 0.0
         self._next_check = 0.0
         self._next_leave = 0.0
@@ -165,7 +165,8 @@ class Lane:
                         for read in reads:
                             await self._jobs.tell_long_logs(read)
                             async with read.queue.moving:
-                                await self._hand_on(read)
+                                is_more = await self._handover.hand_on(read)
+                                (self._unfinished.add if is_more else self._unfinished.discard)(read.queue.keys.events)
                             await asyncio.sleep(0)
                 self._take_up_open_jobs()
                 await self._mend()
@@ -233,6 +234,11 @@ class Lane:
             task, self._mending_task, self._mending = self._mending_task, None, []
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def _stop_mending_of(self, queue: Queue) -> None:
+        """Its stream is no more."""
+        if any(work.queue is queue for work in self._mending):
+            await self._stop_mending()
 
     async def _reconcile(self) -> None:
         """Correct what no event corrects, of queues that were read to their ends."""
@@ -412,97 +418,9 @@ class Lane:
                 )
                 queue.is_met = True
 
-    async def _hand_on(self, read: Read) -> None:
-        """Put a batch and its cursor into the outbox, in groups of records that belong together, and move on."""
-        queue, reading = read.queue, read.reading
-        if reading.position == queue.position and not read.entries and queue.is_met:
-            self._unfinished.discard(queue.keys.events)
-            queue.lag.unread(None)
-            return
-        if reading.is_reset and not queue.is_taken_up:
-            self._unfinished.discard(queue.keys.events)  # until it is known what was open in the old one
-            return
-        now = self._door.now_ms()
-        more: list[Record] = []
-        if reading.lost or reading.is_reset:
-            self._follower.meet(queue)
-        if reading.lost:
-            queue.memory.doubt()
-            self._reconciler.lost(queue)
-        if reading.is_reset:
-            if any(work.queue is queue for work in self._mending):
-                await self._stop_mending()  # of a stream that is no more
-            if reading.position.last_id == "0-0":
-                queue.memory.clear()
-                self._reconciler.begin_anew(queue)
-                more += queue.tail.clear(now)
-            else:  # only its last entries are lost: what its jobs did since is compared with Redis
-                queue.memory.doubt()
-                self._reconciler.lost(queue)
-                queue.reconciling.soon()
-        translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)
-        self._reconciler.note(queue, read.entries, translated, read.hashes)
-        more += self._log_records(read, translated, now)
-        more += self._reconciler.store(queue, reading.position, now, is_urgent=reading.is_reset)
-        made = groups(self._site, self._records, queue.place, read, translated, now)
-        made[-1].records.extend(more)
-        for group in made:
-            if group.events:
-                queue.lag.put(group.events[0].ts)
-            await self._outbox.put(
-                group.records,
-                lambda events=group.events, lost=group.lost, bad=group.bad: self._count(queue, events, lost, bad),
-            )
-            queue.is_met = True
-        queue.position = reading.position
-        queue.recent.pass_on(reading)
-        queue.lag.unread(read.entries[-1].ts if reading.is_full and read.entries else None)
-        (self._unfinished.add if reading.is_full else self._unfinished.discard)(queue.keys.events)
-
-    def _log_records(self, read: Read, translated: Translated, now: int) -> list[Record]:
-        """Log lines of the jobs whose run ended in this batch, and how far they were read."""
-        tail, memory = read.queue.tail, read.queue.memory
-        found: list[Record] = []
-        is_removal = False
-        for entry in read.entries:
-            if entry.event == "added":
-                found += tail.drop(entry.job_id, now)
-            elif entry.event == "removed":
-                is_removal = True
-        if not (is_removal or read.lines or read.skipped):
-            return found
-        told = zip(read.entries, translated.told, strict=True)
-        last = {entry.job_id: event for entry, event in told if entry.job_id and isinstance(event, JobEvent)}
-        for job_id, place in read.skipped.items():
-            found += tail.move(job_id, place, now)
-        for job_id, lines in read.lines.items():
-            event, job = last.get(job_id), memory.known(job_id) or JobMemory()
-            if event is None:
-                continue
-            found += tail.tell(
-                job_id, job, lines, epoch=event.epoch, ts=event.ts, attempt=event.attempt, backfill=event.backfill
-            )
-        for job_id, event in last.items():
-            if event.event == "removed":
-                found += tail.drop(job_id, now)
-        return found
-
     async def _tell(self, queue: Queue, job_id: str, job: JobMemory, lines: list[str]) -> None:
         """Lines of the attempt that runs."""
         attempt = (job.attempts_made or 0) + 1
         epoch, now = queue.position.epoch, self._door.now_ms()
         told = queue.tail.tell(job_id, job, lines, epoch=epoch, ts=now, attempt=attempt, backfill=False)
         await self._outbox.put(told)
-
-    def _count(self, queue: Queue, events: Sequence[JobEvent], lost: int, bad: int) -> None:
-        """Once committed: metrics say only what is in Kafka."""
-        labels = (queue.place.source, queue.place.queue)
-        self._metrics.events_relayed.labels(*labels).inc(len(events))
-        self._metrics.events_unenriched.labels(*labels).inc(sum([not event.enriched for event in events]))
-        queue.tally.count(events)
-        if lost:
-            self._metrics.events_lost.labels(*labels).inc(lost)
-        if bad:
-            self._metrics.dead_letters.labels(*labels).inc(bad)
-        if events:
-            queue.lag.committed(events[-1].ts)

@@ -1,0 +1,125 @@
+"""Hands a batch on: its events, what they bring of logs and its cursor go into the outbox, and the queue moves on.
+
+Position and memory move only in step with what the outbox took. Metrics say only what was committed.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from bridge.record import Record
+from bridge.sources.bullmq import translate
+from bridge.sources.bullmq.groups import groups
+from bridge.sources.bullmq.memory import JobMemory
+from bridge.sources.bullmq.reconcile import Reconciler
+from bridge.sources.bullmq.stream import Reading
+from bridge.sources.bullmq.surroundings import Surroundings
+from bridge.sources.bullmq.translate import Translated
+from bridge.sources.bullmq.watched import Queue, Read
+from tocsin.events import JobEvent
+
+
+class Handover:
+    """For one lane. meet: jobs of a queue may run that no entry tells of. stop_mending: its stream is no more."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        reconciler: Reconciler,
+        meet: Callable[[Queue], None],
+        stop_mending: Callable[[Queue], Awaitable[None]],
+    ) -> None:
+        self._site = around.site
+        self._door = around.door
+        self._outbox = around.outbox
+        self._records = around.records
+        self._metrics = around.metrics
+        self._reconciler = reconciler
+        self._meet = meet
+        self._stop_mending = stop_mending
+
+    async def hand_on(self, read: Read) -> bool:
+        """Put a batch and its cursor into the outbox, in groups of records that belong together, and move on.
+
+        Returns whether there may be more to read right now. Nobody else may move the queue's position meanwhile.
+        """
+        queue, reading = read.queue, read.reading
+        if reading.position == queue.position and not read.entries and queue.is_met:
+            queue.lag.unread(None)
+            return False
+        if reading.is_reset and not queue.is_taken_up:
+            return False  # until it is known what was open in the old one
+        now = self._door.now_ms()
+        more = await self._forget(queue, reading, now) if reading.lost or reading.is_reset else []
+        translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)
+        self._reconciler.note(queue, read.entries, translated, read.hashes)
+        more += _log_records(read, translated, now)
+        more += self._reconciler.store(queue, reading.position, now, is_urgent=reading.is_reset)
+        made = groups(self._site, self._records, queue.place, read, translated, now)
+        made[-1].records.extend(more)
+        for group in made:
+            if group.events:
+                queue.lag.put(group.events[0].ts)
+            await self._outbox.put(
+                group.records,
+                lambda events=group.events, lost=group.lost, bad=group.bad: self._count(queue, events, lost, bad),
+            )
+            queue.is_met = True
+        queue.position = reading.position
+        queue.recent.pass_on(reading)
+        queue.lag.unread(read.entries[-1].ts if reading.is_full and read.entries else None)
+        return reading.is_full
+
+    async def _forget(self, queue: Queue, reading: Reading, now: int) -> list[Record]:
+        """Entries were lost, or all of the stream: what was known of its jobs may not hold any more."""
+        self._meet(queue)
+        if reading.is_reset:
+            await self._stop_mending(queue)
+            if reading.position.last_id == "0-0":
+                queue.memory.clear()
+                self._reconciler.begin_anew(queue)
+                return queue.tail.clear(now)
+            queue.reconciling.soon()  # only its last entries are lost: what its jobs did since is compared with Redis
+        queue.memory.doubt()
+        self._reconciler.lost(queue)
+        return []
+
+    def _count(self, queue: Queue, events: Sequence[JobEvent], lost: int, bad: int) -> None:
+        """Once committed: metrics say only what is in Kafka."""
+        labels = (queue.place.source, queue.place.queue)
+        self._metrics.events_relayed.labels(*labels).inc(len(events))
+        self._metrics.events_unenriched.labels(*labels).inc(sum([not event.enriched for event in events]))
+        queue.tally.count(events)
+        if lost:
+            self._metrics.events_lost.labels(*labels).inc(lost)
+        if bad:
+            self._metrics.dead_letters.labels(*labels).inc(bad)
+        if events:
+            queue.lag.committed(events[-1].ts)
+
+
+def _log_records(read: Read, translated: Translated, now: int) -> list[Record]:
+    """Log lines of the jobs whose run ended in this batch, and how far they were read."""
+    tail, memory = read.queue.tail, read.queue.memory
+    found: list[Record] = []
+    is_removal = False
+    for entry in read.entries:
+        if entry.event == "added":
+            found += tail.drop(entry.job_id, now)
+        elif entry.event == "removed":
+            is_removal = True
+    if not (is_removal or read.lines or read.skipped):
+        return found
+    told = zip(read.entries, translated.told, strict=True)
+    last = {entry.job_id: event for entry, event in told if entry.job_id and isinstance(event, JobEvent)}
+    for job_id, place in read.skipped.items():
+        found += tail.move(job_id, place, now)
+    for job_id, lines in read.lines.items():
+        event, job = last.get(job_id), memory.known(job_id) or JobMemory()
+        if event is None:
+            continue
+        found += tail.tell(
+            job_id, job, lines, epoch=event.epoch, ts=event.ts, attempt=event.attempt, backfill=event.backfill
+        )
+    for job_id, event in last.items():
+        if event.event == "removed":
+            found += tail.drop(job_id, now)
+    return found
