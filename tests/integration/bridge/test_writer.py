@@ -5,6 +5,7 @@ import gc
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 
 from bridge import kafka
 from bridge.errors import WriterLost
@@ -31,6 +32,35 @@ async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: st
     gc.collect()
     await asyncio.sleep(0)
     assert mishaps == []
+
+
+async def test_transaction_of_many_batches_keeps_the_order_in_each_topic(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    jobs, letters, cursors = settings.topics.jobs, settings.topics.deadletter, settings.topics.cursors
+    filling = b"x" * 60_000  # four to a batch
+    written = {
+        jobs: [Record.of(jobs, b"%d" % at, filling, b"id", b"kind") for at in range(30)],
+        letters: [Record.of(letters, b"%d" % at, filling, b"id", b"kind", partition=0) for at in range(30)],
+        cursors: [Record.of(cursors, b"%d" % at, b"1" if at % 3 else None) for at in range(30)],
+    }
+    async with Writer(settings, 0) as writer:
+        await writer.write([record for three in zip(*written.values(), strict=True) for record in three])
+    consumer = kafka.reader(settings, "test")
+    await consumer.start()
+    consumer.assign([TopicPartition(topic, 0) for topic in written])
+    found: dict[str, list[Any]] = {topic: [] for topic in written}
+    async with asyncio.timeout(60):
+        while any(len(records) < 30 for records in found.values()):
+            for place, records in (await consumer.getmany(timeout_ms=200)).items():
+                found[place.topic] += records
+    await consumer.stop()
+    for topic, records in written.items():
+        read = found[topic]
+        assert [(one.key, one.value) for one in read] == [(record.key, record.value) for record in records]
+        assert {one.headers for one in read} == {() if topic == cursors else (("ce_id", b"id"), ("ce_type", b"kind"))}
 
 
 async def test_writer_that_cannot_flush_is_closed_all_the_same(
