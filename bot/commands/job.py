@@ -16,6 +16,9 @@ from bot.render.markup import name
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
+MOST_WORDS = 32
+"""Of a queue's name. What people type may have thousands, and each way to divide it is looked at."""
+
 
 def split(rest: str, queues: Sequence[QueueState]) -> tuple[list[QueueState], str, str]:
     """Divide what was typed into queue and job id; both may hold spaces, so known queues decide.
@@ -23,7 +26,7 @@ def split(rest: str, queues: Sequence[QueueState]) -> tuple[list[QueueState], st
     Returns the queues meant, the queue as typed, the job id.
     """
     words = rest.split(" ")
-    for cut in range(len(words) - 1, 0, -1):
+    for cut in range(min(len(words) - 1, MOST_WORDS), 0, -1):
         said, job_id = " ".join(words[:cut]).strip(), " ".join(words[cut:]).strip()
         found = find(queues, said) if job_id else []
         if found:

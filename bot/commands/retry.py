@@ -2,16 +2,17 @@
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot import texts
 from bot.acting import Wish
 from bot.commands.go import find_one, propose
-from bot.commands.job import split
+from bot.commands.job import MOST_WORDS
 from bot.desk import Desk
 from bot.incidents import Incident
 from bot.messages import Ask, Reply
-from bot.queues import QueueState
+from bot.queues import QueueState, find
 from bot.render.alert import is_retriable, kind
 from bot.render.markup import plain
 from bot.store.incidents import find_incident
@@ -87,17 +88,23 @@ async def jobs_wish(action: str, rest: str, desk: Desk) -> Wish | Reply:
     found = await find_one(rest, action, desk)
     if not isinstance(found, Reply):
         return _whole(action, found)
-    numbers = desk.ledger.own()
-    if len(split(rest, numbers.queues)[0]) != 1:
-        numbers = await desk.ledger.queues()
+    meant, words = _leading_queue(rest, desk.ledger.own().queues)
+    if meant is None:
+        meant, words = _leading_queue(rest, (await desk.ledger.queues()).queues)
+    if meant is None:
+        return found
+    ids = [one for one in re.split(r"[\s,]+", words) if one]
+    return Wish(action, meant.env, meant.source, meant.queue, {"job_ids": ids})
+
+
+def _leading_queue(rest: str, queues: Sequence[QueueState]) -> tuple[QueueState | None, str]:
+    """The one queue that the first words name, the longest name before others; and what follows it."""
     words = rest.split(" ")
-    for cut in range(len(words) - 1, 0, -1):
-        queues, said, _ = split(f"{' '.join(words[:cut])} x", numbers.queues)
-        if len(queues) == 1 and said == " ".join(words[:cut]):
-            ids = [one for one in re.split(r"[\s,]+", " ".join(words[cut:])) if one]
-            one = queues[0]
-            return Wish(action, one.env, one.source, one.queue, {"job_ids": ids})
-    return found
+    for cut in range(min(len(words) - 1, MOST_WORDS), 0, -1):
+        meant = find(queues, " ".join(words[:cut]))
+        if len(meant) == 1:
+            return meant[0], " ".join(words[cut:])
+    return None, ""
 
 
 def _whole(action: str, one: QueueState) -> Wish | Reply:

@@ -1,9 +1,11 @@
 """What counts as trouble, the order, the list, and finding a queue by what a person typed."""
 
+from collections.abc import Iterator
+
 from bot import texts
-from bot.commands.job import split
+from bot.commands.job import MOST_WORDS, split
 from bot.numbers import newest
-from bot.queues import find, from_api, handle, in_trouble, similar, worst_first
+from bot.queues import QueueState, find, from_api, handle, in_trouble, similar, worst_first
 from bot.render.greeting import greeting_text
 from bot.render.queues import icon, queue_text, queues_buttons, queues_text, suggestions
 from tests.unit.bot.events import NOW_MS, queue
@@ -113,3 +115,21 @@ def test_logsvcs_item_is_read() -> None:
     assert one.failed == 2
     assert one.workers is None
     assert one.as_of_ms % 1000 == 500
+
+
+class Looked(list[QueueState]):
+    """Queues that count how often they are looked through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[QueueState]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_what_was_typed_is_divided_in_no_time_however_long_it_is() -> None:
+    known = Looked([queue("queue 7 name")])
+    assert split("x " * 2048, known)[0] == []
+    assert known.times <= 2 * MOST_WORDS
+    assert split("queue 7 name 47 11", known)[2] == "47 11"
+    assert split("queue 7 name 4711", known)[2] == "4711"
