@@ -6,7 +6,8 @@ ones are not published, so a 429 is obeyed for that chat alone.
 
 from dataclasses import dataclass, field
 
-GROUP_PER_MINUTE = 18
+GROUP_BURST, GROUP_PER_MINUTE = 5, 15
+"""Together the 20 that Telegram lets a group have in any minute."""
 CHAT_PER_SECOND = 1.0
 CHAT_BURST = 3
 OVERALL_PER_SECOND = 25
@@ -95,6 +96,6 @@ class Pacer:
         if known is None:
             buckets = [Bucket(CHAT_BURST, CHAT_PER_SECOND)]
             if chat_id < 0:
-                buckets.append(Bucket(GROUP_PER_MINUTE, GROUP_PER_MINUTE / 60))
+                buckets.append(Bucket(GROUP_BURST, GROUP_PER_MINUTE / 60))
             known = self._chats[chat_id] = _Chat(tuple(buckets))
         return known
