@@ -7,6 +7,8 @@ apart, and to viewers that ask logsvc's history again and again instead.
 Every 25th viewer sees everything, the others one queue of 25. A line's age is taken twice, from the producer's clock on
 the same machine, of a frame with many lines the oldest's: when logsvc has made the frame (`lag_ms`), which leaves out
 what the viewers themselves cost, and when the viewer has it.
+
+    python -m benchmarks.live [--viewers 500] [--rate 5000]
 """
 
 import argparse
@@ -70,15 +72,15 @@ def line(queue: str, number: int) -> bytes:
     )
 
 
-async def produce(kafka: str, prefix: str) -> None:
-    """Offer RATE lines a second until killed."""
+async def produce(kafka: str, prefix: str, rate: int) -> None:
+    """Offer so many lines a second until killed."""
     producer = aiokafka.AIOKafkaProducer(bootstrap_servers=kafka, acks=1)
     await producer.start()
     topic, number, begun = Topics(prefix).logs, 0, time.monotonic()
     queues = [f"q{n}" for n in range(QUEUES)]
     while True:
         batches = {n: producer.create_batch() for n in range(PARTITIONS)}
-        while number < (time.monotonic() - begun) * RATE:
+        while number < (time.monotonic() - begun) * rate:
             queue = queues[number % QUEUES]
             batch = batches[partition_of("main", queue, PARTITIONS)]
             batch.append(key=queue_key("main", queue).encode(), value=line(queue, number), timestamp=None)
@@ -253,41 +255,41 @@ def _share(values: Sequence[float], share: float) -> float:
     return found[int(len(found) * share)]
 
 
-async def watched(url: str) -> list[asyncio.subprocess.Process]:
-    each = VIEWERS // PROCESSES
+async def watched(url: str, viewers: int) -> list[asyncio.subprocess.Process]:
+    each = viewers // PROCESSES
     return [await start("view", url, str(n * each), str(each)) for n in range(PROCESSES)]
 
 
-async def run(kafka: str, data: Path) -> None:
+async def run(kafka: str, data: Path, viewers: int, rate: int) -> None:
     prefix = f"b{uuid.uuid4().hex[:8]}."
     print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
     async with house(data / "logsvc", kafka, prefix, LOGSVC_VIEWERS="2000") as home:
         await home.start()
         await home.ready()
-        producing = await start("produce", kafka, prefix)
+        producing = await start("produce", kafka, prefix, str(rate))
         try:
-            await of_logsvc(home)
-            await of_naive(kafka, prefix)
+            await of_logsvc(home, viewers)
+            await of_naive(kafka, prefix, viewers)
         finally:
             producing.kill()
             await producing.wait()
     print(f"load after: {os.getloadavg()[0]:.1f}", flush=True)
 
 
-async def of_logsvc(home: House) -> None:
+async def of_logsvc(home: House, number: int) -> None:
     assert home.process is not None
     pid = home.process.pid
     seconds, cpu, _ = await measure(pid, [])
     without = cpu / seconds
     print(f"logsvc without viewers, storing: {without:.0%} of a core; records not stored yet: {await lag(home)}")
     print(HEAD, flush=True)
-    viewers = await watched(f"ws://127.0.0.1:{home.port}/api/v1/live")
+    viewers = await watched(f"ws://127.0.0.1:{home.port}/api/v1/live", number)
 
     async def all_there() -> bool:
-        return (await home.json("/api/v1/system"))["live"]["viewers"] == VIEWERS
+        return (await home.json("/api/v1/system"))["live"]["viewers"] == number // PROCESSES * PROCESSES
 
     await eventually(all_there, seconds=120, what="every viewer there")
-    print(row("logsvc", VIEWERS, await measure(pid, viewers)), flush=True)
+    print(row("logsvc", number, await measure(pid, viewers)), flush=True)
     print(f"records not stored yet: {await lag(home)}", flush=True)
     pollers = [await start("poll", home.url)]
     print(row(f"asking history every {POLL_SECONDS:g} s", POLLERS, await measure(pid, pollers)), flush=True)
@@ -297,14 +299,14 @@ async def lag(home: House) -> int:
     return sum(lane["lag"] for lane in (await home.json("/api/v1/system"))["pipeline"])
 
 
-async def of_naive(kafka: str, prefix: str) -> None:
+async def of_naive(kafka: str, prefix: str, number: int) -> None:
     port = free_port()
     server = await start("naive", kafka, prefix, str(port))
     try:
         await asyncio.sleep(WARM_SECONDS)
-        viewers = await watched(f"ws://127.0.0.1:{port}/")
+        viewers = await watched(f"ws://127.0.0.1:{port}/", number)
         await asyncio.sleep(WARM_SECONDS)
-        print(row("naive, one send a line a viewer", VIEWERS, await measure(server.pid, viewers)), flush=True)
+        print(row("naive, one send a line a viewer", number, await measure(server.pid, viewers)), flush=True)
     finally:
         server.kill()
         await server.wait()
@@ -313,12 +315,15 @@ async def of_naive(kafka: str, prefix: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("role", nargs="*", help=argparse.SUPPRESS)
-    role = parser.parse_args().role
+    parser.add_argument("--viewers", type=int, default=VIEWERS)
+    parser.add_argument("--rate", type=int, default=RATE, help="lines offered a second")
+    asked = parser.parse_args()
+    role: list[str] = asked.role
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))
     match role:
-        case ["produce", kafka, prefix]:
-            asyncio.run(produce(kafka, prefix))
+        case ["produce", kafka, prefix, rate]:
+            asyncio.run(produce(kafka, prefix, int(rate)))
         case ["view", url, first, number]:
             asyncio.run(view(url, int(first), int(number)))
         case ["poll", url]:
@@ -329,7 +334,7 @@ def main() -> None:
             servers.open_run()
             try:
                 with tempfile.TemporaryDirectory() as data:
-                    asyncio.run(run(servers.shared("kafka"), Path(data)))
+                    asyncio.run(run(servers.shared("kafka"), Path(data), asked.viewers, asked.rate))
             finally:
                 servers.close_run()
 
