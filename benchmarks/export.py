@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ from tocsin.settings import read
 
 CLIENT_BYTES = 1_000_000
 SECONDS = 60.0
+MOST_SECONDS = 600.0
+"""The whole file is given up after that; the last line printed says how far it came."""
 BATCH_ROWS, BATCH_SECONDS = 2_000, 0.5
 
 
@@ -150,8 +152,10 @@ async def run(rows: int, folder: Path) -> None:
     )
     async with memory() as seen:
         begun, fast = time.monotonic(), Taken(None)
-        await take(api, fast)
-    seconds, end = time.monotonic() - begun, fast.last.splitlines()[-1].decode()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_SECONDS):
+                await take(api, fast)
+    seconds, end = time.monotonic() - begun, fast.last.splitlines()[-1][:100].decode()
     told(
         "the whole file",
         seen,

@@ -5,7 +5,7 @@ decides who may do it, and writes the audit. Reads are for viewers, writes for o
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from litestar import Request, Response, delete, get, post, put
@@ -16,6 +16,7 @@ from logsvc.api.answers import OF_BOT, CursorText, Limit, Names, States, refuse_
 from logsvc.auth.bot import ANSWER_SECONDS, Bot, Told
 from logsvc.auth.who import Who, need, who_of
 from logsvc.errors import BadRequest
+from tocsin.incidents import IncidentItem, IncidentPage, PreviewPage, RuleItem, SilenceItem, ViewItem
 from tocsin.roles import Role
 
 MOST_BYTES = 64 * 1024
@@ -25,9 +26,16 @@ NUMBER = "^[0-9]{1,18}$"
 NAME = "^[A-Za-z0-9_][A-Za-z0-9._:~-]{0,199}$"
 
 Asked = Request[Any, Any, Any]
+T = TypeVar("T")
 Id = Annotated[str, Parameter(pattern=NUMBER, description="As the list tells it.")]
 RuleName = Annotated[str, Parameter(pattern=NAME, description="As the list tells it.")]
 Body = JSONBody[dict[str, Any]]
+
+
+class Items(msgspec.Struct, Generic[T]):
+    """All there are."""
+
+    items: list[T]
 
 
 def bot_routes(bot: Bot) -> list[HTTPRouteHandler]:
@@ -48,13 +56,13 @@ def _incidents(bot: Bot) -> list[HTTPRouteHandler]:
         fingerprint: Names = None,
         cursor: CursorText = None,
         limit: Limit = 100,
-    ) -> Response[Any]:
+    ) -> Response[IncidentPage]:
         del states, env, source, queue, fingerprint, cursor, limit  # checked here, read there
         refuse_unknown(request, known)
         return _passed_on(await bot.ask("GET", "incidents", query=_asked(request)))
 
     @get("/api/v1/incidents/{incident_id:str}", summary="One incident, with what was said of it", responses=OF_BOT)
-    async def incident(request: Asked, incident_id: Id) -> Response[Any]:
+    async def incident(request: Asked, incident_id: Id) -> Response[IncidentItem]:
         refuse_unknown(request, ())
         return _passed_on(await bot.ask("GET", f"incidents/{incident_id}"))
 
@@ -85,14 +93,14 @@ def _incidents(bot: Bot) -> list[HTTPRouteHandler]:
 
 def _silences(bot: Bot) -> list[HTTPRouteHandler]:
     @get("/api/v1/silences", summary="What does not ring now, and until when", responses=OF_BOT)
-    async def silences(request: Asked) -> Response[Any]:
+    async def silences(request: Asked) -> Response[Items[SilenceItem]]:
         refuse_unknown(request, ())
         return _passed_on(await bot.ask("GET", "silences"))
 
     @post(
         "/api/v1/silences", summary="Silence something (operator)", responses=OF_BOT, request_max_body_size=MOST_BYTES
     )
-    async def silence(request: Asked, data: Body) -> Response[Any]:
+    async def silence(request: Asked, data: Body) -> Response[SilenceItem]:
         return await _send(bot, request, "POST", "silences", data)
 
     @delete(
@@ -106,7 +114,7 @@ def _silences(bot: Bot) -> list[HTTPRouteHandler]:
 
 def _rules(bot: Bot) -> list[HTTPRouteHandler]:
     @get("/api/v1/rules", summary="What rings, and when", responses=OF_BOT)
-    async def rules(request: Asked) -> Response[Any]:
+    async def rules(request: Asked) -> Response[Items[RuleItem]]:
         refuse_unknown(request, ())
         return _passed_on(await bot.ask("GET", "rules"))
 
@@ -116,7 +124,7 @@ def _rules(bot: Bot) -> list[HTTPRouteHandler]:
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def change_rule(request: Asked, rule_id: RuleName, data: Body) -> Response[Any]:
+    async def change_rule(request: Asked, rule_id: RuleName, data: Body) -> Response[RuleItem]:
         return await _send(bot, request, "PUT", f"rules/{rule_id}", data)
 
     @post(
@@ -126,7 +134,7 @@ def _rules(bot: Bot) -> list[HTTPRouteHandler]:
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def preview(request: Asked, data: Body) -> Response[Any]:
+    async def preview(request: Asked, data: Body) -> Response[PreviewPage]:
         return await _send(bot, request, "POST", "rules/preview", data, seconds=PREVIEW_SECONDS)
 
     return [rules, change_rule, preview]
@@ -134,12 +142,12 @@ def _rules(bot: Bot) -> list[HTTPRouteHandler]:
 
 def _views(bot: Bot) -> list[HTTPRouteHandler]:
     @get("/api/v1/views", summary="Saved views of the page", responses=OF_BOT)
-    async def views(request: Asked) -> Response[Any]:
+    async def views(request: Asked) -> Response[Items[ViewItem]]:
         refuse_unknown(request, ())
         return _passed_on(await bot.ask("GET", "views", query=_who_asks(who_of(request.scope))))
 
     @post("/api/v1/views", summary="Save a view (operator)", responses=OF_BOT, request_max_body_size=MOST_BYTES)
-    async def save_view(request: Asked, data: Body) -> Response[Any]:
+    async def save_view(request: Asked, data: Body) -> Response[ViewItem]:
         return await _send(bot, request, "POST", "views", data)
 
     @put(
@@ -148,7 +156,7 @@ def _views(bot: Bot) -> list[HTTPRouteHandler]:
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def change_view(request: Asked, view_id: Id, data: Body) -> Response[Any]:
+    async def change_view(request: Asked, view_id: Id, data: Body) -> Response[ViewItem]:
         return await _send(bot, request, "PUT", f"views/{view_id}", data)
 
     @delete("/api/v1/views/{view_id:str}", status_code=200, summary="Forget a view (operator)", responses=OF_BOT)
