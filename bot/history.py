@@ -18,7 +18,7 @@ LOGSVC, FIGURES = "logsvc", "logsvc-figures"
 ANSWER_SECONDS = 2.0
 FIGURES_SECONDS = 20.0
 HOUR_MS = 3_600_000
-MOST_QUEUES = 200
+MOST_QUEUES = 1_000
 """logsvc tells figures of the busiest so many."""
 MOST_PAGES = 20
 SICK = (
