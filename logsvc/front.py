@@ -92,7 +92,7 @@ class Front:
             detail = f"the query string is longer than {MOST_QUERY_BYTES} bytes; ask for fewer values at a time"
             await send_answer(_refusal(414, detail), method, send)
         elif path == "/" and method in ("GET", "HEAD"):
-            await send_answer(Answer(307, [(b"location", f"{self._base}logs".encode())], b""), method, send)
+            await send_answer(Answer(307, [(b"location", f"{self._base}home".encode())], b""), method, send)
         elif Page.owns(path):
             if method not in ("GET", "HEAD"):
                 await send_answer(_refusal(405, "only GET"), method, send)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 DIST = Path(__file__).parent / "web" / "dist"
-PAGES = ("logs", "queues", "queue", "job", "errors", "incidents", "schedulers", "system", "account")
+PAGES = ("logs", "queues", "queue", "job", "errors", "incidents", "schedulers", "system", "account", "home")
 """First words of addresses that are the page's own."""
 
 CONTENT_SECURITY_POLICY = (

@@ -19,7 +19,7 @@ from tocsin.roles import Role
 class Me(msgspec.Struct, kw_only=True):
     """kind: session, proxy, token, service, or local (nobody logs in here). csrf_token: for the header X-CSRF-Token of
     a write; null where none is needed. expires_at: when this session ends; null = not by itself. trace_url_template:
-    TRACE_URL_TEMPLATE, for the page's "Open trace"."""
+    TRACE_URL_TEMPLATE, for the page's "Open trace". has_bot: whether there is one to ask for incidents and actions."""
 
     user_id: str
     name: str
@@ -29,6 +29,7 @@ class Me(msgspec.Struct, kw_only=True):
     csrf_token: str | None
     expires_at: str | None
     trace_url_template: str | None
+    has_bot: bool
 
 
 class TokenWish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -67,6 +68,7 @@ def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -
             csrf_token=None if who.shows_secret else door.sessions.csrf_token(who),
             expires_at=rfc3339(who.session.expires_ms) if who.session else None,
             trace_url_template=trace_url_template,
+            has_bot=bot.is_configured,
         )
 
     @get("/api/v1/tokens", summary="API tokens (admin)", responses=OF_BOT)

@@ -203,6 +203,7 @@ async def test_in_a_browser_one_logs_in_sees_the_page_and_logs_out(locked: Produ
         await expect(page.get_by_test_id("connection")).to_have_attribute("data-status", "live")
         assert await page.evaluate("document.cookie") == ""
         await page.get_by_test_id("account").click()
+        await page.get_by_role("link", name="Log out").click()
         await page.get_by_role("button", name="Log out", exact=True).click()
         await expect(page.get_by_role("heading", name="Logged out")).to_be_visible()
         await page.goto(f"{base}/logs")

@@ -105,7 +105,7 @@ async def test_what_leaves_the_proxy_and_what_does_not_pass_it(tmp_path: Path) -
         assert "strict-transport-security" not in answer.headers  # no TLS here
         assert replica.headers["x-forwarded-for"] == "127.0.0.1"
         assert replica.headers["x-request-id"] == answer.headers["x-request-id"] != "mine"
-        assert (await client.get("/")).headers["location"] == "/logs"
+        assert (await client.get("/")).headers["location"] == "/home"
         for path in ("/internal/v1/actions", "/metrics", "/health/ready", "/metrics/x", "/Internal/v1"):
             assert (await client.get(path)).status_code in (400, 404), path
         assert b" 413 " in await _first_line(port, b"POST /api/v1/markers HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n")

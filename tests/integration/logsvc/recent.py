@@ -1,4 +1,7 @@
-"""A logsvc whose past ends now: two environments, errors that come and go, schedulers, a sick Redis, a dead letter."""
+"""A logsvc whose past ends now, and whose bot is away.
+
+Two environments, errors that come and go, schedulers, a sick Redis, a dead letter.
+"""
 
 import time
 import uuid

@@ -19,7 +19,7 @@ async def look(page: Page, name: str) -> None:
 
 
 async def test_errors_are_groups_with_their_trend_their_places_and_the_deploy_before(lately: House) -> None:
-    async with open_page() as page:
+    async with open_page(with_outage=True) as page:
         await page.goto(f"{lately.url}/errors")
         groups = page.get_by_test_id("error-group")
         await expect(groups).to_have_count(3)
@@ -47,7 +47,7 @@ async def test_errors_are_groups_with_their_trend_their_places_and_the_deploy_be
 
 
 async def test_system_says_what_is_not_well_and_what_to_do(lately: House) -> None:
-    async with open_page() as page:
+    async with open_page(with_outage=True) as page:
         await page.goto(f"{lately.url}/system")
         findings = page.get_by_test_id("findings")
         for words in ("Redis of stage does not answer", "allkeys-lru", "218 events were lost", "1 record could not be"):
@@ -63,7 +63,7 @@ async def test_system_says_what_is_not_well_and_what_to_do(lately: House) -> Non
 
 
 async def test_schedulers_show_what_is_overdue_first(lately: House) -> None:
-    async with open_page() as page:
+    async with open_page(with_outage=True) as page:
         await page.goto(f"{lately.url}/schedulers")
         rows = page.get_by_test_id("scheduler-row")
         await expect(rows).to_have_count(3)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_the_palette_goes_to_pages_queues_and_does_what_it_says(lately: House) -> None:
-    async with open_page() as page:
+    async with open_page(with_outage=True) as page:
         await page.goto(f"{lately.url}/logs")
         await expect(page.get_by_test_id("live-row").first).to_be_visible()
         await page.keyboard.press("Control+k")
@@ -43,7 +43,7 @@ async def test_the_palette_goes_to_pages_queues_and_does_what_it_says(lately: Ho
 
 
 async def test_the_environment_is_chosen_for_every_page(lately: House) -> None:
-    async with open_page() as page:
+    async with open_page(with_outage=True) as page:
         await page.goto(f"{lately.url}/logs")
         await page.get_by_test_id("env-filter").select_option("staging")
         await expect(page.get_by_test_id("live-row").first).to_be_visible()
@@ -54,7 +54,7 @@ async def test_the_environment_is_chosen_for_every_page(lately: House) -> None:
 
 
 async def test_a_phone_has_the_pages_at_the_thumb(lately: House) -> None:
-    async with open_page(PHONE) as page:
+    async with open_page(PHONE, with_outage=True) as page:
         await page.goto(f"{lately.url}/logs")
         bar = page.get_by_role("navigation", name="Pages at the thumb")
         await bar.get_by_role("link", name="Queues").click()

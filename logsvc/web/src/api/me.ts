@@ -6,6 +6,7 @@ const EVERY_MS = 60_000;
 
 /** Who the page is for, as `GET /api/v1/me` tells it. */
 export interface Me {
+  user_id: string;
   name: string;
   role: "viewer" | "operator" | "admin";
   can_log_out: boolean;
@@ -13,6 +14,8 @@ export interface Me {
   csrf_token: string | null;
   /** TRACE_URL_TEMPLATE; null where none is set. */
   trace_url_template: string | null;
+  /** Whether there is a bot to ask: for incidents, rules, views, actions. */
+  has_bot: boolean;
 }
 
 /** Asked again every minute, so that a session which has ended is noticed on a quiet page too. */

@@ -1,15 +1,15 @@
 import type { ReactNode } from "react";
 
 import { useMe } from "../api/me.ts";
-import { addressOf } from "./router.ts";
+import { Link } from "./Link.tsx";
 
-/** Who is logged in, with the way out; nothing where nobody logs in. A true link: the way out needs no script. */
+/** Who is here, with the way to their account: there is the way out, too. */
 export function Account(): ReactNode {
   const { data: me } = useMe();
-  if (me?.can_log_out !== true) return null;
+  if (me === undefined) return null;
   return (
-    <a className="account" href={addressOf("logout")} title={`${me.name}, ${me.role}: log out`} data-testid="account">
-      {me.name}
-    </a>
+    <Link path="account" className="account" title={`${me.name}, ${me.role}: account, log out`}>
+      <span data-testid="account">{me.name}</span>
+    </Link>
   );
 }

@@ -11,9 +11,12 @@ import { pageOf } from "./pages.ts";
 import { usePlace } from "./router.ts";
 import { useShortcuts } from "./shortcuts.ts";
 import { TabBar } from "./TabBar.tsx";
+import { useAlarm } from "./useAlarm.ts";
+import { useTitleBadge } from "./useTitleBadge.ts";
 
 const Palette = lazy(() => import("./Palette.tsx"));
 const Help = lazy(() => import("./Help.tsx"));
+const SaveView = lazy(() => import("./SaveView.tsx"));
 
 /** The frame around every page. The tail runs on all of them: the header says whether Tocsin is live. */
 export function App(): ReactNode {
@@ -21,10 +24,12 @@ export function App(): ReactNode {
   const { path, search } = usePlace();
   const page = pageOf(path);
   const current = page?.entry.path ?? "";
-  const [overlay, setOverlay] = useState<"palette" | "help" | null>(null);
+  const [overlay, setOverlay] = useState<"palette" | "help" | "save" | null>(null);
   const openPalette = (): void => setOverlay("palette");
   const openHelp = (): void => setOverlay("help");
   useShortcuts({ openPalette, openHelp });
+  const unheeded = useAlarm();
+  useTitleBadge(unheeded);
 
   useEffect(() => {
     if (current === "logs") tail.show(filterFromSearch(search), linkedFromSearch(search));
@@ -38,7 +43,7 @@ export function App(): ReactNode {
 
   return (
     <>
-      <Header path={path} current={current} search={search} openPalette={openPalette} />
+      <Header path={path} current={current} search={search} unheeded={unheeded} openPalette={openPalette} />
       <Announcer />
       <main className="main">
         <PageFault key={current}>
@@ -47,9 +52,12 @@ export function App(): ReactNode {
           </Suspense>
         </PageFault>
       </main>
-      <TabBar current={current} openPalette={openPalette} />
+      <TabBar current={current} unheeded={unheeded} openPalette={openPalette} />
       <Suspense>
-        {overlay === "palette" && <Palette close={() => setOverlay(null)} openHelp={openHelp} />}
+        {overlay === "palette" && (
+          <Palette close={() => setOverlay(null)} openHelp={openHelp} openSave={() => setOverlay("save")} />
+        )}
+        {overlay === "save" && <SaveView close={() => setOverlay(null)} />}
         {overlay === "help" && <Help close={() => setOverlay(null)} />}
       </Suspense>
     </>

@@ -8,16 +8,19 @@ import { Bell, Icon } from "./icons.tsx";
 import { Link } from "./Link.tsx";
 import { PAGES } from "./pages.ts";
 import { ThemeToggle } from "./ThemeToggle.tsx";
+import { Unheeded } from "./Unheeded.tsx";
 
 interface HeaderProps {
   path: string;
   /** The path of the page's entry. */
   current: string;
   search: string;
+  /** Incidents that nobody has. */
+  unheeded: number;
   openPalette: () => void;
 }
 
-export function Header({ path, current, search, openPalette }: HeaderProps): ReactNode {
+export function Header({ path, current, search, unheeded, openPalette }: HeaderProps): ReactNode {
   const ofEnvs = searchWithEnvs("", useEnvs());
   return (
     <header className="header">
@@ -29,6 +32,7 @@ export function Header({ path, current, search, openPalette }: HeaderProps): Rea
         {PAGES.filter((page) => page.isInNav).map((page) => (
           <Link key={page.path} path={page.path} search={ofEnvs} className="nav-link" isCurrent={page.path === current}>
             {page.name}
+            {page.path === "incidents" && <Unheeded count={unheeded} />}
           </Link>
         ))}
       </nav>

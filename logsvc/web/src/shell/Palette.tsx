@@ -5,6 +5,7 @@ import { apiUrl, getJson } from "../api/client.ts";
 import { useMe } from "../api/me.ts";
 import { useQueueNames } from "../api/queues.ts";
 import type { Page } from "../api/types.ts";
+import { useViews } from "../api/views.ts";
 import { filterToSearch, NO_FILTER } from "../live/filter.ts";
 import { jobPlace, queuePlace } from "../parts/addresses.ts";
 import { Dialog } from "./Dialog.tsx";
@@ -16,6 +17,7 @@ import { pageOf, PAGES } from "./pages.ts";
 import { addressOf, navigate } from "./router.ts";
 import { chooseTheme, THEMES } from "./theme.ts";
 import { useSettled } from "./useSettled.ts";
+import { placeOfView } from "./views.ts";
 
 const MOST_OF_A_GROUP = 8;
 
@@ -27,12 +29,18 @@ interface FoundJob {
   state: string;
 }
 
+interface PaletteProps {
+  close: () => void;
+  openHelp: () => void;
+  openSave: () => void;
+}
+
 /** Finds a page, a queue, a job by its id, or something the page can do; on a phone it is the menu. */
-export default function Palette({ close, openHelp }: { close: () => void; openHelp: () => void }): ReactNode {
+export default function Palette({ close, openHelp, openSave }: PaletteProps): ReactNode {
   const [typed, setTyped] = useState("");
   const [chosen, setChosen] = useState(0);
   const listId = useId();
-  const fixed = useFixedChoices(openHelp);
+  const fixed = useFixedChoices(openHelp, openSave);
   const jobs = useJobChoices(typed);
   const choices = useMemo(() => [...jobs, ...found(fixed, typed, MOST_OF_A_GROUP)], [jobs, fixed, typed]);
   const active = choices[Math.min(chosen, choices.length - 1)];
@@ -124,11 +132,12 @@ function PaletteRow({ id, choice, isFirst, isChosen, take }: PaletteRowProps): R
 }
 
 /** Everything but jobs, which have to be asked for. */
-function useFixedChoices(openHelp: () => void): Choice[] {
+function useFixedChoices(openHelp: () => void, openSave: () => void): Choice[] {
   const actions = usePageActions();
   const envs = useEnvs();
   const { data: queues } = useQueueNames();
   const { data: me } = useMe();
+  const { data: views } = useViews();
   return useMemo(() => {
     const here = searchWithEnvs("", envs);
     const pages = PAGES.filter((page) => page.isAlone).map((page): Choice => ({
@@ -147,8 +156,27 @@ function useFixedChoices(openHelp: () => void): Choice[] {
       run: () => openQueue(item.source, item.queue),
     }));
     const ofPage = actions.map(({ name, run }): Choice => ({ id: `action ${name}`, group: "On this page", name, run }));
-    return [...ofPage, ...pages, ...ofQueues, ...ofTocsin(openHelp, me?.can_log_out === true)];
-  }, [actions, envs, queues, me, openHelp]);
+    const ofViews = (views ?? []).map((view): Choice => {
+      const { path, search } = placeOfView(view);
+      return {
+        id: `view ${view.id}`,
+        group: "Views",
+        name: view.title,
+        about: view.query,
+        run: () => navigate(path, search),
+      };
+    });
+    const save: Choice = { id: "save view", group: "Views", name: "Save this view…", run: openSave };
+    const canSave = me?.has_bot === true && me.role !== "viewer";
+    return [
+      ...ofPage,
+      ...pages,
+      ...ofViews,
+      ...(canSave ? [save] : []),
+      ...ofQueues,
+      ...ofTocsin(openHelp, me?.can_log_out === true),
+    ];
+  }, [actions, envs, queues, views, me, openHelp, openSave]);
 }
 
 function ofTocsin(openHelp: () => void, canLogOut: boolean): Choice[] {

@@ -4,6 +4,7 @@ import { searchWithEnvs, useEnvs } from "./envs.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Link } from "./Link.tsx";
 import { PAGES } from "./pages.ts";
+import { Unheeded } from "./Unheeded.tsx";
 
 const ICONS: Readonly<Record<string, IconName>> = {
   logs: "lines",
@@ -12,8 +13,15 @@ const ICONS: Readonly<Record<string, IconName>> = {
   incidents: "bell",
 };
 
+interface TabBarProps {
+  current: string;
+  /** Incidents that nobody has. */
+  unheeded: number;
+  openPalette: () => void;
+}
+
 /** The pages that a phone has at the thumb; the others are behind More. */
-export function TabBar({ current, openPalette }: { current: string; openPalette: () => void }): ReactNode {
+export function TabBar({ current, unheeded, openPalette }: TabBarProps): ReactNode {
   const search = searchWithEnvs("", useEnvs());
   return (
     <nav className="tab-bar" aria-label="Pages at the thumb">
@@ -24,6 +32,7 @@ export function TabBar({ current, openPalette }: { current: string; openPalette:
             <Link key={path} path={path} search={search} className="tab" isCurrent={path === current}>
               <Icon name={icon} />
               {name}
+              {path === "incidents" && <Unheeded count={unheeded} />}
             </Link>
           )
         );

@@ -58,6 +58,12 @@ export const PAGES: readonly PageEntry[] = [
     async () => (await import("../pages/errors/ErrorsPage.tsx")).ErrorsPage,
   ),
   entry(
+    "incidents",
+    "Incidents",
+    "What rang, who has it, what rings",
+    async () => (await import("../pages/incidents/IncidentsPage.tsx")).IncidentsPage,
+  ),
+  entry(
     "schedulers",
     "Schedulers",
     "Next, last and missed runs",
@@ -69,6 +75,17 @@ export const PAGES: readonly PageEntry[] = [
     "Lag, gaps, dead letters, Redis, versions",
     async () => (await import("../pages/system/SystemPage.tsx")).SystemPage,
   ),
+  entry(
+    "account",
+    "Account",
+    "You, this browser, views, API tokens, audit",
+    async () => (await import("../pages/account/AccountPage.tsx")).AccountPage,
+    { isInNav: false, isAlone: true },
+  ),
+  entry("home", "Home", "Where you begin", async () => (await import("./HomePage.tsx")).HomePage, {
+    isInNav: false,
+    isAlone: false,
+  }),
 ];
 
 /** The page of a path below the base, and what of the path is its own business; undefined when there is none. */

@@ -29,7 +29,7 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
   const { data: group, error, isPending, dataUpdatedAt, refetch } = useError(fingerprint, RANGES[range]);
   const isGone = error instanceof ApiError && error.status === 404;
   return (
-    <div className="page">
+    <div className="sheet">
       <div className="page-head">
         <p className="crumb">
           <Link path="errors">Errors</Link>

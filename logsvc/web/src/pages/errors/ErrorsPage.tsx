@@ -40,7 +40,7 @@ function ErrorList({ search }: { search: string }): ReactNode {
     navigate("errors", searchWith(search, key, value), { replace: true });
 
   return (
-    <div className="page">
+    <div className="sheet">
       <div className="page-head">
         <h1>Errors</h1>
         <p className="page-sum">

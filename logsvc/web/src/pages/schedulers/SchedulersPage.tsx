@@ -27,7 +27,7 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
   );
   const late = all.filter((item) => item.is_overdue).length;
   return (
-    <div className="page">
+    <div className="sheet">
       <div className="page-head">
         <h1>Schedulers</h1>
         <p className="page-sum">

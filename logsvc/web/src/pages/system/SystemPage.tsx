@@ -21,7 +21,7 @@ import "./system.css";
 export function SystemPage(): ReactNode {
   const { data: system, error, isPending, dataUpdatedAt, refetch } = useSystem();
   return (
-    <div className="page">
+    <div className="sheet">
       <div className="page-head">
         <h1>System</h1>
         {system && <p className="page-sum">Tocsin {system.version}</p>}

@@ -1,0 +1,154 @@
+import {
+  useMutation,
+  useQuery,
+  useQueryClient,
+  type UseMutationResult,
+  type UseQueryResult,
+} from "@tanstack/react-query";
+
+import { apiUrl, getJson, sendJson } from "./client.ts";
+import { useMe } from "./me.ts";
+import type { Page } from "./types.ts";
+
+export type IncidentState = "new" | "firing" | "acked" | "silenced" | "resolved" | "regressed";
+
+/** One kind of failure of one queue, or what a rule found. */
+export interface Incident {
+  id: number;
+  env: string;
+  source: string;
+  queue: string;
+  fingerprint: string;
+  /** `failure`, or `rule`. */
+  kind: string;
+  rule: string;
+  title: string;
+  error: string;
+  state: IncidentState;
+  /** Failures of this episode; total: of all; hidden: of this one, under a silence. */
+  count: number;
+  total: number;
+  hidden: number;
+  episode: number;
+  first_at: string;
+  last_at: string;
+  acked_by: string | null;
+  acked_at: string | null;
+  /** The newest of notes. */
+  note: string | null;
+  silenced_until: string | null;
+  resolved_at: string | null;
+  regressed: boolean;
+  previous_at: string | null;
+  previous_by: string | null;
+  job_id: string;
+  job_name: string;
+  frame: string;
+  attempt: number;
+  max_attempts: number;
+  workers: Readonly<Record<string, number>>;
+  runbook: string;
+  notes: readonly { by: string; at: string; text: string }[];
+}
+
+export interface Silence {
+  id: number;
+  is_maintenance: boolean;
+  env: string;
+  source: string;
+  queue: string;
+  fingerprint: string;
+  reason: string;
+  by: string;
+  from_at: string;
+  until: string;
+  hidden: number;
+}
+
+/** The bot tells of no change: it is looked at as often as people look. */
+const EVERY_MS = 5_000;
+const AWAY_EVERY_MS = 30_000;
+const MOST = "200";
+const ALL_ENVS: readonly string[] = [];
+
+/** Incidents by state, the newest first; `open` is all that is not over. Asks nothing where there is no bot. */
+export function useIncidents(
+  state: "open" | "resolved" | "",
+  envs: readonly string[] = ALL_ENVS,
+  everyMs = EVERY_MS,
+): UseQueryResult<Page<Incident>> {
+  const { data: me } = useMe();
+  const [only] = envs;
+  return useQuery({
+    queryKey: ["incidents", state, envs],
+    queryFn: ({ signal }) =>
+      getJson<Page<Incident>>(
+        apiUrl("incidents", { state, env: envs.length === 1 && only !== undefined ? only : "", limit: MOST }),
+        signal,
+      ),
+    enabled: me?.has_bot === true,
+    refetchInterval: ({ state: { error } }) => (error === null ? everyMs : AWAY_EVERY_MS),
+    retry: false,
+  });
+}
+
+export function useIncident(id: string): UseQueryResult<Incident> {
+  const { data: me } = useMe();
+  return useQuery({
+    queryKey: ["incident", id],
+    queryFn: ({ signal }) => getJson<Incident>(apiUrl(`incidents/${encodeURIComponent(id)}`), signal),
+    enabled: me?.has_bot === true,
+    refetchInterval: EVERY_MS,
+    retry: false,
+  });
+}
+
+export function useSilences(): UseQueryResult<readonly Silence[]> {
+  const { data: me } = useMe();
+  return useQuery({
+    queryKey: ["silences"],
+    queryFn: async ({ signal }) => (await getJson<{ items: Silence[] }>(apiUrl("silences"), signal)).items,
+    enabled: me?.has_bot === true,
+    refetchInterval: EVERY_MS * 2,
+    retry: false,
+  });
+}
+
+/** What people do about incidents. episode: the one that was seen; another is not touched. */
+export type Handling =
+  | { do: "ack" | "unack" | "resolve"; id: number; episode: number }
+  | { do: "note"; id: number; text: string }
+  | { do: "silence"; incident: Incident; minutes: number; reason: string }
+  | { do: "unsilence"; silenceId: number };
+
+/** Do one of them; afterwards everything about incidents is asked anew. */
+export function useHandling(): UseMutationResult<unknown, Error, Handling> {
+  const { data: me } = useMe();
+  const queries = useQueryClient();
+  const csrfToken = me?.csrf_token ?? null;
+  return useMutation({
+    mutationFn: (asked: Handling) => send(asked, csrfToken),
+    onSettled: () =>
+      Promise.all(
+        [["incidents"], ["incident"], ["silences"], ["audit"]].map((queryKey) =>
+          queries.invalidateQueries({ queryKey }),
+        ),
+      ),
+  });
+}
+
+function send(asked: Handling, csrfToken: string | null): Promise<unknown> {
+  switch (asked.do) {
+    case "note":
+      return sendJson("POST", apiUrl(`incidents/${asked.id}/note`), { text: asked.text }, csrfToken);
+    case "silence": {
+      const { env, source, queue, fingerprint } = asked.incident;
+      const { minutes, reason } = asked;
+      return sendJson("POST", apiUrl("silences"), { env, source, queue, fingerprint, minutes, reason }, csrfToken);
+    }
+    case "unsilence":
+      return sendJson("DELETE", apiUrl(`silences/${asked.silenceId}`), undefined, csrfToken);
+    default:
+      return sendJson("POST", apiUrl(`incidents/${asked.id}/${asked.do}`), { episode: asked.episode }, csrfToken);
+  }
+}

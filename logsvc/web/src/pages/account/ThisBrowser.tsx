@@ -1,0 +1,60 @@
+import { useState, type ReactNode } from "react";
+
+import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";
+import { isAlarmOn, switchAlarm, type AlarmKind } from "../../shell/alarm.ts";
+import { switchLetterKeys, useLetterKeys } from "../../shell/shortcuts.ts";
+import { chooseTheme, THEMES, useTheme } from "../../shell/theme.ts";
+
+/** What only this browser knows: colours, times, keys, and how it tells of a new incident. */
+export function ThisBrowser(): ReactNode {
+  const theme = useTheme();
+  const areLettersOn = useLetterKeys();
+  return (
+    <section className="browser">
+      <h2 className="section-title">This browser</h2>
+      <Alarm kind="notify" label="Show a notification when something new rings" />
+      <Alarm kind="sound" label="Ring when something new rings (while a page of Tocsin is open)" />
+      <label className="browser-row">
+        <input type="checkbox" checked={areLettersOn} onChange={(event) => switchLetterKeys(event.target.checked)} />
+        Keys of one letter: / ? j k
+      </label>
+      <div className="browser-row">
+        <span>Colours</span>
+        <span className="segmented" role="group" aria-label="Colours">
+          {THEMES.map((each) => (
+            <button key={each} type="button" aria-pressed={each === theme} onClick={() => chooseTheme(each)}>
+              {each}
+            </button>
+          ))}
+        </span>
+      </div>
+      <div className="browser-row">
+        <span>Times</span>
+        <TimeStyleToggle />
+      </div>
+    </section>
+  );
+}
+
+function Alarm({ kind, label }: { kind: AlarmKind; label: string }): ReactNode {
+  const [isOn, setOn] = useState(() => isAlarmOn(kind));
+  const [isRefused, setRefused] = useState(false);
+  const change = async (wanted: boolean): Promise<void> => {
+    const becomes = await switchAlarm(kind, wanted);
+    setOn(becomes);
+    setRefused(wanted && !becomes);
+  };
+  return (
+    <>
+      <label className="browser-row">
+        <input type="checkbox" checked={isOn} onChange={(event) => void change(event.target.checked)} />
+        {label}
+      </label>
+      {isRefused && (
+        <p className="quiet" role="status">
+          Your browser does not allow it for this address: allow notifications in its settings of this site.
+        </p>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,125 @@
+import type { ReactNode } from "react";
+
+import type { Me } from "../../api/me.ts";
+import { useViewChange, useViews, type View, type ViewChange, type ViewWish } from "../../api/views.ts";
+import { Trouble } from "../../parts/Trouble.tsx";
+import { Link } from "../../shell/Link.tsx";
+import { placeOfView } from "../../shell/views.ts";
+
+/** Saved views: one's own, and those that others share. */
+export function Views({ me }: { me: Me }): ReactNode {
+  const { data: views, error, dataUpdatedAt, refetch, isPending } = useViews();
+  const changing = useViewChange();
+  return (
+    <section>
+      <h2 className="section-title">Saved views</h2>
+      <p className="quiet">
+        A page as you like to see it. To save one: open it, then Ctrl K (on a phone: More) and “Save this view”.
+      </p>
+      {error && (
+        <Trouble what="Views" error={error} shownSince={views ? dataUpdatedAt : 0} retry={() => void refetch()} />
+      )}
+      {changing.error && (
+        <p className="action-error" role="alert">
+          {changing.error.message}.
+        </p>
+      )}
+      {isPending && <p className="quiet">Asking the bot…</p>}
+      {views?.length === 0 && <p>You have none yet, and nobody shares one.</p>}
+      {views && views.length > 0 && (
+        <div className="table-frame">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">Name</th>
+                <th scope="col">Shows</th>
+                <th scope="col">Shared</th>
+                <th scope="col">Home</th>
+                <th scope="col">
+                  <span className="visually-hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {views.map((view) => (
+                <ViewRow
+                  key={view.id}
+                  view={asWished(view, changing.isPending ? changing.variables : undefined)}
+                  isOwn={isOwn(view, me)}
+                  change={(part) => changing.mutate({ do: "change", id: view.id, view: { ...wishOf(view), ...part } })}
+                  forget={() => changing.mutate({ do: "forget", id: view.id })}
+                />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** A view as it will be: a box is ticked at once, not when the bot has answered. */
+function asWished(view: View, change: ViewChange | undefined): View {
+  return change?.do === "change" && change.id === view.id ? { ...view, ...change.view } : view;
+}
+
+function wishOf({ title, query, is_home, shared }: View): ViewWish {
+  return { title, query, is_home, shared };
+}
+
+function isOwn(view: View, me: Me): boolean {
+  return view.owner === me.user_id;
+}
+
+interface ViewRowProps {
+  view: View;
+  isOwn: boolean;
+  change: (part: Partial<View>) => void;
+  forget: () => void;
+}
+
+function ViewRow({ view, isOwn: isMine, change, forget }: ViewRowProps): ReactNode {
+  return (
+    <tr data-row data-testid="view">
+      <th scope="row">
+        <Link {...placeOfView(view)}>
+          <bdi>{view.title}</bdi>
+        </Link>
+      </th>
+      <td data-name="Shows">
+        <bdi className="name">{view.query}</bdi>
+      </td>
+      <td data-name="Shared">
+        {isMine ? (
+          <input
+            type="checkbox"
+            aria-label={`Share ${view.title} with everybody`}
+            checked={view.shared}
+            onChange={(event) => change({ shared: event.target.checked })}
+          />
+        ) : (
+          <>
+            by <bdi>{view.owner_name || view.owner}</bdi>
+          </>
+        )}
+      </td>
+      <td data-name="Home">
+        {isMine && (
+          <input
+            type="checkbox"
+            aria-label={`Begin with ${view.title}`}
+            checked={view.is_home}
+            onChange={(event) => change({ is_home: event.target.checked })}
+          />
+        )}
+      </td>
+      <td className="number">
+        {isMine && (
+          <button type="button" className="button button-small" onClick={forget}>
+            Forget it
+          </button>
+        )}
+      </td>
+    </tr>
+  );
+}

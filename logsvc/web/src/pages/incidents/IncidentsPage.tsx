@@ -1,0 +1,201 @@
+import type { ReactNode } from "react";
+
+import { useHandling, useIncidents, useSilences, type Incident } from "../../api/incidents.ts";
+import { useMe } from "../../api/me.ts";
+import { count, counted } from "../../format/count.ts";
+import { ago, fullTime } from "../../format/time.ts";
+import { queuePlace } from "../../parts/addresses.ts";
+import { Trouble } from "../../parts/Trouble.tsx";
+import { EnvBadge } from "../../shell/EnvBadge.tsx";
+import { useEnvs } from "../../shell/envs.ts";
+import { Bell } from "../../shell/icons.tsx";
+import { Link } from "../../shell/Link.tsx";
+import type { PageProps } from "../../shell/pages.ts";
+import { useNow } from "../../shell/useNow.ts";
+import { IncidentDetail } from "./IncidentDetail.tsx";
+import { RulesPage } from "./RulesPage.tsx";
+import { Tabs } from "./Tabs.tsx";
+import { byNeed, countOf, isUnheeded, left, scopeOf, standOf, toneOf } from "./words.ts";
+import "./incidents.css";
+
+/** What rang, and who has it; `incidents/<id>` is one of them, `incidents/rules` what rings. */
+export function IncidentsPage({ search, rest }: PageProps): ReactNode {
+  const { data: me } = useMe();
+  const [which] = rest;
+  if (me && !me.has_bot) return <NoBot />;
+  if (which === "rules") return <RulesPage />;
+  return which ? <IncidentDetail id={which} /> : <IncidentList isAll={search.includes("state=all")} />;
+}
+
+function NoBot(): ReactNode {
+  return (
+    <div className="empty" data-testid="empty">
+      <Bell />
+      <h2>There is no bot</h2>
+      <p>
+        Incidents, rules and silences are the bot’s. Set <code>TOCSIN_SERVICE_TOKEN</code>, the same for logsvc and bot,
+        and start <code>tocsin bot</code>.
+      </p>
+    </div>
+  );
+}
+
+function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
+  const envs = useEnvs();
+  const { data, error, isPending, dataUpdatedAt, refetch } = useIncidents(isAll ? "" : "open", envs);
+  const items = byNeed((data?.items ?? []).filter(({ env }) => envs.length === 0 || envs.includes(env)));
+  const unheeded = items.filter(isUnheeded).length;
+  return (
+    <div className="sheet">
+      <div className="page-head">
+        <h1>Incidents</h1>
+        <p className="page-sum">
+          {data && counted(items.length, isAll ? "incident" : "open incident")}
+          {unheeded > 0 && `, ${count(unheeded)} that nobody has`}
+        </p>
+        <span className="spread" />
+        <Tabs current={isAll ? "all" : "open"} />
+      </div>
+      {error && (
+        <Trouble what="Incidents" error={error} shownSince={data ? dataUpdatedAt : 0} retry={() => void refetch()} />
+      )}
+      {isPending && <p className="empty empty-quiet">Asking the bot…</p>}
+      {data && items.length === 0 && (
+        <div className="empty" data-testid="empty">
+          <Bell />
+          <h2>{isAll ? "Nothing has ever rung" : "Nothing is on fire"}</h2>
+          <p>
+            A job that fails for good opens one, and so do the <Link path="incidents/rules">rules</Link>. It rings in
+            Telegram, and shows here.
+          </p>
+        </div>
+      )}
+      {items.length > 0 && (
+        <ul className="incidents">
+          {items.map((incident) => (
+            <IncidentRow key={incident.id} incident={incident} />
+          ))}
+        </ul>
+      )}
+      {data?.next_cursor && <p className="empty-quiet more">These are the newest {count(data.items.length)}.</p>}
+      <Silences />
+    </div>
+  );
+}
+
+function IncidentRow({ incident }: { incident: Incident }): ReactNode {
+  const now = useNow();
+  const handling = useHandling();
+  const { data: me } = useMe();
+  return (
+    <li className="incident" data-row data-testid="incident" data-state={incident.state}>
+      <span className="tag incident-state" data-tone={toneOf(incident.state)}>
+        {incident.state}
+      </span>
+      <div className="incident-what">
+        <Link path={`incidents/${incident.id}`} className="group-title">
+          <strong>{incident.title}</strong> <bdi>{incident.error}</bdi>
+        </Link>
+        <p className="group-where">
+          <EnvBadge env={incident.env} />
+          <Link {...queuePlace(incident.source, incident.queue)}>
+            <bdi>{incident.queue}</bdi>
+          </Link>
+          <span>{standOf(incident, now)}</span>
+          {incident.note && <bdi className="quiet">“{incident.note}”</bdi>}
+        </p>
+        {handling.error && (
+          <p className="action-error" role="alert">
+            {handling.error.message}.
+          </p>
+        )}
+      </div>
+      <p className="incident-count">
+        {countOf(incident)}
+        <span className="quiet" title={fullTime(incident.last_at)}>
+          {ago(now - Date.parse(incident.last_at))}
+        </span>
+      </p>
+      <span className="incident-do">
+        {isUnheeded(incident) && me && me.role !== "viewer" && (
+          <button
+            type="button"
+            className="button button-small"
+            disabled={handling.isPending}
+            onClick={() => handling.mutate({ do: "ack", id: incident.id, episode: incident.episode })}
+          >
+            I have it
+          </button>
+        )}
+      </span>
+    </li>
+  );
+}
+
+function Silences(): ReactNode {
+  const now = useNow();
+  const { data: me } = useMe();
+  const { data: silences } = useSilences();
+  const handling = useHandling();
+  if (!silences || silences.length === 0) return null;
+  return (
+    <div className="page-body">
+      <section>
+        <h2 className="section-title">Kept quiet</h2>
+        {handling.error && (
+          <p className="action-error" role="alert">
+            {handling.error.message}.
+          </p>
+        )}
+        <div className="table-frame">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">What</th>
+                <th scope="col">By</th>
+                <th scope="col">Still for</th>
+                <th scope="col" className="number">
+                  Failures it hid
+                </th>
+                <th scope="col">
+                  <span className="visually-hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {silences.map((silence) => (
+                <tr key={silence.id} data-testid="silence">
+                  <th scope="row">
+                    <bdi>{scopeOf(silence)}</bdi>
+                    {silence.reason && <bdi className="quiet"> “{silence.reason}”</bdi>}
+                  </th>
+                  <td data-name="By">
+                    <bdi>{silence.by}</bdi>
+                  </td>
+                  <td data-name="Still for" title={fullTime(silence.until)}>
+                    {left(silence.until, now)}
+                  </td>
+                  <td className="number" data-name="Hid">
+                    {count(silence.hidden)}
+                  </td>
+                  <td className="number">
+                    {me && me.role !== "viewer" && (
+                      <button
+                        type="button"
+                        className="button button-small"
+                        disabled={handling.isPending}
+                        onClick={() => handling.mutate({ do: "unsilence", silenceId: silence.id })}
+                      >
+                        Let it ring again
+                      </button>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </section>
+    </div>
+  );
+}

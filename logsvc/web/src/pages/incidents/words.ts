@@ -1,0 +1,74 @@
+import type { Incident, IncidentState, Silence } from "../../api/incidents.ts";
+import { count, counted } from "../../format/count.ts";
+import { age, ago } from "../../format/time.ts";
+
+/** Nobody has taken it, and nothing keeps it quiet. */
+export function isUnheeded({ state }: Pick<Incident, "state">): boolean {
+  return state === "new" || state === "firing" || state === "regressed";
+}
+
+const TONES: Readonly<Record<IncidentState, "error" | "warn" | "good" | "debug">> = {
+  new: "error",
+  firing: "error",
+  regressed: "error",
+  acked: "warn",
+  silenced: "debug",
+  resolved: "good",
+};
+
+const ORDER: readonly IncidentState[] = ["regressed", "new", "firing", "acked", "silenced", "resolved"];
+
+export function toneOf(state: IncidentState): "error" | "warn" | "good" | "debug" {
+  return TONES[state];
+}
+
+function need(incident: Incident): number {
+  return isUnheeded(incident) ? 0 : ORDER.indexOf(incident.state);
+}
+
+/** What needs somebody first; within that, what happened last. */
+export function byNeed(incidents: readonly Incident[]): Incident[] {
+  return incidents.toSorted(
+    (one, other) => need(one) - need(other) || Date.parse(other.last_at) - Date.parse(one.last_at),
+  );
+}
+
+/** Where it stands, in words: who has it, what keeps it quiet, or when it ended. now: ms since 1970. */
+export function standOf(incident: Incident, now: number): string {
+  const { state } = incident;
+  const since = (at: string | null): string => (at === null ? "" : ` ${ago(now - Date.parse(at))}`);
+  if (state === "acked") return `${incident.acked_by ?? "somebody"} has it since${since(incident.acked_at)}`;
+  if (state === "silenced")
+    return incident.silenced_until ? `quiet for ${left(incident.silenced_until, now)}` : "quiet";
+  if (state === "resolved") return `over since${since(incident.resolved_at)}`;
+  const before = incident.previous_by ? `; ${incident.previous_by} had it last time` : "";
+  return state === "regressed" || incident.regressed
+    ? `it is back, for the ${ordinal(incident.episode)} time${before}`
+    : "nobody has it yet";
+}
+
+/** "37 failures", "found 3 times": in this episode, with those that a silence hid. */
+export function countOf({ count: times, hidden, kind }: Incident): string {
+  const told = kind === "rule" ? `found ${times === 1 ? "once" : `${count(times)} times`}` : counted(times, "failure");
+  return hidden > 0 ? `${told}, ${count(hidden)} while quiet` : told;
+}
+
+/** How long something still lasts. */
+export function left(until: string, now: number): string {
+  const ms = Date.parse(until) - now;
+  return ms <= 0 ? "no longer" : age(Math.max(ms, 1_500));
+}
+
+/** What a silence keeps quiet, in words; an empty part of it means any. */
+export function scopeOf({ is_maintenance: isMaintenance, env, source, queue, fingerprint }: Silence): string {
+  if (isMaintenance) return `maintenance: all of ${env}`;
+  const what = fingerprint === "" ? "everything" : "one kind of failure";
+  const where = [queue, source, env].filter(Boolean).join(" · ");
+  return where === "" ? what : `${what} in ${where}`;
+}
+
+function ordinal(value: number): string {
+  const endings = ["th", "st", "nd", "rd"];
+  const tens = value % 100;
+  return `${value}${endings[tens > 10 && tens < 14 ? 0 : value % 10] ?? "th"}`;
+}

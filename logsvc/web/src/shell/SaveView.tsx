@@ -1,0 +1,61 @@
+import { useState, type ReactNode } from "react";
+
+import { useViewChange } from "../api/views.ts";
+import { Dialog } from "./Dialog.tsx";
+import { usePlace } from "./router.ts";
+import { queryOfPlace } from "./views.ts";
+
+/** Gives the page as it is shown a name, kept on the server. */
+export default function SaveView({ close }: { close: () => void }): ReactNode {
+  const place = usePlace();
+  const changing = useViewChange();
+  const [name, setName] = useState("");
+  const [isShared, setShared] = useState(false);
+  const [isHome, setHome] = useState(false);
+  const query = queryOfPlace(place);
+  return (
+    <Dialog title="Save this view" close={close}>
+      <form
+        className="dialog-body"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const view = { title: name.trim(), query, shared: isShared, is_home: isHome };
+          changing.mutate({ do: "save", view }, { onSuccess: close });
+        }}
+      >
+        <p className="quiet">
+          <bdi>{query}</bdi>
+        </p>
+        <input
+          type="text"
+          className="text-input"
+          aria-label="Its name"
+          placeholder="Its name"
+          maxLength={100}
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
+        <label className="check">
+          <input type="checkbox" checked={isShared} onChange={(event) => setShared(event.target.checked)} /> Everybody
+          sees it
+        </label>
+        <label className="check">
+          <input type="checkbox" checked={isHome} onChange={(event) => setHome(event.target.checked)} /> I begin with it
+        </label>
+        {changing.error && (
+          <p className="action-error" role="alert">
+            {changing.error.message}.
+          </p>
+        )}
+        <div className="dialog-foot">
+          <button type="button" className="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" className="button button-go" disabled={name.trim() === "" || changing.isPending}>
+            {changing.isPending ? "Saving…" : "Save"}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,28 @@
+import { describe, expect, it } from "vitest";
+
+import type { Incident } from "../api/incidents.ts";
+import { newOnes, occurrence } from "./alarm.ts";
+import { withBadge } from "./useTitleBadge.ts";
+
+const one = { id: 1, episode: 1 } as Incident;
+
+describe("newOnes", () => {
+  it("takes nothing for new at the first look", () => {
+    expect(newOnes([one], null)).toEqual([]);
+  });
+
+  it("takes an incident for new once, and again when it comes back", () => {
+    const known = new Set([occurrence(one)]);
+    const back = { ...one, episode: 2 };
+    expect(newOnes([one], known)).toEqual([]);
+    expect(newOnes([one, back], known)).toEqual([back]);
+  });
+});
+
+describe("withBadge", () => {
+  it("keeps one number before the title", () => {
+    expect(withBadge("Live · Tocsin", 3)).toBe("(3) Live · Tocsin");
+    expect(withBadge("(3) Live · Tocsin", 4)).toBe("(4) Live · Tocsin");
+    expect(withBadge("(4) Live · Tocsin", 0)).toBe("Live · Tocsin");
+  });
+});

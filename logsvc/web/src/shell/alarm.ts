@@ -1,0 +1,79 @@
+import type { Incident } from "../api/incidents.ts";
+
+const KEYS = { notify: "tocsin-notify", sound: "tocsin-sound" } as const;
+
+/** What this browser does on a new incident; nothing until somebody asks for it. */
+export type AlarmKind = keyof typeof KEYS;
+
+export function isAlarmOn(kind: AlarmKind): boolean {
+  try {
+    return localStorage.getItem(KEYS[kind]) === "on";
+  } catch {
+    return false;
+  }
+}
+
+/** Switch one on or off; returns whether it is on now: a browser may forbid notifications. */
+export async function switchAlarm(kind: AlarmKind, isOn: boolean): Promise<boolean> {
+  const isAllowed = !isOn || kind === "sound" || (await mayNotify());
+  const becomes = isOn && isAllowed;
+  try {
+    localStorage.setItem(KEYS[kind], becomes ? "on" : "off");
+  } catch {
+    return false;
+  }
+  if (becomes && kind === "sound") ring();
+  return becomes;
+}
+
+async function mayNotify(): Promise<boolean> {
+  if (!("Notification" in globalThis)) return false;
+  return Notification.permission === "granted" || (await Notification.requestPermission()) === "granted";
+}
+
+/** What names one occurrence of an incident: one that comes back is new again. */
+export function occurrence({ id, episode }: Pick<Incident, "id" | "episode">): string {
+  return `${id}.${episode}`;
+}
+
+/** Those that were not there before; at the first look nothing is new. */
+export function newOnes(unheeded: readonly Incident[], known: ReadonlySet<string> | null): Incident[] {
+  return known === null ? [] : unheeded.filter((incident) => !known.has(occurrence(incident)));
+}
+
+/** Tell of new incidents as this browser was asked to. open: called with the one that was clicked. */
+export function tell(incidents: readonly Incident[], open: (incident: Incident) => void): void {
+  const [first] = incidents;
+  if (first === undefined) return;
+  if (isAlarmOn("sound")) ring();
+  if (!isAlarmOn("notify") || !("Notification" in globalThis) || Notification.permission !== "granted") return;
+  const more = incidents.length > 1 ? ` and ${incidents.length - 1} more` : "";
+  const shown = new Notification(`${first.env} · ${first.queue}: ${first.title}${more}`, {
+    body: first.error.slice(0, 200),
+    tag: `tocsin-${occurrence(first)}`,
+  });
+  shown.addEventListener("click", () => {
+    focus();
+    open(first);
+    shown.close();
+  });
+}
+
+/** Two strokes of a bell, made here: no file, no other site. */
+function ring(): void {
+  const context = new AudioContext();
+  for (const [at, pitch] of [
+    [0, 880],
+    [0.28, 660],
+  ] as const) {
+    const tone = context.createOscillator();
+    const volume = context.createGain();
+    tone.frequency.value = pitch;
+    volume.gain.setValueAtTime(0.25, context.currentTime + at);
+    volume.gain.exponentialRampToValueAtTime(0.001, context.currentTime + at + 0.6);
+    tone.connect(volume).connect(context.destination);
+    tone.start(context.currentTime + at);
+    tone.stop(context.currentTime + at + 0.65);
+  }
+  setTimeout(() => void context.close(), 1_500);
+}

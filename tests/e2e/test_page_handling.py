@@ -1,0 +1,166 @@
+"""What people do on the page, on the whole product: take an incident, retry what failed, tune a rule, keep a view."""
+
+import re
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from tests.accessibility import expect_accessible
+from tests.browser import open_page
+from tests.clients import bullmq
+from tests.eventually import eventually
+from tests.pictures import keep_pictures
+from tests.product import Product
+
+SERVICE = "service-token-of-the-test"
+FAILED = 5
+
+
+async def look(page: Page, name: str) -> None:
+    """Let axe and the camera look at what is shown."""
+    await expect_accessible(page)
+    await keep_pictures(page, name)
+
+
+async def test_an_incident_is_taken_its_jobs_retried_and_everything_stands_in_the_audit(
+    tocsin: Product, redis_url: str
+) -> None:
+    tocsin.environ["TOCSIN_SERVICE_TOKEN"] = SERVICE
+    tocsin.own["bridge"] = {"REDIS_ACTIONS_URL": redis_url}
+    for service in ("sandbox", "bot", "logsvc", "bridge"):
+        await tocsin.start(service)
+    await tocsin.ready()
+    broken: set[str] = set()
+
+    async def charge(job: Any, token: str) -> str:
+        if broken:
+            raise RuntimeError("Card provider is away")
+        return "charged"
+
+    queue = bullmq.Queue("orders", {"connection": redis_url})
+    worker = bullmq.Worker("orders", charge, {"connection": redis_url})
+    try:
+        await queue.add("first", {})
+        await eventually(lambda: _is_told(tocsin, "completed"), seconds=60, what="the queue known to Tocsin")
+        broken.add("orders")
+        for number in range(FAILED):
+            await queue.add("charge", {"order": number})
+        async with open_page() as page:
+            await page.goto(f"{tocsin.url('logsvc')}/logs")
+            await expect(page.get_by_test_id("unheeded").first).to_have_text("1")
+            await expect(page).to_have_title(re.compile(r"^\(1\) Live"))
+            await _take_the_incident(page, tocsin)
+            await page.get_by_role("link", name="All of these failures, retry").click()
+            broken.clear()
+            await _retry(page)
+            await _tune_a_rule(page)
+            await _keep_a_view(page, tocsin)
+            await _make_a_token_and_read_the_audit(page)
+    finally:
+        await worker.close()
+        await queue.close()
+
+
+async def _is_told(tocsin: Product, state: str) -> bool:
+    return bool((await tocsin.get("/api/v1/jobs", state=state))["items"])
+
+
+async def _take_the_incident(page: Page, tocsin: Product) -> None:
+    await page.get_by_role("link", name="Incidents").first.click()
+    row = page.get_by_test_id("incident")
+    await expect(row).to_contain_text("Card provider is away")
+    await expect(row).to_contain_text("nobody has it yet")
+    await look(page, "incidents")
+    await row.get_by_role("link", name="RuntimeError").click()
+    await page.get_by_test_id("ack").click()
+    state = page.get_by_test_id("incident-state")
+    await expect(state).to_have_text("acked")
+    await expect(page.get_by_test_id("unheeded")).to_have_count(0)
+    await eventually(lambda: _chat_says(tocsin, "this machine"), what="the name in the chat")
+    await page.get_by_label("Your note").fill("The provider has an outage; they say 20 minutes.")
+    await page.get_by_role("button", name="Write the note").click()
+    await expect(page.get_by_role("listitem").filter(has_text="20 minutes")).to_be_visible()
+    await page.get_by_test_id("silence").click()
+    await page.get_by_label("Why").fill("known outage")
+    await page.get_by_role("button", name="1 h", exact=True).click()
+    await expect(state).to_have_text("silenced")
+    await look(page, "incident")
+    detail = page.url
+    await page.get_by_role("link", name="Incidents").first.click()
+    silence = page.get_by_test_id("silence")
+    await expect(silence).to_contain_text("known outage")
+    await expect_accessible(page)
+    await silence.get_by_role("button", name="Let it ring again").click()
+    await expect(silence).to_have_count(0)
+    await page.goto(detail)
+
+
+async def _chat_says(tocsin: Product, text: str) -> bool:
+    return any(text in message["text"] for message in await tocsin.chat())
+
+
+async def _retry(page: Page) -> None:
+    await page.get_by_test_id("retry-these").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text(f"{FAILED} failed jobs")
+    await look(page, "retry")
+    await dialog.get_by_role("button", name=f"Retry {FAILED} jobs").click()
+    await expect(dialog).to_contain_text(f"{FAILED} put back to waiting")
+    await expect(page.get_by_test_id("aftermath")).to_contain_text(f"{FAILED} completed, 0 failed again.")
+    await page.keyboard.press("Escape")
+
+
+async def _tune_a_rule(page: Page) -> None:
+    await page.get_by_role("link", name="Incidents").first.click()
+    await page.get_by_role("link", name="Rules").click()
+    rule = page.locator("[data-rule=oldest-waiting]")
+    await rule.get_by_role("button", name="Change").click()
+    editor = page.get_by_test_id("rule-editor")
+    await editor.get_by_label("Rings from").fill("2400")
+    await editor.get_by_role("button", name="Try it").click()
+    await expect(page.get_by_test_id("preview")).to_contain_text("by this rule")
+    await look(page, "rules")
+    await editor.get_by_role("button", name="Save").click()
+    await expect(editor).to_have_count(0)
+    await expect(rule).to_contain_text("changed by this machine")
+
+
+async def _keep_a_view(page: Page, tocsin: Product) -> None:
+    base = tocsin.url("logsvc")
+    await page.goto(f"{base}/errors?sort=failures&since=7d")
+    await page.keyboard.press("Control+k")
+    await page.get_by_test_id("palette-input").fill("save this view")
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Its name").fill("Worst of the week")
+    await page.get_by_label("I begin with it").check()
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await page.goto(f"{base}/")
+    await page.wait_for_url(f"{base}/errors?sort=failures&since=7d")
+    await page.goto(f"{base}/account/views")
+    view = page.get_by_test_id("view")
+    await expect(view.get_by_label("Begin with Worst of the week")).to_be_checked()
+    await view.get_by_label("Share Worst of the week").check()
+    await look(page, "views")
+    await view.get_by_role("button", name="Forget it").click()
+    await expect(view).to_have_count(0)
+
+
+async def _make_a_token_and_read_the_audit(page: Page) -> None:
+    await page.get_by_role("link", name="API tokens").click()
+    await page.get_by_label("What is it for").fill("deploys from CI")
+    await page.get_by_role("button", name="Make it").click()
+    await expect(page.get_by_test_id("new-token")).to_contain_text("tocsin_")
+    await look(page, "tokens")
+    token = page.get_by_test_id("token")
+    await token.get_by_role("button", name="Revoke").click()
+    await page.get_by_test_id("revoke-confirm").click()
+    await expect(token).to_contain_text("revoked")
+    await page.get_by_role("link", name="Audit").click()
+    entries = page.get_by_test_id("audit-entry")
+    for action in ("token revoke", "token create", "rule", "retry", "silence", "note", "ack"):
+        await expect(entries.filter(has_text=action).first).to_be_visible()
+    await look(page, "audit")
+    await page.get_by_role("link", name="You", exact=True).click()
+    await expect(page.get_by_label("Ring when something new rings")).not_to_be_checked()
+    await look(page, "account")
