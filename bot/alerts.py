@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from bot.board import Finding
 from bot.chats import Chats
+from bot.duty import Turn, others
 from bot.failures import Key, Tally, key_part
 from bot.found import found, unheard
-from bot.incidents import Call, Incident, Step, cover, resolve, step, wait
+from bot.incidents import Call, Incident, Paged, Step, cover, resolve, step, wait
 from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
@@ -27,7 +28,16 @@ from bot.rules import Policy
 from bot.seal import Seal
 from bot.silences import Silence, covering, quiet_until
 from bot.store.database import Session
-from bot.store.incidents import lock_covered, lock_incidents, lock_quiet, lock_waiting, to_incident, write
+from bot.store.duty import duty_now, read_turns
+from bot.store.incidents import (
+    lock_covered,
+    lock_due_pages,
+    lock_incidents,
+    lock_quiet,
+    lock_waiting,
+    to_incident,
+    write,
+)
 from bot.store.late import open_summary, save_summary, to_late
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.outbox import (
@@ -176,6 +186,7 @@ class Alerts:
     ) -> None:
         """Want the messages of these steps. Their incidents are written and have ids. at_once: see the outbox."""
         edits: list[Rewrite] = []
+        steps = await self._page(session, steps, now_ms=now_ms)
         blown = await self._storms(session, steps, now_ms=now_ms)
         late: dict[Destination, list[Step]] = {}
         reminders: dict[Destination, list[tuple[int, Incident]]] = {}
@@ -184,8 +195,7 @@ class Alerts:
                 case Call.RING if row.storm_id is not None:
                     pass
                 case Call.RING:
-                    places = self.chats.destinations(*done.incident.key[:3])
-                    self.ring(session, row, done.incident, places, now_ms=now_ms)
+                    self.ring(session, row, done.incident, self._places(done.incident), now_ms=now_ms)
                 case Call.SUMMARY:
                     for to in self.chats.destinations(*done.incident.key[:3]):
                         late.setdefault(to, []).append(done)
@@ -194,7 +204,7 @@ class Alerts:
                 case Call.EDIT | Call.NUDGE | Call.REMIND:
                     edits.append(self._edit(row, done.incident))
             if done.call is Call.REMIND:
-                for to in self.chats.destinations(*done.incident.key[:3]):
+                for to in self._places(done.incident):
                     reminders.setdefault(to, []).append((row.id, done.incident))
         await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
         await self._show_storms(session, blown, now_ms=now_ms)
@@ -209,6 +219,53 @@ class Alerts:
             text = reminder_text(unheeded, now_ms=now_ms)
             await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
             self.metrics.sounded.labels("reminder").inc()
+
+    def _places(self, incident: Incident) -> list[Destination]:
+        """Who hears of an incident: the chats of its queue, and whom it was brought to by name."""
+        paged = [Destination(one.chat_id, one.topic_id) for one in incident.paged]
+        return _each_once([*self.chats.destinations(*incident.key[:3]), *paged])
+
+    async def _page(
+        self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int
+    ) -> Sequence[tuple[IncidentRow, Step]]:
+        """Bring what rings to whoever is on call, and note when the next one is to hear of it."""
+        if not any(done.call is Call.RING for _, done in steps):
+            return steps
+        duty = await duty_now(session, now_ms)
+        paged = (Paged(duty.user_id, duty.name, now_ms),) if duty else ()
+        due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
+        brought: list[tuple[IncidentRow, Step]] = []
+        for row, done in steps:
+            if done.call is Call.RING:
+                done = replace(done, incident=replace(done.incident, paged=paged))
+                write(session, row, done.incident)
+                row.page_due_ms = due_ms if paged or self.policy.escalate_to else None
+            brought.append((row, done))
+        return brought
+
+    async def escalate(self, session: Session, *, now_ms: int) -> int:
+        """Bring what nobody has taken in time to the next one; return how many incidents."""
+        rows = await lock_due_pages(session, now_ms, AT_ONCE)
+        if not rows:
+            return 0
+        rota, edits = await read_turns(session), list[tuple[IncidentRow, Step]]()
+        for row in rows:
+            incident = to_incident(row)
+            following = next_page(incident.paged, rota, self.policy.escalate_to, now_ms)
+            row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000) if following else None
+            if following is None:
+                continue
+            brought = replace(incident, paged=(*incident.paged, following))
+            edits.append((write(session, row, brought), Step(brought, Call.EDIT)))
+            to = Destination(following.chat_id, following.topic_id)
+            known = {(one.chat_id, one.topic_id) for one in self.chats.destinations(*incident.key[:3])}
+            if row.storm_id is not None or (to.chat_id, to.topic_id) in known:
+                continue  # it is, or comes, there already
+            self.ring(session, row, brought, [to], now_ms=now_ms)
+            self.metrics.sounded.labels("escalation").inc()
+        await session.flush()
+        await self.tell(session, edits, now_ms=now_ms)
+        return len(edits)
 
     async def _storms(self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int) -> set[int]:
         """Let what rings beside too many others be told by a storm; return the storms whose messages change."""
@@ -235,7 +292,8 @@ class Alerts:
         for storm in await storms(session, ids):
             heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
             for member in storm.members:
-                for to in self.chats.destinations(*member.key[:3]):
+                paged = [Destination(*one) for one in member.paged]
+                for to in _each_once([*self.chats.destinations(*member.key[:3]), *paged]):
                     heard.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(member)
             for card_id, place in await places_of_storm(session, storm.id):
                 _, members = heard.pop((place.chat_id, place.topic_id), (place, []))
@@ -278,6 +336,23 @@ class Alerts:
             put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
         else:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
+
+
+def next_page(paged: Sequence[Paged], rota: Sequence[Turn], chain: Sequence[Destination], now_ms: int) -> Paged | None:
+    """Who comes after those it was brought to: the others of the rota, then the chain; None = nobody is left."""
+    before = {(one.chat_id, one.topic_id) for one in paged}
+    first = paged[0].chat_id if paged else 0
+    people = [Paged(one.user_id, one.name, now_ms) for one in others(rota, first, now_ms)] if paged else []
+    chats = [Paged(one.chat_id, f"chat {one.chat_id}", now_ms, one.topic_id, is_person=False) for one in chain]
+    return next((one for one in (*people, *chats) if (one.chat_id, one.topic_id) not in before), None)
+
+
+def _each_once(places: Iterable[Destination]) -> list[Destination]:
+    """Each chat and topic once, as it comes first."""
+    chosen: dict[tuple[int, int | None], Destination] = {}
+    for to in places:
+        chosen.setdefault((to.chat_id, to.topic_id), to)
+    return list(chosen.values())
 
 
 def _count_hidden(silences: Mapping[int, SilenceRow], done: Step) -> None:

@@ -91,6 +91,8 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             ack_seconds=settings.bot_ack_seconds,
             off=settings.bot_rules_off,
             storm_incidents=settings.bot_storm_incidents,
+            escalate_seconds=settings.bot_escalate_seconds,
+            escalate_to=tuple(route.to for route in settings.bot_escalate_to),
         )
         book = RuleBook(policy)
         board = Board(book)

@@ -77,6 +77,17 @@ class Ack:
 
 
 @dataclass(frozen=True)
+class Paged:
+    """Whom an episode was brought to by name, beside those who hear of its queue: a person, or another chat."""
+
+    chat_id: int
+    name: str
+    at_ms: int
+    topic_id: int | None = None
+    is_person: bool = True
+
+
+@dataclass(frozen=True)
 class Note:
     """What somebody wrote about an incident, in which episode of it."""
 
@@ -93,6 +104,7 @@ class Incident:
     count: failures of this episode, hidden of them under a silence; total: of all episodes. has_rung: this episode has
     its own message. told: when and at which count people last heard a sound about it. taken_by: who acked it last in
     this episode, also after that has ended. previous: the episode before.
+    paged: whom this episode was brought to by name, the first one first.
     rule: the rule that found it; empty for failures. What a rule found ends when the rule says so, not by quiet.
     """
 
@@ -117,6 +129,7 @@ class Incident:
     workers: Mapping[str, int] = field(default_factory=dict[str, int])
     notes: tuple[Note, ...] = ()
     rule: str = ""
+    paged: tuple[Paged, ...] = ()
 
     @property
     def is_over(self) -> bool:

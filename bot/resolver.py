@@ -1,4 +1,4 @@
-"""What time does to incidents: they end by quiet, silences and acks end, and people are reminded.
+"""What time does to incidents: they end by quiet, silences and acks end, people are reminded, others paged.
 
 We know of the time up to which everything in Kafka is counted: an incident is quiet for long enough only by that time,
 and only if the bridge has told of its source all the while. With the bridge or that Redis away, quiet means nothing.
@@ -54,4 +54,6 @@ async def _look(database: Database, alerts: Alerts, progress: Progress, snapshot
         changed["silences_ended"] = await alerts.end_silences(session, now_ms=now_ms)
     async with database.transaction() as session:
         changed["reminded"] = await alerts.wait(session, now_ms=now_ms)
+    async with database.transaction() as session:
+        changed["escalated"] = await alerts.escalate(session, now_ms=now_ms)
     return changed

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bot.routes import Destination
 from tocsin.events import JobEvent, State
 
 
@@ -13,6 +14,7 @@ class Policy:
     remind: how often people hear of what nobody has taken. ack: how long an ack holds. loud_counts: an incident nobody
     has taken makes a sound again when it has reached one of these. off: rules that are switched off. storm_incidents:
     of one env within a minute no more have a message of their own. least_stalled: how many stalled jobs ring.
+    escalate: after so long without an ack the next one is paged; escalate_to: who comes after the people of the rota.
     """
 
     stale_seconds: float = 600
@@ -23,6 +25,8 @@ class Policy:
     off: frozenset[str] = frozenset()
     storm_incidents: int = 5
     least_stalled: int = 3
+    escalate_seconds: float = 900
+    escalate_to: tuple[Destination, ...] = ()
 
     @property
     def between_sounds_seconds(self) -> float:

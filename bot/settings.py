@@ -16,6 +16,13 @@ def _routes(value: Any) -> Any:
     return parse_routes(value) if isinstance(value, str) else value
 
 
+def _chain(value: Any) -> Any:
+    routes: Any = _routes(value)
+    if isinstance(value, str) and "=" in value:
+        raise ValueError("expected chat_id[/topic_id], comma-separated, without a pattern")
+    return routes
+
+
 def _runbooks(value: Any) -> Any:
     return parse_runbooks(value) if isinstance(value, str) else value
 
@@ -71,6 +78,14 @@ class BotSettings(Settings):
     )
     bot_ack_seconds: float = Field(
         14400, gt=0, description="An ack holds for so long; if the failure still goes on then, somebody else is asked."
+    )
+    bot_escalate_seconds: float = Field(
+        900,
+        gt=0,
+        description="What nobody has acked for so long is brought to the next one: of the rota, then of these.",
+    )
+    bot_escalate_to: Annotated[tuple[Route, ...], BeforeValidator(_chain)] = Field(
+        (), description="`chat_id[/topic_id]`, comma-separated, in this order; a person's id is their private chat's."
     )
     bot_rules_off: Annotated[frozenset[str], BeforeValidator(_rule_names)] = Field(
         frozenset(), description="Rules that do not ring, by name, comma-separated; /rules names them all."

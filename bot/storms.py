@@ -12,13 +12,14 @@ WITHIN_MS = 60_000
 
 @dataclass(frozen=True)
 class Member:
-    """One incident of a storm, as it is now."""
+    """One incident of a storm, as it is now. paged: chat and topic of those it was brought to by name."""
 
     id: int
     key: Key
     title: str
     phase: Phase
     count: int
+    paged: tuple[tuple[int, int | None], ...] = ()
 
     @property
     def is_unheeded(self) -> bool:

@@ -13,6 +13,7 @@ from bot.commands.job import Job
 from bot.commands.login import Login
 from bot.commands.logs import Logs
 from bot.commands.maintenance import Maintenance
+from bot.commands.oncall import HandoverCommand, OnCall
 from bot.commands.pause import Pause, Resume
 from bot.commands.promote import Promote
 from bot.commands.queue import Queue
@@ -29,13 +30,14 @@ from bot.commands.whoami import WhoAmI
 from bot.desk import Command, Pressable
 
 _queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
-_incidents, _ack, _silence, _rules = Incidents(), Ack(), SilenceCommand(), Rules()
+_incidents, _ack, _silence, _rules, _oncall = Incidents(), Ack(), SilenceCommand(), Rules(), OnCall()
 _errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
 _retry, _audit = Retry(), Audit()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
     *(Logs(), _retry, Promote(), Pause(), Resume()),
+    *(_oncall, HandoverCommand()),
     *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
@@ -45,7 +47,7 @@ PRESSES: tuple[Pressable, ...] = (
     *(_incidents, _route, _test, _rules, _status, _audit),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
-ACTS: tuple[Pressable, ...] = (_ack, _silence, _retry, Go())
+ACTS: tuple[Pressable, ...] = (_ack, _silence, _retry, Go(), _oncall)
 """Those whose buttons change something: only a sealed button of ours does, and only for who may act."""
 ANYWHERE = frozenset((WhoAmI().name, Here().name))
 """What an admin may say in a group where no alerts go yet."""

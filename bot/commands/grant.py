@@ -20,14 +20,15 @@ LONGEST_ID = 15
 """Digits. Telegram's ids have 52 bits at most."""
 
 
-class _NoSuchPerson(Exception):
+class NoSuchPerson(Exception):
     """Nobody with this username has spoken to the bot."""
 
 
 @dataclass(frozen=True)
-class _Person:
+class FoundPerson:
     user_id: int
     known_as: str
+    short: str
 
 
 @dataclass
@@ -43,16 +44,16 @@ class Grant:
         try:
             if not words:
                 return await self._list(desk)
-            if len(words) != 2 or words[1].lower() not in ROLE_WORDS or not _is_person(words[0]):
+            if len(words) != 2 or words[1].lower() not in ROLE_WORDS or not is_person(words[0]):
                 return Reply(texts.HOW_GRANT)
             role = Role(words[1].lower())
             async with desk.database.transaction(timeout=SECONDS) as session:
-                person = await _find(session, words[0])
+                person = await find_person(session, words[0])
                 if person.user_id in desk.people.admins:
                     return Reply(texts.ADMIN_BY_SETTING)
                 await people.grant(session, person.user_id, role, str(ask.user_id))
                 await _changed(session, ask, person, f"grant {role.value}", desk)
-        except _NoSuchPerson:
+        except NoSuchPerson:
             return Reply(texts.NO_SUCH_PERSON.format(person=shown(words[0])))
         except Unavailable:
             return Reply(texts.ROLES_AWAY)
@@ -76,14 +77,14 @@ class Revoke:
     needs: Role = Role.ADMIN
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        if not _is_person(rest):
+        if not is_person(rest):
             return Reply(texts.HOW_REVOKE)
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
-                person = await _find(session, rest)
+                person = await find_person(session, rest)
                 had_one = await people.revoke(session, person.user_id)
                 await _changed(session, ask, person, "revoke", desk)
-        except _NoSuchPerson:
+        except NoSuchPerson:
             return Reply(texts.NO_SUCH_PERSON.format(person=shown(rest)))
         except Unavailable:
             return Reply(texts.ROLES_AWAY)
@@ -93,26 +94,29 @@ class Revoke:
         return Reply((texts.REVOKED if had_one else texts.HAD_NONE).format(person=shown(person.known_as)))
 
 
-def _is_person(text: str) -> bool:
+def is_person(text: str) -> bool:
+    """Whether it looks like a @username or an id."""
     if text.startswith("@"):
         return 2 <= len(text) <= 65 and " " not in text
     return text.isascii() and text.isdecimal() and len(text) <= LONGEST_ID
 
 
-async def _find(session: Session, text: str) -> _Person:
+async def find_person(session: Session, text: str) -> FoundPerson:
+    """Who is meant. Raises NoSuchPerson."""
     if not text.startswith("@"):
-        return _Person(int(text), text)
+        return FoundPerson(int(text), text, text)
     found = await people.find(session, text[1:])
     if not found:
-        raise _NoSuchPerson
-    return _Person(found[0].user_id, _known_as(found[0].user_id, found[0].username, found[0].name))
+        raise NoSuchPerson(text)
+    one = found[0]
+    return FoundPerson(one.user_id, _known_as(one.user_id, one.username, one.name), one.name or text)
 
 
 def _known_as(user_id: int, username: str, name: str) -> str:
     return " ".join(filter(None, (name, f"@{username}" if username else "", f"(id {user_id})")))
 
 
-async def _changed(session: Session, ask: Ask, person: _Person, action: str, desk: Desk) -> None:
+async def _changed(session: Session, ask: Ask, person: FoundPerson, action: str, desk: Desk) -> None:
     """Audit it, and end what the person's former role began."""
     await tickets.end_all(session, str(person.user_id), timedelta(hours=desk.logins.login_hours))
     actor = Actor(str(ask.user_id), ask.user_name, ask.role or "")

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from bot import texts
 from bot.failures import Key
-from bot.incidents import Incident, Note, Phase
+from bot.incidents import Incident, Note, Paged, Phase
 from bot.late import OTHER_KINDS, Late
 from bot.messages import Button, Buttons
 from bot.render.markup import bold, code, fit, name, pre, prose
@@ -105,10 +105,21 @@ def _who(incident: Incident) -> list[str]:
     if incident.ack is not None:
         at = clock(incident.ack.at_ms)
         lines.append(f"{texts.ICON_ACKED} {texts.ACKED_BY.format(name=bold(name(incident.ack.name, 40)), at=at)}")
+    if incident.paged and not incident.is_over:
+        lines.append(
+            f"{texts.ICON_PAGED} {texts.PAGED.format(names=', '.join(_mention(one) for one in incident.paged))}"
+        )
     if incident.silenced_until_ms is not None:
         until = moment(incident.silenced_until_ms)
         lines.append(f"{texts.ICON_SILENCED} {texts.SILENCED_UNTIL.format(until=until, hidden=incident.hidden)}")
     return lines
+
+
+def _mention(one: Paged) -> str:
+    """A person by name, so that Telegram tells them; or another chat."""
+    if not one.is_person:
+        return code(name(one.name, 40))
+    return f'<a href="tg://user?id={one.chat_id}">{name(one.name, 40)}</a>'
 
 
 def _where(incident: Incident) -> list[str]:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.failures import Key, LastFailure, key_part
-from bot.incidents import UNHEEDED, Ack, Incident, Note, Phase
+from bot.incidents import UNHEEDED, Ack, Incident, Note, Paged, Phase
 from bot.silences import Scope
 from bot.store.models import Card, IncidentRow
 
@@ -54,6 +54,12 @@ async def lock_waiting(
     return await _free(
         session, select(IncidentRow).where(or_(is_unheeded, is_taken)).order_by(IncidentRow.told_ms), limit
     )
+
+
+async def lock_due_pages(session: AsyncSession, now_ms: int, limit: int) -> Sequence[IncidentRow]:
+    """Open incidents that nobody has taken in time, that nobody else holds."""
+    is_due = (IncidentRow.page_due_ms <= now_ms, IncidentRow.phase.in_(UNHEEDED))
+    return await _free(session, select(IncidentRow).where(*is_due).order_by(IncidentRow.page_due_ms), limit)
 
 
 async def _free(session: AsyncSession, wanted: Select[IncidentRow], limit: int) -> Sequence[IncidentRow]:
@@ -158,6 +164,7 @@ def write(session: AsyncSession, row: IncidentRow | None, incident: Incident) ->
     row.told_ms, row.told_count = incident.told_ms, incident.told_count
     row.last, row.workers = asdict(incident.last), dict(incident.workers)
     row.notes = [asdict(one) for one in incident.notes]
+    row.paged = [asdict(one) for one in incident.paged]
     return row
 
 
@@ -186,4 +193,5 @@ def to_incident(row: IncidentRow) -> Incident:
         workers=row.workers,
         notes=tuple(Note(**one) for one in row.notes),
         rule=row.rule,
+        paged=tuple(Paged(**one) for one in row.paged or ()),
     )

@@ -40,7 +40,8 @@ class KafkaOffset(Base):
 class IncidentRow(Base):
     """One kind of failure of one queue; see bot/incidents.py for the meaning of the columns.
 
-    rung_ms: when this episode rang. storm_id: the storm that tells of it, instead of a message of its own.
+    rung_ms: when this episode rang. storm_id: the storm that tells of it, instead of a message of its own. page_due_ms:
+    when the next one is paged if nobody has taken it; None = there is nobody left.
     """
 
     __tablename__ = "incidents"
@@ -48,6 +49,7 @@ class IncidentRow(Base):
         UniqueConstraint("env", "source", "queue", "fingerprint", name="incidents_key"),
         Index("incidents_open", "touched_ms", postgresql_where=text("phase <> 'resolved'")),
         Index("incidents_rung", "env", "rung_ms"),
+        Index("incidents_page_due", "page_due_ms", postgresql_where=text("page_due_ms IS NOT NULL")),
         Index("incidents_storm", "storm_id", postgresql_where=text("storm_id IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -78,6 +80,8 @@ class IncidentRow(Base):
     rule: Mapped[str] = mapped_column(Text, server_default="")
     rung_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
     storm_id: Mapped[int | None] = mapped_column(ForeignKey("storms.id", ondelete="SET NULL"))
+    paged: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
+    page_due_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class StormRow(Base):
@@ -394,3 +398,24 @@ class SubscriptionRow(Base):
     by_id: Mapped[int] = mapped_column(BigInteger)
     by_name: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = _now()
+
+
+class ShiftRow(Base):
+    """Somebody took call, or was given it; the newest one counts. See bot/duty.py."""
+
+    __tablename__ = "shifts"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(Text)
+    from_ms: Mapped[int] = mapped_column(BigInteger)
+    until_ms: Mapped[int | None] = mapped_column(BigInteger)
+    by_name: Mapped[str] = mapped_column(Text)
+
+
+class RotaRow(Base):
+    """Who is on call from a minute of the week on."""
+
+    __tablename__ = "rota"
+    minute: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(Text)

@@ -62,12 +62,23 @@ async def _members(session: AsyncSession, storm_id: int) -> Sequence[Member]:
             IncidentRow.last["error_type"].astext,
             IncidentRow.phase,
             IncidentRow.count,
+            IncidentRow.paged,
         )
         .where(IncidentRow.storm_id == storm_id)
         .order_by(IncidentRow.count.desc(), IncidentRow.id)
         .limit(MOST_MEMBERS)
     )
-    return [Member(row[0], Key(*row[1:5]), row[5] or "", Phase(row[6]), row[7]) for row in rows]
+    return [
+        Member(
+            row[0],
+            Key(*row[1:5]),
+            row[5] or "",
+            Phase(row[6]),
+            row[7],
+            tuple((one["chat_id"], one["topic_id"]) for one in row[8]),
+        )
+        for row in rows
+    ]
 
 
 async def places_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[int, Destination]]:

@@ -1,0 +1,141 @@
+"""/oncall: who is on call; take it, give it, a weekly rota. /handover: what the next one needs to know."""
+
+import time
+from dataclasses import dataclass
+
+from bot import texts
+from bot.commands.grant import NoSuchPerson, find_person, is_person
+from bot.desk import Desk
+from bot.duty import Duty, Shift, Turn, next_on_call, on_call, read_rota
+from bot.messages import Ask, Button, Reply
+from bot.render.duty import handover_text, on_call_text
+from bot.render.markup import name as shown
+from bot.silences import read_wish
+from bot.store import audit
+from bot.store.audit import Actor
+from bot.store.database import Session
+from bot.store.duty import begin_shift, duty_now, end_shifts, newest_shift, read_turns, set_rota
+from bot.store.handover import handover
+from tocsin.breakers import Unavailable
+from tocsin.roles import Role
+
+SECONDS = 2.0
+LONGEST_LOOK_MS, SHORTEST_LOOK_MS = 24 * 3600 * 1000, 8 * 3600 * 1000
+
+
+class _Wrong(Exception):
+    """What to say instead."""
+
+
+@dataclass
+class OnCall:
+    """Whoever may act may take it, give it, or set the rota."""
+
+    name: str = "oncall"
+    about: str = "who is on call: /oncall take"
+    needs: Role = Role.VIEWER
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        if rest.strip() and not ask.may_act:
+            return Reply(texts.NOT_YOURS)
+        now_ms = int(time.time() * 1000)
+        try:
+            async with desk.database.transaction(timeout=SECONDS) as session:
+                if rest.strip():
+                    await _change(session, ask, rest.strip(), now_ms)
+                shift, rota = await newest_shift(session), await read_turns(session)
+        except _Wrong as wrong:
+            return Reply(str(wrong))
+        except NoSuchPerson as nobody:
+            return Reply(texts.NO_SUCH_PERSON.format(person=shown(str(nobody), 60)))
+        except Unavailable:
+            return Reply(texts.POSTGRES_AWAY)
+        duty, following = on_call(shift, rota, now_ms), next_on_call(shift, rota, now_ms)
+        return Reply(on_call_text(duty, following, rota))
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        """The handover's button: whoever presses it is on call."""
+        now_ms = int(time.time() * 1000)
+        async with desk.database.transaction(timeout=SECONDS) as session:
+            duty = await duty_now(session, now_ms)
+            if duty is None or duty.user_id != ask.user_id:
+                await _change(session, ask, "take", now_ms)
+        return Reply(texts.HAS_IT.format(name=shown(ask.user_name, 40)), notice=texts.ACKED)
+
+
+async def _change(session: Session, ask: Ask, said: str, now_ms: int) -> None:
+    """Do what was typed; raise _Wrong or NoSuchPerson where that cannot be done."""
+    word, _, rest = said.partition(" ")
+    match word.lower():
+        case "take":
+            shift = Shift(ask.user_id, ask.user_name, now_ms, _until(rest, now_ms), ask.user_name)
+            await begin_shift(session, shift)
+        case "give":
+            whom, _, when = rest.strip().partition(" ")
+            if not is_person(whom):
+                raise _Wrong(texts.HOW_ON_CALL)
+            person = await find_person(session, whom)
+            await begin_shift(session, Shift(person.user_id, person.short, now_ms, _until(when, now_ms), ask.user_name))
+        case "until":
+            duty = await duty_now(session, now_ms)
+            if duty is None or duty.user_id != ask.user_id:
+                raise _Wrong(texts.NOT_ON_CALL)
+            until_ms = _until(said, now_ms)
+            await begin_shift(session, Shift(duty.user_id, duty.name, duty.from_ms, until_ms, ask.user_name))
+        case "off":
+            await end_shifts(session, now_ms)
+        case "rota":
+            await set_rota(session, [] if rest.strip().lower() == "off" else await _turns(session, rest))
+        case _:
+            raise _Wrong(texts.HOW_ON_CALL)
+    await audit.note(session, Actor(str(ask.user_id), ask.user_name, ask.role or ""), "oncall", said, "done")
+
+
+async def _turns(session: Session, text: str) -> list[Turn]:
+    try:
+        read = read_rota(text)
+    except ValueError as wrong:
+        raise _Wrong(f"{texts.BAD_TURN.format(number=wrong)}\n{texts.HOW_ON_CALL}") from wrong
+    people = {whom: await find_person(session, whom) for _, whom in read if is_person(whom)}
+    if unknown := next((whom for _, whom in read if whom not in people), None):
+        raise _Wrong(texts.NO_SUCH_PERSON.format(person=shown(unknown, 60)))
+    return [Turn(minute, people[whom].user_id, people[whom].short) for minute, whom in read]
+
+
+def _until(text: str, now_ms: int) -> int | None:
+    """Read `until 09:00` or `8h`; None where nothing is said."""
+    if not text.strip():
+        return None
+    try:
+        wish = read_wish(f"me {text}", now_ms=now_ms)
+    except ValueError as wrong:
+        raise _Wrong(texts.TOO_LONG) from wrong
+    if wish is None:
+        raise _Wrong(texts.HOW_ON_CALL)
+    return wish.until_ms
+
+
+@dataclass
+class HandoverCommand:
+    """Since the one on call began, at least 8 h and at most a day."""
+
+    name: str = "handover"
+    about: str = "what the next one on call needs to know"
+    needs: Role = Role.VIEWER
+
+    async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        now_ms = int(time.time() * 1000)
+        try:
+            async with desk.database.transaction(timeout=SECONDS) as session:
+                duty = await duty_now(session, now_ms)
+                found = await handover(session, since_ms=_since(duty, now_ms), now_ms=now_ms)
+        except Unavailable:
+            return Reply(texts.POSTGRES_AWAY)
+        button = Button(texts.I_HAVE_IT, data=desk.seal.close("oncall:take"))
+        incidents = Button(texts.ALL_INCIDENTS, data="incidents:0")
+        return Reply(handover_text(found, 0, now_ms=now_ms), ((button, incidents),))
+
+
+def _since(duty: Duty | None, now_ms: int) -> int:
+    began_ms = duty.from_ms if duty else 0
+    return min(max(began_ms, now_ms - LONGEST_LOOK_MS), now_ms - SHORTEST_LOOK_MS)

@@ -1,0 +1,118 @@
+"""Who is on call: a shift that somebody took or was given, else a weekly rota (pure). Times are UTC."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEK_MINUTES = 7 * 24 * 60
+MOST_TURNS = 50
+_TURN = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)\w*\s+([01]?\d|2[0-3]):([0-5]\d)\s+(@?\w+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """From this minute of the week on (0 = Monday 00:00) somebody is on call, until the next turn."""
+
+    minute: int
+    user_id: int
+    name: str
+
+    @property
+    def words(self) -> str:
+        """`Mon 09:00`."""
+        return f"{DAYS[self.minute // 1440].capitalize()} {self.minute // 60 % 24:02}:{self.minute % 60:02}"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Somebody is on call, whatever the rota says. until: None = until somebody else is. Times are ms."""
+
+    user_id: int
+    name: str
+    from_ms: int
+    until_ms: int | None
+    by: str = ""
+
+    def is_on(self, now_ms: int) -> bool:
+        return self.from_ms <= now_ms and (self.until_ms is None or now_ms < self.until_ms)
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Who is on call now, since and until when; None = open. by_rota: nobody took it by hand."""
+
+    user_id: int
+    name: str
+    from_ms: int
+    until_ms: int | None
+    by_rota: bool = False
+
+
+def read_rota(text: str) -> list[tuple[int, str]]:
+    """Read `Mon 09:00 @ann, Fri 18:00 @bob`: minute of the week, and whom. Raises ValueError that names the entry."""
+    found: list[tuple[int, str]] = []
+    for number, entry in enumerate((one.strip() for one in text.split(",")), start=1):
+        match = _TURN.fullmatch(entry)
+        if match is None:
+            raise ValueError(str(number))
+        day = DAYS.index(match[1].lower())
+        found.append(((day * 24 + int(match[2])) * 60 + int(match[3]), match[4]))
+    if len(found) > MOST_TURNS:
+        raise ValueError(str(MOST_TURNS + 1))
+    return sorted(found)
+
+
+def on_call(shift: Shift | None, rota: Sequence[Turn], now_ms: int) -> Duty | None:
+    """Who is on call. shift: the newest one."""
+    if shift is not None and shift.is_on(now_ms):
+        return Duty(shift.user_id, shift.name, shift.from_ms, shift.until_ms)
+    if not rota:
+        return None
+    now, following = _turns(rota, now_ms)
+    return Duty(now.user_id, now.name, _last(now, now_ms), _next(following, now_ms), by_rota=True)
+
+
+def next_on_call(shift: Shift | None, rota: Sequence[Turn], now_ms: int) -> Duty | None:
+    """Who is on call after whoever is now, as far as that is known."""
+    duty = on_call(shift, rota, now_ms)
+    if not rota or (duty is not None and duty.until_ms is None):
+        return None
+    if duty is None or not duty.by_rota:
+        return on_call(None, rota, now_ms if duty is None or duty.until_ms is None else duty.until_ms)
+    following = _turns(rota, now_ms)[1]
+    return on_call(None, rota, _next(following, now_ms))
+
+
+def others(rota: Sequence[Turn], user_id: int, now_ms: int) -> list[Turn]:
+    """The people of the rota after whoever is on call, each once, in the order of their turns."""
+    minute = _minute(now_ms)
+    ahead = sorted(rota, key=lambda one: (one.minute - minute - 1) % WEEK_MINUTES)
+    return list({one.user_id: one for one in reversed(ahead) if one.user_id != user_id}.values())[::-1]
+
+
+def _turns(rota: Sequence[Turn], now_ms: int) -> tuple[Turn, Turn]:
+    """The turn that is on, and the one after it."""
+    minute = _minute(now_ms)
+    at = max((number for number, one in enumerate(rota) if one.minute <= minute), default=len(rota) - 1)
+    return rota[at], rota[(at + 1) % len(rota)]
+
+
+def _minute(now_ms: int) -> int:
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return (now.weekday() * 24 + now.hour) * 60 + now.minute
+
+
+def _monday(now_ms: int) -> datetime:
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=now.weekday())
+
+
+def _last(one: Turn, now_ms: int) -> int:
+    at = int((_monday(now_ms) + timedelta(minutes=one.minute)).timestamp() * 1000)
+    return at if at <= now_ms else at - WEEK_MINUTES * 60_000
+
+
+def _next(one: Turn, now_ms: int) -> int:
+    return _last(one, now_ms) + WEEK_MINUTES * 60_000

@@ -1,0 +1,64 @@
+"""Who is on call, and the handover (pure)."""
+
+from collections.abc import Sequence
+
+from bot import texts
+from bot.duty import Duty, Turn
+from bot.render.incidents import incident_lines, scope_words
+from bot.render.markup import bold, fit, name
+from bot.render.times import moment
+from bot.store.handover import Handover
+
+MOST_ACTS = 12
+
+
+def duty_lines(duty: Duty | None, following: Duty | None) -> list[str]:
+    """Who is on call, and who is next."""
+    if duty is None:
+        return [f"{texts.ICON_PAGED} {bold(texts.NOBODY_ON_CALL)}"]
+    until = texts.UNTIL_TIME.format(until=moment(duty.until_ms)) if duty.until_ms else texts.UNTIL_TAKEN
+    words = f"{until}, {texts.BY_ROTA}" if duty.by_rota else until
+    lines = [f"{texts.ICON_PAGED} {bold(texts.ON_CALL.format(name=name(duty.name, 60), until=words))}"]
+    if following is not None:
+        lines.append(texts.NEXT_ON_CALL.format(name=name(following.name, 60), at=moment(following.from_ms)))
+    return lines
+
+
+def on_call_text(duty: Duty | None, following: Duty | None, rota: Sequence[Turn]) -> str:
+    """The answer to /oncall."""
+    lines = duty_lines(duty, following)
+    lines.append(texts.ROTA if rota else texts.NO_ROTA)
+    lines += [f"• {one.words} {name(one.name, 60)}" for one in rota]
+    return fit([*lines, texts.HOW_ON_CALL])
+
+
+def handover_text(found: Handover, held: int, *, now_ms: int) -> str:
+    """All that whoever takes over wants to know. held: incidents kept for the morning digest."""
+    lines = [bold(texts.HANDOVER.format(since=moment(found.since_ms))), *duty_lines(found.duty, found.following)]
+    lines.append(
+        texts.HANDOVER_OPEN.format(
+            count=found.open.count, unheeded=found.open.unheeded, began=found.began, ended=found.ended
+        )
+    )
+    for one in found.open.page:
+        lines += incident_lines(*one, now_ms=now_ms)
+    if found.open.count > len(found.open.page):
+        lines.append(texts.AND_MORE.format(count=found.open.count - len(found.open.page)))
+    if found.silences:
+        lines.append(bold(texts.HANDOVER_QUIET))
+    for one in found.silences:
+        sign = texts.ICON_MAINTENANCE if one.is_maintenance else texts.ICON_SILENCED
+        told = texts.SILENCE_LINE.format(until=moment(one.until_ms), by=name(one.by, 40), hidden=one.hidden)
+        lines.append(f"{sign} {scope_words(one.scope)} {told}")
+    lines.append(bold(texts.HANDOVER_ACTS) if found.acts else texts.HANDOVER_NOTHING_DONE)
+    for one in found.acts[:MOST_ACTS]:
+        who = name(one.name or one.user_id, 40)
+        at = moment(int(one.at.timestamp() * 1000))
+        lines.append(f"• {at} {who}: {name(one.action, 40)} {name(one.target, 80)} · {name(one.outcome, 80)}")
+    if len(found.acts) > MOST_ACTS:
+        lines.append(texts.AND_MORE.format(count=len(found.acts) - MOST_ACTS))
+    lost = texts.HANDOVER_LOST.format(count=found.lost)
+    lines.append(f"{texts.ICON_WARN} {lost}" if found.lost else texts.HANDOVER_NO_GAP)
+    if held:
+        lines.append(texts.HANDOVER_HELD.format(count=held))
+    return fit(lines)

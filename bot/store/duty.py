@@ -1,0 +1,54 @@
+"""Shifts and the rota as rows."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.duty import Duty, Shift, Turn, on_call
+from bot.failures import stored
+from bot.store.models import RotaRow, ShiftRow
+
+
+async def newest_shift(session: AsyncSession) -> Shift | None:
+    """The shift that was begun last, over or not."""
+    row = await session.scalar(select(ShiftRow).order_by(ShiftRow.id.desc()).limit(1))
+    return Shift(row.user_id, row.name, row.from_ms, row.until_ms, row.by_name) if row else None
+
+
+async def read_turns(session: AsyncSession) -> list[Turn]:
+    """The rota, from Monday on."""
+    rows = await session.scalars(select(RotaRow).order_by(RotaRow.minute))
+    return [Turn(row.minute, row.user_id, row.name) for row in rows]
+
+
+async def duty_now(session: AsyncSession, now_ms: int) -> Duty | None:
+    """Who is on call."""
+    return on_call(await newest_shift(session), await read_turns(session), now_ms)
+
+
+async def begin_shift(session: AsyncSession, shift: Shift) -> None:
+    """Let somebody be on call, instead of whoever was."""
+    session.add(
+        ShiftRow(
+            user_id=shift.user_id,
+            name=stored(shift.name, 100),
+            from_ms=shift.from_ms,
+            until_ms=shift.until_ms,
+            by_name=stored(shift.by, 100),
+        )
+    )
+    await session.flush()
+
+
+async def end_shifts(session: AsyncSession, now_ms: int) -> None:
+    """Let the rota say who is on call."""
+    is_on = (ShiftRow.until_ms.is_(None)) | (ShiftRow.until_ms > now_ms)
+    await session.execute(update(ShiftRow).where(is_on).values(until_ms=now_ms))
+
+
+async def set_rota(session: AsyncSession, turns: Iterable[Turn]) -> None:
+    """Replace the rota."""
+    await session.execute(delete(RotaRow))
+    session.add_all(RotaRow(minute=one.minute, user_id=one.user_id, name=stored(one.name, 100)) for one in turns)
+    await session.flush()

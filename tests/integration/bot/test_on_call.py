@@ -1,0 +1,60 @@
+"""Somebody is on call: alerts are brought to them by name, then to the next, and what was done is handed over."""
+
+from tests.eventually import eventually
+from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.test_answers import make_chat
+from tests.integration.bot.test_handling import labels, tap
+
+ANN, BOSS = 4242, 3003
+
+
+async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_somebody_has_it(house: House) -> None:
+    await make_chat(house, id=ANN, first_name="Ann", username="ann")
+    await make_chat(house, id=BOSS, first_name="Boss")
+    await house.put(snapshot())
+    await house.start_bot(BOT_ESCALATE_SECONDS="4", BOT_ESCALATE_TO=str(BOSS))
+    await house.say("/start", chat=ANN, user=ANN)
+    await eventually(lambda: house.has_text("Your Telegram id", ANN), what="Ann's id")
+    await house.ask(f"/grant {ANN} operator", expect="is now operator")
+    await house.ask("/oncall", expect="Nobody is on call")
+
+    async def given() -> bool:
+        text, _ = await house.ask("/oncall give @ann 8h", expect="O")
+        return "On call: Ann, until" in text
+
+    await eventually(given, what="the bot's memory of who spoke to it")
+    await house.put(failure(), failure())
+    card = await house.message("CardError ×")
+    assert "On call: Ann" in card["text"]
+    assert {"type": "text_mention", "user": {"id": ANN}}.items() <= {
+        name: value
+        for one in card["entities"]
+        if one["type"] == "text_mention"
+        for name, value in {**one, "user": {"id": one["user"]["id"]}}.items()
+    }.items()
+    mine = await house.message("CardError ×", ANN)
+    assert "On call: Ann" in mine["text"]
+    await house.message("CardError ×", BOSS)
+    await eventually(lambda: house.has_text("On call: Ann, chat 3003"), what="the same message, told who is next")
+    assert (await tap(house, mine, "🙋 Ack", user=ANN))["text"] == "You have it now."
+    for chat in (CHAT, ANN, BOSS):
+        await eventually(lambda chat=chat: house.has_text("Ann has it since", chat), what="the ack everywhere")
+
+    await house.ask("/silence env=staging 1h quiet there", expect="Silenced until")
+    text, _ = await house.ask("/handover", expect="Handover · since")
+    for part in (
+        "On call: Ann, until",
+        "1 open, 0 nobody has",
+        "🙋 Ann",
+        "env=staging",
+        "ack #1",
+        "No events were lost",
+    ):
+        assert part in text
+    told = (await house.messages())[-1]
+    assert "🙋 I have it" in labels(told)
+    await tap(house, told, "🙋 I have it")
+    text, _ = await house.ask("/oncall rota Mon 09:00 @ann, Fri 18:00 @nobody", expect="Nobody called @nobody")
+    text, _ = await house.ask(f"/oncall rota Mon 09:00 @ann, Fri 18:00 {CHAT}", expect="Fri 18:00 1001")
+    assert "until somebody else is" in text
+    text, _ = await house.ask("/oncall off", expect="by the rota")
