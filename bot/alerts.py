@@ -12,6 +12,7 @@ from bot.incidents import Call, Incident, Paged, Step, cover, resolve, step, wai
 from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
+from bot.quiet import quiet_until_ms
 from bot.render.alert import (
     Links,
     alert_buttons,
@@ -21,7 +22,7 @@ from bot.render.alert import (
     storm_buttons,
     storm_text,
 )
-from bot.render.incidents import REMINDER_BUTTONS, maintenance_over_text, reminder_text
+from bot.render.incidents import REMINDER_BUTTONS, digest_text, maintenance_over_text, reminder_text
 from bot.routes import Destination
 from bot.rulebook import RuleBook
 from bot.rules import Policy
@@ -32,6 +33,7 @@ from bot.store.duty import duty_now, read_turns
 from bot.store.incidents import (
     lock_covered,
     lock_due_pages,
+    lock_held,
     lock_incidents,
     lock_quiet,
     lock_waiting,
@@ -41,6 +43,7 @@ from bot.store.incidents import (
 from bot.store.late import open_summary, save_summary, to_late
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.outbox import (
+    DIGEST,
     INCIDENT,
     LATE,
     NOTICE,
@@ -59,6 +62,7 @@ from bot.store.storms import begin_storm, hold_open_storm, places_of_storm, rewr
 from bot.storms import Member, room
 
 AT_ONCE = 100
+MOST_HELD, MOST_WOKEN = 2000, 10
 
 
 @dataclass
@@ -186,13 +190,16 @@ class Alerts:
     ) -> None:
         """Want the messages of these steps. Their incidents are written and have ids. at_once: see the outbox."""
         edits: list[Rewrite] = []
+        for row, done in steps:
+            if done.call is Call.RING:
+                row.held_ms = now_ms if self._is_quiet(done.incident, now_ms) else None
         steps = await self._page(session, steps, now_ms=now_ms)
         blown = await self._storms(session, steps, now_ms=now_ms)
         late: dict[Destination, list[Step]] = {}
         reminders: dict[Destination, list[tuple[int, Incident]]] = {}
         for row, done in steps:
             match done.call:
-                case Call.RING if row.storm_id is not None:
+                case Call.RING if row.storm_id is not None or row.held_ms is not None:
                     pass
                 case Call.RING:
                     self.ring(session, row, done.incident, self._places(done.incident), now_ms=now_ms)
@@ -220,6 +227,30 @@ class Alerts:
             await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
             self.metrics.sounded.labels("reminder").inc()
 
+    def _is_quiet(self, incident: Incident, now_ms: int) -> bool:
+        return quiet_until_ms(self.policy.quiet_hours, *incident.key[:3], now_ms) is not None
+
+    async def tell_digest(self, session: Session, *, now_ms: int) -> int:
+        """Tell what was held back in quiet hours that are over; return how many incidents. The rest waits on."""
+        told: dict[Destination, list[tuple[int, Incident]]] = {}
+        woken: list[tuple[IncidentRow, Incident]] = []
+        for row in await lock_held(session, MOST_HELD):
+            incident = to_incident(row)
+            if self._is_quiet(incident, now_ms):
+                continue
+            row.held_ms = None
+            write(session, row, replace(incident, told_ms=now_ms))  # a reminder waits its time from now
+            woken.append((row, incident))
+            for to in self._places(incident):
+                told.setdefault(to, []).append((row.id, incident))
+        for to, held in told.items():
+            put(session, Subject(DIGEST), to, digest_text(held, now_ms=now_ms), REMINDER_BUTTONS, now_ms=now_ms)
+        goes_on = sorted((one for one in woken if not one[1].is_over), key=lambda one: (-one[1].count, one[0].id))
+        for row, incident in goes_on[:MOST_WOKEN]:  # below the digest, which has made the sound
+            unheard = [replace(to, is_silent=True) for to in self._places(incident)]
+            self.ring(session, row, incident, unheard, now_ms=now_ms)
+        return len(woken)
+
     def _places(self, incident: Incident) -> list[Destination]:
         """Who hears of an incident: the chats of its queue, and whom it was brought to by name."""
         paged = [Destination(one.chat_id, one.topic_id) for one in incident.paged]
@@ -236,7 +267,7 @@ class Alerts:
         due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
         brought: list[tuple[IncidentRow, Step]] = []
         for row, done in steps:
-            if done.call is Call.RING:
+            if done.call is Call.RING and row.held_ms is None:
                 done = replace(done, incident=replace(done.incident, paged=paged))
                 write(session, row, done.incident)
                 row.page_due_ms = due_ms if paged or self.policy.escalate_to else None
@@ -272,7 +303,8 @@ class Alerts:
         ringing: dict[str, list[tuple[IncidentRow, Step]]] = {}
         for row, done in steps:
             if done.call is Call.RING:
-                row.rung_ms, row.storm_id = now_ms, None
+                row.rung_ms, row.storm_id = 0 if row.held_ms else now_ms, None
+            if done.call is Call.RING and row.held_ms is None:
                 ringing.setdefault(done.incident.key.env, []).append((row, done))
         await session.flush()
         for env, several in sorted(ringing.items()):

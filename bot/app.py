@@ -92,6 +92,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             off=settings.bot_rules_off,
             storm_incidents=settings.bot_storm_incidents,
             escalate_seconds=settings.bot_escalate_seconds,
+            quiet_hours=settings.bot_quiet_hours,
             escalate_to=tuple(route.to for route in settings.bot_escalate_to),
         )
         book = RuleBook(policy)

@@ -53,6 +53,8 @@ async def _look(database: Database, alerts: Alerts, progress: Progress, snapshot
     async with database.transaction() as session:
         changed["silences_ended"] = await alerts.end_silences(session, now_ms=now_ms)
     async with database.transaction() as session:
+        changed["digested"] = await alerts.tell_digest(session, now_ms=now_ms)
+    async with database.transaction() as session:
         changed["reminded"] = await alerts.wait(session, now_ms=now_ms)
     async with database.transaction() as session:
         changed["escalated"] = await alerts.escalate(session, now_ms=now_ms)

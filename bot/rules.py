@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bot.quiet import QuietHours
 from bot.routes import Destination
 from tocsin.events import JobEvent, State
 
@@ -27,6 +28,7 @@ class Policy:
     least_stalled: int = 3
     escalate_seconds: float = 900
     escalate_to: tuple[Destination, ...] = ()
+    quiet_hours: tuple[QuietHours, ...] = ()
 
     @property
     def between_sounds_seconds(self) -> float:

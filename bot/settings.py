@@ -7,6 +7,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.addresses import secret_address
+from bot.quiet import QuietHours, parse_quiet_hours
 from bot.routes import Route, Runbook, parse_routes, parse_runbooks
 from bot.ruleset import SWITCHES
 from tocsin.settings import Settings
@@ -14,6 +15,10 @@ from tocsin.settings import Settings
 
 def _routes(value: Any) -> Any:
     return parse_routes(value) if isinstance(value, str) else value
+
+
+def _quiet_hours(value: Any) -> Any:
+    return parse_quiet_hours(value) if isinstance(value, str) else value
 
 
 def _chain(value: Any) -> Any:
@@ -86,6 +91,11 @@ class BotSettings(Settings):
     )
     bot_escalate_to: Annotated[tuple[Route, ...], BeforeValidator(_chain)] = Field(
         (), description="`chat_id[/topic_id]`, comma-separated, in this order; a person's id is their private chat's."
+    )
+    bot_quiet_hours: Annotated[tuple[QuietHours, ...], BeforeValidator(_quiet_hours)] = Field(
+        (),
+        description="What may wait for the morning: `[env or source/queue glob=]HH:MM-HH:MM` (UTC), comma-separated. "
+        "What begins then does not ring; a digest tells of it at the end.",
     )
     bot_rules_off: Annotated[frozenset[str], BeforeValidator(_rule_names)] = Field(
         frozenset(), description="Rules that do not ring, by name, comma-separated; /rules names them all."

@@ -2,6 +2,7 @@
 
 from bot.commands.ack import Ack
 from bot.commands.audit import Audit
+from bot.commands.digest import Digest
 from bot.commands.errors import Errors
 from bot.commands.failed import Failed
 from bot.commands.go import Go
@@ -37,7 +38,7 @@ _retry, _audit = Retry(), Audit()
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
     *(Logs(), _retry, Promote(), Pause(), Resume()),
-    *(_oncall, HandoverCommand()),
+    *(_oncall, HandoverCommand(), Digest()),
     *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""

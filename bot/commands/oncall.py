@@ -16,6 +16,7 @@ from bot.store.audit import Actor
 from bot.store.database import Session
 from bot.store.duty import begin_shift, duty_now, end_shifts, newest_shift, read_turns, set_rota
 from bot.store.handover import handover
+from bot.store.incidents import count_held
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
@@ -129,11 +130,12 @@ class HandoverCommand:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 duty = await duty_now(session, now_ms)
                 found = await handover(session, since_ms=_since(duty, now_ms), now_ms=now_ms)
+                held = await count_held(session)
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
         button = Button(texts.I_HAVE_IT, data=desk.seal.close("oncall:take"))
         incidents = Button(texts.ALL_INCIDENTS, data="incidents:0")
-        return Reply(handover_text(found, 0, now_ms=now_ms), ((button, incidents),))
+        return Reply(handover_text(found, held, now_ms=now_ms), ((button, incidents),))
 
 
 def _since(duty: Duty | None, now_ms: int) -> int:

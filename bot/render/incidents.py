@@ -77,6 +77,17 @@ def reminder_text(unheeded: Sequence[Numbered], *, now_ms: int) -> str:
     return fit(lines)
 
 
+def digest_text(held: Sequence[Numbered], *, now_ms: int) -> str:
+    """What was held back in quiet hours: what still goes on first, then what is over."""
+    worst = sorted(held, key=lambda one: (one[1].is_over, -one[1].count, one[0]))
+    goes_on = sum(not one.is_over for _, one in held)
+    lines = [texts.DIGEST.format(count=len(held), goes_on=goes_on)]
+    lines += [line for one in worst[:TOP] for line in incident_lines(*one, now_ms=now_ms)]
+    if len(worst) > TOP:
+        lines.append(texts.AND_MORE.format(count=len(worst) - TOP))
+    return fit(lines)
+
+
 REMINDER_BUTTONS: Buttons = ((Button(texts.ALL_INCIDENTS, data="incidents:0"),),)
 
 

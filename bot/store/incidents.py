@@ -49,7 +49,8 @@ async def lock_waiting(
     session: AsyncSession, *, told_before_ms: int, acked_before_ms: int, limit: int
 ) -> Sequence[IncidentRow]:
     """Open incidents for which a reminder is due, or whose ack ends, that nobody else holds."""
-    is_unheeded = and_(IncidentRow.phase.in_(UNHEEDED), IncidentRow.has_rung, IncidentRow.told_ms <= told_before_ms)
+    is_awake = and_(IncidentRow.has_rung, IncidentRow.held_ms.is_(None))
+    is_unheeded = and_(IncidentRow.phase.in_(UNHEEDED), is_awake, IncidentRow.told_ms <= told_before_ms)
     is_taken = and_(IncidentRow.phase == Phase.ACKED, IncidentRow.acked_ms <= acked_before_ms)
     return await _free(
         session, select(IncidentRow).where(or_(is_unheeded, is_taken)).order_by(IncidentRow.told_ms), limit
@@ -60,6 +61,27 @@ async def lock_due_pages(session: AsyncSession, now_ms: int, limit: int) -> Sequ
     """Open incidents that nobody has taken in time, that nobody else holds."""
     is_due = (IncidentRow.page_due_ms <= now_ms, IncidentRow.phase.in_(UNHEEDED))
     return await _free(session, select(IncidentRow).where(*is_due).order_by(IncidentRow.page_due_ms), limit)
+
+
+async def lock_held(session: AsyncSession, limit: int) -> Sequence[IncidentRow]:
+    """Incidents that wait for a digest, that nobody else holds."""
+    return await _free(
+        session, select(IncidentRow).where(IncidentRow.held_ms.is_not(None)).order_by(IncidentRow.held_ms), limit
+    )
+
+
+async def held_incidents(session: AsyncSession, limit: int) -> list[tuple[int, Incident]]:
+    """Incidents that wait for a digest, the worst first."""
+    wanted = (
+        select(IncidentRow).where(IncidentRow.held_ms.is_not(None)).order_by(IncidentRow.count.desc(), IncidentRow.id)
+    )
+    return [(row.id, to_incident(row)) for row in await session.scalars(wanted.limit(limit))]
+
+
+async def count_held(session: AsyncSession) -> int:
+    """How many wait for a digest."""
+    found = select(func.count()).select_from(IncidentRow).where(IncidentRow.held_ms.is_not(None))
+    return await session.scalar(found) or 0
 
 
 async def _free(session: AsyncSession, wanted: Select[IncidentRow], limit: int) -> Sequence[IncidentRow]:

@@ -41,7 +41,8 @@ class IncidentRow(Base):
     """One kind of failure of one queue; see bot/incidents.py for the meaning of the columns.
 
     rung_ms: when this episode rang. storm_id: the storm that tells of it, instead of a message of its own. page_due_ms:
-    when the next one is paged if nobody has taken it; None = there is nobody left.
+    when the next one is paged if nobody has taken it; None = there is nobody left. held_ms: since when it waits for the
+    morning digest instead of ringing.
     """
 
     __tablename__ = "incidents"
@@ -49,6 +50,7 @@ class IncidentRow(Base):
         UniqueConstraint("env", "source", "queue", "fingerprint", name="incidents_key"),
         Index("incidents_open", "touched_ms", postgresql_where=text("phase <> 'resolved'")),
         Index("incidents_rung", "env", "rung_ms"),
+        Index("incidents_held", "held_ms", postgresql_where=text("held_ms IS NOT NULL")),
         Index("incidents_page_due", "page_due_ms", postgresql_where=text("page_due_ms IS NOT NULL")),
         Index("incidents_storm", "storm_id", postgresql_where=text("storm_id IS NOT NULL")),
     )
@@ -82,6 +84,7 @@ class IncidentRow(Base):
     storm_id: Mapped[int | None] = mapped_column(ForeignKey("storms.id", ondelete="SET NULL"))
     paged: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     page_due_ms: Mapped[int | None] = mapped_column(BigInteger)
+    held_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class StormRow(Base):

@@ -30,7 +30,7 @@ ONLY_PRIORITY = 1
 """The column is there for the release before this one."""
 
 INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late", "notice"
-STORM, ACTION = "storm", "action"
+STORM, ACTION, DIGEST = "storm", "action", "digest"
 """Kinds of messages. Only incident, late, storm and action are edited once they are sent."""
 
 

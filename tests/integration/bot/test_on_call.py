@@ -19,7 +19,7 @@ async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_some
     await house.ask("/oncall", expect="Nobody is on call")
 
     async def given() -> bool:
-        text, _ = await house.ask("/oncall give @ann 8h", expect="O")
+        text, _ = await house.ask("/oncall give @ann 8h", expect="call")
         return "On call: Ann, until" in text
 
     await eventually(given, what="the bot's memory of who spoke to it")
@@ -58,3 +58,28 @@ async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_some
     text, _ = await house.ask(f"/oncall rota Mon 09:00 @ann, Fri 18:00 {CHAT}", expect="Fri 18:00 1001")
     assert "until somebody else is" in text
     text, _ = await house.ask("/oncall off", expect="by the rota")
+
+
+async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: House) -> None:
+    await house.put(snapshot())
+    all_day = "00:00-23:59,23:00-01:00"
+    bot = await house.start_bot(BOT_QUIET_HOURS=f"pro*={all_day.replace(',', ',pro*=')}")
+    await house.put(*(failure(fingerprint="f2", error_type="Other") for _ in range(3)), failure())
+    await house.put(failure(env="staging", fingerprint="f3", error_type="Loud"))
+    await house.message("Loud ×1")
+
+    async def held() -> bool:
+        text, _ = await house.ask("/digest", expect="held back")
+        return "2 held back until quiet hours are over" in text and "Other ×3" in text
+
+    await eventually(held, what="what is held back")
+    await house.ask("/handover", expect="2 incidents are held back")
+    assert await house.alerts() == []
+    await bot.kill()
+    await house.start_bot()  # the quiet hours are over
+    digest = await house.message("Held back in quiet hours: 2 incidents, 2 still go on")
+    assert digest["text"].index("Other ×3") < digest["text"].index("CardError ×1")
+    await house.message("prod · orders · CardError ×1 · new")
+    await house.put(failure())
+    await eventually(lambda: house.has_text("CardError ×2"), what="an alert like any other")
+    await house.ask("/digest", expect="Nothing is held back")

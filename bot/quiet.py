@@ -1,0 +1,60 @@
+"""Quiet hours: when alerts of which queues wait for the morning (pure). Times are UTC."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+_HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-3]):([0-5]\d)")
+
+
+@dataclass(frozen=True)
+class QuietHours:
+    """Every day from one minute of the day to another, over midnight if the first is the later one."""
+
+    start: int
+    end: int
+    env: str = "*"
+    source: str = "*"
+    queue: str = "*"
+
+    def ends_ms(self, now_ms: int) -> int | None:
+        """When they end, if they are on now."""
+        now = datetime.fromtimestamp(now_ms / 1000, UTC)
+        minute = now.hour * 60 + now.minute
+        is_on = self.start <= minute < self.end if self.start < self.end else minute >= self.start or minute < self.end
+        if not is_on:
+            return None
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        days = 1 if self.end <= minute else 0
+        return int((midnight + timedelta(days=days, minutes=self.end)).timestamp() * 1000)
+
+    def matches(self, env: str, source: str, queue: str) -> bool:
+        return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
+
+
+def parse_quiet_hours(text: str) -> tuple[QuietHours, ...]:
+    """Read `[env or source/queue glob=]HH:MM-HH:MM`, comma-separated. Raises ValueError that names the entry."""
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    return tuple(_parse(number, entry) for number, entry in enumerate(entries, start=1))
+
+
+def _parse(number: int, entry: str) -> QuietHours:
+    pattern, _, hours = entry.rpartition("=")
+    found = _HOURS.fullmatch(hours.strip())
+    if found is None:
+        raise ValueError(f"entry {number} is not [env or source/queue glob=]HH:MM-HH:MM, e.g. staging=18:00-08:00")
+    start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+    if start == end:
+        raise ValueError(f"entry {number} is all day: use /silence, or BOT_RULES_OFF")
+    source, slash, queue = pattern.strip().partition("/")
+    if slash:
+        return QuietHours(start, end, source=source, queue=queue)
+    return QuietHours(start, end, env=source or "*")
+
+
+def quiet_until_ms(hours: Sequence[QuietHours], env: str, source: str, queue: str, now_ms: int) -> int | None:
+    """When the quiet hours of a queue end, if they are on now."""
+    ends = (one.ends_ms(now_ms) for one in hours if one.matches(env, source, queue))
+    return max((end for end in ends if end is not None), default=None)
