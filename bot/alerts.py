@@ -4,11 +4,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.board import Finding
+from bot.channels import Channel, What, matching, subject_of, told_of, told_of_storm
 from bot.chats import Chats
 from bot.duty import Turn, others
 from bot.failures import Key, Tally, key_part
 from bot.found import found, unheard
-from bot.incidents import Call, Incident, Paged, Step, cover, resolve, step, wait
+from bot.incidents import UNHEEDED, Call, Incident, Paged, Step, cover, resolve, step, wait
 from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
@@ -23,12 +24,14 @@ from bot.render.alert import (
     storm_text,
 )
 from bot.render.incidents import REMINDER_BUTTONS, digest_text, maintenance_over_text, reminder_text
+from bot.render.markup import plain
 from bot.routes import Destination
 from bot.rulebook import RuleBook
 from bot.rules import Policy
 from bot.seal import Seal
 from bot.silences import Silence, covering, quiet_until
 from bot.store.database import Session
+from bot.store.dispatches import dispatch
 from bot.store.duty import duty_now, read_turns
 from bot.store.incidents import (
     lock_covered,
@@ -59,7 +62,7 @@ from bot.store.outbox import (
 )
 from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
 from bot.store.storms import begin_storm, hold_open_storm, places_of_storm, rewrite_card, rung_lately, storms
-from bot.storms import Member, room
+from bot.storms import Member, Storm, room
 
 AT_ONCE = 100
 MOST_HELD, MOST_WOKEN = 2000, 10
@@ -74,6 +77,7 @@ class Alerts:
     metrics: Metrics
     links: Links
     seal: Seal
+    channels: Sequence[Channel] = ()
     woken: Callable[[], None] = lambda: None
     unrouted: int = field(default=0)
 
@@ -203,6 +207,7 @@ class Alerts:
                     pass
                 case Call.RING:
                     self.ring(session, row, done.incident, self._places(done.incident), now_ms=now_ms)
+                    await self.tell_channels(session, row, done.incident, now_ms=now_ms)
                 case Call.SUMMARY:
                     for to in self.chats.destinations(*done.incident.key[:3]):
                         late.setdefault(to, []).append(done)
@@ -210,6 +215,7 @@ class Alerts:
                     pass
                 case Call.EDIT | Call.NUDGE | Call.REMIND:
                     edits.append(self._edit(row, done.incident))
+                    await self.tell_channels(session, row, done.incident, now_ms=now_ms)
             if done.call is Call.REMIND:
                 for to in self._places(done.incident):
                     reminders.setdefault(to, []).append((row.id, done.incident))
@@ -322,6 +328,7 @@ class Alerts:
     async def _show_storms(self, session: Session, ids: Collection[int], *, now_ms: int) -> None:
         """Bring a storm's message up to date in every place where one of its incidents would have rung."""
         for storm in await storms(session, ids):
+            await self._tell_channels_of_storm(session, storm, now_ms=now_ms)
             heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
             for member in storm.members:
                 paged = [Destination(*one) for one in member.paged]
@@ -338,6 +345,14 @@ class Alerts:
                 about = Subject(STORM, storm_id=storm.id)
                 put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)
 
+    async def _tell_channels_of_storm(self, session: Session, storm: Storm, *, now_ms: int) -> None:
+        """One word for all of it: that it began, that nobody is waited for any more, that it is over."""
+        names = {one.name for member in storm.members for one in matching(self.channels, *member.key[:3])}
+        if names:
+            told = told_of_storm(storm, plain(storm_text(storm)), self.links.page_url)
+            what = What.RESOLVE if storm.is_over else What.RING if storm.unheeded else What.ACK
+            await dispatch(session, sorted(names), f"storm:{storm.id}", what, told, now_ms=now_ms)
+
     def ring(
         self, session: Session, row: IncidentRow, incident: Incident, places: Sequence[Destination], *, now_ms: int
     ) -> None:
@@ -349,6 +364,16 @@ class Alerts:
         if not places:
             self.unrouted += 1
             self.metrics.unrouted.inc()
+
+    async def tell_channels(self, session: Session, row: IncidentRow, incident: Incident, *, now_ms: int) -> None:
+        """Want the channels beside Telegram to hear that it rings, is taken or is over; each once."""
+        what = what_of(incident)
+        names = [one.name for one in matching(self.channels, *incident.key[:3])]
+        if not names or what is None or row.storm_id is not None or row.held_ms is not None:
+            return
+        text = plain(alert_text(incident, number=row.id, runbook=self.links.runbook(incident.key)))
+        told = told_of(row.id, incident, text, self.links.page_of(incident))
+        await dispatch(session, names, subject_of(row.id, row.episode), what, told, now_ms=now_ms)
 
     def _edit(self, row: IncidentRow, incident: Incident) -> Rewrite:
         return Rewrite(row.id, row.episode, *self._card(row, incident))
@@ -368,6 +393,15 @@ class Alerts:
             put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
         else:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
+
+
+def what_of(incident: Incident) -> What | None:
+    """What channels that cannot be edited hear of an incident as it is now; None = nothing new."""
+    if incident.is_over:
+        return What.RESOLVE
+    if incident.ack is not None:
+        return What.ACK
+    return What.RING if incident.has_rung and incident.phase in UNHEEDED else None
 
 
 def next_page(paged: Sequence[Paged], rota: Sequence[Turn], chain: Sequence[Destination], now_ms: int) -> Paged | None:

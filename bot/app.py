@@ -20,6 +20,7 @@ from bot.consume import MARKS, Consumer, Progress
 from bot.conversation import Conversation
 from bot.delivery import Delivery
 from bot.desk import Desk
+from bot.dispatching import Dispatching
 from bot.forgetting import forget_old
 from bot.greeting import Greeting
 from bot.habits import Habits
@@ -60,6 +61,7 @@ from tocsin.health import Health, health_app
 from tocsin.http import serve_http
 from tocsin.lifecycle import Part, supervise
 from tocsin.log_topic import LogTopic
+from tocsin.secrecy import register
 
 log = structlog.get_logger("bot")
 
@@ -101,7 +103,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         links = Links(str(settings.public_url or ""), settings.bot_runbooks, can_act)
         seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
-        alerts = Alerts(chats, book, metrics, links, seal, woken=lambda: delivery.wake())
+        alerts = Alerts(chats, book, metrics, links, seal, settings.channels, woken=lambda: delivery.wake())
         delivery = Delivery(
             database,
             telegram,
@@ -112,6 +114,8 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             edit_seconds=settings.bot_edit_seconds,
             call_seconds=settings.breaker_timeout_seconds,
         )
+        register([channel.secret for channel in settings.channels])  # each by itself, beside the whole settings
+        dispatching = Dispatching(database, settings.channels, settings.form, breakers, client, metrics)
         greeting = Greeting(snapshots, database, chats, woken=delivery.wake)
         history = History(settings, directory, breakers, client)
         turns = Turns(
@@ -226,6 +230,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "watching": lambda: watching.run(stop),
                 "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
+                "dispatching": lambda: dispatching.run(stop),
                 "heartbeat": lambda: heartbeat.run(stop),
                 "subscriptions": lambda: chats.keep(database, stop),
                 "people": lambda: people.keep(database, stop),

@@ -101,7 +101,7 @@ async def test_alert(settings: BotSettings, words: Sequence[str]) -> int:
     chats, seal = Chats(settings), Seal(settings.telegram_bot_token.get_secret_value())
     links = Links(str(settings.public_url or ""), settings.bot_runbooks)
     database = Database(engine, Breakers(settings, registry), timeout=settings.breaker_timeout_seconds)
-    alerts = Alerts(chats, RuleBook(), Metrics(registry), links, seal)
+    alerts = Alerts(chats, RuleBook(), Metrics(registry), links, seal, settings.channels)
     try:
         await migrate(engine)
         async with database.transaction() as session:

@@ -36,6 +36,12 @@ class Metrics:
         self.heard = Gauge(
             "bot_kafka_heard_timestamp_seconds", "Everything in Kafka before then is counted", registry=registry
         )
+        self.dispatched = Counter(
+            "bot_dispatches_total",
+            "Tries to tell a channel beside Telegram: sent, later (it did not take it), refused (it never will)",
+            ["channel", "outcome"],
+            registry=registry,
+        )
         self.heartbeat = Gauge(
             "bot_heartbeat_timestamp_seconds", "When the last sign of life was sent to HEARTBEAT_URL", registry=registry
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,6 +14,7 @@ from bot.metrics import Metrics
 from bot.pacing import Pacer
 from bot.snapshots import Snapshots
 from bot.store.database import Database
+from bot.store.dispatches import Backlog, backlogs
 from bot.store.outbox import Depth, depth
 from bot.telegram import Polling
 from bot.turns import Turns
@@ -42,6 +43,7 @@ class Pulse:
     turns: Turns
     has_alert_chats: Callable[[], bool]
     outbox: Depth | None = None
+    backlogs: Sequence[Backlog] = ()
     outbox_at: float | None = None
     outbox_problem: str = ""
     clock: Callable[[], float] = time.monotonic
@@ -51,7 +53,9 @@ class Pulse:
         while not stop.is_set():
             try:
                 async with database.transaction() as session:
-                    self.outbox = await depth(session, dead_since_ms=int(time.time() * 1000) - DAY_MS)
+                    since_ms = int(time.time() * 1000) - DAY_MS
+                    self.outbox = await depth(session, dead_since_ms=since_ms)
+                    self.backlogs = await backlogs(session, dead_since_ms=since_ms)
                 self.outbox_at, self.outbox_problem = self.clock(), ""
                 self.metrics.outbox.set(self.outbox.waiting)
                 self.metrics.away.set(sum(one.waiting for one in self.outbox.away))

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AnyHttpUrl, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, FilePath, SecretStr, field_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.addresses import secret_address
+from bot.channels import PAGERDUTY_URL, Channel, Form, Kind, parse_addresses, parse_keys, read_template
 from bot.quiet import QuietHours, parse_quiet_hours
 from bot.routes import Route, Runbook, parse_routes, parse_runbooks
 from bot.ruleset import SWITCHES
@@ -15,6 +16,21 @@ from tocsin.settings import Settings
 
 def _routes(value: Any) -> Any:
     return parse_routes(value) if isinstance(value, str) else value
+
+
+def _slack(value: SecretStr | None) -> SecretStr | None:
+    parse_addresses(Kind.SLACK, value.get_secret_value() if value else "")
+    return value
+
+
+def _pagerduty(value: SecretStr | None) -> SecretStr | None:
+    parse_keys(value.get_secret_value() if value else "")
+    return value
+
+
+def _webhook(value: SecretStr | None) -> SecretStr | None:
+    parse_addresses(Kind.WEBHOOK, value.get_secret_value() if value else "")
+    return value
 
 
 def _quiet_hours(value: Any) -> Any:
@@ -97,6 +113,26 @@ class BotSettings(Settings):
         description="What may wait for the morning: `[env or source/queue glob=]HH:MM-HH:MM` (UTC), comma-separated. "
         "What begins then does not ring; a digest tells of it at the end.",
     )
+    bot_slack: Annotated[SecretStr | None, AfterValidator(_slack)] = Field(
+        None, description="Slack's incoming webhooks: `[env or source/queue glob=]https://hooks…`, comma-separated."
+    )
+    bot_pagerduty: Annotated[SecretStr | None, AfterValidator(_pagerduty)] = Field(
+        None, description="PagerDuty, Events API v2: `[env or source/queue glob=]ROUTING_KEY`, comma-separated."
+    )
+    bot_pagerduty_url: AnyHttpUrl = Field(
+        AnyHttpUrl(PAGERDUTY_URL),
+        description="Where PagerDuty takes events; for the EU https://events.eu.pagerduty.com/…",
+    )
+    bot_webhook: Annotated[SecretStr | None, AfterValidator(_webhook)] = Field(
+        None, description="Addresses that are sent JSON: `[env or source/queue glob=]https://…`, comma-separated."
+    )
+    bot_webhook_secret: SecretStr | None = Field(
+        None, min_length=16, description="Signs what BOT_WEBHOOK is sent: HMAC-SHA256 of timestamp and body."
+    )
+    bot_webhook_template: FilePath | None = Field(
+        None,
+        description="A file with the JSON that BOT_WEBHOOK is sent, $names in its strings; default all of it.",
+    )
     bot_rules_off: Annotated[frozenset[str], BeforeValidator(_rule_names)] = Field(
         frozenset(), description="Rules that do not ring, by name, comma-separated; /rules names them all."
     )
@@ -138,12 +174,39 @@ class BotSettings(Settings):
             raise ValueError("expected postgresql://user:password@host:port/name")
         return value
 
+    @field_validator("bot_webhook_template")
+    @classmethod
+    def _is_template(cls, value: FilePath | None) -> FilePath | None:
+        if value is not None:
+            read_template(value.read_text())
+        return value
+
     @field_validator("heartbeat_url")
     @classmethod
     def _is_private(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             secret_address(value.get_secret_value())
         return value
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Every channel beside Telegram."""
+
+        def text(secret: SecretStr | None) -> str:
+            return secret.get_secret_value() if secret else ""
+
+        return (
+            *parse_addresses(Kind.SLACK, text(self.bot_slack)),
+            *parse_keys(text(self.bot_pagerduty)),
+            *parse_addresses(Kind.WEBHOOK, text(self.bot_webhook)),
+        )
+
+    @property
+    def form(self) -> Form:
+        """How those are spoken to."""
+        secret = self.bot_webhook_secret.get_secret_value() if self.bot_webhook_secret else ""
+        template = read_template(self.bot_webhook_template.read_text()) if self.bot_webhook_template else None
+        return Form(str(self.bot_pagerduty_url), secret, template)
 
     @property
     def api_base(self) -> str:

@@ -217,6 +217,7 @@ NO_JOB_NOW = "So a single job cannot be looked up. Try again in a minute; /statu
 NOTHING_AWAY = "🟠 Neither history nor Postgres answers now. /queues and /status still do."
 STATUS_WELL = "Tocsin is well"
 STATUS_ILL = "Tocsin has trouble of its own"
+CHANNEL_BEHIND = "{waiting} waiting, {dead} of the last day refused ({note})"
 NO_HEARTBEAT = "heartbeat: none. If I die, nobody is told: set HEARTBEAT_URL"
 HEARTBEAT_HELD = "heartbeat held back ({why}); the last was sent: {last}"
 NEVER_SENT = "never"

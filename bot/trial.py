@@ -57,7 +57,7 @@ def marked_failure(key: Key, by: str, now_ms: int) -> JobEvent:
 async def ring(database: Database, alerts: Alerts, chats: Chats, key: Key, by: str, *, seconds: float) -> Trial:
     """Ring, wait until every chat has it or the time is up, and end the incident. Raises Unavailable.
 
-    No silence and no storm covers it: what is to be known is whether it arrives.
+    No silence, no storm and no quiet hours cover it: what is to be known is whether it arrives.
     """
     began_ms = _now_ms()
     to = chats.all_destinations() if key == NOWHERE else chats.destinations(*key[:3])
@@ -91,6 +91,7 @@ async def _open(database: Database, alerts: Alerts, key: Key, to: Sequence[Desti
         row = write(session, row, done.incident)
         await session.flush()
         alerts.ring(session, row, done.incident, to, now_ms=now_ms)
+        await alerts.tell_channels(session, row, done.incident, now_ms=now_ms)
         return row.id
 
 

@@ -47,6 +47,10 @@ class Links:
         """The address of what to do about a queue; empty if nobody wrote it."""
         return runbook_of(self.runbooks, key.source, key.queue)
 
+    def page_of(self, incident: Incident) -> str:
+        """The live page at this incident's newest job; empty if there is no page."""
+        return _page(incident, self.page_url) if self.page_url else ""
+
     def runbook_as_text(self, key: Key) -> str:
         """The same where no button can lead there."""
         url = self.runbook(key)
@@ -220,7 +224,7 @@ def retry_button(number: int, incident: Incident, seal: Seal) -> Button:
 def _links(incident: Incident, links: Links) -> tuple[Button, ...]:
     row: list[Button] = []
     if is_linkable(links.page_url):
-        row.append(Button(texts.OPEN_PAGE, url=_page(incident, links.page_url)))
+        row.append(Button(texts.OPEN_PAGE, url=links.page_of(incident)))
     runbook = links.runbook(incident.key)
     if is_linkable(runbook):
         row.append(Button(texts.RUNBOOK, url=runbook))

@@ -70,6 +70,10 @@ def _outbox(pulse: Pulse, now_ms: int) -> list[str]:
     if found.dead:
         lines.append(f"{texts.ICON_FAILED} {found.dead} messages of the last day can never arrive:")
         lines += [f"   {name(note, 200)}" for note in found.dead_notes]
+    for channel in pulse.backlogs:
+        icon = texts.ICON_FAILED if channel.dead else texts.ICON_WARN
+        told = texts.CHANNEL_BEHIND.format(waiting=channel.waiting, dead=channel.dead, note=name(channel.note, 160))
+        lines.append(f"{icon} {name(channel.channel)}: {told}")
     lines += [
         f"{texts.ICON_WARN} chat {chat_id}: Telegram wants silence for {age(seconds)} more"
         for chat_id, seconds in pulse.pacer.frozen(pulse.clock()).items()

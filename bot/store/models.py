@@ -422,3 +422,28 @@ class RotaRow(Base):
     minute: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     user_id: Mapped[int] = mapped_column(BigInteger)
     name: Mapped[str] = mapped_column(Text)
+
+
+class DispatchRow(Base):
+    """The outbox of channels other than Telegram: one thing to tell one channel. See bot/channels.py.
+
+    subject: an incident's episode, or a storm. state: waiting, sent, or dead: the channel refuses it, `note` says why.
+    """
+
+    __tablename__ = "dispatches"
+    __table_args__ = (
+        UniqueConstraint("channel", "subject", "what", name="dispatches_once"),
+        Index("dispatches_due", "channel", "id", postgresql_where=text("state = 'waiting'")),
+    )
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    channel: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(Text)
+    what: Mapped[str] = mapped_column(Text)
+    told: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    state: Mapped[str] = mapped_column(Text, server_default="waiting")
+    note: Mapped[str] = mapped_column(Text, server_default="")
+    failures: Mapped[int] = mapped_column(Integer, server_default="0")
+    not_before_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_ms: Mapped[int] = mapped_column(BigInteger)
+    changed_ms: Mapped[int] = mapped_column(BigInteger)

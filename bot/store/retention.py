@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents import Phase
-from bot.store.models import ActionRow, AuditRow, Card, IncidentRow, LateSummary, SilenceRow, StormRow
+from bot.store.models import ActionRow, AuditRow, Card, DispatchRow, IncidentRow, LateSummary, SilenceRow, StormRow
 
 BATCH = 1000
 KEEP_AUDIT = timedelta(days=365)
@@ -40,8 +40,9 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
     silences = select(SilenceRow.id).where(SilenceRow.ended_ms < before_ms)
     actions = select(ActionRow.id).where(ActionRow.asked_ms < before_ms, ~_is_awaited(Card.action_id == ActionRow.id))
     gone = 0
+    old_dispatches = select(DispatchRow.id).where(DispatchRow.changed_ms < before_ms, DispatchRow.state != "waiting")
     tables = (Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (StormRow, old_storms)
-    for table, old in (*tables, (SilenceRow, silences), (ActionRow, actions)):
+    for table, old in (*tables, (DispatchRow, old_dispatches), (SilenceRow, silences), (ActionRow, actions)):
         gone += await _delete(session, table, old)
     return gone
 
@@ -62,7 +63,7 @@ def _is_awaited(which: ColumnElement[bool]) -> ColumnElement[bool]:
 
 async def _delete(
     session: AsyncSession,
-    table: type[Card | IncidentRow | LateSummary | SilenceRow | StormRow | ActionRow],
+    table: type[Card | DispatchRow | IncidentRow | LateSummary | SilenceRow | StormRow | ActionRow],
     old: Select[int],
 ) -> int:
     """Delete what nobody holds at the moment, in the order in which everybody locks."""
