@@ -62,7 +62,6 @@ FROM journal
 WHERE {where}
 GROUP BY env, source, queue, part
 """
-NOTHING = [(0, 0)] * TREND
 
 
 class Times(msgspec.Struct):
@@ -101,7 +100,10 @@ class DurationBucket(Figures, kw_only=True):
 
 
 class QueueFigures(Figures, kw_only=True):
-    """The figures of one queue. completed_trend, failed_trend: jobs that ended in each 24th of the time, in order."""
+    """The figures of one queue.
+
+    completed_trend, failed_trend: jobs that ended in each of up to 24 equal parts of the time, oldest first.
+    """
 
     env: str
     source: str
@@ -174,8 +176,8 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
                     env=row["env"],
                     source=row["source"],
                     queue=row["queue"],
-                    completed_trend=[done for done, _ in trends.get(_queue_of(row), NOTHING)],
-                    failed_trend=[failed for _, failed in trends.get(_queue_of(row), NOTHING)],
+                    completed_trend=[done for done, _ in trends.get(_queue_of(row), [])],
+                    failed_trend=[failed for _, failed in trends.get(_queue_of(row), [])],
                     **_told(row, minutes),
                 )
                 for row in found["queue"][:MOST_QUEUES]
@@ -216,10 +218,13 @@ async def _trends(
 ) -> dict[tuple[str, str, str], list[tuple[int, int]]]:
     """By queue: how many jobs completed and failed in each part of the time."""
     look = where.copy()
-    look.parameters |= {"start": buckets.start, "part": max(MINUTE, -(-(buckets.end - buckets.start) // TREND))}
+    span = buckets.end - buckets.start
+    part = max(MINUTE, -(-span // TREND))
+    look.parameters |= {"start": buckets.start, "part": part}
     trends: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
     for row in await journal.ask(TRENDS.format(unit=unit, where=look), look):
-        trends.setdefault(_queue_of(row), list(NOTHING))[int(row["part"])] = int(row["done"]), int(row["failed"])
+        trend = trends.setdefault(_queue_of(row), [(0, 0)] * -(-span // part))
+        trend[int(row["part"])] = int(row["done"]), int(row["failed"])
     return trends
 
 
