@@ -1,7 +1,11 @@
 import type { ReactNode } from "react";
 
+import "./spark.css";
+
 const WIDTH = 96;
 const HEIGHT = 22;
+/** As many parts of time as the server tells of; fewer stand at the right, where now is. */
+const SLOTS = 24;
 
 interface SparkProps {
   /** What the bars say, in words. */
@@ -14,7 +18,8 @@ interface SparkProps {
 /** A row of small bars, the bad part of each in red at its foot. Nothing happened: a line. */
 export function Spark({ label, values, bad }: SparkProps): ReactNode {
   const most = Math.max(1, ...values);
-  const step = WIDTH / Math.max(1, values.length);
+  const step = WIDTH / Math.max(SLOTS, values.length);
+  const left = WIDTH - step * values.length;
   const bar = (value: number): number => (value === 0 ? 0 : Math.max(1.5, (value / most) * (HEIGHT - 2)));
   return (
     <svg
@@ -31,7 +36,7 @@ export function Spark({ label, values, bad }: SparkProps): ReactNode {
         const red = bar(bad[index] ?? 0);
         const whole = Math.max(red, bar(value));
         if (whole === 0) return null;
-        const x = index * step + 0.5;
+        const x = left + index * step + 0.5;
         return (
           // Bars have no identity but their place.
           // oxlint-disable-next-line react/no-array-index-key

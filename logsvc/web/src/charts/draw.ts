@@ -79,7 +79,7 @@ export function draw(host: HTMLElement, spec: ChartSpec, events: DrawEvents): Dr
           return {
             stroke: colour,
             width: isBars ? 0 : 1.5,
-            points: { show: false },
+            points: { show: !isBars, size: 4, fill: colour, filter: lonely },
             spanGaps: false,
             ...(isBars ? { fill: colour, ...(bars ? { paths: bars } : {}) } : {}),
             ...(series?.isDashed ? { dash: [4, 4] } : {}),
@@ -114,6 +114,15 @@ export function draw(host: HTMLElement, spec: ChartSpec, events: DrawEvents): Dr
     },
     destroy: () => plot.destroy(),
   };
+}
+
+/** Values between two that are not known make no line: they are shown as points. */
+function lonely(plot: UPlot, seriesIndex: number): number[] {
+  const values = plot.data[seriesIndex] ?? [];
+  const isKnown = (index: number): boolean => typeof values[index] === "number";
+  return Array.from(values, (_, index) => index).filter(
+    (index) => isKnown(index) && !isKnown(index - 1) && !isKnown(index + 1),
+  );
 }
 
 /** A dashed line from top to bottom for each marker, with a small flag. */

@@ -9,3 +9,12 @@ export function count(value: number): string {
 export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
+
+/** A share of 1: "0.4 %", "25 %"; a little is not none, and almost all is not all. */
+export function percent(share: number): string {
+  const hundredths = share * 100;
+  if (hundredths === 0 || hundredths === 100) return `${hundredths} %`;
+  if (hundredths < 0.1) return "< 0.1 %";
+  if (hundredths > 99.9) return "> 99.9 %";
+  return `${hundredths < 10 || hundredths > 99 ? hundredths.toFixed(1).replace(".0", "") : Math.round(hundredths)} %`;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { count, counted } from "./count.ts";
+import { count, counted, percent } from "./count.ts";
 import { jsonTokens, prettyJson } from "./json.ts";
 import { cut, splitHits, withoutAnsi } from "./text.ts";
 import { age, clockTime, duration, tickTime } from "./time.ts";
@@ -107,5 +107,18 @@ describe("tickTime", () => {
     expect(tickTime(time, 5_000, "utc")).toBe("14:30:05");
     expect(tickTime(midnight, 3_600_000, "utc")).toBe("25 Nov");
     expect(tickTime(time, 86_400_000, "utc")).toBe("25 Nov");
+  });
+});
+
+describe("percent", () => {
+  it("never makes none of a little, nor all of almost all", () => {
+    expect([0, 0.0004, 0.004, 0.25, 0.9996, 1].map((share) => percent(share))).toEqual([
+      "0 %",
+      "< 0.1 %",
+      "0.4 %",
+      "25 %",
+      "> 99.9 %",
+      "100 %",
+    ]);
   });
 });

@@ -6,7 +6,8 @@ import { ActionDialog } from "./ActionDialog.tsx";
 import { verbOf } from "./actionWords.ts";
 
 interface ActionButtonProps {
-  wish: ActionWish;
+  /** As a function: made when it is asked for, with the time of then. */
+  wish: ActionWish | (() => ActionWish);
   /** Instead of the action's own word. */
   label?: string;
   note?: string;
@@ -18,21 +19,24 @@ const NOT_ALLOWED = "That needs the role operator. An admin can give it: /grant 
 /** A button that asks before it does something; who may not is told what it takes. */
 export function ActionButton({ wish, label, note = "", className = "button" }: ActionButtonProps): ReactNode {
   const { data: me } = useMe();
-  const [isAsking, setAsking] = useState(false);
+  const [asked, setAsked] = useState<ActionWish | null>(null);
   const isAllowed = me !== undefined && me.role !== "viewer";
+  const action = typeof wish === "function" ? "" : wish.action;
+  const words = label ?? (action === "" ? "" : verbOf(action));
+  const testId = action === "" ? "action" : `action-${action}`;
   return (
     <>
       <button
         type="button"
         className={className}
-        data-testid={`action-${wish.action}`}
+        data-testid={testId}
         disabled={!isAllowed}
         title={me && !isAllowed ? NOT_ALLOWED : undefined}
-        onClick={() => setAsking(true)}
+        onClick={() => setAsked(typeof wish === "function" ? wish() : wish)}
       >
-        {label ?? verbOf(wish.action)}
+        {words}
       </button>
-      {isAsking && <ActionDialog wish={wish} note={note} close={() => setAsking(false)} />}
+      {asked && <ActionDialog wish={asked} note={note} close={() => setAsked(null)} />}
     </>
   );
 }

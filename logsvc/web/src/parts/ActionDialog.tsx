@@ -58,7 +58,7 @@ export function ActionDialog({ wish, note = "", close }: ActionDialogProps): Rea
       }}
       onPointerDown={(event) => event.target === event.currentTarget && close()}
     >
-      <h2 id={`${requestId}-title`}>{words.title}</h2>
+      <h2 id={`${requestId}-title`}>{done.data ? words.title.replace(/\?$/u, "") : words.title}</h2>
       <div className="action-body" role="status">
         {planned.isPending && <p>Counting what that would be…</p>}
         {planned.data && !done.data && found > 0 && (

@@ -23,7 +23,7 @@ describe("outcomeOf", () => {
     expect(outcomeOf("retry", { outcomes: { gone: 3, done: 398, not_failed: 11 } })).toBe(
       "398 put back to waiting, 3 gone from Redis, 11 not failed any more",
     );
-    expect(outcomeOf("pause", { outcomes: { done: 1 } })).toBe("the queue is paused");
+    expect(outcomeOf("pause", { outcomes: { done: 1 } })).toBe("The queue is paused");
     expect(outcomeOf("retry", { outcomes: {} })).toBe("Nothing was left to do");
   });
 });

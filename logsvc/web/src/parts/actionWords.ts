@@ -72,7 +72,7 @@ export function outcomeOf(action: ActionName, { outcomes }: Pick<ActionResult, "
     .toSorted(([one], [other]) => Number(other === "done") - Number(one === "done"))
     .map(([word, number]) => {
       const words = word === "done" ? DONE[action] : (OUTCOMES[word] ?? word.replaceAll("_", " "));
-      return isQueue ? `the queue is ${words}` : `${count(number)} ${words}`;
+      return isQueue ? `The queue is ${words}` : `${count(number)} ${words}`;
     })
     .join(", ");
 }

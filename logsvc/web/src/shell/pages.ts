@@ -50,6 +50,7 @@ export const PAGES: readonly PageEntry[] = [
     "Every queue, trouble first",
     async () => (await import("../pages/queues/QueuesPage.tsx")).QueuesPage,
   ),
+  entry("queue", "Queue", "One queue", async () => (await import("../pages/queue/QueuePage.tsx")).QueuePage, UNLISTED),
   entry("job", "Job", "One job", async () => (await import("../pages/job/JobPage.tsx")).JobPage, UNLISTED),
   entry(
     "errors",

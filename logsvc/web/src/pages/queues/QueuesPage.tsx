@@ -1,23 +1,48 @@
 import { useMemo, useState, type ReactNode } from "react";
 
+import { useAudit } from "../../api/audit.ts";
+import { useMe } from "../../api/me.ts";
 import { useQueues } from "../../api/queues.ts";
-import type { QueueItem } from "../../api/types.ts";
+import { useTrends } from "../../api/stats.ts";
 import { count, counted } from "../../format/count.ts";
-import { age } from "../../format/time.ts";
-import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
+import { ago } from "../../format/time.ts";
+import { Trouble as TroubleBanner } from "../../parts/Trouble.tsx";
+import { useEnvs } from "../../shell/envs.ts";
 import { Bell, Icon } from "../../shell/icons.tsx";
-import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
-import { byTrouble, type Trouble } from "./trouble.ts";
+import { GROUPINGS, groupsOf, type Grouping } from "./grouping.ts";
+import { QueueTable } from "./QueueTable.tsx";
+import { byTrouble } from "./trouble.ts";
 import "./queues.css";
+
+const GROUPING_NAMES: Readonly<Record<Grouping, string>> = {
+  none: "No groups",
+  name: "By name",
+  source: "By source",
+};
+const KEY = "tocsin-queue-groups";
 
 /** Every watched queue, trouble first. */
 export function QueuesPage(): ReactNode {
   const { data, error, dataUpdatedAt, isPending, refetch } = useQueues();
+  const trends = useTrends();
+  const { data: me } = useMe();
+  const audit = useAudit(me?.role === "admin");
+  const envs = useEnvs();
   const now = useNow();
   const [needle, setNeedle] = useState("");
-  const ranked = useMemo(() => byTrouble(data?.items ?? [], now), [data, now]);
-  const shown = ranked.filter(({ item }) => item.queue.toLowerCase().includes(needle.toLowerCase()));
+  const [grouping, setGrouping] = useGrouping();
+
+  const items = useMemo(
+    () => (data?.items ?? []).filter(({ env }) => envs.length === 0 || envs.includes(env ?? "")),
+    [data, envs],
+  );
+  const ranked = useMemo(() => byTrouble(items, now, trends.data), [items, now, trends.data]);
+  const shown = useMemo(
+    () => ranked.filter(({ item }) => item.queue.toLowerCase().includes(needle.trim().toLowerCase())),
+    [ranked, needle],
+  );
+  const groups = useMemo(() => groupsOf(shown, grouping), [shown, grouping]);
   const troubled = ranked.filter(({ trouble }) => trouble.score > 0).length;
   const hasSources = new Set(ranked.map(({ item }) => `${item.source} ${item.env}`)).size > 1;
 
@@ -30,37 +55,52 @@ export function QueuesPage(): ReactNode {
             <>
               {counted(ranked.length, "queue")}
               {ranked.length > 0 && (troubled === 0 ? ", all healthy" : `, ${count(troubled)} with trouble`)}
+              {data.as_of !== null && <span className="queues-age"> · told {ago(now - Date.parse(data.as_of))}</span>}
             </>
           )}
         </p>
-        <span className="header-space" />
+        <span className="page-space" />
         <label className="text-filter queues-filter">
           <Icon name="search" />
           <input
             type="search"
+            data-find
             aria-label="Find a queue"
             placeholder="Find a queue"
             value={needle}
             onChange={(event) => setNeedle(event.target.value)}
           />
         </label>
+        <select
+          className="select"
+          aria-label="Groups"
+          data-testid="queue-grouping"
+          value={grouping}
+          onChange={(event) => setGrouping(GROUPINGS.find((each) => each === event.target.value) ?? "none")}
+        >
+          {GROUPINGS.map((each) => (
+            <option key={each} value={each}>
+              {GROUPING_NAMES[each]}
+            </option>
+          ))}
+        </select>
       </div>
       {error && (
-        <div className="banner banner-bad" role="alert">
-          <span>
-            {error.message}.{" "}
-            {data
-              ? `These are the counts of ${age(now - dataUpdatedAt)} ago; trying again by itself.`
-              : "Trying again by itself."}
-          </span>
-          <button type="button" className="link-button" onClick={() => void refetch()}>
-            Try now
-          </button>
-        </div>
+        <TroubleBanner
+          what="The counts"
+          error={error}
+          shownSince={data ? dataUpdatedAt : 0}
+          retry={() => void refetch()}
+        />
       )}
-      {isPending && <p className="empty empty-quiet">Counting…</p>}
-      {data && ranked.length === 0 && (
-        <div className="empty">
+      {trends.error && !error && (
+        <p className="queues-degraded" role="status">
+          Counts are live. What happened in the last hour cannot be told just now: {trends.error.message}.
+        </p>
+      )}
+      {isPending && !error && <p className="empty empty-quiet">Counting…</p>}
+      {data && data.items.length === 0 && (
+        <div className="empty" data-testid="empty">
           <Bell />
           <h2>No queues yet</h2>
           <p>
@@ -69,123 +109,39 @@ export function QueuesPage(): ReactNode {
           </p>
         </div>
       )}
-      {shown.length > 0 && <QueueTable ranked={shown} hasSources={hasSources} now={now} />}
-      {ranked.length > 0 && shown.length === 0 && <p className="empty empty-quiet">No queue has this name.</p>}
+      {shown.length > 0 && (
+        <QueueTable groups={groups} hasSources={hasSources} now={now} trends={trends.data} audit={audit.data} />
+      )}
+      {data && data.items.length > 0 && shown.length === 0 && (
+        <div className="empty">
+          <p>{ranked.length === 0 ? `No queue in ${envs.join(", ")}.` : `No queue has “${needle}” in its name.`}</p>
+          {needle !== "" && (
+            <button type="button" className="button" onClick={() => setNeedle("")}>
+              Show all
+            </button>
+          )}
+        </div>
+      )}
     </div>
   );
 }
 
-interface QueueTableProps {
-  ranked: readonly { item: QueueItem; trouble: Trouble }[];
-  hasSources: boolean;
-  now: number;
-}
-
-const COLUMNS = [
-  { name: "Failed", of: (item: QueueItem) => item.failed },
-  { name: "Waiting", of: (item: QueueItem) => item.waiting },
-  { name: "Prioritized", of: (item: QueueItem) => item.prioritized },
-  { name: "Active", of: (item: QueueItem) => item.active },
-  { name: "Delayed", of: (item: QueueItem) => item.delayed },
-  { name: "Children", of: (item: QueueItem) => item.waiting_children },
-  { name: "Completed", of: (item: QueueItem) => item.completed },
-] as const;
-
-function QueueTable({ ranked, hasSources, now }: QueueTableProps): ReactNode {
-  return (
-    <div className="queue-table-frame">
-      <table className="queue-table">
-        <thead>
-          <tr>
-            <th scope="col">Queue</th>
-            {COLUMNS.map(({ name }) => (
-              <th key={name} scope="col" className="number">
-                {name}
-              </th>
-            ))}
-            <th scope="col" className="number">
-              Workers
-            </th>
-            <th scope="col" className="number">
-              Oldest
-            </th>
-            <th scope="col" className="number">
-              Seen
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {ranked.map(({ item, trouble }) => (
-            <tr
-              key={`${item.source}:${item.queue}`}
-              data-testid="queue-row"
-              data-queue={item.queue}
-              data-trouble={trouble.reasons.some((reason) => reason.isBad)}
-            >
-              <th scope="row">
-                <div className="queue-title">
-                  <Link
-                    path="logs"
-                    search={searchOf(item, hasSources)}
-                    className="queue-name"
-                    title={`Lines of ${item.queue}`}
-                  >
-                    <bdi>{item.queue}</bdi>
-                  </Link>
-                  {hasSources && (
-                    <span className="queue-source">{[item.source, item.env].filter(Boolean).join(" · ")}</span>
-                  )}
-                  <span className="queue-reasons">
-                    {trouble.reasons.map(({ text, isBad }) => (
-                      <span key={text} className="reason" data-bad={isBad}>
-                        {text}
-                      </span>
-                    ))}
-                  </span>
-                </div>
-              </th>
-              {COLUMNS.map(({ name, of }) => (
-                <td
-                  key={name}
-                  className="number"
-                  data-name={name}
-                  data-zero={of(item) === 0}
-                  data-bad={name === "Failed" && of(item) > 0}
-                >
-                  {count(of(item))}
-                </td>
-              ))}
-              <td
-                className="number"
-                data-name="Workers"
-                data-zero={item.workers === null}
-                title={item.workers === null ? "Redis does not tell" : undefined}
-              >
-                {item.workers === null ? "unknown" : count(item.workers)}
-              </td>
-              <td className="number" data-name="Oldest" data-zero={item.oldest_waiting_seconds === null}>
-                {item.oldest_waiting_seconds === null ? "–" : waited(item.oldest_waiting_seconds)}
-              </td>
-              <td className="number" data-name="Seen" data-zero="true" title={item.as_of}>
-                {seen(now - Date.parse(item.as_of))}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function searchOf(item: QueueItem, hasSources: boolean): string {
-  return filterToSearch({ ...NO_FILTER, queue: [item.queue], source: hasSources ? [item.source] : [] });
-}
-
-function waited(seconds: number): string {
-  return seconds < 60 ? `${Math.round(seconds)} s` : age(seconds * 1000);
-}
-
-function seen(ms: number): string {
-  const text = age(Math.max(0, ms));
-  return text === "now" ? "just now" : `${text} ago`;
+/** The choice is remembered in this browser. */
+function useGrouping(): [Grouping, (grouping: Grouping) => void] {
+  const [grouping, setGrouping] = useState<Grouping>(() => {
+    try {
+      return GROUPINGS.find((each) => each === localStorage.getItem(KEY)) ?? "none";
+    } catch {
+      return "none";
+    }
+  });
+  const choose = (next: Grouping): void => {
+    setGrouping(next);
+    try {
+      localStorage.setItem(KEY, next);
+    } catch {
+      // Storage can be forbidden: it holds until the page is left.
+    }
+  };
+  return [grouping, choose];
 }

@@ -36,6 +36,14 @@ describe("troubleOf", () => {
     expect(reasons({ as_of: "2026-11-22T11:50:00Z" })).toEqual(["not seen for 10 min"]);
   });
 
+  it("notices when too many fail, and waits until it is no accident", () => {
+    expect(troubleOf(healthy, NOW, { completed: 30, failed: 10 }).reasons).toEqual([
+      { text: "25 % fail", isBad: true },
+    ]);
+    expect(troubleOf(healthy, NOW, { completed: 3, failed: 2 }).reasons).toEqual([]);
+    expect(troubleOf(healthy, NOW, { completed: 90, failed: 10 }).reasons).toEqual([]);
+  });
+
   it("takes unknown workers for unknown, not for none", () => {
     expect(reasons({ workers: null })).toEqual([]);
   });

@@ -1,0 +1,59 @@
+import type { ReactNode } from "react";
+
+import { useFailingGroups } from "../../api/stats.ts";
+import { Spark } from "../../charts/Spark.tsx";
+import { count, counted } from "../../format/count.ts";
+import { cut, withoutAnsi } from "../../format/text.ts";
+import { ago } from "../../format/time.ts";
+import { ActionButton } from "../../parts/ActionButton.tsx";
+import type { Range } from "../../parts/timeRange.ts";
+import { Link } from "../../shell/Link.tsx";
+import { useNow } from "../../shell/useNow.ts";
+
+const ERROR_CHARS = 160;
+
+/** What fails in a queue: failures that are the same failure as one, the most frequent first. */
+export function Failing({ source, queue, range }: { source: string; queue: string; range: Range }): ReactNode {
+  const { data, error, isPending } = useFailingGroups(source, queue, range);
+  const now = useNow();
+  return (
+    <section className="panel" aria-label="What fails" data-testid="queue-failing">
+      <h2>What fails</h2>
+      {isPending && !error && <p className="panel-quiet">Looking…</p>}
+      {error && <p className="panel-quiet">Not known just now: {error.message}.</p>}
+      {data?.length === 0 && <p className="panel-quiet">Nothing failed in this time.</p>}
+      <ul className="panel-list">
+        {data?.map((group) => (
+          <li key={group.fingerprint} className="failing">
+            <Link path={`errors/${encodeURIComponent(group.fingerprint)}`} className="failing-error">
+              <bdi>{cut(withoutAnsi(errorWords(group)), ERROR_CHARS)}</bdi>
+            </Link>
+            <Spark
+              label={`${counted(group.failures, "failure")} over the time`}
+              values={group.trend}
+              bad={group.trend}
+            />
+            <span className="failing-facts">
+              {counted(group.failures, "failed try", "failed tries")}, {count(group.final_failures)} for good
+              {group.job_name && ` · ${group.job_name}`} · last {ago(now - Date.parse(group.last_seen))}
+              {group.is_new && <strong> · new</strong>}
+            </span>
+            {group.final_failures > 0 && (
+              <ActionButton
+                wish={{ source, queue, action: "retry", filter: { fingerprint: group.fingerprint } }}
+                label="Retry these"
+                className="button button-small"
+              />
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function errorWords({ error, error_type }: { error: string; error_type: string }): string {
+  const [first = ""] = error.split("\n");
+  if (error_type === "" || first.startsWith(error_type)) return first || "An error without words";
+  return first === "" ? error_type : `${error_type}: ${first}`;
+}

@@ -1,0 +1,213 @@
+import { Fragment, useState, type ReactNode } from "react";
+
+import type { AuditItem } from "../../api/audit.ts";
+import type { QueueFigures } from "../../api/stats.ts";
+import type { QueueItem } from "../../api/types.ts";
+import { Spark } from "../../charts/Spark.tsx";
+import { count, counted, percent } from "../../format/count.ts";
+import { age, ago } from "../../format/time.ts";
+import { queuePlace } from "../../parts/addresses.ts";
+import { Icon } from "../../shell/icons.tsx";
+import { Link } from "../../shell/Link.tsx";
+import type { QueueGroup, Ranked } from "./grouping.ts";
+import { pausedBy } from "./pauses.ts";
+
+interface QueueTableProps {
+  groups: readonly QueueGroup[];
+  hasSources: boolean;
+  now: number;
+  /** By `source/queue`; undefined while it is not known. */
+  trends: ReadonlyMap<string, QueueFigures> | undefined;
+  audit: readonly AuditItem[] | undefined;
+}
+
+/** A column of counts. isRare: left out where no queue has any. */
+interface Column {
+  name: string;
+  of: (item: QueueItem) => number;
+  isRare?: boolean;
+}
+
+const COLUMNS: readonly Column[] = [
+  { name: "Failed", of: (item) => item.failed },
+  { name: "Waiting", of: (item) => item.waiting },
+  { name: "Prioritized", of: (item) => item.prioritized, isRare: true },
+  { name: "Active", of: (item) => item.active },
+  { name: "Delayed", of: (item) => item.delayed },
+  { name: "Children", of: (item) => item.waiting_children, isRare: true },
+  { name: "Completed", of: (item) => item.completed },
+];
+/** Beside the counts: name, last hour, rate, workers, oldest, seen. */
+const OTHER_COLUMNS = 6;
+
+export function QueueTable({ groups, hasSources, now, trends, audit }: QueueTableProps): ReactNode {
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const items = groups.flatMap(({ ranked }) => ranked.map(({ item }) => item));
+  const columns = COLUMNS.filter(({ of, isRare }) => !isRare || items.some((item) => of(item) > 0));
+  const toggle = (name: string): void => {
+    const next = new Set(closed);
+    if (!next.delete(name)) next.add(name);
+    setClosed(next);
+  };
+  return (
+    <div className="queue-table-frame">
+      <table className="queue-table">
+        <thead>
+          <tr>
+            <th scope="col">Queue</th>
+            <th scope="col">Last hour</th>
+            <th scope="col" className="number">
+              Fail
+            </th>
+            {columns.map(({ name }) => (
+              <th key={name} scope="col" className="number">
+                {name}
+              </th>
+            ))}
+            <th scope="col" className="number">
+              Workers
+            </th>
+            <th scope="col" className="number">
+              Oldest
+            </th>
+            <th scope="col" className="number">
+              Seen
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {groups.map((group) => (
+            <Fragment key={`${group.name} ${group.ranked[0]?.item.source} ${group.ranked[0]?.item.queue}`}>
+              {group.name !== "" && (
+                <GroupRow
+                  group={group}
+                  span={columns.length + OTHER_COLUMNS}
+                  isOpen={!closed.has(group.name)}
+                  toggle={() => toggle(group.name)}
+                />
+              )}
+              {!(group.name !== "" && closed.has(group.name)) &&
+                group.ranked.map((ranked) => (
+                  <QueueRow
+                    key={`${ranked.item.source}:${ranked.item.queue}`}
+                    ranked={ranked}
+                    columns={columns}
+                    hasSources={hasSources}
+                    now={now}
+                    figures={trends?.get(`${ranked.item.source}/${ranked.item.queue}`)}
+                    isTrendKnown={trends !== undefined}
+                    audit={audit}
+                  />
+                ))}
+            </Fragment>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+interface GroupRowProps {
+  group: QueueGroup;
+  span: number;
+  isOpen: boolean;
+  toggle: () => void;
+}
+
+function GroupRow({ group, span, isOpen, toggle }: GroupRowProps): ReactNode {
+  const told = [
+    counted(group.ranked.length, "queue"),
+    group.troubled > 0 ? `${count(group.troubled)} in trouble` : "healthy",
+    `${count(group.waiting)} waiting`,
+    `${count(group.active)} active`,
+    ...(group.failed > 0 ? [`${count(group.failed)} failed`] : []),
+  ];
+  return (
+    <tr className="group-row" data-testid="queue-group" data-troubled={group.troubled > 0}>
+      <th scope="rowgroup" colSpan={span}>
+        <button type="button" className="group-toggle" aria-expanded={isOpen} onClick={toggle}>
+          <Icon name={isOpen ? "chevron" : "up"} />
+          <bdi>{group.name}</bdi>
+          <span className="group-sum">{told.join(" · ")}</span>
+        </button>
+      </th>
+    </tr>
+  );
+}
+
+interface QueueRowProps {
+  ranked: Ranked;
+  columns: readonly Column[];
+  hasSources: boolean;
+  now: number;
+  figures: QueueFigures | undefined;
+  isTrendKnown: boolean;
+  audit: readonly AuditItem[] | undefined;
+}
+
+function QueueRow({ ranked, columns, hasSources, now, figures, isTrendKnown, audit }: QueueRowProps): ReactNode {
+  const { item, trouble } = ranked;
+  const pause = item.is_paused ? pausedBy(audit, item.source, item.queue) : null;
+  const rate = figures?.failure_rate ?? null;
+  return (
+    <tr data-testid="queue-row" data-queue={item.queue} data-trouble={trouble.reasons.some((reason) => reason.isBad)}>
+      <th scope="row">
+        <div className="queue-title">
+          <Link {...queuePlace(item.source, item.queue)} className="queue-name">
+            <bdi>{item.queue}</bdi>
+          </Link>
+          {hasSources && <span className="queue-source">{[item.source, item.env].filter(Boolean).join(" · ")}</span>}
+          <span className="queue-reasons">
+            {trouble.reasons.map(({ text, isBad }) => (
+              <span key={text} className="reason" data-bad={isBad}>
+                {text === "paused" && pause ? `paused by ${pause.name}, ${ago(now - Date.parse(pause.at))}` : text}
+              </span>
+            ))}
+          </span>
+        </div>
+      </th>
+      <td className="queue-spark" data-name="Last hour" data-zero={!figures}>
+        {figures && <Trend figures={figures} />}
+        {!figures && <span title={isTrendKnown ? "Nothing ended" : "Not known just now"}>–</span>}
+      </td>
+      <td className="number" data-name="Fail" data-zero={!rate} data-bad={rate !== null && rate >= 0.2}>
+        {rate === null ? "–" : percent(rate)}
+      </td>
+      {columns.map(({ name, of }) => (
+        <td
+          key={name}
+          className="number"
+          data-name={name}
+          data-zero={of(item) === 0}
+          data-bad={name === "Failed" && of(item) > 0}
+        >
+          {count(of(item))}
+        </td>
+      ))}
+      <td
+        className="number"
+        data-name="Workers"
+        data-zero={item.workers === null}
+        title={item.workers === null ? "Redis does not tell" : undefined}
+      >
+        {item.workers === null ? "unknown" : count(item.workers)}
+      </td>
+      <td className="number" data-name="Oldest" data-zero={item.oldest_waiting_seconds === null}>
+        {item.oldest_waiting_seconds === null ? "–" : waited(item.oldest_waiting_seconds)}
+      </td>
+      <td className="number" data-name="Seen" data-zero="true" title={item.as_of}>
+        {ago(now - Date.parse(item.as_of))}
+      </td>
+    </tr>
+  );
+}
+
+function Trend({ figures }: { figures: QueueFigures }): ReactNode {
+  const ended = figures.completed_trend.map((done, index) => done + (figures.failed_trend[index] ?? 0));
+  const label = `Last hour: ${count(figures.completed)} completed, ${count(figures.failed)} failed`;
+  return <Spark label={label} values={ended} bad={figures.failed_trend} />;
+}
+
+function waited(seconds: number): string {
+  return seconds < 60 ? `${Math.round(seconds)} s` : age(seconds * 1000);
+}
