@@ -1,5 +1,6 @@
 """The live page in a real browser, on the real stack: a line appears, is filtered, opened, and never becomes markup."""
 
+import re
 import statistics
 import time
 from collections.abc import AsyncGenerator
@@ -229,3 +230,40 @@ async def test_a_refused_filter_is_explained_and_not_asked_again(tocsin: Product
         await page.get_by_role("button", name="Clear the filter").click()
         await expect_status(page, "live")
         await expect(page.get_by_test_id("history-banner")).to_have_count(0)
+
+
+async def test_a_zoom_into_the_histogram_shows_that_time_alone(tocsin: Product, redis_url: str) -> None:
+    await start(tocsin)
+    await run_workload(redis_url, version=6, jobs=40, queues=["orders"])
+    async with open_queue(redis_url) as queue, open_page() as page:
+        await page.goto(f"{tocsin.url('logsvc')}/logs")
+        await expect_status(page, "live")
+        chart = page.get_by_test_id("histogram").get_by_role("slider")
+        await expect(chart.locator("canvas")).to_be_visible()
+        await expect(page.get_by_test_id("chart-words")).to_contain_text("lines:")
+
+        await chart.press("End")  # the arrows read it, Enter zooms into what is read
+        for _ in range(200):
+            if "nothing" not in (await page.get_by_test_id("chart-words").inner_text()):
+                break
+            await chart.press("ArrowLeft")
+        await chart.press("Enter")
+        await expect(page.get_by_test_id("past-banner")).to_be_visible()
+        await expect(page.locator(ROW).first).to_be_visible()
+        await queue.add("after-the-zoom", {})
+        await expect(page.get_by_test_id("past-banner")).to_contain_text("since you opened it")
+        await expect(lines(page, "after-the-zoom")).to_have_count(0)
+        exported = await page.get_by_test_id("export-csv").get_attribute("href")
+        assert "from=" in (exported or "")
+        assert "to=" in (exported or "")
+        await page.get_by_role("button", name="Go live").click()
+        await expect(lines(page, "after-the-zoom").first).to_be_visible()
+
+        await page.get_by_test_id("time-style").get_by_text("Ago").click()
+        await expect(page.locator(f"{ROW} .line-time").last).to_contain_text(re.compile("ago|now"))
+        await page.get_by_test_id("toggle-wrap").click()
+        await page.get_by_test_id("filter-more").click()
+        await page.locator("[data-testid=filter-state-option][data-value=completed]").click()
+        await page.keyboard.press("Escape")
+        await expect(page.locator(f"{ROW}").filter(has_not_text="completed")).to_have_count(0)
+        await expect(lines(page, "completed").first).to_be_visible()

@@ -33,6 +33,8 @@ export interface Found {
 export class History {
   /** The filter's keys, as the URL has them. */
   filter: Params = {};
+  /** The stretch of time within which all pages are; null = any. */
+  past: Span | null = null;
   /** When the live tail began, by the server's clock, in ms; 0 = not known. What came later comes live. */
   liveSince = 0;
   readonly #fetchLogs: FetchLogs;
@@ -44,7 +46,10 @@ export class History {
   }
 
   async page(query: Partial<LogsQuery>, signal: AbortSignal): Promise<Page<Row>> {
-    const page = await this.#fetchLogs({ limit: PAGE_ROWS, ...query, filter: this.filter }, signal);
+    const page = await this.#fetchLogs(
+      { limit: PAGE_ROWS, ...(this.past ? timesOf(this.past) : {}), ...query, filter: this.filter },
+      signal,
+    );
     signal.throwIfAborted();
     return page;
   }
@@ -116,9 +121,12 @@ export class History {
   }
 }
 
-function boundsOf({ from, to }: Span): Partial<LogsQuery> {
+function boundsOf(span: Span): Partial<LogsQuery> {
+  return { limit: FILL_PAGE_ROWS, ...timesOf(span) };
+}
+
+function timesOf({ from, to }: Span): Partial<LogsQuery> {
   return {
-    limit: FILL_PAGE_ROWS,
     ...(from === null ? {} : { from: new Date(from).toISOString() }),
     ...(to === null ? {} : { to: new Date(to).toISOString() }),
   };

@@ -380,6 +380,24 @@ describe("Tail", () => {
     expect(tail.view()).toMatchObject({ isFollowing: true, newCount: 0, linked: null });
   });
 
+  it("shows a stretch of the past, only counts what comes, and goes live", async () => {
+    const past = { from: START, to: START + 60_000 };
+    tail.show(NO_FILTER, null, past);
+    say({ type: "hello", cursor: "c", as_of: row(100).ts });
+    const question = asked();
+    expect([question.query.from, question.query.to]).toEqual([row(0).ts, row(60).ts]);
+    await question.answer(page([row(4), row(5)], "more"));
+    sayRows([row(101)]);
+    expect(shown()).toEqual(["4", "5"]);
+    expect(tail.view()).toMatchObject({ isFollowing: false, newCount: 1, past });
+    void tail.loadOlder();
+    expect(asked().query).toMatchObject({ cursor: "more", from: row(0).ts });
+
+    tail.show(NO_FILTER, null);
+    expect(tail.view()).toMatchObject({ isFollowing: true, past: null });
+    expect(asked().query.from).toBeUndefined();
+  });
+
   it("knows where a linked line was that is not kept", async () => {
     tail.show(NO_FILTER, { id: "gone", ts: row(5).ts });
     say(hello);

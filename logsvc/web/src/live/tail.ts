@@ -31,6 +31,12 @@ export interface LinkedLine {
   ts: string;
 }
 
+/** A stretch of the past, ms since 1970. */
+export interface Past {
+  from: number;
+  to: number;
+}
+
 export interface HistoryState {
   /** failed: it is tried again. refused: it is not, before something else is asked for. */
   status: "loading" | "ready" | "failed" | "refused";
@@ -49,8 +55,10 @@ export interface TailView {
   isPaused: boolean;
   epoch: number;
   history: HistoryState;
-  /** The linked line whose surroundings are shown; null while the view is live. */
+  /** The linked line whose surroundings are shown; null while the view is live, or of a stretch of the past. */
   linked: LinkedLine | null;
+  /** The stretch of the past that is shown; null while the view is live, or around a linked line. */
+  past: Past | null;
 }
 
 /** What is known of the connection, for its own small corner of the page. */
@@ -80,7 +88,8 @@ export class Tail {
   #historyState: HistoryState = { status: "loading", problem: "", older: "none" };
   #olderCursor: string | null = null;
   #linked: LinkedLine | null = null;
-  /** Rows that came while a linked line's surroundings were shown. */
+  #past: Past | null = null;
+  /** Rows that came while something of the past was shown. */
   #unshown = 0;
   /** How far the server's clock is ahead of ours at least, ms; null before its first word. */
   #serverAhead: number | null = null;
@@ -123,20 +132,24 @@ export class Tail {
   readonly connection = (): ConnectionView => this.#connectionView;
 
   /** Open the connection and load what was before; called again, it only takes the new filter. */
-  show(filter: Filter, linked: LinkedLine | null): void {
+  show(filter: Filter, linked: LinkedLine | null, past: Past | null = null): void {
     const isRunning = this.#connection.state.status !== "stopped";
-    const isSameLink = linked?.id === this.#linked?.id;
-    if (isRunning && isSameLink && isSameFilter(filter, this.#filter)) return;
-    const isMoreOfTheSame = isSameLink && linked === null && isNarrower(filter, this.#filter);
+    const isSamePlace = linked?.id === this.#linked?.id && isSamePast(past, this.#past);
+    if (isRunning && isSamePlace && isSameFilter(filter, this.#filter)) return;
+    const isMoreOfTheSame = isSamePlace && linked === null && past === null && isNarrower(filter, this.#filter);
     this.#filter = filter;
     this.#history.filter = filterParams(filter);
     // What is asked for now comes live from now on.
     if (this.#serverAhead !== null) this.#history.liveSince = this.#ports.clock.now() + this.#serverAhead;
+    // What was held at a place in the past follows again where the view is live.
+    if (!this.#isLive && linked === null && past === null) this.#lines.release("scroll");
     this.#linked = linked;
+    this.#past = linked === null ? past : null;
+    this.#history.past = this.#past;
     this.#unshown = 0;
     if (isMoreOfTheSame) this.#lines.keepOnly((row) => matches(filter, row));
     else this.#lines.clear();
-    if (linked) this.#lines.hold("scroll");
+    if (!this.#isLive) this.#lines.hold("scroll");
     if (isRunning) this.#connection.setParams(filterParams(filter));
     else this.#connection.start(filterParams(filter));
     this.#setHistory({ status: "loading" });
@@ -145,7 +158,12 @@ export class Tail {
 
   /** Open the connection, whatever is shown, if it is not open yet. */
   open(): void {
-    if (this.#connection.state.status === "stopped") this.show(this.#filter, this.#linked);
+    if (this.#connection.state.status === "stopped") this.show(this.#filter, this.#linked, this.#past);
+  }
+
+  /** Whether what happens now is shown, and nothing of the past instead. */
+  get #isLive(): boolean {
+    return this.#linked === null && this.#past === null;
   }
 
   /** Whether the page is in the background: what comes then is thinned out, with a mark where. */
@@ -198,10 +216,10 @@ export class Tail {
     this.#publishNow();
   }
 
-  /** The list is not on the page any more: what held it there holds nothing; a pause and a linked line stay. */
+  /** The list is not on the page any more: what held it there holds nothing; a pause and the past stay. */
   leave(): void {
     this.release("detail");
-    if (this.#linked === null) this.release("scroll");
+    if (this.#isLive) this.release("scroll");
   }
 
   /** Follow the newest line again, whatever had stopped that. */
@@ -260,7 +278,7 @@ export class Tail {
 
   #onFrame(frame: ToldFrame): void {
     if (frame.type === "gap") {
-      if (this.#linked === null) {
+      if (this.#isLive) {
         // We were away for too long to resume. History has what we missed, or will have it soon: fetch it unasked.
         void this.fill(this.#lines.mark("gap", frame.count, this.#history.liveSince).id);
       }
@@ -275,7 +293,7 @@ export class Tail {
       this.#setConnection({ lagMs: frame.lagMs, rowsAt: this.#ports.clock.now() });
       this.#noteQueues(frame.rows);
       const wanted = frame.rows.filter((row) => matches(this.#filter, row));
-      if (this.#linked === null) {
+      if (this.#isLive) {
         if (frame.dropped > 0) this.#lines.mark("skipped", frame.dropped);
         this.#firstLive ??= wanted[0];
         this.#lines.append(wanted);
@@ -333,7 +351,7 @@ export class Tail {
   async #loadNewest(signal: AbortSignal): Promise<Page<Row>> {
     const page = await this.#page({}, signal);
     this.#lines.merge(page.items);
-    void this.#closeSeam(unsureSince(page), signal);
+    if (this.#isLive) void this.#closeSeam(unsureSince(page), signal);
     return page;
   }
 
@@ -429,8 +447,13 @@ export class Tail {
       epoch: lines.epoch,
       history: this.#historyOf(),
       linked: this.#linked,
+      past: this.#past,
     };
   }
+}
+
+function isSamePast(one: Past | null, other: Past | null): boolean {
+  return one?.from === other?.from && one?.to === other?.to;
 }
 
 function problemOf(error: unknown): string {

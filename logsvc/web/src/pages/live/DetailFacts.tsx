@@ -1,17 +1,19 @@
 import type { ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
-import { age, duration, fullTime } from "../../format/time.ts";
+import { ago, duration, fullTime } from "../../format/time.ts";
 import { TraceLink } from "../../shell/TraceLink.tsx";
+import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 
 /** The facts of a line as a list of names and values; those it does not have are left out. */
 export function DetailFacts({ row }: { row: Row }): ReactNode {
   const now = useNow();
+  const zone = useZone();
   const isLocalUtc = new Date(now).getTimezoneOffset() === 0;
   const facts: [string, ReactNode][] = [
-    ["Time", `${fullTime(row.ts)} · ${ago(now - Date.parse(row.ts))}`],
-    ["UTC", isLocalUtc ? "" : row.ts],
+    ["Time", `${fullTime(row.ts, zone)} · ${ago(now - Date.parse(row.ts))}`],
+    ["UTC", isLocalUtc || zone === "utc" ? "" : row.ts],
     ["Queue", row.queue],
     ["Job", row.job_id],
     ["Service", row.service],
@@ -20,9 +22,9 @@ export function DetailFacts({ row }: { row: Row }): ReactNode {
     ["Attempt", row.attempt ? `${row.attempt}${row.max_attempts ? ` of ${row.max_attempts}` : ""}` : ""],
     ["Waited", typeof row.wait_ms === "number" && duration(row.wait_ms)],
     ["Ran", typeof row.run_ms === "number" && duration(row.run_ms)],
-    ["Next try", row.delay_until && fullTime(row.delay_until)],
-    ["Started", row.started_at && fullTime(row.started_at)],
-    ["Added", row.added_at && fullTime(row.added_at)],
+    ["Next try", row.delay_until && fullTime(row.delay_until, zone)],
+    ["Started", row.started_at && fullTime(row.started_at, zone)],
+    ["Added", row.added_at && fullTime(row.added_at, zone)],
     ["Worker", row.worker],
     ["Parent", row.parent],
     ["Scheduler", row.scheduler],
@@ -63,9 +65,4 @@ function Notes({ row }: { row: Row }): ReactNode {
       {note}
     </p>
   ));
-}
-
-function ago(ms: number): string {
-  const text = age(Math.max(0, ms));
-  return text === "now" ? "just now" : `${text} ago`;
 }

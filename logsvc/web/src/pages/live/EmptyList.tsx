@@ -15,7 +15,7 @@ interface EmptyListProps {
 
 /** Says why no line is shown, and what to do. */
 export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
-  const { history, linked } = useTailView();
+  const { history, linked, past } = useTailView();
   const { state } = useConnection();
   const { search } = usePlace();
 
@@ -55,6 +55,13 @@ export function EmptyList({ queues, clearFilter }: EmptyListProps): ReactNode {
     return (
       <Empty title="The linked line was not found" testId="empty">
         <p>History has nothing from that time. It may be older than the days Tocsin keeps.</p>
+      </Empty>
+    );
+  }
+  if (past !== null) {
+    return (
+      <Empty title="Nothing in this time" testId="empty">
+        <p>No line that the filter lets through is of the time that is shown.</p>
       </Empty>
     );
   }

@@ -3,6 +3,7 @@ import { useEffect, useEffectEvent, useState, type ReactNode, type RefObject } f
 import { LEVELS, type QueueItem } from "../../api/types.ts";
 import { toggled, type Filter } from "../../live/filter.ts";
 import { Icon } from "../../shell/icons.tsx";
+import { MoreFilter } from "./MoreFilter.tsx";
 import { QueueFilter } from "./QueueFilter.tsx";
 
 export type SetFilter = (filter: Filter, options?: { replace: boolean }) => void;
@@ -35,6 +36,7 @@ export function FilterBar({
       <TextFilter filter={filter} setFilter={setFilter} input={textInput} />
       <div className="filters-rest">
         <QueueFilter filter={filter} setFilter={setFilter} queues={queues} />
+        <MoreFilter filter={filter} setFilter={setFilter} />
         <div className="segmented" role="group" aria-label="Levels" data-testid="filter-level">
           {LEVELS.map((level) => (
             <button

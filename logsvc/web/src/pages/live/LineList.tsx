@@ -6,6 +6,7 @@ import { count } from "../../format/count.ts";
 import { isMarker } from "../../live/entries.ts";
 import { useTail, useTailView } from "../../live/TailContext.tsx";
 import { Icon } from "../../shell/icons.tsx";
+import { useTimeStyle } from "../../shell/timeStyle.ts";
 import { useMedia } from "../../shell/useMedia.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { EmptyList } from "./EmptyList.tsx";
@@ -22,6 +23,8 @@ export interface LineListHandle {
 interface LineListProps {
   ref: Ref<LineListHandle>;
   needle: string;
+  /** Long lines take three lines of text. */
+  isTall: boolean;
   cursorId: string | null;
   /** undefined until they are known. */
   queues: readonly QueueItem[] | undefined;
@@ -32,7 +35,9 @@ interface LineListProps {
 
 const ROW_PX = 25;
 /** On a phone a line takes two. */
-const TALL_ROW_PX = 52;
+const NARROW_ROW_PX = 52;
+/** What two more lines of text take, for who wants to read more of each. */
+const MORE_TEXT_PX = 38;
 /** The names of the columns, above all lines; a phone has none. */
 const HEAD_PX = 28;
 /** Room above the oldest line, where the state of history is told. */
@@ -47,18 +52,32 @@ const NEAR_TOP_PX = 600;
 /** Nearer to the end than this counts as the end; zoomed pages have fractions of pixels. */
 const END_PX = 3;
 const HOUR_MS = 3_600_000;
+const RELATIVE_MS = 1_000;
 
 /** The windowed list of lines: follows the newest, and stays where the reader is when older or missing ones come in. */
-export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFilter }: LineListProps): ReactNode {
+export function LineList({
+  ref,
+  needle,
+  isTall,
+  cursorId,
+  queues,
+  open,
+  goLive,
+  clearFilter,
+}: LineListProps): ReactNode {
   const tail = useTail();
   const view = useTailView();
   const scroller = useRef<HTMLDivElement>(null);
   const isNarrow = useMedia("(max-width: 767px)");
-  const rowPx = isNarrow ? TALL_ROW_PX : ROW_PX;
+  const rowPx = (isNarrow ? NARROW_ROW_PX : ROW_PX) + (isTall ? MORE_TEXT_PX : 0);
   const topPx = isNarrow ? EDGE_PX : HEAD_PX + EDGE_PX;
   const { isFollowing, linked } = view;
+  const isLive = linked === null && view.past === null;
+  const timeStyle = useTimeStyle();
   const now = useNow();
-  const hour = now - (now % HOUR_MS);
+  // What is written by the clock changes with the hour alone: so lines are not drawn anew each second.
+  const timeStep = timeStyle === "relative" ? RELATIVE_MS : HOUR_MS;
+  const timeNow = now - (now % timeStep);
 
   // While following, the newest rows are drawn wherever the scroll position still is: they come into view this frame.
   const rangeExtractor = useCallback(
@@ -147,7 +166,7 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
     if (element === null) return;
     const toEnd = element.scrollHeight - element.clientHeight - element.scrollTop;
     if (toEnd <= END_PX) {
-      if (linked === null) tail.release("scroll");
+      if (isLive) tail.release("scroll");
     } else if (element.scrollTop < lastTop.current - 1) {
       tail.hold("scroll");
     }
@@ -183,7 +202,12 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
               Attempt, run
             </span>
           </div>
-          <HistoryEdge history={view.history} isEmpty={view.count === 0} retry={() => void tail.loadOlder()} />
+          <HistoryEdge
+            history={view.history}
+            isEmpty={view.count === 0}
+            isPast={view.past !== null}
+            retry={() => void tail.loadOlder()}
+          />
           <div className="list-window" style={{ transform: `translateY(${items[0]?.start ?? 0}px)` }}>
             {items.map(({ index }) => {
               const entry = tail.entryAt(index);
@@ -199,7 +223,8 @@ export function LineList({ ref, needle, cursorId, queues, open, goLive, clearFil
                   rowIndex={index + 2}
                   needle={needle}
                   isCursor={entry.id === cursorId}
-                  hour={hour}
+                  now={timeNow}
+                  timeStyle={timeStyle}
                   open={open}
                 />
               );

@@ -1,7 +1,9 @@
 import { memo, type ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
-import { clockTime, duration, fullTime } from "../../format/time.ts";
+import { ago, clockTime, duration, fullTime } from "../../format/time.ts";
+import { Ansi } from "../../parts/Ansi.tsx";
+import type { TimeStyle } from "../../shell/timeStyle.ts";
 import { Highlight } from "./Highlight.tsx";
 import { gapSentence, summaryOf } from "./summary.ts";
 
@@ -11,8 +13,9 @@ interface LineRowProps {
   rowIndex: number;
   needle: string;
   isCursor: boolean;
-  /** The present hour, in ms since 1970: times of today are written without their day. */
-  hour: number;
+  /** About now, in ms since 1970: times of today are written without their day, relative ones as a distance from it. */
+  now: number;
+  timeStyle: TimeStyle;
   open: (row: Row) => void;
 }
 
@@ -22,7 +25,16 @@ export function elementIdOf(rowId: string): string {
 }
 
 /** One event or log line. Rendered once for as long as it is in view. */
-export const LineRow = memo(function LineRow({ row, rowIndex, needle, isCursor, hour, open }: LineRowProps): ReactNode {
+export const LineRow = memo(function LineRow({
+  row,
+  rowIndex,
+  needle,
+  isCursor,
+  now,
+  timeStyle,
+  open,
+}: LineRowProps): ReactNode {
+  const zone = timeStyle === "utc" ? "utc" : "local";
   const summary = summaryOf(row);
   const isGap = row.event === "gap";
   return (
@@ -40,8 +52,10 @@ export const LineRow = memo(function LineRow({ row, rowIndex, needle, isCursor, 
       data-id={row.id}
       onClick={() => open(row)}
     >
-      <span role="gridcell" className="line-time" title={fullTime(row.ts)}>
-        <time dateTime={row.ts}>{clockTime(row.ts, hour)}</time>
+      <span role="gridcell" className="line-time" title={fullTime(row.ts, zone)}>
+        <time dateTime={row.ts}>
+          {timeStyle === "relative" ? ago(now - Date.parse(row.ts)) : clockTime(row.ts, now, zone)}
+        </time>
       </span>
       <span role="gridcell" className="line-level" data-level={row.level}>
         {row.level}
@@ -71,7 +85,11 @@ export const LineRow = memo(function LineRow({ row, rowIndex, needle, isCursor, 
                 {summary.verb}
               </span>
             )}
-            <Highlight text={summary.text} needle={needle} />
+            {summary.coloured !== "" && needle === "" ? (
+              <Ansi text={summary.coloured} />
+            ) : (
+              <Highlight text={summary.text} needle={needle} />
+            )}
           </>
         )}
       </span>

@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import { counted } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
 import type { LinkedLine } from "../../live/tail.ts";
+import { useZone } from "../../shell/timeStyle.ts";
 
 interface LinkedBannerProps {
   linked: LinkedLine;
@@ -14,11 +15,12 @@ interface LinkedBannerProps {
 
 /** Says that a linked line is shown and not what happens now. */
 export function LinkedBanner({ linked, isMissing, newCount, goLive }: LinkedBannerProps): ReactNode {
+  const zone = useZone();
   return (
     <div className="banner">
       <span>
         {isMissing ? "The linked line was not found. These are the lines around " : "Around the linked line of "}
-        <time dateTime={linked.ts}>{fullTime(linked.ts)}</time>
+        <time dateTime={linked.ts}>{fullTime(linked.ts, zone)}</time>
         {newCount > 0 && ` · ${counted(newCount, "new line")} since you opened it`}
       </span>
       <button type="button" className="link-button" onClick={goLive}>

@@ -3,24 +3,35 @@ import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } fro
 import { useQueueNames } from "../../api/queues.ts";
 import type { Row } from "../../api/types.ts";
 import { isMarker } from "../../live/entries.ts";
-import { filterFromSearch, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
+import { filterFromSearch, filterParams, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
 import { useTail, useTailView } from "../../live/TailContext.tsx";
+import { rangeFromSearch, rangeParams, searchWithRange, type Range } from "../../parts/timeRange.ts";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
 import { FilterBar } from "./FilterBar.tsx";
 import { FilterChips } from "./FilterChips.tsx";
+import { LevelHistogram } from "./LevelHistogram.tsx";
 import { LineList, type LineListHandle } from "./LineList.tsx";
 import { LinkedBanner } from "./LinkedBanner.tsx";
-import { linkedFromSearch, searchWithoutLine } from "./permalink.ts";
+import { PastBanner } from "./PastBanner.tsx";
+import { linkedFromSearch, pastFromSearch, searchLive } from "./permalink.ts";
 import { RowDetail } from "./RowDetail.tsx";
+import { Tools } from "./Tools.tsx";
 import { useKeys } from "./useKeys.ts";
+import { useViewOptions } from "./viewOptions.ts";
 import "./live.css";
+
+/** How far the histogram reaches unless somebody chose. */
+const USUAL: Range = { span: "1h" };
 
 export function LivePage({ search }: PageProps): ReactNode {
   const tail = useTail();
   const view = useTailView();
   const filter = useMemo(() => filterFromSearch(search), [search]);
   const linked = useMemo(() => linkedFromSearch(search), [search]);
+  const range = useMemo(() => rangeFromSearch(search) ?? USUAL, [search]);
+  const isPast = pastFromSearch(search) !== null;
+  const { options, choose } = useViewOptions();
   const queues = useQueueNames();
   const list = useRef<LineListHandle>(null);
   const textInput = useRef<HTMLInputElement>(null);
@@ -30,9 +41,18 @@ export function LivePage({ search }: PageProps): ReactNode {
   const isMissing =
     linked !== null && view.history.status === "ready" && view.count > 0 && !tail.placeOfLinked().isHere;
 
-  const setFilter = useCallback((next: Filter, options?: { replace: boolean }) => {
-    navigate("logs", filterToSearch(next), options);
-  }, []);
+  // Another filter is asked of the same time; a linked line is left.
+  const setFilter = useCallback(
+    (next: Filter, how?: { replace: boolean }) => {
+      navigate("logs", searchWithRange(filterToSearch(next), rangeFromSearch(search)), how);
+    },
+    [search],
+  );
+  const setRange = useCallback(
+    (next: Range) => navigate("logs", searchWithRange(filterToSearch(filterFromSearch(search)), next)),
+    [search],
+  );
+  const zoom = useCallback((from: number, to: number) => setRange({ from, to }), [setRange]);
 
   const open = useCallback(
     (row: Row) => {
@@ -52,9 +72,9 @@ export function LivePage({ search }: PageProps): ReactNode {
   useEffect(() => () => tail.leave(), [tail]);
 
   const goLive = useCallback(() => {
-    if (linked !== null) navigate("logs", searchWithoutLine(search));
+    if (linked !== null || isPast) navigate("logs", searchLive(search));
     tail.follow();
-  }, [tail, linked, search]);
+  }, [tail, linked, isPast, search]);
 
   const togglePause = useCallback(() => {
     if (view.isFollowing) tail.hold("pause");
@@ -107,13 +127,25 @@ export function LivePage({ search }: PageProps): ReactNode {
         togglePause={togglePause}
       />
       <FilterChips filter={filter} setFilter={setFilter} />
+      <Tools
+        range={range}
+        setRange={setRange}
+        options={options}
+        choose={choose}
+        exported={() => ({ ...filterParams(filter), ...rangeParams(range, Date.now()) })}
+      />
+      {options.hasHistogram && <LevelHistogram filter={filter} range={range} zoom={zoom} />}
       {linked !== null && (
         <LinkedBanner linked={linked} isMissing={isMissing} goLive={goLive} newCount={view.newCount} />
       )}
-      <div className="live-body" data-detail={openRow !== null}>
+      {linked === null && view.past !== null && (
+        <PastBanner past={view.past} goLive={goLive} newCount={view.newCount} />
+      )}
+      <div className="live-body" data-tall={options.isTall} data-detail={openRow !== null}>
         <LineList
           ref={list}
           needle={filter.q}
+          isTall={options.isTall}
           cursorId={cursorId}
           queues={queues.data?.items}
           open={open}

@@ -1,10 +1,11 @@
-import { useEffect, useId, useRef, useState, type ReactNode } from "react";
+import { useId, useState, type ReactNode } from "react";
 
 import type { QueueItem } from "../../api/types.ts";
 import { toggled, type Filter } from "../../live/filter.ts";
 import { useTail } from "../../live/TailContext.tsx";
 import { Icon } from "../../shell/icons.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
+import { usePopover } from "./usePopover.ts";
 
 interface QueueFilterProps {
   filter: Filter;
@@ -17,32 +18,11 @@ const MANY = 8;
 
 /** A list of queues to tick: those the server watches, those seen in rows, and those the filter names already. */
 export function QueueFilter({ filter, setFilter, queues }: QueueFilterProps): ReactNode {
-  const [isOpen, setOpen] = useState(false);
+  const { root, isOpen, setOpen } = usePopover();
   const [needle, setNeedle] = useState("");
   const [seen, setSeen] = useState<readonly string[]>([]);
   const tail = useTail();
-  const root = useRef<HTMLDivElement>(null);
   const panelId = useId();
-
-  useEffect(() => {
-    if (!isOpen) return undefined;
-    const leave = (event: PointerEvent): void => {
-      if (event.target instanceof Node && !root.current?.contains(event.target)) setOpen(false);
-    };
-    const escape = (event: KeyboardEvent): void => {
-      if (event.key !== "Escape") return;
-      event.preventDefault();
-      setOpen(false);
-      root.current?.querySelector("button")?.focus();
-    };
-    document.addEventListener("pointerdown", leave);
-    // Before the page's own keys: this Escape is for the list alone.
-    document.addEventListener("keydown", escape, { capture: true });
-    return () => {
-      document.removeEventListener("pointerdown", leave);
-      document.removeEventListener("keydown", escape, { capture: true });
-    };
-  }, [isOpen]);
 
   const names = [...new Set([...queues.map((item) => item.queue), ...seen, ...filter.queue])].toSorted((one, other) =>
     one.localeCompare(other),

@@ -1,7 +1,6 @@
 import type { ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
-import { withoutAnsi } from "../../format/text.ts";
 import type { Filter } from "../../live/filter.ts";
 import { jobPlace } from "../../parts/addresses.ts";
 import { Block } from "../../parts/Block.tsx";
@@ -13,7 +12,7 @@ import { addressOf } from "../../shell/router.ts";
 import { DetailFacts } from "./DetailFacts.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
 import { searchOfLine } from "./permalink.ts";
-import { errorText, summaryOf } from "./summary.ts";
+import { errorText, plainLine, summaryOf } from "./summary.ts";
 
 interface RowDetailProps {
   row: Row;
@@ -44,6 +43,7 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
         <IconButton icon="close" label="Close (Esc)" press={close} />
       </div>
       <div className="detail-actions">
+        <CopyButton icon="copy" label="Copy line" textOf={() => plainLine(row)} />
         <CopyButton icon="copy" label="Copy as JSON" textOf={() => JSON.stringify(row, null, 2)} />
         <CopyButton icon="link" label="Copy link" textOf={() => addressOf("logs", searchOfLine(filter, row))} />
         {row.job_id && row.queue && row.source && (
@@ -65,12 +65,10 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
       {/* Focusable, so that the keyboard can scroll it. */}
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div className="detail-body" tabIndex={0} role="region" aria-label="Details">
-        {row.message && <Block title="Message" text={withoutAnsi(row.message)} />}
-        {error !== "" && <Block title="Error" text={withoutAnsi(error)} tone="bad" />}
+        {row.message && <Block title="Message" text={row.message} />}
+        {error !== "" && <Block title="Error" text={error} tone="bad" />}
         <DetailFacts row={row} />
-        {row.stack && row.stack.length > 0 && (
-          <Block title="Stack, newest call first" text={withoutAnsi(row.stack.join("\n"))} />
-        )}
+        {row.stack && row.stack.length > 0 && <Block title="Stack, newest call first" text={row.stack.join("\n")} />}
         {row.data && <JsonBlock title="Data" text={row.data} />}
         {row.result && <JsonBlock title="Result" text={row.result} />}
         {row.progress && <JsonBlock title="Progress" text={row.progress} />}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { filterFromSearch, NO_FILTER } from "../../live/filter.ts";
-import { linkedFromSearch, searchOfLine, searchWithoutLine } from "./permalink.ts";
+import { linkedFromSearch, pastFromSearch, searchLive, searchOfLine } from "./permalink.ts";
 
 const line = { id: "main:orders:0:17-0&x", ts: "2026-11-22T12:00:00.120Z" };
 
@@ -11,12 +11,20 @@ describe("permalink", () => {
     const search = searchOfLine(filter, line);
     expect(linkedFromSearch(search)).toEqual(line);
     expect(filterFromSearch(search)).toEqual(filter);
-    expect(searchWithoutLine(search)).toBe("?queue=orders");
+    expect(searchLive(search)).toBe("?queue=orders");
   });
 
   it("is none without both parts or with a wrong time", () => {
     for (const search of ["", "?row=1", "?at=2026-11-22T12:00:00Z", "?row=1&at=yesterday"]) {
       expect(linkedFromSearch(search)).toBeNull();
     }
+  });
+
+  it("tells a stretch of the past from how far the histogram reaches", () => {
+    const past = "?queue=a&from=2026-11-22T12:00:00.000Z&to=2026-11-22T12:05:00.000Z";
+    expect(pastFromSearch(past)).toEqual({ from: Date.UTC(2026, 10, 22, 12), to: Date.UTC(2026, 10, 22, 12, 5) });
+    expect(searchLive(past)).toBe("?queue=a");
+    expect(pastFromSearch("?range=6h")).toBeNull();
+    expect(searchLive("?range=6h&at=2026-11-22T12:00:00Z&row=1")).toBe("?range=6h");
   });
 });

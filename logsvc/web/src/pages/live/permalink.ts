@@ -1,5 +1,6 @@
 import { filterFromSearch, filterToSearch, type Filter } from "../../live/filter.ts";
-import type { LinkedLine } from "../../live/tail.ts";
+import type { LinkedLine, Past } from "../../live/tail.ts";
+import { rangeFromSearch, searchWithRange } from "../../parts/timeRange.ts";
 
 /** The line that `?at=<time>&row=<id>` points at. */
 export function linkedFromSearch(search: string): LinkedLine | null {
@@ -17,7 +18,14 @@ export function searchOfLine(filter: Filter, line: LinkedLine): string {
   return search === "" ? `?${at}` : `${search}&${at}`;
 }
 
-/** The same view without its link: live again. */
-export function searchWithoutLine(search: string): string {
-  return filterToSearch(filterFromSearch(search));
+/** The stretch of the past that an address shows; null: what happens now. */
+export function pastFromSearch(search: string): Past | null {
+  const range = rangeFromSearch(search);
+  return range !== null && "from" in range ? range : null;
+}
+
+/** The same view live again: without its link, and without a stretch of the past. */
+export function searchLive(search: string): string {
+  const range = rangeFromSearch(search);
+  return searchWithRange(filterToSearch(filterFromSearch(search)), range !== null && "span" in range ? range : null);
 }

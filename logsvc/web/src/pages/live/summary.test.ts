@@ -1,14 +1,20 @@
 import { describe, expect, it } from "vitest";
 
 import type { Row } from "../../api/types.ts";
-import { errorText, summaryOf } from "./summary.ts";
+import { errorText, plainLine, summaryOf } from "./summary.ts";
 
 const base: Row = { id: "1", ts: "2026-11-22T12:00:00.000Z", kind: "event", level: "info" };
 
 describe("summaryOf", () => {
-  it("shows a log line as it is, without terminal colours", () => {
+  it("shows a log line as it is, its terminal colours apart", () => {
     const row: Row = { ...base, kind: "log", message: "\u001B[32m<b>hi</b>\u001B[0m " };
-    expect(summaryOf(row)).toEqual({ verb: "", text: "<b>hi</b>", tone: "quiet", isData: false });
+    expect(summaryOf(row)).toEqual({
+      verb: "",
+      text: "<b>hi</b>",
+      coloured: "\u001B[32m<b>hi</b>\u001B[0m",
+      tone: "quiet",
+      isData: false,
+    });
   });
 
   it("puts an attempt's own error into the line", () => {
@@ -20,6 +26,7 @@ describe("summaryOf", () => {
     expect(summaryOf({ ...base, event: "completed", result: '{"ok":true}' })).toEqual({
       verb: "completed",
       text: '{"ok":true}',
+      coloured: "",
       tone: "good",
       isData: true,
     });
@@ -43,5 +50,19 @@ describe("errorText", () => {
   it("does not say the type twice", () => {
     expect(errorText({ ...base, error: "TypeError: x", error_type: "TypeError" })).toBe("TypeError: x");
     expect(errorText({ ...base, error_type: "TypeError" })).toBe("TypeError");
+  });
+});
+
+describe("plainLine", () => {
+  it("is the row in one line, without colours", () => {
+    const row: Row = {
+      ...base,
+      kind: "log",
+      queue: "q",
+      job_id: "7",
+      job_name: "send",
+      message: "\u001B[32mhi\u001B[0m",
+    };
+    expect(plainLine(row)).toBe("2026-11-22T12:00:00.000Z INFO q send #7 hi");
   });
 });

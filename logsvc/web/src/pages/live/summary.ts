@@ -7,6 +7,8 @@ export interface Summary {
   /** What happened, in a word; empty for log lines. */
   verb: string;
   text: string;
+  /** The same text with a terminal's colours, where it has any; else empty. */
+  coloured: string;
   /** bad: final; warning: may still go well; good: done; quiet: on its way. */
   tone: "bad" | "warning" | "good" | "quiet";
   /** Whether the text is data rather than a sentence. */
@@ -18,10 +20,17 @@ const LONGEST = 600;
 
 /** Put a row into one line. */
 export function summaryOf(row: Row): Summary {
-  if (row.kind === "log") return { verb: "", text: oneLine(row.message), tone: toneOfLevel(row), isData: false };
+  if (row.kind === "log") return { verb: "", ...texts(row.message), tone: toneOfLevel(row), isData: false };
   const event = row.event ?? row.state ?? "event";
   const { text, isData } = textOf(event, row);
-  return { verb: event.replaceAll("-", " "), text: oneLine(text), tone: toneOfEvent(event, row), isData };
+  return { verb: event.replaceAll("-", " "), ...texts(text), tone: toneOfEvent(event, row), isData };
+}
+
+/** The row as one line of plain text, to be pasted somewhere. */
+export function plainLine(row: Row): string {
+  const { verb, text } = summaryOf(row);
+  const job = [row.job_name, row.job_id && `#${row.job_id}`].filter(Boolean).join(" ");
+  return [row.ts, row.level.toUpperCase(), row.queue || row.service, job, verb, text].filter(Boolean).join(" ");
 }
 
 /** What a gap record means, in a sentence. */
@@ -58,6 +67,10 @@ function toneOfLevel(row: Row): Summary["tone"] {
   return row.level === "warn" ? "warning" : "quiet";
 }
 
-function oneLine(text: string | null | undefined): string {
-  return cut(withoutAnsi(text ?? "").trim(), LONGEST);
+function texts(text: string | null | undefined): { text: string; coloured: string } {
+  const given = (text ?? "").trim();
+  return {
+    text: cut(withoutAnsi(given), LONGEST),
+    coloured: given.includes("\u001B") ? cut(given, LONGEST) : "",
+  };
 }

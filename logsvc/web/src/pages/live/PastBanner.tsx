@@ -1,0 +1,29 @@
+import type { ReactNode } from "react";
+
+import { counted } from "../../format/count.ts";
+import { fullTime } from "../../format/time.ts";
+import type { Past } from "../../live/tail.ts";
+import { useZone } from "../../shell/timeStyle.ts";
+
+interface PastBannerProps {
+  past: Past;
+  newCount: number;
+  goLive: () => void;
+}
+
+/** Says that a stretch of the past is shown and not what happens now. */
+export function PastBanner({ past, newCount, goLive }: PastBannerProps): ReactNode {
+  const zone = useZone();
+  return (
+    <div className="banner" data-testid="past-banner">
+      <span>
+        From <time dateTime={new Date(past.from).toISOString()}>{fullTime(past.from, zone)}</time> to{" "}
+        <time dateTime={new Date(past.to).toISOString()}>{fullTime(past.to, zone)}</time>
+        {newCount > 0 && ` · ${counted(newCount, "new line")} since you opened it`}
+      </span>
+      <button type="button" className="link-button" onClick={goLive}>
+        Go live
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,69 @@
+import { useState, type ReactNode } from "react";
+
+import { apiUrl, type Params } from "../../api/client.ts";
+import type { Range } from "../../parts/timeRange.ts";
+import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
+import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";
+import { Icon } from "../../shell/icons.tsx";
+import type { ViewOptions } from "./viewOptions.ts";
+
+interface ToolsProps {
+  range: Range;
+  setRange: (range: Range) => void;
+  options: ViewOptions;
+  choose: (change: Partial<ViewOptions>) => void;
+  /** The filter and the time of what is shown, as the API's parameters. */
+  exported: () => Params;
+}
+
+/** How the lines are shown: how far back, how times are written, and the way to a file. */
+export function Tools({ range, setRange, options, choose, exported }: ToolsProps): ReactNode {
+  return (
+    <div className="tools" role="group" aria-label="View">
+      <TimeRangePicker range={range} choose={setRange} />
+      <TimeStyleToggle withRelative />
+      <button
+        type="button"
+        className="button tool"
+        aria-pressed={options.hasHistogram}
+        data-testid="toggle-histogram"
+        onClick={() => choose({ hasHistogram: !options.hasHistogram })}
+      >
+        Histogram
+      </button>
+      <button
+        type="button"
+        className="button tool"
+        aria-pressed={options.isTall}
+        data-testid="toggle-wrap"
+        title="Let long lines take three lines of text"
+        onClick={() => choose({ isTall: !options.isTall })}
+      >
+        Wrap
+      </button>
+      <span className="page-space" />
+      <ExportTool suffix="csv" exported={exported} />
+      <ExportTool suffix="ndjson" exported={exported} />
+    </div>
+  );
+}
+
+/** The address is made when it is asked for: how far back is told from then. */
+function ExportTool({ suffix, exported }: { suffix: "csv" | "ndjson"; exported: () => Params }): ReactNode {
+  const [href, setHref] = useState("");
+  const point = (): void => setHref(apiUrl(`logs.${suffix}`, exported()).href);
+  return (
+    <a
+      className="button tool"
+      download
+      data-testid={`export-${suffix}`}
+      href={href === "" ? apiUrl(`logs.${suffix}`, exported()).href : href}
+      title={`These lines, all of the time that is chosen, as ${suffix.toUpperCase()}; the last line says whether it is all`}
+      onPointerEnter={point}
+      onFocus={point}
+    >
+      <Icon name="down" />
+      {suffix.toUpperCase()}
+    </a>
+  );
+}
