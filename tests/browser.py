@@ -47,4 +47,5 @@ async def open_page(size: tuple[int, int] = DESKTOP, *, with_outage: bool = Fals
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
         await browser.close()
-    assert [each for each in complaints if not (with_outage and OUTAGE.match(each))] == []
+    unexpected = [each for each in complaints if not (with_outage and OUTAGE.match(each))]
+    assert not unexpected, unexpected

@@ -3,6 +3,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { fetchLogs } from "./api/logs.ts";
+import { retryMs } from "./api/client.ts";
 import { isLoggedOut } from "./api/me.ts";
 import { openEventSource, openRefreshes, openWebSocket } from "./live/channels.ts";
 import { Refresher } from "./live/refresher.ts";
@@ -37,7 +38,7 @@ document.addEventListener("visibilitychange", watchVisibility);
 watchVisibility();
 
 const queries = new QueryClient({
-  defaultOptions: { queries: { retry: 1 } },
+  defaultOptions: { queries: { retry: 1, refetchInterval: ({ state }) => retryMs(state.error) } },
   queryCache: new QueryCache({
     // The server sends who is not logged in to the login page, and back here afterwards.
     onError: (error) => isLoggedOut(error) && location.reload(),

@@ -22,6 +22,15 @@ export class ApiError extends Error {
   }
 }
 
+const RETRY_MS = 5_000;
+
+/** When to ask again by itself after an error: what is away comes back. false: the answer would be the same. */
+export function retryMs(error: unknown): number | false {
+  if (!(error instanceof ApiError)) return false;
+  if (error.status !== 0 && error.status < 500 && error.status !== 429) return false;
+  return error.retryAfterSeconds === null ? RETRY_MS : error.retryAfterSeconds * 1000;
+}
+
 /** A request never outlives this: a hung proxy must not look like a quiet queue. */
 const DEADLINE_MS = 20_000;
 

@@ -82,8 +82,9 @@ export function useShortcuts(overlays: Overlays): void {
       else return;
       event.preventDefault();
     };
-    document.addEventListener("keydown", press);
-    return () => document.removeEventListener("keydown", press);
+    // After the document's own listeners: a page with keys of its own comes first, however late it was loaded.
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
   }, []);
 }
 

@@ -27,7 +27,6 @@ export function QueuesPage(): ReactNode {
   const { data, error, dataUpdatedAt, isPending, refetch } = useQueues();
   const trends = useTrends();
   const { data: me } = useMe();
-  const audit = useAudit(me?.role === "admin");
   const envs = useEnvs();
   const now = useNow();
   const [needle, setNeedle] = useState("");
@@ -37,6 +36,8 @@ export function QueuesPage(): ReactNode {
     () => (data?.items ?? []).filter(({ env }) => envs.length === 0 || envs.includes(env ?? "")),
     [data, envs],
   );
+  // Only a pause is told from it.
+  const audit = useAudit(me?.role === "admin" && items.some((item) => item.is_paused));
   const ranked = useMemo(() => byTrouble(items, now, trends.data), [items, now, trends.data]);
   const shown = useMemo(
     () => ranked.filter(({ item }) => item.queue.toLowerCase().includes(needle.trim().toLowerCase())),
