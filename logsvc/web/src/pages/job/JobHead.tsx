@@ -41,8 +41,8 @@ export function JobHead({ job }: { job: Job }): ReactNode {
       <dl className="job-facts">
         <Fact name="Added" value={job.added_at && fullTime(job.added_at, zone)} />
         <Fact name="Last event" value={`${fullTime(job.ts, zone)} (${ago(now - Date.parse(job.ts))})`} />
-        <Fact name="Waited" value={job.wait_ms === null ? null : duration(job.wait_ms)} />
-        <Fact name="Ran" value={job.run_ms === null ? null : duration(job.run_ms)} />
+        <Fact name="Last wait" value={job.wait_ms === null ? null : duration(job.wait_ms)} />
+        <Fact name="Last run" value={job.run_ms === null ? null : duration(job.run_ms)} />
         <Fact name="Worker" value={job.worker} />
         <Fact name="Source" value={[job.source, job.env].filter(Boolean).join(" · ")} />
         {job.scheduler !== "" && (
