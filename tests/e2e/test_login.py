@@ -241,6 +241,7 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         assert (await client.post(f"{url}/api/v1/markers", json=mark, headers=viewer)).status_code == 403
         marked = await client.post(f"{url}/api/v1/markers", json=mark, headers=operator)
         assert (marked.status_code, marked.json()["by"]) == (201, "operator"), "by the token's name"
+        await incidents_rules_silences_and_views_are_the_bots(client, url, viewer, operator)
         dry = await act(operator, filter=ALL, dry_run=True)
         assert dry.status_code == 200, dry.text
         failed = dry.json()["count"]
@@ -273,3 +274,37 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         assert rows["r-1"]["outcome"] == f"done: {failed} done"
         assert (rows["r-1"]["user_id"].partition(":")[0], rows["r-1"]["role"]) == ("token", "operator")
         assert rows["r-1"]["target"] == f"main/{queue}"
+
+
+async def incidents_rules_silences_and_views_are_the_bots(
+    client: httpx.AsyncClient, url: str, viewer: dict[str, str], operator: dict[str, str]
+) -> None:
+    """Passed on there and back by logsvc: who may not is refused, who may is named."""
+    for path in ("incidents?state=firing&limit=5", "silences", "rules", "views"):
+        told = await client.get(f"{url}/api/v1/{path}", headers=viewer)
+        assert told.status_code == 200, (path, told.text)
+        assert isinstance(told.json()["items"], list)
+    wish = {"env": "prod", "queue": "no-such", "minutes": 5, "reason": "a test"}
+    assert (await client.post(f"{url}/api/v1/silences", json=wish, headers=viewer)).status_code == 403
+    made = await client.post(f"{url}/api/v1/silences", json=wish, headers=operator)
+    assert made.status_code == 201, made.text
+    assert (made.json()["queue"], made.json()["by"]) == ("no-such", "operator")
+    ended = await client.delete(f"{url}/api/v1/silences/{made.json()['id']}", headers=operator)
+    assert (ended.status_code, ended.json()) == (200, {})
+    saved = await client.post(f"{url}/api/v1/views", json={"title": "mine", "query": "/queues"}, headers=operator)
+    assert saved.status_code == 201, saved.text
+    listed = [one["title"] for one in (await client.get(f"{url}/api/v1/views", headers=operator)).json()["items"]]
+    assert "mine" in listed
+    for path in ("incidents/999999", "incidents/999999/ack"):
+        missing = await client.request("POST" if "ack" in path else "GET", f"{url}/api/v1/{path}", headers=operator)
+        assert (missing.status_code, bool(missing.json()["detail"])) == (404, True), path
+
+    async def failures() -> list[dict[str, Any]]:
+        return (await client.get(f"{url}/api/v1/errors?from=0", headers=viewer)).json()["items"]
+
+    async def a_failure_is_told() -> bool:
+        return bool(await failures())
+
+    await eventually(a_failure_is_told, what="a group of failures")
+    group = await client.get(f"{url}/api/v1/errors/{(await failures())[0]['fingerprint']}?from=0", headers=viewer)
+    assert group.json()["handling"] == {"is_known": True, "last": None}
