@@ -9,7 +9,7 @@ from bot.chats import Chats
 from bot.duty import Turn, others
 from bot.failures import Key, Tally, key_part
 from bot.found import found, unheard
-from bot.incidents import UNHEEDED, Call, Incident, Paged, Step, cover, resolve, step, wait
+from bot.incidents import UNHEEDED, Call, Deploy, Incident, Paged, Step, cover, resolve, step, wait
 from bot.late import add_late, count_kind, label
 from bot.messages import Buttons
 from bot.metrics import Metrics
@@ -78,6 +78,7 @@ class Alerts:
     links: Links
     seal: Seal
     channels: Sequence[Channel] = ()
+    deploy_before: Callable[[str, int], Deploy | None] = lambda env, at_ms: None
     woken: Callable[[], None] = lambda: None
     unrouted: int = field(default=0)
 
@@ -197,6 +198,7 @@ class Alerts:
         for row, done in steps:
             if done.call is Call.RING:
                 row.held_ms = now_ms if self._is_quiet(done.incident, now_ms) else None
+        steps = [self._with_deploy(session, row, done) for row, done in steps]
         steps = await self._page(session, steps, now_ms=now_ms)
         blown = await self._storms(session, steps, now_ms=now_ms)
         late: dict[Destination, list[Step]] = {}
@@ -232,6 +234,17 @@ class Alerts:
             text = reminder_text(unheeded, now_ms=now_ms)
             await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
             self.metrics.sounded.labels("reminder").inc()
+
+    def _with_deploy(self, session: Session, row: IncidentRow, done: Step) -> tuple[IncidentRow, Step]:
+        """Let an incident tell the last deploy before it began, as soon as that is known."""
+        incident = done.incident
+        if incident.deploy is not None or incident.is_over or not incident.has_rung:
+            return row, done
+        found = self.deploy_before(incident.key.env, incident.first_ms)
+        if found is None:
+            return row, done
+        told = replace(incident, deploy=found)
+        return write(session, row, told), replace(done, incident=told)
 
     def _is_quiet(self, incident: Incident, now_ms: int) -> bool:
         return quiet_until_ms(self.policy.quiet_hours, *incident.key[:3], now_ms) is not None

@@ -19,6 +19,7 @@ from bot.commands import LISTED
 from bot.consume import MARKS, Consumer, Progress
 from bot.conversation import Conversation
 from bot.delivery import Delivery
+from bot.deploys import Deploys
 from bot.desk import Desk
 from bot.dispatching import Dispatching
 from bot.forgetting import forget_old
@@ -103,7 +104,11 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         links = Links(str(settings.public_url or ""), settings.bot_runbooks, can_act)
         seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
-        alerts = Alerts(chats, book, metrics, links, seal, settings.channels, woken=lambda: delivery.wake())
+        history = History(settings, directory, breakers, client)
+        deploys = Deploys(history)
+        alerts = Alerts(
+            chats, book, metrics, links, seal, settings.channels, deploys.before, woken=lambda: delivery.wake()
+        )
         delivery = Delivery(
             database,
             telegram,
@@ -117,7 +122,6 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         register([channel.secret for channel in settings.channels])  # each by itself, beside the whole settings
         dispatching = Dispatching(database, settings.channels, settings.form, breakers, client, metrics)
         greeting = Greeting(snapshots, database, chats, woken=delivery.wake)
-        history = History(settings, directory, breakers, client)
         turns = Turns(
             database,
             telegram,
@@ -258,6 +262,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             "schedules": lambda: table(settings.topics.schedulers, tables.schedules),
             "sources": lambda: table(settings.topics.sources, tables.sources),
             "habits": lambda: habits.run(stop),
+            "deploys": lambda: deploys.follow(stop),
             "probes": lambda: breakers.run_probes(stop),
             "directory": lambda: directory.watch(stop),
             "memory": remember,

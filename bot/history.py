@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from bot.incidents import Deploy
 from bot.queues import QueueState, from_api
 from bot.render.times import parse_rfc3339
 from tocsin.breakers import Breakers, Unavailable
@@ -127,6 +128,15 @@ class History:
         named = {name: value for name, value in (("job_id", job_id), ("q", words)) if value}
         query = {"kind": "log", "source": source, "queue": queue, "limit": str(limit), **named}
         return await self._page("logs", query)
+
+    async def deploys(self) -> list[tuple[str, Deploy]]:
+        """The newest marked deploys, with their env. Raises Unavailable or Refused."""
+        async with self._breakers.guard(FIGURES, timeout=ANSWER_SECONDS, errors_that_count=SICK):
+            page = await self._get("markers", {"limit": "100"})
+            return [
+                (str(one["env"]), Deploy(parse_rfc3339(one["ts"]), one["service"], one["version"], one["by"]))
+                for one in page["items"]
+            ]
 
     async def _page(self, path: str, query: Mapping[str, str]) -> Page:
         async with self._breakers.guard(LOGSVC, timeout=ANSWER_SECONDS, errors_that_count=SICK):

@@ -88,6 +88,16 @@ class Paged:
 
 
 @dataclass(frozen=True)
+class Deploy:
+    """A version of a service that somebody marked as deployed."""
+
+    at_ms: int
+    service: str
+    version: str
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Note:
     """What somebody wrote about an incident, in which episode of it."""
 
@@ -104,7 +114,7 @@ class Incident:
     count: failures of this episode, hidden of them under a silence; total: of all episodes. has_rung: this episode has
     its own message. told: when and at which count people last heard a sound about it. taken_by: who acked it last in
     this episode, also after that has ended. previous: the episode before.
-    paged: whom this episode was brought to by name, the first one first.
+    deploy: the last one of its env before it began, not long before. paged: whom this episode was brought to by name.
     rule: the rule that found it; empty for failures. What a rule found ends when the rule says so, not by quiet.
     """
 
@@ -130,6 +140,7 @@ class Incident:
     notes: tuple[Note, ...] = ()
     rule: str = ""
     paged: tuple[Paged, ...] = ()
+    deploy: Deploy | None = None
 
     @property
     def is_over(self) -> bool:

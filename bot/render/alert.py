@@ -12,7 +12,7 @@ from bot.incidents import Incident, Note, Paged, Phase
 from bot.late import OTHER_KINDS, Late
 from bot.messages import Button, Buttons
 from bot.render.markup import bold, code, fit, name, pre, prose
-from bot.render.times import clock, many, moment, span
+from bot.render.times import age, clock, many, moment, span
 from bot.routes import Runbook, runbook_of
 from bot.seal import Seal
 from bot.storms import Member, Storm
@@ -160,7 +160,14 @@ def _what(incident: Incident) -> list[str]:
 
 def _when(incident: Incident, number: int) -> list[str]:
     about = f" · #{number}" if number else ""
-    return [f"{span(incident.first_ms, incident.last_ms)}{about}"]
+    lines = [f"{span(incident.first_ms, incident.last_ms)}{about}"]
+    if incident.deploy is not None:
+        one = incident.deploy
+        by = f" {texts.BY.format(name=name(one.by, 40))}" if one.by else ""
+        before = age(max(0, incident.first_ms - one.at_ms) / 1000)
+        what = bold(f"{name(one.service, 40)} {name(one.version, 40)}")
+        lines.append(f"{texts.ICON_DEPLOY} {texts.DEPLOYED.format(what=what, by=by, before=before)}")
+    return lines
 
 
 def _before(incident: Incident) -> list[str]:

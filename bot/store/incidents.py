@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.failures import Key, LastFailure, key_part
-from bot.incidents import UNHEEDED, Ack, Incident, Note, Paged, Phase
+from bot.incidents import UNHEEDED, Ack, Deploy, Incident, Note, Paged, Phase
 from bot.silences import Scope
 from bot.store.models import Card, IncidentRow
 
@@ -187,6 +187,7 @@ def write(session: AsyncSession, row: IncidentRow | None, incident: Incident) ->
     row.last, row.workers = asdict(incident.last), dict(incident.workers)
     row.notes = [asdict(one) for one in incident.notes]
     row.paged = [asdict(one) for one in incident.paged]
+    row.deploy = asdict(incident.deploy) if incident.deploy else None
     return row
 
 
@@ -216,4 +217,5 @@ def to_incident(row: IncidentRow) -> Incident:
         notes=tuple(Note(**one) for one in row.notes),
         rule=row.rule,
         paged=tuple(Paged(**one) for one in row.paged or ()),
+        deploy=Deploy(**row.deploy) if row.deploy else None,
     )

@@ -85,6 +85,7 @@ class IncidentRow(Base):
     paged: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default="[]")
     page_due_ms: Mapped[int | None] = mapped_column(BigInteger)
     held_ms: Mapped[int | None] = mapped_column(BigInteger)
+    deploy: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class StormRow(Base):

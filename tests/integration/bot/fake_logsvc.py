@@ -22,6 +22,7 @@ class FakeLogsvc:
         self.schedulers: list[dict[str, Any]] = []
         self.lines: list[dict[str, Any]] = []
         self.asked_lines: list[dict[str, str]] = []
+        self.markers: list[dict[str, Any]] = []
         self.port = free_port()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -53,7 +54,13 @@ class FakeLogsvc:
             self.asked_lines.append(dict(request.query_params))
             return self._page(self.lines)
 
-        return Litestar([queues, jobs, job, errors, schedulers, logs], openapi_config=None, logging_config=None)
+        @get("/api/v1/markers", sync_to_thread=False)
+        def markers() -> dict[str, Any]:
+            return self._page(self.markers)
+
+        return Litestar(
+            [queues, markers, jobs, job, errors, schedulers, logs], openapi_config=None, logging_config=None
+        )
 
     def _page(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         return {"items": items, "next_cursor": None, "as_of": "2026-11-22T00:00:00Z", "coverage": {}}

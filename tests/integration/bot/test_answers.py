@@ -236,11 +236,21 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
         {**hourly, "next_run": "2026-11-22T04:00:00Z", "last_run": "2026-11-22T03:00:00Z", "last_outcome": "completed"},
         {**nightly, "next_run": "2026-11-22T03:00:00Z", "is_overdue": True, "overdue_seconds": 600},
     ]
+    deployed_at = datetime.fromtimestamp(time.time() - 720, UTC).isoformat()
+    later = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat()
+    logsvc.markers = [
+        {"ts": later, "env": "prod", "service": "shop", "version": "2.0", "by": "CI"},
+        {"ts": deployed_at, "env": "prod", "service": "shop", "version": "1.4.2", "by": "<CI>"},
+        {"ts": deployed_at, "env": "staging", "service": "shop", "version": "1.5", "by": "CI"},
+    ]
     await house.put(snapshot())
     await house.start_bot(
         LOGSVC_URL=f"http://127.0.0.1:{link.port}", TELEGRAM_ALERT_CHATS=f"staging=77,main/ord*={CHAT}:silent"
     )
     await greeted(house)
+    await house.put(failure(fingerprint="f9"), failure(fingerprint="f9"))
+    told = "🚀 shop 1.4.2 was deployed by <CI>, 12 min before it began"
+    await eventually(lambda: house.has_text(told), what="the last deploy before the alert, on its card")
     text, _ = await house.ask("/errors orders", expect="Errors of the last day · main/orders")
     assert "orders +2 · CardError · new" in text
     assert "12 failures, 3 for good" in text
@@ -270,7 +280,7 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
     assert seconds < SOON
     pressed = await house.press((await house.messages())[-1], "Open incidents")
     assert pressed["answered"]
-    await house.message("Nothing is open")
+    await house.message("1 open, 0 nobody has acked")
 
 
 async def make_chat(house: House, **chat: Any) -> None:

@@ -21,7 +21,7 @@ def send_message(sandbox: Sandbox, params: Params) -> Message:
     chat = find_chat(sandbox, params)
     text, entities = read_text(params)
     message = compose(sandbox, chat, params)
-    message |= {"text": text} | _marked("entities", entities) | _preview(params)
+    message |= {"text": text} | _marked("entities", _with_people(sandbox, entities)) | _preview(params)
     return send(sandbox, message, params)
 
 
@@ -51,7 +51,8 @@ def edit_message_text(sandbox: Sandbox, params: Params) -> Message:
     if "text" not in message:
         raise bad_request("There is no text in the message to edit")
     text, entities = read_text(params)
-    return _edit(sandbox, message, {"text": text} | _marked("entities", entities) | _preview(params), params)
+    marked = _marked("entities", _with_people(sandbox, entities))
+    return _edit(sandbox, message, {"text": text} | marked | _preview(params), params)
 
 
 def edit_message_caption(sandbox: Sandbox, params: Params) -> Message:
@@ -126,6 +127,17 @@ def _edit(sandbox: Sandbox, message: Message, content: dict[str, Any], params: P
         edited["edit_date"] = int(sandbox.clock())  # new buttons alone do not make a message "edited"
     sandbox.commit(PutMessage(edited))
     return edited
+
+
+def _with_people(sandbox: Sandbox, entities: list[Entity]) -> list[Entity]:
+    """Mentions by id as Telegram tells them: with all of the person; of somebody it does not know nothing is left."""
+    told: list[Entity] = []
+    for one in entities:
+        if one["type"] != "text_mention":
+            told.append(one)
+        elif person := sandbox.world.users.get(one.get("user", {}).get("id", 0)):
+            told.append({**one, "user": person.as_telegram()})
+    return told
 
 
 def _marked(name: str, entities: list[Entity]) -> dict[str, Any]:
