@@ -197,10 +197,14 @@ async def _hold(session: AsyncSession, *which: ColumnElement[bool]) -> None:
     await session.execute(select(func.count()).select_from(held))
 
 
+_URGENCY = case((Card.kind == DIGEST, 2), (Card.message_id.is_not(None), 1), else_=0)
+"""What rings goes before what changes, and before what has waited for the morning anyway."""
+
+
 async def claim_due(
     session: AsyncSession, *, now_ms: int, not_to: Collection[int], most: int, sender: str, lease_seconds: float
 ) -> Sequence[Card]:
-    """Claim the next message of each chat that may have one: unsent before edits, the oldest first.
+    """Claim the next message of each chat that may have one: new ones, then edits, then digests; the oldest first.
 
     No other sender gets a claimed card before the lease ends; its own sender gets it again at once. A card that
     somebody is changing at this moment is left for the next time.
@@ -211,7 +215,7 @@ async def claim_due(
         select(Card.id)
         .where(is_due, Card.not_before_ms <= now_ms, Card.chat_id.not_in(not_to))
         .ext(distinct_on(Card.chat_id))
-        .order_by(Card.chat_id, Card.message_id.is_not(None), Card.id)
+        .order_by(Card.chat_id, _URGENCY, Card.id)
         .limit(most)
     )
     held = select(Card.id).where(Card.id.in_(next_of_chat), is_due).with_for_update(skip_locked=True).cte("held")

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.routes import Destination
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
+from bot.store.models import Card
 from bot.store.outbox import Subject, claim_due, mark_ended, mark_sent, put
 from tests.eventually import eventually
 from tests.integration.bot.house import House, failure, snapshot
@@ -55,6 +56,23 @@ async def test_a_sender_gets_its_own_again_and_others_get_them_when_its_lease_ha
         return await claim(engine, "b") == mine
 
     await eventually(taken, what="the claim of those whose lease has ended")
+
+
+async def test_what_rings_goes_before_edits_and_these_before_digests(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        for kind in ("digest", "late", "incident"):
+            put(session, Subject(kind), Destination(77), kind, (), now_ms=1)
+            await session.flush()
+        late = await session.scalar(select(Card.id).where(Card.kind == "late"))
+        assert late is not None
+        await session.execute(update(Card).where(Card.id == late).values(message_id=5))
+    order: list[str] = []
+    for _ in range(3):
+        async with AsyncSession(engine) as session, session.begin():
+            found = await claim_due(session, now_ms=2, not_to=range(1, 7), most=9, sender="a", lease_seconds=60)
+            order += [card.kind for card in found]
+            await mark_sent(session, found[0].id, 1, 9, now_ms=3, not_before_ms=3)
+    assert order == ["incident", "late", "digest"]
 
 
 async def test_a_claim_waits_for_nobody_who_is_changing_cards(engine: AsyncEngine) -> None:
