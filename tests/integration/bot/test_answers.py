@@ -179,6 +179,25 @@ async def test_queues_answers_within_3_s_when_postgres_dies_and_alerts_follow_wh
     assert len(await house.alerts()) == 1
 
 
+async def test_queues_answers_within_3_s_whatever_consul_does(house: House, logsvc: FakeLogsvc) -> None:
+    logsvc.queues = [item("orders", waiting=3)]
+    consul = Link("127.0.0.1", logsvc.port)  # any server: what counts is how it fails
+    await consul.start()
+    house.environ |= {"CONSUL_HTTP_ADDR": f"127.0.0.1:{consul.port}", "LOGSVC_URL": f"http://127.0.0.1:{logsvc.port}"}
+    try:
+        await consul.set("silent")
+        await house.put(snapshot("orders", waiting=3))
+        await house.start_bot(wait=False)
+        await eventually(lambda: polled(house), seconds=40, what="the first poll, with a Consul that never answers")
+        states: tuple[State, ...] = ("silent", "refusing", "dripping")
+        for state in states:
+            await consul.set(state)
+            _, seconds = await house.ask("/queues", expect="waiting 3")
+            assert seconds < SOON, state
+    finally:
+        await consul.set("refusing")
+
+
 async def test_a_bot_started_without_postgres_answers_and_rings_later(house: House, postgres_link: Link) -> None:
     await postgres_link.set("refusing")
     await house.put(snapshot("orders", waiting=5))
