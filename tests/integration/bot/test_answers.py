@@ -198,6 +198,33 @@ async def test_queues_answers_within_3_s_whatever_consul_does(house: House, logs
         await consul.set("refusing")
 
 
+async def test_alerts_arrive_and_the_breaker_closes_after_telegram_never_answered(house: House) -> None:
+    telegram = Link("127.0.0.1", house.sandbox_port)
+    await telegram.start()
+    try:
+        house.environ["TELEGRAM_API_URL"] = f"http://127.0.0.1:{telegram.port}"
+        await house.put(snapshot())
+        bot = await house.start_bot(BREAKER_PROBE_SECONDS="1", BREAKER_FAIL_MAX="1", BREAKER_TIMEOUT_SECONDS="2")
+        await greeted(house)
+        await telegram.set("silent")
+        await house.put(failure(), failure(fingerprint="f2", error_type="Other"))
+        await house.say("/queues")  # nobody can be answered now; this finds out
+        opened = '"dependency": "telegram", "was": "closed", "now": "open"'
+        await eventually(lambda: opened in bot.output(), seconds=90, what="the open breaker")
+        await telegram.set("open")
+        for kind in ("CardError", "Other"):
+            await eventually(lambda kind=kind: house.has_text(f"{kind} ×1"), seconds=90, what=f"the alert of {kind}")
+        await eventually(lambda: is_closed(house), seconds=60, what="the closed breaker in /status")
+        assert len(await house.alerts()) <= 4  # doubled at most where the answer was lost (promise 4)
+    finally:
+        await telegram.set("refusing")
+
+
+async def is_closed(house: House) -> bool:
+    text, _ = await house.ask("/status", expect="breaker telegram")
+    return "breaker telegram: closed" in text
+
+
 async def test_a_bot_started_without_postgres_answers_and_rings_later(house: House, postgres_link: Link) -> None:
     await postgres_link.set("refusing")
     await house.put(snapshot("orders", waiting=5))
