@@ -88,6 +88,7 @@ export function TimeChart(props: TimeChartProps): ReactNode {
         data-zooms={zoom !== undefined}
         style={{ height }}
         onKeyDown={step}
+        onPointerLeave={() => setPointed(-1)}
         onBlur={() => {
           setPointed(-1);
           drawing.current?.point(-1);

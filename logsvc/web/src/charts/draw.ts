@@ -12,7 +12,7 @@ export interface Drawing {
 }
 
 export interface DrawEvents {
-  /** The pointer is over this bucket; -1: over none. */
+  /** The pointer is over this bucket. */
   onPoint(index: number): void;
   /** A stretch of time was dragged over, ms. */
   onSelect(from: number, to: number): void;
@@ -90,7 +90,8 @@ export function draw(host: HTMLElement, spec: ChartSpec, events: DrawEvents): Dr
         spec.zone === "utc" ? UPlot.tzDate(new Date(seconds * 1000), "Etc/UTC") : new Date(seconds * 1000),
       hooks: {
         draw: [(self) => drawMarkers(self, spec, colours.of("--brass"))],
-        setCursor: [(self) => events.onPoint(self.cursor.idx ?? -1)],
+        // Without an index it is a new drawing, and no news of the pointer.
+        setCursor: [({ cursor }) => typeof cursor.idx === "number" && events.onPoint(cursor.idx)],
         setSelect: [
           (self) => {
             const { left, width: chosen } = self.select;
