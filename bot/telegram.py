@@ -52,9 +52,12 @@ TELEGRAM = "telegram"
 
 POLL_SECONDS = 10
 CALL_SECONDS = 5.0
+WHOLE_POLL_SECONDS = POLL_SECONDS + 2 * CALL_SECONDS
 RETRY_SECONDS = 3.0
 CONCURRENT_ASKS = 16
 
+_UNREADABLE = (TypeError, KeyError, ValueError, AttributeError)
+"""What the library raises when an answer is not what the Bot API promises."""
 _CHAT_GONE = ("chat not found", "peer_id_invalid", "not enough rights", "have no rights", "chat_write_forbidden")
 _MESSAGE_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 _TOPIC_GONE = ("message thread not found", "topic_closed", "topic_deleted", "topic_id_invalid")
@@ -78,7 +81,12 @@ class _Watched(HTTPXRequest):
         self._polling = polling
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        status, body = await super().do_request(*args, **kwargs)
+        try:
+            async with asyncio.timeout(WHOLE_POLL_SECONDS):  # each byte begins the library's own wait anew
+                status, body = await super().do_request(*args, **kwargs)
+        except TimeoutError:
+            self._polling.problem = f"getUpdates took more than {WHOLE_POLL_SECONDS:g} s"
+            raise error.TimedOut(self._polling.problem) from None
         if status == 200:
             self._polling.answered_at = time.monotonic()
             self._polling.problem = ""
@@ -273,6 +281,8 @@ class _ours:  # reads as a statement: `with _ours():`
     def __exit__(self, _kind: object, failure: BaseException | None, _trace: object) -> None:
         if isinstance(failure, error.TelegramError):
             raise _translate(failure) from failure
+        if isinstance(failure, _UNREADABLE):
+            raise Unanswered(f"Telegram's answer cannot be read ({type(failure).__name__})") from failure
 
 
 def _translate(failure: error.TelegramError) -> TelegramError:
