@@ -2,7 +2,7 @@ import UPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import { tickTime } from "../format/time.ts";
-import { stacked, type ChartSpec, type Tone } from "./spec.ts";
+import { sayTicks, stacked, type ChartSpec, type Tone } from "./spec.ts";
 
 export interface Drawing {
   resize(width: number): void;
@@ -68,7 +68,7 @@ export function draw(host: HTMLElement, spec: ChartSpec, events: DrawEvents): Dr
           space: 26,
           grid: { stroke: colours.of("--line"), width: 1 },
           ticks: { show: false },
-          values: (_, splits) => splits.map((split) => spec.say(split)),
+          values: (_, splits) => sayTicks(splits, spec.say),
         },
       ],
       series: [

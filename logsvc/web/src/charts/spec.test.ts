@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { bucketAt, sayBucket, stacked, type ChartSpec } from "./spec.ts";
+import { bucketAt, sayBucket, sayTicks, stacked, type ChartSpec } from "./spec.ts";
 
 const SPEC: ChartSpec = {
   kind: "bars",
@@ -23,6 +23,10 @@ describe("a chart's numbers", () => {
     expect(sayBucket(SPEC, 1)).toBe("nothing");
     expect(sayBucket(SPEC, 2)).toBe("info 4");
     expect(sayBucket({ ...SPEC, kind: "lines" }, 1)).toBe("error 0, info 0");
+  });
+
+  it("are said once along an axis", () => {
+    expect(sayTicks([0, 0.5, 1, 1.2, 2], (value) => `${Math.round(value)} ms`)).toEqual(["0 ms", "1 ms", "", "", "2 ms"]);
   });
 
   it("are stacked from the bottom", () => {

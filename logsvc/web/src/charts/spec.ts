@@ -37,6 +37,12 @@ export function sayBucket(spec: ChartSpec, index: number): string {
   return told.join(", ") || "nothing";
 }
 
+/** Ticks in words, each said once: what rounds to the word before has none. */
+export function sayTicks(values: readonly number[], say: (value: number) => string): string[] {
+  const words = values.map(say);
+  return words.map((word, index) => (word === words[index - 1] ? "" : word));
+}
+
 /** Stacked from the bottom up; unknown counts as nothing. */
 export function stacked(series: readonly Series[]): number[][] {
   const sums: number[][] = [];
