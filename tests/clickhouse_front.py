@@ -18,6 +18,8 @@ import sys
 import threading
 import zlib
 from collections.abc import Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
@@ -66,6 +68,15 @@ class State(msgspec.Struct):
     inserts: dict[str, int] = {}
     faulted: int = 0
     holding: int = 0
+
+
+def form_fields(content_type: str, body: bytes) -> dict[str, str]:
+    """The fields of a multipart form."""
+    parts = BytesParser(policy=HTTP).parsebytes(b"Content-Type: %s\r\n\r\n%s" % (content_type.encode(), body))
+    return {
+        str(part.get_param("name", header="content-disposition")): bytes(part.get_payload(decode=True)).decode()
+        for part in parts.iter_parts()
+    }
 
 
 class Engine:
@@ -156,6 +167,10 @@ class Handler(BaseHTTPRequestHandler):
     def _statement(self) -> None:
         asked = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         body = self._body()
+        if self.headers.get_content_type() == "multipart/form-data":  # of long parameters
+            fields = form_fields(self.headers["Content-Type"], body)
+            asked |= {name: value for name, value in fields.items() if name != "query"}
+            body = fields.get("query", "").encode()
         sql = b"\n".join(part for part in (asked.get("query", "").encode(), body) if part)
         insert = INSERT.match(sql)
         table = insert[1].decode() if insert else ""

@@ -176,8 +176,9 @@ async def newest_jobs(journal: Journal, wanted: Wanted, limit: int, since: int |
         look.parameters |= having.parameters
         look.parameters |= {"window": window, "top": top, "bottom": bottom, "latest": latest, "most": limit + 1}
         reach, ids = await _reach(journal, parts, look, bottom)
-        look.parameters |= {"earliest": reach, "ids": ids}
-        among = AMONG_FEW if len(ids) <= FEW_JOBS else AMONG.format(**parts)
+        look.parameters["earliest"], among = reach, AMONG.format(**parts)
+        if len(ids) <= FEW_JOBS:
+            look.parameters["ids"], among = ids, AMONG_FEW
         found = await journal.ask(WHICH.format(**parts, among=among), look)
         if len(found) > limit:
             break

@@ -169,8 +169,10 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
             await eventually(is_over_everywhere, what="the session over at both")
 
             await tocsin.kill("bot")
-            # At the replica that made the token: the other has counted the tries before it knew of it.
-            away = await winner.post(f"{tocsin.url('logsvc')}/login", data={"ticket": "t" * 43}, headers=ours)
+            # From another address: this one's wrong tokens, while the new one was not known yet, are counted.
+            elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+            async with httpx.AsyncClient(transport=elsewhere, headers=ours, timeout=60) as late:
+                away = await late.post(f"{tocsin.url('logsvc')}/login", data={"ticket": "t" * 43})
             assert away.status_code == 503
             assert away.headers["retry-after"]
             assert "The bot does not answer" in away.text

@@ -1,7 +1,11 @@
 """Final failures ring: once per fingerprint, with exact counts, edited in place."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
 from tests.eventually import eventually
-from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
 from tocsin.events import State
 
@@ -90,18 +94,36 @@ async def test_what_a_transaction_wrote_counts_when_it_is_committed_and_leaves_n
     assert len(await house.alerts()) == 2
 
 
-async def test_two_bots_on_one_token_are_told_of(house: House) -> None:
+async def test_another_who_polls_this_token_is_told_of_and_alerts_go_out(house: House) -> None:
     await house.start_bot()
-    await house.start_bot(wait=False)
+    async with other_poller(house):
 
-    async def told() -> bool:
-        text, _ = await house.ask("/status", expect="Telegram")
-        return "another process polls with this bot's token" in text
+        async def told() -> bool:
+            text, _ = await house.ask("/status", expect="Telegram")
+            return "another process polls with this bot's token" in text
 
-    await eventually(told, what="the conflict in /status")
-    await house.put(*(failure(f"q{number}") for number in range(8)))
+        await eventually(told, what="the conflict in /status")
+        await house.put(*(failure(f"q{number}") for number in range(8)))
 
-    async def all_rung() -> bool:
-        return len(await house.alerts()) == 8
+        async def all_rung() -> bool:
+            return len(await house.alerts()) == 8
 
-    await eventually(all_rung, what="every alert, whoever reads its partition")
+        await eventually(all_rung, what="every alert")
+
+
+@contextlib.asynccontextmanager
+async def other_poller(house: House) -> AsyncGenerator[None]:
+    """Another installation with the same token: now one, now the other is refused."""
+
+    async def poll() -> None:
+        while True:
+            await house.client.get(f"/bot{TOKEN}/getUpdates", params={"timeout": 1})
+            await asyncio.sleep(0.2)
+
+    polling = asyncio.create_task(poll())
+    try:
+        yield
+    finally:
+        polling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await polling

@@ -150,7 +150,7 @@ async def test_bad_records_are_buried_and_stop_nobody(home: House) -> None:
         b'"event":"added","queue":"q"}',
     ]
     # Fit, for keys that nobody knows yet are not read, though ClickHouse has columns of those names.
-    unknown = b'{"v":1,"id":"new","ts":1795000000000,"message":"m","enriched":"maybe","rebuilt":{},"kafka_offset":5}'
+    unknown = b'{"v":1,"id":"new","ts":1795000000000,"message":"m","enriched":"maybe","lost":{},"kafka_offset":5}'
     await producer.send_and_wait(topic, b'{"v":1}', partition=partition)
     for value in bad:
         await producer.send_and_wait(topic, value, key=b"k", partition=partition)

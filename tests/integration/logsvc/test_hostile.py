@@ -142,7 +142,8 @@ async def test_any_name_may_stand_in_a_path(known: House) -> None:
         for name in SEGMENTS:
             one = quote(name, safe="").replace(".", "%2E")
             for path in (f"jobs/main/orders/{one}", f"jobs/{one}/{one}/{one}", f"queues/main/{one}", f"errors/{one}"):
-                await ask(client, path, (404,))
+                # A name longer than any can be is told so.
+                await ask(client, path, (404,) if len(name) <= 1000 else (400, 404))
 
 
 async def test_what_is_no_request_of_ours_is_refused(known: House) -> None:
