@@ -26,7 +26,13 @@ describe("a chart's numbers", () => {
   });
 
   it("are said once along an axis", () => {
-    expect(sayTicks([0, 0.5, 1, 1.2, 2], (value) => `${Math.round(value)} ms`)).toEqual(["0 ms", "1 ms", "", "", "2 ms"]);
+    expect(sayTicks([0, 0.5, 1, 1.2, 2], (value) => `${Math.round(value)} ms`)).toEqual([
+      "0 ms",
+      "1 ms",
+      "",
+      "",
+      "2 ms",
+    ]);
   });
 
   it("are stacked from the bottom", () => {
