@@ -36,7 +36,7 @@ async def test_jobs_of_every_queue_finish_and_some_fail(redis_url: str) -> None:
             assert await client.exists("bull:reports:repeat"), "a job scheduler is there"
     finally:
         app.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(app.wait(), 15) == 0
+    assert await asyncio.wait_for(app.wait(), 60) == 0
 
 
 async def test_it_says_what_it_lacks() -> None:
