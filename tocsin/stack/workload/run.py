@@ -48,11 +48,12 @@ async def run(redis_url: str, *, rate: float, seed: int | None) -> None:
     await stop.wait()
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_SECONDS):
-            await asyncio.gather(*(worker.close() for worker in workers), return_exceptions=True)
-    await asyncio.gather(*(each.close() for each in (*queues.values(), flows)), return_exceptions=True)
+    # A library may swallow a cancellation: no wait here is for ever, and the loop's own end cancels once more.
+    await asyncio.wait(tasks, timeout=_DRAIN_SECONDS)
+    for some in (workers, [*queues.values(), flows]):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await asyncio.gather(*(each.close() for each in some), return_exceptions=True)
 
 
 def _processor(line: Line, rng: random.Random) -> Callable[[Job, str], Awaitable[Any]]:
