@@ -9,25 +9,23 @@ import httpx
 import structlog
 from prometheus_client import CollectorRegistry
 
-from bot.access import Gate
-from bot.acting import Acting
-from bot.alerts import Alerts
-from bot.board import Board
-from bot.bridge import BRIDGE, Bridge
-from bot.chats import Chats
+from bot.actions.acting import Acting
+from bot.actions.bridge import BRIDGE, Bridge
 from bot.commands import LISTED
-from bot.consume import MARKS, Consumer, Progress
 from bot.conversation import Conversation
-from bot.delivery import Delivery
-from bot.deploys import Deploys
+from bot.delivery.dispatching import Dispatching
+from bot.delivery.greeting import Greeting
+from bot.delivery.sending import Delivery
 from bot.desk import Desk
-from bot.dispatching import Dispatching
 from bot.forgetting import forget_old
-from bot.greeting import Greeting
-from bot.habits import Habits
-from bot.handling import Handling
 from bot.heartbeat import Heartbeat
 from bot.history import LOGSVC, History
+from bot.incidents.alerts import Alerts
+from bot.incidents.consume import MARKS, Consumer, Progress
+from bot.incidents.deploys import Deploys
+from bot.incidents.handling import Handling
+from bot.incidents.reading import born_at, read_failures
+from bot.incidents.resolver import let_time_pass
 from bot.internal.access import access_routes
 from bot.internal.actions import actions_route
 from bot.internal.app import internal_router
@@ -35,26 +33,28 @@ from bot.internal.incidents import incident_routes
 from bot.internal.rules import rule_routes
 from bot.internal.views import view_routes
 from bot.kafka import Cluster, Echo, PositionedFeed, Replay, TableFeed, topic_exists
-from bot.logins import Logins
 from bot.metrics import Metrics
-from bot.numbers import Ledger
-from bot.people import People
-from bot.preview import Kind, Preview
+from bot.people.access import Gate
+from bot.people.logins import Logins
+from bot.people.roster import People
+from bot.people.seal import Seal
 from bot.pulse import Pulse
-from bot.reading import born_at, read_failures
+from bot.queues.numbers import Ledger
+from bot.queues.snapshots import Followed, Snapshots, follow
 from bot.render.alert import Links
-from bot.resolver import let_time_pass
-from bot.rulebook import RuleBook
-from bot.rulekeeping import RuleKeeping
-from bot.rules import Policy
-from bot.seal import Seal
+from bot.routing.chats import Chats
+from bot.rules.board import Board
+from bot.rules.habits import Habits
+from bot.rules.policy import Policy
+from bot.rules.preview import Kind, Preview
+from bot.rules.rulebook import RuleBook
+from bot.rules.rulekeeping import RuleKeeping
+from bot.rules.watching import Tables, Watching
 from bot.settings import BotSettings
-from bot.snapshots import Followed, Snapshots, follow
 from bot.store.database import POSTGRES, Database, open_engine
 from bot.store.setup import set_up
 from bot.telegram import TELEGRAM, Telegram
 from bot.turns import Turns
-from bot.watching import Tables, Watching
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.events import JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot

@@ -10,16 +10,17 @@ from datetime import timedelta
 import structlog
 from prometheus_client import CollectorRegistry
 
-from bot.alerts import Alerts
-from bot.chats import Chats
-from bot.failures import Key, key_part
-from bot.logins import Logins
+from bot.incidents.alerts import Alerts
+from bot.incidents.failures import Key, key_part
+from bot.incidents.trial import FINGERPRINT, NOWHERE, ring
 from bot.metrics import Metrics
+from bot.people.logins import Logins
+from bot.people.seal import Seal
 from bot.render.alert import Links
 from bot.render.markup import plain
 from bot.render.trial import trial_text
-from bot.rulebook import RuleBook
-from bot.seal import Seal
+from bot.routing.chats import Chats
+from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store import audit, people, tickets, tokens
 from bot.store.audit import Actor
@@ -28,7 +29,6 @@ from bot.store.migrate import migrate
 from bot.store.outbox import chat_moves
 from bot.store.subscriptions import subscriptions
 from bot.store.times import wire
-from bot.trial import FINGERPRINT, NOWHERE, ring
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.roles import Role
 from tocsin.secrecy import hide, register

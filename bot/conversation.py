@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from bot import texts
-from bot.access import Access, Gate
 from bot.commands import ACTS, ANYWHERE, COMMANDS, PRESSES
+from bot.delivery.messages import Ask, Buttons, Reply
+from bot.delivery.pacing import Pacer
 from bot.desk import Command, Desk, Pressable
 from bot.errors import RateLimited, Rejected, TelegramError, Unreachable
-from bot.incidents import Person
-from bot.messages import Ask, Buttons, Reply
+from bot.incidents.machine import Person
 from bot.metrics import Metrics
-from bot.pacing import Pacer
+from bot.people.access import Access, Gate
+from bot.people.seal import Expired, Forged
 from bot.render.alert import kind
 from bot.render.markup import name, plain, strip_markup
 from bot.render.times import age
-from bot.seal import Expired, Forged
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.roles import Role

@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.acting import Acting
-from bot.board import Board
-from bot.chats import Chats
-from bot.handling import Handling
+from bot.actions.acting import Acting
+from bot.delivery.messages import Ask, Reply
 from bot.history import History
-from bot.logins import Logins
-from bot.messages import Ask, Reply
-from bot.numbers import Ledger
-from bot.people import People
+from bot.incidents.handling import Handling
+from bot.people.logins import Logins
+from bot.people.roster import People
+from bot.people.seal import Seal
 from bot.pulse import Pulse
+from bot.queues.numbers import Ledger
 from bot.render.alert import Links
-from bot.rulekeeping import RuleKeeping
-from bot.seal import Seal
+from bot.routing.chats import Chats
+from bot.rules.board import Board
+from bot.rules.rulekeeping import RuleKeeping
 from bot.store.database import Database
 from tocsin.roles import Role
 

@@ -14,9 +14,9 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
-from bot.addresses import host_of
-from bot.consume import Progress
+from bot.delivery.addresses import host_of
 from bot.errors import TelegramError, Unreachable
+from bot.incidents.consume import Progress
 from bot.kafka import Echo, KafkaError
 from bot.metrics import Metrics
 from bot.store.database import Database

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from bot.incidents import Deploy
-from bot.queues import QueueState, from_api
+from bot.incidents.machine import Deploy
+from bot.queues.state import QueueState, from_api
 from bot.render.times import parse_rfc3339
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.alerts import Alerts
-from bot.consume import Progress
+from bot.delivery.pacing import Pacer
 from bot.heartbeat import Heartbeat
+from bot.incidents.alerts import Alerts
+from bot.incidents.consume import Progress
 from bot.metrics import Metrics
-from bot.pacing import Pacer
-from bot.snapshots import Snapshots
+from bot.queues.snapshots import Snapshots
 from bot.store.database import Database
 from bot.store.dispatches import Backlog, backlogs
 from bot.store.outbox import Depth, depth

@@ -6,11 +6,11 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, FilePat
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.addresses import secret_address
-from bot.channels import PAGERDUTY_URL, Channel, Form, Kind, parse_addresses, parse_keys, read_template
-from bot.quiet import QuietHours, parse_quiet_hours
-from bot.routes import Route, Runbook, parse_routes, parse_runbooks
-from bot.ruleset import SWITCHES
+from bot.delivery.addresses import secret_address
+from bot.delivery.channels import PAGERDUTY_URL, Channel, Form, Kind, parse_addresses, parse_keys, read_template
+from bot.routing.quiet import QuietHours, parse_quiet_hours
+from bot.routing.routes import Route, Runbook, parse_routes, parse_runbooks
+from bot.rules.ruleset import SWITCHES
 from tocsin.settings import Settings
 
 

@@ -28,6 +28,7 @@ from telegram.constants import ParseMode
 from telegram.ext import Application, ApplicationBuilder, ContextTypes, TypeHandler
 from telegram.request import HTTPXRequest
 
+from bot.delivery.messages import Ask, Buttons
 from bot.errors import (
     Gone,
     MessageGone,
@@ -39,7 +40,6 @@ from bot.errors import (
     Unanswered,
     Unreachable,
 )
-from bot.messages import Ask, Buttons
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("telegram")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from bot import texts
 from bot.commands.incidents import after_press
 from bot.commands.queue import look_up
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.handling import Handled, Outcome
-from bot.incidents import UNHEEDED, Person
-from bot.messages import Ask, Reply
+from bot.incidents.handling import Handled, Outcome
+from bot.incidents.machine import UNHEEDED, Person
 from bot.render.incidents import PER_PAGE, incident_lines, incidents_buttons
 from bot.render.markup import bold, fit, name
 from bot.store.incidents import open_incidents

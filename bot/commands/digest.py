@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass
 
 from bot import texts
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
-from bot.quiet import QuietHours
 from bot.render.incidents import REMINDER_BUTTONS, incident_lines
 from bot.render.markup import bold, fit, name
+from bot.routing.quiet import QuietHours
 from bot.store.incidents import count_held, held_incidents
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.queue import look_up, which_source
+from bot.delivery.messages import Ask, Button, Buttons, Reply
 from bot.desk import Desk
 from bot.history import Refused
-from bot.messages import Ask, Button, Buttons, Reply
-from bot.numbers import why
-from bot.queues import QueueState, handle, place, shared_names
+from bot.queues.numbers import why
+from bot.queues.state import QueueState, handle, place, shared_names
 from bot.render.jobs import failed_incidents_text, failed_text
 from bot.store.incidents import newest_incidents
 from tocsin.breakers import Unavailable

@@ -3,17 +3,17 @@
 from dataclasses import dataclass, replace
 
 from bot import texts
-from bot.acting import NotDone, Wish
-from bot.actions import Stage
-from bot.bridge import BRIDGE
+from bot.actions.acting import NotDone, Wish
+from bot.actions.action import Stage
+from bot.actions.bridge import BRIDGE
 from bot.commands.queue import look_up, which_source
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.incidents import Person
-from bot.messages import Ask, Reply
-from bot.queues import QueueState
+from bot.incidents.machine import Person
+from bot.queues.state import QueueState
 from bot.render.actions import action_buttons, action_text
 from bot.render.markup import name, prose
-from bot.routes import Destination
+from bot.routing.routes import Destination
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot import texts
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
 from bot.render.markup import bold, fit
 from bot.render.markup import name as shown
 from bot.store import audit, people, tickets

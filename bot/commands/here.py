@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.silence import read_target
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
 from bot.render.groups import subscriptions_text
-from bot.routes import EVERYTHING, Destination, Route, Subscription
+from bot.routing.routes import EVERYTHING, Destination, Route, Subscription
 from bot.store import audit
 from bot.store.audit import Actor
 from bot.store.database import Session

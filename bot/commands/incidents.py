@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 
 from bot import texts
+from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
-from bot.incidents import Incident
-from bot.messages import Ask, Button, Reply
+from bot.incidents.machine import Incident
 from bot.render.alert import alert_buttons, alert_text
 from bot.render.incidents import PER_PAGE, incidents_buttons, incidents_text, page_count
 from bot.store.incidents import find_incident, open_incidents

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.queue import LookedUp, which_source
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.history import NotFound, Refused
-from bot.messages import Ask, Reply
-from bot.numbers import why
-from bot.queues import QueueState, find
+from bot.queues.numbers import why
+from bot.queues.state import QueueState, find
 from bot.render.jobs import job_text
 from bot.render.markup import name
 from tocsin.breakers import Unavailable

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.silence import end, place, who
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
+from bot.incidents.silences import Scope, read_wish
 from bot.render.incidents import maintenance_on_text, silences_buttons, silences_text
 from bot.render.markup import name
-from bot.silences import Scope, read_wish
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from bot import texts
 from bot.commands.queue import look_up, which_source
+from bot.delivery.messages import Reply
 from bot.desk import Desk
-from bot.messages import Reply
-from bot.queues import QueueState, handle
+from bot.queues.state import QueueState, handle
 
 Answer = Callable[[QueueState | None, Desk], Awaitable[Reply]]
 

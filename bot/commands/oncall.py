@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.grant import NoSuchPerson, find_person, is_person
+from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
-from bot.duty import Duty, Shift, Turn, next_on_call, on_call, read_rota
-from bot.messages import Ask, Button, Reply
+from bot.incidents.silences import read_wish
 from bot.render.duty import handover_text, on_call_text
 from bot.render.markup import name as shown
-from bot.silences import read_wish
+from bot.routing.duty import Duty, Shift, Turn, next_on_call, on_call, read_rota
 from bot.store import audit
 from bot.store.audit import Actor
 from bot.store.database import Session

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bot.commands.go import propose_on_queue
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
 from tocsin.roles import Role
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from bot import texts
 from bot.commands.go import propose
 from bot.commands.retry import jobs_wish
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
 from tocsin.roles import Role
 
 

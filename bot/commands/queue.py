@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot import texts
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
-from bot.numbers import Numbers
-from bot.queues import QueueState, find, handle, place, similar
+from bot.queues.numbers import Numbers
+from bot.queues.state import QueueState, find, handle, place, similar
 from bot.render.markup import fit, name
 from bot.render.queues import queue_buttons, queue_text, suggestions
 from tocsin.roles import Role

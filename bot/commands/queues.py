@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 
 from bot import texts
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Reply
 from bot.render.queues import queues_buttons, queues_text
 from tocsin.roles import Role
 

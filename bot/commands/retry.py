@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot import texts
-from bot.acting import Wish
+from bot.actions.acting import Wish
 from bot.commands.go import find_one, propose
 from bot.commands.job import MOST_WORDS
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.incidents import Incident
-from bot.messages import Ask, Reply
-from bot.queues import QueueState, find
+from bot.incidents.machine import Incident
+from bot.queues.state import QueueState, find
 from bot.render.alert import is_retriable, kind
 from bot.render.markup import plain
 from bot.store.incidents import find_incident

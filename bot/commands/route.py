@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.narrowed import narrow
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.failures import Key
-from bot.messages import Ask, Reply
-from bot.queues import QueueState
+from bot.incidents.failures import Key
+from bot.incidents.silences import Silence
+from bot.queues.state import QueueState
 from bot.render.groups import route_text
-from bot.silences import Silence
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass, fields, replace
 
 from bot import texts
+from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
-from bot.incidents import Person
-from bot.messages import Ask, Button, Reply
+from bot.incidents.machine import Person
 from bot.render.markup import name as shown
 from bot.render.rules import PER_PAGE, WORDS, rule_text, rules_pages, rules_text
-from bot.rulebook import ALL, AS_SHIPPED, BadTuning, Tuning
+from bot.rules.rulebook import ALL, AS_SHIPPED, BadTuning, Tuning
 from bot.store.rules import Changed
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.narrowed import narrow
+from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
 from bot.history import Refused
-from bot.messages import Ask, Button, Reply
-from bot.numbers import why
-from bot.queues import QueueState, handle
+from bot.queues.numbers import why
+from bot.queues.state import QueueState, handle
 from bot.render.groups import schedulers_text
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from bot import texts
 from bot.commands.incidents import after_press
 from bot.commands.queue import look_up, which_source
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.handling import Outcome, Place
-from bot.incidents import Person
-from bot.messages import Ask, Reply
+from bot.incidents.handling import Outcome, Place
+from bot.incidents.machine import Person
+from bot.incidents.silences import Scope, read_wish
 from bot.render.incidents import scope_words, silences_buttons, silences_text
 from bot.render.times import moment
-from bot.silences import Scope, read_wish
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bot import texts
+from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
-from bot.messages import Ask, Button, Reply
 from bot.render.status import status_text
 from tocsin.roles import Role
 

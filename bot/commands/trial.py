@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.narrowed import narrow
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.failures import Key, key_part
-from bot.messages import Ask, Reply
-from bot.queues import QueueState
+from bot.incidents.failures import Key, key_part
+from bot.incidents.trial import FINGERPRINT, NOWHERE, ring
+from bot.queues.state import QueueState
 from bot.render.trial import trial_text
 from bot.store import audit
 from bot.store.audit import Actor
-from bot.trial import FINGERPRINT, NOWHERE, ring
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 

@@ -9,8 +9,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
 from bot.internal.gate import Refused, read_body
-from bot.logins import Logins
-from bot.people import People
+from bot.people.logins import Logins
+from bot.people.roster import People
 from bot.store import audit, tickets, tokens
 from bot.store.audit import Actor
 from bot.store.database import Database

@@ -8,10 +8,10 @@ import structlog
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from bot.bridge import Answer, Bridge
+from bot.actions.bridge import Answer, Bridge
 from bot.internal.gate import Refused, read_body
 from bot.internal.who import refusal_of, role_now
-from bot.people import People
+from bot.people.roster import People
 from bot.store import audit
 from bot.store.audit import Actor
 from bot.store.database import Database

@@ -9,15 +9,15 @@ from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
-from bot.consume import Progress
-from bot.handling import Handled, Handling, Outcome, Place
-from bot.incidents import Incident, Phase
+from bot.incidents.consume import Progress
+from bot.incidents.handling import Handled, Handling, Outcome, Place
+from bot.incidents.machine import Incident, Phase
+from bot.incidents.silences import LONGEST_HOURS, Scope, Silence
 from bot.internal.gate import Refused, read_body
 from bot.internal.who import permit
-from bot.people import People
+from bot.people.roster import People
 from bot.render.alert import Links
-from bot.rules import FAILED
-from bot.silences import LONGEST_HOURS, Scope, Silence
+from bot.rules.policy import FAILED
 from bot.store.incidents import find_incident, list_incidents
 from bot.store.times import wire
 from tocsin.incidents import (

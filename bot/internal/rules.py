@@ -7,17 +7,17 @@ import structlog
 from litestar import Request, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
-from bot.board import Board
-from bot.conditions import Unit
-from bot.incidents import Incident
+from bot.incidents.machine import Incident
 from bot.internal.gate import Refused, read_body
 from bot.internal.who import permit
 from bot.kafka import KafkaError
-from bot.people import People
-from bot.preview import LONGEST_HOURS, Preview
-from bot.rulebook import ALL, COUNTED, NUMBERS, AnyRule, BadTuning, Tuning, about, check
-from bot.rulekeeping import RuleKeeping
-from bot.rules import FAILED, EventRule
+from bot.people.roster import People
+from bot.rules.board import Board
+from bot.rules.conditions import Unit
+from bot.rules.policy import FAILED, EventRule
+from bot.rules.preview import LONGEST_HOURS, Preview
+from bot.rules.rulebook import ALL, COUNTED, NUMBERS, AnyRule, BadTuning, Tuning, about, check
+from bot.rules.rulekeeping import RuleKeeping
 from bot.store.rules import Changed
 from bot.store.times import wire
 from tocsin.incidents import (

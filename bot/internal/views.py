@@ -5,11 +5,11 @@ from typing import Any
 from litestar import Request, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 
-from bot.failures import stored
-from bot.incidents import Person
+from bot.incidents.failures import stored
+from bot.incidents.machine import Person
 from bot.internal.gate import Refused, read_body
 from bot.internal.who import permit
-from bot.people import People
+from bot.people.roster import People
 from bot.store import audit, views
 from bot.store.audit import Actor
 from bot.store.database import Database, Session

@@ -1,9 +1,9 @@
 """Who asks, and whether they may: the role is checked here once more, and a refusal goes into the audit."""
 
-from bot.failures import stored
-from bot.incidents import Person
+from bot.incidents.failures import stored
+from bot.incidents.machine import Person
 from bot.internal.gate import Refused
-from bot.people import NOBODY, People
+from bot.people.roster import NOBODY, People
 from bot.store import audit, people, tokens
 from bot.store.audit import Actor
 from bot.store.database import Database, Session

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from bot import texts
-from bot.actions import ASK_SECONDS, FOLLOW_SECONDS, Action, Fate, Stage
-from bot.messages import Button, Buttons
+from bot.actions.action import ASK_SECONDS, FOLLOW_SECONDS, Action, Fate, Stage
+from bot.delivery.messages import Button, Buttons
+from bot.people.seal import Seal
 from bot.render.markup import bold, fit, name, prose
 from bot.render.times import age, many, moment
-from bot.seal import Seal
 
 BAR = 20
 ENDS = (Fate.COMPLETED, Fate.FAILED, Fate.GONE, Fate.PASSED, Fate.REFUSED)

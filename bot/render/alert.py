@@ -7,15 +7,15 @@ from ipaddress import ip_address
 from urllib.parse import quote, urlsplit
 
 from bot import texts
-from bot.failures import Key
-from bot.incidents import Incident, Note, Paged, Phase
-from bot.late import OTHER_KINDS, Late
-from bot.messages import Button, Buttons
+from bot.delivery.messages import Button, Buttons
+from bot.incidents.failures import Key
+from bot.incidents.late import OTHER_KINDS, Late
+from bot.incidents.machine import Incident, Note, Paged, Phase
+from bot.incidents.storms import Member, Storm
+from bot.people.seal import Seal
 from bot.render.markup import bold, code, fit, name, pre, prose
 from bot.render.times import age, clock, many, moment, span
-from bot.routes import Runbook, runbook_of
-from bot.seal import Seal
-from bot.storms import Member, Storm
+from bot.routing.routes import Runbook, runbook_of
 
 ERROR_UNITS = 700
 FRAME_UNITS = 200

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from bot import texts
-from bot.duty import Duty, Turn
 from bot.render.incidents import incident_lines, scope_words
 from bot.render.markup import bold, fit, name
 from bot.render.times import moment
+from bot.routing.duty import Duty, Turn
 from bot.store.handover import Handover
 
 MOST_ACTS = 12

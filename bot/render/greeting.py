@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot import texts
-from bot.queues import QueueState, place, shared_names, worst_first
+from bot.queues.state import QueueState, place, shared_names, worst_first
 from bot.render.markup import bold, fit, name
 from bot.render.queues import count_of_queues, queue_name, trouble_words
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot import texts
-from bot.failures import Key
+from bot.incidents.failures import Key
+from bot.incidents.silences import Silence
 from bot.render.incidents import scope_words
 from bot.render.jobs import as_of_line
 from bot.render.markup import bold, code, fit, name, prose
 from bot.render.times import age, many, moment, parse_rfc3339
-from bot.routes import Destination, Subscription
-from bot.silences import Silence
+from bot.routing.routes import Destination, Subscription
 
 ERROR_UNITS = 120
 TOP = 12

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from bot import texts
-from bot.incidents import Incident, Phase
-from bot.late import OTHER_KINDS
-from bot.messages import Button, Buttons
+from bot.delivery.messages import Button, Buttons
+from bot.incidents.late import OTHER_KINDS
+from bot.incidents.machine import Incident, Phase
+from bot.incidents.silences import Scope, Silence
+from bot.people.seal import Seal
 from bot.render.alert import icon, kind, place_name, times
 from bot.render.markup import bold, fit, name, prose
 from bot.render.times import age, many, moment
-from bot.seal import Seal
-from bot.silences import Scope, Silence
 
 PER_PAGE = 8
 TOP = 10

@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from bot import texts
-from bot.incidents import Incident, Phase
+from bot.incidents.machine import Incident, Phase
 from bot.render.markup import bold, code, fit, name, prose
 from bot.render.queues import queue_name
 from bot.render.times import age, clock, duration, moment, parse_rfc3339

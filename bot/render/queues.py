@@ -4,8 +4,18 @@ from collections import Counter
 from collections.abc import Container, Sequence
 
 from bot import texts
-from bot.messages import Button, Buttons
-from bot.queues import COUNTS, OLD_WAIT_SECONDS, Place, QueueState, handle, in_trouble, place, shared_names, worst_first
+from bot.delivery.messages import Button, Buttons
+from bot.queues.state import (
+    COUNTS,
+    OLD_WAIT_SECONDS,
+    Place,
+    QueueState,
+    handle,
+    in_trouble,
+    place,
+    shared_names,
+    worst_first,
+)
 from bot.render.markup import bold, clip, fit, name, visible
 from bot.render.times import age, clock
 

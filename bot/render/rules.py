@@ -1,11 +1,11 @@
 """/rules: every rule, what it looks at, why it is on, and what it finds now (pure)."""
 
 from bot import texts
-from bot.board import Board
-from bot.conditions import Unit
 from bot.render.markup import bold, code, fit, name
-from bot.rulebook import ALL, NUMBERS, AnyRule, RuleBook, about
-from bot.rules import EventRule
+from bot.rules.board import Board
+from bot.rules.conditions import Unit
+from bot.rules.policy import EventRule
+from bot.rules.rulebook import ALL, NUMBERS, AnyRule, RuleBook, about
 
 PER_PAGE = 5
 _ALL = tuple(ALL.values())

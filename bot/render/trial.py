@@ -1,9 +1,9 @@
 """What became of a test alert (pure)."""
 
 from bot import texts
+from bot.incidents.trial import NOWHERE, Trial
 from bot.render.markup import bold, code, fit, name
 from bot.render.times import duration
-from bot.trial import NOWHERE, Trial
 
 
 def trial_text(trial: Trial) -> str:

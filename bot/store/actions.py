@@ -8,8 +8,8 @@ from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.actions import Action, Fate, Stage
-from bot.routes import Destination
+from bot.actions.action import Action, Fate, Stage
+from bot.routing.routes import Destination
 from bot.store.models import ActionJob, ActionRow
 
 UNDER_WAY = (Stage.BEGUN, Stage.FOLLOWING)

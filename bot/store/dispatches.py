@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.channels import What
+from bot.delivery.channels import What
 from bot.store.models import DispatchRow
 
 WAITING, SENT, DEAD = "waiting", "sent", "dead"

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.duty import Duty, Shift, Turn, on_call
-from bot.failures import stored
+from bot.incidents.failures import stored
+from bot.routing.duty import Duty, Shift, Turn, on_call
 from bot.store.models import RotaRow, ShiftRow
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.duty import Duty, next_on_call
-from bot.incidents import Phase
-from bot.rules import LOST_RULE
-from bot.silences import Silence
+from bot.incidents.machine import Phase
+from bot.incidents.silences import Silence
+from bot.routing.duty import Duty, next_on_call
+from bot.rules.policy import LOST_RULE
 from bot.store.audit import newest
 from bot.store.duty import duty_now, newest_shift, read_turns
 from bot.store.incidents import Open, open_incidents

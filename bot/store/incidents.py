@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.failures import Key, LastFailure, key_part
-from bot.incidents import UNHEEDED, Ack, Deploy, Incident, Note, Paged, Phase
-from bot.silences import Scope
+from bot.incidents.failures import Key, LastFailure, key_part
+from bot.incidents.machine import UNHEEDED, Ack, Deploy, Incident, Note, Paged, Phase
+from bot.incidents.silences import Scope
 from bot.store.models import Card, IncidentRow
 
 IS_OPEN = IncidentRow.phase != Phase.RESOLVED

@@ -3,8 +3,8 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.late import Late
-from bot.routes import Destination
+from bot.incidents.late import Late
+from bot.routing.routes import Destination
 from bot.store.models import LateSummary
 
 

@@ -22,8 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.messages import Buttons, as_json
-from bot.routes import Destination
+from bot.delivery.messages import Buttons, as_json
+from bot.routing.routes import Destination
 from bot.store.models import Card, ChatMove
 
 ONLY_PRIORITY = 1

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.incidents import Phase
+from bot.incidents.machine import Phase
 from bot.store.models import ActionRow, AuditRow, Card, DispatchRow, IncidentRow, LateSummary, SilenceRow, StormRow
 
 BATCH = 1000

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.rulebook import NUMBERS, Tuning
+from bot.rules.rulebook import NUMBERS, Tuning
 from bot.store.models import RuleRow
 
 

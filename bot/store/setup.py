@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from bot.chats import Chats
+from bot.routing.chats import Chats
 from bot.store.database import POSTGRES, SICK, Database
 from bot.store.migrate import migrate
 from bot.store.outbox import chat_moves

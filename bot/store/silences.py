@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.silences import Scope, Silence
+from bot.incidents.silences import Scope, Silence
 from bot.store.models import SilenceRow
 
 MOST = 500

@@ -6,12 +6,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.failures import Key
-from bot.incidents import Phase
-from bot.messages import Buttons, as_json
-from bot.routes import Destination
+from bot.delivery.messages import Buttons, as_json
+from bot.incidents.failures import Key
+from bot.incidents.machine import Phase
+from bot.incidents.storms import WITHIN_MS, Member, Storm
+from bot.routing.routes import Destination
 from bot.store.models import Card, IncidentRow, StormRow
-from bot.storms import WITHIN_MS, Member, Storm
 
 MOST_MEMBERS = 5000
 

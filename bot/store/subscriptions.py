@@ -4,8 +4,8 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.failures import stored
-from bot.routes import Destination, Route, Subscription
+from bot.incidents.failures import stored
+from bot.routing.routes import Destination, Route, Subscription
 from bot.store.models import SubscriptionRow
 
 MOST = 500

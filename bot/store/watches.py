@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.board import Change, Spot
-from bot.conditions import Watch
+from bot.rules.board import Change, Spot
+from bot.rules.conditions import Watch
 from bot.store.models import WatchRow
 
 

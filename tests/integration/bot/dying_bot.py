@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 from bot.__main__ import main
-from bot.alerts import Alerts
-from bot.delivery import Delivery
+from bot.delivery.sending import Delivery
+from bot.incidents.alerts import Alerts
 from bot.store import outbox
 from bot.telegram import Telegram
 
@@ -50,9 +50,9 @@ def die_after_commit(point: str) -> None:
             die()
         wake(self)
 
-    import bot.alerts
+    import bot.incidents.alerts
 
-    bot.alerts.put = put
+    bot.incidents.alerts.put = put
     Delivery.wake = woken
 
 

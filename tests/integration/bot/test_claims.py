@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from bot.routes import Destination
+from bot.routing.routes import Destination
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from bot.store.models import Card

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from bot.failures import Key
-from bot.incidents import Incident, Phase
-from bot.routes import Destination
+from bot.incidents.failures import Key
+from bot.incidents.machine import Incident, Phase
+from bot.routing.routes import Destination
 from bot.store.database import open_engine
 from bot.store.incidents import write
 from bot.store.migrate import migrate

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bot.queues import QueueState
+from bot.queues.state import QueueState
 from tocsin.events import VERSION, JobEvent, State
 
 NOW_MS = 1_800_000_000_000

@@ -3,12 +3,12 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bot.access import Access, Gate
-from bot.chats import Chats
 from bot.conversation import parse_command
+from bot.delivery.messages import Ask
 from bot.errors import RateLimited, TelegramError, Unreachable
-from bot.messages import Ask
-from bot.people import People
+from bot.people.access import Access, Gate
+from bot.people.roster import People
+from bot.routing.chats import Chats
 from bot.settings import BotSettings
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from bot.actions import FOLLOW_SECONDS, Action, Fate, Stage, count, ended, fates_of, follow
+from bot.actions.action import FOLLOW_SECONDS, Action, Fate, Stage, count, ended, fates_of, follow
+from bot.people.seal import Seal
 from bot.render.actions import action_buttons, action_text, note_words
 from bot.render.markup import plain
-from bot.seal import Seal
 from tests.unit.bot.events import NOW_MS, failed
 from tocsin.events import JobEvent, State
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.channels import Channel, Form, Kind, What, matching, parse_addresses, parse_keys, read_template, sign
+from bot.delivery.channels import Channel, Form, Kind, What, matching, parse_addresses, parse_keys, read_template, sign
 from bot.settings import BotSettings
 from tests.unit.bot.test_routes import BASE
 from tocsin.settings import SettingsError, read, secrets_of

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bot.board import Board, Finding, Spot, World
-from bot.conditions import MOST_APART_SECONDS, Habit, Verdict, Watch
-from bot.rulebook import Tuning
-from bot.ruleset import RULES
+from bot.rules.board import Board, Finding, Spot, World
+from bot.rules.conditions import MOST_APART_SECONDS, Habit, Verdict, Watch
+from bot.rules.rulebook import Tuning
+from bot.rules.ruleset import RULES
 from tests.unit.bot.events import NOW_MS
 from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 

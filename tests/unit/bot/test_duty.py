@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.alerts import next_page
-from bot.duty import Shift, Turn, next_on_call, on_call, others, read_rota
-from bot.incidents import Paged
-from bot.routes import Destination
+from bot.incidents.alerts import next_page
+from bot.incidents.machine import Paged
+from bot.routing.duty import Shift, Turn, next_on_call, on_call, others, read_rota
+from bot.routing.routes import Destination
 
 ROTA = [Turn(minute, 1 if name == "ann" else 2, name) for minute, name in ((540, "ann"), (4 * 1440 + 1080, "bob"))]
 """Ann from Monday 09:00 on, Bob from Friday 18:00 on."""

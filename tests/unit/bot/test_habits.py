@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from bot.habits import habit_of, usual_added
 from bot.history import Figures, QueueFigures
+from bot.rules.habits import habit_of, usual_added
 
 PLACE: tuple[str, str] = ("main", "orders")
 

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bot.failures import Key, LastFailure, Tally
-from bot.incidents import (
+from bot.incidents.failures import Key, LastFailure, Tally
+from bot.incidents.machine import (
     UNHEEDED,
     Call,
     Incident,
@@ -23,7 +23,7 @@ from bot.incidents import (
     unack,
     wait,
 )
-from bot.rules import Policy
+from bot.rules.policy import Policy
 
 KEY = Key("prod", "main", "orders", "f1")
 POLICY = Policy(resolve_seconds=1800, remind_seconds=900, ack_seconds=3600, loud_counts=(10, 100))

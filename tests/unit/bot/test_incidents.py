@@ -5,11 +5,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.failures import MOST_WORKERS, NOT_STORED, OTHER_WORKERS, Key, Tally, bare, tally
-from bot.incidents import Call, Incident, Phase, Step, resolve, step
-from bot.late import MOST_KINDS, OTHER_KINDS, Late, add_late
+from bot.incidents.failures import MOST_WORKERS, NOT_STORED, OTHER_WORKERS, Key, Tally, bare, tally
+from bot.incidents.late import MOST_KINDS, OTHER_KINDS, Late, add_late
+from bot.incidents.machine import Call, Incident, Phase, Step, resolve, step
 from bot.render.alert import alert_text, late_text
-from bot.rules import Policy
+from bot.rules.policy import Policy
 from tests.unit.bot.events import NOW_MS, failed
 from tocsin.events import JobEvent, State
 

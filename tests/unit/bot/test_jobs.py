@@ -3,8 +3,8 @@
 import pytest
 
 from bot import texts
-from bot.failures import Key
-from bot.incidents import Incident, Phase
+from bot.incidents.failures import Key
+from bot.incidents.machine import Incident, Phase
 from bot.render.jobs import failed_incidents_text, failed_text, job_text
 from bot.render.times import duration
 from tests.unit.bot.events import NOW_MS

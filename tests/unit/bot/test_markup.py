@@ -6,10 +6,11 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.failures import Key, LastFailure
-from bot.incidents import Ack, Incident, Note, Phase
-from bot.late import Late
-from bot.queues import QueueState
+from bot.incidents.failures import Key, LastFailure
+from bot.incidents.late import Late
+from bot.incidents.machine import Ack, Incident, Note, Phase
+from bot.incidents.silences import Scope, Silence
+from bot.queues.state import QueueState
 from bot.render.alert import alert_text, late_text, nudge_text
 from bot.render.greeting import greeting_text
 from bot.render.groups import errors_text, route_text, schedulers_text
@@ -22,8 +23,7 @@ from bot.render.incidents import (
 )
 from bot.render.markup import MESSAGE_UNITS, clip, fit, name, plain_units, prose, strip_markup, units, visible
 from bot.render.queues import queue_text, queues_text
-from bot.routes import Destination
-from bot.silences import Scope, Silence
+from bot.routing.routes import Destination
 from tests.unit.bot.events import NOW_MS, queue
 
 ALLOWED = re.compile(r"</?(b|code|pre)>")

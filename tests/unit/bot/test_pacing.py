@@ -1,6 +1,6 @@
 """How fast a chat may be spoken to."""
 
-from bot.pacing import GROUP_BURST, GROUP_PER_MINUTE, Pacer
+from bot.delivery.pacing import GROUP_BURST, GROUP_PER_MINUTE, Pacer
 
 GROUP, PERSON = -100, 100
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.delivery import pause_after, pause_gone
+from bot.delivery.pacing import Pacer
+from bot.delivery.sending import pause_after, pause_gone
 from bot.errors import Unanswered, Unreachable
-from bot.pacing import Pacer
 
 PAUSES: dict[str, Callable[[int], float]] = {
     "refused": lambda tries: pause_after(tries, Unreachable("refused")),

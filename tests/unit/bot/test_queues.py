@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from bot import texts
 from bot.commands.job import MOST_WORDS, split
-from bot.numbers import newest
-from bot.queues import QueueState, find, from_api, handle, in_trouble, similar, worst_first
+from bot.queues.numbers import newest
+from bot.queues.state import QueueState, find, from_api, handle, in_trouble, similar, worst_first
 from bot.render.greeting import greeting_text
 from bot.render.queues import icon, queue_text, queues_buttons, queues_text, suggestions
 from tests.unit.bot.events import NOW_MS, queue

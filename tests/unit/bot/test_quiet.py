@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.quiet import parse_quiet_hours, quiet_until_ms
+from bot.routing.quiet import parse_quiet_hours, quiet_until_ms
 
 HOURS = parse_quiet_hours("staging=18:00-08:00, */newsletter-*=20:00-07:00, main/a=b=12:00-13:00")
 

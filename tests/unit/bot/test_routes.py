@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.chats import Chats
 from bot.commands.here import read_subscription
-from bot.routes import Destination, Subscription, destinations, parse_routes, parse_runbooks, runbook_of
+from bot.routing.chats import Chats
+from bot.routing.routes import Destination, Subscription, destinations, parse_routes, parse_runbooks, runbook_of
 from bot.settings import BotSettings
 from tocsin.settings import SettingsError, read
 

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from bot.board import Board
 from bot.commands.rules import read_tuning
-from bot.rulebook import ALL, AS_SHIPPED, BadTuning, RuleBook, Tuning, about, check
-from bot.rules import Policy
+from bot.rules.board import Board
+from bot.rules.policy import Policy
+from bot.rules.rulebook import ALL, AS_SHIPPED, BadTuning, RuleBook, Tuning, about, check
 from tests.unit.bot.test_conditions import Day, queue
 
 

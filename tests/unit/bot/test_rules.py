@@ -2,10 +2,10 @@
 
 import pytest
 
-from bot.failures import tally
-from bot.incidents import Call, Incident, step
+from bot.incidents.failures import tally
+from bot.incidents.machine import Call, Incident, step
 from bot.render.alert import alert_text
-from bot.rules import Policy, is_final_failure, ringing
+from bot.rules.policy import Policy, is_final_failure, ringing
 from tests.unit.bot.events import NOW_MS, failed
 from tocsin.events import State
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import seal as module
 from bot.commands.silence import read_target
-from bot.failures import Key
-from bot.seal import Expired, Forged, Seal
-from bot.silences import Scope, Silence, Wish, quiet_until, read_wish
+from bot.incidents.failures import Key
+from bot.incidents.silences import Scope, Silence, Wish, quiet_until, read_wish
+from bot.people import seal as module
+from bot.people.seal import Expired, Forged, Seal
 from tests.unit.bot.events import NOW_MS
 
 MINUTE = 60_000

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bot import snapshots as module
 from bot.kafka import KafkaError, KafkaRecord, TableFeed
-from bot.snapshots import QUIET_SECONDS, Snapshots, follow
+from bot.queues import snapshots as module
+from bot.queues.snapshots import QUIET_SECONDS, Snapshots, follow
 from tests.unit.bot.events import NOW_MS
 from tocsin.events import VERSION, QueueSnapshot, encode
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.conditions import Habit
-from bot.rehearsal import Record, Rung
+from bot.rules.conditions import Habit
+from bot.rules.rehearsal import Record, Rung
 from tests.unit.bot.week import DAY, HOUR, MINUTE, WEEK, event, run
 from tocsin.events import QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State
 

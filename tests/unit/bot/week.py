@@ -7,11 +7,11 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from bot.conditions import Habit
-from bot.habits import DAYS, WEEKS, habit_of, usual_added
 from bot.history import Figures, QueueFigures
-from bot.rehearsal import Record, Rehearsal
-from bot.rulebook import RuleBook
+from bot.rules.conditions import Habit
+from bot.rules.habits import DAYS, WEEKS, habit_of, usual_added
+from bot.rules.rehearsal import Record, Rehearsal
+from bot.rules.rulebook import RuleBook
 from tests.unit.bot.events import failed
 from tocsin.events import VERSION, JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State
 

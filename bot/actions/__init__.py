@@ -1,0 +1,1 @@
+"""What people let the bridge do to jobs and queues: asked, confirmed, done once, followed to its end."""

@@ -1,0 +1,299 @@
+"""Drain the outbox: send and edit messages through the breaker, at a pace Telegram bears.
+
+A message leaves the outbox when Telegram has taken it, or when Telegram refuses the message itself; then it is dead,
+counted and shown. A chat that does not let us in is tried again and again, and at once when it speaks to us. Between
+Telegram's acceptance and our commit lies the only gap in which a crash doubles a message; no other chat and no nap
+makes it longer.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import structlog
+
+from bot import texts
+from bot.delivery.messages import from_json
+from bot.delivery.pacing import Pacer
+from bot.errors import (
+    Gone,
+    MessageGone,
+    Migrated,
+    RateLimited,
+    Rejected,
+    TelegramError,
+    TopicGone,
+    Unreachable,
+)
+from bot.metrics import Metrics
+from bot.render.markup import strip_markup
+from bot.routing.chats import Chats
+from bot.store import outbox
+from bot.store.database import Database
+from bot.store.models import Card
+from bot.telegram import TELEGRAM, Telegram
+from tocsin.breakers import Breakers, Unavailable
+from tocsin.health import Health
+
+log = structlog.get_logger("delivery")
+
+IDLE_SECONDS = 1.0
+SHORTEST_NAP_SECONDS = 0.02
+AT_ONCE = 8
+NEW_SECONDS = 30.0
+"""What a new message may take: given up too early, one that Telegram took slowly would be sent again."""
+LEASE_SPARE_SECONDS = 5.0
+"""On top of the deadline of a call to Telegram: how long writing down its answer may take before others may send."""
+MOST_SECONDS_APART, MOST_SECONDS_UNSURE = 60, 300
+"""Between tries of one message; the longer when each may have arrived and only its answer was lost."""
+GONE_SECONDS, MOST_SECONDS_GONE = 60, 3600
+"""Between tries of a chat that does not let us in."""
+
+
+def pause_after(failures: int, cause: BaseException | None) -> float:
+    """Seconds until a message that failed so often in a row may be tried again."""
+    most = MOST_SECONDS_APART if type(cause) is Unreachable else MOST_SECONDS_UNSURE
+    return min(2.0 ** min(failures, 20), most)
+
+
+def pause_gone(failures: int) -> float:
+    """Seconds until a chat that refused us so often in a row is tried again."""
+    return min(GONE_SECONDS * 2.0 ** min(failures - 1, 20), MOST_SECONDS_GONE)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Telegram took this version of a card, and we have not committed that yet."""
+
+    card_id: int
+    chat_id: int
+    version: int
+    message_id: int
+    at_ms: int
+
+
+@dataclass
+class Delivery:
+    """The one sender of this process. sender: its name among those who share the database.
+
+    call_seconds: the deadline of a call to Telegram.
+    """
+
+    database: Database
+    telegram: Telegram
+    breakers: Breakers
+    chats: Chats
+    metrics: Metrics
+    health: Health
+    edit_seconds: float
+    call_seconds: float
+    sender: str = field(default_factory=lambda: uuid4().hex)
+    pacer: Pacer = field(default_factory=Pacer)
+    _work: asyncio.Event = field(default_factory=asyncio.Event)
+    _receipts: dict[int, Receipt] = field(default_factory=dict[int, Receipt])
+    _busy: set[int] = field(default_factory=set[int])
+    _away: set[int] = field(default_factory=set[int])
+    _let_in: set[int] = field(default_factory=set[int])
+
+    @property
+    def _new_seconds(self) -> float:
+        return max(NEW_SECONDS, self.call_seconds)
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._work.set()
+
+    def notice(self, chat_id: int) -> None:
+        """Something happened in a chat: if it did not let us in, it does now."""
+        if chat_id in self._away or self.chats.may_ring(chat_id):
+            self._away.discard(chat_id)
+            self._let_in.add(chat_id)
+            self.wake()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until stop. What is being sent then is finished; what waits, waits in Postgres."""
+        try:
+            async with asyncio.TaskGroup() as sending:
+                while not stop.is_set():
+                    self._work.clear()
+                    nap = IDLE_SECONDS
+                    try:
+                        nap = await self._round(sending)
+                    except Unavailable as failure:
+                        log.info("delivery_waits", error=str(failure))
+                    await self._nap(nap, stop)
+        finally:
+            await self._commit_last()
+
+    async def _nap(self, seconds: float, stop: asyncio.Event) -> None:
+        waits = [asyncio.create_task(self._work.wait()), asyncio.create_task(stop.wait())]
+        try:
+            # Chats that rest are not made to wait less by new work, but others may have some.
+            await asyncio.wait(waits, timeout=max(seconds, SHORTEST_NAP_SECONDS), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _round(self, sending: asyncio.TaskGroup) -> float:
+        """Begin to send what may be sent now; return the seconds until there may be more. Raises Unavailable.
+
+        One message at a time to a chat: a slow chat holds up no other.
+        """
+        await self._commit_receipts()
+        await self._commit_let_in()
+        now = time.monotonic()
+        resting, overall, free = self.pacer.resting(now), self.pacer.overall.wait(now), AT_ONCE - len(self._busy)
+        if self.breakers.is_open(TELEGRAM) or free <= 0:
+            return IDLE_SECONDS
+        if overall > 0:
+            return overall
+        async with self.database.transaction() as session:
+            cards = await outbox.claim_due(
+                session,
+                now_ms=_now_ms(),
+                not_to={*resting, *self._busy},
+                most=free,
+                sender=self.sender,
+                lease_seconds=self._new_seconds + LEASE_SPARE_SECONDS,
+            )
+        self.health.ok("postgres")
+        for card in cards:
+            self._busy.add(card.chat_id)
+            sending.create_task(self._deliver(card))
+        return min([IDLE_SECONDS, *resting.values()])
+
+    async def _deliver(self, card: Card) -> None:
+        """Send one message and write down what came of it. If Postgres is away, the next round has it written."""
+        try:
+            await self._send(card)
+            await self._commit_receipts()
+        except Unavailable as failure:
+            log.info("outcome_not_written", card=card.id, error=str(failure))
+        finally:
+            if card.id not in self._receipts:
+                self._busy.discard(card.chat_id)
+            self.wake()
+
+    async def _send(self, card: Card) -> None:
+        is_tried = False
+        seconds = self.call_seconds if card.message_id else self._new_seconds
+        try:
+            async with self.breakers.guard(TELEGRAM, timeout=seconds, errors_that_count=(Unreachable,)):
+                is_tried = True
+                self.pacer.spoke(card.chat_id, time.monotonic())
+                message_id = await self._speak(card)
+        except Unavailable as failure:
+            if is_tried:
+                await self._put_off(card, failure)
+            return
+        except TelegramError as failure:
+            await self._refused(card, failure)
+            return
+        self._receipts[card.id] = Receipt(card.id, card.chat_id, card.wanted, message_id, _now_ms())
+        if card.note or card.chat_id in self._away:
+            self.notice(card.chat_id)
+        self.health.ok(TELEGRAM)
+        self.metrics.sent.labels("edit" if card.message_id else "new").inc()
+        if card.message_id is None:
+            self.metrics.ring_seconds.observe(max(0.0, (_now_ms() - card.created_ms) / 1000))
+
+    async def _put_off(self, card: Card, failure: Unavailable) -> None:
+        """A try was in vain: others of this chat go first meanwhile."""
+        pause = pause_after(card.failures + 1, failure.__cause__)
+        log.warning("message_not_sent", chat=card.chat_id, card=card.id, error=str(failure), retry_seconds=pause)
+        async with self.database.transaction() as session:
+            await outbox.put_off(session, card.id, _now_ms() + int(pause * 1000))
+
+    async def _speak(self, card: Card) -> int:
+        buttons = from_json(card.buttons)
+        if card.message_id is not None:
+            await self.telegram.edit(card.chat_id, card.message_id, card.text, buttons=buttons)
+            return card.message_id
+        return await self.telegram.send(
+            card.chat_id,
+            card.text,
+            topic_id=card.topic_id,
+            is_silent=card.is_silent,
+            buttons=buttons,
+            reply_to=card.reply_to,
+            seconds=self._new_seconds,
+        )
+
+    async def _commit_receipts(self) -> None:
+        """Write down what Telegram took, each in a transaction of its own: who holds one row deadlocks with nobody."""
+        for one in list(self._receipts.values()):
+            if self._receipts.get(one.card_id) is not one:
+                continue  # somebody else was faster
+            async with self.database.transaction() as session:
+                await outbox.mark_sent(
+                    session,
+                    one.card_id,
+                    one.version,
+                    one.message_id,
+                    now_ms=one.at_ms,
+                    not_before_ms=one.at_ms + int(self.edit_seconds * 1000),
+                )
+            self._receipts.pop(one.card_id, None)
+            self._busy.discard(one.chat_id)
+
+    async def _commit_last(self) -> None:
+        """At the end, once more write down what Telegram took, or the next start would send it again; free the rest.
+
+        The first transaction that misses its deadline is the last.
+        """
+        try:
+            await self._commit_receipts()
+            async with self.database.transaction() as session:
+                await outbox.give_back(session, self.sender)
+        except Unavailable as failure:
+            log.error("last_words_not_written", messages=len(self._receipts), error=str(failure))
+
+    async def _commit_let_in(self) -> None:
+        chats = set(self._let_in)
+        if chats:
+            async with self.database.transaction() as session:
+                await outbox.let_in(session, chats)
+            self._let_in -= chats
+
+    async def _refused(self, card: Card, failure: TelegramError) -> None:
+        """Telegram answered no: do what that answer asks for."""
+        if isinstance(failure, RateLimited):
+            self.pacer.freeze(card.chat_id, failure.retry_after, time.monotonic())
+            self.metrics.rate_limited.inc()
+            log.warning("rate_limited", chat=card.chat_id, seconds=failure.retry_after)
+            return
+        log.warning("message_refused", chat=card.chat_id, card=card.id, error=str(failure))
+        async with self.database.transaction() as session:
+            match failure:
+                case Migrated():
+                    await outbox.move_chat(session, card.chat_id, failure.new_chat_id)
+                case TopicGone() if card.topic_id is not None:
+                    text = f"{texts.TOPIC_GONE}\n{card.text}"
+                    await outbox.move_to_general(session, card.id, card.wanted, text)
+                case Gone() | TopicGone():  # the General topic may be closed too
+                    pause = pause_gone(card.failures + 1)
+                    until_ms = _now_ms() + int(pause * 1000)
+                    self._away.add(card.chat_id)
+                    self.metrics.refused.inc()
+                    await outbox.put_chat_off(session, card.chat_id, card.failures + 1, _note(failure), until_ms)
+                case Rejected() if card.buttons or card.text != strip_markup(card.text):
+                    await outbox.make_plain(session, card.id, card.wanted, strip_markup(card.text))
+                case MessageGone() if not card.text.startswith(texts.ICON_RESOLVED):
+                    # The trouble goes on and nobody can see it any more; a deleted topic looks like this too.
+                    await outbox.send_anew(session, card.id)
+                case MessageGone():
+                    await outbox.mark_ended(session, card.id, "closed", "the message was removed", now_ms=_now_ms())
+                case _:
+                    await outbox.mark_ended(session, card.id, "dead", _note(failure), now_ms=_now_ms())
+                    self.metrics.dead.labels("refused").inc()
+        if isinstance(failure, Migrated):
+            self.chats.learn({card.chat_id: failure.new_chat_id})
+
+
+def _note(failure: TelegramError) -> str:
+    return f"{failure}"[:200] or "refused"
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

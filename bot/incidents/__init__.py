@@ -1,0 +1,1 @@
+"""Incidents: from failures in Kafka to messages wanted, and what people and time do to them."""

@@ -1,0 +1,442 @@
+"""Incidents to messages: which chats hear what of a step. All of it inside the caller's transaction."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bot.delivery.channels import Channel, What, matching, subject_of, told_of, told_of_storm
+from bot.delivery.messages import Buttons
+from bot.incidents.failures import Key, Tally, key_part
+from bot.incidents.found import found, unheard
+from bot.incidents.late import add_late, count_kind, label
+from bot.incidents.machine import UNHEEDED, Call, Deploy, Incident, Paged, Step, cover, resolve, step, wait
+from bot.incidents.silences import Silence, covering, quiet_until
+from bot.incidents.storms import Member, Storm, room
+from bot.metrics import Metrics
+from bot.people.seal import Seal
+from bot.render.alert import (
+    Links,
+    alert_buttons,
+    alert_text,
+    late_text,
+    nudge_text,
+    storm_buttons,
+    storm_text,
+)
+from bot.render.incidents import REMINDER_BUTTONS, digest_text, maintenance_over_text, reminder_text
+from bot.render.markup import plain
+from bot.routing.chats import Chats
+from bot.routing.duty import Turn, others
+from bot.routing.quiet import quiet_until_ms
+from bot.routing.routes import Destination
+from bot.rules.board import Finding
+from bot.rules.policy import Policy
+from bot.rules.rulebook import RuleBook
+from bot.store.database import Session
+from bot.store.dispatches import dispatch
+from bot.store.duty import duty_now, read_turns
+from bot.store.incidents import (
+    lock_covered,
+    lock_due_pages,
+    lock_held,
+    lock_incidents,
+    lock_quiet,
+    lock_waiting,
+    to_incident,
+    write,
+)
+from bot.store.late import open_summary, save_summary, to_late
+from bot.store.models import IncidentRow, SilenceRow
+from bot.store.outbox import (
+    DIGEST,
+    INCIDENT,
+    LATE,
+    NOTICE,
+    NUDGE,
+    STORM,
+    Rewrite,
+    Subject,
+    nudge,
+    put,
+    put_reminder,
+    rewrite_incidents,
+    rewrite_late,
+)
+from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
+from bot.store.storms import begin_storm, hold_open_storm, places_of_storm, rewrite_card, rung_lately, storms
+
+AT_ONCE = 100
+MOST_HELD, MOST_WOKEN = 2000, 10
+
+
+@dataclass
+class Alerts:
+    """Turn failures, people's acts and time into incidents and wanted messages. woken: see Handling."""
+
+    chats: Chats
+    book: RuleBook
+    metrics: Metrics
+    links: Links
+    seal: Seal
+    channels: Sequence[Channel] = ()
+    deploy_before: Callable[[str, int], Deploy | None] = lambda env, at_ms: None
+    woken: Callable[[], None] = lambda: None
+    unrouted: int = field(default=0)
+
+    @property
+    def policy(self) -> Policy:
+        """What incidents go by now."""
+        return self.book.policy
+
+    async def record(self, session: Session, tallies: Mapping[Key, Tally], *, now_ms: int) -> int:
+        """Apply a batch to its incidents; return how many ring."""
+        if not tallies:
+            return 0
+        silences = await self._hold_covering(session, tallies)
+        rows = await lock_incidents(session, tallies)
+        steps: list[tuple[IncidentRow, Step]] = []
+        for key in sorted(tallies):
+            row = rows.get(key)
+            before = to_incident(row) if row else None
+            until_ms = quiet_until((to_silence(one) for one in silences.values()), key)
+            done = step(key, before, tallies[key], now_ms=now_ms, policy=self.policy, silenced_until_ms=until_ms)
+            steps.append((write(session, row, done.incident), done))
+            _count_hidden(silences, done)
+        await session.flush()  # all rows at once; the new ones have ids now
+        await self.tell(session, steps, now_ms=now_ms)
+        return sum(done.call is Call.RING for _, done in steps)
+
+    async def _hold_covering(self, session: Session, keys: Iterable[Key]) -> dict[int, SilenceRow]:
+        """The silences that keep any of these quiet, held so that what they hide can be counted."""
+        on: list[Silence] = await silences_on(session)
+        wanted = {one.id for key in keys for one in covering(on, key)}
+        held = await hold_silences(session, wanted)
+        return {number: row for number, row in held.items() if row.ended_ms is None}
+
+    async def find(self, session: Session, findings: Sequence[Finding], *, now_ms: int) -> int:
+        """Let incidents be as rules found it; return how many ring. What is known already changes nothing."""
+        keys = {one.spot.key: one for one in findings}
+        silences = await self._hold_covering(session, keys)
+        rows = await lock_incidents(session, keys)
+        steps: list[tuple[IncidentRow, Step]] = []
+        for key, one in sorted(keys.items()):
+            row = rows.get(key)
+            until_ms = quiet_until((to_silence(silence) for silence in silences.values()), key)
+            done = found(one, to_incident(row) if row else None, now_ms, self.policy, until_ms)
+            if done is not None:
+                steps.append((write(session, row, done.incident), done))
+                _count_hidden(silences, done)
+        await session.flush()
+        await self.tell(session, steps, now_ms=now_ms)
+        return sum(done.call is Call.RING for _, done in steps)
+
+    async def resolve_quiet(self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str]) -> int:
+        """Resolve incidents of these sources that were quiet for long enough by heard_ms; return how many.
+
+        heard_ms: everything up to then is counted. Their messages say so, unheard.
+        """
+        before_ms = heard_ms - int(self.policy.resolve_seconds * 1000)
+        rows = await lock_quiet(session, before_ms, [key_part(one) for one in sources], AT_ONCE)
+        steps: list[tuple[IncidentRow, Step]] = []
+        for row in rows:
+            incident = resolve(to_incident(row), now_ms=now_ms, heard_ms=heard_ms, policy=self.policy)
+            if incident is not None:
+                steps.append((write(session, row, incident), unheard(incident)))
+        await self.tell(session, steps, now_ms=now_ms)
+        return len(steps)
+
+    async def wait(self, session: Session, *, now_ms: int) -> int:
+        """Remind of what nobody has taken, and of what was taken too long ago; return how many incidents."""
+        rows = await lock_waiting(
+            session,
+            told_before_ms=now_ms - int(self.policy.remind_seconds * 1000),
+            acked_before_ms=now_ms - int(self.policy.ack_seconds * 1000),
+            limit=AT_ONCE,
+        )
+        steps: list[tuple[IncidentRow, Step]] = []
+        for row in rows:
+            done = wait(to_incident(row), now_ms=now_ms, policy=self.policy)
+            if done is not None:
+                steps.append((write(session, row, done.incident), done))
+        await self.tell(session, steps, now_ms=now_ms)
+        return len(steps)
+
+    async def end_silences(self, session: Session, *, now_ms: int) -> int:
+        """End what has had its time; return how many."""
+        rows = await hold_ended(session, now_ms, AT_ONCE)
+        for row in rows:
+            await self.end_silence(session, row, by="", now_ms=now_ms)
+        return len(rows)
+
+    async def end_silence(self, session: Session, row: SilenceRow, *, by: str, now_ms: int) -> None:
+        """End a silence; what it covered is heard again, and a maintenance tells what it hid. by: empty = its time."""
+        row.ended_ms, row.ended_by = now_ms, by
+        await session.flush()
+        silence = to_silence(row)
+        await self.cover(session, silence, now_ms=now_ms)
+        if silence.is_maintenance:
+            text = maintenance_over_text(silence, by=by, now_ms=now_ms)
+            asked_in = [Destination(row.chat_id, row.topic_id)] if row.chat_id else self.chats.all_destinations()
+            for to in asked_in:
+                put(session, Subject(NOTICE), to, text, (), now_ms=now_ms)
+
+    async def cover(self, session: Session, silence: Silence, *, now_ms: int, at_once: bool = False) -> None:
+        """Let open incidents within a silence's scope be as the silences now say."""
+        on = await silences_on(session)
+        steps: list[tuple[IncidentRow, Step]] = []
+        for row in await lock_covered(session, silence.scope):
+            incident = to_incident(row)
+            done = cover(incident, quiet_until(on, incident.key), now_ms=now_ms)
+            if done is not None:
+                steps.append((write(session, row, done.incident), done))
+        await self.tell(session, steps, now_ms=now_ms, at_once=at_once)
+
+    async def tell(
+        self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int, at_once: bool = False
+    ) -> None:
+        """Want the messages of these steps. Their incidents are written and have ids. at_once: see the outbox."""
+        edits: list[Rewrite] = []
+        for row, done in steps:
+            if done.call is Call.RING:
+                row.held_ms = now_ms if self._is_quiet(done.incident, now_ms) else None
+        steps = [self._with_deploy(session, row, done) for row, done in steps]
+        steps = await self._page(session, steps, now_ms=now_ms)
+        blown = await self._storms(session, steps, now_ms=now_ms)
+        late: dict[Destination, list[Step]] = {}
+        reminders: dict[Destination, list[tuple[int, Incident]]] = {}
+        for row, done in steps:
+            match done.call:
+                case Call.RING if row.storm_id is not None or row.held_ms is not None:
+                    pass
+                case Call.RING:
+                    self.ring(session, row, done.incident, self._places(done.incident), now_ms=now_ms)
+                    await self.tell_channels(session, row, done.incident, now_ms=now_ms)
+                case Call.SUMMARY:
+                    for to in self.chats.destinations(*done.incident.key[:3]):
+                        late.setdefault(to, []).append(done)
+                case Call.HUSH:
+                    pass
+                case Call.EDIT | Call.NUDGE | Call.REMIND:
+                    edits.append(self._edit(row, done.incident))
+                    await self.tell_channels(session, row, done.incident, now_ms=now_ms)
+            if done.call is Call.REMIND:
+                for to in self._places(done.incident):
+                    reminders.setdefault(to, []).append((row.id, done.incident))
+        await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
+        await self._show_storms(session, blown, now_ms=now_ms)
+        for row, done in steps:
+            if done.call is Call.NUDGE:
+                buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
+                await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
+                self.metrics.sounded.labels(NUDGE).inc()
+        for to, late_steps in late.items():
+            await self._summarise(session, to, late_steps, now_ms)
+        for to, unheeded in reminders.items():
+            text = reminder_text(unheeded, now_ms=now_ms)
+            await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
+            self.metrics.sounded.labels("reminder").inc()
+
+    def _with_deploy(self, session: Session, row: IncidentRow, done: Step) -> tuple[IncidentRow, Step]:
+        """Let an incident tell the last deploy before it began, as soon as that is known."""
+        incident = done.incident
+        if incident.deploy is not None or incident.is_over or not incident.has_rung:
+            return row, done
+        found = self.deploy_before(incident.key.env, incident.first_ms)
+        if found is None:
+            return row, done
+        told = replace(incident, deploy=found)
+        return write(session, row, told), replace(done, incident=told)
+
+    def _is_quiet(self, incident: Incident, now_ms: int) -> bool:
+        return quiet_until_ms(self.policy.quiet_hours, *incident.key[:3], now_ms) is not None
+
+    async def tell_digest(self, session: Session, *, now_ms: int) -> int:
+        """Tell what was held back in quiet hours that are over; return how many incidents. The rest waits on."""
+        told: dict[Destination, list[tuple[int, Incident]]] = {}
+        woken: list[tuple[IncidentRow, Incident]] = []
+        for row in await lock_held(session, MOST_HELD):
+            incident = to_incident(row)
+            if self._is_quiet(incident, now_ms):
+                continue
+            row.held_ms = None
+            write(session, row, replace(incident, told_ms=now_ms))  # a reminder waits its time from now
+            woken.append((row, incident))
+            for to in self._places(incident):
+                told.setdefault(to, []).append((row.id, incident))
+        for to, held in told.items():
+            put(session, Subject(DIGEST), to, digest_text(held, now_ms=now_ms), REMINDER_BUTTONS, now_ms=now_ms)
+        goes_on = sorted((one for one in woken if not one[1].is_over), key=lambda one: (-one[1].count, one[0].id))
+        for row, incident in goes_on[:MOST_WOKEN]:  # below the digest, which has made the sound
+            unheard = [replace(to, is_silent=True) for to in self._places(incident)]
+            self.ring(session, row, incident, unheard, now_ms=now_ms)
+        return len(woken)
+
+    def _places(self, incident: Incident) -> list[Destination]:
+        """Who hears of an incident: the chats of its queue, and whom it was brought to by name."""
+        paged = [Destination(one.chat_id, one.topic_id) for one in incident.paged]
+        return _each_once([*self.chats.destinations(*incident.key[:3]), *paged])
+
+    async def _page(
+        self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int
+    ) -> Sequence[tuple[IncidentRow, Step]]:
+        """Bring what rings to whoever is on call, and note when the next one is to hear of it."""
+        if not any(done.call is Call.RING for _, done in steps):
+            return steps
+        duty = await duty_now(session, now_ms)
+        paged = (Paged(duty.user_id, duty.name, now_ms),) if duty else ()
+        due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
+        brought: list[tuple[IncidentRow, Step]] = []
+        for row, done in steps:
+            if done.call is Call.RING and row.held_ms is None:
+                done = replace(done, incident=replace(done.incident, paged=paged))
+                write(session, row, done.incident)
+                row.page_due_ms = due_ms if paged or self.policy.escalate_to else None
+            brought.append((row, done))
+        return brought
+
+    async def escalate(self, session: Session, *, now_ms: int) -> int:
+        """Bring what nobody has taken in time to the next one; return how many incidents."""
+        rows = await lock_due_pages(session, now_ms, AT_ONCE)
+        if not rows:
+            return 0
+        rota, edits = await read_turns(session), list[tuple[IncidentRow, Step]]()
+        for row in rows:
+            incident = to_incident(row)
+            following = next_page(incident.paged, rota, self.policy.escalate_to, now_ms)
+            row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000) if following else None
+            if following is None:
+                continue
+            brought = replace(incident, paged=(*incident.paged, following))
+            edits.append((write(session, row, brought), Step(brought, Call.EDIT)))
+            to = Destination(following.chat_id, following.topic_id)
+            known = {(one.chat_id, one.topic_id) for one in self.chats.destinations(*incident.key[:3])}
+            if row.storm_id is not None or (to.chat_id, to.topic_id) in known:
+                continue  # it is, or comes, there already
+            self.ring(session, row, brought, [to], now_ms=now_ms)
+            self.metrics.sounded.labels("escalation").inc()
+        await session.flush()
+        await self.tell(session, edits, now_ms=now_ms)
+        return len(edits)
+
+    async def _storms(self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int) -> set[int]:
+        """Let what rings beside too many others be told by a storm; return the storms whose messages change."""
+        ringing: dict[str, list[tuple[IncidentRow, Step]]] = {}
+        for row, done in steps:
+            if done.call is Call.RING:
+                row.rung_ms, row.storm_id = 0 if row.held_ms else now_ms, None
+            if done.call is Call.RING and row.held_ms is None:
+                ringing.setdefault(done.incident.key.env, []).append((row, done))
+        await session.flush()
+        for env, several in sorted(ringing.items()):
+            storm = await hold_open_storm(session, env, now_ms)
+            # Those of this batch are counted too, as they are written.
+            lately = await rung_lately(session, env, now_ms) - len(several)
+            alone = 0 if storm else room(self.policy.storm_incidents, lately)
+            worst_first = sorted(several, key=lambda one: (-one[1].incident.count, one[1].incident.key))
+            for row, _ in worst_first[alone:]:
+                storm = storm or await begin_storm(session, env, now_ms)
+                row.storm_id, storm.joined_ms = storm.id, now_ms
+        await session.flush()
+        return {row.storm_id for row, _ in steps if row.storm_id is not None}
+
+    async def _show_storms(self, session: Session, ids: Collection[int], *, now_ms: int) -> None:
+        """Bring a storm's message up to date in every place where one of its incidents would have rung."""
+        for storm in await storms(session, ids):
+            await self._tell_channels_of_storm(session, storm, now_ms=now_ms)
+            heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
+            for member in storm.members:
+                paged = [Destination(*one) for one in member.paged]
+                for to in _each_once([*self.chats.destinations(*member.key[:3]), *paged]):
+                    heard.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(member)
+            for card_id, place in await places_of_storm(session, storm.id):
+                _, members = heard.pop((place.chat_id, place.topic_id), (place, []))
+                if members:
+                    told = replace(storm, members=members)
+                    buttons = storm_buttons(told, self.seal)
+                    await rewrite_card(session, card_id, storm_text(told), buttons, now_ms=now_ms)
+            for to, members in heard.values():
+                told = replace(storm, members=members)
+                about = Subject(STORM, storm_id=storm.id)
+                put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)
+
+    async def _tell_channels_of_storm(self, session: Session, storm: Storm, *, now_ms: int) -> None:
+        """One word for all of it: that it began, that nobody is waited for any more, that it is over."""
+        names = {one.name for member in storm.members for one in matching(self.channels, *member.key[:3])}
+        if names:
+            told = told_of_storm(storm, plain(storm_text(storm)), self.links.page_url)
+            what = What.RESOLVE if storm.is_over else What.RING if storm.unheeded else What.ACK
+            await dispatch(session, sorted(names), f"storm:{storm.id}", what, told, now_ms=now_ms)
+
+    def ring(
+        self, session: Session, row: IncidentRow, incident: Incident, places: Sequence[Destination], *, now_ms: int
+    ) -> None:
+        """Want an incident's own message in each of these places."""
+        text, buttons = self._card(row, incident)
+        about = Subject(INCIDENT, row.id, row.episode)
+        for to in places:
+            put(session, about, to, text, buttons, now_ms=now_ms)
+        if not places:
+            self.unrouted += 1
+            self.metrics.unrouted.inc()
+
+    async def tell_channels(self, session: Session, row: IncidentRow, incident: Incident, *, now_ms: int) -> None:
+        """Want the channels beside Telegram to hear that it rings, is taken or is over; each once."""
+        what = what_of(incident)
+        names = [one.name for one in matching(self.channels, *incident.key[:3])]
+        if not names or what is None or row.storm_id is not None or row.held_ms is not None:
+            return
+        text = plain(alert_text(incident, number=row.id, runbook=self.links.runbook(incident.key)))
+        told = told_of(row.id, incident, text, self.links.page_of(incident))
+        await dispatch(session, names, subject_of(row.id, row.episode), what, told, now_ms=now_ms)
+
+    def _edit(self, row: IncidentRow, incident: Incident) -> Rewrite:
+        return Rewrite(row.id, row.episode, *self._card(row, incident))
+
+    def _card(self, row: IncidentRow, incident: Incident) -> tuple[str, Buttons]:
+        text = alert_text(incident, number=row.id, runbook=self.links.runbook_as_text(incident.key))
+        return text, alert_buttons(row.id, incident, self.links, self.seal)
+
+    async def _summarise(self, session: Session, to: Destination, steps: Sequence[Step], now_ms: int) -> None:
+        row = await open_summary(session, to, now_ms - int(self.policy.stale_seconds * 1000))
+        summary = to_late(row)
+        for one in steps:
+            summary = add_late(summary, one)
+        is_new = row is None
+        late_id = await save_summary(session, row, to, summary, now_ms=now_ms)
+        if is_new:
+            put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
+        else:
+            await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
+
+
+def what_of(incident: Incident) -> What | None:
+    """What channels that cannot be edited hear of an incident as it is now; None = nothing new."""
+    if incident.is_over:
+        return What.RESOLVE
+    if incident.ack is not None:
+        return What.ACK
+    return What.RING if incident.has_rung and incident.phase in UNHEEDED else None
+
+
+def next_page(paged: Sequence[Paged], rota: Sequence[Turn], chain: Sequence[Destination], now_ms: int) -> Paged | None:
+    """Who comes after those it was brought to: the others of the rota, then the chain; None = nobody is left."""
+    before = {(one.chat_id, one.topic_id) for one in paged}
+    first = paged[0].chat_id if paged else 0
+    people = [Paged(one.user_id, one.name, now_ms) for one in others(rota, first, now_ms)] if paged else []
+    chats = [Paged(one.chat_id, f"chat {one.chat_id}", now_ms, one.topic_id, is_person=False) for one in chain]
+    return next((one for one in (*people, *chats) if (one.chat_id, one.topic_id) not in before), None)
+
+
+def _each_once(places: Iterable[Destination]) -> list[Destination]:
+    """Each chat and topic once, as it comes first."""
+    chosen: dict[tuple[int, int | None], Destination] = {}
+    for to in places:
+        chosen.setdefault((to.chat_id, to.topic_id), to)
+    return list(chosen.values())
+
+
+def _count_hidden(silences: Mapping[int, SilenceRow], done: Step) -> None:
+    """Count what a step added to every silence that covers it."""
+    for row in silences.values():
+        if to_silence(row).scope.covers(done.incident.key):
+            row.hidden += done.added
+            row.kinds = count_kind(row.kinds, label(done), done.added)

@@ -1,0 +1,93 @@
+"""Who may ask: who holds a role, and whoever is in an alert chat now."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import structlog
+
+from bot.delivery.messages import Ask
+from bot.errors import RateLimited, TelegramError, Unreachable
+from bot.people.roster import People
+from bot.routing.chats import Chats
+from bot.telegram import TELEGRAM
+from tocsin.breakers import Breakers, Unavailable
+from tocsin.roles import Role
+
+log = structlog.get_logger("access")
+
+REMEMBER_SECONDS = 300.0
+MEMBER_SECONDS = 2.0
+MOST_REMEMBERED = 10_000
+
+
+class Access(StrEnum):
+    """allowed: answer. stranger: tell them their own id, nothing else. ignored: say nothing.
+
+    lost: an admin in a group where no alerts go; tell the group's id, or let alerts come there, nothing else.
+    """
+
+    ALLOWED = "allowed"
+    LOST = "lost"
+    STRANGER = "stranger"
+    IGNORED = "ignored"
+
+
+class Membership(Protocol):
+    """Telegram, as far as the gate asks it."""
+
+    async def is_member(self, chat_id: int, user_id: int) -> bool: ...
+
+
+@dataclass
+class Gate:
+    """Decides for each ask. Membership is asked of Telegram and remembered for some minutes."""
+
+    people: People
+    chats: Chats
+    telegram: Membership
+    breakers: Breakers
+    clock: Callable[[], float] = time.monotonic
+    _known: dict[int, tuple[float, bool]] = field(default_factory=dict[int, tuple[float, bool]])
+
+    async def admit(self, ask: Ask) -> Access:
+        """In a group the group decides, in private the person."""
+        if ask.chat_id in self.chats.ids():
+            return Access.ALLOWED
+        if not ask.is_private:
+            return Access.LOST if self.people.role_of(ask.user_id) is Role.ADMIN else Access.IGNORED
+        if self.people.role_of(ask.user_id) or await self._is_member(ask.user_id):
+            return Access.ALLOWED
+        return Access.STRANGER
+
+    async def _is_member(self, user_id: int) -> bool:
+        known = self._known.get(user_id)
+        if known is not None and self.clock() - known[0] < REMEMBER_SECONDS:
+            return known[1]
+        found: bool | None = False
+        for chat_id in self.chats.ids():
+            if chat_id < 0:
+                is_in = await self._ask_telegram(chat_id, user_id)
+                if is_in:
+                    found = True
+                    break
+                found = None if is_in is None else found
+        if found is None:  # not known: refuse now, ask again next time
+            return False
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[user_id] = (self.clock(), found)
+        return found
+
+    async def _ask_telegram(self, chat_id: int, user_id: int) -> bool | None:
+        """Whether a person is in a group; None if Telegram could not say."""
+        try:
+            async with self.breakers.guard(TELEGRAM, timeout=MEMBER_SECONDS, errors_that_count=(Unreachable,)):
+                return await self.telegram.is_member(chat_id, user_id)
+        except (Unavailable, RateLimited):
+            return None
+        except TelegramError as refusal:
+            log.info("membership_unknown", chat=chat_id, error=str(refusal))
+            return False

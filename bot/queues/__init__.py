@@ -1,0 +1,1 @@
+"""Queues as the bot knows them: from history, else from its own snapshots."""

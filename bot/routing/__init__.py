@@ -1,0 +1,1 @@
+"""Who is told of what, and when: chats, quiet hours, who is on call."""

@@ -1,0 +1,116 @@
+"""What is usual in each queue, from history: the rules that compare go by it. Without history they rest."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from bot.history import Figures, History, Refused
+from bot.rules.conditions import NO_HABIT, Habit
+from tocsin.breakers import Unavailable
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("habits")
+
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+LOOK_SECONDS = 60.0
+EVERY_MINUTES = {"lately": 1, "usual": 10, "week": 30}
+LATELY_MS = 10 * MINUTE_MS
+LEAST_RUNS = 100
+"""Fewer attempts in a week say nothing of what is usual."""
+DAYS, WEEKS = (1, 2, 3, 4, 5, 6, 7), (7, 14, 21)
+LEAST_WEEKS = 2
+STALE_MS = 3 * MINUTE_MS
+"""History that is older says nothing of the last minutes."""
+
+Place = tuple[str, str]
+"""Source and queue."""
+
+
+def usual_added(before: Mapping[int, Figures | None], place: Place) -> int | None:
+    """The fewest jobs that came in at this time of the day, where some always did; 0 where not; None = too little
+    history. before: days ago -> that hour, None = not kept so far back.
+    """
+    days = [_added(before.get(day), place) for day in DAYS]
+    if any(one is None for one in days):
+        return None
+    if all(days):
+        return min(one for one in days if one is not None)
+    weeks = [one for day in WEEKS if (one := _added(before.get(day), place)) is not None]
+    return min(weeks) if len(weeks) >= LEAST_WEEKS else 0
+
+
+def _added(hour: Figures | None, place: Place) -> int | None:
+    if hour is None:
+        return None
+    found = hour.queues.get(place)
+    return found.added if found is not None else None if hour.is_cut else 0
+
+
+def habit_of(
+    place: Place, week: Figures | None, lately: Figures | None, hour: Figures | None, usual: int | None
+) -> Habit:
+    """One queue's habit. What is not known is None."""
+    habit = replace(NO_HABIT, usual_added=usual, added=_added(hour, place))
+    always = week.queues.get(place) if week is not None else None
+    if always is not None and always.runs >= LEAST_RUNS and always.run_p95 is not None and always.run_p99 is not None:
+        ends = (always.completed + always.failed) / (7 * 24 * 60)
+        habit = replace(
+            habit, run_p95=always.run_p95 / 1000, run_p99=always.run_p99 / 1000, ends_per_minute=ends or None
+        )
+    now = lately.queues.get(place) if lately is not None else None
+    if now is not None and now.run_p95 is not None:
+        return replace(habit, lately_p95=now.run_p95 / 1000, lately_runs=now.runs)
+    return replace(habit, lately_runs=0) if lately is not None and not lately.is_cut else habit
+
+
+@dataclass
+class Habits:
+    """One for the process. watched: sources that the bridge has told of for so many seconds without a pause."""
+
+    history: History
+    places: Callable[[], Collection[Place]]
+    watched: Callable[[float], Sequence[str]]
+    by_place: dict[Place, Habit] = field(default_factory=dict[Place, Habit])
+    _week: Figures | None = None
+    _before: dict[int, Figures | None] = field(default_factory=dict[int, Figures | None])
+    _rounds: int = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ask history every minute until stop."""
+        while not stop.is_set():
+            try:
+                await self.look(int(time.time() * 1000))
+                self._rounds += 1
+            except (Unavailable, Refused) as failure:
+                self.by_place = {}
+                log.info("habits_unknown", error=str(failure))
+            await pause(stop, LOOK_SECONDS)
+
+    async def look(self, now_ms: int) -> None:
+        """Bring up to date what is due. Raises Unavailable or Refused."""
+        if self._week is None or self._rounds % EVERY_MINUTES["week"] == 0:
+            self._week = await self.history.figures(now_ms - 7 * DAY_MS, now_ms)
+        if not self._before or self._rounds % EVERY_MINUTES["usual"] == 0:
+            self._before = {day: await self._hour(now_ms - day * DAY_MS) for day in sorted({*DAYS, *WEEKS})}
+        lately = _fresh(await self.history.figures(now_ms - LATELY_MS, now_ms), now_ms)
+        hour = _fresh(await self.history.figures(now_ms - HOUR_MS, now_ms), now_ms)
+        seen = frozenset(self.watched(HOUR_MS / 1000))
+        self.by_place = {
+            place: habit_of(
+                place, self._week, lately, hour if place[0] in seen else None, usual_added(self._before, place)
+            )
+            for place in self.places()
+        }
+
+    async def _hour(self, end_ms: int) -> Figures | None:
+        """The hour before then; None if history does not reach so far back."""
+        found = await self.history.figures(end_ms - HOUR_MS, end_ms)
+        is_kept = found.since_ms is not None and found.since_ms <= end_ms - HOUR_MS
+        return found if is_kept else None
+
+
+def _fresh(found: Figures, now_ms: int) -> Figures | None:
+    return found if found.as_of_ms is not None and now_ms - found.as_of_ms <= STALE_MS else None

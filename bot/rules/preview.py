@@ -1,0 +1,136 @@
+"""What would have rung in the last day: the past as Kafka still has it, through the live rules."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from heapq import merge
+
+import structlog
+
+from bot.incidents.machine import Incident
+from bot.kafka import KafkaRecord, Replay
+from bot.rules.rehearsal import STEP_MS, Record, Rehearsal
+from bot.rules.rulebook import RuleBook, Tuning
+from tocsin.events import BadRecord, JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
+
+log = structlog.get_logger("preview")
+
+Kind = type[JobEvent] | type[QueueSnapshot] | type[SchedulerSnapshot] | type[SourceSnapshot]
+
+LONGEST_HOURS = 24.0
+MOST_RECORDS = 200_000
+"""In memory at once; what is no failure is left out before."""
+MOST_SECONDS = 25.0
+READ_RECORDS = 2000
+READ_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """rung: what would have rung, in order. first_ms, last_ms: of the records that were read; is_whole: all of them.
+
+    Kafka keeps every failure of a week; of what is measured it keeps only the newest once it has tidied up (topics that
+    are compacted), so rules over that see as far back as it has not.
+    """
+
+    rung: list[tuple[int, Incident]]
+    records: int
+    first_ms: int | None
+    last_ms: int | None
+    is_whole: bool
+
+
+@dataclass
+class Preview:
+    """One at a time. feeds: the topics that rules read, each with what is in it."""
+
+    feeds: Callable[[], Iterable[tuple[Replay, Kind]]]
+    book: RuleBook
+    marks: tuple[bytes, ...] = ()
+    """Job events that hold none of these are nothing to any rule."""
+
+    def __post_init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._turn.locked()
+
+    async def run(self, changes: Mapping[str, Tuning], *, hours: float, only: Mapping[str, str]) -> Previewed:
+        """With these rules changed. only: of an env, source, queue. Raises KafkaError."""
+        async with self._turn:
+            book = RuleBook(self.book.base)
+            book.learn({**self.book.tunings, **changes})
+            return await _replay(list(self.feeds()), book, self.marks, hours=hours, only=only)
+
+
+async def _replay(
+    feeds: list[tuple[Replay, Kind]], book: RuleBook, marks: tuple[bytes, ...], *, hours: float, only: Mapping[str, str]
+) -> Previewed:
+    until = time.monotonic() + MOST_SECONDS
+    since_ms = int((time.time() - hours * 3600) * 1000)
+    streams: list[list[tuple[int, KafkaRecord, Kind]]] = []
+    is_whole = True
+    for feed, kind in feeds:
+        try:
+            records, is_all = await _read(feed, kind, marks, since_ms, until, MOST_RECORDS // len(feeds))
+        finally:
+            await feed.stop()
+        streams.append(records)
+        is_whole = is_whole and is_all
+    rehearsal, count, first_ms, last_ms = Rehearsal(book), 0, None, None
+    end_ms, some = 0, list[tuple[int, Record]]()
+    for at_ms, record, kind in merge(*streams, key=lambda one: one[0]):
+        if at_ms >= end_ms:
+            if some:
+                rehearsal.pass_time(end_ms, some)
+                await asyncio.sleep(0)  # commands and alerts go on meanwhile
+            end_ms, some = at_ms // STEP_MS * STEP_MS + STEP_MS, []
+        decoded = _decode(record, kind)
+        if decoded is None or any(getattr(decoded, name) != value for name, value in only.items()):
+            continue
+        first_ms, last_ms, count = at_ms if first_ms is None else first_ms, at_ms, count + 1
+        some.append((at_ms, decoded))
+        if time.monotonic() > until:
+            is_whole = False
+            break
+    if some:
+        rehearsal.pass_time(end_ms, some)
+    log.info("previewed", records=count, rung=len(rehearsal.rung), is_whole=is_whole)
+    rung = [(one.at_ms, one.incident) for one in rehearsal.rung]
+    return Previewed(rung, count, first_ms, last_ms, is_whole)
+
+
+async def _read(
+    feed: Replay, kind: Kind, marks: tuple[bytes, ...], since_ms: int, until: float, most: int
+) -> tuple[list[tuple[int, KafkaRecord, Kind]], bool]:
+    """Records of a topic since then, by their times; and whether that is all."""
+    partitions = list(range(await feed.start()))
+    first, ends = await feed.since(partitions, since_ms), await feed.ends(partitions)
+    left = {one for one in partitions if first[one] < ends[one]}
+    feed.place({one: first[one] for one in left})
+    found: list[tuple[int, KafkaRecord, Kind]] = []
+    while left:
+        if time.monotonic() > until or len(found) >= most:
+            return sorted(found, key=lambda one: one[0]), False
+        for record in await feed.read(wait_seconds=READ_SECONDS, most=READ_RECORDS):
+            if record.offset < ends[record.partition] and _is_of_use(record, kind, marks):
+                found.append((record.ts, record, kind))
+        for partition in list(left):
+            if await feed.position(partition) >= ends[partition]:
+                left.discard(partition)
+    return sorted(found, key=lambda one: one[0]), True
+
+
+def _is_of_use(record: KafkaRecord, kind: Kind, marks: tuple[bytes, ...]) -> bool:
+    if record.value is None:
+        return False
+    return kind is not JobEvent or any(mark in record.value for mark in marks)
+
+
+def _decode(record: KafkaRecord, kind: Kind) -> Record | None:
+    try:
+        return decode(kind, record.value or b"")
+    except BadRecord:
+        return None

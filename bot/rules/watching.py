@@ -1,0 +1,143 @@
+"""Look at what is measured, let the rules judge it, and store what they remember with the incidents it makes."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from bot.errors import Unfit
+from bot.incidents.alerts import Alerts
+from bot.metrics import Metrics
+from bot.queues.snapshots import Snapshots
+from bot.queues.tables import Table
+from bot.rules.board import Board, Change, World
+from bot.rules.conditions import Habit
+from bot.store.database import Database
+from bot.store.milestones import WATCHED, reach, reached_ms
+from bot.store.watches import read_watches, store_watches
+from tocsin.breakers import Unavailable
+from tocsin.events import SchedulerSnapshot, SourceSnapshot
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("watching")
+
+LOOK_SECONDS = 2.0
+AT_ONCE = 200
+READ_LATELY_SECONDS = 15.0
+"""Kafka is read every half second; if it was not for so long, that a source is silent says nothing of the bridge."""
+
+
+@dataclass
+class Tables:
+    """Everything rules look at, as the bot has read it."""
+
+    snapshots: Snapshots
+    schedules: Table[SchedulerSnapshot] = field(default_factory=lambda: Table(SchedulerSnapshot))
+    sources: Table[SourceSnapshot] = field(default_factory=lambda: Table(SourceSnapshot))
+    habits: Callable[[], Mapping[tuple[str, str], Habit]] = dict
+    behind_seconds: Callable[[], float | None] = lambda: None
+    clock: Callable[[], float] = time.monotonic
+
+    def world(self) -> World:
+        """As it is now."""
+        tables = (self.snapshots, self.schedules, self.sources)
+        return World(
+            queues=self.snapshots.by_place(),
+            schedules={(one.source, one.queue, one.scheduler): one for one in self.schedules.rows.values()},
+            sources={one.source: one for one in self.sources.rows.values()},
+            skew_ms=dict(self.snapshots.skew_ms),
+            silent_seconds=self._silent(),
+            is_whole=all(one.has_caught_up for one in tables),
+            habits=self.habits(),
+            behind_seconds=self.behind_seconds(),
+        )
+
+    def _silent(self) -> Mapping[str, float]:
+        now, read_at = self.clock(), self.sources.read_at
+        if read_at is None or now - read_at > READ_LATELY_SECONDS:
+            return {}
+        rows = self.sources.rows
+        return {rows[key].source: now - at for key, at in self.sources.heard.items() if key in rows}
+
+
+@dataclass
+class Watching:
+    """One for the process. woken: called after a commit that wants messages.
+
+    is_settled: whether every source's queues have been seen, so that a first look sees what was there before us.
+    """
+
+    database: Database
+    alerts: Alerts
+    tables: Tables
+    board: Board
+    metrics: Metrics
+    is_settled: Callable[[], bool]
+    woken: Callable[[], None]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Look until stop. What a look found is stored before the next."""
+        has_begun = False
+        while not stop.is_set():
+            try:
+                has_begun = has_begun or await self._begin()
+                if has_begun:
+                    await self._look(stop)
+            except Unavailable as failure:
+                log.info("watching_waits", error=str(failure))
+            await pause(stop, LOOK_SECONDS)
+
+    async def _begin(self) -> bool:
+        """Go on from what was stored; at the first start of all, from what is in trouble already."""
+        now_ms = _now_ms()
+        async with self.database.transaction() as session:
+            if await reached_ms(session, WATCHED) is not None:
+                self.board.watches.update(await read_watches(session))
+                return True
+        if not self.is_settled():
+            return False
+        changes = self.board.begin(self.tables.world(), now_ms=now_ms)
+        async with self.database.transaction() as session:
+            await reach(session, WATCHED, now_ms)
+            await store_watches(session, changes)
+        self.board.accept(changes)
+        log.info("watching_begins", in_trouble_already=len(changes))
+        return True
+
+    async def _look(self, stop: asyncio.Event) -> None:
+        changes = self.board.look(self.tables.world(), now_ms=_now_ms())
+        while changes and not stop.is_set():
+            changes = await self._store(changes, stop)
+
+    async def _store(self, changes: list[Change], stop: asyncio.Event) -> list[Change]:
+        """Store some; return the rest, which is all of them while Postgres is away."""
+        some, rest = changes[:AT_ONCE], changes[AT_ONCE:]
+        findings = [one.finding for one in some if one.finding is not None]
+        try:
+            async with self.database.transaction() as session:
+                await store_watches(session, some)
+                rung = await self.alerts.find(session, findings, now_ms=_now_ms())
+        except Unavailable as failure:
+            log.info("watching_waits", error=str(failure))
+            await pause(stop, LOOK_SECONDS)
+            return changes
+        except Unfit as refusal:
+            log.error("finding_not_stored", findings=len(findings), error=str(refusal))
+            self.metrics.errors.labels("process", "unfit").inc()
+            if len(some) == 1:
+                self.board.accept(some)
+                return rest
+            first = await self._store(some[: len(some) // 2], stop)
+            return [*first, *some[len(some) // 2 :], *rest]
+        self.board.accept(some)
+        if findings:
+            self.metrics.rung.inc(rung)
+            log.info("rules_judged", findings=len(findings), rung=rung)
+            self.woken()
+        return rest
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
