@@ -112,7 +112,7 @@ class Front:
 
     async def _serve_api(self, path: str, scope: Any, receive: Any, send: Any) -> None:
         try:
-            who = self._door.admit(scope)
+            who = self._door.admit(scope, path)
         except Denied as denied:
             await send_answer(_denial(denied), scope["method"], send)
             return

@@ -1,7 +1,8 @@
 """What the bot answers for the page: incidents, rules, silences and saved views.
 
 Its answers go on as they came, and so does what people send it, with who they are. The bot checks what it is sent,
-decides who may do it, and writes the audit. Reads are for viewers, writes for operators.
+decides who may do it, and writes the audit. Reads are for viewers, writes for operators, but for what changes nothing
+of others: a preview, and views that are not shared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,12 +131,12 @@ def _rules(bot: Bot) -> list[HTTPRouteHandler]:
     @post(
         "/api/v1/rules/preview",
         status_code=200,
-        summary="What would have rung with such a rule (operator)",
+        summary="What would have rung with such a rule",
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
     async def preview(request: Asked, data: Body) -> Response[PreviewPage]:
-        return await _send(bot, request, "POST", "rules/preview", data, seconds=PREVIEW_SECONDS)
+        return await _send(bot, request, "POST", "rules/preview", data, Role.VIEWER, seconds=PREVIEW_SECONDS)
 
     return [rules, change_rule, preview]
 
@@ -146,39 +147,56 @@ def _views(bot: Bot) -> list[HTTPRouteHandler]:
         refuse_unknown(request, ())
         return _passed_on(await bot.ask("GET", "views", query=_who_asks(who_of(request.scope))))
 
-    @post("/api/v1/views", summary="Save a view (operator)", responses=OF_BOT, request_max_body_size=MOST_BYTES)
+    @post(
+        "/api/v1/views",
+        summary="Save a view (a shared one: operator)",
+        responses=OF_BOT,
+        request_max_body_size=MOST_BYTES,
+    )
     async def save_view(request: Asked, data: Body) -> Response[ViewItem]:
-        return await _send(bot, request, "POST", "views", data)
+        return await _send(bot, request, "POST", "views", data, _keeps(data))
 
     @put(
         "/api/v1/views/{view_id:str}",
-        summary="Change a view (operator)",
+        summary="Change a view of yours (a shared one: operator)",
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
     async def change_view(request: Asked, view_id: Id, data: Body) -> Response[ViewItem]:
-        return await _send(bot, request, "PUT", f"views/{view_id}", data)
+        return await _send(bot, request, "PUT", f"views/{view_id}", data, _keeps(data))
 
-    @delete("/api/v1/views/{view_id:str}", status_code=200, summary="Forget a view (operator)", responses=OF_BOT)
+    @delete("/api/v1/views/{view_id:str}", status_code=200, summary="Forget a view of yours", responses=OF_BOT)
     async def forget_view(request: Asked, view_id: Id) -> Response[Any]:
-        return await _remove(bot, request, f"views/{view_id}")
+        return await _remove(bot, request, f"views/{view_id}", Role.VIEWER)
 
     return [views, save_view, change_view, forget_view]
 
 
+def _keeps(view: Mapping[str, Any]) -> Role:
+    """Who may keep such a view. Whose it is, and whether it was shared before, the bot knows."""
+    return Role.OPERATOR if view.get("shared") else Role.VIEWER
+
+
 async def _send(
-    bot: Bot, request: Asked, method: str, path: str, data: dict[str, Any] | None, seconds: float = ANSWER_SECONDS
+    bot: Bot,
+    request: Asked,
+    method: str,
+    path: str,
+    data: dict[str, Any] | None,
+    needs: Role = Role.OPERATOR,
+    *,
+    seconds: float = ANSWER_SECONDS,
 ) -> Response[Any]:
     """Pass a body on, with who sends it: a body that says so itself is refused."""
-    asks = _who_asks(need(request.scope, Role.OPERATOR))
+    asks = _who_asks(need(request.scope, needs))
     refuse_unknown(request, ())
     if said := sorted(asks.keys() & (data or {}).keys()):
         raise BadRequest(f"{said[0]}: leave it out; who you are is known by your login, and a view's name is its title")
     return _passed_on(await bot.ask(method, path, msgspec.json.encode({**(data or {}), **asks}), seconds=seconds))
 
 
-async def _remove(bot: Bot, request: Asked, path: str) -> Response[Any]:
-    asks = _who_asks(need(request.scope, Role.OPERATOR))
+async def _remove(bot: Bot, request: Asked, path: str, needs: Role = Role.OPERATOR) -> Response[Any]:
+    asks = _who_asks(need(request.scope, needs))
     refuse_unknown(request, ())
     return _passed_on(await bot.ask("DELETE", path, query=asks))
 

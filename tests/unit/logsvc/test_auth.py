@@ -79,10 +79,10 @@ def cookie(door: Door, one: Session | None = None, name: str = "__Host-tocsin_se
     return f"{name}={door.sessions.seal(one or session())}"
 
 
-def status_of(door: Door, scope: dict[str, Any]) -> int | str:
+def status_of(door: Door, scope: dict[str, Any], path: str = "") -> int | str:
     """200 and by what somebody was recognized, or the status of the refusal."""
     try:
-        return door.admit(scope).kind
+        return door.admit(scope, path).kind
     except Denied as denied:
         return denied.status
 
@@ -226,6 +226,25 @@ def test_a_program_with_a_token_needs_no_page_but_a_role() -> None:
     csrf = door.sessions.csrf_token(Who("session", "1001", "", Role.VIEWER, session=viewer))
     assert status_of(door, asking("GET", cookie=cookie(door, viewer))) == "session"
     assert status_of(door, asking("POST", cookie=cookie(door, viewer), x_csrf_token=csrf, **OURS)) == 403
+
+
+def test_a_viewer_writes_only_where_that_is_theirs_alone_and_from_our_own_page() -> None:
+    door, viewer = make_door(), session(role=Role.VIEWER)
+    csrf = door.sessions.csrf_token(Who("session", "1001", "", Role.VIEWER, session=viewer))
+    sent = {"cookie": cookie(door, viewer), **OURS}
+    for method, path in (
+        *(("POST", "/api/v1/rules/preview"), ("POST", "/api/v1/views")),
+        *(("PUT", "/api/v1/views/8"), ("DELETE", "/api/v1/views/8")),
+    ):
+        assert status_of(door, asking(method, x_csrf_token=csrf, **sent), path) == "session", path
+        assert status_of(door, asking(method, **sent), path) == 403, "without the token of our page"
+        foreign = {**sent, "origin": "https://evil.example", "sec_fetch_site": "cross-site"}
+        assert status_of(door, asking(method, x_csrf_token=csrf, **foreign), path) == 403
+    for path in (
+        *("/api/v1/rules/no_workers", "/api/v1/views/8/x", "/api/v1/views/../tokens", "/api/v1/views/8\n"),
+        *("/api/v1/silences", "/api/v1/incidents/1/ack", "/api/v1/actions", "/api/v1/tokens", "/api/v1/markers"),
+    ):
+        assert status_of(door, asking("POST", x_csrf_token=csrf, **sent), path) == 403, path
 
 
 def test_without_a_login_this_machine_may_all_and_a_foreign_page_nothing() -> None:

@@ -42,9 +42,13 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "silences", {"queue": "orders", "minutes": 60}),
     ("DELETE", "silences/4", None),
     ("PUT", "rules/no_workers", {"fire": {"seconds": 120}}),
-    ("POST", "rules/preview", {"id": "no_workers", "fire": {"seconds": 30}}),
+    ("POST", "views", {"title": "ours", "query": "/logs?queue=orders", "shared": True}),
+    ("PUT", "views/8", {"title": "ours", "query": "/queues", "shared": True}),
+]
+WRITES_OF_VIEWERS: list[tuple[str, str, Any]] = [
+    ("POST", "rules/preview", {"rules": {"no_workers": {"fire": 30}}}),
     ("POST", "views", {"title": "mine", "query": "/logs?queue=orders"}),
-    ("PUT", "views/8", {"title": "mine", "query": "/queues"}),
+    ("PUT", "views/8", {"title": "mine", "query": "/queues", "shared": False}),
     ("DELETE", "views/8", None),
 ]
 
@@ -109,7 +113,7 @@ def test_a_question_goes_on_with_all_its_filters_and_the_answer_as_it_came(rig: 
 
 
 def test_a_write_goes_on_with_who_asks_for_it(rig: Rig) -> None:
-    for method, path, body in WRITES:
+    for method, path, body in WRITES + WRITES_OF_VIEWERS:
         told = httpx.Response(201, json={"id": 17}) if method == "POST" else httpx.Response(204)
         rig.bot.answer = lambda told=told: told
         assert rig.ask(method, path, body).json() == ({"id": 17} if method == "POST" else {})
@@ -119,14 +123,20 @@ def test_a_write_goes_on_with_who_asks_for_it(rig: Rig) -> None:
             assert dict(asked.url.params) == ASKS
         else:
             assert json.loads(asked.content) == {**(body or {}), **ASKS}
-    assert len(rig.bot.asked) == len(WRITES)
+    assert len(rig.bot.asked) == len(WRITES) + len(WRITES_OF_VIEWERS)
 
 
-def test_a_viewer_writes_nothing(rig: Rig) -> None:
+def test_a_viewer_writes_what_is_theirs_alone(rig: Rig) -> None:
     rig.role[0] = Role.VIEWER
     for method, path, body in WRITES:
         assert rig.ask(method, path, body).status_code == 403, path
     assert rig.bot.asked == []
+    for method, path, body in WRITES_OF_VIEWERS:
+        assert rig.ask(method, path, body).is_success, path
+        asked = rig.bot.asked[-1]
+        told = dict(asked.url.params) if method == "DELETE" else json.loads(asked.content)
+        assert told["role"] == "viewer", "what it may do there the bot decides"
+    assert len(rig.bot.asked) == len(WRITES_OF_VIEWERS)
 
 
 def test_what_is_no_question_does_not_reach_the_bot(rig: Rig) -> None:
