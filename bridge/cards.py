@@ -7,6 +7,8 @@ alone, 13 digits (times in ms, barcodes), 17 and 18 (ids), and so are digits ins
 import re
 from collections.abc import Callable
 
+from bridge.jsontext import ESCAPED
+
 LEAST_DIGITS = 14
 _NETWORKS = re.compile(
     r"3[47][0-9]{13}"  # American Express
@@ -19,7 +21,7 @@ _NETWORKS = re.compile(
 _ALL_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _RUN, _SPACED, _DASHED = b"0" * LEAST_DIGITS, b"0000 0000", b"0000-0000"
 _NUMBER = re.compile(
-    r"(?<![\w./-])(?:"
+    rf"(?:(?<![\w./-])|{ESCAPED})(?:"
     r"[2-6][0-9]{13,18}"
     r"|[2-6][0-9]{3}([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}(?:\1[0-9]{3})?"
     r"|3[0-9]{3}([ -])[0-9]{6}\2[0-9]{4,5}"

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+ESCAPED = r"(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})"
+"""Where a pattern stands behind a character that is escaped: the letter before it is of no word."""
 _HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from bridge import cards
-from bridge.jsontext import NotJson, parse, write
+from bridge.jsontext import ESCAPED, NotJson, parse, write
 
 HIDDEN = "[redacted]"
 _PARTS = (
@@ -40,10 +40,13 @@ SECRET_NAMES = re.compile(rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END})$|[a-z0-9
 _NAMING, _NAMED = frozenset({"name", "key", "header", "field", "k"}), frozenset({"value", "values", "val", "v"})
 """Members of an object that is itself a name and its value."""
 _WORDS = tuple(word for part in _PARTS for word in {part.replace(" ", between) for between in ("", "-", "_", " ")})
+_SLASH = r"(?:\\{0,8}+/)"
+"""JSON may escape it too."""
+_START = rf"(?:(?<![\w-])|{ESCAPED})"
 _PART_NAME = rf"(?i:{_ANY_PART})[\w-]{{0,64}}+"
-_END_NAME = rf"(?:(?<![^\W_-])(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_ANY_CAMEL_END}))(?![\w-])"
+_END_NAME = rf"(?:(?:(?<![^\W_-])|{ESCAPED})(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_ANY_CAMEL_END}))(?![\w-])"
 _IS = r"\\*[\"']?\s*+[=:]\s*+"
-_FLAG = rf"(?<![\w-])--(?:[\w-]{{0,32}}[-_])?(?:{_ANY_PART}|{_ANY_END})\s++"
+_FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{_ANY_PART}|{_ANY_END})\s++"
 _TOKENS = {
     "k_live_": r"[srp]k_live_\w{8,}+",
     "k_test_": r"[srp]k_test_\w{8,}+",
@@ -67,27 +70,41 @@ _PATTERNS = (
     ),
     (
         ("cookie", "authorization"),
-        re.compile(r"(?i)(?<![\w-])((?:set-)?cookie|authorization)(: *+)[^\r\n\"'\\]++"),
+        re.compile(rf"(?i){_START}((?:set-)?cookie|authorization)(: *+)[^\r\n\"'\\]++"),
         rf"\1\2{HIDDEN}",
     ),
-    (("bearer", "basic"), re.compile(r"(?i)\b(Bearer|Basic)(\s++)[A-Za-z0-9._~+/=-]{8,}+"), rf"\1\2{HIDDEN}"),
-    (("://",), re.compile(r"(://[^\s:/@]*+):(?!\d{1,5}(?:[/?\s]|$))[^\s\"'\\]{1,256}@"), rf"\1:{HIDDEN}@"),
-    (("://",), re.compile(r"(://)\w{16,64}+@"), rf"\1{HIDDEN}@"),
-    (("hooks.slack",), re.compile(r"(?i)(hooks\.slack(?:-gov)?\.com/)[\w/-]++"), rf"\1{HIDDEN}"),
+    (
+        ("bearer", "basic"),
+        re.compile(rf"(?i)(?:\b|{ESCAPED})(Bearer|Basic)(\s++)[A-Za-z0-9._~+/=-]{{8,}}+"),
+        rf"\1\2{HIDDEN}",
+    ),
+    (
+        ("://", "\\/"),
+        re.compile(rf"(:{_SLASH}{_SLASH}[^\s:/@]*+):(?!\d{{1,5}}(?:[/?\s\\]|$))(?:[^\s\"'\\]|\\{{1,8}}+/){{1,256}}@"),
+        rf"\1:{HIDDEN}@",
+    ),
+    (("://", "\\/"), re.compile(rf"(:{_SLASH}{_SLASH})\w{{16,64}}+@"), rf"\1{HIDDEN}@"),
+    (
+        ("hooks.slack",),
+        re.compile(rf"(?i)(hooks\.slack(?:-gov)?\.com{_SLASH})(?:[\w-]++|{_SLASH})++"),
+        rf"\1{HIDDEN}",
+    ),
     (
         ("curl",),
-        re.compile(r"(?i)(\bcurl\b[^\r\n]{0,1000}?\s(?:-u|--user)[\s=]?[\"']?[^\s:\"']{1,256}+:)[^\s\"']++"),
+        re.compile(
+            rf"(?i)((?:\b|{ESCAPED})curl\b[^\r\n]{{0,1000}}?\s(?:-u|--user)[\s=]?[\"']?[^\s:\"']{{1,256}}+:)[^\s\"']++"
+        ),
         rf"\1{HIDDEN}",
     ),
     (
         ("identified",),
         re.compile(
-            r"(?i)(\bidentified\s++(?:with\s++\S{1,64}+\s++)?by\s++(?:password\s++)?\\*[\"'])(?:(?!\\*[\"']).)++"
+            rf"(?i)((?:\b|{ESCAPED})identified\s++(?:with\s++\S{{1,64}}+\s++)?by\s++(?:password\s++)?\\*[\"'])(?:(?!\\*[\"']).)++"
         ),
         rf"\1{HIDDEN}",
     ),
-    (("eyj",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}+"), HIDDEN),
-    *(((word,), re.compile(rf"(?<![\w-]){look}"), HIDDEN) for word, look in _TOKENS.items()),
+    (("eyj",), re.compile(rf"{_START}eyJ[\w-]{{8,}}+\.[\w-]{{8,}}+\.[\w-]{{8,}}+"), HIDDEN),
+    *(((word,), re.compile(rf"{_START}{look}"), HIDDEN) for word, look in _TOKENS.items()),
     (("--",), re.compile(rf"(?i)({_FLAG})(?!\[redacted\])[^\s\"'\\]++"), rf"\1{HIDDEN}"),
     *(
         (words, re.compile(rf"({name}\)=\()[^)]++"), rf"\1{HIDDEN}")  # Postgres: Key (token)=(…) already exists

@@ -69,49 +69,62 @@ def test_value_is_hidden_in_json_nested_too_deeply_to_be_read() -> None:
     assert CANARY not in redact.json_text(text)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"Authorization: Bearer {CANARY}",
-        f"authorization: Token {CANARY}",
-        f"curl -H 'Authorization: Basic {CANARY}'",
-        f"Cookie: a=1; sid={CANARY}; b=2",
-        f"got {{'password': '{CANARY}'}}",
-        f'Request failed: {{"user":"x","password":"{CANARY}"}}',
-        f"password={CANARY}&x=1",
-        f"https://user:{CANARY}@host/path",
-        f"redis://:{CANARY}@host:6379/0",
-        f"postgres://u:{CANARY}@h/db",
-        f"api_key: {CANARY}",
-        f"X-Api-Key: {CANARY}",
-        f"the token={CANARY}, sorry",
-        f'escaped {{\\"clientSecret\\":\\"{CANARY} x\\"}}',
-        f"https://user:p@{CANARY}@host/path",
-        f"redis://:a/{CANARY}@host:6379/0",
-        f"DB_PASS={CANARY}",
-        f"user_pass: {CANARY}",
-        f"mysqldump --password {CANARY} db",
-        f"login --db-pass {CANARY}",
-        f"https://x.example/blob?sv=1&sig={CANARY}",
-        f"https://s3.example/x?X-Amz-Credential=AK&X-Amz-Signature={CANARY}",
-        f"POST https://hooks.slack.com/services/T000/B000/{CANARY} failed",
-        f"<soap:password type='x'>{CANARY}</soap:password>",
-        f"curl -s -u bob:{CANARY} https://x.example",
-        f"CREATE USER bob IDENTIFIED BY '{CANARY}'",
-        f"Key (reset_token)=({CANARY}) already exists.",
-        f"password=ab,{CANARY}",
-        f"pass phrase: {CANARY}",
-        f'{{"error":{{"secrets":["{CANARY}"]}}}}',
-        f'["--password", "{CANARY}"]',
-        f'[{{"k":"password","v":"{CANARY}"}}]',
-        f"before\n{KEY}\nafter",
-        f"-----BEGIN PRIVATE KEY-----\n{CANARY}\nno end",
-    ],
-)
+IN_WORDS = [
+    f"Authorization: Bearer {CANARY}",
+    f"authorization: Token {CANARY}",
+    f"curl -H 'Authorization: Basic {CANARY}'",
+    f"Cookie: a=1; sid={CANARY}; b=2",
+    f"got {{'password': '{CANARY}'}}",
+    f'Request failed: {{"user":"x","password":"{CANARY}"}}',
+    f"password={CANARY}&x=1",
+    f"https://user:{CANARY}@host/path",
+    f"redis://:{CANARY}@host:6379/0",
+    f"postgres://u:{CANARY}@h/db",
+    f"api_key: {CANARY}",
+    f"X-Api-Key: {CANARY}",
+    f"the token={CANARY}, sorry",
+    f'escaped {{\\"clientSecret\\":\\"{CANARY} x\\"}}',
+    f"https://user:p@{CANARY}@host/path",
+    f"redis://:a/{CANARY}@host:6379/0",
+    f"DB_PASS={CANARY}",
+    f"user_pass: {CANARY}",
+    f"mysqldump --password {CANARY} db",
+    f"login --db-pass {CANARY}",
+    f"https://x.example/blob?sv=1&sig={CANARY}",
+    f"https://s3.example/x?X-Amz-Credential=AK&X-Amz-Signature={CANARY}",
+    f"POST https://hooks.slack.com/services/T000/B000/{CANARY} failed",
+    f"<soap:password type='x'>{CANARY}</soap:password>",
+    f"curl -s -u bob:{CANARY} https://x.example",
+    f"CREATE USER bob IDENTIFIED BY '{CANARY}'",
+    f"Key (reset_token)=({CANARY}) already exists.",
+    f"password=ab,{CANARY}",
+    f"pass phrase: {CANARY}",
+    f"before\n{KEY}\nafter",
+    f"-----BEGIN PRIVATE KEY-----\n{CANARY}\nno end",
+]
+IN_JSON = [
+    f'{{"error":{{"secrets":["{CANARY}"]}}}}',
+    f'["--password", "{CANARY}"]',
+    f'[{{"k":"password","v":"{CANARY}"}}]',
+]
+
+
+@pytest.mark.parametrize("text", IN_WORDS + IN_JSON)
 def test_secret_in_free_text_is_hidden(text: str) -> None:
     assert CANARY not in redact.text(text)
     assert CANARY not in redact.json_text(text)
     assert CANARY not in redact.json_text(json.dumps({"message": text}))
+
+
+@pytest.mark.parametrize("text", IN_WORDS)
+@pytest.mark.parametrize("before", ["", "\n", "Host: x\r\n", "x\t", "\x1b"])
+def test_secret_is_hidden_behind_escaped_characters_of_json(text: str, before: str) -> None:
+    """The `n` of `\\n` is no letter of the word behind it."""
+    once = json.dumps({"message": before + text})
+    twice = json.dumps({"body": "answer: " + once})
+    for told in (once, twice, once.replace("/", "\\/"), twice.replace("/", "\\\\\\/")):
+        assert CANARY not in redact.json_text(told)
+        assert CANARY not in redact.text(f"it said {told}")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +159,7 @@ def test_value_beside_the_name_of_a_secret_is_hidden(value: object) -> None:
 def test_a_token_of_a_known_service_is_hidden_wherever_it_stands(token: str) -> None:
     assert redact.text(f"calling with {token} failed") == "calling with [redacted] failed"
     assert token not in redact.json_text(json.dumps({"note": [token]}))
+    assert token not in redact.json_text(json.dumps({"note": f"first\n{token}\nlast"}))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +168,7 @@ def test_a_token_of_a_known_service_is_hidden_wherever_it_stands(token: str) -> 
         "bypass: enabled, compass: north, spin: fast",
         "git clone ssh://git@github.example/x.git",
         "connect ECONNREFUSED https://api.example.com:8443/path?mail=a@b.example",
+        r'{"url":"https:\/\/api.example.com:8443\/path?mail=a@b.example"}',
         "at Object.<anonymous> (/app/node_modules/@scope/pkg/index.js:10:15)",
         "took 2026-11-25T03:00:00.000Z to 2026-11-25T03:00:01.000Z",
     ],
@@ -282,7 +297,11 @@ def test_the_number_of_a_card_is_hidden_wherever_it_stands(card: str) -> None:
         f"{card}\n" + "x" * 900,
     ):
         assert card not in redact.text(text), text
-    for value in ({"body": {"number": card, "n": [card]}}, [f"pays with {card}"], {"b": json.dumps({"number": card})}):
+    for value in (
+        {"body": {"number": card, "n": [card]}},
+        [f"pays with\n{card}\n"],
+        {"b": json.dumps({"number": card})},
+    ):
         shown = redact.json_text(json.dumps(value))
         assert card not in shown
         json.loads(shown)
