@@ -72,3 +72,17 @@ async def test_schedulers_show_what_is_overdue_first(lately: House) -> None:
         await expect(rows.first).to_contain_text("15 min late")
         await expect(rows.filter(has_text="nightly-report")).to_contain_text("failed")
         await look(page, "schedulers")
+
+
+async def test_a_queue_and_its_jobs_belong_to_queues(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        section = page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Queues")
+        await page.goto(f"{lately.url}/queue/main/payments.capture")
+        await expect(page.get_by_test_id("queue-failing")).to_contain_text("do_not_honor")
+        await expect(page.get_by_test_id("queue-charts").get_by_role("slider")).to_have_count(6)
+        await expect(section).to_have_attribute("aria-current", "page")
+        await look(page, "queue")
+        await page.get_by_test_id("recent-failures").get_by_role("link").first.click()
+        await expect(page.get_by_test_id("job-head")).to_contain_text("Failed at its only attempt")
+        await expect(section).to_have_attribute("aria-current", "page")
+        await look(page, "job")

@@ -24,6 +24,7 @@ export function App(): ReactNode {
   const { path, search } = usePlace();
   const page = pageOf(path);
   const current = page?.entry.path ?? "";
+  const section = page?.entry.section ?? "";
   const [overlay, setOverlay] = useState<"palette" | "help" | "save" | null>(null);
   const openPalette = (): void => setOverlay("palette");
   const openHelp = (): void => setOverlay("help");
@@ -43,7 +44,7 @@ export function App(): ReactNode {
 
   return (
     <>
-      <Header path={path} current={current} search={search} unheeded={unheeded} openPalette={openPalette} />
+      <Header path={path} section={section} search={search} unheeded={unheeded} openPalette={openPalette} />
       <Announcer />
       <main className="main">
         <PageFault key={current}>
@@ -52,7 +53,7 @@ export function App(): ReactNode {
           </Suspense>
         </PageFault>
       </main>
-      <TabBar current={current} unheeded={unheeded} openPalette={openPalette} />
+      <TabBar section={section} unheeded={unheeded} openPalette={openPalette} />
       <Suspense>
         {overlay === "palette" && (
           <Palette close={() => setOverlay(null)} openHelp={openHelp} openSave={() => setOverlay("save")} />

@@ -12,15 +12,15 @@ import { Unheeded } from "./Unheeded.tsx";
 
 interface HeaderProps {
   path: string;
-  /** The path of the page's entry. */
-  current: string;
+  /** The path of the page to mark in the navigation. */
+  section: string;
   search: string;
   /** Incidents that nobody has. */
   unheeded: number;
   openPalette: () => void;
 }
 
-export function Header({ path, current, search, unheeded, openPalette }: HeaderProps): ReactNode {
+export function Header({ path, section, search, unheeded, openPalette }: HeaderProps): ReactNode {
   const ofEnvs = searchWithEnvs("", useEnvs());
   return (
     <header className="header">
@@ -30,7 +30,7 @@ export function Header({ path, current, search, unheeded, openPalette }: HeaderP
       </Link>
       <nav className="nav" aria-label="Pages">
         {PAGES.filter((page) => page.isInNav).map((page) => (
-          <Link key={page.path} path={page.path} search={ofEnvs} className="nav-link" isCurrent={page.path === current}>
+          <Link key={page.path} path={page.path} search={ofEnvs} className="nav-link" isCurrent={page.path === section}>
             {page.name}
             {page.path === "incidents" && <Unheeded count={unheeded} />}
           </Link>

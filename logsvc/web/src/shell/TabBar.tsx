@@ -14,14 +14,15 @@ const ICONS: Readonly<Record<string, IconName>> = {
 };
 
 interface TabBarProps {
-  current: string;
+  /** The path of the page to mark. */
+  section: string;
   /** Incidents that nobody has. */
   unheeded: number;
   openPalette: () => void;
 }
 
 /** The pages that a phone has at the thumb; the others are behind More. */
-export function TabBar({ current, unheeded, openPalette }: TabBarProps): ReactNode {
+export function TabBar({ section, unheeded, openPalette }: TabBarProps): ReactNode {
   const search = searchWithEnvs("", useEnvs());
   return (
     <nav className="tab-bar" aria-label="Pages at the thumb">
@@ -29,7 +30,7 @@ export function TabBar({ current, unheeded, openPalette }: TabBarProps): ReactNo
         const icon = ICONS[path];
         return (
           icon && (
-            <Link key={path} path={path} search={search} className="tab" isCurrent={path === current}>
+            <Link key={path} path={path} search={search} className="tab" isCurrent={path === section}>
               <Icon name={icon} />
               {name}
               {path === "incidents" && <Unheeded count={unheeded} />}

@@ -18,6 +18,8 @@ export interface PageEntry {
   isInNav: boolean;
   /** Whether its bare path is a page by itself. */
   isAlone: boolean;
+  /** The path of the page that the navigation marks while this one is shown. */
+  section: string;
   Component: ComponentType<PageProps>;
 }
 
@@ -27,14 +29,14 @@ function entry(
   name: string,
   about: string,
   load: () => Promise<ComponentType<PageProps>>,
-  options: { isInNav?: boolean; isAlone?: boolean } = {},
+  { isInNav = true, isAlone = true, section = path }: { isInNav?: boolean; isAlone?: boolean; section?: string } = {},
 ): PageEntry {
   const Component = lazy(async () => ({ default: await load() }));
-  return { path, name, about, Component, isInNav: options.isInNav ?? true, isAlone: options.isAlone ?? true };
+  return { path, name, about, Component, isInNav, isAlone, section };
 }
 
-/** A page that is reached from others: its address needs names. */
-const UNLISTED = { isInNav: false, isAlone: false };
+/** A page that is reached from Queues: its address needs names. */
+const OF_A_QUEUE = { isInNav: false, isAlone: false, section: "queues" };
 
 /** Every page, in the order of the navigation. */
 export const PAGES: readonly PageEntry[] = [
@@ -50,8 +52,14 @@ export const PAGES: readonly PageEntry[] = [
     "Every queue, trouble first",
     async () => (await import("../pages/queues/QueuesPage.tsx")).QueuesPage,
   ),
-  entry("queue", "Queue", "One queue", async () => (await import("../pages/queue/QueuePage.tsx")).QueuePage, UNLISTED),
-  entry("job", "Job", "One job", async () => (await import("../pages/job/JobPage.tsx")).JobPage, UNLISTED),
+  entry(
+    "queue",
+    "Queue",
+    "One queue",
+    async () => (await import("../pages/queue/QueuePage.tsx")).QueuePage,
+    OF_A_QUEUE,
+  ),
+  entry("job", "Job", "One job", async () => (await import("../pages/job/JobPage.tsx")).JobPage, OF_A_QUEUE),
   entry(
     "errors",
     "Errors",
