@@ -74,7 +74,7 @@ async def test_schedulers_show_what_is_overdue_first(lately: House) -> None:
         await look(page, "schedulers")
 
 
-async def test_a_queue_and_its_jobs_belong_to_queues(lately: House) -> None:
+async def test_a_queue_and_its_jobs_belong_to_queues_and_a_job_leads_to_its_trace(lately: House) -> None:
     async with open_page(with_outage=True) as page:
         section = page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Queues")
         await page.goto(f"{lately.url}/queue/main/payments.capture")
@@ -85,4 +85,6 @@ async def test_a_queue_and_its_jobs_belong_to_queues(lately: House) -> None:
         await page.get_by_test_id("recent-failures").get_by_role("link").first.click()
         await expect(page.get_by_test_id("job-head")).to_contain_text("Failed at its only attempt")
         await expect(section).to_have_attribute("aria-current", "page")
+        trace = page.get_by_test_id("job-head").get_by_role("link", name="Open trace")
+        await expect(trace).to_have_attribute("href", "https://traces.example.com/4bf92f")
         await look(page, "job")

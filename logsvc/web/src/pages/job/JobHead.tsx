@@ -11,6 +11,7 @@ import { StateBadge } from "../../parts/StateBadge.tsx";
 import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
+import { TraceLink } from "../../shell/TraceLink.tsx";
 import { useNow } from "../../shell/useNow.ts";
 import { errorOf, verdictOf } from "./verdict.ts";
 
@@ -22,6 +23,7 @@ export function JobHead({ job }: { job: Job }): ReactNode {
   const error = errorOf(job);
   const only = { source: [job.source], queue: [job.queue], job_id: [job.job_id] };
   const lines = filterToSearch({ ...NO_FILTER, ...only });
+  const traceId = job.timeline.findLast((row) => row.trace_id)?.trace_id;
   return (
     <header className="job-head" data-testid="job-head" data-state={job.state}>
       <div className="job-title">
@@ -60,6 +62,14 @@ export function JobHead({ job }: { job: Job }): ReactNode {
             <dt>Failure</dt>
             <dd>
               <Link path={`errors/${encodeURIComponent(job.fingerprint)}`}>All failures like this</Link>
+            </dd>
+          </div>
+        )}
+        {traceId && (
+          <div>
+            <dt>Trace</dt>
+            <dd>
+              <TraceLink traceId={traceId} />
             </dd>
           </div>
         )}
