@@ -88,3 +88,12 @@ async def test_a_queue_and_its_jobs_belong_to_queues_and_a_job_leads_to_its_trac
         trace = page.get_by_test_id("job-head").get_by_role("link", name="Open trace")
         await expect(trace).to_have_attribute("href", "https://traces.example.com/4bf92f")
         await look(page, "job")
+
+
+async def test_the_live_page_with_a_line_open_is_accessible(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        await page.goto(f"{lately.url}/logs")
+        await page.get_by_test_id("live-row").filter(has_text="do_not_honor").first.click()
+        await expect(page.get_by_test_id("row-detail")).to_contain_text("charge.js:88:13")
+        await expect(page.get_by_test_id("histogram").get_by_role("slider")).to_be_visible()
+        await look(page, "live-detail")
