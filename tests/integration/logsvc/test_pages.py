@@ -89,6 +89,11 @@ async def test_a_queue_and_its_jobs_belong_to_queues_and_a_job_leads_to_its_trac
         await expect(trace).to_have_attribute("href", "https://traces.example.com/4bf92f")
         await look(page, "job")
 
+        await page.goto(f"{lately.url}/job/main/reports/990")
+        await page.get_by_role("link", name="nightly-report").click()
+        await expect(page.get_by_test_id("scheduler-row")).to_have_count(1)
+        await expect(page.get_by_label("Find a scheduler")).to_have_value("nightly-report")
+
 
 async def test_the_live_page_with_a_line_open_is_accessible(lately: House) -> None:
     async with open_page(with_outage=True) as page:

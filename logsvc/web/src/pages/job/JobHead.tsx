@@ -51,7 +51,7 @@ export function JobHead({ job }: { job: Job }): ReactNode {
           <div>
             <dt>Scheduler</dt>
             <dd>
-              <Link path="schedulers" search={`?${new URLSearchParams({ scheduler: job.scheduler }).toString()}`}>
+              <Link path="schedulers" search={`?${new URLSearchParams({ q: job.scheduler }).toString()}`}>
                 <bdi>{job.scheduler}</bdi>
               </Link>
             </dd>
