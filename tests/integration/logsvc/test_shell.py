@@ -51,6 +51,16 @@ async def test_the_environment_is_chosen_for_every_page(lately: House) -> None:
         await page.get_by_role("link", name="Queues").click()
         assert page.url.endswith("/queues?env=staging")
         await expect(page.get_by_test_id("env-filter")).to_have_value("staging")
+        rows = page.get_by_test_id("queue-row")
+        await expect(rows).to_have_count(2)
+
+        box = page.get_by_label("Find a queue")
+        await box.fill("digest")
+        await expect(rows).to_have_count(1)
+        await page.wait_for_url("**/queues?env=staging&q=digest")
+        await page.get_by_role("link", name="Queues").click()
+        await expect(rows).to_have_count(2)
+        await expect(box).to_have_value("")
 
 
 async def test_a_phone_has_the_pages_at_the_thumb(lately: House) -> None:

@@ -13,9 +13,15 @@ interface FindBoxProps {
 export function FindBox({ label, value, change }: FindBoxProps): ReactNode {
   const [typed, setTyped] = useState(value);
   const settled = useSettled(typed);
+  const [known, setKnown] = useState(value);
+  // Changed from outside, as by a link or the Back button: what stands in the box is what is looked for.
+  if (value !== known) {
+    setKnown(value);
+    if (value !== settled) setTyped(value);
+  }
   useEffect(() => {
     if (settled !== value) change(settled);
-    // Only what was typed counts here: a new `value` comes from outside.
+    // Only what was typed counts here: a new `value` comes from outside, above.
     // oxlint-disable-next-line react/exhaustive-deps
   }, [settled]);
   return (

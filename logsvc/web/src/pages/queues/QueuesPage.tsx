@@ -6,9 +6,13 @@ import { useQueues } from "../../api/queues.ts";
 import { useTrends } from "../../api/stats.ts";
 import { count, counted } from "../../format/count.ts";
 import { ago } from "../../format/time.ts";
+import { FindBox } from "../../parts/FindBox.tsx";
+import { searchWith } from "../../parts/range.ts";
 import { Trouble as TroubleBanner } from "../../parts/Trouble.tsx";
 import { useEnvs } from "../../shell/envs.ts";
-import { Bell, Icon } from "../../shell/icons.tsx";
+import { Bell } from "../../shell/icons.tsx";
+import type { PageProps } from "../../shell/pages.ts";
+import { navigate } from "../../shell/router.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { GROUPINGS, groupsOf, type Grouping } from "./grouping.ts";
 import { QueueTable } from "./QueueTable.tsx";
@@ -23,13 +27,14 @@ const GROUPING_NAMES: Readonly<Record<Grouping, string>> = {
 const KEY = "tocsin-queue-groups";
 
 /** Every watched queue, trouble first. */
-export function QueuesPage(): ReactNode {
+export function QueuesPage({ search }: PageProps): ReactNode {
   const { data, error, dataUpdatedAt, isPending, refetch } = useQueues();
   const trends = useTrends();
   const { data: me } = useMe();
   const envs = useEnvs();
   const now = useNow();
-  const [needle, setNeedle] = useState("");
+  const needle = new URLSearchParams(search).get("q") ?? "";
+  const find = (name: string): void => navigate("queues", searchWith(search, "q", name), { replace: true });
   const [grouping, setGrouping] = useGrouping();
 
   const items = useMemo(
@@ -61,17 +66,7 @@ export function QueuesPage(): ReactNode {
           )}
         </p>
         <span className="page-space" />
-        <label className="text-filter queues-filter">
-          <Icon name="search" />
-          <input
-            type="search"
-            data-find
-            aria-label="Find a queue"
-            placeholder="Find a queue"
-            value={needle}
-            onChange={(event) => setNeedle(event.target.value)}
-          />
-        </label>
+        <FindBox label="Find a queue" value={needle} change={find} />
         <select
           className="select"
           aria-label="Groups"
@@ -117,7 +112,7 @@ export function QueuesPage(): ReactNode {
         <div className="empty">
           <p>{ranked.length === 0 ? `No queue in ${envs.join(", ")}.` : `No queue has “${needle}” in its name.`}</p>
           {needle !== "" && (
-            <button type="button" className="button" onClick={() => setNeedle("")}>
+            <button type="button" className="button" onClick={() => find("")}>
               Show all
             </button>
           )}
