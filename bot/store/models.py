@@ -38,7 +38,7 @@ class KafkaOffset(Base):
 
 
 class IncidentRow(Base):
-    """One kind of failure of one queue; see bot/incidents.py for the meaning of the columns.
+    """One kind of failure of one queue; see bot/incidents/machine.py for the meaning of the columns.
 
     rung_ms: when this episode rang. storm_id: the storm that tells of it, instead of a message of its own. page_due_ms:
     when the next one is paged if nobody has taken it; None = there is nobody left. held_ms: since when it waits for the
@@ -89,7 +89,7 @@ class IncidentRow(Base):
 
 
 class StormRow(Base):
-    """Many incidents of one env at once; see bot/storms.py. is_open: it still takes in new ones."""
+    """Many incidents of one env at once; see bot/incidents/storms.py. is_open: it still takes in new ones."""
 
     __tablename__ = "storms"
     __table_args__ = (Index("storms_open", "env", unique=True, postgresql_where=text("is_open")),)
@@ -101,7 +101,7 @@ class StormRow(Base):
 
 
 class SilenceRow(Base):
-    """A silence, or the maintenance of an env; see bot/silences.py. An empty part of its scope means any.
+    """A silence, or the maintenance of an env; see bot/incidents/silences.py. An empty part of its scope means any.
 
     hidden, kinds: failures it kept quiet. chat_id, topic_id: where it was asked for, and where its end is told.
     """
@@ -128,7 +128,7 @@ class SilenceRow(Base):
 
 
 class WatchRow(Base):
-    """What a rule remembers of one place while it is not well there; see bot/conditions.py."""
+    """What a rule remembers of one place while it is not well there; see bot/rules/conditions.py."""
 
     __tablename__ = "watches"
     rule: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -282,7 +282,7 @@ class EndedSession(Base):
 
 
 class RuleRow(Base):
-    """What people have changed of one rule; see bot/rulebook.py. NULL = as it ships."""
+    """What people have changed of one rule; see bot/rules/rulebook.py. NULL = as it ships."""
 
     __tablename__ = "rules"
     name: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -298,8 +298,9 @@ class RuleRow(Base):
 
 
 class ActionRow(Base):
-    """What somebody lets the bridge do; see bot/actions.py. claimed_by: the process that is at it, until claimed_until.
+    """What somebody lets the bridge do; see bot/actions/action.py.
 
+    claimed_by: the process that is at it, until claimed_until.
     chat_id, topic_id: where it was asked for. next_offset: of the jobs topic, see Action.offset.
     """
 
@@ -405,7 +406,7 @@ class SubscriptionRow(Base):
 
 
 class ShiftRow(Base):
-    """Somebody took call, or was given it; the newest one counts. See bot/duty.py."""
+    """Somebody took call, or was given it; the newest one counts. See bot/routing/duty.py."""
 
     __tablename__ = "shifts"
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -426,7 +427,7 @@ class RotaRow(Base):
 
 
 class DispatchRow(Base):
-    """The outbox of channels other than Telegram: one thing to tell one channel. See bot/channels.py.
+    """The outbox of channels other than Telegram: one thing to tell one channel. See bot/delivery/channels.py.
 
     subject: an incident's episode, or a storm. state: waiting, sent, or dead: the channel refuses it, `note` says why.
     """
