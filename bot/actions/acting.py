@@ -53,7 +53,8 @@ LEASE_SECONDS, FOLLOW_LEASE_SECONDS = 60.0, 20.0
 RETRY_SECONDS = 3.0
 SAVE_SECONDS = 5.0
 READ_SECONDS, READ_RECORDS = 0.5, 2000
-AT_ONCE = 8
+SENT_AT_ONCE, FOLLOWED_AT_ONCE = 8, 32
+"""Apart: jobs may be followed for hours, and what somebody has just confirmed must not wait for that."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Wish:
     wanted: dict[str, Any] = field(default_factory=dict[str, Any])
     incident_id: int | None = None
     kind: str = ""
+
+
+class TakenOver(Exception):
+    """Another bot is at this action now: it was not renewed in time."""
 
 
 class NotDone(Exception):
@@ -86,7 +91,7 @@ class Acting:
     is_configured: bool = True
     sender: str = field(default_factory=lambda: uuid4().hex)
     _work: asyncio.Event = field(default_factory=asyncio.Event)
-    _busy: set[int] = field(default_factory=set[int])
+    _busy: dict[int, Stage] = field(default_factory=dict[int, Stage])
 
     async def ask(self, wish: Wish, who: Person, to: Destination) -> tuple[Action, dict[str, int]]:
         """Let the bridge count, and keep that for a second tap; with it, what is not among them, by outcome.
@@ -165,8 +170,8 @@ class Acting:
             while not stop.is_set():
                 self._work.clear()
                 try:
-                    while len(self._busy) < AT_ONCE and (action := await self._claim()) is not None:
-                        self._busy.add(action.id)
+                    while (action := await self._claim()) is not None:
+                        self._busy[action.id] = action.stage
                         tasks.create_task(self._carry(action, stop))
                 except Unavailable as failure:
                     log.info("acting_waits", error=str(failure))
@@ -180,10 +185,17 @@ class Acting:
             for wait in waits:
                 wait.cancel()
 
+    def _has_room(self, stage: Stage) -> bool:
+        most = SENT_AT_ONCE if stage is Stage.BEGUN else FOLLOWED_AT_ONCE
+        return sum(one is stage for one in self._busy.values()) < most
+
     async def _claim(self) -> Action | None:
+        stages = [one for one in stored.UNDER_WAY if self._has_room(one)]
+        if not stages:
+            return None
         async with self.database.transaction() as session:
             row = await stored.claim_action(
-                session, sender=self.sender, lease_seconds=LEASE_SECONDS, not_these=self._busy
+                session, stages, sender=self.sender, lease_seconds=LEASE_SECONDS, not_these=self._busy
             )
             return None if row is None else stored.to_action(row)
 
@@ -200,9 +212,12 @@ class Acting:
             while action.stage is Stage.BEGUN and not stop.is_set():
                 action = await self._send(action, stop)
             if action.stage is Stage.FOLLOWING and feed is not None and action.offset is not None:
+                if self._busy[action.id] is not Stage.FOLLOWING and not self._has_room(Stage.FOLLOWING):
+                    return  # its events stay in Kafka until it is its turn
+                self._busy[action.id] = Stage.FOLLOWING
                 feed.place({partition: action.offset})
                 await self._follow(action, feed, partition, stop)
-        except (Unavailable, KafkaError, TimeoutError) as failure:
+        except (Unavailable, KafkaError, TimeoutError, TakenOver) as failure:
             log.warning("action_interrupted", action=action.id, error=f"{type(failure).__name__}: {failure}"[:200])
             await pause(stop, RETRY_SECONDS)
         except Exception as error:  # one action that cannot be carried out must not end the others, nor the bot
@@ -212,7 +227,7 @@ class Acting:
             if feed is not None:
                 await feed.stop()
             await self._give_back(action)
-            self._busy.discard(action.id)
+            self._busy.pop(action.id, None)
             self._work.set()
 
     async def _give_back(self, action: Action) -> None:
@@ -226,8 +241,9 @@ class Acting:
         """Let the bridge do it; the same request again goes on where it was."""
         async with self.database.transaction() as session:
             row = await stored.hold_action(session, action.id)
-            by_id = row.by_id if row is not None else ""
-            await stored.renew_claim(session, action.id, self.sender, LEASE_SECONDS)
+            if row is None or not await stored.renew_claim(session, action.id, self.sender, LEASE_SECONDS):
+                raise TakenOver
+            by_id = row.by_id
         wish = Wish(action.action, action.env, action.source, action.queue, dict(action.wanted))
         waits = RETRY_SECONDS
         try:
@@ -290,7 +306,7 @@ class Acting:
         async with self.database.transaction() as session:
             row = await stored.hold_action(session, action.id)
             if row is None or row.claimed_by != self.sender:
-                raise Unavailable("postgres", "another bot has taken this action over")
+                raise TakenOver
             await stored.add_fates(session, action.id, new or {})
             await stored.change_fates(session, action.id, changed or {})
             stored.write_action(row, action)

@@ -48,30 +48,37 @@ async def hold_action(session: AsyncSession, action_id: int) -> ActionRow | None
 
 
 async def claim_action(
-    session: AsyncSession, *, sender: str, lease_seconds: float, not_these: Collection[int]
+    session: AsyncSession, stages: Collection[Stage], *, sender: str, lease_seconds: float, not_these: Collection[int]
 ) -> ActionRow | None:
-    """One action under way that nobody else is at, claimed for a while."""
+    """One action in one of these stages that nobody else is at, claimed for a while."""
     is_free = or_(
         ActionRow.claimed_by == sender, ActionRow.claimed_until.is_(None), ActionRow.claimed_until < func.now()
     )
     row = await session.scalar(
         select(ActionRow)
-        .where(ActionRow.stage.in_(UNDER_WAY), is_free, ActionRow.id.not_in(not_these))
+        .where(ActionRow.stage.in_(stages), is_free, ActionRow.id.not_in(not_these))
         .order_by(ActionRow.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )
     if row is not None:
+        row.claimed_by = sender
+        await session.flush()
         await renew_claim(session, row.id, sender, lease_seconds)
     return row
 
 
-async def renew_claim(session: AsyncSession, action_id: int, sender: str, lease_seconds: float) -> None:
-    """Be at it for longer; 0 = leave it to others."""
+async def renew_claim(session: AsyncSession, action_id: int, sender: str, lease_seconds: float) -> bool:
+    """Be at it for longer; 0 = leave it to others. Return whether it is still ours: what another has taken stays so."""
     until = func.now() + timedelta(seconds=lease_seconds) if lease_seconds else None
-    await session.execute(
-        update(ActionRow).where(ActionRow.id == action_id).values(claimed_by=sender, claimed_until=until)
+    renewed = await session.execute(
+        update(ActionRow)
+        .where(ActionRow.id == action_id, ActionRow.claimed_by == sender)
+        .values(claimed_until=until)
+        .returning(ActionRow.id),
+        execution_options={"synchronize_session": False},
     )
+    return renewed.one_or_none() is not None
 
 
 async def fates(session: AsyncSession, action_id: int) -> dict[str, Fate]:

@@ -1,0 +1,121 @@
+"""Actions under way, on a real Postgres: what is confirmed is sent at once, and each is one bot's."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from bot.actions.acting import FOLLOWED_AT_ONCE, Acting
+from bot.actions.action import Action, Stage
+from bot.actions.bridge import Answer, Bridge
+from bot.incidents.handling import Handling
+from bot.kafka import Replay
+from bot.people.seal import Seal
+from bot.routing.routes import Destination
+from bot.settings import BotSettings
+from bot.store.actions import UNDER_WAY, add_action, claim_action, renew_claim
+from bot.store.database import Database, open_engine
+from bot.store.migrate import migrate
+from bot.store.models import ActionRow
+from tests.eventually import eventually
+from tests.unit.bot.test_routes import BASE
+from tocsin.breakers import Breakers
+from tocsin.settings import read
+
+
+@pytest.fixture
+async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
+    one = open_engine(postgres_url)
+    await migrate(one)
+    yield one
+    await one.dispose()
+
+
+async def add(engine: AsyncEngine, action: str, stage: Stage) -> int:
+    now_ms = int(time.time() * 1000)
+    async with AsyncSession(engine) as session, session.begin():
+        one = Action(0, stage, action, "prod", "main", "orders", {}, 1, None, "", "Ann", now_ms)
+        added = await add_action(session, one, Destination(1), "1")
+        row = await session.get_one(ActionRow, added.id)
+        row.begun_ms, row.fates = now_ms, {"moving": 1}
+        row.next_offset = 0 if stage is Stage.FOLLOWING else None
+        return added.id
+
+
+class StillMoving:
+    """A topic of jobs that tells nothing new, as of jobs that wait out their backoff."""
+
+    async def start(self) -> int:
+        return 1
+
+    async def stop(self) -> None: ...
+
+    def place(self, positions: Mapping[int, int]) -> None: ...
+
+    async def read(self, *, wait_seconds: float, most: int) -> list[Any]:
+        await asyncio.sleep(wait_seconds)
+        return []
+
+    async def position(self, partition: int) -> int:
+        return 0
+
+
+class Willing:
+    """A bridge that does it."""
+
+    async def act(self, body: Mapping[str, Any]) -> Answer:
+        return Answer(200, {"count": 1, "results": [{"outcome": "done"}]})
+
+
+async def test_what_is_confirmed_does_not_wait_for_jobs_that_are_followed_for_hours(engine: AsyncEngine) -> None:
+    for _ in range(FOLLOWED_AT_ONCE + 1):
+        await add(engine, "retry", Stage.FOLLOWING)
+    pause = await add(engine, "pause", Stage.BEGUN)
+    settings = read(BotSettings, BASE)
+    acting = Acting(
+        Database(engine, Breakers(settings, CollectorRegistry()), timeout=30),
+        cast(Bridge, Willing()),
+        cast(Handling, None),  # there is no incident to tell
+        Seal("secret"),
+        lambda: cast(Replay, StillMoving()),
+        woken=lambda: None,
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(acting.run(stop))
+
+    async def counts() -> tuple[str | None, int]:
+        async with AsyncSession(engine) as session:
+            rows = (await session.scalars(select(ActionRow))).all()
+            held = sum(one.claimed_until is not None for one in rows if one.stage == Stage.FOLLOWING)
+            return next(one.stage for one in rows if one.id == pause), held
+
+    async def is_done() -> bool:
+        return await counts() == (Stage.ENDED, FOLLOWED_AT_ONCE)
+
+    try:
+        await eventually(is_done, what="the pause, beside all that is followed")
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 30)
+
+
+async def test_who_was_too_slow_takes_nothing_back_from_the_bot_that_went_on(engine: AsyncEngine) -> None:
+    number = await add(engine, "pause", Stage.BEGUN)
+
+    async def claimed_by(sender: str, lease_seconds: float) -> bool:
+        async with AsyncSession(engine) as session, session.begin():
+            row = await claim_action(session, UNDER_WAY, sender=sender, lease_seconds=lease_seconds, not_these=())
+            return row is not None
+
+    assert await claimed_by("slow", 0.01)
+    await eventually(lambda: claimed_by("next", 60), what="the end of the first one's lease")
+    async with AsyncSession(engine) as session, session.begin():
+        assert not await renew_claim(session, number, "slow", 60)
+        assert not await renew_claim(session, number, "slow", 0)
+        assert await renew_claim(session, number, "next", 60)
+    assert not await claimed_by("slow", 60)
