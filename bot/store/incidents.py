@@ -175,6 +175,8 @@ def write(session: AsyncSession, row: IncidentRow | None, incident: Incident) ->
     if row is None:
         row = IncidentRow()
         session.add(row)
+    if row.episode != incident.episode:
+        row.page_due_ms = None  # that was the last one's; this one may be held back, or too small to ring
     row.env, row.source, row.queue, row.fingerprint = incident.key
     row.phase, row.rule = incident.phase, incident.rule
     row.episode, row.count, row.total = incident.episode, incident.count, incident.total

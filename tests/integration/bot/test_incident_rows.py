@@ -1,0 +1,82 @@
+"""Incidents on a real Postgres, by a clock that is passed in."""
+
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from bot.incidents.alerts import Alerts
+from bot.incidents.failures import Key, LastFailure, Tally
+from bot.metrics import Metrics
+from bot.people.seal import Seal
+from bot.render.alert import Links
+from bot.routing.chats import Chats
+from bot.routing.quiet import parse_quiet_hours
+from bot.routing.routes import Destination
+from bot.rules.policy import Policy
+from bot.rules.rulebook import RuleBook
+from bot.settings import BotSettings
+from bot.store.database import open_engine
+from bot.store.migrate import migrate
+from bot.store.models import Card
+from tests.unit.bot.test_routes import BASE
+from tocsin.settings import read
+
+KEY = Key("prod", "main", "orders", "f")
+BOSS = 3003
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(f"2026-11-{text}").replace(tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.fixture
+async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
+    one = open_engine(postgres_url)
+    await migrate(one)
+    yield one
+    await one.dispose()
+
+
+@pytest.fixture
+def alerts() -> Alerts:
+    quiet = parse_quiet_hours("prod=22:00-06:00")
+    policy = Policy(escalate_seconds=900, escalate_to=(Destination(BOSS),), quiet_hours=quiet)
+    chats, metrics = Chats(read(BotSettings, BASE)), Metrics(CollectorRegistry())
+    return Alerts(chats, RuleBook(policy), metrics, Links(""), Seal("secret"))
+
+
+async def test_a_page_that_was_due_by_day_pages_nobody_for_what_begins_in_quiet_hours(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    async def fail(now_ms: int) -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            await alerts.record(
+                session, {KEY: Tally(1, now_ms, now_ms, is_fresh=True, last=LastFailure())}, now_ms=now_ms
+            )
+
+    async def escalate(now_ms: int) -> int:
+        async with AsyncSession(engine) as session, session.begin():
+            return await alerts.escalate(session, now_ms=now_ms)
+
+    async def paged() -> int:
+        async with AsyncSession(engine) as session:
+            return len((await session.scalars(select(Card.id).where(Card.chat_id == BOSS))).all())
+
+    await fail(at("23 12:00"))
+    async with AsyncSession(engine) as session, session.begin():
+        over_ms = at("23 13:00")
+        assert await alerts.resolve_quiet(session, now_ms=over_ms, heard_ms=over_ms, sources=["main"]) == 1
+    await fail(at("23 23:00"))
+    assert await escalate(at("23 23:30")) == 0
+    assert await paged() == 0
+    async with AsyncSession(engine) as session, session.begin():
+        over_ms = at("24 05:00")
+        assert await alerts.resolve_quiet(session, now_ms=over_ms, heard_ms=over_ms, sources=["main"]) == 1
+    await fail(at("24 12:00"))
+    assert await escalate(at("24 12:14")) == 0
+    assert await escalate(at("24 12:15")) == 1
+    assert await paged() == 1
