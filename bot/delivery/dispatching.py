@@ -1,6 +1,7 @@
 """Drain the outbox of channels other than Telegram: each at its own pace, so that none holds up another."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ class Dispatching:
             if answer.status_code >= 500 or answer.status_code == 408:
                 raise _Sick(f"{host} answers {answer.status_code}")
         if answer.status_code == 429:
-            raise _Later(f"{host} asks for a rest (429)", _retry_after(answer))
+            raise _Later(f"{host} asks for a rest (429)", retry_after(answer))
         if not answer.is_success:
             raise _Never(f"{host} answers {answer.status_code}: {answer.text[:100]!r}")
 
@@ -134,13 +135,13 @@ class _Sick(Exception):
     """The channel is ill: it does not answer, or answers 5xx."""
 
 
-def _retry_after(answer: httpx.Response) -> float:
-    """Seconds, as the channel says; a minute where it does not, or says it as a date."""
+def retry_after(answer: httpx.Response) -> float:
+    """Seconds, as the channel says; a minute where it does not, or says no number: a date, `nan`, `inf`."""
     try:
         seconds = float(answer.headers.get("retry-after", ""))
     except ValueError:
         return 60.0
-    return min(max(seconds, 1.0), LONGEST_REST_SECONDS)
+    return min(max(seconds, 1.0), LONGEST_REST_SECONDS) if math.isfinite(seconds) else 60.0
 
 
 def _now_ms() -> int:

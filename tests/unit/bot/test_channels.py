@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from bot.delivery.channels import Channel, Form, Kind, What, matching, parse_addresses, parse_keys, read_template, sign
+from bot.delivery.dispatching import retry_after
 from bot.settings import BotSettings
 from tests.unit.bot.test_routes import BASE
 from tocsin.settings import SettingsError, read, secrets_of
@@ -84,3 +86,12 @@ def test_a_webhook_is_signed_and_filled_without_breaking_its_json() -> None:
     for wrong in ("[]", "{", ""):
         with pytest.raises(ValueError, match="the template is not"):
             read_template(wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("2", 2), ("0", 1), ("-5", 1), ("86400", 3600), ("nan", 60), ("inf", 60), ("Fri, 27 Nov 2026 03:00:00 GMT", 60)],
+)
+def test_a_channel_rests_for_as_long_as_it_says_within_reason(said: str, seconds: float) -> None:
+    assert retry_after(httpx.Response(429, headers={"retry-after": said})) == seconds
+    assert retry_after(httpx.Response(429)) == 60
