@@ -74,10 +74,8 @@ class Ack:
         for queue in queues:
             async with desk.database.transaction(timeout=2) as session:
                 found = await open_incidents(session, offset=0, limit=MOST_AT_ONCE, queue=queue)
-            for number, incident in found.page:
-                if incident.phase in UNHEEDED:
-                    done = await desk.handling.ack(number, _who(ask), episode=incident.episode)
-                    taken += done.outcome is Outcome.DONE
+            unheeded = [(number, one.episode) for number, one in found.page if one.phase in UNHEEDED]
+            taken += await desk.handling.ack_all(unheeded, _who(ask))
         if taken:
             return Reply(texts.ACKED_ALL.format(count=taken))
         return Reply(texts.NOTHING_TO_ACK) if looked.found else looked.unknown("queue")

@@ -1,23 +1,25 @@
 """What people do about incidents: take them, keep them quiet, write notes. Each in one transaction, once."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from bot.incidents.alerts import Alerts
 from bot.incidents.failures import key_part, stored
-from bot.incidents.machine import Call, Incident, Person, Step, ack, end, note, unack
+from bot.incidents.found import unheard
+from bot.incidents.machine import Incident, Person, Step, ack, end, note, unack
 from bot.incidents.silences import Scope, Silence
 from bot.store import audit
 from bot.store.audit import Actor
 from bot.store.database import Database, Session
-from bot.store.incidents import incident_of_message, lock_incident, to_incident, write
+from bot.store.incidents import incident_of_message, lock_incident, lock_numbered, to_incident, write
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.silences import hold_same, hold_silences, silences_on, to_silence
 from bot.store.storms import unheeded_of_storm
 
+AT_ONCE = 100
 SAME_MS = 60_000
 """A silence whose end this would change by less is the same: a second tap on one button."""
 
@@ -74,8 +76,29 @@ class Handling:
         """Take every incident of a storm that nobody has; return how many."""
         async with self.database.transaction() as session:
             wanted = await unheeded_of_storm(session, storm_id)
-        taken = [await self.ack(number, who, episode=episode) for number, episode in wanted]
-        return sum(one.outcome is Outcome.DONE for one in taken)
+        return await self.ack_all(wanted, who)
+
+    async def ack_all(self, wanted: Sequence[tuple[int, int]], who: Person) -> int:
+        """Take those of these incidents that nobody has, each in the episode that was seen; return how many."""
+        taken = 0
+        for at in range(0, len(wanted), AT_ONCE):
+            taken += await self._ack_some(dict(wanted[at : at + AT_ONCE]), who)
+        return taken
+
+    async def _ack_some(self, wanted: Mapping[int, int], who: Person) -> int:
+        """All in one transaction: a storm's message is written once, not once for each of its incidents."""
+        now_ms = _now_ms()
+        steps: list[tuple[IncidentRow, Step]] = []
+        async with self.database.transaction() as session:
+            for row in await lock_numbered(session, wanted):
+                taken = ack(to_incident(row), who, now_ms=now_ms) if row.episode == wanted[row.id] else None
+                if taken is not None:
+                    steps.append(_shown(session, row, taken))
+                    await _audit(session, who, "ack", _about(row.id, taken))
+            await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
+        if steps:
+            self.woken()
+        return len(steps)
 
     async def unack(self, incident_id: int, who: Person, *, episode: int | None = None) -> Handled:
         """Give an incident back: nobody has it any more."""
@@ -234,9 +257,11 @@ class Handling:
 
     async def show(self, session: Session, row: IncidentRow, incident: Incident, now_ms: int) -> None:
         """Write an incident that somebody changed, and let its messages say so at once."""
-        call = Call.EDIT if incident.has_rung else Call.HUSH
-        steps = [(write(session, row, incident), Step(incident, call))]
-        await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
+        await self.alerts.tell(session, [_shown(session, row, incident)], now_ms=now_ms, at_once=True)
+
+
+def _shown(session: Session, row: IncidentRow, incident: Incident) -> tuple[IncidentRow, Step]:
+    return write(session, row, incident), unheard(incident)
 
 
 async def _audit(session: Session, who: Person, action: str, target: str, outcome: str = "done") -> None:

@@ -27,6 +27,13 @@ async def lock_incidents(session: AsyncSession, keys: Iterable[Key]) -> dict[Key
     return {Key(row.env, row.source, row.queue, row.fingerprint): row for row in rows}
 
 
+async def lock_numbered(session: AsyncSession, ids: Collection[int]) -> Sequence[IncidentRow]:
+    """The same by their ids."""
+    columns = (IncidentRow.env, IncidentRow.source, IncidentRow.queue, IncidentRow.fingerprint)
+    wanted = select(IncidentRow).where(IncidentRow.id.in_(ids)).order_by(*columns).with_for_update()
+    return (await session.scalars(wanted)).all()
+
+
 async def lock_incident(session: AsyncSession, incident_id: int) -> IncidentRow | None:
     """Fetch one incident and hold it until the transaction ends."""
     return await session.get(IncidentRow, incident_id, with_for_update=True, populate_existing=True)

@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.incidents.alerts import Alerts
 from bot.incidents.failures import Key, LastFailure, Tally
+from bot.incidents.handling import AT_ONCE, Handling
+from bot.incidents.machine import Person
 from bot.metrics import Metrics
 from bot.people.seal import Seal
 from bot.render.alert import Links
@@ -19,10 +21,11 @@ from bot.routing.routes import Destination
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
-from bot.store.database import open_engine
+from bot.store.database import Database, open_engine
 from bot.store.migrate import migrate
-from bot.store.models import Card
+from bot.store.models import AuditRow, Card
 from tests.unit.bot.test_routes import BASE
+from tocsin.breakers import Breakers
 from tocsin.settings import read
 
 KEY = Key("prod", "main", "orders", "f")
@@ -45,7 +48,7 @@ async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
 def alerts() -> Alerts:
     quiet = parse_quiet_hours("prod=22:00-06:00")
     policy = Policy(escalate_seconds=900, escalate_to=(Destination(BOSS),), quiet_hours=quiet)
-    chats, metrics = Chats(read(BotSettings, BASE)), Metrics(CollectorRegistry())
+    chats, metrics = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": "1"})), Metrics(CollectorRegistry())
     return Alerts(chats, RuleBook(policy), metrics, Links(""), Seal("secret"))
 
 
@@ -80,3 +83,24 @@ async def test_a_page_that_was_due_by_day_pages_nobody_for_what_begins_in_quiet_
     assert await escalate(at("24 12:14")) == 0
     assert await escalate(at("24 12:15")) == 1
     assert await paged() == 1
+
+
+async def test_all_of_a_storm_is_taken_together_and_its_message_written_once_for_many(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    now_ms, many = at("23 12:00"), AT_ONCE + 20
+    keys = [Key("prod", "main", f"q{number}", "f") for number in range(many)]
+    async with AsyncSession(engine) as session, session.begin():
+        seen = Tally(1, now_ms, now_ms, is_fresh=True, last=LastFailure())
+        assert await alerts.record(session, dict.fromkeys(keys, seen), now_ms=now_ms) == many
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling = Handling(database, alerts, woken=lambda: None)
+    taken = await handling.ack_storm(1, Person(1, "Ann", "operator"))
+    assert taken == many - alerts.policy.storm_incidents
+    assert await handling.ack_storm(1, Person(2, "Bob", "operator")) == 0
+    async with AsyncSession(engine) as session:
+        storm = (await session.scalars(select(Card).where(Card.kind == "storm"))).one()
+        acks = (await session.scalars(select(AuditRow.target).where(AuditRow.action == "ack"))).all()
+    assert storm.wanted <= 3
+    assert "all of them are taken" in storm.text
+    assert len(set(acks)) == len(acks) == taken
