@@ -74,6 +74,22 @@ async def test_schedulers_show_what_is_overdue_first(lately: House) -> None:
         await look(page, "schedulers")
 
 
+async def test_what_an_environment_has_none_of_is_said_of_it_alone(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        main = page.get_by_role("main")
+        await page.goto(f"{lately.url}/system?env=staging")
+        await expect(main).to_contain_text("None in staging: every event was read")
+        await page.goto(f"{lately.url}/system?env=qa")
+        await expect(main).to_contain_text("No source in qa.")
+        await page.goto(f"{lately.url}/schedulers?env=qa")
+        await expect(main).to_contain_text("No queue in qa has a job scheduler")
+        await page.goto(f"{lately.url}/errors/{DECLINED}?env=staging")
+        await expect(main).to_contain_text("This counts every environment")
+        await page.goto(f"{lately.url}/errors/{DECLINED}?env=prod")
+        await expect(main).to_contain_text("charge.js:88:13")
+        await expect(main).not_to_contain_text("This counts every environment")
+
+
 async def test_a_queue_and_its_jobs_belong_to_queues_and_a_job_leads_to_its_trace(lately: House) -> None:
     async with open_page(with_outage=True) as page:
         section = page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Queues")

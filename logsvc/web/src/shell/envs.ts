@@ -32,6 +32,11 @@ export function useKnownEnvs(): readonly string[] {
   }, [data, chosen]);
 }
 
+/** " in staging", for what is said of the chosen environments alone; empty where all are meant. */
+export function inEnvs(envs: readonly string[]): string {
+  return envs.length === 0 ? "" : ` in ${envs.join(", ")}`;
+}
+
 /** Show other environments on the page where we are. */
 export function chooseEnvs(path: string, search: string, envs: readonly string[]): void {
   navigate(path, searchWithEnvs(search, envs));

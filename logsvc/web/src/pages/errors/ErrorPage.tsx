@@ -14,6 +14,7 @@ import { RANGE_WORDS, RANGES, rangeOf, type RangeName } from "../../parts/range.
 import { RangePicker } from "../../parts/RangePicker.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
+import { useEnvs } from "../../shell/envs.ts";
 import { Link } from "../../shell/Link.tsx";
 import { useOfferActions } from "../../shell/pageActions.ts";
 import { useZone } from "../../shell/timeStyle.ts";
@@ -55,6 +56,8 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
 function Detail({ group, range }: { group: ErrorDetail; range: RangeName }): ReactNode {
   const { data: me } = useMe();
   const now = useNow();
+  const envs = useEnvs();
+  const isWider = envs.length > 0 && group.places.some(({ env }) => !envs.includes(env));
   const [isRetrying, setRetrying] = useState(false);
   const mayAct = me !== undefined && me.role !== "viewer";
   useOfferActions(
@@ -95,6 +98,7 @@ function Detail({ group, range }: { group: ErrorDetail; range: RangeName }): Rea
           Retry these…
         </button>
       </div>
+      {isWider && <p className="note">This counts every environment, and not only what is chosen above.</p>}
       <dl className="facts facts-plain">
         {facts.map(([name, value]) => (
           <div key={name} className="facts-row">

@@ -10,7 +10,7 @@ import { RANGE_WORDS, RANGES, rangeOf, searchWith } from "../../parts/range.ts";
 import { RangePicker } from "../../parts/RangePicker.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
-import { useEnvs } from "../../shell/envs.ts";
+import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
@@ -79,7 +79,7 @@ function ErrorList({ search }: { search: string }): ReactNode {
           <h2>{q === "" ? "Nothing has failed" : "No error says that"}</h2>
           <p>
             {q === ""
-              ? `No attempt of any job has failed in ${RANGE_WORDS[range]}${envs.length > 0 ? ` in ${envs.join(", ")}` : ""}.`
+              ? `No attempt of any job has failed in ${RANGE_WORDS[range]}${inEnvs(envs)}.`
               : `No failure in ${RANGE_WORDS[range]} has these words in its error, type or job name.`}
           </p>
         </div>

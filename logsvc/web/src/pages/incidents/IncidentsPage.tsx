@@ -7,7 +7,7 @@ import { ago, fullTime } from "../../format/time.ts";
 import { queuePlace } from "../../parts/addresses.ts";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
-import { useEnvs } from "../../shell/envs.ts";
+import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
@@ -63,7 +63,10 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
       {data && items.length === 0 && (
         <div className="empty" data-testid="empty">
           <Bell />
-          <h2>{isAll ? "Nothing has ever rung" : "Nothing is on fire"}</h2>
+          <h2>
+            {isAll ? "Nothing has ever rung" : "Nothing is on fire"}
+            {inEnvs(envs)}
+          </h2>
           <p>
             A job that fails for good opens one, and so do the <Link path="incidents/rules">rules</Link>. It rings in
             Telegram, and shows here.

@@ -9,7 +9,7 @@ import { ago } from "../../format/time.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
 import { searchWith } from "../../parts/range.ts";
 import { Trouble as TroubleBanner } from "../../parts/Trouble.tsx";
-import { useEnvs } from "../../shell/envs.ts";
+import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
@@ -110,7 +110,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
       )}
       {data && data.items.length > 0 && shown.length === 0 && (
         <div className="empty">
-          <p>{ranked.length === 0 ? `No queue in ${envs.join(", ")}.` : `No queue has “${needle}” in its name.`}</p>
+          <p>{ranked.length === 0 ? `No queue${inEnvs(envs)}.` : `No queue has “${needle}” in its name.`}</p>
           {needle !== "" && (
             <button type="button" className="button" onClick={() => find("")}>
               Show all

@@ -9,7 +9,7 @@ import { searchWith } from "../../parts/range.ts";
 import { StateBadge } from "../../parts/StateBadge.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
-import { useEnvs } from "../../shell/envs.ts";
+import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
@@ -19,7 +19,8 @@ import { byDue, missedOf, nextOf, rhythmOf } from "./due.ts";
 
 /** Every job scheduler: what is overdue first, then what is due next. */
 export function SchedulersPage({ search }: PageProps): ReactNode {
-  const { data, error, isPending, dataUpdatedAt, refetch } = useSchedulers(useEnvs());
+  const envs = useEnvs();
+  const { data, error, isPending, dataUpdatedAt, refetch } = useSchedulers(envs);
   const needle = new URLSearchParams(search).get("q") ?? "";
   const all = byDue(data?.items ?? []);
   const shown = all.filter(({ scheduler, queue, job_name: name }) =>
@@ -50,8 +51,8 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
           <Bell />
           <h2>No schedulers</h2>
           <p>
-            No queue has a job scheduler. One shows here as soon as your app calls <code>queue.upsertJobScheduler</code>
-            .
+            No queue{inEnvs(envs)} has a job scheduler. One shows here as soon as your app calls{" "}
+            <code>queue.upsertJobScheduler</code>.
           </p>
         </div>
       )}

@@ -5,14 +5,23 @@ import { bytes } from "../../format/bytes.ts";
 import { count } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
+import { inEnvs } from "../../shell/envs.ts";
 import { fullness } from "./health.ts";
 
+interface RedisTableProps {
+  sources: readonly RedisState[];
+  /** Whose sources they are; empty: of all. */
+  envs: readonly string[];
+  now: number;
+}
+
 /** Every source's Redis as the bridge last saw it. */
-export function RedisTable({ sources, now }: { sources: readonly RedisState[]; now: number }): ReactNode {
+export function RedisTable({ sources, envs, now }: RedisTableProps): ReactNode {
   return (
     <section>
       <h2 className="section-title">Redis of each source</h2>
-      {sources.length === 0 && (
+      {sources.length === 0 && envs.length > 0 && <p className="quiet">No source{inEnvs(envs)}.</p>}
+      {sources.length === 0 && envs.length === 0 && (
         <p className="quiet">No bridge has told of a Redis yet. Does one run? tocsin doctor says what is missing.</p>
       )}
       {sources.length > 0 && (

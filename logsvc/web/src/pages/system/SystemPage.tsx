@@ -8,7 +8,7 @@ import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
 import { queuePlace } from "../../parts/addresses.ts";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
-import { useEnvs } from "../../shell/envs.ts";
+import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
 import { useZone } from "../../shell/timeStyle.ts";
@@ -48,8 +48,8 @@ function Parts({ system }: { system: System }): ReactNode {
     <div className="page-body">
       <Findings findings={findingsOf(system, now)} />
       <Pipeline system={system} now={now} />
-      <RedisTable sources={system.sources.filter(isShown)} now={now} />
-      <Gaps gaps={system.gaps?.filter(isShown) ?? null} />
+      <RedisTable sources={system.sources.filter(isShown)} envs={envs} now={now} />
+      <Gaps gaps={system.gaps?.filter(isShown) ?? null} envs={envs} />
       <DeadLetters letters={system.all_dead_letters} />
       <Breakers breakers={system.breakers} />
       <Versions system={system} />
@@ -142,13 +142,15 @@ function Pipeline({ system, now }: { system: System; now: number }): ReactNode {
 
 const AROUND_MS = 60_000;
 
-function Gaps({ gaps }: { gaps: readonly Gap[] | null }): ReactNode {
+function Gaps({ gaps, envs }: { gaps: readonly Gap[] | null; envs: readonly string[] }): ReactNode {
   const zone = useZone();
   return (
     <section>
       <h2 className="section-title">Gaps of the last 7 days</h2>
       {gaps === null && <p className="quiet">Not known now: ClickHouse does not answer.</p>}
-      {gaps?.length === 0 && <p className="quiet">None: every event was read before BullMQ trimmed it.</p>}
+      {gaps?.length === 0 && (
+        <p className="quiet">None{inEnvs(envs)}: every event was read before BullMQ trimmed it.</p>
+      )}
       {gaps !== null && gaps.length > 0 && (
         <div className="table-frame">
           <table className="table">
