@@ -127,7 +127,7 @@ async def _tune_a_rule(page: Page) -> None:
 
 async def _keep_a_view(page: Page, tocsin: Product) -> None:
     base = tocsin.url("logsvc")
-    await page.goto(f"{base}/errors?sort=failures&since=7d")
+    await page.goto(f"{base}/errors?sort=failures&range=7d")
     await page.keyboard.press("Control+k")
     await page.get_by_test_id("palette-input").fill("save this view")
     await page.keyboard.press("Enter")
@@ -136,7 +136,7 @@ async def _keep_a_view(page: Page, tocsin: Product) -> None:
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await page.goto(f"{base}/")
-    await page.wait_for_url(f"{base}/errors?sort=failures&since=7d")
+    await page.wait_for_url(f"{base}/errors?sort=failures&range=7d")
     await page.goto(f"{base}/account/views")
     view = page.get_by_test_id("view")
     await expect(view.get_by_label("Begin with Worst of the week")).to_be_checked()

@@ -6,6 +6,8 @@ import {
   type UseQueryResult,
 } from "@tanstack/react-query";
 
+import type { RefreshMeta } from "../live/refreshes.ts";
+import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { ApiError, apiUrl, getJson } from "./client.ts";
 import type { TimeMarker } from "./markers.ts";
 import type { Page, Row } from "./types.ts";
@@ -62,13 +64,16 @@ export interface ErrorsQuery {
   envs: readonly string[];
   q: string;
   sort: Sort;
-  /** How far back, in ms from now. */
-  rangeMs: number;
+  range: Range;
 }
 
 const PAGE = 50;
 /** A failing queue tells of itself many times a second; groups are counted over all of history. */
 const LEAST_MS = 5_000;
+
+function refreshed(range: Range): RefreshMeta {
+  return { refreshedBy: isOpenRange(range) ? [{ type: "job-refresh" }] : [], isHistory: true, leastMs: LEAST_MS };
+}
 
 export function useErrors(asked: ErrorsQuery): UseInfiniteQueryResult<InfiniteData<Page<ErrorGroup>>> {
   return useInfiniteQuery({
@@ -79,7 +84,7 @@ export function useErrors(asked: ErrorsQuery): UseInfiniteQueryResult<InfiniteDa
           env: asked.envs,
           q: asked.q,
           sort: asked.sort,
-          from: String(Date.now() - asked.rangeMs),
+          ...rangeParams(asked.range, Date.now()),
           limit: String(PAGE),
           cursor: pageParam,
         }),
@@ -88,19 +93,16 @@ export function useErrors(asked: ErrorsQuery): UseInfiniteQueryResult<InfiniteDa
     initialPageParam: "",
     getNextPageParam: (page) => page.next_cursor,
     retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.isRefusal),
-    meta: { refreshedBy: [{ type: "job-refresh" }], isHistory: true, leastMs: LEAST_MS },
+    meta: refreshed(asked.range),
   });
 }
 
-export function useError(fingerprint: string, rangeMs: number): UseQueryResult<ErrorDetail> {
+export function useError(fingerprint: string, range: Range): UseQueryResult<ErrorDetail> {
   return useQuery({
-    queryKey: ["error", fingerprint, rangeMs],
+    queryKey: ["error", fingerprint, range],
     queryFn: ({ signal }) =>
-      getJson<ErrorDetail>(
-        apiUrl(`errors/${encodeURIComponent(fingerprint)}`, { from: String(Date.now() - rangeMs) }),
-        signal,
-      ),
+      getJson<ErrorDetail>(apiUrl(`errors/${encodeURIComponent(fingerprint)}`, rangeParams(range, Date.now())), signal),
     retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.status === 404),
-    meta: { refreshedBy: [{ type: "job-refresh" }], isHistory: true, leastMs: LEAST_MS },
+    meta: refreshed(range),
   });
 }

@@ -2,17 +2,19 @@ import type { ReactNode } from "react";
 
 import { dayAndTime } from "../format/time.ts";
 import { useZone } from "../shell/timeStyle.ts";
-import { SPANS, type Range, type SpanName } from "./timeRange.ts";
+import { rangeWords, type Range, type SpanName } from "./timeRange.ts";
 
 interface TimeRangePickerProps {
   range: Range;
   choose: (range: Range) => void;
+  spans?: readonly SpanName[];
 }
 
-const SPAN_NAMES = Object.keys(SPANS) as SpanName[];
+/** Charts of more than a week are too coarse to look at. */
+const USUAL: readonly SpanName[] = ["1h", "6h", "24h", "7d"];
 
 /** How far back; after a zoom also what is shown, and the way out of it. */
-export function TimeRangePicker({ range, choose }: TimeRangePickerProps): ReactNode {
+export function TimeRangePicker({ range, choose, spans = USUAL }: TimeRangePickerProps): ReactNode {
   const zone = useZone();
   return (
     <div className="range-picker" data-testid="range-picker">
@@ -22,11 +24,12 @@ export function TimeRangePicker({ range, choose }: TimeRangePickerProps): ReactN
         </span>
       )}
       <div className="segmented" role="group" aria-label="How far back">
-        {SPAN_NAMES.map((span) => (
+        {spans.map((span) => (
           <button
             key={span}
             type="button"
             aria-pressed={"span" in range && range.span === span}
+            title={rangeWords({ span })}
             onClick={() => choose({ span })}
           >
             {span}

@@ -10,6 +10,14 @@ export function queuePlace(source: string, queue: string): { path: string } {
   return { path: pathOf("queue", source, queue) };
 }
 
+/** The same address with one parameter changed; empty: without it. */
+export function searchWith(search: string, key: string, value: string): string {
+  const params = new URLSearchParams(search);
+  if (value === "") params.delete(key);
+  else params.set(key, value);
+  return params.size === 0 ? "" : `?${params.toString()}`;
+}
+
 function pathOf(...names: readonly string[]): string {
   return names.map((name) => encodeURIComponent(name)).join("/");
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { rangeFromSearch, rangeParams, searchWithRange } from "./timeRange.ts";
+import { rangeFromSearch, rangeParams, rangeWords, searchWithRange } from "./timeRange.ts";
 
 describe("a range in an address", () => {
   it("is read, and written back beside what else is there", () => {
@@ -17,6 +17,11 @@ describe("a range in an address", () => {
     for (const search of ["", "?range=2y", "?from=x&to=y", "?from=2026-11-22T13:00:00Z&to=2026-11-22T12:00:00Z"]) {
       expect(rangeFromSearch(search)).toBeNull();
     }
+  });
+
+  it("has words for a sentence", () => {
+    expect(rangeWords({ span: "30d" })).toBe("the last 30 days");
+    expect(rangeWords({ from: 1, to: 2 })).toBe("the time chosen");
   });
 
   it("reaches back from now, or holds both ends", () => {

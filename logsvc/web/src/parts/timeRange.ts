@@ -1,6 +1,16 @@
+const HOUR = 3_600_000;
+
 /** How far back a page looks; the names stand in addresses. */
-export const SPANS = { "1h": 3_600_000, "6h": 21_600_000, "24h": 86_400_000, "7d": 604_800_000 } as const;
+export const SPANS = { "1h": HOUR, "6h": 6 * HOUR, "24h": 24 * HOUR, "7d": 168 * HOUR, "30d": 720 * HOUR } as const;
 export type SpanName = keyof typeof SPANS;
+
+const WORDS: Readonly<Record<SpanName, string>> = {
+  "1h": "the last hour",
+  "6h": "the last 6 hours",
+  "24h": "the last 24 hours",
+  "7d": "the last 7 days",
+  "30d": "the last 30 days",
+};
 
 /** A range of time: up to now, or between two moments, ms since 1970. */
 export type Range = { span: SpanName } | { from: number; to: number };
@@ -33,6 +43,11 @@ export function searchWithRange(search: string, range: Range | null): string {
 export function rangeParams(range: Range, now: number): { from: string; to?: string } {
   if ("span" in range) return { from: String(now - SPANS[range.span]) };
   return { from: String(Math.floor(range.from)), to: String(Math.ceil(range.to)) };
+}
+
+/** "the last 7 days", for a sentence about it. */
+export function rangeWords(range: Range): string {
+  return "span" in range ? WORDS[range.span] : "the time chosen";
 }
 
 /** Whether things that happen now are in it. */

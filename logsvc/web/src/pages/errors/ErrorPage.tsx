@@ -10,24 +10,28 @@ import { ago, duration, fullTime } from "../../format/time.ts";
 import { ActionButton } from "../../parts/ActionButton.tsx";
 import { jobPlace, queuePlace } from "../../parts/addresses.ts";
 import { Block } from "../../parts/Block.tsx";
-import { RANGE_WORDS, RANGES, rangeOf, type RangeName } from "../../parts/range.ts";
-import { RangePicker } from "../../parts/RangePicker.tsx";
+import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
+import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { useEnvs } from "../../shell/envs.ts";
 import { Link } from "../../shell/Link.tsx";
 import { useOfferActions } from "../../shell/pageActions.ts";
+import { navigate } from "../../shell/router.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { RetryGroup } from "./RetryGroup.tsx";
-import { broughtBy, changeOf, failuresOf, handlingOf } from "./words.ts";
+import { broughtBy, changeOf, ERROR_SPANS, failuresOf, handlingOf } from "./words.ts";
 
+const USUAL: Range = { span: "7d" };
 const NOT_ALLOWED = "That needs the role operator. An admin can give it: /grant in Telegram";
 
 /** One kind of failure: since when, where, which jobs, who dealt with it, and the way to retry them. */
 export function ErrorPage({ fingerprint, search }: { fingerprint: string; search: string }): ReactNode {
-  const range = rangeOf(search, "7d");
-  const { data: group, error, isPending, dataUpdatedAt, refetch } = useError(fingerprint, RANGES[range]);
+  const range = rangeFromSearch(search) ?? USUAL;
+  const choose = (next: Range): void =>
+    navigate(`errors/${encodeURIComponent(fingerprint)}`, searchWithRange(search, next), { replace: true });
+  const { data: group, error, isPending, dataUpdatedAt, refetch } = useError(fingerprint, range);
   const isGone = error instanceof ApiError && error.status === 404;
   return (
     <div className="sheet">
@@ -36,7 +40,7 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
           <Link path="errors">Errors</Link>
         </p>
         <span className="spread" />
-        <RangePicker path={`errors/${encodeURIComponent(fingerprint)}`} search={search} range={range} />
+        <TimeRangePicker range={range} spans={ERROR_SPANS} choose={choose} />
       </div>
       {error && !isGone && (
         <Trouble what="This error" error={error} shownSince={group ? dataUpdatedAt : 0} retry={() => void refetch()} />
@@ -44,16 +48,22 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
       {isPending && <p className="empty empty-quiet">Counting its failures…</p>}
       {isGone && (
         <div className="empty" data-testid="empty">
-          <h2>It has not failed in {RANGE_WORDS[range]}</h2>
+          <h2>It has not failed in {rangeWords(range)}</h2>
           <p>Choose a longer time above. What is older than the days Tocsin keeps is gone.</p>
         </div>
       )}
-      {group && !isGone && <Detail group={group} range={range} />}
+      {group && !isGone && <Detail group={group} range={range} choose={choose} />}
     </div>
   );
 }
 
-function Detail({ group, range }: { group: ErrorDetail; range: RangeName }): ReactNode {
+interface DetailProps {
+  group: ErrorDetail;
+  range: Range;
+  choose: (range: Range) => void;
+}
+
+function Detail({ group, range, choose }: DetailProps): ReactNode {
   const { data: me } = useMe();
   const now = useNow();
   const envs = useEnvs();
@@ -71,7 +81,7 @@ function Detail({ group, range }: { group: ErrorDetail; range: RangeName }): Rea
   const brought = broughtBy(group);
   const [newest] = group.newest;
   const facts: [string, ReactNode][] = [
-    ["Failed", `${failuresOf(group)} in ${RANGE_WORDS[range]}, ${changeOf(group).text}`],
+    ["Failed", `${failuresOf(group)} in ${rangeWords(range)}, ${changeOf(group).text}`],
     [
       "First seen",
       `${fullTime(group.first_seen)} · ${ago(now - Date.parse(group.first_seen))}${brought && `, ${brought}`}`,
@@ -109,7 +119,7 @@ function Detail({ group, range }: { group: ErrorDetail; range: RangeName }): Rea
       </dl>
       <TimeChart
         title="Failures over time"
-        summary={`${failuresOf(group)} in ${RANGE_WORDS[range]}`}
+        summary={`${failuresOf(group)} in ${rangeWords(range)}`}
         kind="bars"
         times={times}
         bucketMs={group.bucket_seconds * 1000}
@@ -117,6 +127,7 @@ function Detail({ group, range }: { group: ErrorDetail; range: RangeName }): Rea
         markers={group.markers}
         height={140}
         say={count}
+        zoom={(from, to) => choose({ from, to })}
       />
       <Places group={group} />
       <Newest rows={group.newest} />

@@ -4,10 +4,10 @@ import { SORTS, useErrors, type ErrorGroup, type Sort } from "../../api/errors.t
 import { Spark } from "../../charts/Spark.tsx";
 import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
-import { jobPlace, queuePlace } from "../../parts/addresses.ts";
+import { jobPlace, queuePlace, searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
-import { RANGE_WORDS, RANGES, rangeOf, searchWith } from "../../parts/range.ts";
-import { RangePicker } from "../../parts/RangePicker.tsx";
+import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
+import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
@@ -17,10 +17,11 @@ import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { ErrorPage } from "./ErrorPage.tsx";
-import { changeOf, failuresOf, finalsOf, SORT_WORDS } from "./words.ts";
+import { changeOf, ERROR_SPANS, failuresOf, finalsOf, SORT_WORDS } from "./words.ts";
 import "./errors.css";
 
 const QUEUES_SHOWN = 3;
+const USUAL: Range = { span: "24h" };
 
 /** Failures in groups of one cause, or one of them: `errors/<fingerprint>`. */
 export function ErrorsPage({ search, rest }: PageProps): ReactNode {
@@ -31,10 +32,10 @@ export function ErrorsPage({ search, rest }: PageProps): ReactNode {
 function ErrorList({ search }: { search: string }): ReactNode {
   const envs = useEnvs();
   const params = useMemo(() => new URLSearchParams(search), [search]);
-  const range = rangeOf(search, "24h");
+  const range = rangeFromSearch(search) ?? USUAL;
   const sort = SORTS.find((each) => each === params.get("sort")) ?? "last_seen";
   const q = params.get("q") ?? "";
-  const found = useErrors({ envs, q, sort, rangeMs: RANGES[range] });
+  const found = useErrors({ envs, q, sort, range });
   const groups = found.data?.pages.flatMap((page) => page.items) ?? [];
   const change = (key: string, value: string): void =>
     navigate("errors", searchWith(search, key, value), { replace: true });
@@ -46,7 +47,7 @@ function ErrorList({ search }: { search: string }): ReactNode {
         <p className="page-sum">
           {found.data &&
             (found.hasNextPage ? `the first ${counted(groups.length, "kind")}` : counted(groups.length, "kind"))}
-          {found.data && ` in ${RANGE_WORDS[range]}`}
+          {found.data && ` in ${rangeWords(range)}`}
         </p>
         <span className="spread" />
         <FindBox label="Find an error" value={q} change={(value) => change("q", value)} />
@@ -62,7 +63,11 @@ function ErrorList({ search }: { search: string }): ReactNode {
             </option>
           ))}
         </select>
-        <RangePicker path="errors" search={search} range={range} />
+        <TimeRangePicker
+          range={range}
+          spans={ERROR_SPANS}
+          choose={(next) => navigate("errors", searchWithRange(search, next), { replace: true })}
+        />
       </div>
       {found.error && (
         <Trouble
@@ -79,8 +84,8 @@ function ErrorList({ search }: { search: string }): ReactNode {
           <h2>{q === "" ? "Nothing has failed" : "No error says that"}</h2>
           <p>
             {q === ""
-              ? `No attempt of any job has failed in ${RANGE_WORDS[range]}${inEnvs(envs)}.`
-              : `No failure in ${RANGE_WORDS[range]} has these words in its error, type or job name.`}
+              ? `No attempt of any job has failed in ${rangeWords(range)}${inEnvs(envs)}.`
+              : `No failure in ${rangeWords(range)} has these words in its error, type or job name.`}
           </p>
         </div>
       )}

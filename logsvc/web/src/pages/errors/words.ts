@@ -1,6 +1,10 @@
 import type { ErrorDetail, ErrorGroup, Sort } from "../../api/errors.ts";
 import { count, counted } from "../../format/count.ts";
 import { age, ago } from "../../format/time.ts";
+import type { SpanName } from "../../parts/timeRange.ts";
+
+/** How far back the pages of errors look: also further than a chart of a queue does. */
+export const ERROR_SPANS: readonly SpanName[] = ["1h", "24h", "7d", "30d"];
 
 export const SORT_WORDS: Readonly<Record<Sort, string>> = {
   last_seen: "Seen last",
