@@ -13,7 +13,7 @@ import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 import { DeadLetters } from "./DeadLetters.tsx";
-import { byTopic, findingsOf, type Finding } from "./health.ts";
+import { byTopic, findingsOf, wellWords, type Finding } from "./health.ts";
 import { RedisTable } from "./RedisTable.tsx";
 import "./system.css";
 
@@ -46,7 +46,7 @@ function Parts({ system }: { system: System }): ReactNode {
   const isShown = ({ env }: { env: string }): boolean => envs.length === 0 || envs.includes(env);
   return (
     <div className="page-body">
-      <Findings findings={findingsOf(system, now)} />
+      <Findings findings={findingsOf(system, now)} well={wellWords(system)} />
       <Pipeline system={system} now={now} />
       <RedisTable sources={system.sources.filter(isShown)} envs={envs} now={now} />
       <Gaps gaps={system.gaps?.filter(isShown) ?? null} envs={envs} />
@@ -57,11 +57,11 @@ function Parts({ system }: { system: System }): ReactNode {
   );
 }
 
-function Findings({ findings }: { findings: readonly Finding[] }): ReactNode {
+function Findings({ findings, well }: { findings: readonly Finding[]; well: string }): ReactNode {
   if (findings.length === 0) {
     return (
       <p className="all-well" data-testid="all-well">
-        All is well: everything answers, nothing was lost, nothing waits.
+        {well}
       </p>
     );
   }

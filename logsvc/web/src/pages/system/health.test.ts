@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Lane, RedisState, System } from "../../api/system.ts";
-import { byTopic, findingsOf } from "./health.ts";
+import { byTopic, findingsOf, wellWords } from "./health.ts";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");
 const lane: Lane = {
@@ -41,6 +41,11 @@ function texts(change: Partial<System>): string[] {
 describe("findingsOf", () => {
   it("finds nothing wrong with what is well", () => {
     expect(texts({})).toEqual([]);
+  });
+
+  it("says of what is well how much is on its way", () => {
+    expect(wellWords(well)).toMatch(/2 new records on the way to history\.$/u);
+    expect(wellWords({ pipeline: [{ ...lane, lag: 0 }] })).toMatch(/everything is stored\.$/u);
   });
 
   it("names what does not answer first, then what was lost", () => {

@@ -24,6 +24,13 @@ export function findingsOf(system: System, now: number): Finding[] {
   return found.toSorted((one, other) => Number(other.tone === "error") - Number(one.tone === "error"));
 }
 
+/** What is said where nothing is found. Records are always on their way for a moment: no matter, and no secret. */
+export function wellWords({ pipeline }: Pick<System, "pipeline">): string {
+  const lag = pipeline.reduce((sum, lane) => sum + lane.lag, 0);
+  const stored = lag === 0 ? "everything is stored" : `${counted(lag, "new record")} on the way to history`;
+  return `All is well: everything answers, nothing was lost, ${stored}.`;
+}
+
 const MISSED: Readonly<Record<string, string>> = {
   clickhouse: "History, search and Errors are away; queues, live and alerts go on.",
   bot: "Login links, actions, incidents and views are away; what is shown goes on.",
