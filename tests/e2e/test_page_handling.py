@@ -160,6 +160,9 @@ async def _make_a_token_and_read_the_audit(page: Page) -> None:
     entries = page.get_by_test_id("audit-entry")
     for action in ("token revoke", "token create", "rule", "retry", "silence", "note", "ack"):
         await expect(entries.filter(has_text=action).first).to_be_visible()
+    when = entries.first.locator(".when")
+    lines = "(cell) => { const all = new Range(); all.selectNodeContents(cell); return all.getClientRects().length; }"
+    assert await when.evaluate(lines) == 1, "the time of an entry is to stand in one line"
     await look(page, "audit")
     await page.get_by_role("link", name="You", exact=True).click()
     await expect(page.get_by_label("Ring when something new rings")).not_to_be_checked()

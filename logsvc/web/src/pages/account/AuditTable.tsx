@@ -46,7 +46,7 @@ export function AuditTable(): ReactNode {
                   <th scope="row">
                     <bdi>{entry.name || entry.user_id}</bdi> <span className="quiet">{entry.role}</span>
                   </th>
-                  <td>{fullTime(entry.at, zone)}</td>
+                  <td className="when">{fullTime(entry.at, zone)}</td>
                   <td data-name="Did">{entry.action}</td>
                   <td data-name="To">
                     <bdi className="name">{entry.target}</bdi>
