@@ -8,12 +8,13 @@ import { TimeChart } from "../../charts/TimeChart.tsx";
 import { count } from "../../format/count.ts";
 import { ago, duration, fullTime } from "../../format/time.ts";
 import { ActionButton } from "../../parts/ActionButton.tsx";
-import { jobPlace, queuePlace } from "../../parts/addresses.ts";
+import { jobPlace } from "../../parts/addresses.ts";
 import { Block } from "../../parts/Block.tsx";
+import { FactList, type NamedFact } from "../../parts/FactList.tsx";
+import { QueueName } from "../../parts/QueueName.tsx";
 import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
-import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { useEnvs } from "../../shell/envs.ts";
 import { Link } from "../../shell/Link.tsx";
 import { useOfferActions } from "../../shell/pageActions.ts";
@@ -80,14 +81,14 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
   );
   const brought = broughtBy(group);
   const [newest] = group.newest;
-  const facts: [string, ReactNode][] = [
+  const facts: readonly NamedFact[] = [
     ["Failed", `${failuresOf(group)} in ${rangeWords(range)}, ${changeOf(group).text}`],
     [
       "First seen",
       `${fullTime(group.first_seen)} · ${ago(now - Date.parse(group.first_seen))}${brought && `, ${brought}`}`,
     ],
     ["Last seen", `${fullTime(group.last_seen)} · ${ago(now - Date.parse(group.last_seen))}`],
-    ["Job name", <bdi key="name">{group.job_name}</bdi>],
+    ["Job name", group.job_name],
     ["Dealt with", handlingOf(group, now)],
   ];
   return (
@@ -109,14 +110,7 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
         </button>
       </div>
       {isWider && <p className="note">This counts every environment, and not only what is chosen above.</p>}
-      <dl className="facts facts-plain">
-        {facts.map(([name, value]) => (
-          <div key={name} className="facts-row">
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <FactList facts={facts} />
       <TimeChart
         title="Failures over time"
         summary={`${failuresOf(group)} in ${rangeWords(range)}`}
@@ -171,13 +165,7 @@ function Places({ group }: { group: ErrorDetail }): ReactNode {
             {group.places.map((place) => (
               <tr key={`${place.source}/${place.queue}`} data-row>
                 <th scope="row">
-                  <span className="with-badge">
-                    <Link {...queuePlace(place.source, place.queue)} className="name">
-                      <bdi>{place.queue}</bdi>
-                    </Link>
-                    <EnvBadge env={place.env} />
-                    <span className="quiet">{place.source}</span>
-                  </span>
+                  <QueueName env={place.env} source={place.source} queue={place.queue} />
                 </th>
                 <td className="number" data-name="Failures">
                   {count(place.failures)}
@@ -239,7 +227,7 @@ function Newest({ rows }: { rows: readonly Row[] }): ReactNode {
                     <bdi>#{row.job_id}</bdi>
                   </Link>
                 </th>
-                <td>{fullTime(row.ts, zone)}</td>
+                <td className="when">{fullTime(row.ts, zone)}</td>
                 <td data-name="Queue">
                   <bdi>{row.queue}</bdi>
                 </td>

@@ -7,6 +7,7 @@ import { count } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
 import { jobPlace, queuePlace } from "../../parts/addresses.ts";
+import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
@@ -51,7 +52,7 @@ function Detail({ incident }: { incident: Incident }): ReactNode {
     incident.previous_at && `ended ${ago(now - Date.parse(incident.previous_at))}`,
     incident.previous_by && `${incident.previous_by} had it`,
   ].filter(Boolean);
-  const facts: [string, ReactNode][] = [
+  const facts: readonly NamedFact[] = [
     ["Stands", standOf(incident, now)],
     [
       "Happened",
@@ -106,17 +107,7 @@ function Detail({ incident }: { incident: Incident }): ReactNode {
         </p>
       </div>
       <Actions incident={incident} />
-      <dl className="facts facts-plain">
-        {facts.map(
-          ([name, value]) =>
-            value && (
-              <div key={name} className="facts-row">
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ),
-        )}
-      </dl>
+      <FactList facts={facts} />
       <Notes incident={incident} />
     </div>
   );

@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
 import { ago, duration, fullTime } from "../../format/time.ts";
+import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { TraceLink } from "../../shell/TraceLink.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
@@ -11,7 +12,7 @@ export function DetailFacts({ row }: { row: Row }): ReactNode {
   const now = useNow();
   const zone = useZone();
   const isLocalUtc = new Date(now).getTimezoneOffset() === 0;
-  const facts: [string, ReactNode][] = [
+  const facts: readonly NamedFact[] = [
     ["Time", `${fullTime(row.ts, zone)} · ${ago(now - Date.parse(row.ts))}`],
     ["UTC", isLocalUtc || zone === "utc" ? "" : row.ts],
     ["Queue", row.queue],
@@ -33,19 +34,7 @@ export function DetailFacts({ row }: { row: Row }): ReactNode {
   ];
   return (
     <>
-      <dl className="facts">
-        {facts.map(
-          ([name, value]) =>
-            value && (
-              <div key={name} className="facts-row">
-                <dt>{name}</dt>
-                <dd>
-                  <bdi>{value}</bdi>
-                </dd>
-              </div>
-            ),
-        )}
-      </dl>
+      <FactList facts={facts} isMono />
       <Notes row={row} />
     </>
   );

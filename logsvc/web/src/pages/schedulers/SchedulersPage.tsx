@@ -3,11 +3,11 @@ import type { ReactNode } from "react";
 import { useSchedulers, type SchedulerItem } from "../../api/schedulers.ts";
 import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
-import { jobPlace, queuePlace, searchWith } from "../../parts/addresses.ts";
+import { jobPlace, searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
+import { QueueName } from "../../parts/QueueName.tsx";
 import { StateBadge } from "../../parts/StateBadge.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
-import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
@@ -99,13 +99,7 @@ function SchedulerRow({ item }: { item: SchedulerItem }): ReactNode {
         </span>
       </th>
       <td data-name="Queue">
-        <span className="with-badge">
-          <Link {...queuePlace(item.source, item.queue)}>
-            <bdi>{item.queue}</bdi>
-          </Link>
-          <EnvBadge env={item.env} />
-          <span className="quiet">{item.source}</span>
-        </span>
+        <QueueName env={item.env} source={item.source} queue={item.queue} />
       </td>
       <td data-name="Runs">
         <bdi className="name">{rhythmOf(item)}</bdi>
