@@ -10,6 +10,7 @@ from tocsin.stack.process import Child, Command, StartFailed, accepts_connection
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 120.0  # recovery of many logs after a crash, on a busy machine
+_LOG_BYTES = 256 * 1024
 _LOGGING = Path(__file__).with_name("log4j2.properties")
 
 _PROPERTIES = """\
@@ -48,6 +49,9 @@ background.threads=2
 log.cleaner.dedupe.buffer.size=16777216
 log.segment.delete.delay.ms=1000
 """
+
+_NEWER_DATA = ("UnsupportedVersionException", "No MetadataVersion with feature level")
+"""What a node says of metadata that a newer Kafka has written, before it ends."""
 
 _JAVA_OPTIONS = ("-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.awt.headless=true")
 
@@ -103,3 +107,11 @@ def launch(program: KafkaProgram, properties: Path, log_file: Path) -> Child:
 async def wait_listening(child: Child, port: int) -> None:
     """Wait until the node takes connections, which it does only once it can serve. Raises StartFailed."""
     await wait_ready(child, lambda: accepts_connections(port), seconds=_START_SECONDS)
+
+
+def has_newer_data(log_file: Path, begin: int) -> bool:
+    """Whether the node ended because a newer Kafka has written its data. begin: where its log began this time."""
+    with log_file.open("rb") as log:
+        log.seek(begin)
+        said = log.read(_LOG_BYTES).decode(errors="replace")
+    return any(words in said for words in _NEWER_DATA)
