@@ -173,11 +173,12 @@ class Mender:
         async for events in rebuild(self._door, queue.place, queue.keys, queue.position.epoch, ends, told, gap):
             count += len(events)
             async with self._logging, queue.moving:
+                ended = [event for event in events if event.event in ENDS]
+                lines = await self._last_lines.of(queue, ended, ids)  # may fail: until it is told, the job is open
                 for event in events:
                     event.message = doubt
                     self._settle(queue, event)
-                ended = [event for event in events if event.event in ENDS]
-                await self._put(queue, events, await self._last_lines.of(queue, ended, ids))
+                await self._put(queue, events, lines)
         return count
 
     async def _tell_present(self, queue: Queue, gap: Gap, told: Told) -> None:

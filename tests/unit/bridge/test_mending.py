@@ -1,0 +1,97 @@
+"""What is mended stays to be mended until it is told."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bridge.errors import SourceUnavailable
+from bridge.lag import Lag
+from bridge.metrics import Metrics
+from bridge.outbox import Outbox
+from bridge.records import Records
+from bridge.sources.bullmq.gaps import Mender, Work
+from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.lastlines import LastLines
+from bridge.sources.bullmq.logreader import LogReader
+from bridge.sources.bullmq.logtail import LogTail
+from bridge.sources.bullmq.memory import QueueMemory
+from bridge.sources.bullmq.open_jobs import OpenJob
+from bridge.sources.bullmq.past import Past
+from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.tally import Tally
+from bridge.sources.bullmq.told import Ended
+from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.watched import Queue
+from tests.unit.bridge.entries import PLACE
+from tocsin.events import JobEvent, State, decode
+from tocsin.topics import Topics
+
+NOW = 2_000_000
+HASH = [b"send", b"1000", b"{}", b"1900000", b"boom", b'["Error: boom"]', b"1", None, b"1"]
+
+
+class Door:
+    """Redis with one job that failed. is_ill: its log cannot be read."""
+
+    is_ill = True
+
+    def now_ms(self) -> int:
+        return NOW
+
+    async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        if commands[0][0] == "HMGET":
+            missing = len(commands[0]) - 2 - len(HASH)
+            return [[*HASH, *[None] * missing], 0, [b"1800000", None]]
+        if self.is_ill:
+            raise SourceUnavailable("it went away")
+        return [[]]
+
+
+async def nothing_told(places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
+    for _ in ():
+        yield "", b""
+
+
+async def test_a_job_stays_open_while_the_log_it_ends_with_cannot_be_read() -> None:
+    door, records, metrics = Door(), Records(Topics("t.")), Metrics(CollectorRegistry())
+    outbox, memory = Outbox(lambda record: record), QueueMemory()
+    as_door: Any = door
+    tail = LogTail("main", PLACE, records, memory, {}, lambda job_id: False)
+    tally = Tally(metrics, PLACE.source, PLACE.queue, 1, door.now_ms)
+    position = Position()
+    queue = Queue(
+        PLACE, Keys("bull", PLACE.queue), position, memory, tail, Past(position), Lag(door.now_ms), tally, is_met=True
+    )
+    queue.reconciling.jobs.put("7", OpenJob(State.ACTIVE, "send", 1000, 1))
+    last_lines = LastLines(as_door, LogReader(as_door), outbox)
+    mender = Mender("main", as_door, outbox, records, metrics, nothing_told, last_lines, asyncio.Lock())
+    told: list[JobEvent] = []
+
+    async def commit() -> None:
+        while await outbox.wait():
+            some, callbacks = outbox.take()
+            told.extend(decode(JobEvent, record.value or b"") for record in some if record.topic == "t.jobs")
+            for callback in callbacks:
+                callback()
+
+    committing = asyncio.create_task(commit())
+    try:
+        async with asyncio.timeout(10):
+            work = Work(queue, None, [Ended(1_900_000, "7", "failed")])
+            with pytest.raises(SourceUnavailable):
+                await mender.mend([work])
+            assert (told, work.is_done) == ([], False)
+            assert "7" in queue.reconciling.jobs, "a drain would keep it as open, and the next bridge find its end"
+            door.is_ill = False
+            await mender.mend([work])
+            assert work.is_done
+            assert "7" not in queue.reconciling.jobs
+    finally:
+        outbox.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(committing, 5)
+    assert [(event.event, event.error, event.rebuilt) for event in told][:1] == [("failed", "boom", True)]
