@@ -195,6 +195,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 *rule_routes(rules, board, Preview(rule_feeds, book, MARKS), people),
             ],
             settings.tocsin_service_token,
+            turns.has_tables.is_set,
         )
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
         breakers.probe_with(TELEGRAM, telegram.me)

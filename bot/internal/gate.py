@@ -1,5 +1,6 @@
 """What all of the internal API has in common: who is let in, how a body is read, how a refusal is worded."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,8 +33,11 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-def only_services(token: SecretStr | None) -> Any:
-    """A guard that lets in who shows the service token, and nobody while none is set."""
+def only_services(token: SecretStr | None, has_tables: Callable[[], bool]) -> Any:
+    """A guard that lets in who shows the service token, and nobody while none is set, or while there are no tables.
+
+    Others ask as soon as they run: that a bot has only just started is nobody's fault, and no line in the log.
+    """
 
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         if token is None:
@@ -44,6 +48,9 @@ def only_services(token: SecretStr | None) -> Any:
             raise Refused(401, "unauthorized", "send `Authorization: Bearer TOCSIN_SERVICE_TOKEN`")
         if not is_secret(given, token):
             raise Refused(403, "forbidden", "this is not the TOCSIN_SERVICE_TOKEN of the bot")
+        if not has_tables():
+            message = "the bot has only just started: its tables are not ready"
+            raise Refused(503, "starting", message, retry_after=RETRY_AFTER_SECONDS)
 
     return guard
 
