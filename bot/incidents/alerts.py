@@ -250,24 +250,31 @@ class Alerts:
         return quiet_until_ms(self.policy.quiet_hours, *incident.key[:3], now_ms) is not None
 
     async def tell_digest(self, session: Session, *, now_ms: int) -> int:
-        """Tell what was held back in quiet hours that are over; return how many incidents. The rest waits on."""
-        told: dict[Destination, list[tuple[int, Incident]]] = {}
+        """Tell what was held back in quiet hours that are over; return how many incidents. The rest waits on.
+
+        What goes on is from now on an alert like any other: with a message of its own, and brought to who is on call.
+        """
         woken: list[tuple[IncidentRow, Incident]] = []
         for row in await lock_held(session, MOST_HELD):
             incident = to_incident(row)
             if self._is_quiet(incident, now_ms):
                 continue
             row.held_ms = None
-            write(session, row, replace(incident, told_ms=now_ms))  # a reminder waits its time from now
-            woken.append((row, incident))
-            for to in self._places(incident):
+            incident = replace(incident, told_ms=now_ms)  # a reminder waits its time from now
+            woken.append((write(session, row, incident), incident))
+        goes_on = sorted((one for one in woken if not one[1].is_over), key=lambda one: (-one[1].count, one[0].id))
+        unheeded = [(row, Step(one, Call.RING)) for row, one in goes_on[:MOST_WOKEN] if one.phase in UNHEEDED]
+        paged = {row.id: done.incident for row, done in await self._page(session, unheeded, now_ms=now_ms)}
+        told: dict[Destination, list[tuple[int, Incident]]] = {}
+        for row, incident in woken:
+            for to in self._places(paged.get(row.id, incident)):
                 told.setdefault(to, []).append((row.id, incident))
         for to, held in told.items():
             put(session, Subject(DIGEST), to, digest_text(held, now_ms=now_ms), REMINDER_BUTTONS, now_ms=now_ms)
-        goes_on = sorted((one for one in woken if not one[1].is_over), key=lambda one: (-one[1].count, one[0].id))
         for row, incident in goes_on[:MOST_WOKEN]:  # below the digest, which has made the sound
-            unheard = [replace(to, is_silent=True) for to in self._places(incident)]
-            self.ring(session, row, incident, unheard, now_ms=now_ms)
+            incident = paged.get(row.id, incident)
+            silently = [replace(to, is_silent=True) for to in self._places(incident)]
+            self.ring(session, row, incident, silently, now_ms=now_ms)
         return len(woken)
 
     def _places(self, incident: Incident) -> list[Destination]:

@@ -16,12 +16,14 @@ from bot.metrics import Metrics
 from bot.people.seal import Seal
 from bot.render.alert import Links
 from bot.routing.chats import Chats
+from bot.routing.duty import Shift
 from bot.routing.quiet import parse_quiet_hours
 from bot.routing.routes import Destination
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store.database import Database, open_engine
+from bot.store.duty import begin_shift
 from bot.store.migrate import migrate
 from bot.store.models import AuditRow, Card
 from tests.unit.bot.test_routes import BASE
@@ -29,7 +31,7 @@ from tocsin.breakers import Breakers
 from tocsin.settings import read
 
 KEY = Key("prod", "main", "orders", "f")
-BOSS = 3003
+ADMIN, ANN, BOSS = 1, 2002, 3003
 
 
 def at(text: str) -> int:
@@ -48,7 +50,7 @@ async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
 def alerts() -> Alerts:
     quiet = parse_quiet_hours("prod=22:00-06:00")
     policy = Policy(escalate_seconds=900, escalate_to=(Destination(BOSS),), quiet_hours=quiet)
-    chats, metrics = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": "1"})), Metrics(CollectorRegistry())
+    chats, metrics = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)})), Metrics(CollectorRegistry())
     return Alerts(chats, RuleBook(policy), metrics, Links(""), Seal("secret"))
 
 
@@ -83,6 +85,32 @@ async def test_a_page_that_was_due_by_day_pages_nobody_for_what_begins_in_quiet_
     assert await escalate(at("24 12:14")) == 0
     assert await escalate(at("24 12:15")) == 1
     assert await paged() == 1
+
+
+async def test_what_quiet_hours_held_back_is_an_alert_like_any_other_once_the_digest_has_told_it(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    night, morning = at("23 23:00"), at("24 06:00")
+    async with AsyncSession(engine) as session, session.begin():
+        await begin_shift(session, Shift(ANN, "Ann", night, None))
+        seen = Tally(1, night, night, is_fresh=True, last=LastFailure())
+        await alerts.record(session, {KEY: seen}, now_ms=night)
+    for now_ms, digests, pages in (
+        (night + 3_600_000, 0, 0),
+        (morning, 1, 0),
+        (morning + 14 * 60_000, 0, 0),
+        (morning + 15 * 60_000, 0, 1),
+    ):
+        async with AsyncSession(engine) as session, session.begin():
+            assert await alerts.tell_digest(session, now_ms=now_ms) == digests
+            assert await alerts.escalate(session, now_ms=now_ms) == pages
+    async with AsyncSession(engine) as session:
+        cards = (await session.scalars(select(Card).order_by(Card.id))).all()
+    assert [(one.kind, one.chat_id) for one in cards] == [
+        *(("digest", ADMIN), ("digest", ANN)),
+        *(("incident", ADMIN), ("incident", ANN), ("incident", BOSS)),
+    ]
+    assert [one.is_silent for one in cards] == [False, False, True, True, False]
 
 
 async def test_all_of_a_storm_is_taken_together_and_its_message_written_once_for_many(
