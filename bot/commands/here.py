@@ -56,18 +56,20 @@ class Here:
                 return _listed(desk.chats.of(ask.chat_id, ask.topic_id), texts.HOW_HERE)
             async with desk.database.transaction(timeout=SECONDS) as session:
                 await subscribe(session, route, ask.user_id, ask.user_name)
-                await _changed(session, ask, "subscribe", rest, desk)
+                now = await _changed(session, ask, "subscribe", rest)
         except TooMany:
             return Reply(texts.TOO_MANY_SUBSCRIPTIONS)
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
+        desk.chats.subscribed(now)
         return _listed(desk.chats.of(ask.chat_id, ask.topic_id), texts.HOW_HERE)
 
     async def _end(self, ask: Ask, number: int | None, desk: Desk) -> Reply:
         async with desk.database.transaction(timeout=SECONDS) as session:
             gone = await unsubscribe(session, Destination(ask.chat_id, ask.topic_id), number)
-            if gone:
-                await _changed(session, ask, "unsubscribe", "all" if number is None else f"#{number}", desk)
+            what = "all" if number is None else f"#{number}"
+            now = await _changed(session, ask, "unsubscribe", what) if gone else await subscriptions(session)
+        desk.chats.subscribed(now)
         left = desk.chats.of(ask.chat_id, ask.topic_id)
         return _listed(left, texts.UNSUBSCRIBED if gone else texts.NO_SUCH_SUBSCRIPTION)
 
@@ -93,17 +95,18 @@ class Subscribe:
                 count = await show_data(session, Destination(ask.chat_id, ask.topic_id), shows=shows)
                 if not count:
                     return Reply(texts.NO_SUBSCRIPTION_HERE)
-                await _changed(session, ask, "subscribe", f"data {words[1]}", desk)
+                now = await _changed(session, ask, "subscribe", f"data {words[1]}")
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
+        desk.chats.subscribed(now)
         return _listed(desk.chats.of(ask.chat_id, ask.topic_id), texts.DATA_ON if shows else texts.DATA_OFF)
 
 
-async def _changed(session: Session, ask: Ask, action: str, what: str, desk: Desk) -> None:
-    """Write it down, and let this bot go by it at once; other bots read it within seconds."""
+async def _changed(session: Session, ask: Ask, action: str, what: str) -> Sequence[Subscription]:
+    """Write it down; return what this bot is to go by once that is committed. Other bots read it within seconds."""
     where = f"chat {ask.chat_id}{f' topic {ask.topic_id}' if ask.topic_id else ''}: {what}"
     await audit.note(session, Actor(str(ask.user_id), ask.user_name, ask.role or ""), action, where, "done")
-    desk.chats.subscribed(await subscriptions(session))
+    return await subscriptions(session)
 
 
 def _listed(found: Sequence[Subscription], end: str) -> Reply:

@@ -32,6 +32,7 @@ from bot.routing.chats import Chats
 from bot.store import outbox
 from bot.store.database import Database
 from bot.store.models import Card
+from bot.store.subscriptions import move_subscriptions
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.health import Health
@@ -268,6 +269,7 @@ class Delivery:
             match failure:
                 case Migrated():
                     await outbox.move_chat(session, card.chat_id, failure.new_chat_id)
+                    await move_subscriptions(session, card.chat_id, failure.new_chat_id)
                 case TopicGone() if card.topic_id is not None:
                     text = f"{texts.TOPIC_GONE}\n{card.text}"
                     await outbox.move_to_general(session, card.id, card.wanted, text)

@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from bot.incidents.failures import stored
 from bot.routing.routes import Destination, Route, Subscription
@@ -54,6 +55,22 @@ async def unsubscribe(session: AsyncSession, to: Destination, number: int | None
     which = [*_of(to), *([SubscriptionRow.id == number] if number is not None else [])]
     gone = await session.execute(delete(SubscriptionRow).where(*which).returning(SubscriptionRow.id))
     return len(gone.all())
+
+
+async def move_subscriptions(session: AsyncSession, old: int, new: int) -> None:
+    """A group has a new id: what it has asked for is asked for there. What is there already stays as it is."""
+    there = aliased(SubscriptionRow)
+    same = select(there.id).where(
+        there.chat_id == new,
+        there.topic_id.is_not_distinct_from(SubscriptionRow.topic_id),
+        there.env == SubscriptionRow.env,
+        there.source == SubscriptionRow.source,
+        there.queue == SubscriptionRow.queue,
+    )
+    here = SubscriptionRow.chat_id == old
+    in_postgres = {"synchronize_session": False}
+    await session.execute(delete(SubscriptionRow).where(here, same.exists()), execution_options=in_postgres)
+    await session.execute(update(SubscriptionRow).where(here).values(chat_id=new), execution_options=in_postgres)
 
 
 async def show_data(session: AsyncSession, to: Destination, *, shows: bool) -> int:
