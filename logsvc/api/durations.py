@@ -102,7 +102,8 @@ class DurationBucket(Figures, kw_only=True):
 class QueueFigures(Figures, kw_only=True):
     """The figures of one queue.
 
-    completed_trend, failed_trend: jobs that ended in each of up to 24 equal parts of the time, oldest first.
+    completed_trend, failed_trend: jobs that ended in each of up to 24 equal parts of the time, oldest first; the last
+    may be shorter.
     """
 
     env: str
@@ -219,7 +220,7 @@ async def _trends(
     """By queue: how many jobs completed and failed in each part of the time."""
     look = where.copy()
     span = buckets.end - buckets.start
-    part = max(MINUTE, -(-span // TREND))
+    part = unit * -(-span // (TREND * unit))  # of whole units, or parts of the same length would hold more or fewer
     look.parameters |= {"start": buckets.start, "part": part}
     trends: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
     for row in await journal.ask(TRENDS.format(unit=unit, where=look), look):
