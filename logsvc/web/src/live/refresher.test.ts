@@ -111,4 +111,16 @@ describe("Refresher", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(queue()).toBe(asked + 2);
   });
+
+  it("asks once a minute while a connection says nothing: it may be dead", async () => {
+    const queue = watch("queue", QUEUE);
+    await connect();
+    const asked = queue();
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(queue()).toBe(asked);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(queue()).toBe(asked + 1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(queue()).toBe(asked + 2);
+  });
 });

@@ -25,6 +25,8 @@ const LEAST_MS = 1_000;
 const HISTORY_MS = 1_200;
 const ONCE_MORE_MS = 3_500;
 const POLL_MS = 10_000;
+/** A connection that says nothing for so long may be dead without knowing it, as after a sleep. */
+const QUIET_MS = 60_000;
 const SUBSCRIBE_MS = 100;
 const GOOD_AFTER_MS = 5_000;
 
@@ -38,7 +40,8 @@ interface Plan {
 /**
  * Asks queries again when `/ws` says that what they tell of has changed: only those in use, at most once a second each.
  *
- * While there is no connection all of them are asked every ten seconds, and once when it is back: nothing is kept.
+ * While there is no connection all of them are asked every ten seconds, and once when it is back: nothing is kept. While
+ * there is one that says nothing they are asked once a minute.
  */
 export class Refresher {
   readonly #ports: RefresherPorts;
@@ -47,6 +50,7 @@ export class Refresher {
   #isOpen = false;
   #attempt = 0;
   #openedAt = 0;
+  #heardAt = 0;
   #subscribed = "";
   #cancelSubscribe: (() => void) | null = null;
 
@@ -76,6 +80,7 @@ export class Refresher {
   }
 
   #onText(text: string): void {
+    this.#heardAt = this.#ports.clock.now();
     // The answer to our subscription is the first word: from here on changes are told.
     if (!this.#isOpen && text.includes('"done"')) {
       this.#isOpen = true;
@@ -95,8 +100,11 @@ export class Refresher {
   }
 
   #poll(): void {
-    this.#ports.clock.later(() => {
-      if (!this.#isOpen) this.#askAll();
+    const { clock } = this.#ports;
+    clock.later(() => {
+      const isQuiet = clock.now() - this.#heardAt >= QUIET_MS;
+      if (isQuiet) this.#heardAt = clock.now();
+      if (isQuiet || !this.#isOpen) this.#askAll();
       this.#poll();
     }, POLL_MS);
   }
