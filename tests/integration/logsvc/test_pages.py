@@ -93,6 +93,20 @@ async def test_what_an_environment_has_none_of_is_said_of_it_alone(lately: House
         await expect(main).not_to_contain_text("This counts every environment")
 
 
+async def test_what_depends_on_who_asks_says_that_this_is_not_known_and_comes_back(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        await page.route("**/api/v1/me", lambda route: route.abort())
+        trouble = page.get_by_test_id("trouble")
+        await page.goto(f"{lately.url}/incidents")
+        await expect(trouble).to_contain_text("Incidents cannot be had just now")
+        await page.goto(f"{lately.url}/account")
+        await expect(trouble).to_contain_text("Your account cannot be had just now")
+        await page.unroute("**/api/v1/me")
+        await trouble.get_by_role("button", name="Try now").click()
+        await expect(page.get_by_role("heading", name="You", exact=True)).to_be_visible()
+        await expect(trouble).to_have_count(0)
+
+
 async def test_a_queue_and_its_jobs_belong_to_queues_and_a_job_leads_to_its_trace(lately: House) -> None:
     async with open_page(with_outage=True) as page:
         section = page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Queues")

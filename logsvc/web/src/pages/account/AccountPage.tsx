@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 
 import { useMe, type Me } from "../../api/me.ts";
+import { Trouble } from "../../parts/Trouble.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { addressOf } from "../../shell/router.ts";
@@ -19,7 +20,7 @@ const PARTS = [
 
 /** Who you are here, what this browser does, saved views; for admins API tokens and the audit. */
 export function AccountPage({ rest }: PageProps): ReactNode {
-  const { data: me, isPending } = useMe();
+  const { data: me, error, isPending, refetch } = useMe();
   const [which = ""] = rest;
   const path = which === "" ? "account" : `account/${which}`;
   const part = PARTS.find((each) => each.path === path);
@@ -38,6 +39,7 @@ export function AccountPage({ rest }: PageProps): ReactNode {
         </nav>
       </div>
       {isPending && <p className="empty empty-quiet">Looking…</p>}
+      {error && !me && <Trouble what="Your account" error={error} shownSince={0} retry={() => void refetch()} />}
       {me && (part === undefined || !part.isFor(me)) && (
         <div className="empty" data-testid="empty">
           <h2>{part === undefined ? "No such page" : "Not for you"}</h2>

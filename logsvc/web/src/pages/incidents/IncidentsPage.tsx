@@ -20,8 +20,10 @@ import "./incidents.css";
 
 /** What rang, and who has it; `incidents/<id>` is one of them, `incidents/rules` what rings. */
 export function IncidentsPage({ search, rest }: PageProps): ReactNode {
-  const { data: me } = useMe();
+  const { data: me, error, refetch } = useMe();
   const [which] = rest;
+  // Whether there is a bot to ask is told with who asks.
+  if (!me && error) return <Trouble what="Incidents" error={error} shownSince={0} retry={() => void refetch()} />;
   if (me && !me.has_bot) return <NoBot />;
   if (which === "rules") return <RulesPage />;
   return which ? <IncidentDetail id={which} /> : <IncidentList isAll={search.includes("state=all")} />;
