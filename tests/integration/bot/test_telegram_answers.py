@@ -25,7 +25,7 @@ async def answering(answer: Answer) -> AsyncGenerator[Telegram]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if (task := asyncio.current_task()) is not None:
             serving.add(task)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # it may go before it asks
             await answer(reader, writer)
         writer.close()
         with contextlib.suppress(ConnectionError):
