@@ -261,8 +261,15 @@ def _was_reset(before: _Life, retried: _Life, job: JobHash | None) -> bool:
 def _count(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: JobMemory | None) -> Counted:
     ends = [end for _, end in life.ends]
     waits = job.waits_to_retry if job is not None else known.waits_to_retry if known is not None else None
+    is_every_run_counted = job is not None and job.attempts_started == job.attempts_made + job.stalls + job.is_running
     if life.exhausted is not None:
-        return count(ends, before=life.made, now=life.exhausted, waits_to_retry=waits)
+        return count(
+            ends,
+            before=life.made,
+            now=life.exhausted,
+            waits_to_retry=waits,
+            is_every_run_counted=is_every_run_counted,
+        )
     if job is None:
         counted = count(ends, before=life.made, now=None, waits_to_retry=waits)
         if life.made is None and known is not None and known.attempts_made is not None:
@@ -276,7 +283,7 @@ def _count(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: Jo
         waits_to_retry=waits,
         later=later,
         later_made=int(_was_ended_by_attempt(job) and not (ends and ends[-1].is_final)),
-        is_every_run_counted=job.attempts_started == job.attempts_made + job.stalls + job.is_running,
+        is_every_run_counted=is_every_run_counted,
     )
 
 

@@ -391,6 +391,26 @@ def test_what_was_relayed_before_a_restart_is_counted_by_the_jobs_options(
     assert (events[0].attempt, events[0].event) == shown
 
 
+@pytest.mark.parametrize(("waits", "retry"), [(True, ["delayed/9", "waiting/delayed"]), (False, ["waiting/active"])])
+@pytest.mark.parametrize("relayed", range(1, 8))
+def test_job_that_was_exhausted_while_no_bridge_ran_keeps_every_attempts_error(
+    waits: bool, retry: list[str], relayed: int
+) -> None:
+    """Wherever it was killed: every run was counted, so none was handed back."""
+    stream = Stream()
+    entries = stream.entries(
+        "added/send", "waiting", "active", *retry, "active", *retry, "active", "failed/three/active",
+        "retries-exhausted/3",
+    )  # fmt: skip
+    translate.remember(entries[:relayed], stream.memory)
+    job = failed("one", "two", "three", started=3, waits=waits)
+    events = stream.tell(*entries[relayed:], hashes={"1": job})
+
+    assert all(event.enriched for event in events)
+    attempts = [(event.attempt, event.error) for event in events if event.error]
+    assert attempts == [(1, "one"), (2, "two"), (3, "three")][-len(attempts) :]
+
+
 def test_delay_of_a_job_never_seen_that_has_failed_is_its_retry() -> None:
     """Its `active` was lost in a gap."""
     stream = Stream()
