@@ -4,6 +4,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import sys
 
@@ -44,6 +45,9 @@ def main() -> int:
             sys.stderr.write(f"logsvc cannot prepare ClickHouse: {error}\n")
             return 1
         return 0
+    # The ring and what waits for a block live for seconds and are no cycles: to look for cycles often stalls viewers.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     return run_service("logsvc", lambda stop: app.run(settings, stop, lines))
 
 
