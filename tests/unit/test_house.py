@@ -8,7 +8,10 @@ from pathlib import Path
 
 import consul  # pyright: ignore[reportMissingTypeStubs]  # has none
 import pytest
+import yaml
 
+from bot.rules.policy import EVENT_RULES
+from bot.rules.ruleset import RULES
 from tests.settings_page import MODELS, PAGE, page
 from tocsin.settings import Settings, is_secret, names
 
@@ -126,6 +129,12 @@ def test_every_ignore_names_its_code_and_its_reason() -> None:
     assert found == []
 
 
+def anchors(text: str) -> set[str]:
+    """Where a link may lead in a Markdown text: its headings, as forges name them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_and_make_targets_in_the_documents_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for name, text in tracked():
@@ -133,6 +142,22 @@ def test_links_and_make_targets_in_the_documents_exist() -> None:
             continue
         for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
             assert ((ROOT / name).parent / link).exists(), f"{name} links to {link}"
+        for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", text):
+            there = ((ROOT / name).parent / file).read_text() if file else text
+            assert anchor in anchors(there), f"{name} links to {file}#{anchor}"
         assert set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", text, re.MULTILINE)) <= {
             pair for target in targets for pair in ((target, ""), ("", target))
         }, name
+
+
+def test_every_alert_and_every_rule_of_the_bot_has_its_section_in_the_runbook() -> None:
+    page = "docs/operations.md"
+    _, _, runbook = (ROOT / page).read_text().partition("\n## Runbook\n")
+    files = [yaml.safe_load(path.read_text()) for path in (ROOT / "grafana/prometheus/rules").glob("*.yml")]
+    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
+    alerts = {rule["alert"]: rule["annotations"] for rule in rules if "alert" in rule}
+    assert {name: notes.get("runbook_url") for name, notes in alerts.items()} == {
+        name: f"{page}#{name.lower()}" for name in alerts
+    }
+    sections = re.findall(r"^### (.+)$", runbook, re.MULTILINE)
+    assert sorted(sections) == sorted([*alerts, *(rule.name for rule in (*EVENT_RULES, *RULES))])
