@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from consul import Consul  # pyright: ignore[reportMissingTypeStubs]  # has none; `import consul` would find our folder
+from consul import (  # pyright: ignore[reportMissingTypeStubs]  # has none; `import consul` would find our folder
+    ACLPermissionDenied,
+    Consul,
+)
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from tocsin.addresses import Agent, base_url, healthy_urls, next_index, own_address, parse_agent
@@ -30,6 +33,7 @@ KEEP_SECONDS = 10.0
 RETRY_SECONDS = (0.5, 4.0)
 """First and longest pause after a failed call; peers must be found again within 5 s of Consul's return."""
 CHECK_INTERVAL = "2s"
+REFUSED_MEND = "check CONSUL_HTTP_TOKEN; consul/README.md has the command that makes a token for each service"
 FORGET_AFTER = "5m"
 """Consul drops a replica that has been failing its check for so long (its minimum is one minute)."""
 
@@ -70,13 +74,19 @@ class _Registration:
 
 @dataclass
 class _Away:
-    """An outage of Consul, told once when it begins and once when it ends."""
+    """An outage of Consul, told once when it begins and once when it ends. needs: the right that a refusal is about."""
 
+    needs: str
     failures: int = 0
+    is_refused: bool = False
     pause: float = field(default=RETRY_SECONDS[0])
 
     def failed(self, error: Exception) -> float:
-        if self.failures == 0:
+        if isinstance(error, ACLPermissionDenied):
+            if not self.is_refused:
+                log.error("consul_refused", needs=self.needs, said=str(error)[:200], mend=REFUSED_MEND)
+            self.is_refused = True
+        elif self.failures == 0:
             log.warning("consul_unavailable", error=type(error).__name__)
         self.failures += 1
         seconds = self.pause * random.uniform(0.5, 1)  # so that replicas do not come back all at once
@@ -86,7 +96,7 @@ class _Away:
     def answered(self) -> None:
         if self.failures:
             log.info("consul_back", failures=self.failures)
-        self.failures, self.pause = 0, RETRY_SECONDS[0]
+        self.failures, self.is_refused, self.pause = 0, False, RETRY_SECONDS[0]
 
 
 class Directory:
@@ -101,6 +111,7 @@ class Directory:
         self._follow_new: Callable[[str], None] = lambda _service: None
         self._mine: _Registration | None = None
         self._is_registered = False
+        self._registering = _Away("service:write")
         self._up = Gauge(f"{settings.service}_consul_up", "1 while Consul answers", registry=registry)
         self._errors = Counter(
             f"{settings.service}_consul_errors_total", "Calls to Consul that failed", ["call"], registry=registry
@@ -115,7 +126,8 @@ class Directory:
             return
         host = await asyncio.to_thread(own_address, self._settings, self._agent)
         self._mine = _Registration(service, host, port, health_path)
-        await self._try_to_register(_Away())
+        self._registering = _Away(f"service:write for {service}")
+        await self._try_to_register()
 
     async def deregister(self) -> None:
         """Take this process out of Consul; call it first when draining. Never raises because of Consul."""
@@ -163,7 +175,7 @@ class Directory:
 
     async def _follow(self, service: str) -> None:
         client = self._connect(WAIT_SECONDS + CALL_SECONDS)
-        away = _Away()
+        away = _Away(f"service:read for {service}")
         index: str | None = None
         while True:
             ask = functools.partial(client.health.service, service, index=index, wait=f"{WAIT_SECONDS}s")
@@ -187,18 +199,17 @@ class Directory:
                 await asyncio.sleep(RETRY_SECONDS[0])
 
     async def _keep_registered(self) -> None:
-        away = _Away()
         while True:
             if self._mine is None:
                 await asyncio.sleep(RETRY_SECONDS[0])
-            elif await self._try_to_register(away):
+            elif await self._try_to_register():
                 await asyncio.sleep(KEEP_SECONDS)
             else:
-                await asyncio.sleep(away.pause)
+                await asyncio.sleep(self._registering.pause)
 
-    async def _try_to_register(self, away: _Away) -> bool:
+    async def _try_to_register(self) -> bool:
         """Write the registration unless the agent has it."""
-        mine = self._mine
+        mine, away = self._mine, self._registering
         if mine is None:
             return False
         try:

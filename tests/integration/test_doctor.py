@@ -18,7 +18,6 @@ from litestar import Litestar, Response, post
 from redis.asyncio import Redis
 
 from bot.store.database import driver_url
-from tests.consul_agent import ACLS, running_agent
 from tests.eventually import eventually
 from tests.ports import free_port
 from tests.tcp import close, listening
@@ -424,13 +423,6 @@ async def test_chats_that_the_bot_cannot_reach_are_named(sandbox: str) -> None:
     nobody = await check_telegram({**environ, "TELEGRAM_ALERT_CHATS": ""})
     assert "TELEGRAM_ADMINS" in only(nobody, Verdict.WARN).mend
     assert "entry 1" in only(await check_telegram({**environ, "TELEGRAM_ALERT_CHATS": "everyone"}), Verdict.BAD).found
-
-
-async def test_a_refused_consul_token_is_named() -> None:
-    async with running_agent(ACLS) as agent:
-        finding = only(await check_consul({"CONSUL_HTTP_ADDR": agent.address, "CONSUL_HTTP_TOKEN": WRONG}), Verdict.BAD)
-    assert "CONSUL_HTTP_TOKEN" in finding.found
-    assert WRONG not in str(finding)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""consul/ and grafana/: valid to the tools that read them, and every query names a metric that some service has."""
+"""grafana/: valid to the tools that read it, and every query names a metric that some service has."""
 
 import subprocess
 from pathlib import Path
@@ -59,10 +59,6 @@ def metric_names() -> set[str]:
         suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}[family.type]
         names.update(family.name + suffix for suffix in suffixes)
     return names
-
-
-def test_consul_accepts_the_definitions() -> None:
-    run(tool("consul"), "validate", str(ROOT / "consul"))
 
 
 def test_promtool_accepts_the_rules() -> None:

@@ -59,6 +59,7 @@ def _of_services(services: Sequence[str]) -> dict[str, Check]:
         "Settings": functools.partial(check_settings, services=services),
         **servers,
         "Kafka": functools.partial(check_kafka, services=services),
+        "Consul": functools.partial(check_consul, services=services),
         "Ports": functools.partial(check_ports, services=services),
         **disk,
     }

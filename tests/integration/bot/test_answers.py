@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.consul_agent import running_agent
 from tests.eventually import eventually
 from tests.integration.bot.fake_logsvc import FakeLogsvc
 from tests.integration.bot.house import CHAT, House, failure, snapshot
@@ -196,6 +197,30 @@ async def test_queues_answers_within_3_s_whatever_consul_does(house: House, logs
             assert seconds < SOON, state
     finally:
         await consul.set("refusing")
+
+
+async def test_of_two_logsvcs_the_healthy_one_is_asked_soon_after_the_others_death(
+    house: House, logsvc: FakeLogsvc
+) -> None:
+    doomed = FakeLogsvc()
+    logsvc.queues = doomed.queues = [item("orders", waiting=3)]
+    await doomed.start()
+    async with running_agent() as agent:
+        for one in (logsvc, doomed):
+            await agent.register("logsvc", one.port, "/api/v1/queues")
+        house.environ |= {"CONSUL_HTTP_ADDR": agent.address, "BREAKER_FAIL_MAX": "1", "BREAKER_PROBE_SECONDS": "1"}
+        await house.put(snapshot("orders", waiting=5))
+        await house.start_bot()
+        for _ in range(2):  # each in its turn
+            await house.ask("/queues", expect="waiting 3")
+        await doomed.stop()
+        died = time.monotonic()
+        while time.monotonic() - died < 60:
+            replies = [(await house.ask("/queues", expect="orders"))[0] for _ in range(2)]
+            if all("waiting 3" in reply for reply in replies):
+                break
+        else:
+            pytest.fail("it still asks the dead one")
 
 
 async def test_alerts_arrive_and_the_breaker_closes_after_telegram_never_answered(house: House) -> None:
