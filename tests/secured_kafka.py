@@ -85,6 +85,25 @@ class SecuredKafka:
         for answer in self._admin.create_acls(list(documented_rights(prefix))).values():
             answer.result(30)
 
+    def give(self, commands: str, prefix: str = "tocsin.") -> None:
+        """Run `kafka-acls.sh --add` commands, one a line."""
+        for answer in self._admin.create_acls(list(rights_of(commands, prefix))).values():
+            answer.result(30)
+
+    def take_back(self, principal: str) -> None:
+        """Take every right of a principal away."""
+        anything = admin.AclBindingFilter(
+            admin.ResourceType.ANY,
+            None,
+            admin.ResourcePatternType.ANY,
+            principal,
+            None,
+            admin.AclOperation.ANY,
+            admin.AclPermissionType.ANY,
+        )
+        for answer in self._admin.delete_acls([anything]).values():
+            answer.result(30)
+
     @cached_property
     def _admin(self) -> Any:
         return admin.AdminClient({"bootstrap.servers": self.plain})
@@ -92,6 +111,11 @@ class SecuredKafka:
 
 def documented_rights(prefix: str) -> Iterator[Any]:
     """The rights that the `kafka-acls.sh` commands of docs/kafka.md give."""
+    return rights_of(DOCS.read_text(), prefix)
+
+
+def rights_of(text: str, prefix: str) -> Iterator[Any]:
+    """The rights that the `kafka-acls.sh` commands of a text give, under this prefix."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     for option in ("--bootstrap-server", "--command-config", "--allow-principal"):
         parser.add_argument(option)
@@ -99,9 +123,8 @@ def documented_rights(prefix: str) -> Iterator[Any]:
     for option in ("--operation", "--topic", "--group", "--transactional-id"):
         parser.add_argument(option, action="append", default=[])
     parser.add_argument("--add", action="store_true", required=True)
-    text = DOCS.read_text().replace("\\\n", " ")
-    commands = re.findall(r"^kafka-acls\.sh (.+)$", text, re.MULTILINE)
-    assert commands, f"{DOCS} gives no rights"
+    commands = re.findall(r"^kafka-acls\.sh (.+)$", text.replace("\\\n", " "), re.MULTILINE)
+    assert commands, "no rights are given"
     for command in commands:
         given = parser.parse_args(shlex.split(command))
         resources: Mapping[Any, list[str]] = {

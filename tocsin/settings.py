@@ -114,7 +114,7 @@ class Settings(BaseModel):
     def _all_of_sasl_or_none(cls, value: object, info: ValidationInfo) -> object:
         protocol: str | None = info.data.get("kafka_security_protocol")
         if value == "OAUTHBEARER":
-            raise ValueError("OAUTHBEARER is not available in this release; use PLAIN or SCRAM")
+            raise ValueError("OAUTHBEARER is not available in this release; use PLAIN, SCRAM or a certificate (SSL)")
         if protocol and value is None and protocol.startswith("SASL_"):
             raise ValueError("required while KAFKA_SECURITY_PROTOCOL is SASL_PLAINTEXT or SASL_SSL")
         if protocol and value is not None and not protocol.startswith("SASL_"):

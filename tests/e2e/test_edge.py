@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 import httpx
+import pytest
 from websockets.asyncio.client import connect
 
 from bot.texts import OWN_NUMBERS
@@ -19,6 +20,8 @@ from tests.haproxy import running_proxy
 from tests.ports import free_port
 from tests.product import product
 from tests.prometheus import answer, running_prometheus
+from tocsin.doctor.finding import Verdict
+from tocsin.doctor.public_url import check_public_url
 
 SERVICES = ("logsvc", "bridge", "bot")
 ONLY_WHEN_IT_HAPPENS = {
@@ -39,7 +42,12 @@ PANEL_QUERIES = [
 
 
 async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
-    kafka_bootstrap: str, topic_prefix: str, redis_url: str, postgres_url: str, tmp_path: Path
+    kafka_bootstrap: str,
+    topic_prefix: str,
+    redis_url: str,
+    postgres_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counted = await make_states(redis_url)
     certificate = make_certificate(tmp_path)
@@ -85,6 +93,11 @@ async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
                 await eventually(sees_all_queues, seconds=60, what="every queue through the proxy")
                 assert (await person.get("/logs")).headers["content-type"].startswith("text/html")
                 assert (await person.get("/metrics")).status_code == 404
+                [untrusted] = await check_public_url({"PUBLIC_URL": base})
+                assert "is not trusted here" in untrusted.found
+                monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+                [trusted] = await check_public_url({"PUBLIC_URL": base})
+                assert trusted.verdict is Verdict.OK, trusted
                 live = f"wss://localhost:{edge}/api/v1/live"
                 async with connect(live, ssl=trust, origin=base) as socket, asyncio.timeout(20):  # type: ignore[arg-type]  # a plain string is an origin
                     assert json.loads(await socket.recv())["type"] == "hello"

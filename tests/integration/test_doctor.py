@@ -1,6 +1,7 @@
 """`tocsin doctor` against real servers, each broken on purpose: named, with the mend, and without any secret."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
@@ -14,19 +15,23 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from litestar import Litestar, Response, post
+from litestar import Litestar, Response, get, post
+from litestar.params import FromPath
 from redis.asyncio import Redis
 
 from bot.store.database import driver_url
+from tests.certificate import make_certificate
 from tests.eventually import eventually
+from tests.pgbouncer import running_pgbouncer
 from tests.ports import free_port
-from tests.tcp import close, listening
+from tests.tcp import close, listening, tls_before
 from tocsin.doctor import Finding, Verdict, examine, run_doctor
 from tocsin.doctor.clickhouse import check_clickhouse
 from tocsin.doctor.clock import check_clock
 from tocsin.doctor.consul import check_consul
 from tocsin.doctor.kafka import check_kafka
 from tocsin.doctor.postgres import check_postgres
+from tocsin.doctor.public_url import check_public_url
 from tocsin.doctor.redis import check_redis
 from tocsin.doctor.report import render
 from tocsin.doctor.run import DEADLINE_SECONDS
@@ -35,6 +40,7 @@ from tocsin.doctor.telegram import check_telegram
 from tocsin.http import serve_http
 from tocsin.sandbox.app import run_sandbox
 from tocsin.sandbox.options import SandboxOptions
+from tocsin.stack.ports import is_free
 from tocsin.topics import Topics
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"  # the example of Telegram's own documentation
@@ -436,24 +442,102 @@ async def test_what_clickhouse_refuses_is_told_apart(status: int, code: str, wor
     def refuse() -> Response[str]:
         return Response("DB::Exception", status_code=status, headers={"X-ClickHouse-Exception-Code": code})
 
-    port, stop = free_port(), asyncio.Event()
-    app = Litestar([refuse], openapi_config=None, logging_config=None)
-    task = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1))
-    try:
-        url = f"http://tocsin:{WRONG}@127.0.0.1:{port}/tocsin"
-        findings: list[Finding] = []
+    async with answering(refuse) as at:
+        url = f"http://tocsin:{WRONG}@{at.removeprefix('http://')}/tocsin"
+        finding = only(await check_clickhouse({"CLICKHOUSE_URL": url}), Verdict.BAD)
+    assert word in finding.found + finding.mend
+    assert WRONG not in str(finding)
 
-        async def answered() -> bool:
-            findings[:] = await check_clickhouse({"CLICKHOUSE_URL": url})
-            return "no ClickHouse answers" not in findings[0].found
 
-        await eventually(answered)
-        finding = only(findings, Verdict.BAD)
-        assert word in finding.found + finding.mend
-        assert WRONG not in str(finding)
-    finally:
-        stop.set()
-        await task
+@pytest.mark.parametrize(
+    ("chat", "member", "verdict"),
+    [
+        ({"type": "channel"}, {"status": "member"}, Verdict.BAD),
+        ({"type": "channel"}, {"status": "administrator", "can_post_messages": False}, Verdict.BAD),
+        ({"type": "channel"}, {"status": "administrator", "can_post_messages": True}, Verdict.OK),
+        ({"type": "supergroup", "permissions": {"can_send_messages": False}}, {"status": "member"}, Verdict.BAD),
+        ({"type": "supergroup", "permissions": {"can_send_messages": False}}, {"status": "administrator"}, Verdict.OK),
+        ({"type": "supergroup"}, {"status": "restricted", "can_send_messages": False}, Verdict.BAD),
+        ({"type": "group"}, {"status": "kicked"}, Verdict.BAD),
+    ],
+)
+async def test_a_chat_in_which_the_bot_may_not_write_is_named(
+    chat: dict[str, Any], member: dict[str, Any], verdict: Verdict
+) -> None:
+    """A stand-in for what the sandbox has not: channels, and groups where only some may write."""
+    answers: dict[str, Any] = {
+        "getMe": {"id": 1, "username": "tocsin_bot"},
+        "getWebhookInfo": {"url": ""},
+        "getChat": {"title": "Alerts", **chat},
+        "getChatMember": member,
+    }
+
+    @get(f"/bot{TOKEN}/{{method:str}}", sync_to_thread=False)
+    def answer(method: FromPath[str]) -> dict[str, Any]:
+        return {"ok": True, "result": answers[method]}
+
+    async with answering(answer) as url:
+        environ = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": url, "TELEGRAM_ALERT_CHATS": "-100777"}
+        [found] = [one for one in await check_telegram(environ) if one.check == "Telegram chat -100777"]
+    assert found.verdict is verdict, found
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict", "words"),
+    [
+        (200, '{"items": []}', Verdict.OK, "Tocsin answers"),
+        (401, '{"error": "login"}', Verdict.OK, "Tocsin answers"),
+        (302, "", Verdict.OK, "log in elsewhere (sso.example.com)"),
+        (503, "", Verdict.WARN, "no logsvc behind it"),
+        (404, "<h1>Welcome to nginx</h1>", Verdict.WARN, "not as Tocsin does"),
+        (200, "<h1>It works</h1>", Verdict.WARN, "not as Tocsin does"),
+    ],
+)
+async def test_what_answers_at_the_public_address_is_told(status: int, body: str, verdict: Verdict, words: str) -> None:
+    @get("/tocsin/api/v1/queues", sync_to_thread=False)
+    def queues() -> Response[str]:
+        return Response(body, status_code=status, headers={"location": "https://sso.example.com/x"})
+
+    async with answering(queues) as url:
+        [found] = await check_public_url({"PUBLIC_URL": f"{url}/tocsin/"})
+    assert found.verdict is verdict, found
+    assert words in found.found
+    [nothing] = await check_public_url({"PUBLIC_URL": f"http://127.0.0.1:{free_port()}"})
+    assert "nothing answers" in nothing.found
+
+
+async def test_a_ca_that_signed_nothing_here_is_named_for_clickhouse_and_postgres(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres stands behind a PgBouncer with TLS, a stand-in for ClickHouse behind TLS too."""
+    (tmp_path / "other").mkdir()
+    certificate, other = make_certificate(tmp_path), make_certificate(tmp_path / "other")
+
+    @post("/", sync_to_thread=False, status_code=200)
+    def one() -> str:
+        return "1"
+
+    async with (
+        running_pgbouncer(tmp_path, postgres_url, certificate) as pooled,
+        answering(one) as url,
+        tls_before(int(url.rpartition(":")[2]), certificate) as secured,
+    ):
+        address = f"{pooled}?sslmode=verify-full".replace("127.0.0.1", "localhost")
+        monkeypatch.setenv("PGSSLROOTCERT", str(other))
+        wrong = only(await check_postgres({"DATABASE_URL": address}), Verdict.BAD)
+        assert "is not trusted" in wrong.found
+        assert "PGSSLROOTCERT" in wrong.mend
+        monkeypatch.setenv("PGSSLROOTCERT", str(certificate))
+        assert not await _bad(check_postgres({"DATABASE_URL": address}))
+
+        environ = {"CLICKHOUSE_URL": f"https://localhost:{secured}/tocsin"}
+        for ca_file in ("", str(other)):
+            wrong = only(await check_clickhouse({**environ, "CLICKHOUSE_CA_FILE": ca_file}), Verdict.BAD)
+            assert "is not trusted" in wrong.found
+            assert "CLICKHOUSE_CA_FILE" in wrong.mend
+        assert not await _bad(check_clickhouse({**environ, "CLICKHOUSE_CA_FILE": str(certificate)}))
+        [unread] = await _bad(check_clickhouse({**environ, "CLICKHOUSE_CA_FILE": str(tmp_path / "absent")}))
+        assert "CLICKHOUSE_CA_FILE" in unread.found
 
 
 async def test_who_logs_in_is_no_part_of_a_printed_address() -> None:
@@ -506,6 +590,20 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
         writer.write(chunk)
         await writer.drain()
     writer.write_eof()
+
+
+@contextlib.asynccontextmanager
+async def answering(handler: Any) -> AsyncGenerator[str]:
+    """The address of a server that has this one route."""
+    port, stop = free_port(), asyncio.Event()
+    app = Litestar([handler], openapi_config=None, logging_config=None)
+    task = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1))
+    try:
+        await eventually(lambda: not is_free(port), what="the server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop.set()
+        await task
 
 
 def _may_not(path: Path, mode: int) -> bool:

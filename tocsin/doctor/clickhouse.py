@@ -1,6 +1,7 @@
 """ClickHouse: a server that answers and lets us in, or a directory for the embedded one."""
 
 import os
+import ssl
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -70,7 +71,14 @@ async def _server(url: str, environ: Environ) -> Finding:
         "X-ClickHouse-User": unquote(parts.username or "default"),
         "X-ClickHouse-Key": unquote(parts.password or ""),
     }
-    verify: str | bool = environ.get("CLICKHOUSE_CA_FILE") or dict(parse_qsl(parts.query)).get("verify") != "false"
+    ca_file = environ.get("CLICKHOUSE_CA_FILE")
+    try:
+        verify: ssl.SSLContext | bool = dict(parse_qsl(parts.query)).get("verify") != "false"
+        if ca_file:
+            verify = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        found = f"CLICKHOUSE_CA_FILE cannot be used: {error.strerror or error}"
+        return bad("ClickHouse", found, "name a file with the CA's certificate (PEM) that this process may read")
     try:
         async with httpx.AsyncClient(
             base_url=f"{parts.scheme}://{where}", headers=headers, timeout=SECONDS, verify=verify
@@ -80,6 +88,12 @@ async def _server(url: str, environ: Environ) -> Finding:
     except _Refused as refusal:
         return _explain(refusal, where, database, blank)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        if "CERTIFICATE_VERIFY" in str(error):
+            return bad(
+                "ClickHouse",
+                f"the certificate of {where} is not trusted",
+                "export CLICKHOUSE_CA_FILE=…   the file of the CA that signed it; the address must be the one it names",
+            )
         return bad(
             "ClickHouse",
             f"no ClickHouse answers at {where} ({type(error).__name__})",

@@ -1,4 +1,4 @@
-"""Kafka: reachable, logged in, its topics there with the right partitions. Whether it lets us write is not tried."""
+"""Kafka: reachable, logged in, its topics there with the right partitions, and what the user may do with them."""
 
 import asyncio
 import ssl
@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from tocsin.doctor.environment import Unreadable, value
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok
 from tocsin.doctor.kafka_hanging import hanging_transactions
+from tocsin.doctor.kafka_rights import missing_rights
 from tocsin.kafka import client_options
 from tocsin.settings import Settings, SettingsError, read
 from tocsin.topics import TopicSpec
@@ -43,11 +44,13 @@ async def check_kafka(environ: Environ, *, services: Sequence[str] = SERVICES) -
         options = client_options(settings, "tocsin-doctor")
     except (OSError, ssl.SSLError) as error:
         return [bad("Kafka", f"a certificate cannot be used: {error}", "check KAFKA_SSL_CAFILE, _CERTFILE, _KEYFILE")]
+    if (problem := await _tls_problem(servers, options.get("ssl_context"))) is not None:
+        return [problem]
     admin = AIOKafkaAdminClient(**options, request_timeout_ms=3000)
     try:
         async with asyncio.timeout(SECONDS):
             await admin.start()
-            return await _examine(admin, settings, settings.topics.used_by(services))
+            return await _examine(admin, settings, services)
     except (KafkaError, OSError, TimeoutError, AttributeError) as error:
         return [_silent(settings, error)]
     finally:
@@ -56,7 +59,7 @@ async def check_kafka(environ: Environ, *, services: Sequence[str] = SERVICES) -
                 await admin.close()
 
 
-async def _examine(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) -> list[Finding]:
+async def _examine(admin: Any, settings: Settings, services: Sequence[str]) -> list[Finding]:
     cluster = cast(Mapping[str, Any], await admin.describe_cluster())
     brokers = cast(Sequence[Mapping[str, Any]], cluster["brokers"])
     count = f"{len(brokers)} broker{'' if len(brokers) == 1 else 's'}"
@@ -70,7 +73,9 @@ async def _examine(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) -
                 f"export KAFKA_REPLICATION_FACTOR={len(brokers)}",
             )
         )
-    return [*findings, *await _topics(admin, settings, specs)]
+    hidden, refused = await missing_rights(admin, settings, services)
+    seen = [spec for spec in settings.topics.used_by(services) if spec.name not in hidden]
+    return [*findings, *refused, *await _topics(admin, settings, seen)]
 
 
 async def _topics(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) -> list[Finding]:
@@ -87,7 +92,7 @@ async def _topics(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) ->
     wrong = [spec for spec in present if not spec.fits(partitions[spec.name], settings.kafka_partitions)]
     findings += [_wrong_count(spec, partitions[spec.name], settings) for spec in wrong]
     findings += await hanging_transactions(settings, {spec.name: partitions[spec.name] for spec in present})
-    if not absent and not wrong:
+    if specs and not absent and not wrong:
         findings.append(ok("Kafka topics", f"all {len(specs)} under {settings.kafka_topic_prefix}*"))
     return findings
 
@@ -124,8 +129,8 @@ def _silent(settings: Settings, error: BaseException) -> Finding:
     if settings.kafka_security_protocol == "SSL":
         return bad(
             "Kafka",
-            f"{where} is open but TLS failed ({type(error).__name__})",
-            "check KAFKA_SSL_CAFILE: the CA that signed the broker's certificate",
+            f"{where} speaks TLS but did not let us in ({type(error).__name__})",
+            "set KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE if the brokers ask for a certificate; or is it SASL_SSL?",
         )
     return bad(
         "Kafka",
@@ -133,6 +138,33 @@ def _silent(settings: Settings, error: BaseException) -> Finding:
         "export KAFKA_SECURITY_PROTOCOL=SASL_SSL (or SSL) if the broker asks for it; "
         "and its advertised.listeners must be reachable from here",
     )
+
+
+async def _tls_problem(servers: str, context: ssl.SSLContext | None) -> Finding | None:
+    """What is wrong with TLS at one of the servers that are open. context None: none is spoken."""
+    if context is None:
+        return None
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            async with asyncio.timeout(_REACH_SECONDS):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=context)
+        except ssl.SSLCertVerificationError as error:
+            return bad(
+                "Kafka",
+                f"the certificate of {server.strip()} is not trusted: {error.verify_message}",
+                "export KAFKA_SSL_CAFILE=…   the file of the CA that signed the brokers' certificates",
+            )
+        except (ssl.SSLError, TimeoutError, ConnectionResetError) as error:
+            return bad(
+                "Kafka",
+                f"{server.strip()} is open but speaks no TLS ({type(error).__name__})",
+                "is it the TLS listener's port? without one: KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT or PLAINTEXT",
+            )
+        except (OSError, ValueError):
+            continue  # another one was reachable
+        writer.close()
+    return None
 
 
 async def _any_reachable(servers: str) -> bool:

@@ -1,6 +1,7 @@
 """Postgres: reachable, logged in, and the user may create the bot's tables."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -52,6 +53,19 @@ async def check_postgres(environ: Environ) -> list[Finding]:
         return [bad("Postgres", f"{where} has no such database", "createdb -h HOST -U USER DATABASE")]
     except asyncpg.TooManyConnectionsError:
         return [bad("Postgres", f"{where} has no connection left", "raise max_connections, or use PgBouncer")]
+    except ssl.SSLCertVerificationError as error:
+        return [
+            bad(
+                "Postgres",
+                f"the certificate of {where} is not trusted: {error.verify_message}",
+                "export PGSSLROOTCERT=…   the file of the CA that signed it; verify-full wants the host's name in it",
+            )
+        ]
+    except asyncpg.ClientConfigurationError as error:
+        if "root certificate" not in str(error):
+            raise
+        found = "DATABASE_URL wants the server's certificate checked, and there is no CA to check it with"
+        return [bad("Postgres", found, "export PGSSLROOTCERT=…   the file of the CA that signed it")]
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return [
             bad(

@@ -13,6 +13,7 @@ from tocsin.doctor.kafka import check_kafka
 from tocsin.doctor.login import check_login
 from tocsin.doctor.machine import check_disk, check_java, check_ports
 from tocsin.doctor.postgres import check_postgres
+from tocsin.doctor.public_url import check_public_url
 from tocsin.doctor.redis import check_redis
 from tocsin.doctor.report import render
 from tocsin.doctor.settings import check_settings
@@ -20,7 +21,13 @@ from tocsin.doctor.telegram import check_telegram
 
 OF_A_SERVICE: Mapping[str, Mapping[str, Check]] = {
     "bridge": {"Redis": check_redis, "Kafka": check_kafka, "Consul": check_consul},
-    "logsvc": {"Kafka": check_kafka, "ClickHouse": check_clickhouse, "Consul": check_consul, "Login": check_login},
+    "logsvc": {
+        "Kafka": check_kafka,
+        "ClickHouse": check_clickhouse,
+        "Consul": check_consul,
+        "Login": check_login,
+        "Public URL": check_public_url,
+    },
     "bot": {"Kafka": check_kafka, "Postgres": check_postgres, "Telegram": check_telegram, "Consul": check_consul},
 }
 """The servers each service speaks to."""

@@ -98,18 +98,28 @@ async def _chat(client: httpx.AsyncClient, chat: str, bot: dict[str, Any]) -> Fi
         return bad(
             check, f"Telegram says: {answer.get('description', 'no')}", f"{invite}; /whoami in the chat tells its id"
         )
-    name = answer["result"].get("title") or answer["result"].get("first_name") or "private"
-    if answer["result"].get("type") == "private":
+    found = answer["result"]
+    name = found.get("title") or found.get("first_name") or "private"
+    if found.get("type") == "private":
         return ok(check, f"{name}, in private")
     member = await _call(client, "getChatMember", chat_id=chat, user_id=bot["id"])
     status = str(member["result"]["status"]) if member.get("ok") else "unknown"
     if status in ("left", "kicked"):
         return bad(check, f"the bot is not in {name} ({status})", invite)
-    if status == "restricted" and not member["result"].get("can_send_messages", True):
+    if not _may_write(found, status, member.get("result", {})):
         return bad(check, f"the bot may not write in {name}", "let it send messages, or make it an administrator")
     if status == "unknown":
         return note(check, f"{name}; whether the bot may write there could not be asked")
     return ok(check, f"{name}, as {status}")
+
+
+def _may_write(chat: dict[str, Any], status: str, member: dict[str, Any]) -> bool:
+    """By what Telegram tells of the chat and of the bot in it; what it does not tell counts as allowed."""
+    if chat.get("type") == "channel":
+        return status == "unknown" or (status == "administrator" and bool(member.get("can_post_messages", True)))
+    if status == "restricted":
+        return bool(member.get("can_send_messages", True))
+    return status != "member" or bool(chat.get("permissions", {}).get("can_send_messages", True))
 
 
 async def _call(client: httpx.AsyncClient, method: str, **params: Any) -> dict[str, Any]:

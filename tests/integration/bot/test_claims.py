@@ -12,6 +12,7 @@ from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from bot.store.models import Card
 from bot.store.outbox import Subject, claim_due, mark_ended, mark_sent, put
+from tests.certificate import make_certificate
 from tests.eventually import eventually
 from tests.integration.bot.house import House, failure, snapshot
 from tests.pgbouncer import running_pgbouncer
@@ -99,9 +100,11 @@ async def nothing_waits(house: House) -> bool:
 
 @pytest.fixture
 async def pooled(house: House) -> AsyncGenerator[House]:
-    """A house whose bots reach Postgres through PgBouncer in transaction mode."""
-    async with running_pgbouncer(house.folder, house.postgres) as url:
-        house.environ["DATABASE_URL"] = url
+    """A house whose bots reach Postgres through PgBouncer in transaction mode, over TLS."""
+    certificate = make_certificate(house.folder)
+    async with running_pgbouncer(house.folder, house.postgres, certificate) as url:
+        address = url.replace("127.0.0.1", "localhost")
+        house.environ |= {"DATABASE_URL": f"{address}?sslmode=verify-full", "PGSSLROOTCERT": str(certificate)}
         yield house
         for bot in house.bots:
             await bot.kill()

@@ -10,11 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.certificate import make_certificate
 from tests.clickhouse_front import Fault
 from tests.eventually import eventually
 from tests.integration.logsvc.fronted import Server, agrees_with_kafka, mixed
 from tests.integration.logsvc.house import LANES, House, house
 from tests.ports import free_port
+from tests.tcp import tls_before
 from tocsin.events import JobEvent, QueueSnapshot, encode
 from tocsin.topics import partition_of
 
@@ -85,8 +87,19 @@ async def test_kills_and_lost_answers_leave_what_kafka_holds_and_a_refused_row_a
 
 
 async def test_replicas_that_come_and_die_share_the_work_and_double_nothing(
-    home: House, other: House, server: Server
+    home: House, other: House, server: Server, tmp_path: Path
 ) -> None:
+    """The second reaches ClickHouse over https, by a certificate of a CA of the house."""
+    certificate = make_certificate(tmp_path)
+    async with tls_before(server.port, certificate) as secured:
+        other.environ |= {
+            "CLICKHOUSE_URL": f"https://tocsin:secret@localhost:{secured}/tocsin",
+            "CLICKHOUSE_CA_FILE": str(certificate),
+        }
+        await _share_and_die(home, other, server)
+
+
+async def _share_and_die(home: House, other: House, server: Server) -> None:
     await home.start()
     await home.ready()
     producing = asyncio.create_task(produce_slowly(home, 4000))

@@ -9,12 +9,15 @@ from typing import TypeGuard
 
 import pytest
 
+from tests.secured_kafka import documented_rights
 from tocsin.doctor import redis_rights
 from tocsin.doctor.environment import RedisSource, Unreadable, place, redis_sources, value
 from tocsin.doctor.finding import Verdict, bad, note, ok, warn
+from tocsin.doctor.kafka_rights import needs
 from tocsin.doctor.machine import check_java, check_ports
 from tocsin.doctor.report import render
 from tocsin.stack.kafka.jars import jars_folder
+from tocsin.topics import Topics
 
 BULLMQ = Path(__file__).parents[3] / "bridge" / "sources" / "bullmq"
 NOT_COMMANDS = {"BLOCK", "WRONGTYPE", "NOPERM", "NOAUTH", "DEBUG", "INFO", "WARN", "ERROR"}
@@ -132,3 +135,23 @@ def test_the_login_that_may_write_is_looked_at_beside_the_reading_one(tmp_path: 
     assert (shop.acting.user, shop.acting.nodes, shop.acting.reads_replica) == ("actor", ("s:1",), False)
     assert shop.acting.options == {"username": "actor", "password": "d"}
     assert shop.acting.sentinel_options == {"password": "c"}
+
+
+def test_the_rights_that_are_looked_for_in_kafka_are_those_of_the_docs() -> None:
+    looked_for = {
+        (service, need.option, need.name, need.operation, need.is_prefix)
+        for service in ("bridge", "logsvc", "bot")
+        for need in needs(service, Topics())
+    }
+    documented = {
+        (
+            right.principal.removeprefix("User:tocsin-"),
+            f"--{right.restype.name.lower().replace('_', '-')}",
+            right.name,
+            right.operation.name.capitalize(),
+            right.resource_pattern_type.name == "PREFIXED",
+        )
+        for right in documented_rights("tocsin.")
+        if right.operation.name != "DESCRIBE"
+    }
+    assert looked_for == documented

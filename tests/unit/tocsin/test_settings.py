@@ -341,7 +341,8 @@ def test_a_login_to_kafka_that_would_be_ignored_is_refused() -> None:
 
 def test_a_mechanism_this_release_lacks_is_refused() -> None:
     given = KAFKA | {"SHOP_SECRET": "hunter2hunter2"} | SASL | {"KAFKA_SASL_MECHANISM": "OAUTHBEARER"}
-    assert problems(given) == ["KAFKA_SASL_MECHANISM: OAUTHBEARER is not available in this release; use PLAIN or SCRAM"]
+    told = "OAUTHBEARER is not available in this release; use PLAIN, SCRAM or a certificate (SSL)"
+    assert problems(given) == [f"KAFKA_SASL_MECHANISM: {told}"]
 
 
 SHOP = KAFKA | {"SHOP_SECRET": "hunter2hunter2"}
