@@ -11,7 +11,7 @@ from bridge.actions.api import action_route
 from bridge.actions.desk import Desk
 from bridge.actions.ledger import Ledger
 from bridge.actions.performer import Performer
-from bridge.kafka import Membership
+from bridge.kafka import Membership, guard_by
 from bridge.metrics import Metrics
 from bridge.ownership import Ownership
 from bridge.readiness import NEED, Readiness
@@ -37,10 +37,10 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
     health = Health(NEED, *(f"redis:{source.name}" for source in settings.sources))
 
     async with AsyncExitStack() as stack:
-        sources = [BullmqSource(source, settings, metrics, health) for source in settings.sources]
+        breakers = Breakers(settings, registry)
+        sources = [BullmqSource(source, settings, metrics, health, breakers) for source in settings.sources]
         for source in sources:
             stack.push_async_callback(source.close)
-        breakers = Breakers(settings, registry)
         ledger = Ledger(settings, breakers)
         stack.push_async_callback(ledger.close)
         performers = {source.name: Performer(source) for source in settings.sources if source.actions is not None}
@@ -49,7 +49,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
         desk = Desk(sources, performers, settings.bridge_action_policy, ledger, breakers, stop)
         routes = [action_route(desk, settings.tocsin_service_token, metrics)]
         readiness = Readiness(health)
-        relay = Relay(settings, sources, metrics, readiness)
+        relay = Relay(settings, sources, metrics, readiness, guard_by(breakers))
         ownership = Ownership(relay.run, metrics, readiness)
         membership = Membership(settings, ownership)
         directory = Directory(settings, registry)

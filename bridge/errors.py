@@ -9,5 +9,9 @@ class WriterLost(BridgeError):
     """A transaction failed, was fenced, or its outcome is unknown: discard the producer and all memory, start again."""
 
 
+class KafkaResting(WriterLost):
+    """Kafka was not even asked: it did not answer lately, and its breaker is open."""
+
+
 class SourceUnavailable(BridgeError):
     """A Redis source did not answer or refused; try again later."""

@@ -12,11 +12,19 @@ from typing import Any, Protocol, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    BrokerNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+)
 
-from bridge.errors import WriterLost
+from bridge.errors import KafkaResting, WriterLost
 from bridge.record import REQUEST_BYTES, Record
 from bridge.settings import BridgeSettings
+from tocsin.breakers import Breakers, Guard, Unavailable
 from tocsin.kafka import client_options
 
 log = structlog.get_logger("bridge.kafka")
@@ -29,6 +37,27 @@ MAYBE_HANGING = "if that stays, a transaction hangs there: see docs/kafka.md"
 RESTORE_SECONDS = 60.0
 READ_BACK_SECONDS = 120.0
 END_SECONDS = 5.0
+START_SECONDS = 20.0
+
+RESET_SECONDS = 0.5
+"""While its breaker is open: replicas try again by themselves, and BullMQ trims what they do not read."""
+
+AWAY = (
+    OSError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    BrokerNotAvailableError,
+)
+"""What a Kafka that is away raises. One that fences a writer, or refuses it, has answered."""
+
+_FAILED = (KafkaError, OSError, TimeoutError, Unavailable)
+
+
+def guard_by(breakers: Breakers) -> Guard:
+    """What holds the relay's calls; one for all partitions."""
+    return breakers.guard_loops("kafka-relay", errors_that_count=AWAY, reset_seconds=RESET_SECONDS)
 
 
 def transactional_id(settings: BridgeSettings, partition: int) -> str:
@@ -47,8 +76,9 @@ class Writer:
     Not for concurrent use. After WriterLost it is of no use: close it and open another.
     """
 
-    def __init__(self, settings: BridgeSettings, partition: int) -> None:
+    def __init__(self, settings: BridgeSettings, partition: int, guard: Guard = asyncio.timeout) -> None:
         self.partition = partition
+        self._guard = guard
         self._is_transactional = settings.kafka_transactions
         identity: dict[str, Any] = {"enable_idempotence": True}
         if self._is_transactional:
@@ -69,11 +99,11 @@ class Writer:
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(SEND_SECONDS * 2):
+            async with self._guard(START_SECONDS):
                 await self._producer.start()
-        except (KafkaError, OSError, TimeoutError) as error:
+        except _FAILED as error:
             await self._discard()
-            raise WriterLost(f"cannot open the writer of partition {self.partition}: {_say(error)}") from error
+            raise _lost(f"cannot open the writer of partition {self.partition}", error) from error
         except BaseException:
             await self._discard()
             raise
@@ -89,18 +119,22 @@ class Writer:
         next owner's cursors to say.
         """
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                if self._is_transactional:
-                    await self._producer.begin_transaction()
-                delivered: list[asyncio.Future[Any]] = []
-                for where, batch in self._pack(records):
-                    delivered.append(await self._send(batch, *where))
-                    delivered[-1].add_done_callback(_retrieve)  # that we raise for the first failure is enough
-                await asyncio.gather(*delivered)
+            async with self._guard(SEND_SECONDS + COMMIT_SECONDS):
+                await self._write(records)
+        except (*_FAILED, AssertionError) as error:
+            raise _lost(f"transaction of partition {self.partition} failed", error) from error
+
+    async def _write(self, records: Sequence[Record]) -> None:
+        async with asyncio.timeout(SEND_SECONDS):
             if self._is_transactional:
-                await self._commit()
-        except (KafkaError, OSError, TimeoutError, AssertionError) as error:
-            raise WriterLost(f"transaction of partition {self.partition} failed: {_say(error)}") from error
+                await self._producer.begin_transaction()
+            delivered: list[asyncio.Future[Any]] = []
+            for where, batch in self._pack(records):
+                delivered.append(await self._send(batch, *where))
+                delivered[-1].add_done_callback(_retrieve)  # that we raise for the first failure is enough
+            await asyncio.gather(*delivered)
+        if self._is_transactional:
+            await self._commit()
 
     async def _commit(self) -> None:
         async with asyncio.timeout(COMMIT_SECONDS):
@@ -191,15 +225,23 @@ async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
 
 
 def _say(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    told = error.__cause__ if isinstance(error, Unavailable) else None
+    return (str(told) if told is not None else "") or str(error) or type(error).__name__
 
 
-async def read_cursors(settings: BridgeSettings, partition: int) -> dict[bytes, bytes]:
+def _lost(what: str, error: BaseException) -> WriterLost:
+    was_asked = not isinstance(error, Unavailable) or error.__cause__ is not None
+    return (WriterLost if was_asked else KafkaResting)(f"{what}: {_say(error)}")
+
+
+async def read_cursors(settings: BridgeSettings, partition: int, guard: Guard = asyncio.timeout) -> dict[bytes, bytes]:
     """What `read_newest` returns of the cursors."""
-    return await read_newest(settings, settings.topics.cursors, partition)
+    return await read_newest(settings, settings.topics.cursors, partition, guard)
 
 
-async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> dict[bytes, bytes]:
+async def read_newest(
+    settings: BridgeSettings, topic: str, partition: int, guard: Guard = asyncio.timeout
+) -> dict[bytes, bytes]:
     """Return the newest value per key of one partition of a compacted topic; tombstoned keys are left out.
 
     Call it after the partition's Writer was opened: only then is no older owner's transaction still open. Reads
@@ -213,7 +255,8 @@ async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> d
     at, end = 0, None
     try:
         async with asyncio.timeout(RESTORE_SECONDS):
-            await consumer.start()
+            async with guard(START_SECONDS):
+                await consumer.start()
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             while end is None or at < end:
@@ -222,8 +265,10 @@ async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> d
                 at = await consumer.position(place)
                 if end is None:
                     end = consumer.highwater(place)  # as of the first fetch
-    except (KafkaError, OSError, TimeoutError) as error:
-        why = _say(error) if end is None else f"read up to offset {at} of {end}; {MAYBE_HANGING}"
+    except _FAILED as error:
+        if end is None:
+            raise _lost(f"cannot restore partition {partition} of {topic}", error) from error
+        why = f"read up to offset {at} of {end}; {MAYBE_HANGING}"
         raise WriterLost(f"cannot restore partition {partition} of {topic}: {why}") from error
     finally:
         await close_client(consumer)
@@ -231,7 +276,11 @@ async def read_newest(settings: BridgeSettings, topic: str, partition: int) -> d
 
 
 async def read_back(
-    settings: BridgeSettings, partition: int, keys: Collection[bytes], since_ms: int
+    settings: BridgeSettings,
+    partition: int,
+    keys: Collection[bytes],
+    since_ms: int,
+    guard: Guard = asyncio.timeout,
 ) -> AsyncGenerator[tuple[bytes, bytes]]:
     """Yield key and value of the jobs topic's committed records with these keys, appended from `since_ms` up to now.
 
@@ -241,7 +290,8 @@ async def read_back(
     consumer = reader(settings, f"bridge-{settings.bridge_site}-told-{partition}")
     try:
         async with asyncio.timeout(READ_BACK_SECONDS):
-            await consumer.start()
+            async with guard(START_SECONDS):
+                await consumer.start()
             consumer.assign([place])
             await seek_to_time(consumer, place, since_ms if settings.kafka_transactions else 0)
             end: int | None = None
@@ -254,8 +304,8 @@ async def read_back(
                     end = consumer.highwater(place)
     except TimeoutError:
         raise
-    except (KafkaError, OSError) as error:
-        raise WriterLost(f"cannot read back what partition {partition} was told: {_say(error)}") from error
+    except (KafkaError, OSError, Unavailable) as error:
+        raise _lost(f"cannot read back what partition {partition} was told", error) from error
     finally:
         await close_client(consumer)
 

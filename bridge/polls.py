@@ -25,6 +25,7 @@ from bridge.sources.bullmq.server import Server
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.tally import Tallies
 from bridge.sources.bullmq.translate import Place
+from tocsin.breakers import Guard
 from tocsin.events import BadRecord, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
 from tocsin.lifecycle import pause
 from tocsin.topics import partition_of
@@ -55,7 +56,9 @@ class Polls:
         telling: asyncio.Lock,
         outbox: Outbox,
         metrics: Metrics,
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self._settings = settings
         self._source = source
         self._name = source.source.name
@@ -151,7 +154,7 @@ class Polls:
         """The schedulers of this source that Kafka holds, from whoever told them: they may be gone since."""
         found: list[SchedulerSnapshot] = []
         topic, head = self._settings.topics.schedulers, f"{self._name}:".encode()
-        for key, value in (await read_newest(self._settings, topic, self._partition)).items():
+        for key, value in (await read_newest(self._settings, topic, self._partition, self._guard)).items():
             if key.startswith(head):
                 try:
                     found.append(decode(SchedulerSnapshot, value))

@@ -12,7 +12,7 @@ import structlog
 
 from bridge.cancellation import unless_cancelled
 from bridge.cursors import other_sites, restore
-from bridge.errors import WriterLost
+from bridge.errors import KafkaResting, WriterLost
 from bridge.kafka import Writer, read_cursors
 from bridge.lag import Lags
 from bridge.metrics import Metrics
@@ -25,19 +25,28 @@ from bridge.settings import BridgeSettings
 from bridge.share import Share
 from bridge.sources.bullmq.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
+from tocsin.breakers import Guard
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.relay")
 
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+RESTING_SECONDS = 0.5
+"""While the breaker of Kafka is open, which costs nothing to ask."""
 
 
 class Relay:
-    """Relays partitions of this replica, each by its own call of `run`."""
+    """Relays partitions of this replica, each by its own call of `run`. guard: holds what is asked of Kafka."""
 
     def __init__(
-        self, settings: BridgeSettings, sources: Sequence[BullmqSource], metrics: Metrics, readiness: Readiness
+        self,
+        settings: BridgeSettings,
+        sources: Sequence[BullmqSource],
+        metrics: Metrics,
+        readiness: Readiness,
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self._settings = settings
         self._sources = sources
         self._metrics = metrics
@@ -58,11 +67,14 @@ class Relay:
         while not end.is_set():
             begun = time.monotonic()
             try:
-                async with Writer(self._settings, partition) as writer:
-                    values = await read_cursors(self._settings, partition)
+                async with Writer(self._settings, partition, self._guard) as writer:
+                    values = await read_cursors(self._settings, partition, self._guard)
                     self._readiness.begun(partition)
                     log.info("partition_begun", partition=partition, cursors=len(values))
                     await self._relay(writer, values, lags, end)
+            except* KafkaResting:
+                self._readiness.lost(partition)
+                await pause(end, RESTING_SECONDS)
             except* WriterLost as lost:
                 failures = 0 if time.monotonic() - begun > 60 else failures + 1
                 self._readiness.lost(partition)
@@ -79,11 +91,10 @@ class Relay:
                 for source in self._sources:
                     self._warn_of_others(source.source.name, values)
                     restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
-                    share = Share(
-                        self._settings, source, writer.partition, restored, outbox, self._metrics, lags, self._room
-                    )
+                    where = self._settings, source, writer.partition
+                    share = Share(*where, restored, outbox, self._metrics, lags, self._room, self._guard)
                     theirs = share.places, share.tallies, share.telling
-                    polls = Polls(self._settings, source, writer.partition, *theirs, outbox, self._metrics)
+                    polls = Polls(*where, *theirs, outbox, self._metrics, self._guard)
                     for part in (share.read, polls.poll):
                         name = f"{part.__name__}-{source.source.name}-{writer.partition}"
                         readers.create_task(unless_cancelled(name, part(end)), name=name)

@@ -25,6 +25,7 @@ from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Tallies, Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
+from tocsin.breakers import Guard
 from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("bridge.share")
@@ -46,7 +47,9 @@ class Share:
         metrics: Metrics,
         lags: Lags,
         room: Room,
+        guard: Guard,
     ) -> None:
+        self._guard = guard
         self._lags = lags
         self._settings = settings
         self._source = source
@@ -197,7 +200,8 @@ class Share:
         """What Kafka holds of some queues, from what was told since a time by Redis's clock."""
         ahead_ms = self._source.door.now_ms() - int(time.time() * 1000)
         queues = {queue_key(place.source, place.queue).encode(): place.queue for place in places}
-        async with aclosing(read_back(self._settings, self._partition, queues, since_ms - ahead_ms)) as records:
+        reading = read_back(self._settings, self._partition, queues, since_ms - ahead_ms, self._guard)
+        async with aclosing(reading) as records:
             async for key, record in records:
                 yield queues[key], record
 

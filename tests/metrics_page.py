@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.metrics import STATES, Metrics
 from bridge.settings import BridgeSettings
+from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.log_topic import lines_counter
 from tocsin.settings import read
@@ -15,10 +16,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 HEAD = f"""# Metrics of the bridge
 
 `GET /metrics` of every replica. Labels come from closed sets: `source` from the settings, `queue` from discovery,
-`state` is one of {", ".join(f"`{state}`" for state in STATES)}. A queue is measured by the one replica that owns it, a
-source's Redis by one replica; what nobody knows has no sample, rather than 0 or an old number. Counters say only what
-is in Kafka, and those of jobs and their durations leave out `backfill`: what was there before Tocsin. A queue has
-duration series from its first job on. Generated from the code by `python -m tests.metrics_page`; a test compares.
+`state` is one of {", ".join(f"`{state}`" for state in STATES)}; `dependency` is
+what a [circuit breaker](architecture.md#when-a-neighbour-is-away) stands before. A queue is measured by the one replica
+that owns it, a source's Redis by one replica; what nobody knows has no sample, rather than 0 or an old number. Counters
+say only what is in Kafka, and those of jobs and their durations leave out `backfill`: what was there before Tocsin. A
+queue has duration series from its first job on. Generated from the code by `python -m tests.metrics_page`; a test
+compares.
 
 """
 EXPORTERS = {
@@ -83,7 +86,9 @@ def metrics() -> list[Metric]:
     """Every metric that a bridge has, in the order they are made."""
     registry: Any = CollectorRegistry()  # nothing public of it tells a metric's labels
     Metrics(registry)
-    Directory(read(BridgeSettings, {"REDIS_URL": "redis://r", "KAFKA_BOOTSTRAP_SERVERS": "k:9092"}), registry)
+    settings = read(BridgeSettings, {"REDIS_URL": "redis://r", "KAFKA_BOOTSTRAP_SERVERS": "k:9092"})
+    Breakers(settings, registry)
+    Directory(settings, registry)
     lines_counter("bridge", registry)
     found: list[Metric] = []
     for collector in registry._collector_to_names:

@@ -7,7 +7,7 @@ probe finds it well. While its breaker is open a caller hears `Unavailable` at o
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -28,6 +28,10 @@ log = structlog.get_logger("breakers")
 
 Probe = Callable[[], Awaitable[object]]
 """A cheap call that raises while the dependency is ill."""
+
+Guard = Callable[[float], AbstractAsyncContextManager[object]]
+"""Makes what holds one call: a deadline in so many seconds, and a breaker that may refuse it. asyncio.timeout does so
+without one."""
 
 STATES = {STATE_CLOSED: 0, STATE_HALF_OPEN: 1, STATE_OPEN: 2}
 
@@ -113,6 +117,22 @@ class Breakers:
         finally:
             circuit.end(began, is_well)
 
+    def guard_loops(
+        self, dependency: str, *, errors_that_count: tuple[type[Exception], ...], reset_seconds: float
+    ) -> Guard:
+        """A guard for loops that ask again and again by themselves: their own calls are the probes.
+
+        They may soon try again, some at a time whatever the number of loops, and the first that succeeds closes it.
+        """
+        self._make_circuit(dependency, reset_seconds=reset_seconds, success_threshold=1)
+        return lambda seconds: self.guard(dependency, timeout=seconds, errors_that_count=errors_that_count)
+
+    def forget(self, dependency: str) -> None:
+        """It is there no more, and nobody calls it again."""
+        if self._circuits.pop(dependency, None) is not None:
+            self._state.remove(dependency)
+            self._refused.remove(dependency)
+
     def probe_with(self, dependency: str, probe: Probe) -> None:
         """Let `run_probes` close this dependency's breaker early, as soon as `probe` succeeds."""
         self._circuit(dependency)  # its state shows from the start
@@ -136,9 +156,23 @@ class Breakers:
 
     def _circuit(self, dependency: str) -> "_Circuit":
         if dependency not in self._circuits:
-            self._refused.labels(dependency)  # shows 0 from the start
-            self._circuits[dependency] = _Circuit(dependency, self._settings, self._state, self._clock)
+            self._make_circuit(
+                dependency,
+                reset_seconds=self._settings.breaker_reset_seconds,
+                success_threshold=self._settings.breaker_success_threshold,
+            )
         return self._circuits[dependency]
+
+    def _make_circuit(self, dependency: str, *, reset_seconds: float, success_threshold: int) -> None:
+        self._refused.labels(dependency)  # shows 0 from the start
+        breaker = CircuitBreaker(
+            fail_max=self._settings.breaker_fail_max,
+            success_threshold=success_threshold,
+            name=dependency,
+            throw_new_error_on_trip=False,
+        )
+        most_trials = self._settings.breaker_success_threshold
+        self._circuits[dependency] = _Circuit(breaker, self._state, self._clock, reset_seconds, most_trials)
 
 
 class _Circuit(CircuitBreakerListener):
@@ -148,26 +182,23 @@ class _Circuit(CircuitBreakerListener):
 
     * A result counts only in the state its call began in. pybreaker's own `calling()` applies it to the state of the
       beginning, whatever has happened since: a straggler would open a closed breaker, or close an open one.
-    * While half-open as many calls are let through at a time as must succeed; a herd would fell what is just rising.
+    * While half-open only some calls at a time are let through: a herd would fell what is just rising.
     * A cancelled call says nothing. To pybreaker an excluded exception is a success.
     * Time is the monotonic clock's. pybreaker's is the wall clock, which may be set.
     """
 
-    def __init__(self, name: str, settings: Settings, gauge: Gauge, clock: Callable[[], float]) -> None:
-        self._gauge = gauge.labels(name)
+    def __init__(
+        self, breaker: CircuitBreaker, gauge: Gauge, clock: Callable[[], float], reset_seconds: float, most_trials: int
+    ) -> None:
+        self._gauge = gauge.labels(breaker.name)
         self._gauge.set(STATES[STATE_CLOSED])
         self._clock = clock
-        self._reset_seconds = settings.breaker_reset_seconds
-        self._most_trials = settings.breaker_success_threshold
+        self._reset_seconds = reset_seconds
+        self._most_trials = most_trials
         self._opened_at = 0.0
         self._trials = 0
-        self._breaker = CircuitBreaker(
-            fail_max=settings.breaker_fail_max,
-            success_threshold=settings.breaker_success_threshold,
-            listeners=[self],
-            name=name,
-            throw_new_error_on_trip=False,
-        )
+        self._breaker = breaker
+        breaker.add_listener(self)
 
     @property
     def state(self) -> str:

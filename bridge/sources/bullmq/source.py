@@ -10,9 +10,11 @@ from bridge.metrics import Metrics
 from bridge.settings import BridgeSettings, Source
 from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.opening import open_link
 from bridge.sources.bullmq.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
+from tocsin.breakers import Breakers
 from tocsin.events import QueueSnapshot
 from tocsin.health import Health
 from tocsin.lifecycle import pause
@@ -27,9 +29,11 @@ in memory and keep the writers from their turn. Each source has turns of its own
 class BullmqSource:
     """Shared by every partition of this process; safe for concurrent use."""
 
-    def __init__(self, source: Source, settings: BridgeSettings, metrics: Metrics, health: Health) -> None:
+    def __init__(
+        self, source: Source, settings: BridgeSettings, metrics: Metrics, health: Health, breakers: Breakers
+    ) -> None:
         self.source = source
-        self.door = Door(open_link(source), source=source.name)
+        self.door = Door(open_link(source, Guards(source.name, breakers)), source=source.name)
         self.discovery = Discovery(source, self.door, metrics, every_seconds=settings.bridge_discovery_seconds)
         self.turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._workers = Workers(source.prefix)

@@ -249,6 +249,12 @@ async def test_node_that_dies_is_replaced_by_its_replica(
     assert {event.epoch for event in records.jobs} == {1}
     assert await bridge.metric("bridge_events_lost_total") == 0
 
+    async def are_closed() -> bool:
+        states = await bridge.samples("bridge_breaker_state")
+        return (f"redis:main/{nodes[0].address}",) not in states and set(states.values()) == {0}
+
+    await eventually(are_closed, what="no breaker of the node that is no more")
+
 
 async def test_standalone_source_that_is_a_cluster_is_told_so(unset_bridge: Bridge, nodes: list[RedisServer]) -> None:
     bridge = unset_bridge

@@ -208,7 +208,7 @@ class DyingRedis(Single):
     """It dies after the second step of a scan."""
 
     def __init__(self, url: str, server: Any) -> None:
-        super().__init__(pool_of_url(url))
+        super().__init__(pool_of_url(url), asyncio.timeout)
         self._server = server
         self.steps = 0
 

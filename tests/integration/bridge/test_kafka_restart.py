@@ -68,7 +68,11 @@ async def until_going_on(bridge: Bridge) -> None:
 
 
 async def misses_kafka(bridge: Bridge) -> bool:
-    return await bridge.missing() == ["kafka"]
+    return await bridge.missing() == ["kafka"] and await breaker(bridge) > 0
+
+
+async def breaker(bridge: Bridge) -> float:
+    return await bridge.metric("bridge_breaker_state", dependency="kafka-relay")
 
 
 @pytest.mark.chaos
@@ -89,4 +93,5 @@ async def test_each_event_is_there_once_though_kafka_was_away(redis_url: str, tm
                 await kafka.start()
                 await bridge.ready()
                 await until_going_on(bridge)
+                assert await breaker(bridge) == 0
             await finish(bridge, await running.stop())

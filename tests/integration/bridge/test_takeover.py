@@ -16,6 +16,7 @@ from bridge.sources.bullmq.source import BullmqSource
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.kafka_reader import KafkaReader
+from tocsin.breakers import Breakers, Guard
 from tocsin.health import Health
 from tocsin.settings import read
 from tocsin.topic_admin import until_topics_fit
@@ -27,8 +28,9 @@ class Replica:
     def __init__(self, settings: BridgeSettings) -> None:
         self._registry = CollectorRegistry()
         metrics, health = Metrics(self._registry), Health()
-        self.source = BullmqSource(settings.sources[0], settings, metrics, health)
-        self.relay = relay.Relay(settings, [self.source], metrics, Readiness(health))
+        breakers = Breakers(settings, self._registry)
+        self.source = BullmqSource(settings.sources[0], settings, metrics, health, breakers)
+        self.relay = relay.Relay(settings, [self.source], metrics, Readiness(health), asyncio.timeout)
         self.end = asyncio.Event()
 
     @property
@@ -69,8 +71,8 @@ async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
     is_held, held, may_go_on = False, asyncio.Event(), asyncio.Event()
     read_cursors = relay.read_cursors
 
-    async def holding(settings: BridgeSettings, partition: int) -> dict[bytes, bytes]:
-        values = await read_cursors(settings, partition)
+    async def holding(settings: BridgeSettings, partition: int, guard: Guard) -> dict[bytes, bytes]:
+        values = await read_cursors(settings, partition, guard)
         if is_held:
             held.set()
             await may_go_on.wait()

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry
 
 from bridge import kafka
-from bridge.errors import WriterLost
-from bridge.kafka import Writer
+from bridge.errors import KafkaResting, WriterLost
+from bridge.kafka import Writer, guard_by
 from bridge.record import Record
 from tests.eventually import eventually
 from tests.integration.bridge.test_sites import site
+from tests.tcp import listening
+from tocsin.breakers import Breakers
 from tocsin.topic_admin import until_topics_fit
 
 
@@ -32,6 +35,58 @@ async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: st
     gc.collect()
     await asyncio.sleep(0)
     assert mishaps == []
+
+
+async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until_topics_fit(site("eu", kafka_bootstrap, topic_prefix), asyncio.Event())
+    is_back, calls = False, 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A broker that says nothing, and then is one."""
+        nonlocal calls
+        calls += 1
+        if not is_back:
+            await reader.read()
+            return
+        host, _, port = kafka_bootstrap.rpartition(":")
+        there = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(_pass_on(reader, there[1]), _pass_on(there[0], writer))
+
+    async with listening(serve) as port:
+        settings = site("eu", f"127.0.0.1:{port}", topic_prefix)
+        registry, now = CollectorRegistry(), 1000.0
+        guard = guard_by(Breakers(settings, registry, clock=lambda: now))
+
+        def breaker() -> float | None:
+            return registry.get_sample_value("bridge_breaker_state", {"dependency": "kafka-relay"})
+
+        monkeypatch.setattr(kafka, "START_SECONDS", 0.2)
+        for _ in range(settings.breaker_fail_max):
+            assert breaker() == 0
+            with pytest.raises(WriterLost, match=r"no answer in 0\.2 s"):
+                await Writer(settings, 0, guard).__aenter__()
+        before = calls
+        with pytest.raises(KafkaResting, match="breaker open"):
+            await Writer(settings, 0, guard).__aenter__()
+        with pytest.raises(KafkaResting, match="breaker open"):
+            await kafka.read_cursors(settings, 0, guard)
+        assert (breaker(), calls) == (2, before), "it was asked all the same"
+
+        is_back, now = True, now + kafka.RESET_SECONDS
+        monkeypatch.setattr(kafka, "START_SECONDS", 20)
+        async with Writer(settings, 0, guard) as writer:
+            assert breaker() == 0
+            await writer.write([Record.of(settings.topics.cursors, b"k", b"1")])
+        assert await kafka.read_cursors(settings, 0, guard) == {b"k": b"1"}
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
 
 
 async def test_transaction_of_many_batches_keeps_the_order_in_each_topic(

@@ -17,5 +17,5 @@ def test_names_follow_prometheus_conventions() -> None:
     for one in metrics():
         assert one.name.startswith("bridge_")
         assert one.name.endswith("_total") == (one.kind == "counter"), one.name
-        assert set(one.labels) <= {"source", "queue", "state", "call", "action", "outcome"}, one.name
+        assert set(one.labels) <= {"source", "queue", "state", "call", "action", "outcome", "dependency"}, one.name
         assert one.kind != "histogram" or one.unit == "seconds", one.name

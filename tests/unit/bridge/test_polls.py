@@ -19,6 +19,7 @@ from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.door import Command, Reply
 from bridge.sources.bullmq.tally import Tallies
 from bridge.sources.bullmq.translate import Place
+from tocsin.breakers import Guard
 from tocsin.events import QueueSnapshot, SchedulerSnapshot, encode
 from tocsin.settings import read
 from tocsin.topics import partition_of
@@ -56,7 +57,7 @@ def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: 
             stop.set()
         return stop.is_set()
 
-    async def nothing_told(settings: BridgeSettings, topic: str, partition: int) -> dict[bytes, bytes]:
+    async def nothing_told(settings: BridgeSettings, topic: str, partition: int, guard: Guard) -> dict[bytes, bytes]:
         gone = SchedulerSnapshot(v=1, ts=0, env="prod", source="main", queue="gone", scheduler="poll")
         return {b"main:gone:poll": encode(gone)}
 
@@ -76,7 +77,8 @@ def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: 
     whole = partition_of("main", "", settings.kafka_partitions)
 
     async def run() -> None:
-        mine = Polls(settings, source, (whole + 1) % 8, places, tallies, asyncio.Lock(), outbox, metrics)
+        theirs = places, tallies, asyncio.Lock()
+        mine = Polls(settings, source, (whole + 1) % 8, *theirs, outbox, metrics, asyncio.timeout)
         await mine.poll(end)
 
     asyncio.run(run())

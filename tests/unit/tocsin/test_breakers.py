@@ -335,3 +335,34 @@ async def test_a_probe_that_hangs_has_a_deadline() -> None:
     assert bench.state == "open"
     stop.set()
     await probing
+
+
+async def test_loops_try_again_soon_and_their_first_good_call_closes_it() -> None:
+    bench = Bench()
+    guard = bench.breakers.guard_loops(IT, errors_that_count=(Ill,), reset_seconds=0.5)
+
+    async def call(error: Exception | None = None) -> None:
+        async with guard(5):
+            if error is not None:
+                raise error
+
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await call(Ill())
+    with pytest.raises(Unavailable, match="breaker open"):
+        await call()
+    bench.clock.now += 0.5
+    with pytest.raises(Unavailable, match="Ill"):
+        await call(Ill())
+    assert (bench.state, bench.metric("state")) == ("open", 2)
+    bench.clock.now += 0.5
+    await call()
+    assert (bench.state, bench.metric("state"), bench.metric("refused_total")) == ("closed", 0, 1)
+
+
+async def test_dependency_that_is_there_no_more_is_shown_no_more() -> None:
+    bench = Bench()
+    await bench.open()
+    bench.breakers.forget(IT)
+    bench.breakers.forget("never there")
+    assert (bench.breakers.states(), bench.metric("state"), bench.metric("refused_total")) == ({}, None, None)

@@ -12,6 +12,7 @@ from typing import cast
 import structlog
 
 from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused, Reply, is_about_key
 from bridge.sources.bullmq.door.pools import CLIENT_NAME, pool_of_url
 from bridge.sources.bullmq.door.single import Single
@@ -29,7 +30,8 @@ class Door:
     """
 
     def __init__(self, to: str | Link, *, source: str = "", client_name: str = CLIENT_NAME) -> None:
-        self._link = Single(pool_of_url(to, client_name=client_name)) if isinstance(to, str) else to
+        is_url = isinstance(to, str)
+        self._link = Single(pool_of_url(to, client_name=client_name), Guards().of()) if is_url else to
         self._source = source
         self._clock_offset_ms = 0
         self._is_clock_told = False
@@ -98,8 +100,8 @@ class Door:
 
         The caller closes it.
         """
-        connect = self._link.tracking
-        return None if connect is None else Tracked(connect, self.ask, self._refusal)
+        tracking = self._link.tracking
+        return None if tracking is None else Tracked(tracking, self.ask, self._refusal)
 
     def say_refused(self, command: str, reply: Refused, *, without: str) -> None:
         """Say once that a command is refused which we can do without, at some cost."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
 from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused, Reply
 from bridge.sources.bullmq.door.pools import pool_to
 from bridge.sources.bullmq.door.single import Single
@@ -30,8 +31,9 @@ PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 class Cluster:
     """The nodes of one cluster, each through a pool of its own."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, guards: Guards) -> None:
         self._topology = topology
+        self._guards = guards
         self._from_replica = topology.read_from == "replica"
         self._nodes: dict[Address, Single] = {}
         self._table: SlotTable | None = None
@@ -89,6 +91,7 @@ class Cluster:
         there = {address for shard in shards for address in (shard.primary, *shard.replicas)}
         for address in self._nodes.keys() - there:
             await self._nodes.pop(address).close()
+            self._guards.forget(str(address))
 
     async def close(self) -> None:
         for node in self._nodes.values():
@@ -154,7 +157,7 @@ class Cluster:
         if node is None:
             more = {"redis_connect_func": _connect_to_read} if self._from_replica else {}
             pool = pool_to(address, self._topology, most=CONNECTIONS_A_NODE, **more)
-            node = self._nodes[address] = Single(pool, is_node=True)
+            node = self._nodes[address] = Single(pool, self._guards.of(str(address)), is_node=True)
         return node
 
     def _forget(self, table: SlotTable) -> None:

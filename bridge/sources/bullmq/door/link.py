@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from tocsin.breakers import Guard, Unavailable
 
 ASK_SECONDS = 10.0
 
@@ -14,6 +17,24 @@ Reply = Any
 
 Refused = ResponseError
 """An error reply: Redis understood and said no."""
+
+
+AWAY = (RedisError, OSError, TimeoutError, Unavailable)
+"""What a call raises that a process does not answer, or is not asked."""
+
+
+def why(error: BaseException) -> str:
+    """What the process said, or the breaker of it."""
+    told = error.__cause__ if isinstance(error, Unavailable) else None
+    return (str(told) if told is not None else "") or str(error) or type(error).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """connect: makes a connection outside of any pool that speaks RESP3, not connected yet. guard: holds each call."""
+
+    connect: Callable[[], Any]
+    guard: Guard
 
 
 def is_about_key(refused: ResponseError) -> bool:
@@ -67,8 +88,8 @@ class Link(Protocol):
         ...
 
     @property
-    def tracking(self) -> Callable[[], Any] | None:
-        """Makes a connection outside of the pool for CLIENT TRACKING; None where no one connection reads every key."""
+    def tracking(self) -> Tracking | None:
+        """What CLIENT TRACKING takes; None where no one connection reads every key."""
         ...
 
     async def close(self) -> None:

@@ -4,8 +4,7 @@ redis-py connects and logs in. Replies are taken from its parser in one loop, pa
 and what they call took 8 % of the bridge's CPU.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -15,8 +14,9 @@ from redis.exceptions import AskError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as ConnectionFailed
 
 from bridge.errors import SourceUnavailable
-from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Reply
+from bridge.sources.bullmq.door.link import ASK_SECONDS, AWAY, Command, Link, Reply, Tracking, why
 from bridge.sources.bullmq.door.pools import Pool
+from tocsin.breakers import Guard
 
 CHUNK_BYTES = 256 * 1024
 
@@ -26,11 +26,13 @@ NOT_ALONE = 'this is one node of a cluster: its source needs mode = "cluster" in
 class Single:
     """Each call has a connection of its own.
 
-    primary: who is written to, if the pool leads to a replica of it. is_node: it is one of a cluster, and we know.
+    guard: holds each call. primary: who is written to, if the pool leads to a replica of it. is_node: it is one of a
+    cluster, and we know.
     """
 
-    def __init__(self, pool: Pool, *, primary: "Single | None" = None, is_node: bool = False) -> None:
+    def __init__(self, pool: Pool, guard: Guard, *, primary: "Single | None" = None, is_node: bool = False) -> None:
         self._pool = pool
+        self._guard = guard
         self._is_node = is_node
         self._primary = primary
 
@@ -43,7 +45,7 @@ class Single:
     ) -> list[Reply]:
         connection: Any = None
         try:
-            async with asyncio.timeout(timeout):
+            async with self._guard(timeout):
                 connection = await self._pool.get_connection()
                 await connection.send_packed_command([pack(commands)], check_health=False)
                 replies = await _read(connection, len(commands), as_text=as_text)
@@ -53,8 +55,8 @@ class Single:
             if connection is not None:
                 with suppress(Exception):
                     await connection.disconnect(nowait=True)
-            if isinstance(error, RedisError | OSError | TimeoutError):
-                raise SourceUnavailable(str(error) or type(error).__name__) from error
+            if isinstance(error, AWAY):
+                raise SourceUnavailable(why(error)) from error
             raise
         finally:
             if connection is not None:
@@ -91,9 +93,9 @@ class Single:
                     await link._pool.look_around()
 
     @property
-    def tracking(self) -> Callable[[], Any] | None:
+    def tracking(self) -> Tracking | None:
         pool = cast(Any, self._pool)
-        return lambda: pool.connection_class(**{**pool.connection_kwargs, "protocol": 3})
+        return Tracking(lambda: pool.connection_class(**{**pool.connection_kwargs, "protocol": 3}), self._guard)
 
     async def close(self) -> None:
         for link in (self, self._primary):

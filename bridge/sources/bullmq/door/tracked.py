@@ -5,7 +5,6 @@ replies are taken in the order they arrive, so a key that changes right after it
 is no tracking (refused, a proxy, RESP2 only) everything may have changed, and reads go where all others go.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from bridge.errors import SourceUnavailable
-from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Reply
+from bridge.sources.bullmq.door.link import ASK_SECONDS, AWAY, Command, Reply, Tracking, why
 from bridge.sources.bullmq.door.single import pack
 
 log = structlog.get_logger("bridge.tracked")
@@ -29,9 +28,6 @@ RETRY_SECONDS = 30.0
 REFUSED_SECONDS = 300.0
 
 _PUSH = object()
-
-Connect = Callable[[], Any]
-"""Makes a connection outside of any pool that speaks RESP3, not connected yet."""
 
 Ask = Callable[[Sequence[Command]], Awaitable[list[Reply]]]
 
@@ -64,8 +60,9 @@ class Tracked:
     ask: reads without tracking.
     """
 
-    def __init__(self, connect: Connect, ask: Ask, refusal: Refusal) -> None:
-        self._connect = connect
+    def __init__(self, tracking: Tracking, ask: Ask, refusal: Refusal) -> None:
+        self._connect = tracking.connect
+        self._guard = tracking.guard
         self._untracked = ask
         self._refusal = refusal
         self._connection: Any = None
@@ -117,11 +114,13 @@ class Tracked:
         self._begun = now
         self._connection = connection = self._connect()
         try:
-            async with asyncio.timeout(ASK_SECONDS):
-                await connection.connect()
-                parser = connection._parser
-                parser.set_invalidation_push_handler(self._invalidate)
-                parser.set_pubsub_push_handler(_ignore)
+            async with self._guard(ASK_SECONDS):
+                refused = await _connect(connection)
+            if refused is not None:
+                raise refused
+            parser = connection._parser
+            parser.set_invalidation_push_handler(self._invalidate)
+            parser.set_pubsub_push_handler(_ignore)
             (answer,) = await self._send([("CLIENT", "TRACKING", "ON")])
             if isinstance(answer, ResponseError):
                 raise answer
@@ -130,7 +129,7 @@ class Tracked:
             await self.close()
             if isinstance(error, ResponseError):
                 self._refusal.note(str(error))
-            elif isinstance(error, RedisError | OSError | TimeoutError | SourceUnavailable):
+            elif isinstance(error, (*AWAY, SourceUnavailable)):
                 self._not_before = now + RETRY_SECONDS
             else:
                 raise
@@ -140,13 +139,13 @@ class Tracked:
         if connection is None:
             raise SourceUnavailable("tracking is off")
         try:
-            async with asyncio.timeout(ASK_SECONDS):
+            async with self._guard(ASK_SECONDS):
                 await connection.send_packed_command([pack(commands)], check_health=False)
                 return [await self._reply(connection, command) for command in commands]
         except BaseException as error:
             await self.close()
-            if isinstance(error, RedisError | OSError | TimeoutError):
-                raise SourceUnavailable(str(error) or type(error).__name__) from error
+            if isinstance(error, AWAY):
+                raise SourceUnavailable(why(error)) from error
             raise
 
     async def _reply(self, connection: Any, command: Command) -> Reply:
@@ -169,6 +168,15 @@ class Tracked:
         else:
             self._known.difference_update(keys)
         return _PUSH
+
+
+async def _connect(connection: Any) -> ResponseError | None:
+    """Connect; return what Redis refused, which is no sign that it is ill. Raises what is."""
+    try:
+        await connection.connect()
+    except ResponseError as refused:
+        return refused
+    return None
 
 
 async def _ignore(message: object) -> object:
