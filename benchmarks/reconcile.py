@@ -1,5 +1,7 @@
 """What comparing a queue of 10,000 open jobs with its Redis costs: a pass that finds nothing, and all drained at once.
 
+Of jobs that wait, and of jobs that are delayed, whose priorities are read one by one.
+
 One lane on a real Valkey, its records thrown away. Server time is Valkey's own count (`commandstats`), client time the
 process's CPU; both of one run on one machine, whose cores they share.
 """
@@ -23,15 +25,19 @@ JOBS = 10_000
 EVERY_SECONDS = 2.0
 
 
-async def fill(app: Any) -> None:
-    """A waiting list, the jobs' hashes and their events."""
+async def fill(app: Any, place: str) -> None:
+    """The jobs' hashes, their place (`wait` or `delayed`) and their events."""
+    await app.flushall()
     pipe = app.pipeline(transaction=False)
     pipe.hset("bull:big:meta", "opts.maxLenEvents", 10 * JOBS)
+    job = {"name": "send", "timestamp": 5, "opts": "{}", "data": "{}", "priority": 0}
     for number in range(JOBS):
-        pipe.hset(f"bull:big:{number}", mapping={"name": "send", "timestamp": 5, "opts": "{}", "data": "{}"})
-        pipe.lpush("bull:big:wait", number)
-        for event in ("added", "waiting"):
-            pipe.xadd("bull:big:events", {"event": event, "jobId": number, "name": "send"})
+        pipe.hset(f"bull:big:{number}", mapping=job)
+        pipe.lpush("bull:big:wait", number) if place == "wait" else pipe.zadd(
+            "bull:big:delayed", {str(number): 1 << 52}
+        )
+        for event in ("added", "waiting" if place == "wait" else "delayed"):
+            pipe.xadd("bull:big:events", {"event": event, "jobId": number, "name": "send", "delay": 1 << 40})
     await pipe.execute()
 
 
@@ -43,9 +49,9 @@ async def server_cost(app: Any) -> tuple[int, float]:
     return sum(each["calls"] for each in mine), sum(each["usec"] for each in mine) / 1000
 
 
-async def measure(url: str) -> None:
+async def measure(url: str, place: str) -> None:
     app: Any = redis.from_url(url)
-    await fill(app)
+    await fill(app, place)
     metrics, door, end = new_metrics(), Door(url), asyncio.Event()
     outbox = Outbox(lambda record: record)
     lane = lane_on(door, outbox, metrics, reconcile_seconds=EVERY_SECONDS)
@@ -74,18 +80,18 @@ async def measure(url: str) -> None:
         calls, ms = await server_cost(app)
         cpu = (time.process_time() - cpu) * 1000
         sys.stdout.write(
-            f"a pass over {JOBS} open jobs that finds nothing: {calls / passes:.0f} calls, "
+            f"a pass over {JOBS} jobs in `{place}` that finds nothing: {calls / passes:.0f} calls, "
             f"{ms / passes:.1f} ms of Redis, {cpu / passes:.0f} ms of the bridge (its idle reading included)\n"
         )
         pipe = app.pipeline(transaction=True)
-        pipe.delete("bull:big:wait", *(f"bull:big:{number}" for number in range(JOBS)))
+        pipe.delete(f"bull:big:{place}", *(f"bull:big:{number}" for number in range(JOBS)))
         await pipe.execute()
         await app.config_resetstat()
         cpu, begun = time.process_time(), time.perf_counter()
         await eventually(lambda: value(corrected) >= JOBS, seconds=120, what="all corrected")
         calls, ms = await server_cost(app)
         sys.stdout.write(
-            f"all {JOBS} drained: corrected within {time.perf_counter() - begun:.1f} s, "
+            f"all {JOBS} of them drained: corrected within {time.perf_counter() - begun:.1f} s, "
             f"{calls} calls, {ms:.0f} ms of Redis, {(time.process_time() - cpu) * 1000:.0f} ms of the bridge\n"
         )
         end.set()
@@ -99,7 +105,8 @@ async def main() -> None:
         data = Path(directory)
         valkey = await start_valkey(data / "valkey", Ports(data), 0)
         try:
-            await measure(valkey.settings["REDIS_URL"])
+            for place in ("wait", "delayed"):
+                await measure(valkey.settings["REDIS_URL"], place)
         finally:
             await valkey.child.stop()
 

@@ -46,7 +46,7 @@ const things = {
   clean: () => queue.clean(0, count, 'wait'),
   obliterate: async () => (await queue.obliterate({ force: true }), []),
   reprioritize: async () => {
-    const [job] = await queue.getPrioritized(0, 0);
+    const [job] = [...(await queue.getPrioritized(0, 0)), ...(await queue.getDelayed(0, 0))];
     await job.changePriority({ priority: 3 });
     return [job.id];
   },

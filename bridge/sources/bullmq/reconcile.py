@@ -6,8 +6,7 @@ unread of that job: an event on its way always wins. A refusal, a timeout, a str
 That MULTI is the primary's: a replica of a cluster may know nothing of a slot that moves, and takes keys that are
 elsewhere already for gone.
 
-What a pass over 10,000 jobs costs where nothing is wrong: 7 calls, 0.4 ms of Redis' time. 10,000 drained at once:
-60,000 small reads, 25 ms of it, spread over four seconds (benchmarks/reconcile.py).
+What a pass costs, and 10,000 jobs drained at once: docs/bridge.md, by benchmarks/reconcile.py.
 """
 
 import time
@@ -24,7 +23,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import standing, stream
 from bridge.sources.bullmq.door import Door, Refused, Reply
-from bridge.sources.bullmq.enrich import JobHash
+from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.groups import all_open_jobs, no_pages, open_jobs
 from bridge.sources.bullmq.open_jobs import OPEN, STORED_JOBS, OpenJob, OpenJobs
 from bridge.sources.bullmq.standing import Correction, Standing
@@ -41,6 +40,7 @@ UNSEEN_A_PASS = 1_000
 """Of jobs that may stand out of sight in a list that was cut, so many are asked for one by one in each pass."""
 
 ADOPTED_A_PASS = 1_000
+PRIORITIES_A_READ = 1_000
 STEP_SECONDS = 0.05
 """How long a lane corrects before it reads on."""
 
@@ -183,8 +183,20 @@ class Reconciler:
         for job_id in unseen[:UNSEEN_A_PASS]:  # others next time
             if (job := state.jobs.get(job_id)) is not None:
                 state.jobs.put(job_id, job)
+        state.suspects += await self._reprioritized(queue, standing.delayed(state.jobs, found))
         if state.has_strangers:
             state.has_strangers = await self._adopt(queue, standing.strangers(state.jobs, found))
+
+    async def _reprioritized(self, queue: Queue, known: Mapping[str, int]) -> list[str]:
+        """Of delayed jobs those whose priority is another: until they are due it stands in their hashes alone."""
+        ids, found = list(known), list[str]()
+        for start in range(0, len(ids), PRIORITIES_A_READ):
+            some = ids[start : start + PRIORITIES_A_READ]
+            replies = await self._door.ask([("HGET", queue.keys.job(job_id), "priority") for job_id in some])
+            for job_id, reply in zip(some, replies, strict=True):
+                if isinstance(reply, bytes) and whole(reply) != known[job_id]:
+                    found.append(job_id)
+        return found
 
     async def _adopt(self, queue: Queue, places: dict[str, str]) -> bool:
         """Know of jobs that nobody told of (before Tocsin, lost, forgotten), so that their silent end is noticed.

@@ -97,6 +97,16 @@ def suspects(jobs: OpenJobs, found: Inventory) -> tuple[list[str], list[str]]:
     return missing, unseen
 
 
+def delayed(jobs: OpenJobs, found: Inventory) -> dict[str, int]:
+    """The priority last known of each job that is delayed, as was told: no list shows it."""
+    ids = found.ids["delayed"]
+    return {
+        job_id: job.priority
+        for job_id, job in jobs.items()
+        if job.priority is not None and job_id in ids and "delayed" in PLACES[job.state]
+    }
+
+
 def _priority_seen(job_id: str, found: Inventory, known: int) -> int:
     if job_id in found.priorities:
         return found.priorities[job_id]
@@ -231,7 +241,7 @@ def correct(job_id: str, job: OpenJob, standing: Standing) -> Correction | None:
         return Correction(STATE_AT[standing.place], evidence, standing.priority)
     if job.priority is not None and job.priority != standing.priority:
         evidence = f"its priority is now {standing.priority}, was {job.priority}"
-        return Correction(job.state, evidence, standing.priority)
+        return Correction(STATE_AT[standing.place], evidence, standing.priority)
     return None
 
 

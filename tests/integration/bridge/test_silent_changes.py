@@ -142,12 +142,22 @@ async def test_job_replaced_by_its_scheduler_is_told(bridge: Bridge, redis_url: 
     assert told.message.startswith("replaced by its scheduler")
 
 
-@pytest.mark.parametrize(("version", "is_killed"), [(6, False), (6, True), (5, False)])
-async def test_changed_priority_is_told(bridge: Bridge, redis_url: str, version: Major, is_killed: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "make", "state", "before", "is_killed"),
+    [
+        (6, "prioritize", "waiting", 10, False),
+        (5, "prioritize", "waiting", 10, True),
+        (6, "delay", "delayed", 0, True),
+        (5, "delay", "delayed", 0, False),
+    ],
+)
+async def test_changed_priority_is_told(
+    bridge: Bridge, redis_url: str, version: Major, make: Silent, state: str, before: int, is_killed: bool
+) -> None:
     await bridge.start()
     await bridge.ready()
-    await silent(redis_url, "mail", "prioritize", version=version)
-    await until_told(bridge, "waiting", 3)
+    await silent(redis_url, "mail", make, version=version)
+    await until_told(bridge, state, 3)
     if is_killed:
         await bridge.kill()
     [job_id] = await silent(redis_url, "mail", "reprioritize", version=version)
@@ -156,8 +166,8 @@ async def test_changed_priority_is_told(bridge: Bridge, redis_url: str, version:
     await until_told(bridge, "reconciled", 1)
 
     [told] = await reconciled(bridge)
-    assert (told.job_id, told.state, told.prev) == (job_id, "waiting", "waiting")
-    assert told.message == "its priority is now 3, was 10"
+    assert (told.job_id, told.state, told.prev) == (job_id, state, state)
+    assert told.message == f"its priority is now 3, was {before}"
 
 
 @pytest.mark.parametrize(("version", "keep"), [(6, "true"), (6, '{"count": 1}'), (6, '{"age": 3600}'), (5, "true")])

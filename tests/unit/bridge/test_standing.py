@@ -6,8 +6,10 @@ from bridge.sources.bullmq.door import Refused
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
 from bridge.sources.bullmq.standing import (
     LISTED,
+    Correction,
     Standing,
     correct,
+    delayed,
     orphaned,
     parse_answers,
     parse_inventory,
@@ -108,6 +110,23 @@ def test_jobs_that_are_where_they_were_told_to_be_are_no_suspects() -> None:
     found = parse_inventory([[], [b"e", b"f"], [], [b"d"], [], [b"b", score, b"c", str(3 * 2**32).encode()]])
     assert found is not None
     assert suspects(jobs, found) == (["a", "c", "f"], [])
+
+
+def test_priority_of_a_job_that_is_delayed_is_none_of_its_state() -> None:
+    """Nor is the correction an attempt that failed once more."""
+    jobs = OpenJobs()
+    for job_id, state, priority in (
+        ("a", State.DELAYED, 2),
+        ("b", State.RETRYING, 0),
+        ("c", State.DELAYED, None),
+        ("d", State.WAITING, 1),
+    ):
+        jobs.put(job_id, OpenJob(state, priority=priority))
+    found = parse_inventory([[], [b"d"], [], [b"a", b"b", b"c"], [], []])
+    assert found is not None
+    assert delayed(jobs, found) == {"a": 2, "b": 0}
+    told = correct("b", jobs.get("b") or OpenJob(State.ACTIVE), Standing("delayed", has_hash=True, priority=3))
+    assert told == Correction(State.DELAYED, "its priority is now 3, was 0", 3)
 
 
 def test_job_out_of_sight_in_a_long_list_is_no_suspect_but_may_be_asked_for() -> None:
