@@ -17,9 +17,10 @@ from bot.delivery.dispatching import Dispatching
 from bot.delivery.greeting import Greeting
 from bot.delivery.sending import Delivery
 from bot.desk import Desk
+from bot.drawing import Drawing
 from bot.forgetting import forget_old
 from bot.heartbeat import Heartbeat
-from bot.history import LOGSVC, History
+from bot.history import FIGURES, LOGSVC, History
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import MARKS, Consumer, Progress
 from bot.incidents.deploys import Deploys
@@ -183,7 +184,8 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             return [(Replay(settings, topic), kind) for topic, kind in kinds.items()]
 
         desk = Desk(
-            ledger, history, database, pulse, handling, acting, rules, seal, links, board, chats, people, logins, LISTED
+            *(ledger, history, database, pulse, handling, acting, rules, seal, links, board, chats, people, logins),
+            *(Drawing(), LISTED),
         )
         gate = Gate(people, chats, telegram, breakers)
         internal = internal_router(
@@ -200,6 +202,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
         breakers.probe_with(TELEGRAM, telegram.me)
         breakers.probe_with(LOGSVC, history.probe)
+        breakers.probe_with(FIGURES, history.probe)
         breakers.probe_with(POSTGRES, database.probe)
         breakers.probe_with(BRIDGE, bridge.probe)
         health.degraded = lambda: ["telegram: another process polls with this token"] if pulse.has_rival else []

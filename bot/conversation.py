@@ -10,7 +10,7 @@ from bot.commands import ACTS, ANYWHERE, COMMANDS, PRESSES
 from bot.delivery.messages import Ask, Buttons, Reply
 from bot.delivery.pacing import Pacer
 from bot.desk import Command, Desk, Pressable
-from bot.errors import RateLimited, Rejected, TelegramError, Unreachable
+from bot.errors import Gone, RateLimited, Rejected, TelegramError, Unreachable
 from bot.incidents.machine import Person
 from bot.metrics import Metrics
 from bot.people.access import Access, Gate
@@ -166,10 +166,33 @@ class Conversation:
             return
         self.pacer.spoke(ask.chat_id, time.monotonic())
         try:
-            await self._show(ask, reply.text, reply.buttons, is_new=reply.is_new)
+            if reply.picture:
+                await self._picture(ask, reply)
+            else:
+                await self._show(ask, reply.text, reply.buttons, is_new=reply.is_new)
         except Rejected as refusal:
             log.warning("answer_refused", chat=ask.chat_id, error=name(str(refusal), 200))
-            await self._show(ask, strip_markup(reply.text), (), is_new=reply.is_new)
+            await self._show(ask, strip_markup(reply.text), (), is_new=reply.is_new or bool(reply.picture))
+        except Gone as refusal:
+            if not reply.picture:
+                raise
+            log.warning("picture_refused", chat=ask.chat_id, error=name(str(refusal), 200))
+            await self._show(ask, reply.text, (), is_new=True)  # a group may take texts and no pictures
+
+    async def _picture(self, ask: Ask, reply: Reply) -> None:
+        if ask.message_id is not None and not reply.is_new:
+            await self.telegram.edit_picture(
+                ask.chat_id, ask.message_id, reply.picture, reply.text, buttons=reply.buttons
+            )
+            return
+        await self.telegram.send_picture(
+            ask.chat_id,
+            reply.picture,
+            reply.text,
+            topic_id=ask.topic_id,
+            buttons=reply.buttons,
+            reply_to=ask.message_id,
+        )
 
     async def _show(self, ask: Ask, text: str, buttons: Buttons, *, is_new: bool) -> None:
         if ask.message_id is not None and is_new:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from bot.actions.acting import Acting
 from bot.delivery.messages import Ask, Reply
+from bot.drawing import Drawing
 from bot.history import History
 from bot.incidents.handling import Handling
 from bot.people.logins import Logins
@@ -37,6 +38,7 @@ class Desk:
     chats: Chats
     people: People
     logins: Logins
+    drawing: Drawing
     listed: tuple[tuple[str, str], ...] = ()
 
 

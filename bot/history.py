@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from bot.incidents.machine import Deploy
+from bot.queues.course import Course, to_course
 from bot.queues.state import QueueState, from_api
 from bot.render.times import parse_rfc3339
 from tocsin.breakers import Breakers, Unavailable
@@ -17,8 +18,13 @@ from tocsin.settings import Settings
 
 LOGSVC, FIGURES = "logsvc", "logsvc-figures"
 ANSWER_SECONDS = 2.0
+COURSE_SECONDS = 4.0
 FIGURES_SECONDS = 20.0
 HOUR_MS = 3_600_000
+HOUR_BUCKET, DAY_BUCKET = 60, 900
+"""Seconds. Counts by the quarter of an hour are kept, so a day of them costs little."""
+LOOKS_BUCKET = 120
+"""A queue is looked at once a minute: shorter parts would have holes."""
 MOST_QUEUES = 1_000
 """logsvc tells figures of the busiest so many."""
 MOST_PAGES = 20
@@ -158,6 +164,19 @@ class History:
                 since_ms=parse_rfc3339(since) if since else None,
                 as_of_ms=parse_rfc3339(as_of) if as_of else None,
             )
+
+    async def course(self, one: QueueState, start_ms: int, end_ms: int) -> Course:
+        """How a queue did over some time, and the deploys of its env. Raises as failed_jobs."""
+        ends = HOUR_BUCKET if end_ms - start_ms <= HOUR_MS else DAY_BUCKET
+        place = {"env": one.env, "source": one.source, "queue": one.queue, "from": str(start_ms), "to": str(end_ms)}
+        async with self._breakers.guard(FIGURES, timeout=COURSE_SECONDS, errors_that_count=SICK):
+            backlog = await self._get("backlog", {**place, "bucket": str(max(ends, LOOKS_BUCKET))})
+            durations = await self._get("durations", {**place, "bucket": str(ends)})
+            lost: dict[int, int] = {}
+            if durations["coverage"]["events_lost"]:
+                gaps = await self._get("histogram", {**place, "event": "gap", "by": "event", "bucket": str(ends)})
+                lost = {parse_rfc3339(part["ts"]): part["lost"] for part in gaps["items"] if part["lost"]}
+            return to_course(durations, backlog, lost)
 
     async def job(self, source: str, queue: str, job_id: str) -> dict[str, Any]:
         """One job with its attempts. Raises NotFound, Refused or Unavailable."""

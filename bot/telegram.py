@@ -18,6 +18,7 @@ from telegram import (
     BotCommand,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputMediaPhoto,
     LinkPreviewOptions,
     Message,
     ReplyParameters,
@@ -163,6 +164,40 @@ class Telegram:
                     reply_markup=_markup(buttons),
                     link_preview_options=LinkPreviewOptions(is_disabled=True),
                 )
+            except error.BadRequest as refusal:
+                if "message is not modified" not in refusal.message.lower():
+                    raise
+
+    async def send_picture(
+        self,
+        chat_id: int,
+        picture: bytes,
+        caption: str,
+        *,
+        topic_id: int | None = None,
+        buttons: Buttons = (),
+        reply_to: int | None = None,
+    ) -> None:
+        """Send a PNG as a photo, with text below it. Raises TelegramError."""
+        with _ours():
+            await self._bot.send_photo(
+                chat_id,
+                picture,
+                caption,
+                parse_mode=ParseMode.HTML,
+                message_thread_id=topic_id,
+                reply_markup=_markup(buttons),
+                reply_parameters=ReplyParameters(reply_to, allow_sending_without_reply=True) if reply_to else None,
+            )
+
+    async def edit_picture(
+        self, chat_id: int, message_id: int, picture: bytes, caption: str, *, buttons: Buttons = ()
+    ) -> None:
+        """Replace a message's picture and the text below it. Raises TelegramError."""
+        media = InputMediaPhoto(picture, caption, parse_mode=ParseMode.HTML)
+        with _ours():
+            try:
+                await self._bot.edit_message_media(media, chat_id, message_id, reply_markup=_markup(buttons))
             except error.BadRequest as refusal:
                 if "message is not modified" not in refusal.message.lower():
                     raise

@@ -2,6 +2,7 @@
 
 from bot.commands.ack import Ack
 from bot.commands.audit import Audit
+from bot.commands.chart import ChartCommand
 from bot.commands.digest import Digest
 from bot.commands.errors import Errors
 from bot.commands.failed import Failed
@@ -33,18 +34,18 @@ from bot.desk import Command, Pressable
 _queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
 _incidents, _ack, _silence, _rules, _oncall = Incidents(), Ack(), SilenceCommand(), Rules(), OnCall()
 _errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
-_retry, _audit = Retry(), Audit()
+_retry, _audit, _chart = Retry(), Audit(), ChartCommand()
 
 COMMANDS: tuple[Command, ...] = (
-    *(Start(), _queues, _queue, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence, Maintenance()),
-    *(Logs(), _retry, Promote(), Pause(), Resume()),
+    *(Start(), _queues, _queue, _chart, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence),
+    *(Maintenance(), Logs(), _retry, Promote(), Pause(), Resume()),
     *(_oncall, HandoverCommand(), Digest()),
     *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, Login(), WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
 PRESSES: tuple[Pressable, ...] = (
-    *(_queues, _queue, _failed, _errors, _schedulers),
+    *(_queues, _queue, _chart, _failed, _errors, _schedulers),
     *(_incidents, _route, _test, _rules, _status, _audit),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""

@@ -24,7 +24,7 @@ class Reply:
     """An answer. text: Telegram's HTML. notice: a short line shown to whoever pressed a button.
 
     is_alert: the notice is bad news, and has to be put away by hand. is_new: a press is answered by a message of its
-    own below the one that was pressed, which stays.
+    own below the one that was pressed, which stays. picture: a PNG, whose caption the text is then.
     """
 
     text: str
@@ -32,6 +32,7 @@ class Reply:
     notice: str = ""
     is_alert: bool = False
     is_new: bool = False
+    picture: bytes = b""
 
 
 def as_json(buttons: Buttons) -> list[list[dict[str, str]]]:

@@ -144,10 +144,10 @@ def queue_text(found: Sequence[QueueState], *, now_ms: int, note: str) -> str:
 
 
 def queue_buttons(one: QueueState) -> Buttons:
-    """Refresh this queue, see its failures, go to the list."""
+    """Refresh this queue, see its failures and its chart, go to the list."""
     return (
         (Button(texts.REFRESH, data=f"queue:{handle(one)}"), Button(texts.FAILED_JOBS, data=f"failed:{handle(one)}")),
-        (Button(texts.ALL_QUEUES, data="queues:0"),),
+        (Button(texts.CHART, data=f"chart:{handle(one)}"), Button(texts.ALL_QUEUES, data="queues:0")),
     )
 
 

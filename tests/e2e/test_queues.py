@@ -1,4 +1,4 @@
-"""`/queues` in the chat equals BullMQ's own counts, every state non-zero, paused or not, on v5 and v6."""
+"""`/queues` and `/chart` in the chat equal BullMQ's own counts, every state non-zero, paused or not, on v5 and v6."""
 
 import re
 
@@ -32,7 +32,7 @@ def own_counts(counted: Counts) -> dict[str, int]:
     }
 
 
-async def test_queues_equals_bullmqs_own_counts(tocsin: Product, redis_url: str) -> None:
+async def test_queues_and_chart_equal_bullmqs_own_counts(tocsin: Product, redis_url: str) -> None:
     counted = await make_states(redis_url)
     expected = {one.queue: own_counts(one) for one in counted}
     assert all(all(counts[state] for state in STATES) for counts in expected.values())
@@ -44,13 +44,34 @@ async def test_queues_equals_bullmqs_own_counts(tocsin: Product, redis_url: str)
     await tocsin.say("/queues")
 
     async def answered() -> bool:
-        return any(told_counts(message["text"]) for message in await tocsin.chat() if "in trouble" in message["text"])
+        return any(told_counts(text) for text in await _texts(tocsin) if "in trouble" in text)
 
     await eventually(answered, what="an answer to /queues")
-    answer = next(message["text"] for message in reversed(await tocsin.chat()) if told_counts(message["text"]))
+    answer = next(text for text in reversed(await _texts(tocsin)) if told_counts(text))
     assert told_counts(answer) == expected
     assert re.search(r"\d+ s old", answer), "an answer must say how old its numbers are"
 
+    one = counted[0]
+    ended = rf"completed {one.counts['completed']} \(.*\), failed for good {one.counts['failed']}, tried again 0"
+
+    async def charted() -> bool:
+        """Ask anew until history, which may be a moment behind, has it all."""
+        asked = len(await tocsin.chat())
+        await tocsin.say(f"/chart {one.queue}")
+        await eventually(lambda: _has_more_than(tocsin, asked + 1), what="an answer to /chart")
+        newest = (await tocsin.chat())[-1]
+        return "photo" in newest and re.search(ended, newest["caption"]) is not None
+
+    await eventually(charted, seconds=60, what="a chart with BullMQ's own counts below it")
+
+
+async def _texts(tocsin: Product) -> list[str]:
+    return [message.get("text", "") for message in await tocsin.chat()]
+
+
+async def _has_more_than(tocsin: Product, count: int) -> bool:
+    return len(await tocsin.chat()) > count
+
 
 async def _greeted(tocsin: Product, queues: int) -> bool:
-    return any(f"Watching {queues} queues" in message["text"] for message in await tocsin.chat())
+    return any(f"Watching {queues} queues" in text for text in await _texts(tocsin))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from litestar import Litestar, Request, Response, get
@@ -9,6 +10,10 @@ from litestar.params import FromPath
 
 from tests.ports import free_port
 from tocsin.http import serve_http
+
+
+def _rfc3339(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
 class FakeLogsvc:
@@ -23,6 +28,7 @@ class FakeLogsvc:
         self.lines: list[dict[str, Any]] = []
         self.asked_lines: list[dict[str, str]] = []
         self.markers: list[dict[str, Any]] = []
+        self.completed = 0
         self.port = free_port()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -58,9 +64,38 @@ class FakeLogsvc:
         def markers() -> dict[str, Any]:
             return self._page(self.markers)
 
+        @get("/api/v1/durations", sync_to_thread=False)
+        def durations(request: Request[Any, Any, Any]) -> dict[str, Any]:
+            return self._over_time(request, {"completed": self.completed, "failed": 1, "retried": 2}) | {"queues": []}
+
+        @get("/api/v1/backlog", sync_to_thread=False)
+        def backlog(request: Request[Any, Any, Any]) -> dict[str, Any]:
+            return self._over_time(request, {"waiting": 5})
+
+        @get("/api/v1/histogram", sync_to_thread=False)
+        def histogram(request: Request[Any, Any, Any]) -> dict[str, Any]:
+            return self._over_time(request, {"lost": 1})
+
         return Litestar(
-            [queues, markers, jobs, job, errors, schedulers, logs], openapi_config=None, logging_config=None
+            [queues, markers, jobs, job, errors, schedulers, logs, durations, backlog, histogram],
+            openapi_config=None,
+            logging_config=None,
         )
+
+    def _over_time(self, request: Request[Any, Any, Any], numbers: dict[str, Any]) -> dict[str, Any]:
+        """The same numbers in every part of the time that is asked for."""
+        query = {name: int(value) for name, value in request.query_params.items() if value.isdecimal()}
+        width = query.get("bucket", 900) * 1000
+        start, end = query["from"] // width * width, -(-query["to"] // width) * width
+        return {
+            "items": [{"ts": _rfc3339(ts), **numbers} for ts in range(start, end, width)],
+            "bucket_seconds": width // 1000,
+            "from": _rfc3339(start),
+            "to": _rfc3339(end),
+            "markers": self.markers,
+            "as_of": _rfc3339(query["to"]),
+            "coverage": {"history_since": "2026-01-01T00:00:00Z", "events_lost": 1},
+        }
 
     def _page(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         return {"items": items, "next_cursor": None, "as_of": "2026-11-22T00:00:00Z", "coverage": {}}

@@ -284,12 +284,12 @@ class House:
         }
         return (await self.client.post("/sandbox/callbacks", json=body)).raise_for_status().json()
 
-    async def message(self, part: str, chat: int = CHAT) -> dict[str, Any]:
-        """The newest message of the bot that holds this text, once there is one."""
+    async def message(self, part: str, chat: int = CHAT, *, what: str = "text") -> dict[str, Any]:
+        """The newest message of the bot that holds this text, once there is one; what: or the caption of a picture."""
         found: list[dict[str, Any]] = []
 
         async def is_there() -> bool:
-            found[:] = [one for one in await self.messages(chat) if part in one.get("text", "")]
+            found[:] = [one for one in await self.messages(chat) if part in one.get(what, "")]
             return bool(found)
 
         await eventually(is_there, what=f"a message with {part!r}")

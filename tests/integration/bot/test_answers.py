@@ -91,9 +91,47 @@ async def test_queues_queue_failed_job_and_status_answer(house: House, logsvc: F
     assert "attempt 1 · failed · ran 120 ms: slow" in text
     assert "old (00:00:00 UTC)" in text
     await house.ask("/job main/orders 8", expect="No job 8")
+    await is_charted(house, logsvc, link)
     await eventually(lambda: is_well(house), what="no lag and no trouble in /status")
     await house.ask("/help", expect="/queues: all queues, worst first")
     assert await house.calls("setMyCommands")
+
+
+async def is_charted(house: House, logsvc: FakeLogsvc, link: Link) -> None:
+    """A picture that changes in place, words for who cannot see it, and plain words where there can be none."""
+    logsvc.completed = 12
+    await house.say("/chart orders")
+    hour = await house.message("Last 1 h", what="caption")
+    assert "(12 a minute), failed for good 6" in hour["caption"]
+    assert "events lost before they were read" in hour["caption"]
+    assert (await house.press(hour, "24 h"))["answered"]
+    day = await house.message("Last 24 h", what="caption")
+    assert day["message_id"] == hour["message_id"]
+    assert day["photo"][0]["file_id"] != hour["photo"][0]["file_id"]
+    await house.ask("/chart ordres", expect="Did you mean")
+    assert (await house.press((await house.messages())[-1], "orders"))["answered"]
+    await eventually(lambda: has_pictures(house, 2), what="the picture of the suggested queue")
+    await house.fault(
+        kind="bad_request", method="sendPhoto", description="Bad Request: not enough rights to send photos"
+    )
+    await house.ask("/chart orders", expect="(12 a minute)")
+    await link.set("refusing")
+    told = (await house.press(day, "🔄 24 h"))["answer"]
+    assert told["show_alert"]
+    assert "does not answer. So there is no chart now." in told["text"]
+    await house.ask("/chart orders", expect="So there is no chart now. These are the bot's own last snapshots.")
+    await link.set("open")
+    again = (await house.messages())[-1]
+
+    async def redrawn() -> bool:
+        return (await house.press(again, "🔄 Refresh"))["answer"]["text"] == "Up to date"
+
+    await eventually(redrawn, what="the chart, once history is back")
+    await eventually(lambda: has_pictures(house, 3), what="its picture below")
+
+
+async def has_pictures(house: House, count: int) -> bool:
+    return sum("photo" in one for one in await house.messages()) == count
 
 
 async def test_failed_asks_which_source_and_knows_the_queues_of_history(

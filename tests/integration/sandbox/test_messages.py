@@ -5,6 +5,7 @@ from telegram import (
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     InputFile,
+    InputMediaPhoto,
     LinkPreviewOptions,
     Message,
     ReplyParameters,
@@ -166,6 +167,20 @@ async def test_files_go_up_and_come_down(running: Running):
         assert [(size.width, size.height) for size in photo.photo] == [(1, 1)]
         with refused(BadRequest, "image_process_failed"):
             await bot.send_photo(CHAT, b"not a picture")
+        await bot.edit_message_caption(CHAT, photo.message_id, caption="words")
+        newer = InputMediaPhoto(PIXEL, "<b>newer</b>", parse_mode="HTML")
+        edited = await bot.edit_message_media(newer, CHAT, photo.message_id, reply_markup=ACK)
+        assert isinstance(edited, Message)
+        assert (edited.caption, edited.reply_markup) == ("newer", ACK)
+        assert edited.photo[0].file_id != photo.photo[0].file_id
+        with refused(BadRequest, "image_process_failed"):
+            await bot.edit_message_media(InputMediaPhoto(b"not a picture"), CHAT, photo.message_id)
+        with refused(BadRequest, "There is no text in the message to edit"):
+            await bot.edit_message_text("x", CHAT, photo.message_id)
+        text = await bot.send_message(CHAT, "a text")
+        turned = await bot.edit_message_media(newer, CHAT, text.message_id)
+        assert isinstance(turned, Message)
+        assert (turned.text, turned.caption) == (None, "newer")
     shown = await running.people.get(f"/sandbox/files/{photo.photo[0].file_id}")
     assert (shown.headers["content-type"], shown.content) == ("image/png", PIXEL)
     stored = await running.people.get(f"/sandbox/files/{document.document.file_id}")

@@ -17,6 +17,7 @@ METHODS: dict[str, Method] = {
         Method("sendMessage", messages.send_message, is_paced=True),
         Method("editMessageText", messages.edit_message_text, is_paced=True),
         Method("editMessageCaption", messages.edit_message_caption, is_paced=True),
+        Method("editMessageMedia", files.edit_message_media, is_paced=True),
         Method("editMessageReplyMarkup", messages.edit_message_reply_markup, is_paced=True),
         Method("deleteMessage", messages.delete_message),
         Method("deleteMessages", messages.delete_messages),

@@ -47,26 +47,26 @@ def send(sandbox: Sandbox, message: Message, params: Params) -> Message:
 
 def edit_message_text(sandbox: Sandbox, params: Params) -> Message:
     """New text and buttons; buttons that are not given again are removed."""
-    message = _editable(sandbox, params)
+    message = editable(sandbox, params)
     if "text" not in message:
         raise bad_request("There is no text in the message to edit")
     text, entities = read_text(params)
     marked = _marked("entities", _with_people(sandbox, entities))
-    return _edit(sandbox, message, {"text": text} | marked | _preview(params), params)
+    return edit(sandbox, message, {"text": text} | marked | _preview(params), params)
 
 
 def edit_message_caption(sandbox: Sandbox, params: Params) -> Message:
-    message = _editable(sandbox, params)
+    message = editable(sandbox, params)
     if "text" in message:
         raise bad_request("There is no caption in the message to edit")
     caption, entities = read_caption(params)
-    return _edit(sandbox, message, marked_caption(caption, entities), params)
+    return edit(sandbox, message, marked_caption(caption, entities), params)
 
 
 def edit_message_reply_markup(sandbox: Sandbox, params: Params) -> Message:
-    message = _editable(sandbox, params)
+    message = editable(sandbox, params)
     kept = {name: message[name] for name in _CONTENT if name in message}
-    return _edit(sandbox, message, kept, params)
+    return edit(sandbox, message, kept, params)
 
 
 def delete_message(sandbox: Sandbox, params: Params) -> bool:
@@ -103,10 +103,10 @@ def marked_caption(caption: str, entities: list[Entity]) -> dict[str, Any]:
 
 
 _CONTENT = ("text", "entities", "caption", "caption_entities", "link_preview_options")
-_COMPARED = (*_CONTENT, "reply_markup")
+_MEDIA = ("photo", "document")
 
 
-def _editable(sandbox: Sandbox, params: Params) -> Message:
+def editable(sandbox: Sandbox, params: Params) -> Message:
     if params.text("inline_message_id"):
         raise bad_request("the sandbox has no inline messages")
     chat = find_chat(sandbox, params)
@@ -116,14 +116,17 @@ def _editable(sandbox: Sandbox, params: Params) -> Message:
     return message
 
 
-def _edit(sandbox: Sandbox, message: Message, content: dict[str, Any], params: Params) -> Message:
+def edit(sandbox: Sandbox, message: Message, content: dict[str, Any], params: Params) -> Message:
+    """Change a message to this content; its file stays unless there is another."""
     keyboard = read_keyboard(params)
-    edited = {name: value for name, value in message.items() if name not in _COMPARED} | content
+    replaced = (*_CONTENT, "reply_markup", *(_MEDIA if any(name in content for name in _MEDIA) else ()))
+    edited = {name: value for name, value in message.items() if name not in replaced} | content
     if keyboard is not None:
         edited["reply_markup"] = keyboard
-    if all(edited.get(name) == message.get(name) for name in _COMPARED):
+    is_same = all(edited.get(name) == message.get(name) for name in (*_CONTENT, *_MEDIA))
+    if is_same and edited.get("reply_markup") == message.get("reply_markup"):
         raise bad_request(NOT_MODIFIED)
-    if any(edited.get(name) != message.get(name) for name in _CONTENT):
+    if not is_same:
         edited["edit_date"] = int(sandbox.clock())  # new buttons alone do not make a message "edited"
     sandbox.commit(PutMessage(edited))
     return edited

@@ -16,7 +16,7 @@ export function bubble(message, { silent, isMine, topicName, showsSender }, hand
   if (showsSender && !isMine) box.append(part("p", "sender", sender(message)));
   if (topicName) box.append(part("p", "topic", `# ${topicName}`));
   if (message.reply_to_message) box.append(answered(message.reply_to_message));
-  if (message.photo) box.append(photo(message.photo.at(-1)));
+  if (message.photo) box.append(photo(message.photo.at(-1), message.caption));
   if (message.document) box.append(file(message.document));
   const text = message.text ?? message.caption ?? "";
   if (text) {
@@ -64,10 +64,10 @@ function answered(message) {
   return quote;
 }
 
-function photo(size) {
+function photo(size, caption) {
   const image = document.createElement("img");
   image.src = `/sandbox/files/${encodeURIComponent(size.file_id)}`;
-  image.alt = "Photo";
+  image.alt = caption ? "Photo, described by the text below it" : "Photo";
   image.width = size.width;
   image.height = size.height;
   image.loading = "lazy";
