@@ -22,6 +22,14 @@ class Metrics:
         )
         self.sent = Counter("bot_messages_sent_total", "Messages Telegram took", ["kind"], registry=registry)
         self.dead = Counter("bot_messages_dead_total", "Messages that can never arrive", ["reason"], registry=registry)
+        self.dropped = Counter(
+            "bot_messages_dropped_total",
+            "Left out because it was too old to be of use: edits, and sounds about what somebody has taken; no alerts",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in ("edit", "sound"):
+            self.dropped.labels(kind)
         self.refused = Counter("bot_chat_refused_total", "Tries that a chat did not let in", registry=registry)
         self.away = Gauge("bot_away_messages", "Messages waiting for a chat to let us in", registry=registry)
         self.rate_limited = Counter("bot_rate_limited_total", "429 answers from Telegram", registry=registry)

@@ -197,6 +197,8 @@ GREETING_END = "What failed before now does not ring. /queues shows the numbers,
 TOPIC_GONE = "⚠️ The topic this was meant for is closed or deleted."
 
 QUEUES_HEADLINE = "{queues}, {troubled} in trouble"
+DROPPED = "🧹 Left out because it is too old to be of use: {what}. No alert is among them; /incidents is up to date."
+DROPPED_EDITS = "the last change of {messages} above"
 NO_QUEUES = "No queue has been seen yet."
 AS_OF = "{age} old ({at})"
 AS_OF_UNKNOWN = "age unknown: history does not say how far it is"

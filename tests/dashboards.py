@@ -268,6 +268,7 @@ BOT = Dashboard(
                 ("sum(increase(bot_rate_limited_total[10m]))", "too many requests"),
                 ("sum(increase(bot_chat_refused_total[10m]))", "a chat is closed"),
                 ("sum by (reason) (increase(bot_messages_dead_total[10m]))", "given up: {{reason}}"),
+                ("sum by (kind) (increase(bot_messages_dropped_total[10m]))", "too old to be of use: {{kind}}"),
             ],
         ),
         Panel(

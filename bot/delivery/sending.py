@@ -28,10 +28,12 @@ from bot.errors import (
 )
 from bot.metrics import Metrics
 from bot.render.markup import strip_markup
+from bot.render.outbox import dropped_text
 from bot.routing.chats import Chats
 from bot.store import outbox
 from bot.store.database import Database
 from bot.store.models import Card
+from bot.store.stale import drop_stale
 from bot.store.subscriptions import move_subscriptions
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
@@ -42,6 +44,7 @@ log = structlog.get_logger("delivery")
 IDLE_SECONDS = 1.0
 SHORTEST_NAP_SECONDS = 0.02
 AT_ONCE = 8
+SWEEP_SECONDS = 5.0
 NEW_SECONDS = 30.0
 """What a new message may take: given up too early, one that Telegram took slowly would be sent again."""
 LEASE_SPARE_SECONDS = 5.0
@@ -96,6 +99,7 @@ class Delivery:
     _busy: set[int] = field(default_factory=set[int])
     _away: set[int] = field(default_factory=set[int])
     _let_in: set[int] = field(default_factory=set[int])
+    _swept_at: float | None = None
 
     @property
     def _new_seconds(self) -> float:
@@ -149,6 +153,9 @@ class Delivery:
             return IDLE_SECONDS
         if overall > 0:
             return overall
+        if self._swept_at is None or now - self._swept_at > SWEEP_SECONDS:
+            await self._drop_stale()
+            self._swept_at = now
         async with self.database.transaction() as session:
             cards = await outbox.claim_due(
                 session,
@@ -163,6 +170,19 @@ class Delivery:
             self._busy.add(card.chat_id)
             sending.create_task(self._deliver(card))
         return min([IDLE_SECONDS, *resting.values()])
+
+    async def _drop_stale(self) -> None:
+        """Before anything is sent, leave out what is too old to be of use, and say so where it would have come."""
+        now_ms = _now_ms()
+        async with self.database.transaction() as session:
+            dropped = await drop_stale(session, now_ms=now_ms)
+            for one in dropped:
+                text = dropped_text(one.edits, one.sounds)
+                outbox.put(session, outbox.Subject(outbox.NOTICE), one.to, text, (), now_ms=now_ms)
+        for one in dropped:
+            log.warning("stale_dropped", chat=one.to.chat_id, edits=one.edits, sounds=one.sounds)
+            self.metrics.dropped.labels("edit").inc(one.edits)
+            self.metrics.dropped.labels("sound").inc(one.sounds)
 
     async def _deliver(self, card: Card) -> None:
         """Send one message and write down what came of it. If Postgres is away, the next round has it written."""

@@ -7,6 +7,7 @@ from typing import Any
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
+from tests.integration.bot.test_postgres_refuses import Sql
 
 STORM = re.compile(r"🌩 prod · \d+ incidents at once, ×(?P<failures>\d+)")
 GROUP, SUPERGROUP = -4321, -1_000_000_004_321
@@ -124,7 +125,7 @@ async def tried(house: House) -> bool:
     return any(call["outcome"] == "refused" for call in await house.calls("sendMessage"))
 
 
-async def test_a_bot_that_is_stopped_while_one_chat_fails_repeats_nothing_in_another(house: House) -> None:
+async def test_a_bot_that_starts_anew_repeats_nothing_and_leaves_out_what_is_too_old(house: House) -> None:
     await make_chat(house, id=3003, first_name="Other")
     await house.fault(kind="server_error", method="sendMessage", chat_id=3003, times=None)
     bot = await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
@@ -132,8 +133,13 @@ async def test_a_bot_that_is_stopped_while_one_chat_fails_repeats_nothing_in_ano
     await eventually(lambda: house.has_text("CardError"), what="the alert in one chat")
     assert await bot.stop() == 0
     (await house.client.delete("/sandbox/faults")).raise_for_status()
-    await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
+    old_edit = f"UPDATE cards SET wanted = wanted + 1, changed_ms = 1, text = 'old' WHERE chat_id = {CHAT}"
+    await Sql(house.postgres).run(old_edit)
+    bot = await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
     await eventually(lambda: house.has_text("CardError", 3003), seconds=70, what="the alert in the other")
+    told = "🧹 Left out because it is too old to be of use: the last change of 1 message above."
+    await eventually(lambda: house.has_text(told), what="what was left out")
+    assert "stale_dropped" in bot.output()
     assert len(await house.alerts()) == len(await house.alerts(3003)) == 1
 
 
