@@ -15,6 +15,7 @@ from bot.commands.job import Job
 from bot.commands.login import Login
 from bot.commands.logs import Logs
 from bot.commands.maintenance import Maintenance
+from bot.commands.offer import Offer
 from bot.commands.oncall import HandoverCommand, OnCall
 from bot.commands.pause import Pause, Resume
 from bot.commands.promote import Promote
@@ -31,13 +32,13 @@ from bot.commands.trial import TrialCommand
 from bot.commands.whoami import WhoAmI
 from bot.desk import Command, Pressable
 
-_queues, _queue, _failed, _status = Queues(), Queue(), Failed(), Status()
+_queues, _queue, _failed, _job, _status = Queues(), Queue(), Failed(), Job(), Status()
 _incidents, _ack, _silence, _rules, _oncall = Incidents(), Ack(), SilenceCommand(), Rules(), OnCall()
 _errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
 _retry, _audit, _chart = Retry(), Audit(), ChartCommand()
 
 COMMANDS: tuple[Command, ...] = (
-    *(Start(), _queues, _queue, _chart, _failed, Job(), _errors, _schedulers, _incidents, _ack, _silence),
+    *(Start(), _queues, _queue, _chart, _failed, _job, _errors, _schedulers, _incidents, _ack, _silence),
     *(Maintenance(), Logs(), _retry, Promote(), Pause(), Resume()),
     *(_oncall, HandoverCommand(), Digest()),
     *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, Login(), WhoAmI(), Grant(), Revoke(), Help()),
@@ -45,7 +46,7 @@ COMMANDS: tuple[Command, ...] = (
 """In the order /help and Telegram's list show them."""
 
 PRESSES: tuple[Pressable, ...] = (
-    *(_queues, _queue, _chart, _failed, _errors, _schedulers),
+    *(_queues, _queue, _chart, _failed, _job, _errors, _schedulers, Offer()),
     *(_incidents, _route, _test, _rules, _status, _audit),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""

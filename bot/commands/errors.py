@@ -11,10 +11,11 @@ from bot.history import Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle
 from bot.render.groups import errors_text
+from bot.render.pages import cut, page_buttons, wanted
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
-AT_MOST = 8
+PER_PAGE = 8
 
 
 @dataclass
@@ -31,13 +32,16 @@ class Errors:
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return await narrow(rest, self.name, desk, self._list, is_handle=True)
 
-    async def _list(self, one: QueueState | None, desk: Desk) -> Reply:
-        again = Button(texts.REFRESH, data=f"errors:{handle(one) if one else ''}")
+    async def _list(self, one: QueueState | None, page: int, desk: Desk) -> Reply:
+        data = f"{self.name}:{handle(one) if one else ''}"
         incidents = Button(texts.ALL_INCIDENTS, data="incidents:0")
         try:
-            found = await desk.history.errors(one.source if one else "", one.queue if one else "", AT_MOST)
+            most = wanted(page, PER_PAGE)
+            found = await desk.history.errors(one.source if one else "", one.queue if one else "", most)
         except (Unavailable, Refused) as failure:
-            return Reply(f"{why(failure)} {texts.OPEN_INSTEAD}", ((again, incidents),), notice=texts.HISTORY_AWAY)
+            buttons = (page_buttons(data, page, has_more=False), (incidents,))
+            return Reply(f"{why(failure)} {texts.OPEN_INSTEAD}", buttons, notice=texts.HISTORY_AWAY)
+        items, has_more = cut(found.items, page, PER_PAGE)
         about = f"{one.source}/{one.queue}" if one else ""
-        text = errors_text(found.items, about=about, as_of=found.as_of, now_ms=int(time.time() * 1000))
-        return Reply(text, ((again, incidents),), notice=texts.UPDATED)
+        text = errors_text(items, about=about, as_of=found.as_of, now_ms=int(time.time() * 1000))
+        return Reply(text, (page_buttons(data, page, has_more=has_more), (incidents,)), notice=texts.UPDATED)

@@ -8,14 +8,17 @@ from bot.commands.queue import look_up, which_source
 from bot.delivery.messages import Ask, Button, Buttons, Reply
 from bot.desk import Desk
 from bot.history import Refused
+from bot.incidents.trial import FINGERPRINT
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle, place, shared_names
+from bot.render.actions import offer
 from bot.render.jobs import failed_incidents_text, failed_text
-from bot.store.incidents import newest_incidents
+from bot.render.pages import cut, page_buttons, page_of, wanted
+from bot.store.incidents import newest_failures
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
-AT_MOST = 10
+PER_PAGE = 10
 
 
 @dataclass(frozen=True)
@@ -41,59 +44,69 @@ class Failed:
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if not rest:
-            return await self._list(About(), desk)
+            return await self._list(About(), 0, desk)
         looked = await look_up(rest, desk)
         if len(looked.found) > 1:
             return which_source(looked.found, self.name)
         if looked.found:
-            return await self._list(_about(looked.found[0]), desk)
+            return await self._list(_about(looked.found[0]), 0, desk)
         if looked.is_certain:
             return looked.unknown(self.name)
         source, _, queue = rest.rpartition("/")
-        return await self._list(About(source, queue), desk)
+        return await self._list(About(source, queue), 0, desk)
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        if not rest:
-            return await self._list(About(), desk)
+        which, _, page = rest.partition(":")
+        if not which:
+            return await self._list(About(), page_of(page), desk)
         numbers = desk.ledger.own()
-        if all(handle(one) != rest for one in numbers.queues):
+        if all(handle(one) != which for one in numbers.queues):
             numbers = await desk.ledger.queues()
         for one in numbers.queues:
-            if handle(one) == rest:
-                return await self._list(_about(one), desk)
+            if handle(one) == which:
+                return await self._list(_about(one), page_of(page), desk)
         return Reply("", notice=texts.QUEUE_GONE if numbers.is_whole else texts.NOT_KNOWN_YET)
 
-    async def _list(self, about: About, desk: Desk) -> Reply:
+    async def _list(self, about: About, page: int, desk: Desk) -> Reply:
         shared = shared_names(place(one) for one in desk.ledger.own().queues)
         try:
-            found = await desk.history.failed_jobs(about.source, about.queue, AT_MOST)
+            found = await desk.history.failed_jobs(about.source, about.queue, wanted(page, PER_PAGE))
         except (Unavailable, Refused) as failure:
-            text = await self._own(about, why(failure), shared, desk)
+            text, has_more = await self._own(about, page, why(failure), shared, desk)
         else:
             now_ms = int(time.time() * 1000)
-            text = failed_text(found.items, about=about.title, as_of=found.as_of, now_ms=now_ms, shared=shared)
-        return Reply(text, self._buttons(about), notice=texts.UPDATED)
+            items, has_more = cut(found.items, page, PER_PAGE)
+            text = failed_text(items, about=about.title, as_of=found.as_of, now_ms=now_ms, shared=shared)
+        turn = page_buttons(f"{self.name}:{about.button}", page, has_more=has_more)
+        return Reply(text, self._buttons(about, turn, can_act=desk.links.can_act), notice=texts.UPDATED)
 
-    async def _own(self, about: About, note: str, shared: frozenset[tuple[str, str]], desk: Desk) -> str:
+    async def _own(
+        self, about: About, page: int, note: str, shared: frozenset[tuple[str, str]], desk: Desk
+    ) -> tuple[str, bool]:
+        """The same by the bot's own count, and whether there is more."""
+        most = wanted(page, PER_PAGE)
         try:
             async with desk.database.transaction(timeout=1) as session:
-                incidents = await newest_incidents(session, about.source, about.queue, AT_MOST)
+                incidents = await newest_failures(session, about.source, about.queue, most, but=FINGERPRINT)
         except Unavailable:
-            return texts.NOTHING_AWAY
-        return failed_incidents_text(
-            incidents,
+            return texts.NOTHING_AWAY, False
+        shown, has_more = cut(incidents, page, PER_PAGE)
+        text = failed_incidents_text(
+            shown,
             about=about.title,
             now_ms=int(time.time() * 1000),
             read_seconds_ago=desk.pulse.seconds_since(desk.pulse.progress.read_at),
             note=note,
             shared=shared,
         )
+        return text, has_more
 
-    def _buttons(self, about: About) -> Buttons:
+    def _buttons(self, about: About, turn: tuple[Button, ...], *, can_act: bool) -> Buttons:
         everything = Button(texts.ALL_QUEUES, data="queues:0")
         if about.queue and not about.button:
             return ((everything,),)
-        return ((Button(texts.REFRESH, data=f"failed:{about.button}"), everything),)
+        retry = offer(texts.RETRY_FAILED, "retry", about.button) if about.button and can_act else ()
+        return turn, (*retry, everything)
 
 
 def _about(one: QueueState) -> About:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import texts
 from bot.commands.queue import LookedUp, which_source
@@ -10,8 +10,8 @@ from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.history import NotFound, Refused
 from bot.queues.numbers import why
-from bot.queues.state import QueueState, find
-from bot.render.jobs import job_text
+from bot.queues.state import QueueState, find, handle
+from bot.render.jobs import job_buttons, job_text
 from bot.render.markup import name
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
@@ -54,17 +54,35 @@ class Job:
         if len(found) > 1:
             return which_source(found, self.name, job_id)
         if found:
-            return await self._show(found[0].source, found[0].queue, job_id, desk)
+            return await self._of(found[0], job_id, desk)
         source, slash, queue = said.partition("/")
         if slash and not numbers.is_whole:
-            return await self._show(source, queue, job_id, desk)
+            return (await self._show(source, queue, job_id, desk))[0]
         return LookedUp(said, found, numbers).unknown("queue")
 
-    async def _show(self, source: str, queue: str, job_id: str, desk: Desk) -> Reply:
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        which, _, job_id = rest.partition(":")
+        numbers = desk.ledger.own()
+        if all(handle(one) != which for one in numbers.queues):
+            numbers = await desk.ledger.queues()
+        for one in numbers.queues:
+            if handle(one) == which:
+                return await self._of(one, job_id, desk)
+        return Reply("", notice=texts.QUEUE_GONE if numbers.is_whole else texts.NOT_KNOWN_YET)
+
+    async def _of(self, one: QueueState, job_id: str, desk: Desk) -> Reply:
+        """A job of a queue we know, with what may be done about it."""
+        reply, state = await self._show(one.source, one.queue, job_id, desk)
+        buttons = job_buttons(handle(one), job_id, state, can_act=desk.links.can_act)
+        return replace(reply, buttons=buttons, notice=texts.UPDATED)
+
+    async def _show(self, source: str, queue: str, job_id: str, desk: Desk) -> tuple[Reply, str]:
+        """The job, and its state; empty = not known now."""
         try:
             job = await desk.history.job(source, queue, job_id)
         except NotFound:
-            return Reply(texts.NO_SUCH_JOB.format(job=name(job_id), queue=name(f"{source}/{queue}", 100)))
+            return Reply(texts.NO_SUCH_JOB.format(job=name(job_id), queue=name(f"{source}/{queue}", 100))), ""
         except (Unavailable, Refused) as failure:
-            return Reply(f"{why(failure)} {texts.NO_JOB_NOW}")
-        return Reply(job_text(job, queue=queue, job_id=job_id, now_ms=int(time.time() * 1000)))
+            return Reply(f"{why(failure)} {texts.NO_JOB_NOW}"), ""
+        text = job_text(job, queue=queue, job_id=job_id, now_ms=int(time.time() * 1000))
+        return Reply(text), str(job.get("state") or "")

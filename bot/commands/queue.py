@@ -9,6 +9,7 @@ from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.queues.numbers import Numbers
 from bot.queues.state import QueueState, find, handle, place, similar
+from bot.render.actions import offer
 from bot.render.markup import fit, name
 from bot.render.queues import queue_buttons, queue_text, suggestions
 from tocsin.roles import Role
@@ -67,16 +68,19 @@ class Queue:
             return Reply(texts.HOW_QUEUE)
         numbers = await desk.ledger.queues()
         looked = LookedUp(rest, find(numbers.queues, rest), numbers)
-        return self._show(looked.found, numbers) if looked.found else looked.unknown(self.name)
+        return self._show(looked.found, numbers, desk) if looked.found else looked.unknown(self.name)
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         numbers = await desk.ledger.queues()
         found = [one for one in numbers.queues if handle(one) == rest]
         if not found:
             return Reply("", notice=texts.QUEUE_GONE if numbers.is_whole else texts.NOT_KNOWN_YET)
-        return self._show(found, numbers)
+        return self._show(found, numbers, desk)
 
-    def _show(self, found: Sequence[QueueState], numbers: Numbers) -> Reply:
+    def _show(self, found: Sequence[QueueState], numbers: Numbers, desk: Desk) -> Reply:
         text = queue_text(found, now_ms=int(time.time() * 1000), note=numbers.note)
-        buttons = queue_buttons(found[0]) if len(found) == 1 else suggestions(found, self.name)
-        return Reply(text, buttons, notice=texts.UPDATED)
+        if len(found) > 1:
+            return Reply(text, suggestions(found, self.name), notice=texts.UPDATED)
+        one = found[0]
+        resume = offer(texts.RESUME, "resume", handle(one)) if one.is_paused and desk.links.can_act else ()
+        return Reply(text, (*queue_buttons(one), *((resume,) if resume else ())), notice=texts.UPDATED)

@@ -28,7 +28,7 @@ class RouteCommand:
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return await narrow(rest, self.name, desk, self._show, is_handle=True)
 
-    async def _show(self, one: QueueState | None, desk: Desk) -> Reply:
+    async def _show(self, one: QueueState | None, _page: int, desk: Desk) -> Reply:
         if one is None:
             return Reply(texts.HOW_ROUTE)
         try:

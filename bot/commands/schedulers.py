@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.narrowed import narrow
-from bot.delivery.messages import Ask, Button, Reply
+from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.history import Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle
-from bot.render.groups import schedulers_text
+from bot.render.groups import TOP, schedulers_text
+from bot.render.pages import cut, page_buttons
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
@@ -31,14 +32,13 @@ class SchedulersCommand:
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         return await narrow(rest, self.name, desk, self._list, is_handle=True)
 
-    async def _list(self, one: QueueState | None, desk: Desk) -> Reply:
-        buttons = ((Button(texts.REFRESH, data=f"schedulers:{handle(one) if one else ''}"),),)
+    async def _list(self, one: QueueState | None, page: int, desk: Desk) -> Reply:
+        data = f"{self.name}:{handle(one) if one else ''}"
         try:
             found = await desk.history.schedulers(one.source if one else "", one.queue if one else "", AT_MOST)
         except (Unavailable, Refused) as failure:
+            buttons = (page_buttons(data, page, has_more=False),)
             return Reply(f"{why(failure)} {texts.RULE_INSTEAD}", buttons, notice=texts.HISTORY_AWAY)
-        return Reply(
-            schedulers_text(found.items, as_of=found.as_of, now_ms=int(time.time() * 1000)),
-            buttons,
-            notice=texts.UPDATED,
-        )
+        text = schedulers_text(found.items, page=page, as_of=found.as_of, now_ms=int(time.time() * 1000))
+        _, has_more = cut(found.items, page, TOP)
+        return Reply(text, (page_buttons(data, page, has_more=has_more),), notice=texts.UPDATED)

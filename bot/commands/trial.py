@@ -27,14 +27,14 @@ class TrialCommand:
     needs: Role = Role.OPERATOR
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        async def test(one: QueueState | None, desk: Desk) -> Reply:
+        async def test(one: QueueState | None, _page: int, desk: Desk) -> Reply:
             parts = None if one is None else (key_part(part) for part in (one.env, one.source, one.queue, FINGERPRINT))
             return await _test(ask, Key(*parts) if parts else NOWHERE, desk)
 
         return await narrow(rest, self.name, desk, test)
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        async def test(one: QueueState | None, desk: Desk) -> Reply:
+        async def test(one: QueueState | None, _page: int, desk: Desk) -> Reply:
             return await self.answer(ask, f"{one.source}/{one.queue}" if one else "", desk)
 
         return await narrow(rest, self.name, desk, test, is_handle=True)

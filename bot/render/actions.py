@@ -12,6 +12,9 @@ from bot.render.times import age, many, moment
 BAR = 20
 ENDS = (Fate.COMPLETED, Fate.FAILED, Fate.GONE, Fate.PASSED, Fate.REFUSED)
 ON_THE_WAY = (Fate.MOVING, Fate.WAITS)
+OFFERS: Mapping[str, str] = {"r": "retry", "p": "promote", "u": "resume"}
+"""What a button of one letter offers: the rest of its 64 bytes is for the job's id."""
+BUTTON_BYTES = 64
 
 
 def action_text(action: Action, *, others: Mapping[str, int] | None = None) -> str:
@@ -47,12 +50,22 @@ def action_buttons(action: Action, seal: Seal) -> Buttons:
     return ()
 
 
+def offer(label: str, action: str, queue: str, job_id: str = "") -> tuple[Button, ...]:
+    """A button that leads to the question; none where the job's id is too long for it. queue: its handle."""
+    letter = next(letter for letter, what in OFFERS.items() if what == action)
+    data = ":".join(("do", letter, queue, *([job_id] if job_id else [])))
+    return (Button(label, data=data),) if len(data.encode(errors="replace")) <= BUTTON_BYTES else ()
+
+
 def outcome_words(action: Action) -> str:
     """`398 completed, 11 failed again, 3 gone`."""
-    told = [
-        texts.FATES[fate].format(count=action.counted(fate)) for fate in (*ENDS, *ON_THE_WAY) if action.counted(fate)
-    ]
-    return ", ".join(told)
+    counts = [(fate, action.counted(fate)) for fate in (*ENDS, *ON_THE_WAY)]
+    return ", ".join(_fate_words(fate, count) for fate, count in counts if count)
+
+
+def _fate_words(fate: Fate, count: int) -> str:
+    one = texts.FATES_OF_ONE.get(fate) if count == 1 else None
+    return one or texts.FATES[fate].format(count=count)
 
 
 def note_words(action: Action) -> str:

@@ -9,11 +9,12 @@ from bot.incidents.silences import Silence
 from bot.render.incidents import scope_words
 from bot.render.jobs import as_of_line
 from bot.render.markup import bold, code, fit, name, prose
+from bot.render.pages import cut
 from bot.render.times import age, many, moment, parse_rfc3339
 from bot.routing.routes import Destination, Subscription
 
 ERROR_UNITS = 120
-TOP = 12
+TOP = 8
 
 
 def errors_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | None, now_ms: int) -> str:
@@ -28,7 +29,8 @@ def errors_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | 
         where = name(str(queues[0].get("queue", "")), 40) + (f" +{more}" if more > 0 else "")
         fresh = f" · {bold(texts.NEW_TODAY)}" if item.get("is_new") else ""
         icon = texts.ICON_FAILED if item.get("final_failures") else texts.ICON_WARN
-        lines.append(f"{icon} {where} · {bold(name(str(item.get('error_type') or 'Error'), 50))}{fresh}")
+        words = [where, *([name(str(item["job_name"]), 40)] if item.get("job_name") else [])]
+        lines.append(f"{icon} {' · '.join(words)} · {bold(name(str(item.get('error_type') or 'Error'), 50))}{fresh}")
         last = _moment(item.get("last_seen"))
         counts = texts.ERROR_LINE.format(
             failures=many(int(item.get("failures") or 0), "failure"),
@@ -42,18 +44,20 @@ def errors_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | 
     return fit(lines)
 
 
-def schedulers_text(items: Sequence[Mapping[str, Any]], *, as_of: str | None, now_ms: int) -> str:
-    """Schedules as logsvc lists them, the overdue first, then the next to run."""
+def schedulers_text(items: Sequence[Mapping[str, Any]], *, as_of: str | None, now_ms: int, page: int = 0) -> str:
+    """Schedules as logsvc lists them, all of them: the overdue first, then the next to run."""
     overdue = [one for one in items if one.get("is_overdue")]
     if not items:
         return fit([bold(texts.NO_SCHEDULERS), as_of_line(as_of, now_ms)])
     headline = texts.SCHEDULERS_HEADLINE.format(schedules=many(len(items), "schedule"), overdue=len(overdue))
     lines = [bold(headline), as_of_line(as_of, now_ms)]
     ranked = sorted(items, key=lambda one: (not one.get("is_overdue"), str(one.get("next_run") or "9")))
-    for one in ranked[:TOP]:
+    shown, _ = cut(ranked, page, TOP)
+    for one in shown:
         lines += _schedule(one)
-    if len(ranked) > TOP:
-        lines.append(texts.AND_MORE.format(count=len(ranked) - TOP))
+    left = len(ranked) - page * TOP - len(shown)
+    if left > 0:
+        lines.append(texts.AND_MORE.format(count=left))
     return fit(lines)
 
 
@@ -73,9 +77,15 @@ def _schedule(one: Mapping[str, Any]) -> list[str]:
 
 
 def route_text(
-    key: Key, found: Sequence[tuple[Destination, str]], silences: Sequence[Silence] | None, runbook: str
+    key: Key,
+    found: Sequence[tuple[Destination, str]],
+    silences: Sequence[Silence] | None,
+    runbook: str,
+    rules: Sequence[str] = (),
 ) -> str:
-    """Where a queue's alerts go and why. silences: None = Postgres does not tell."""
+    """Where a queue's alerts go and why. silences: None = Postgres does not tell. rules: lines about those that watch
+    it.
+    """
     lines = [bold(texts.ROUTE_TO.format(queue=f"{name(key.source, 30)}/{name(key.queue, 60)} ({name(key.env, 20)})"))]
     for to, why in found:
         topic = f", topic {to.topic_id}" if to.topic_id else ""
@@ -83,6 +93,7 @@ def route_text(
         lines.append(f"• chat {code(str(to.chat_id))}{topic}{silent}: {name(why, 120)}")
     if not found:
         lines.append(f"{texts.ICON_FAILED} {texts.ROUTE_NOWHERE}")
+    lines += rules
     if silences is None:
         lines.append(texts.SILENCES_UNKNOWN)
     quiet = [one for one in silences or () if _may_cover(one, key)]

@@ -4,7 +4,9 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from bot import texts
+from bot.delivery.messages import Button, Buttons
 from bot.incidents.machine import Incident, Phase
+from bot.render.actions import BUTTON_BYTES, offer
 from bot.render.markup import bold, code, fit, name, prose
 from bot.render.queues import queue_name
 from bot.render.times import age, clock, duration, moment, parse_rfc3339
@@ -129,6 +131,24 @@ def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int) ->
     attempts: Sequence[Mapping[str, Any]] = job.get("attempts") or ()
     lines += [_attempt(one) for one in attempts[-MOST_ATTEMPTS:]]
     return fit(lines)
+
+
+def job_buttons(queue: str, job_id: str, state: str, *, can_act: bool) -> Buttons:
+    """Refresh, what else failed, and what may be done in this state. queue: its handle."""
+    data = f"job:{queue}:{job_id}"
+    fits = len(data.encode(errors="replace")) <= BUTTON_BYTES
+    go = [Button(texts.REFRESH, data=data)] if fits else []
+    go.append(Button(texts.FAILED_JOBS, data=f"failed:{queue}"))
+    label, action = DOABLE.get(state, ("", ""))
+    act = offer(label, action, queue, job_id) if action and can_act else ()
+    return tuple(row for row in (tuple(go), act) if row)
+
+
+DOABLE: Mapping[str, tuple[str, str]] = {
+    "failed": (texts.RETRY_ONE, "retry"),
+    "delayed": (texts.PROMOTE_ONE, "promote"),
+}
+"""By state: a button's label, and the action."""
 
 
 def _attempt(one: Mapping[str, Any]) -> str:

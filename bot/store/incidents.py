@@ -105,9 +105,12 @@ async def lock_covered(session: AsyncSession, scope: Scope) -> Sequence[Incident
     return rows.all()
 
 
-async def newest_incidents(session: AsyncSession, source: str, queue: str, limit: int) -> list[Incident]:
-    """The incidents last seen most recently; of one source, of one queue, or of all where these are empty."""
-    query = select(IncidentRow).order_by(IncidentRow.last_ms.desc()).limit(limit)
+async def newest_failures(session: AsyncSession, source: str, queue: str, limit: int, *, but: str) -> list[Incident]:
+    """The incidents of failed jobs last seen most recently; of one source, of one queue, or of all where these are
+    empty. but: a fingerprint that is none of them.
+    """
+    is_job = (IncidentRow.fingerprint != but, ~IncidentRow.fingerprint.startswith("rule:"))
+    query = select(IncidentRow).where(*is_job).order_by(IncidentRow.last_ms.desc()).limit(limit)
     if source:
         query = query.where(IncidentRow.source == key_part(source))
     if queue:

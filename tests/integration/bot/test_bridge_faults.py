@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from litestar import Litestar, Request, Response, post
 
-from tests.integration.bot.house import CHAT, House
+from tests.integration.bot.fake_logsvc import FakeLogsvc
+from tests.integration.bot.house import CHAT, House, snapshot
 from tests.integration.bot.service import SERVICE_TOKEN, Service
+from tests.integration.bot.test_answers import make_chat
 from tests.ports import free_port
 from tocsin.http import serve_http
 
-ANN, STRANGER = 4242, 777
+ANN, STRANGER, VIEWER = 4242, 777, 2002
 
 
 class FakeBridge:
@@ -49,6 +51,40 @@ async def bridge() -> AsyncGenerator[FakeBridge]:
     await one.stop()
 
 
+@pytest.fixture
+async def logsvc() -> AsyncGenerator[FakeLogsvc]:
+    one = FakeLogsvc()
+    await one.start()
+    yield one
+    await one.stop()
+
+
+async def is_offered(house: House, bridge: FakeBridge) -> None:
+    """What an answer offers is counted anew and asked first, and only of who may."""
+    await house.ask(f"/grant {VIEWER} viewer", expect="is now viewer")
+    await house.say("/job mail 7", chat=VIEWER, user=VIEWER)
+    theirs = await house.message("job 7", chat=VIEWER)
+    refused = (await house.press(theirs, "🔁 Retry it", user=VIEWER))["answer"]
+    assert (refused["show_alert"], "needs the role operator" in refused["text"]) == (True, True)
+    asked = len(bridge.asked)
+    offers = {
+        "/job mail 7": ("🔁 Retry it", "Retry 1 job of mail?", {"action": "retry", "job_ids": ["7"]}),
+        "/job mail 8": ("⏩ Promote it", "Promote 1 job of mail?", {"action": "promote", "job_ids": ["8"]}),
+        "/failed mail": ("🔁 Retry the failed jobs", "Retry 412 jobs of mail?", {"action": "retry"}),
+        "/queue mail": ("▶️ Resume it", "Resume mail?", {"action": "resume"}),
+    }
+    for said, (label, question, wanted) in offers.items():
+        bridge.answers = [done(412 if said == "/failed mail" else 1)]
+        await house.ask(said, expect="mail")
+        answer = (await house.messages())[-1]
+        assert (await house.press(answer, label))["answered"]
+        found = await house.message(question)
+        assert found["reply_to_message"]["message_id"] == answer["message_id"]
+        assert [key["text"] for key in found["reply_markup"]["inline_keyboard"][0]][1] == "Cancel"
+        assert {"dry_run": True, **wanted}.items() <= bridge.asked[-1].items()
+    assert len(bridge.asked) == asked + len(offers)
+
+
 def done(count: int) -> Response[Any]:
     return Response({"request_id": "r", "dry_run": False, "count": count, "outcomes": {"done": count}, "results": []})
 
@@ -57,9 +93,14 @@ STILL_RUNNING = {"error": "still_running", "message": "nobody knows yet how far 
 
 
 async def test_an_action_is_checked_sent_and_written_down_whatever_the_bridge_does(
-    house: House, bridge: FakeBridge
+    house: House, bridge: FakeBridge, logsvc: FakeLogsvc
 ) -> None:
     house.environ |= {"TOCSIN_SERVICE_TOKEN": SERVICE_TOKEN, "BRIDGE_URL": f"http://127.0.0.1:{bridge.port}"}
+    house.environ["LOGSVC_URL"] = f"http://127.0.0.1:{logsvc.port}"
+    logsvc.jobs["main/mail/7"] = {"state": "failed", "as_of": "2026-11-22T00:00:00Z"}
+    logsvc.jobs["main/mail/8"] = {"state": "delayed", "as_of": "2026-11-22T00:00:00Z"}
+    await house.put(snapshot("mail", is_paused=True))
+    await make_chat(house, id=VIEWER, first_name="Vic")
     bot = Service(await house.start_bot())
     await house.ask(f"/grant {ANN} operator", expect="is now operator")
     plain: dict[str, Any] = {"action": "retry", "source": "main", "queue": "mail", "job_ids": ["1"], "name": "Ann"}
@@ -88,6 +129,7 @@ async def test_an_action_is_checked_sent_and_written_down_whatever_the_bridge_do
     same = {"request_id": "r-1", "user_id": ANN, "action": "retry", "source": "main", "queue": "mail", "job_ids": ["1"]}
     assert bridge.asked == [same, same]
     assert (await act("r-2", "proxy:ann@example.com", "operator", dry_run=True))[0] == 200
+    await is_offered(house, bridge)
 
     bridge.answers = [Response("<html>", media_type="text/html"), Response({"x": 1}, status_code=500)]
     for request_id in ("r-3", "r-4"):

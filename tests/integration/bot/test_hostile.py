@@ -30,6 +30,7 @@ FORGED = (
         ":::",
         "🔥",
     ),
+    *("do:r:0123456789abcdef:1", "do:x:", "do", "job:0123456789abcdef:1", "chart:0123456789abcdef:9", "chart::"),
 )
 
 
@@ -72,7 +73,7 @@ async def test_hostile_names_errors_buttons_and_people_change_nothing(house: Hou
         await house.say(text, chat=GROUP, user=CHAT, is_anonymous=True)
         await house.say(text, chat=STRANGER, user=STRANGER)
     for name in NAMES:
-        for command in ("queue", "failed", "errors", "route", "logs", "pause", "retry", "promote"):
+        for command in ("queue", "chart", "job", "failed", "errors", "route", "logs", "pause", "retry", "promote"):
             await house.say(f"/{command} {name}"[:4096])
     await house.say("/retry " + "x " * 2000)
     await house.say("/rules depth fire=" + "9" * 4000)

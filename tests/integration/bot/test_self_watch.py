@@ -33,6 +33,8 @@ async def test_a_sign_of_life_goes_out_only_while_it_can_hear_and_ring(house: Ho
         card = await house.message("TEST ALERT ×1", OTHER)
         assert "Nothing has failed" in card["text"]
         await eventually(lambda: house.has_text("✅ prod · orders · TEST ALERT"), what="its end")
+        text, _ = await house.ask("/failed", expect="Newest failed jobs")
+        assert "TEST ALERT" not in text
         status, said, problems = await by_hand(house, "test", "test-alert", "prod", "main", "orders")
         assert (status, said.count("arrived after")) == (0, 2), problems
         await house.fault(kind="blocked", chat_id=OTHER, times=None)

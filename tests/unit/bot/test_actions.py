@@ -75,6 +75,8 @@ def test_the_message_tells_it_as_it_goes_and_at_the_end() -> None:
     going = action(fates={"completed": 118, "failed": 2, "moving": 290, "waits": 2})
     told = plain(action_text(going))
     assert told.startswith("🔁 412 retried: 118 completed, 2 failed again, 290 on their way, 2 not seen yet\n▓▓▓▓▓░")
+    one = plain(action_text(action(fates={"completed": 1, "moving": 1, "waits": 1})))
+    assert "3 retried: 1 completed, 1 on its way, 1 not seen yet" in one
     assert action_buttons(going, seal) == ()
     assert ended(going, now_ms=NOW_MS) is None
     late = ended(going, now_ms=NOW_MS + int(FOLLOW_SECONDS * 1000))
