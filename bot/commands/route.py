@@ -1,4 +1,4 @@
-"""/route QUEUE: which chats hear of a queue, why, and what keeps it quiet."""
+"""/route QUEUE: which chats hear of a queue, why, which rules watch it, and what keeps it quiet."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from bot.incidents.failures import Key
 from bot.incidents.silences import Silence
 from bot.queues.state import QueueState
 from bot.render.groups import route_text
+from bot.render.rules import rules_of
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
@@ -37,4 +38,5 @@ class RouteCommand:
             silences = None
         found = desk.chats.why(one.env, one.source, one.queue)
         key = Key(one.env, one.source, one.queue, "")
-        return Reply(route_text(key, found, silences, desk.links.runbook(key)))
+        rules = rules_of(key, desk.board)
+        return Reply(route_text(key, found, silences, desk.links.runbook(key), rules))

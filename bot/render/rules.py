@@ -1,6 +1,7 @@
 """/rules: every rule, what it looks at, why it is on, and what it finds now (pure)."""
 
 from bot import texts
+from bot.incidents.failures import Key
 from bot.render.markup import bold, code, fit, name
 from bot.rules.board import Board
 from bot.rules.conditions import Unit
@@ -34,6 +35,26 @@ def rule_text(rule: AnyRule, board: Board) -> str:
         lines.append(texts.RULE_CHANGED.format(name=name(tuning.by, 40)))
     example = "stalled" if isinstance(rule, EventRule) else rule.name
     return fit([*lines, texts.HOW_RULE.format(rule=name(example))])
+
+
+def rules_of(key: Key, board: Board) -> list[str]:
+    """Which rules watch a queue, which do not and why, and what they find there now."""
+    book = board.book
+    lines = [texts.RULES_WATCH.format(count=len(_ALL) - len(book.off), all=len(_ALL))]
+    for rule in book.off:
+        by = book.tuning(rule).by
+        why = texts.BY.format(name=name(by, 40)) if by and rule not in book.base.off else texts.BY_SETTING
+        lines.append(f"{texts.ICON_OLD} {code(name(rule))}: {texts.RULE_OFF} {why}")
+    for rule, tuning in book.tunings.items():
+        if rule not in book.off and tuning.version:
+            numbers = ", ".join(f"{word}={value}" for word, value in numbers_of(ALL[rule], book).items())
+            lines.append(f"• {code(name(rule))}: {numbers} {texts.BY.format(name=name(tuning.by, 40))}")
+    found = {spot.rule for spot, watch in board.watches.items() if watch.is_firing and spot.key[:3] == key[:3]}
+    if found:
+        lines.append(
+            f"{texts.ICON_WARN} {texts.RULES_FIND.format(rules=', '.join(code(one) for one in sorted(found)))}"
+        )
+    return lines
 
 
 def numbers_of(rule: AnyRule, book: RuleBook) -> dict[str, str]:

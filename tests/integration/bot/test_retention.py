@@ -1,6 +1,7 @@
 """What is long over is forgotten; what goes on, or is still to arrive, is not."""
 
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -12,9 +13,9 @@ from bot.routing.routes import Destination
 from bot.store.database import open_engine
 from bot.store.incidents import write
 from bot.store.migrate import migrate
-from bot.store.models import Card, IncidentRow
+from bot.store.models import AuditRow, Card, IncidentRow
 from bot.store.outbox import Subject, mark_sent, put
-from bot.store.retention import forget
+from bot.store.retention import forget, forget_audit
 
 OLD, NEW = 1_000, 2_000
 
@@ -69,3 +70,13 @@ async def test_only_what_is_long_over_is_forgotten(engine: AsyncEngine) -> None:
         assert kept == {"just over", "never arrived", "goes on", "an earlier episode"}
         told = set(await session.scalars(select(Card.text)))
         assert told == {"just over", "never arrived", "goes on", "unsent greeting"}
+
+
+async def test_of_the_audit_a_year_is_kept(engine: AsyncEngine) -> None:
+    now = datetime.now(UTC)
+    async with AsyncSession(engine) as session, session.begin():
+        session.add_all(AuditRow(at=now - timedelta(days=days), action=f"{days} days ago") for days in (1, 364, 366))
+    async with AsyncSession(engine) as session, session.begin():
+        assert await forget_audit(session) == 1
+    async with AsyncSession(engine) as session, session.begin():
+        assert set(await session.scalars(select(AuditRow.action))) == {"1 days ago", "364 days ago"}
