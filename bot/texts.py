@@ -362,7 +362,6 @@ ACTION_BEGUN = "It has begun."
 ACTION_BEGUN_BEFORE = "It was begun already."
 ACTION_TOO_OLD = "That count is too old. Ask again: it is counted anew."
 ACTION_NOTHING = "There is nothing to {action} there now."
-COUNTING = "The bridge does not answer in time. Try again in a moment."
 BRIDGE_AWAY = "🟠 The bridge does not answer, so nothing was done. Try again in a minute; /status says more."
 NO_ACTIONS = "Actions are off: the bot has no TOCSIN_SERVICE_TOKEN (docs/actions.md)."
 HOW_RETRY = (

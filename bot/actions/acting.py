@@ -99,11 +99,7 @@ class Acting:
         Raises NotDone, or Unavailable for the bridge and Postgres.
         """
         body = {**_body(wish), "request_id": f"count-{uuid4().hex}", "user_id": who.known_as, "dry_run": True}
-        try:
-            async with asyncio.timeout(COUNT_SECONDS):
-                answer = await self.bridge.act(body)
-        except TimeoutError:
-            raise NotDone from None
+        answer = await self.bridge.act(body, seconds=COUNT_SECONDS)
         if answer.error:
             raise NotDone(_reason(answer))
         found, outcomes = int(answer.body["count"]), dict[str, int](answer.body.get("outcomes", {}))

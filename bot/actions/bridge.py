@@ -45,9 +45,9 @@ class Bridge:
         self._breakers = breakers
         self._client = client
 
-    async def act(self, body: Mapping[str, Any]) -> Answer:
-        """Send one request. Refusals are answers. Raises Unavailable if no replica gives one."""
-        async with self._breakers.guard(BRIDGE, timeout=ANSWER_SECONDS, errors_that_count=SICK):
+    async def act(self, body: Mapping[str, Any], *, seconds: float = ANSWER_SECONDS) -> Answer:
+        """Send one request. Refusals are answers. Raises Unavailable if no replica gives one in so many seconds."""
+        async with self._breakers.guard(BRIDGE, timeout=seconds, errors_that_count=SICK):
             answer: Answer | None = None
             failure: httpx.TransportError | None = None
             for url in self._directory.urls_of(BRIDGE):

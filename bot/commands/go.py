@@ -26,9 +26,7 @@ async def propose(wish: Wish, ask: Ask, desk: Desk) -> Reply:
     try:
         action, others = await desk.acting.ask(wish, who, Destination(ask.chat_id, ask.topic_id))
     except NotDone as refusal:
-        reason = prose(str(refusal), 900)
-        said = texts.ACTION_REFUSED.format(icon=texts.ICON_WARN, reason=reason) if reason else texts.COUNTING
-        return _no(said)
+        return _no(texts.ACTION_REFUSED.format(icon=texts.ICON_WARN, reason=prose(str(refusal), 900)))
     except Unavailable as failure:
         return _no(texts.BRIDGE_AWAY if failure.dependency == BRIDGE else texts.POSTGRES_AWAY)
     if not action.count:

@@ -4,15 +4,25 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import httpx
 import pytest
-from litestar import Litestar, Request, Response, post
+from litestar import Litestar, Request, Response, get, post
+from prometheus_client import CollectorRegistry
 
+from bot.actions.bridge import BRIDGE, Bridge
+from bot.settings import BotSettings
+from tests.eventually import eventually
 from tests.integration.bot.fake_logsvc import FakeLogsvc
 from tests.integration.bot.house import CHAT, House, snapshot
+from tests.integration.bot.link import Link
 from tests.integration.bot.service import SERVICE_TOKEN, Service
-from tests.integration.bot.test_answers import make_chat
+from tests.integration.bot.test_answers import WAYS, make_chat
 from tests.ports import free_port
+from tests.unit.bot.test_routes import BASE
+from tocsin.breakers import Breakers, Unavailable
+from tocsin.discovery import Directory
 from tocsin.http import serve_http
+from tocsin.settings import read
 
 ANN, STRANGER, VIEWER = 4242, 777, 2002
 
@@ -34,7 +44,11 @@ class FakeBridge:
             self.asked.append(await request.json())
             return self.answers.pop(0)
 
-        app = Litestar([actions], openapi_config=None, logging_config=None)
+        @get("/health/live", sync_to_thread=False)
+        def live() -> dict[str, str]:
+            return {"status": "live"}
+
+        app = Litestar([actions, live], openapi_config=None, logging_config=None)
         self._task = asyncio.create_task(serve_http(app, "127.0.0.1", self.port, self._stop, drain_seconds=1))
 
     async def stop(self) -> None:
@@ -148,3 +162,37 @@ async def test_an_action_is_checked_sent_and_written_down_whatever_the_bridge_do
     assert "r-2" not in rows
     refused = [row["user_id"] for row in await bot.audit() if row["outcome"].startswith("refused: that needs")]
     assert sorted(refused) == sorted([str(STRANGER), str(CHAT), str(ANN), "token:nobody", "x"])
+
+
+async def test_a_bridge_that_fails_in_any_way_is_found_out_and_taken_back_when_it_is_well(bridge: FakeBridge) -> None:
+    link = Link("127.0.0.1", bridge.port)
+    await link.start()
+    environ = {
+        "TOCSIN_SERVICE_TOKEN": SERVICE_TOKEN,
+        "BRIDGE_URL": f"http://127.0.0.1:{link.port}",
+        "BREAKER_FAIL_MAX": "2",
+        "BREAKER_TIMEOUT_SECONDS": "1",
+        "BREAKER_PROBE_SECONDS": "0.1",
+    }
+    settings = read(BotSettings, {**BASE, **environ})
+    breakers = Breakers(settings, CollectorRegistry())
+    stop = asyncio.Event()
+    async with httpx.AsyncClient() as client:
+        door = Bridge(settings, Directory(settings), breakers, client)
+        breakers.probe_with(BRIDGE, door.probe)
+        probing = asyncio.create_task(breakers.run_probes(stop))
+        try:
+            for way in WAYS:
+                await link.set(way)
+                for _ in range(2):
+                    with pytest.raises(Unavailable):
+                        await door.act({}, seconds=0.3)
+                assert breakers.is_open(BRIDGE), way
+                bridge.answers = [done(1)] * 9  # what was held back may arrive now
+                await link.set("open")
+                await eventually(lambda: not breakers.is_open(BRIDGE), what="the closed breaker")
+                assert (await door.act({})).body["count"] == 1
+        finally:
+            stop.set()
+            await probing
+            await link.set("refusing")
