@@ -30,6 +30,7 @@ from bot.incidents.resolver import let_time_pass
 from bot.internal.access import access_routes
 from bot.internal.actions import actions_route
 from bot.internal.app import internal_router
+from bot.internal.deeds import deed_routes
 from bot.internal.incidents import incident_routes
 from bot.internal.rules import rule_routes
 from bot.internal.views import view_routes
@@ -192,6 +193,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             [
                 *access_routes(database, people, logins),
                 actions_route(database, people, bridge),
+                *deed_routes(database, people),
                 *incident_routes(handling, people, links, progress),
                 *view_routes(database, people),
                 *rule_routes(rules, board, Preview(rule_feeds, book, MARKS), people),

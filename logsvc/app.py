@@ -12,6 +12,7 @@ from logsvc.api.access import access_routes
 from logsvc.api.actions import actions_route
 from logsvc.api.backlog import backlog_routes
 from logsvc.api.build import build_api
+from logsvc.api.deadletters import dead_letter_routes
 from logsvc.api.durations import durations_routes
 from logsvc.api.errors import errors_routes
 from logsvc.api.export import Exports
@@ -35,7 +36,7 @@ from logsvc.coverage import HistoryCoverage
 from logsvc.errors import LogsvcError
 from logsvc.front import LIVE, REFRESHES, Front, OnlyRefreshes
 from logsvc.ingest import Ingest
-from logsvc.kafka import DeadLetters
+from logsvc.kafka import DeadLetters, Originals
 from logsvc.live.crowd import Crowd
 from logsvc.live.hub import Hub
 from logsvc.live.origin import Gate
@@ -49,6 +50,7 @@ from logsvc.live.websocket import LiveSocket
 from logsvc.metrics import Metrics
 from logsvc.migrate import apply
 from logsvc.page import Page
+from logsvc.replay import Replayer
 from logsvc.settings import LogsvcSettings
 from logsvc.snapshots import Snapshots
 from logsvc.store import Store
@@ -93,6 +95,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         bot = Bot(settings, directory, breakers, client)
         breakers.probe_with(BOT, bot.probe)
         access = Access(bot)
+        replayer = Replayer(feeds(topics), store, lambda: Originals(settings), settings.logsvc_retention_days)
         door = Door(settings, access, Attempts())
         if door.is_open:
             log.info("open_on_loopback", why="SESSION_SECRET is not set: whoever is on this machine is an admin")
@@ -135,6 +138,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *markers_routes(journal, store),
                 *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers),
+                *dead_letter_routes(snapshots.letters, replayer, bot),
                 *access_routes(door, bot, settings.trace_url_template),
                 actions_route(bot),
                 *bot_routes(bot),

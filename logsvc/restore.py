@@ -50,7 +50,7 @@ class Start:
 
 def plan(cluster: str, found: Found) -> Start:
     """Decide where and under which incarnation to read on."""
-    current = _current(cluster, found.newest)
+    current = incarnation_now(cluster, found.newest)
     stored = found.newest.get(current, -1)
     span = parse_span(found.metadata) if found.committed is not None else None
     if _furthest(stored, found) > found.end or (found.departs is not None and found.departs <= stored):
@@ -73,7 +73,7 @@ def doubtful(cluster: str, found: Found) -> str | None:
     Kafka forgets a group's position with the topic; then only the records themselves can say if it is the same one. And
     a log that ends before what was stored is another one, or has lost its end.
     """
-    current = _current(cluster, found.newest)
+    current = incarnation_now(cluster, found.newest)
     newest = found.newest.get(current, -1)
     if _furthest(newest, found) > found.end or (found.committed is None and found.begin <= newest):
         return current
@@ -86,7 +86,8 @@ def _furthest(stored: int, found: Found) -> int:
     return max(stored + 1, found.committed or 0, span.last + 1 if span else 0)
 
 
-def _current(cluster: str, newest: Mapping[str, int]) -> str:
+def incarnation_now(cluster: str, newest: Mapping[str, int]) -> str:
+    """Under which name a partition's rows are stored now. newest: as in Found."""
     lives = [_number(cluster, name) for name in newest]
     return _name(cluster, max((number for number in lives if number is not None), default=0))
 

@@ -6,6 +6,7 @@ link and of a token the bot keeps the SHA-256: they are random, so nobody finds 
 
 import hashlib
 import secrets
+from typing import Annotated
 
 import msgspec
 
@@ -117,6 +118,38 @@ class AuditItem(msgspec.Struct, kw_only=True):
     outcome: str
     address: str
     request_id: str | None
+    reason: str = ""
+
+
+class PauseItem(msgspec.Struct, kw_only=True):
+    """Who paused a queue last, by Tocsin; reason: in their words, empty where they gave none. Whether it is paused
+    still, the queue itself says."""
+
+    source: str
+    queue: str
+    by: str
+    at: str
+    reason: str
+
+
+class Deed(msgspec.Struct, kw_only=True):
+    """Body of POST /internal/v1/audit: what logsvc itself is about to do for somebody, an operator at least. digest:
+    equal for requests that ask for the same; another one under the same request_id is a conflict."""
+
+    request_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+    user_id: str
+    name: str = ""
+    role: Role | None = None
+    address: str = ""
+    action: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+    target: str
+    digest: str
+
+
+class DeedOutcome(msgspec.Struct, kw_only=True):
+    """Body of PUT /internal/v1/audit/{request_id}: what came of it."""
+
+    outcome: str
 
 
 class Complaint(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -12,7 +12,7 @@ from litestar.params import Parameter, QueryParameter
 
 from logsvc.auth.bot import BotRefused
 from logsvc.auth.who import Denied
-from logsvc.errors import BadRequest, NotReadyYet, QueryTooHeavy, StoreDown, TooMany
+from logsvc.errors import BadRequest, KafkaDown, NotReadyYet, QueryTooHeavy, StoreDown, TooMany
 from logsvc.sets import LONGEST_TEXT
 from tocsin.breakers import Unavailable
 
@@ -137,6 +137,8 @@ def explainer(as_of: Callable[[], str | None]) -> Callable[[Request[Any, Any, An
             case StoreDown():
                 detail = "history is not available now; queues and the live stream are"
                 return _later({"detail": detail, "as_of": as_of()})
+            case KafkaDown():
+                return _later({"detail": "Kafka does not answer now"})
             case Denied():
                 return _refusal(error.status, error.detail)
             case BotRefused():

@@ -12,7 +12,7 @@ from logsvc.api.answers import MEMORY, Coverage, refusals, refuse_unknown
 from logsvc.api.journal import Journal
 from logsvc.api.queues import coverage_of
 from logsvc.coverage import HistoryCoverage, Known
-from logsvc.deadletters import BuriedLetter
+from logsvc.deadletters import LISTED, BuriedLetter
 from logsvc.ingest import Ingest
 from logsvc.live.hub import Hub
 from logsvc.snapshots import Snapshots
@@ -152,7 +152,7 @@ def system_routes(
                 for lane in lanes
             ],
             dead_letters=ingest.dead_letters,
-            all_dead_letters=DeadLetters(snapshots.letters.count, list(snapshots.letters.newest)),
+            all_dead_letters=DeadLetters(snapshots.letters.count, list(snapshots.letters.newest[:LISTED])),
             breakers=dict(breakers.states()),
             live=Live(rfc3339_or_none(hub.as_of_ms), hub.viewers, len(hub.ring), hub.ring.bytes),
             queues=len(snapshots.queues),

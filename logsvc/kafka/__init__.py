@@ -1,4 +1,5 @@
-"""The one door to Kafka: a member of the ingest group, readers without a group, and the dead-letter writer.
+"""The one door to Kafka: a member of the ingest group, readers without a group, single records, and the dead-letter
+writer.
 
 Every reader reads committed records only.
 """
@@ -6,6 +7,7 @@ Every reader reads committed records only.
 from logsvc.kafka.calls import NotPlaced, OutOfRange
 from logsvc.kafka.dead_letters import DeadLetters
 from logsvc.kafka.member import Member
+from logsvc.kafka.originals import Originals
 from logsvc.kafka.reader import Reader, Replay
 
-__all__ = ["DeadLetters", "Member", "NotPlaced", "OutOfRange", "Reader", "Replay"]
+__all__ = ["DeadLetters", "Member", "NotPlaced", "Originals", "OutOfRange", "Reader", "Replay"]

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from logsvc.batch import Record
 from logsvc.errors import KafkaDown
-from logsvc.places import Place
+from logsvc.places import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
 
@@ -53,6 +53,39 @@ async def survey(settings: LogsvcSettings, topics: Sequence[str]) -> tuple[str, 
 async def cluster_id(admin: AIOKafkaAdminClient) -> str:
     described: Mapping[str, Any] = await reach(admin.describe_cluster())
     return str(described.get("cluster_id") or "unknown")
+
+
+async def committed(admin: AIOKafkaAdminClient, group: str, place: Place) -> Committed:
+    """Ask a group's coordinator; our own client would not tell the metadata."""
+    answer: Mapping[Any, Any] = await reach(admin.list_consumer_group_offsets(group, partitions=[partition(place)]))
+    found = answer.get(partition(place))
+    if found is None or found.offset < 0:
+        return Committed(None, "")
+    return Committed(int(found.offset), str(found.metadata or ""))
+
+
+async def peek(options: Mapping[str, Any], place: Place, offset: int) -> Record | None:
+    """The record at exactly this offset; None if Kafka has none there (expired, compacted, a marker)."""
+    consumer = AIOKafkaConsumer(
+        **options, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
+    try:
+        await reach(consumer.start())
+        end: Mapping[Any, int] = await reach(consumer.end_offsets([partition(place)]))
+        if offset >= end[partition(place)]:
+            return None
+        consumer.assign([partition(place)])
+        consumer.seek(partition(place), offset)
+        async with asyncio.timeout(CALL_SECONDS):
+            while await consumer.position(partition(place)) <= offset:
+                got: Mapping[Any, Sequence[Record]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=1)
+                for record in got.get(partition(place), ()):
+                    return record if record.offset == offset else None
+        return None
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise KafkaDown(f"cannot read offset {offset} of {place.topic}: {say(error)}") from error
+    finally:
+        await close(consumer.stop())
 
 
 async def reach(call: Awaitable[Any]) -> Any:

@@ -13,13 +13,14 @@ from logsvc.batch import Record
 from logsvc.errors import Fenced, KafkaDown
 from logsvc.kafka.calls import (
     CALL_SECONDS,
-    POLL_MS,
     NotPlaced,
     OutOfRange,
     answered,
     close,
     cluster_id,
+    committed,
     partition,
+    peek,
     poll,
     reach,
     say,
@@ -101,13 +102,7 @@ class Member:
 
     async def committed(self, place: Place) -> Committed:
         """Ask the group's coordinator; our own client would not tell the metadata."""
-        answer: Mapping[Any, Any] = await reach(
-            self._admin.list_consumer_group_offsets(self._group, partitions=[partition(place)])
-        )
-        found = answer.get(partition(place))
-        if found is None or found.offset < 0:
-            return Committed(None, "")
-        return Committed(int(found.offset), str(found.metadata or ""))
+        return await committed(self._admin, self._group, place)
 
     async def bounds(self, place: Place) -> Bounds:
         """The offsets Kafka holds now."""
@@ -117,23 +112,7 @@ class Member:
 
     async def peek(self, place: Place, offset: int) -> Record | None:
         """The record at exactly this offset; None if Kafka has none there (expired, compacted, a marker)."""
-        consumer = AIOKafkaConsumer(
-            **self._options, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
-        )
-        try:
-            await reach(consumer.start())
-            consumer.assign([partition(place)])
-            consumer.seek(partition(place), offset)
-            async with asyncio.timeout(CALL_SECONDS):
-                while await consumer.position(partition(place)) <= offset:
-                    got: Mapping[Any, Sequence[Record]] = await consumer.getmany(timeout_ms=POLL_MS, max_records=1)
-                    for record in got.get(partition(place), ()):
-                        return record if record.offset == offset else None
-            return None
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise KafkaDown(f"cannot read offset {offset} of {place.topic}: {say(error)}") from error
-        finally:
-            await close(consumer.stop())
+        return await peek(self._options, place, offset)
 
     async def commit(self, place: Place, offset: int, metadata: str) -> None:
         """Commit under our generation. Raises Fenced if the group has moved on without us."""

@@ -1,6 +1,7 @@
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 
 import { apiUrl, getJson } from "./client.ts";
+import type { DeadLetter } from "./deadLetters.ts";
 
 export interface Lane {
   topic: string;
@@ -22,18 +23,6 @@ export interface Gap {
   source: string;
   queue: string;
   lost: number;
-}
-
-export interface DeadLetter {
-  id: string;
-  ts: string | null;
-  service: string;
-  reason: string;
-  /** Where its record was. */
-  origin: string;
-  /** Bytes of the whole, of which body shows the beginning. */
-  length: number;
-  body: string;
 }
 
 /** The Redis of one source at as_of; null = it does not say. */

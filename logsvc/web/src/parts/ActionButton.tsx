@@ -3,7 +3,7 @@ import { useState, type ReactNode } from "react";
 import type { ActionWish } from "../api/actions.ts";
 import { useMe } from "../api/me.ts";
 import { ActionDialog } from "./ActionDialog.tsx";
-import { verbOf } from "./actionWords.ts";
+import { NOT_ALLOWED, verbOf } from "./actionWords.ts";
 
 interface ActionButtonProps {
   /** As a function: made when it is asked for, with the time of then. */
@@ -13,8 +13,6 @@ interface ActionButtonProps {
   note?: string;
   className?: string;
 }
-
-const NOT_ALLOWED = "That needs the role operator. An admin can give it: /grant in Telegram";
 
 /** A button that asks before it does something; who may not is told what it takes. */
 export function ActionButton({ wish, label, note = "", className = "button" }: ActionButtonProps): ReactNode {

@@ -8,6 +8,9 @@ export interface Confirmation {
   verb: string;
 }
 
+/** Said of a button that a viewer cannot use. */
+export const NOT_ALLOWED = "That needs the role operator. An admin can give it: /grant in Telegram";
+
 const VERBS: Readonly<Record<ActionName, string>> = {
   retry: "Retry",
   promote: "Run now",

@@ -14,6 +14,7 @@ import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { QueueName } from "../../parts/QueueName.tsx";
 import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
+import { NOT_ALLOWED } from "../../parts/actionWords.ts";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { useEnvs } from "../../shell/envs.ts";
 import { Link } from "../../shell/Link.tsx";
@@ -25,7 +26,6 @@ import { RetryGroup } from "./RetryGroup.tsx";
 import { broughtBy, changeOf, ERROR_SPANS, failuresOf, handlingOf } from "./words.ts";
 
 const USUAL: Range = { span: "7d" };
-const NOT_ALLOWED = "That needs the role operator. An admin can give it: /grant in Telegram";
 
 /** One kind of failure: since when, where, which jobs, who dealt with it, and the way to retry them. */
 export function ErrorPage({ fingerprint, search }: { fingerprint: string; search: string }): ReactNode {
