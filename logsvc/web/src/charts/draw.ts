@@ -37,7 +37,8 @@ export function draw(host: HTMLElement, spec: ChartSpec, events: DrawEvents): Dr
     {
       width: host.clientWidth,
       height: spec.height,
-      padding: [8, 6, 0, 0],
+      // To the right, room for half of the last time: it would be cut off.
+      padding: [8, 26, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
