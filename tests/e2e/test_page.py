@@ -25,6 +25,14 @@ RESTART_MS = 60_000
 SPAN = (("from", -600), ("to", 1))
 """The last ten minutes, in seconds from now."""
 
+WHAT_IS_ON_TOP = """() => {
+  const list = document.querySelector("[data-testid=live-scroller]").getBoundingClientRect();
+  const head = document.querySelector(".list-head").getBoundingClientRect().bottom;
+  const row = [...document.querySelectorAll("[data-testid=live-row]")]
+    .find((each) => each.getBoundingClientRect().bottom > head + 1);
+  return [row.dataset.id, Math.round(row.getBoundingClientRect().top - list.top)];
+}"""
+
 
 async def start(tocsin: Product) -> None:
     await tocsin.start("logsvc")
@@ -263,9 +271,50 @@ async def test_a_zoom_into_the_histogram_shows_that_time_alone(tocsin: Product, 
 
         await page.get_by_test_id("time-style").get_by_text("Ago").click()
         await expect(page.locator(f"{ROW} .line-time").last).to_contain_text(re.compile("ago|now"))
-        await page.get_by_test_id("toggle-wrap").click()
+        await _whole_lines_stay_where_they_are(page, queue)
         await page.get_by_test_id("filter-more").click()
         await page.locator("[data-testid=filter-state-option][data-value=completed]").click()
         await page.keyboard.press("Escape")
         await expect(page.locator(f"{ROW}").filter(has_not_text="completed")).to_have_count(0)
         await expect(lines(page, "completed").first).to_be_visible()
+
+
+async def _whole_lines_stay_where_they_are(page: Page, queue: Any) -> None:
+    """Wrapped lines are as high as their text, the newest is followed, and what is read stays in its place."""
+    await queue.add("long-one", {"text": "word " * 400, "end": "the-very-end"})
+    await page.get_by_test_id("toggle-wrap").click()
+    long = lines(page, "the-very-end").filter(has_text="added").first
+    await expect(long).to_be_in_viewport()
+    box = await long.bounding_box()
+    assert box is not None
+    assert box["height"] > 150, "whole, not three lines of it"
+    await eventually(lambda: _is_held_in_the_middle(page), what="the list held by scrolling")
+    held = await _at_rest(page)
+    await queue.add("much-later", {"text": "word " * 400})
+    await expect(page.get_by_test_id("new-rows")).to_contain_text("new")
+    assert await _at_rest(page) == held
+    await page.get_by_test_id("new-rows").click()
+    await expect(lines(page, "much-later").last).to_be_in_viewport()
+    await page.get_by_test_id("toggle-wrap").click()
+    await expect(lines(page, "much-later").last).to_be_in_viewport()
+    box = await lines(page, "much-later").last.bounding_box()
+    assert box is not None
+    assert box["height"] < 30
+
+
+async def _at_rest(page: Page) -> Any:
+    """The first line in view and where it is, once nothing moves any more."""
+    seen: list[Any] = []
+
+    async def is_still() -> bool:
+        seen.append(await page.evaluate(WHAT_IS_ON_TOP))
+        return len(seen) > 3 and all(one == seen[-1] for one in seen[-4:])
+
+    await eventually(is_still, what="the list at rest")
+    return seen[-1]
+
+
+async def _is_held_in_the_middle(page: Page) -> bool:
+    """Scroll there. A line that comes in this very moment takes the list to its end again: then once more."""
+    await page.get_by_test_id("live-scroller").evaluate("list => { list.scrollTop = list.scrollHeight / 3; }")
+    return await page.get_by_test_id("new-rows").is_visible()

@@ -1,5 +1,4 @@
-import { defaultRangeExtractor, useVirtualizer, type Range } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useImperativeHandle, useLayoutEffect, useRef, type ReactNode, type Ref } from "react";
+import { useEffect, useImperativeHandle, useLayoutEffect, useRef, type ReactNode, type Ref } from "react";
 
 import type { QueueItem, Row } from "../../api/types.ts";
 import { count } from "../../format/count.ts";
@@ -7,13 +6,13 @@ import { isMarker } from "../../live/entries.ts";
 import { useTail, useTailView } from "../../live/TailContext.tsx";
 import { Icon } from "../../shell/icons.tsx";
 import { useTimeStyle } from "../../shell/timeStyle.ts";
-import { useMedia } from "../../shell/useMedia.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { EmptyList } from "./EmptyList.tsx";
 import { HistoryBanner } from "./HistoryBanner.tsx";
 import { HistoryEdge } from "./HistoryEdge.tsx";
 import { elementIdOf, LineRow } from "./LineRow.tsx";
 import { MarkerRow } from "./MarkerRow.tsx";
+import { useLineWindow } from "./useLineWindow.ts";
 
 export interface LineListHandle {
   scrollToIndex(index: number): void;
@@ -23,8 +22,8 @@ export interface LineListHandle {
 interface LineListProps {
   ref: Ref<LineListHandle>;
   needle: string;
-  /** Long lines take three lines of text. */
-  isTall: boolean;
+  /** Long lines are shown whole. */
+  isWrapped: boolean;
   cursorId: string | null;
   /** undefined until they are known. */
   queues: readonly QueueItem[] | undefined;
@@ -33,20 +32,6 @@ interface LineListProps {
   clearFilter: () => void;
 }
 
-const ROW_PX = 25;
-/** On a phone a line takes two. */
-const NARROW_ROW_PX = 52;
-/** What two more lines of text take, for who wants to read more of each. */
-const MORE_TEXT_PX = 38;
-/** The names of the columns, above all lines; a phone has none. */
-const HEAD_PX = 28;
-/** Room above the oldest line, where the state of history is told. */
-const EDGE_PX = 34;
-const OVERSCAN = 12;
-/** Air below the newest line. */
-const END_ROOM_PX = 6;
-/** And so that the button over a held list covers none of them. */
-const BUTTON_ROOM_PX = 60;
 /** Older lines are fetched when the reader comes this near to the oldest. */
 const NEAR_TOP_PX = 600;
 /** Nearer to the end than this counts as the end; zoomed pages have fractions of pixels. */
@@ -58,7 +43,7 @@ const RELATIVE_MS = 1_000;
 export function LineList({
   ref,
   needle,
-  isTall,
+  isWrapped,
   cursorId,
   queues,
   open,
@@ -68,9 +53,6 @@ export function LineList({
   const tail = useTail();
   const view = useTailView();
   const scroller = useRef<HTMLDivElement>(null);
-  const isNarrow = useMedia("(max-width: 767px)");
-  const rowPx = (isNarrow ? NARROW_ROW_PX : ROW_PX) + (isTall ? MORE_TEXT_PX : 0);
-  const topPx = isNarrow ? EDGE_PX : HEAD_PX + EDGE_PX;
   const { isFollowing, linked } = view;
   const isLive = linked === null && view.past === null;
   const timeStyle = useTimeStyle();
@@ -79,36 +61,7 @@ export function LineList({
   const timeStep = timeStyle === "relative" ? RELATIVE_MS : HOUR_MS;
   const timeNow = now - (now % timeStep);
 
-  // While following, the newest rows are drawn wherever the scroll position still is: they come into view this frame.
-  const rangeExtractor = useCallback(
-    (range: Range) => {
-      if (!isFollowing) return defaultRangeExtractor(range);
-      const shown = Math.ceil((scroller.current?.clientHeight ?? 0) / rowPx) + OVERSCAN;
-      return defaultRangeExtractor({
-        ...range,
-        startIndex: Math.max(0, range.count - shown),
-        endIndex: range.count - 1,
-        overscan: 0,
-      });
-    },
-    [isFollowing, rowPx],
-  );
-  const endPx = isFollowing ? END_ROOM_PX : BUTTON_ROOM_PX;
-  // Its answers change without its identity changing; nothing here is memoised on it.
-  // oxlint-disable-next-line react/incompatible-library
-  const virtualizer = useVirtualizer({
-    count: view.count,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => rowPx,
-    overscan: OVERSCAN,
-    paddingStart: topPx,
-    scrollPaddingStart: topPx - EDGE_PX,
-    scrollPaddingEnd: BUTTON_ROOM_PX,
-    paddingEnd: endPx,
-    rangeExtractor,
-    useFlushSync: false,
-  });
-  useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowPx]);
+  const { virtualizer, rowPx, isSettled } = useLineWindow(scroller, isWrapped);
 
   useImperativeHandle(
     ref,
@@ -124,9 +77,9 @@ export function LineList({
   const lastTop = useRef(0);
 
   const remember = (element: HTMLElement): void => {
-    const index = Math.max(0, Math.floor((element.scrollTop - topPx) / rowPx));
-    const offset = element.scrollTop - topPx - index * rowPx;
-    anchor.current = { id: tail.entryAt(index)?.id ?? "", offset, epoch: view.epoch, rowPx };
+    const first = virtualizer.getVirtualItemForOffset(element.scrollTop);
+    const offset = element.scrollTop - (first?.start ?? 0);
+    anchor.current = { id: tail.entryAt(first?.index ?? 0)?.id ?? "", offset, epoch: view.epoch, rowPx };
     lastTop.current = element.scrollTop;
   };
 
@@ -145,10 +98,11 @@ export function LineList({
       element.scrollTop = element.scrollHeight;
     } else if (anchor.current.epoch !== view.epoch || anchor.current.rowPx !== rowPx) {
       const index = tail.indexOf(anchor.current.id);
-      if (index >= 0) element.scrollTop = topPx + index * rowPx + anchor.current.offset;
+      const place = virtualizer.measurementsCache[index];
+      if (place !== undefined) element.scrollTop = place.start + anchor.current.offset;
     }
     // A turned phone has other rows: there the list gets its new height only after this, and this runs again.
-    if (virtualizer.getTotalSize() === topPx + view.count * rowPx + endPx) remember(element);
+    if (isSettled) remember(element);
     if (element.scrollHeight <= element.clientHeight + NEAR_TOP_PX) loadOlderIfNear(element);
   });
 
@@ -174,6 +128,7 @@ export function LineList({
     loadOlderIfNear(element);
   };
 
+  const measure = isWrapped ? virtualizer.measureElement : undefined;
   const items = virtualizer.getVirtualItems();
   const isCursorDrawn = items.some(({ index }) => tail.entryAt(index)?.id === cursorId);
   return (
@@ -214,13 +169,17 @@ export function LineList({
               if (entry === undefined) return null;
               const key = tail.seqAt(index);
               if (isMarker(entry)) {
-                return <MarkerRow key={key} marker={entry} rowIndex={index + 2} fill={(id) => void tail.fill(id)} />;
+                return (
+                  <MarkerRow key={key} ref={measure} marker={entry} index={index} fill={(id) => void tail.fill(id)} />
+                );
               }
               return (
                 <LineRow
                   key={key}
+                  ref={measure}
                   row={entry}
-                  rowIndex={index + 2}
+                  index={index}
+                  isWrapped={isWrapped}
                   needle={needle}
                   isCursor={entry.id === cursorId}
                   now={timeNow}

@@ -1,16 +1,19 @@
-import { memo, type ReactNode } from "react";
+import { memo, type ReactNode, type Ref } from "react";
 
 import type { Row } from "../../api/types.ts";
 import { ago, clockTime, duration, fullTime } from "../../format/time.ts";
 import { Ansi } from "../../parts/Ansi.tsx";
 import type { TimeStyle } from "../../shell/timeStyle.ts";
 import { Highlight } from "./Highlight.tsx";
-import { gapSentence, summaryOf } from "./summary.ts";
+import { gapSentence, ONE_LINE, summaryOf, WHOLE } from "./summary.ts";
 
 interface LineRowProps {
   row: Row;
-  /** Place in the grid, from 1. */
-  rowIndex: number;
+  ref: Ref<HTMLDivElement> | undefined;
+  /** Place in the list, from 0. */
+  index: number;
+  /** Shown whole, over as many lines of text as it takes. */
+  isWrapped: boolean;
   needle: string;
   isCursor: boolean;
   /** About now, in ms since 1970: times of today are written without their day, relative ones as a distance from it. */
@@ -26,8 +29,10 @@ export function elementIdOf(rowId: string): string {
 
 /** One event or log line. Rendered once for as long as it is in view. */
 export const LineRow = memo(function LineRow({
+  ref,
   row,
-  rowIndex,
+  index,
+  isWrapped,
   needle,
   isCursor,
   now,
@@ -35,7 +40,7 @@ export const LineRow = memo(function LineRow({
   open,
 }: LineRowProps): ReactNode {
   const zone = timeStyle === "utc" ? "utc" : "local";
-  const summary = summaryOf(row);
+  const summary = summaryOf(row, isWrapped ? WHOLE : ONE_LINE);
   const isGap = row.event === "gap";
   return (
     // The keys of a row (Enter, j, k) are the grid's: see useKeys.
@@ -44,7 +49,9 @@ export const LineRow = memo(function LineRow({
       className={isGap ? "line line-gap" : "line"}
       role="row"
       id={elementIdOf(row.id)}
-      aria-rowindex={rowIndex}
+      ref={ref}
+      data-index={index}
+      aria-rowindex={index + 2}
       aria-selected={isCursor}
       data-testid="live-row"
       data-level={row.level}

@@ -141,11 +141,11 @@ export function LivePage({ search }: PageProps): ReactNode {
       {linked === null && view.past !== null && (
         <PastBanner past={view.past} goLive={goLive} newCount={view.newCount} />
       )}
-      <div className="live-body" data-tall={options.isTall} data-detail={openRow !== null}>
+      <div className="live-body" data-wrapped={options.isWrapped} data-detail={openRow !== null}>
         <LineList
           ref={list}
           needle={filter.q}
-          isTall={options.isTall}
+          isWrapped={options.isWrapped}
           cursorId={cursorId}
           queues={queues.data?.items}
           open={open}

@@ -1,21 +1,25 @@
-import type { ReactNode } from "react";
+import type { ReactNode, Ref } from "react";
 
 import { counted } from "../../format/count.ts";
 import type { Marker } from "../../live/entries.ts";
 
 interface MarkerRowProps {
+  ref: Ref<HTMLDivElement> | undefined;
   marker: Marker;
-  rowIndex: number;
+  /** Place in the list, from 0. */
+  index: number;
   fill: (markerId: string) => void;
 }
 
 /** Says inside the stream that lines are missing, and offers to load them. */
-export function MarkerRow({ marker, rowIndex, fill }: MarkerRowProps): ReactNode {
+export function MarkerRow({ ref, marker, index, fill }: MarkerRowProps): ReactNode {
   return (
     <div
       className="line-marker"
       role="row"
-      aria-rowindex={rowIndex}
+      ref={ref}
+      data-index={index}
+      aria-rowindex={index + 2}
       data-testid="live-marker"
       data-reason={marker.reason}
     >

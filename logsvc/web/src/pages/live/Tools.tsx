@@ -34,10 +34,10 @@ export function Tools({ range, setRange, options, choose, exported }: ToolsProps
       <button
         type="button"
         className="button tool"
-        aria-pressed={options.isTall}
+        aria-pressed={options.isWrapped}
         data-testid="toggle-wrap"
-        title="Let long lines take three lines of text"
-        onClick={() => choose({ isTall: !options.isTall })}
+        title="Show long lines whole"
+        onClick={() => choose({ isWrapped: !options.isWrapped })}
       >
         Wrap
       </button>

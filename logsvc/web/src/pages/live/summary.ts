@@ -15,15 +15,17 @@ export interface Summary {
   isData: boolean;
 }
 
-/** One line never shows more; the detail does. */
-const LONGEST = 600;
+/** Characters that a line shows at most; the detail has all. */
+export const ONE_LINE = 600;
+/** And one that is wrapped. */
+export const WHOLE = 20_000;
 
-/** Put a row into one line. */
-export function summaryOf(row: Row): Summary {
-  if (row.kind === "log") return { verb: "", ...texts(row.message), tone: toneOfLevel(row), isData: false };
+/** Put a row into one line, of so many characters at most. */
+export function summaryOf(row: Row, longest = ONE_LINE): Summary {
+  if (row.kind === "log") return { verb: "", ...texts(row.message, longest), tone: toneOfLevel(row), isData: false };
   const event = row.event ?? row.state ?? "event";
   const { text, isData } = textOf(event, row);
-  return { verb: event.replaceAll("-", " "), ...texts(text), tone: toneOfEvent(event, row), isData };
+  return { verb: event.replaceAll("-", " "), ...texts(text, longest), tone: toneOfEvent(event, row), isData };
 }
 
 /** The row as one line of plain text, to be pasted somewhere. */
@@ -67,10 +69,10 @@ function toneOfLevel(row: Row): Summary["tone"] {
   return row.level === "warn" ? "warning" : "quiet";
 }
 
-function texts(text: string | null | undefined): { text: string; coloured: string } {
+function texts(text: string | null | undefined, longest: number): { text: string; coloured: string } {
   const given = (text ?? "").trim();
   return {
-    text: cut(withoutAnsi(given), LONGEST),
-    coloured: given.includes("\u001B") ? cut(given, LONGEST) : "",
+    text: cut(withoutAnsi(given), longest),
+    coloured: given.includes("\u001B") ? cut(given, longest) : "",
   };
 }

@@ -1,8 +1,8 @@
 import { useState } from "react";
 
-/** How the live page is laid out; remembered in this browser. isTall: long lines take three lines of text. */
+/** How the live page is laid out; remembered in this browser. isWrapped: long lines are shown whole. */
 export interface ViewOptions {
-  isTall: boolean;
+  isWrapped: boolean;
   hasHistogram: boolean;
 }
 
@@ -24,7 +24,7 @@ export function useViewOptions(): { options: ViewOptions; choose: (change: Parti
 
 /** A phone begins without the histogram: the lines need the room. */
 function stored(): ViewOptions {
-  const usual = { isTall: false, hasHistogram: matchMedia("(min-width: 768px)").matches };
+  const usual = { isWrapped: false, hasHistogram: matchMedia("(min-width: 768px)").matches };
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}");
     return typeof kept === "object" ? { ...usual, ...kept } : usual;
