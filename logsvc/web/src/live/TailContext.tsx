@@ -1,6 +1,7 @@
 import { createContext, use, useSyncExternalStore } from "react";
 
-import type { ConnectionView, Tail, TailView } from "./tail.ts";
+import type { Tail } from "./tail.ts";
+import type { ConnectionView, TailView } from "./tailView.ts";
 
 export const TailContext = createContext<Tail | null>(null);
 

@@ -6,10 +6,19 @@ import { filterParams, isNarrower, isSameFilter, matches, NO_FILTER, type Filter
 import type { ToldFrame } from "./frames.ts";
 import { History, unsureSince, type FetchLogs } from "./history.ts";
 import { Lines, type Hold, type LinesLimits } from "./lines.ts";
-import { Connection, type Clock, type ConnectionState, type OpenChannel, type Via } from "./socket.ts";
+import { QueuesSeen } from "./queuesSeen.ts";
+import { Connection, type Clock, type OpenChannel, type Via } from "./socket.ts";
+import {
+  isSamePast,
+  type ConnectionView,
+  type HistoryState,
+  type LinkedLine,
+  type Past,
+  type TailView,
+} from "./tailView.ts";
+import { Told } from "./told.ts";
 
 const HISTORY_RETRY_MS = 5_000;
-const QUEUES_SEEN = 1_000;
 /** How much after a linked line is shown with it. */
 const AFTER_LINK_MS = 30_000;
 
@@ -24,54 +33,6 @@ export interface TailPorts {
   onNextFrame(run: () => void): void;
 }
 
-/** A line that a link points at. */
-export interface LinkedLine {
-  id: string;
-  /** RFC 3339. */
-  ts: string;
-}
-
-/** A stretch of the past, ms since 1970. */
-export interface Past {
-  from: number;
-  to: number;
-}
-
-export interface HistoryState {
-  /** failed: it is tried again. refused: it is not, before something else is asked for. */
-  status: "loading" | "ready" | "failed" | "refused";
-  /** Why the newest page could not be had, in words. */
-  problem: string;
-  /** Older rows: there are some, they are on the way, none are left, no room is left, or they could not be had. */
-  older: "more" | "loading" | "none" | "full" | "failed";
-}
-
-/** What the page draws; a new object for each change, at most one per frame. */
-export interface TailView {
-  version: number;
-  count: number;
-  newCount: number;
-  isFollowing: boolean;
-  isPaused: boolean;
-  epoch: number;
-  history: HistoryState;
-  /** The linked line whose surroundings are shown; null while the view is live, or of a stretch of the past. */
-  linked: LinkedLine | null;
-  /** The stretch of the past that is shown; null while the view is live, or around a linked line. */
-  past: Past | null;
-}
-
-/** What is known of the connection, for its own small corner of the page. */
-export interface ConnectionView {
-  state: ConnectionState;
-  /** Age of the newest row when the server sent it, in ms; null before the first. */
-  lagMs: number | null;
-  /** When rows last came, in ms of the clock; null before the first. */
-  rowsAt: number | null;
-}
-
-type Listener = () => void;
-
 /**
  * The live tail of the page: history and live rows in one list, outside React.
  *
@@ -82,8 +43,7 @@ export class Tail {
   readonly #lines: Lines;
   readonly #connection: Connection;
   readonly #history: History;
-  readonly #viewListeners = new Set<Listener>();
-  readonly #connectionListeners = new Set<Listener>();
+  readonly #queues = new QueuesSeen();
   #filter: Filter = NO_FILTER;
   #historyState: HistoryState = { status: "loading", problem: "", older: "none" };
   #olderCursor: string | null = null;
@@ -98,10 +58,13 @@ export class Tail {
   #work = new AbortController();
   #cancelRetry: () => void = () => {};
   #isFrameAsked = false;
-  /** Names of queues in the rows that came, for the filter to offer; the oldest are forgotten. */
-  readonly #queuesSeen = new Set<string>();
-  #view: TailView;
-  #connectionView: ConnectionView = { state: { status: "stopped" }, lagMs: null, rowsAt: null };
+  readonly #view: Told<TailView>;
+  readonly #connectionView = new Told<ConnectionView>({ state: { status: "stopped" }, lagMs: null, rowsAt: null });
+
+  readonly subscribe: Told<TailView>["subscribe"];
+  readonly view: Told<TailView>["get"];
+  readonly subscribeConnection: Told<ConnectionView>["subscribe"];
+  readonly connection: Told<ConnectionView>["get"];
 
   constructor(ports: TailPorts) {
     this.#ports = ports;
@@ -114,22 +77,12 @@ export class Tail {
       onFrame: (frame) => this.#onFrame(frame),
       onState: (state) => this.#setConnection({ state }),
     });
-    this.#view = this.#draw(0);
+    this.#view = new Told(this.#draw(0));
+    this.subscribe = this.#view.subscribe;
+    this.view = this.#view.get;
+    this.subscribeConnection = this.#connectionView.subscribe;
+    this.connection = this.#connectionView.get;
   }
-
-  readonly subscribe = (listener: Listener): (() => void) => {
-    this.#viewListeners.add(listener);
-    return () => this.#viewListeners.delete(listener);
-  };
-
-  readonly view = (): TailView => this.#view;
-
-  readonly subscribeConnection = (listener: Listener): (() => void) => {
-    this.#connectionListeners.add(listener);
-    return () => this.#connectionListeners.delete(listener);
-  };
-
-  readonly connection = (): ConnectionView => this.#connectionView;
 
   /** Open the connection and load what was before; called again, it only takes the new filter. */
   show(filter: Filter, linked: LinkedLine | null, past: Past | null = null): void {
@@ -201,7 +154,7 @@ export class Tail {
   }
 
   queuesSeen(): string[] {
-    return [...this.#queuesSeen];
+    return this.#queues.names();
   }
 
   hold(reason: Hold): void {
@@ -230,7 +183,7 @@ export class Tail {
 
   /** Load the rows of history before the oldest row held. */
   async loadOlder(): Promise<void> {
-    const { older } = this.#view.history;
+    const { older } = this.#view.get().history;
     if (older !== "more" && older !== "failed") return;
     if (!this.#lines.hasRoom) {
       this.#setHistory({ older: "full" });
@@ -291,7 +244,7 @@ export class Tail {
       return;
     } else if (frame.type === "rows") {
       this.#setConnection({ lagMs: frame.lagMs, rowsAt: this.#ports.clock.now() });
-      this.#noteQueues(frame.rows);
+      this.#queues.note(frame.rows);
       const wanted = frame.rows.filter((row) => matches(this.#filter, row));
       if (this.#isLive) {
         if (frame.dropped > 0) this.#lines.mark("skipped", frame.dropped);
@@ -360,7 +313,7 @@ export class Tail {
     const time = Date.parse(linked.ts);
     const upTo = await this.#page({ to: new Date(time + 1).toISOString() }, signal);
     const after = await this.#history.span({ from: time, to: time + AFTER_LINK_MS }, signal);
-    this.#noteQueues(after.rows);
+    this.#queues.note(after.rows);
     this.#lines.merge([...upTo.items, ...after.rows]);
     const [first] = after.rows;
     if (first && !after.isComplete) this.#lines.markBefore(first.id, "cut");
@@ -391,18 +344,8 @@ export class Tail {
 
   async #page(query: Partial<LogsQuery>, signal: AbortSignal): Promise<Page<Row>> {
     const page = await this.#history.page(query, signal);
-    this.#noteQueues(page.items);
+    this.#queues.note(page.items);
     return page;
-  }
-
-  #noteQueues(rows: readonly Row[]): void {
-    for (const { queue } of rows) {
-      if (queue && !this.#queuesSeen.has(queue)) this.#queuesSeen.add(queue);
-    }
-    for (const queue of this.#queuesSeen) {
-      if (this.#queuesSeen.size <= QUEUES_SEEN) break;
-      this.#queuesSeen.delete(queue);
-    }
   }
 
   #setHistory(change: Partial<HistoryState>): void {
@@ -411,8 +354,7 @@ export class Tail {
   }
 
   #setConnection(change: Partial<ConnectionView>): void {
-    this.#connectionView = { ...this.#connectionView, ...change };
-    for (const listener of this.#connectionListeners) listener();
+    this.#connectionView.set({ ...this.#connectionView.get(), ...change });
   }
 
   /** The beginning is not shown any more once rows had to go. */
@@ -432,8 +374,7 @@ export class Tail {
   }
 
   #publishNow(): void {
-    this.#view = this.#draw(this.#view.version + 1);
-    for (const listener of this.#viewListeners) listener();
+    this.#view.set(this.#draw(this.#view.get().version + 1));
   }
 
   #draw(version: number): TailView {
@@ -450,10 +391,6 @@ export class Tail {
       past: this.#past,
     };
   }
-}
-
-function isSamePast(one: Past | null, other: Past | null): boolean {
-  return one?.from === other?.from && one?.to === other?.to;
 }
 
 function problemOf(error: unknown): string {

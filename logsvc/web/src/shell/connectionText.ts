@@ -1,5 +1,5 @@
 import { age, duration } from "../format/time.ts";
-import type { ConnectionView } from "../live/tail.ts";
+import type { ConnectionView } from "../live/tailView.ts";
 
 /** The connection in words: `short` for the pill, `long` for its title and for a screen reader. */
 export interface ConnectionText {

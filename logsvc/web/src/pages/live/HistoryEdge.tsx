@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import type { HistoryState } from "../../live/tail.ts";
+import type { HistoryState } from "../../live/tailView.ts";
 
 interface HistoryEdgeProps {
   history: HistoryState;

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 
 import { counted } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
-import type { LinkedLine } from "../../live/tail.ts";
+import type { LinkedLine } from "../../live/tailView.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 
 interface LinkedBannerProps {

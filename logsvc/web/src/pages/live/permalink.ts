@@ -1,5 +1,5 @@
 import { filterFromSearch, filterToSearch, type Filter } from "../../live/filter.ts";
-import type { LinkedLine, Past } from "../../live/tail.ts";
+import type { LinkedLine, Past } from "../../live/tailView.ts";
 import { rangeFromSearch, searchWithRange } from "../../parts/timeRange.ts";
 
 /** The line that `?at=<time>&row=<id>` points at. */
