@@ -106,7 +106,7 @@ class TokenItem(msgspec.Struct, kw_only=True):
 
 
 class AuditItem(msgspec.Struct, kw_only=True):
-    """Who did what to what, when, and what came of it."""
+    """Who did what to what, when, why if they said so, and what came of it."""
 
     id: int
     at: str

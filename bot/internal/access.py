@@ -14,7 +14,7 @@ from bot.people.roster import People
 from bot.store import audit, tickets, tokens
 from bot.store.audit import Actor
 from bot.store.database import Database
-from bot.store.models import ApiToken
+from bot.store.models import ApiToken, AuditRow
 from bot.store.tickets import BadTicket
 from bot.store.times import wire, wire_or_none
 from tocsin.access import (
@@ -24,6 +24,7 @@ from tocsin.access import (
     EndRequest,
     KnownToken,
     NewToken,
+    PauseItem,
     Redeemed,
     RedeemRequest,
     TokenItem,
@@ -156,12 +157,18 @@ def access_routes(database: Database, people: People, logins: Logins) -> list[HT
                 outcome=row.outcome,
                 address=row.address,
                 request_id=row.request_id,
+                reason=row.reason,
             )
             for row in rows
         ]
         return {"items": items, "next_before": items[-1].id if len(items) == limit else None}
 
-    return [redeem, end, access, list_tokens, make_token, revoke_token, read_audit]
+    @get(f"{BASE}/pauses")
+    async def read_pauses() -> dict[str, list[PauseItem]]:
+        async with database.transaction() as session:
+            return {"items": [_pause(row) for row in await audit.pauses(session)]}
+
+    return [redeem, end, access, list_tokens, make_token, revoke_token, read_audit, read_pauses]
 
 
 def _role_now(people: People, user_id: str, made_with: Role) -> Role:
@@ -178,6 +185,11 @@ def _until(text: str, logins: Logins) -> datetime:
     except ValueError:
         raise Refused(400, "invalid", "until: expected a time, RFC 3339") from None
     return min(at, latest) if at.tzinfo else latest
+
+
+def _pause(row: AuditRow) -> PauseItem:
+    source, _, queue = row.target.partition("/")
+    return PauseItem(source=source, queue=queue, by=row.name or row.user_id, at=wire(row.at), reason=row.reason)
 
 
 def _item(token: ApiToken, secret: str | None = None) -> TokenItem:

@@ -25,8 +25,12 @@ MOST_BYTES = 4 * 1024 * 1024
 Short = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
+OURS = frozenset({"name", "role", "address", "reason"})
+"""Fields that the bridge does not get."""
+
+
 class Asked(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The bridge's request, and in it who asks: name and address for the audit, role as logsvc knows it.
+    """The bridge's request, and in it who asks: name, address and their reason for the audit, role as logsvc knows it.
 
     What the bridge checks itself (the action, the ids, the filter) goes through as it came.
     """
@@ -39,6 +43,7 @@ class Asked(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     job_ids: Any = None
     filter: Any = None
     dry_run: bool = False
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
     name: str = ""
     role: Role | None = None
     address: str = ""
@@ -47,7 +52,7 @@ class Asked(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fie
     def for_bridge(self) -> dict[str, Any]:
         """The request without what is the bot's alone."""
         whole: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self))
-        return {field: value for field, value in whole.items() if field not in ("name", "role", "address")}
+        return {field: value for field, value in whole.items() if field not in OURS}
 
     @property
     def digest(self) -> str:
@@ -72,7 +77,13 @@ def actions_route(database: Database, who: People, bridge: Bridge) -> HTTPRouteH
             elif not asked.dry_run:
                 digest = asked.digest
                 begun = await audit.begin(
-                    session, actor, asked.action, target, request_id=asked.request_id, digest=digest
+                    session,
+                    actor,
+                    asked.action,
+                    target,
+                    request_id=asked.request_id,
+                    digest=digest,
+                    reason=asked.reason.strip(),
                 )
                 if begun not in (None, digest):
                     refusal = Refused(409, "conflict", "this request_id asked for something else")

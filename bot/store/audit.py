@@ -13,6 +13,9 @@ LONGEST = 500
 """Characters of one column. What people typed goes in here, and must not fill the disk."""
 
 
+MOST_PAUSES = 1_000
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who did it. user_id: see tocsin/access.py. address: where the browser was, if one was used."""
@@ -29,10 +32,11 @@ async def note(session: AsyncSession, actor: Actor, action: str, target: str, ou
 
 
 async def begin(
-    session: AsyncSession, actor: Actor, action: str, target: str, *, request_id: str, digest: str
+    session: AsyncSession, actor: Actor, action: str, target: str, *, request_id: str, digest: str, reason: str = ""
 ) -> str | None:
     """Write that something begins, once per request_id; return the digest it began with, None if it begins now."""
     row = {**_row(actor, action, target), "outcome": "begun", "request_id": request_id, "digest": digest}
+    row["reason"] = _fit(reason)
     begun = await session.execute(insert(AuditRow).values(row).on_conflict_do_nothing().returning(AuditRow.id))
     if begun.scalar_one_or_none() is not None:
         return None
@@ -56,6 +60,17 @@ async def newest(
     if action:
         wanted = wanted.where(AuditRow.action == action)
     return (await session.scalars(wanted)).all()
+
+
+async def pauses(session: AsyncSession) -> Sequence[AuditRow]:
+    """The last pause of every queue that was not resumed since, as far as people did it by us."""
+    wanted = (
+        select(AuditRow)
+        .where(AuditRow.action.in_(("pause", "resume")), AuditRow.outcome.startswith("done"))
+        .distinct(AuditRow.target)
+        .order_by(AuditRow.target, AuditRow.id.desc())
+    )
+    return [row for row in await session.scalars(wanted) if row.action == "pause"][:MOST_PAUSES]
 
 
 def _row(actor: Actor, action: str, target: str) -> dict[str, str]:

@@ -355,7 +355,10 @@ class ViewRow(Base):
 
 
 class AuditRow(Base):
-    """Who did what to what, and what came of it. request_id and digest: of an action, so that it is told once."""
+    """Who did what to what, why if they said so, and what came of it.
+
+    request_id and digest: of an action, so that it is told once.
+    """
 
     __tablename__ = "audit"
     __table_args__ = (Index("audit_at", "at"),)
@@ -370,6 +373,7 @@ class AuditRow(Base):
     address: Mapped[str] = mapped_column(Text, server_default="")
     request_id: Mapped[str | None] = mapped_column(Text, unique=True)
     digest: Mapped[str] = mapped_column(Text, server_default="")
+    reason: Mapped[str] = mapped_column(Text, server_default="")
 
 
 class LeaseRow(Base):

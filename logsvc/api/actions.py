@@ -29,6 +29,7 @@ class Failed(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
 
 class ActionWish(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """request_id: yours; the same again does nothing again, so send it again after a 503. docs/actions.md says more.
+    reason: why, in your words; it stands in the audit, and beside a queue that is paused.
 
     job_ids, or for retry a filter. dry_run: say what would be done, and do nothing.
     """
@@ -40,6 +41,7 @@ class ActionWish(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
     job_ids: Annotated[list[str], msgspec.Meta(min_length=1, max_length=MOST_JOBS)] | None = None
     filter: Failed | None = None
     dry_run: bool = False
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
 class JobResult(msgspec.Struct, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""What the bot answers for the page: incidents, rules, silences and saved views.
+"""What the bot answers for the page: incidents, rules, silences, saved views, and who paused a queue.
 
 Its answers go on as they came, and so does what people send it, with who they are. The bot checks what it is sent,
 decides who may do it, and writes the audit. Reads are for viewers, writes for operators, but for what changes nothing
@@ -17,6 +17,7 @@ from logsvc.api.answers import OF_BOT, CursorText, Limit, Names, States, refuse_
 from logsvc.auth.bot import ANSWER_SECONDS, Bot, Told
 from logsvc.auth.who import Who, need, who_of
 from logsvc.errors import BadRequest
+from tocsin.access import PauseItem
 from tocsin.incidents import IncidentItem, IncidentPage, PreviewPage, RuleItem, SilenceItem, ViewItem
 from tocsin.roles import Role
 
@@ -41,7 +42,16 @@ class Items(msgspec.Struct, Generic[T]):
 
 def bot_routes(bot: Bot) -> list[HTTPRouteHandler]:
     """The routes, bound to the bot."""
-    return [*_incidents(bot), *_silences(bot), *_rules(bot), *_views(bot)]
+    return [*_incidents(bot), *_silences(bot), *_rules(bot), *_views(bot), _pauses(bot)]
+
+
+def _pauses(bot: Bot) -> HTTPRouteHandler:
+    @get("/api/v1/pauses", summary="Who paused which queue by Tocsin, and why", responses=OF_BOT)
+    async def pauses(request: Asked) -> Response[Items[PauseItem]]:
+        refuse_unknown(request, ())
+        return _passed_on(await bot.ask("GET", "pauses"))
+
+    return pauses
 
 
 def _incidents(bot: Bot) -> list[HTTPRouteHandler]:

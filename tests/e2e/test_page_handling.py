@@ -92,6 +92,16 @@ async def _take_the_incident(page: Page, tocsin: Product) -> None:
     await expect_accessible(page)
     await silence.get_by_role("button", name="Let it ring again").click()
     await expect(silence).to_have_count(0)
+    await page.get_by_test_id("maintenance").click()
+    dialog = page.get_by_role("dialog")
+    env = await dialog.get_by_label("Environment").input_value()
+    await dialog.get_by_label("Why").fill("the database moves")
+    await look(page, "maintenance")
+    await dialog.get_by_role("button", name=f"Keep {env} quiet").click()
+    await expect(silence).to_contain_text(f"maintenance: all of {env}")
+    await expect(silence).to_contain_text("the database moves")
+    await silence.get_by_role("button", name="Let it ring again").click()
+    await expect(silence).to_have_count(0)
     await page.goto(detail)
 
 
@@ -128,6 +138,7 @@ async def _tune_a_rule(page: Page) -> None:
 async def _keep_a_view(page: Page, tocsin: Product) -> None:
     base = tocsin.url("logsvc")
     await page.goto(f"{base}/errors?sort=failures&range=7d")
+    await expect(page.get_by_role("heading", name="Errors")).to_be_visible()
     await page.keyboard.press("Control+k")
     await page.get_by_test_id("palette-input").fill("save this view")
     await page.keyboard.press("Enter")

@@ -111,11 +111,13 @@ async def a_queue_is_paused_by_who_says_so(page: Page) -> None:
     await page.get_by_test_id("action-pause").click()
     dialog = page.get_by_test_id("action-dialog")
     await expect(dialog).to_contain_text("0 jobs wait and 0 run now")
+    await dialog.get_by_label("Why").fill("the provider moves")
     await page.get_by_test_id("action-confirm").click()
     await expect(dialog).to_contain_text("The queue is paused")
     await dialog.get_by_role("button", name="Close").click()
     await expect(head).to_have_attribute("data-paused", "true")
     await expect(head).to_contain_text("paused by this machine")
+    await expect(head).to_contain_text("the provider moves")
     await expect(page.get_by_test_id("audit")).to_contain_text("pause")
 
 

@@ -137,3 +137,48 @@ async def test_silences_and_views_are_kept_listed_and_ended_by_who_may(guarded: 
     assert (await bot("PUT", f"views/{mine['id']}", body={**ANN, **wish})).status_code == 404
     assert (await bot("DELETE", f"views/{other['id']}?user_id={CHAT}&role=admin")).status_code == 204
     assert await seen_by(VIEWER) == [("New", False), ("Team", False)]
+
+
+async def test_what_logsvc_does_itself_and_who_paused_a_queue_stand_in_the_audit(guarded: House) -> None:
+    bot = Service(await guarded.start_bot())
+
+    async def does(request_id: str, who: dict[str, Any] = ANN, **more: Any) -> int:
+        deed = {"request_id": request_id, "action": "replay", "target": "dead letter x", "digest": "d", **who, **more}
+        return (await bot("POST", "audit", body=deed)).status_code
+
+    async def came_of(request_id: str, outcome: str) -> int:
+        return (await bot("PUT", f"audit/{request_id}", body={"outcome": outcome})).status_code
+
+    assert await does("r1") == 204
+    assert await does("r1") == 204, "once more is the same"
+    assert await does("r1", digest="another") == 409
+    assert await does("r2", VIEWER) == 403
+    assert await does("no good id") == 400
+    assert await came_of("r1", "done: 1 stored") == 204
+    [row] = await bot.audit(user_id=ANN["user_id"])
+    assert (row["action"], row["target"], row["outcome"], row["role"]) == (
+        "replay",
+        "dead letter x",
+        "done: 1 stored",
+        "operator",
+    )
+    [refused] = await bot.audit(user_id=VIEWER["user_id"])
+    assert refused["outcome"].startswith("refused")
+
+    for number, (action, target, outcome) in enumerate(
+        (
+            ("pause", "main/mail", "done: 1 done"),
+            ("pause", "main/a/b", "done: 1 done"),
+            ("pause", "main/orders", "done: 1 done"),
+            ("resume", "main/orders", "done: 1 done"),
+            ("resume", "main/mail", "refused: not_configured"),
+            ("pause", "main/failed", "waits: busy"),
+        )
+    ):
+        assert await does(f"p{number}", action=action, target=target, digest=str(number)) == 204
+        assert await came_of(f"p{number}", outcome) == 204
+    items = (await bot("GET", "pauses")).json()["items"]
+    assert [(one["source"], one["queue"], one["by"]) for one in items] == [
+        ("main", "a/b", "Ann"),
+        ("main", "mail", "Ann"),
+    ]

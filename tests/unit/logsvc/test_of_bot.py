@@ -106,7 +106,7 @@ def test_a_question_goes_on_with_all_its_filters_and_the_answer_as_it_came(rig: 
         *(("state", "acked"), ("state", "firing")),
     ]
     assert asked.headers["authorization"] == "Bearer service-token-of-the-test"
-    for path in ("incidents/17", "silences", "rules", "views"):
+    for path in ("incidents/17", "silences", "pauses", "rules", "views"):
         assert rig.ask("GET", path).json() == {"items": [{"id": 17}]}
         assert rig.bot.asked[-1].url.path == f"/internal/v1/{path}"
     assert dict(rig.bot.asked[-1].url.params) == ASKS, "a person's own views"

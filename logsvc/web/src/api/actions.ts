@@ -17,6 +17,8 @@ export interface ActionWish {
   queue: string;
   job_ids?: readonly string[];
   filter?: FailedFilter;
+  /** Why, for the audit; of a pause it stands beside the queue. */
+  reason?: string;
 }
 
 export interface ActionResult {

@@ -15,6 +15,8 @@ export interface AuditItem {
   outcome: string;
   address: string;
   request_id: string | null;
+  /** Why, in their words; empty where they gave none. */
+  reason: string;
 }
 
 const MOST = 500;

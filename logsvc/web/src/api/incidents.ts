@@ -119,6 +119,7 @@ export type Handling =
   | { do: "ack" | "unack" | "resolve"; id: number; episode: number }
   | { do: "note"; id: number; text: string }
   | { do: "silence"; incident: Incident; minutes: number; reason: string }
+  | { do: "maintenance"; env: string; minutes: number; reason: string }
   | { do: "unsilence"; silenceId: number };
 
 /** Do one of them; afterwards everything about incidents is asked anew. */
@@ -145,6 +146,10 @@ function send(asked: Handling, csrfToken: string | null): Promise<unknown> {
       const { env, source, queue, fingerprint } = asked.incident;
       const { minutes, reason } = asked;
       return sendJson("POST", apiUrl("silences"), { env, source, queue, fingerprint, minutes, reason }, csrfToken);
+    }
+    case "maintenance": {
+      const { env, minutes, reason } = asked;
+      return sendJson("POST", apiUrl("silences"), { env, minutes, reason, is_maintenance: true }, csrfToken);
     }
     case "unsilence":
       return sendJson("DELETE", apiUrl(`silences/${asked.silenceId}`), undefined, csrfToken);

@@ -22,6 +22,7 @@ export function ActionDialog({ wish, note = "", close }: ActionDialogProps): Rea
   const queries = useQueryClient();
   const dialog = useRef<HTMLDialogElement>(null);
   const [requestId] = useState(newRequestId);
+  const [reason, setReason] = useState("");
   const csrfToken = me?.csrf_token ?? null;
 
   const planned = useQuery({
@@ -33,8 +34,8 @@ export function ActionDialog({ wish, note = "", close }: ActionDialogProps): Rea
     gcTime: 0,
   });
   const done = useMutation({
-    mutationFn: () => act(wish, { requestId, isDryRun: false, csrfToken }),
-    onSuccess: () => void queries.invalidateQueries({ queryKey: ["audit"] }),
+    mutationFn: () => act({ ...wish, reason }, { requestId, isDryRun: false, csrfToken }),
+    onSuccess: () => Promise.all([["audit"], ["pauses"]].map((queryKey) => queries.invalidateQueries({ queryKey }))),
   });
 
   useEffect(() => {
@@ -65,6 +66,19 @@ export function ActionDialog({ wish, note = "", close }: ActionDialogProps): Rea
           <>
             <p>{words.consequence}</p>
             {note !== "" && <p>{note}</p>}
+            {wish.action === "pause" && (
+              <label className="field">
+                Why (others see it)
+                <input
+                  type="text"
+                  className="text-input"
+                  maxLength={500}
+                  value={reason}
+                  disabled={!done.isIdle}
+                  onChange={(event) => setReason(event.target.value)}
+                />
+              </label>
+            )}
           </>
         )}
         {planned.data && found === 0 && <p>{nothingToDo(planned.data, wish)}</p>}

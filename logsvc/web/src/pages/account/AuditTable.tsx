@@ -12,8 +12,8 @@ export function AuditTable(): ReactNode {
   const { data: entries, error, dataUpdatedAt, refetch, isPending } = useAudit(true);
   const [needle, setNeedle] = useState("");
   const zone = useZone();
-  const shown = (entries ?? []).filter(({ name, user_id: id, action, target, outcome }) =>
-    [name, id, action, target, outcome].join("\n").toLowerCase().includes(needle.toLowerCase()),
+  const shown = (entries ?? []).filter(({ name, user_id: id, action, target, outcome, reason }) =>
+    [name, id, action, target, outcome, reason].join("\n").toLowerCase().includes(needle.toLowerCase()),
   );
   return (
     <section>
@@ -53,6 +53,7 @@ export function AuditTable(): ReactNode {
                   </td>
                   <td data-name="Came of it">
                     <bdi>{entry.outcome}</bdi>
+                    {entry.reason && <bdi className="quiet"> “{entry.reason}”</bdi>}
                   </td>
                   <td data-name="From">{entry.address || "–"}</td>
                 </tr>

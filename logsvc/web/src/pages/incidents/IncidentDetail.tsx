@@ -12,7 +12,7 @@ import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
-import { countOf, isUnheeded, standOf, toneOf } from "./words.ts";
+import { countOf, isUnheeded, QUIET_TIMES, standOf, toneOf } from "./words.ts";
 
 /** One incident: where it stands, what was said of it, and what to do. */
 export function IncidentDetail({ id }: { id: string }): ReactNode {
@@ -113,13 +113,6 @@ function Detail({ incident }: { incident: Incident }): ReactNode {
   );
 }
 
-const SILENCES = [
-  { minutes: 30, name: "30 min" },
-  { minutes: 60, name: "1 h" },
-  { minutes: 240, name: "4 h" },
-  { minutes: 1440, name: "24 h" },
-] as const;
-
 /** Take it, give it back, end it, keep it quiet: for operators. The message in the chat changes with it. */
 function Actions({ incident }: { incident: Incident }): ReactNode {
   const { data: me } = useMe();
@@ -188,7 +181,7 @@ function Actions({ incident }: { incident: Incident }): ReactNode {
             />
           </label>
           <span>Quiet for</span>
-          {SILENCES.map(({ minutes, name }) => (
+          {QUIET_TIMES.map(({ minutes, name }) => (
             <button
               key={minutes}
               type="button"

@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import { useHandling, useIncidents, useSilences, type Incident } from "../../api/incidents.ts";
+import { useHandling, useIncidents, type Incident } from "../../api/incidents.ts";
 import { useMe } from "../../api/me.ts";
 import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
@@ -13,9 +13,11 @@ import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { IncidentDetail } from "./IncidentDetail.tsx";
+import { MaintenanceButton } from "./Maintenance.tsx";
 import { RulesPage } from "./RulesPage.tsx";
+import { Silences } from "./Silences.tsx";
 import { Tabs } from "./Tabs.tsx";
-import { byNeed, countOf, isUnheeded, left, scopeOf, standOf, toneOf } from "./words.ts";
+import { byNeed, countOf, isUnheeded, standOf, toneOf } from "./words.ts";
 import "./incidents.css";
 
 /** What rang, and who has it; `incidents/<id>` is one of them, `incidents/rules` what rings. */
@@ -56,6 +58,7 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
           {unheeded > 0 && `, ${count(unheeded)} that nobody has`}
         </p>
         <span className="spread" />
+        <MaintenanceButton />
         <Tabs current={isAll ? "all" : "open"} />
       </div>
       {error && (
@@ -134,73 +137,5 @@ function IncidentRow({ incident }: { incident: Incident }): ReactNode {
         )}
       </span>
     </li>
-  );
-}
-
-function Silences(): ReactNode {
-  const now = useNow();
-  const { data: me } = useMe();
-  const { data: silences } = useSilences();
-  const handling = useHandling();
-  if (!silences || silences.length === 0) return null;
-  return (
-    <div className="page-body">
-      <section>
-        <h2 className="section-title">Kept quiet</h2>
-        {handling.error && (
-          <p className="action-error" role="alert">
-            {handling.error.message}.
-          </p>
-        )}
-        <div className="table-frame">
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col">What</th>
-                <th scope="col">By</th>
-                <th scope="col">Still for</th>
-                <th scope="col" className="number">
-                  Failures it hid
-                </th>
-                <th scope="col">
-                  <span className="visually-hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {silences.map((silence) => (
-                <tr key={silence.id} data-testid="silence">
-                  <th scope="row">
-                    <bdi>{scopeOf(silence)}</bdi>
-                    {silence.reason && <bdi className="quiet"> “{silence.reason}”</bdi>}
-                  </th>
-                  <td data-name="By">
-                    <bdi>{silence.by}</bdi>
-                  </td>
-                  <td data-name="Still for" title={fullTime(silence.until)}>
-                    {left(silence.until, now)}
-                  </td>
-                  <td className="number" data-name="Hid">
-                    {count(silence.hidden)}
-                  </td>
-                  <td className="number">
-                    {me && me.role !== "viewer" && (
-                      <button
-                        type="button"
-                        className="button button-small"
-                        disabled={handling.isPending}
-                        onClick={() => handling.mutate({ do: "unsilence", silenceId: silence.id })}
-                      >
-                        Let it ring again
-                      </button>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-      </section>
-    </div>
   );
 }

@@ -2,6 +2,14 @@ import type { Incident, IncidentState, Silence } from "../../api/incidents.ts";
 import { count, counted } from "../../format/count.ts";
 import { age, ago } from "../../format/time.ts";
 
+/** How long people keep something quiet. */
+export const QUIET_TIMES = [
+  { minutes: 30, name: "30 min" },
+  { minutes: 60, name: "1 h" },
+  { minutes: 240, name: "4 h" },
+  { minutes: 1440, name: "24 h" },
+] as const;
+
 /** Nobody has taken it, and nothing keeps it quiet. */
 export function isUnheeded({ state }: Pick<Incident, "state">): boolean {
   return state === "new" || state === "firing" || state === "regressed";

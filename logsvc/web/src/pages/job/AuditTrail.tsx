@@ -26,7 +26,10 @@ export function AuditTrail({ job }: { job: Pick<Job, "source" | "queue" | "added
             <strong>
               {entry.name || entry.user_id} · {entry.action}
             </strong>
-            <span>{entry.outcome || "under way"}</span>
+            <span>
+              {entry.outcome || "under way"}
+              {entry.reason && <bdi className="quiet"> “{entry.reason}”</bdi>}
+            </span>
             <time dateTime={entry.at}>{fullTime(entry.at, zone)}</time>
           </li>
         ))}

@@ -1,7 +1,6 @@
 import type { ReactNode } from "react";
 
-import { useAudit } from "../../api/audit.ts";
-import { useMe } from "../../api/me.ts";
+import { pauseWords, usePauses } from "../../api/pauses.ts";
 import type { QueueDetail } from "../../api/stats.ts";
 import { count, counted } from "../../format/count.ts";
 import { age, ago, duration } from "../../format/time.ts";
@@ -12,15 +11,12 @@ import { ExportLinks } from "../../parts/ExportLinks.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
-import { pausedBy } from "../queues/pauses.ts";
 import { troubleOf } from "../queues/trouble.ts";
 
 /** What a queue is just now, how old that is, and what can be done. */
 export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
   const now = useNow();
-  const { data: me } = useMe();
-  const audit = useAudit(me?.role === "admin" && queue.is_paused);
-  const pause = queue.is_paused ? pausedBy(audit.data, queue.source, queue.queue) : null;
+  const pauses = usePauses(queue.is_paused);
   const only = { source: [queue.source], queue: [queue.queue] };
   const wish = { source: queue.source, queue: queue.queue };
   const waiting = queue.waiting + queue.prioritized;
@@ -35,7 +31,7 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
         <span className="queue-reasons">
           {troubleOf(queue, now).reasons.map(({ text, isBad }) => (
             <span key={text} className="reason" data-bad={isBad}>
-              {text === "paused" && pause ? `paused by ${pause.name}, ${ago(now - Date.parse(pause.at))}` : text}
+              {text === "paused" ? pauseWords(pauses, queue, now) : text}
             </span>
           ))}
         </span>

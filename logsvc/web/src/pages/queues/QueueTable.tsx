@@ -1,6 +1,6 @@
 import { Fragment, useState, type ReactNode } from "react";
 
-import type { AuditItem } from "../../api/audit.ts";
+import { pauseWords, type Pause } from "../../api/pauses.ts";
 import type { QueueFigures } from "../../api/stats.ts";
 import type { QueueItem } from "../../api/types.ts";
 import { Spark } from "../../charts/Spark.tsx";
@@ -10,7 +10,6 @@ import { queuePlace } from "../../parts/addresses.ts";
 import { Icon } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { QueueGroup, Ranked } from "./grouping.ts";
-import { pausedBy } from "./pauses.ts";
 
 interface QueueTableProps {
   groups: readonly QueueGroup[];
@@ -18,7 +17,7 @@ interface QueueTableProps {
   now: number;
   /** By `source/queue`; undefined while it is not known. */
   trends: ReadonlyMap<string, QueueFigures> | undefined;
-  audit: readonly AuditItem[] | undefined;
+  pauses: readonly Pause[] | undefined;
 }
 
 /** A column of counts. isRare: left out where no queue has any. */
@@ -40,7 +39,7 @@ const COLUMNS: readonly Column[] = [
 /** Beside the counts: name, last hour, rate, workers, oldest, seen. */
 const OTHER_COLUMNS = 6;
 
-export function QueueTable({ groups, hasSources, now, trends, audit }: QueueTableProps): ReactNode {
+export function QueueTable({ groups, hasSources, now, trends, pauses }: QueueTableProps): ReactNode {
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const items = groups.flatMap(({ ranked }) => ranked.map(({ item }) => item));
   const columns = COLUMNS.filter(({ of, isRare }) => !isRare || items.some((item) => of(item) > 0));
@@ -96,7 +95,7 @@ export function QueueTable({ groups, hasSources, now, trends, audit }: QueueTabl
                     now={now}
                     figures={trends?.get(`${ranked.item.source}/${ranked.item.queue}`)}
                     isTrendKnown={trends !== undefined}
-                    audit={audit}
+                    pauses={pauses}
                   />
                 ))}
             </Fragment>
@@ -142,15 +141,19 @@ interface QueueRowProps {
   now: number;
   figures: QueueFigures | undefined;
   isTrendKnown: boolean;
-  audit: readonly AuditItem[] | undefined;
+  pauses: readonly Pause[] | undefined;
 }
 
-function QueueRow({ ranked, columns, hasSources, now, figures, isTrendKnown, audit }: QueueRowProps): ReactNode {
+function QueueRow({ ranked, columns, hasSources, now, figures, isTrendKnown, pauses }: QueueRowProps): ReactNode {
   const { item, trouble } = ranked;
-  const pause = item.is_paused ? pausedBy(audit, item.source, item.queue) : null;
   const rate = figures?.failure_rate ?? null;
   return (
-    <tr data-testid="queue-row" data-queue={item.queue} data-trouble={trouble.reasons.some((reason) => reason.isBad)}>
+    <tr
+      data-row
+      data-testid="queue-row"
+      data-queue={item.queue}
+      data-trouble={trouble.reasons.some((reason) => reason.isBad)}
+    >
       <th scope="row">
         <div className="queue-title">
           <Link {...queuePlace(item.source, item.queue)} className="queue-name">
@@ -160,7 +163,7 @@ function QueueRow({ ranked, columns, hasSources, now, figures, isTrendKnown, aud
           <span className="queue-reasons">
             {trouble.reasons.map(({ text, isBad }) => (
               <span key={text} className="reason" data-bad={isBad}>
-                {text === "paused" && pause ? `paused by ${pause.name}, ${ago(now - Date.parse(pause.at))}` : text}
+                {text === "paused" ? pauseWords(pauses, item, now) : text}
               </span>
             ))}
           </span>

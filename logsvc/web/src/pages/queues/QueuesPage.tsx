@@ -1,7 +1,6 @@
 import { useMemo, useState, type ReactNode } from "react";
 
-import { useAudit } from "../../api/audit.ts";
-import { useMe } from "../../api/me.ts";
+import { usePauses } from "../../api/pauses.ts";
 import { useQueues } from "../../api/queues.ts";
 import { useTrends } from "../../api/stats.ts";
 import { count, counted } from "../../format/count.ts";
@@ -30,7 +29,6 @@ const KEY = "tocsin-queue-groups";
 export function QueuesPage({ search }: PageProps): ReactNode {
   const { data, error, dataUpdatedAt, isPending, refetch } = useQueues();
   const trends = useTrends();
-  const { data: me } = useMe();
   const envs = useEnvs();
   const now = useNow();
   const needle = new URLSearchParams(search).get("q") ?? "";
@@ -41,8 +39,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
     () => (data?.items ?? []).filter(({ env }) => envs.length === 0 || envs.includes(env ?? "")),
     [data, envs],
   );
-  // Only a pause is told from it.
-  const audit = useAudit(me?.role === "admin" && items.some((item) => item.is_paused));
+  const pauses = usePauses(items.some((item) => item.is_paused));
   const ranked = useMemo(() => byTrouble(items, now, trends.data), [items, now, trends.data]);
   const shown = useMemo(
     () => ranked.filter(({ item }) => item.queue.toLowerCase().includes(needle.trim().toLowerCase())),
@@ -106,7 +103,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
         </div>
       )}
       {shown.length > 0 && (
-        <QueueTable groups={groups} hasSources={hasSources} now={now} trends={trends.data} audit={audit.data} />
+        <QueueTable groups={groups} hasSources={hasSources} now={now} trends={trends.data} pauses={pauses} />
       )}
       {data && data.items.length > 0 && shown.length === 0 && (
         <div className="empty">

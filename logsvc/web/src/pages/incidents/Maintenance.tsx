@@ -1,0 +1,101 @@
+import { useState, type ReactNode } from "react";
+
+import { useHandling } from "../../api/incidents.ts";
+import { useMe } from "../../api/me.ts";
+import { NOT_ALLOWED } from "../../parts/actionWords.ts";
+import { Dialog } from "../../shell/Dialog.tsx";
+import { useEnvs, useKnownEnvs } from "../../shell/envs.ts";
+import { QUIET_TIMES } from "./words.ts";
+
+/** A button that begins the maintenance of an environment; it ends in the list of what is kept quiet. */
+export function MaintenanceButton(): ReactNode {
+  const { data: me } = useMe();
+  const [isAsked, setAsked] = useState(false);
+  const isAllowed = me !== undefined && me.role !== "viewer";
+  return (
+    <>
+      <button
+        type="button"
+        className="button"
+        data-testid="maintenance"
+        disabled={!isAllowed}
+        title={me && !isAllowed ? NOT_ALLOWED : undefined}
+        onClick={() => setAsked(true)}
+      >
+        Maintenance…
+      </button>
+      {isAsked && <MaintenanceDialog close={() => setAsked(false)} />}
+    </>
+  );
+}
+
+function MaintenanceDialog({ close }: { close: () => void }): ReactNode {
+  const handling = useHandling();
+  const known = useKnownEnvs();
+  const [chosen] = useEnvs();
+  const [env, setEnv] = useState(chosen ?? (known.length === 1 ? (known[0] ?? "") : ""));
+  const [minutes, setMinutes] = useState<number>(QUIET_TIMES[0].minutes);
+  const [reason, setReason] = useState("");
+  return (
+    <Dialog title="Maintenance of an environment" close={close}>
+      <form
+        className="dialog-body"
+        onSubmit={(event) => {
+          event.preventDefault();
+          handling.mutate({ do: "maintenance", env, minutes, reason: reason.trim() }, { onSuccess: close });
+        }}
+      >
+        <p className="quiet">
+          Nothing of it rings meanwhile. Failures are counted all the same, and its end tells in the chat what was
+          hidden.
+        </p>
+        <label className="field">
+          Environment
+          <select className="select" required value={env} onChange={(event) => setEnv(event.target.value)}>
+            <option value="" disabled>
+              Choose one
+            </option>
+            {known.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label className="field">
+          For how long
+          <select className="select" value={minutes} onChange={(event) => setMinutes(Number(event.target.value))}>
+            {QUIET_TIMES.map(({ minutes: length, name }) => (
+              <option key={length} value={length}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label className="field">
+          Why (others see it)
+          <input
+            type="text"
+            className="text-input"
+            maxLength={500}
+            value={reason}
+            onChange={(event) => setReason(event.target.value)}
+          />
+        </label>
+        {handling.error && (
+          <p className="action-error" role="alert">
+            {handling.error.message}.
+          </p>
+        )}
+        <div className="dialog-foot">
+          <button type="button" className="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" className="button button-go" disabled={env === "" || handling.isPending}>
+            {handling.isPending ? "Working…" : env === "" ? "Begin" : `Keep ${env} quiet`}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

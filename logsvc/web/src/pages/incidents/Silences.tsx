@@ -1,0 +1,77 @@
+import type { ReactNode } from "react";
+
+import { useHandling, useSilences } from "../../api/incidents.ts";
+import { useMe } from "../../api/me.ts";
+import { count } from "../../format/count.ts";
+import { fullTime } from "../../format/time.ts";
+import { useNow } from "../../shell/useNow.ts";
+import { left, scopeOf } from "./words.ts";
+
+/** What does not ring now: until when, by whom and why, and the way to end it. */
+export function Silences(): ReactNode {
+  const now = useNow();
+  const { data: me } = useMe();
+  const { data: silences } = useSilences();
+  const handling = useHandling();
+  if (!silences || silences.length === 0) return null;
+  return (
+    <div className="page-body">
+      <section>
+        <h2 className="section-title">Kept quiet</h2>
+        {handling.error && (
+          <p className="action-error" role="alert">
+            {handling.error.message}.
+          </p>
+        )}
+        <div className="table-frame">
+          <table className="table">
+            <thead>
+              <tr>
+                <th scope="col">What</th>
+                <th scope="col">By</th>
+                <th scope="col">Still for</th>
+                <th scope="col" className="number">
+                  Failures it hid
+                </th>
+                <th scope="col">
+                  <span className="visually-hidden">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {silences.map((silence) => (
+                <tr key={silence.id} data-testid="silence">
+                  <th scope="row">
+                    <bdi>{scopeOf(silence)}</bdi>
+                    {silence.reason && <bdi className="quiet"> “{silence.reason}”</bdi>}
+                  </th>
+                  <td data-name="By">
+                    <bdi>{silence.by}</bdi>
+                  </td>
+                  <td data-name="Still for" title={fullTime(silence.until)}>
+                    {left(silence.until, now)}
+                  </td>
+                  <td className="number" data-name="Hid">
+                    {count(silence.hidden)}
+                  </td>
+                  <td className="number">
+                    {me && me.role !== "viewer" && (
+                      <button
+                        type="button"
+                        className="button button-small"
+                        disabled={handling.isPending}
+                        onClick={() => handling.mutate({ do: "unsilence", silenceId: silence.id })}
+                      >
+                        Let it ring again
+                      </button>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </section>
+    </div>
+  );
+}
