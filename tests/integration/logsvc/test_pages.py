@@ -29,6 +29,11 @@ async def test_errors_are_groups_with_their_trend_their_places_and_the_deploy_be
         await look(page, "errors")
         await page.get_by_role("group", name="How far back").get_by_role("button", name="30d").click()
         await page.wait_for_url("**/errors?range=30d")
+        async with page.expect_download() as saved:
+            await page.get_by_test_id("table-export").click()
+        rows = (await (await saved.value).path()).read_text().splitlines()
+        assert len(rows) == 1 + 3
+        assert rows[0].startswith("fingerprint,")
         await expect(page.locator("main")).to_contain_text("3 kinds in the last 30 days")
         await page.get_by_test_id("env-filter").select_option("staging")
         await expect(groups).to_have_count(1)

@@ -4,6 +4,7 @@ import { useAudit } from "../../api/audit.ts";
 import { counted } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
+import { TableExport } from "../../parts/TableExport.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 
@@ -22,6 +23,7 @@ export function AuditTable(): ReactNode {
           {entries && `The newest ${counted(entries.length, "entry", "entries")}; they are kept for a year.`}
         </p>
         <FindBox label="Find in the audit" value={needle} change={setNeedle} />
+        <TableExport name="audit" rows={shown} />
       </div>
       {error && (
         <Trouble what="The audit" error={error} shownSince={entries ? dataUpdatedAt : 0} retry={() => void refetch()} />

@@ -7,6 +7,7 @@ import { ago, fullTime } from "../../format/time.ts";
 import { jobPlace, queuePlace, searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
 import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
+import { TableExport } from "../../parts/TableExport.tsx";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
@@ -68,6 +69,7 @@ function ErrorList({ search }: { search: string }): ReactNode {
           spans={ERROR_SPANS}
           choose={(next) => navigate("errors", searchWithRange(search, next), { replace: true })}
         />
+        <TableExport name="errors" rows={groups} />
       </div>
       {found.error && (
         <Trouble

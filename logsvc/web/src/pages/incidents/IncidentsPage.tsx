@@ -5,6 +5,7 @@ import { useMe } from "../../api/me.ts";
 import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { queuePlace } from "../../parts/addresses.ts";
+import { TableExport } from "../../parts/TableExport.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
@@ -58,6 +59,7 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
           {unheeded > 0 && `, ${count(unheeded)} that nobody has`}
         </p>
         <span className="spread" />
+        <TableExport name="incidents" rows={items} />
         <MaintenanceButton />
         <Tabs current={isAll ? "all" : "open"} />
       </div>

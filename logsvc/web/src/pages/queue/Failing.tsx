@@ -24,7 +24,7 @@ export function Failing({ source, queue, range }: { source: string; queue: strin
       {data?.length === 0 && <p className="panel-quiet">Nothing failed in this time.</p>}
       <ul className="panel-list">
         {data?.map((group) => (
-          <li key={group.fingerprint} className="failing">
+          <li key={group.fingerprint} className="failing" data-row>
             <Link path={`errors/${encodeURIComponent(group.fingerprint)}`} className="failing-error">
               <bdi>{cut(withoutAnsi(errorWords(group)), ERROR_CHARS)}</bdi>
             </Link>

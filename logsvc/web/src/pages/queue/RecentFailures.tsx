@@ -24,7 +24,7 @@ export function RecentFailures({ source, queue }: { source: string; queue: strin
       {data?.items.length === 0 && <p className="panel-quiet">No job of this queue has failed.</p>}
       <ul className="panel-list">
         {data?.items.map((job) => (
-          <li key={`${job.job_id} ${job.added_at}`} className="recent">
+          <li key={`${job.job_id} ${job.added_at}`} className="recent" data-row>
             <Link {...jobPlace(job)} className="recent-job">
               <bdi>{job.job_name || "job"}</bdi> <bdi className="job-id">#{job.job_id}</bdi>
             </Link>

@@ -16,7 +16,7 @@ export function Schedulers({ source, queue }: { source: string; queue: string })
       {error && <p className="panel-quiet">Not known just now: {error.message}.</p>}
       <ul className="panel-list">
         {data?.map((scheduler) => (
-          <li key={scheduler.scheduler}>
+          <li key={scheduler.scheduler} data-row>
             <SchedulerLine scheduler={scheduler} />
           </li>
         ))}

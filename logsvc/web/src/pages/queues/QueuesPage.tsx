@@ -7,6 +7,7 @@ import { count, counted } from "../../format/count.ts";
 import { ago } from "../../format/time.ts";
 import { searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
+import { TableExport } from "../../parts/TableExport.tsx";
 import { Trouble as TroubleBanner } from "../../parts/Trouble.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
@@ -77,6 +78,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
             </option>
           ))}
         </select>
+        <TableExport name="queues" rows={shown.map(({ item }) => item)} />
       </div>
       {error && (
         <TroubleBanner

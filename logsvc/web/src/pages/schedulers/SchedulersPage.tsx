@@ -7,6 +7,7 @@ import { jobPlace, searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
 import { QueueName } from "../../parts/QueueName.tsx";
 import { StateBadge } from "../../parts/StateBadge.tsx";
+import { TableExport } from "../../parts/TableExport.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
@@ -40,6 +41,7 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
           value={needle}
           change={(value) => navigate("schedulers", searchWith(search, "q", value), { replace: true })}
         />
+        <TableExport name="schedulers" rows={shown} />
       </div>
       {error && (
         <Trouble what="Schedulers" error={error} shownSince={data ? dataUpdatedAt : 0} retry={() => void refetch()} />
