@@ -96,8 +96,8 @@ async def sent(tocsin: Product, method: str = "sendMessage") -> list[dict[str, A
         return answer.raise_for_status().json()["items"]
 
 
-async def latencies(load: int) -> list[float]:
-    """Seconds from each failure to its message's call."""
+async def latencies(load: int) -> tuple[list[float], float, float]:
+    """Seconds from each failure to its message's call; events a second that were made, and relayed, beside them."""
     chats = ",".join(f"main/bench-{one}={FIRST_CHAT + one}" for one in range(QUEUES))
     async with everything(f"{chats},main/*={CHAT}", {"BOT_STORM_INCIDENTS": "1000"}) as (tocsin, client):
         async with httpx.AsyncClient(base_url=tocsin.url("sandbox"), timeout=10) as people:
@@ -121,9 +121,18 @@ async def latencies(load: int) -> list[float]:
                 break
             await asyncio.sleep(0.5)
         stop.set()
-        await loading
+        made = await loading
+        relayed = await _relayed(tocsin) / made[1] if load else 0.0
         assert len(rung) == len(failed), f"only {len(rung)} of {len(failed)} have rung"
-        return list(rung.values())
+        return list(rung.values()), made[0] / made[1], relayed
+
+
+async def _relayed(tocsin: Product) -> float:
+    """Events of the loaded queue that are in Kafka."""
+    async with httpx.AsyncClient(base_url=tocsin.url("bridge"), timeout=20) as client:
+        lines = (await client.get("/metrics")).raise_for_status().text.splitlines()
+    name = "bridge_events_relayed_total{"
+    return sum(float(one.rpartition(" ")[2]) for one in lines if one.startswith(name) and 'queue="load"' in one)
 
 
 def _after(calls: Sequence[dict[str, Any]], failed: Mapping[int, int]) -> dict[int, float]:
@@ -136,7 +145,8 @@ def _after(calls: Sequence[dict[str, Any]], failed: Mapping[int, int]) -> dict[i
     return rung
 
 
-async def _load(client: Any, per_second: int, stop: asyncio.Event) -> None:
+async def _load(client: Any, per_second: int, stop: asyncio.Event) -> tuple[int, float]:
+    """Make events until stop; return how many, and in how many seconds."""
     begun, done = time.monotonic(), 0
     if per_second:
         await client.hset("bull:load:meta", "version", "bullmq:6.7.0")
@@ -146,6 +156,7 @@ async def _load(client: Any, per_second: int, stop: asyncio.Event) -> None:
             await client.eval(LOAD, 1, "bull:load", min(missing, 2000))
             done += min(missing, 2000)
         await asyncio.sleep(0.02)
+    return done, time.monotonic() - begun
 
 
 async def storm(failures: int) -> tuple[int, int, int, float, float]:
@@ -194,11 +205,14 @@ def _told(name: str, found: Sequence[float]) -> str:
 async def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--load", type=int, default=10_000, help="0 = the storm only")
-    options.add_argument("--storm", type=int, default=50_000)
+    options.add_argument("--storm", type=int, default=50_000, help="0 = the latencies only")
     asked = options.parse_args()
     if asked.load:
-        print(_told("idle", await latencies(0)))
-        print(_told(f"at {asked.load:,} events/s", await latencies(asked.load)))
+        print(_told("idle", (await latencies(0))[0]))
+        found, made, relayed = await latencies(asked.load)
+        print(_told(f"at {asked.load:,} events/s", found), f"({made:,.0f} made a second, {relayed:,.0f} relayed)")
+    if not asked.storm:
+        return
     new, calls, counted, memory, seconds = await storm(asked.storm)
     print(f"storm of {asked.storm:,}: {new} new messages, {calls} with edits, in the group's busiest minute;")
     print(f"{'':16}{counted:,} counted after {seconds:.0f} s; the bot held {memory:.0f} MB")
