@@ -129,8 +129,9 @@ async def test_an_address_that_asks_too_often_is_refused(tmp_path: Path) -> None
 async def test_behind_a_load_balancer_each_client_counts_by_itself(tmp_path: Path) -> None:
     async with Replica().serving() as replica:
         environ = {"LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}", "PROXY_REQUESTS_PER_10S": "20"}
+        per_session = {"PROXY_SESSION_REQUESTS_PER_10S": "10"}
         async with (
-            running_proxy(tmp_path, {**environ, "PROXY_BEHIND": "10.0.0.0/8 127.0.0.1"}) as port,
+            running_proxy(tmp_path, {**environ, **per_session, "PROXY_BEHIND": "10.0.0.0/8 127.0.0.1"}) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
         ):
             ann = {"X-Forwarded-For": "6.6.6.6, 203.0.113.1", "X-Forwarded-Proto": "https"}
@@ -148,6 +149,10 @@ async def test_behind_a_load_balancer_each_client_counts_by_itself(tmp_path: Pat
                 "203.0.113.3",
                 "https",
             )
+            for session in ({"Cookie": "__Host-tocsin_session=a"}, {"Authorization": "Bearer b"}):
+                froms = [{**session, "X-Forwarded-For": f"198.51.100.{number}"} for number in range(20)]
+                statuses = [(await client.get("/logs", headers=one)).status_code for one in froms]
+                assert statuses == [200] * 10 + [429] * 10, "one session counts as one, wherever it comes from"
         async with (
             running_proxy(tmp_path, {**environ, "PROXY_BEHIND": "10.0.0.0/8"}) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
