@@ -171,6 +171,7 @@ async def product(
         "BOT_PORT": str(ports["bot"]),
         "BOT_STORM_INCIDENTS": "1000",  # each kind of failure is looked for by its own message
         "BRIDGE_SESSION_SECONDS": "6",
+        "LOGSVC_SESSION_SECONDS": "4",
         "BRIDGE_DISCOVERY_SECONDS": "1",
         "BRIDGE_POLL_SECONDS": "1",
         "LOG_FORMAT": "json",

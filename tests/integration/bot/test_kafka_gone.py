@@ -24,7 +24,7 @@ async def test_kafka_gone_is_told_and_resolves_nothing(postgres_url: str, tmp_pa
     try:
         await house.open()
         await house.put(snapshot("orders", waiting=5))
-        await house.start_bot(BOT_RESOLVE_SECONDS="40")
+        await house.start_bot(BOT_RESOLVE_SECONDS="25")
         await house.put(failure())
         await eventually(lambda: house.has_text("CardError ×1"), what="the alert")
         await house.put(snapshot("orders", waiting=5))  # its source is being watched
@@ -37,7 +37,7 @@ async def test_kafka_gone_is_told_and_resolves_nothing(postgres_url: str, tmp_pa
         await eventually(told, what="the trouble with Kafka in /status")
         await house.ask("/queues", expect="waiting 5")
         with pytest.raises(AssertionError):
-            await eventually(lambda: house.has_text("quiet again"), seconds=45, what="a wrong resolution")
+            await eventually(lambda: house.has_text("quiet again"), seconds=30, what="a wrong resolution")
         await kafka.start()
         await eventually(lambda: kafka.output().count("ready ") == 2, seconds=60, what="Kafka again")
         await house.put(failure())

@@ -318,6 +318,7 @@ async def house(data: Path, kafka: str, prefix: str, **settings: str) -> AsyncGe
         "CLICKHOUSE_URL": f"chdb://{data / 'clickhouse'}",
         "LOGSVC_PORT": str(port),
         "LOGSVC_INSERT_SECONDS": "0.2",
+        "LOGSVC_SESSION_SECONDS": "4",  # a test that kills waits for so long each time
         # Tests write at fixed times, which must not expire one day.
         "LOGSVC_RETENTION_DAYS": "3650",
         "LOG_FORMAT": "json",

@@ -37,7 +37,6 @@ async def home(server: Server, tmp_path: Path, kafka_bootstrap: str, topic_prefi
     """A logsvc on that ClickHouse, not started yet."""
     settings = {
         "CLICKHOUSE_URL": f"http://tocsin:secret@127.0.0.1:{server.port}/tocsin",
-        "LOGSVC_SESSION_SECONDS": "4",
         "LOGSVC_BATCH_ROWS": "200",
         "LOGSVC_BUFFER_MIB": "16",
     }
