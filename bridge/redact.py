@@ -227,7 +227,7 @@ def _holds_nothing(value: str, limit: int) -> bool:
 
     Many texts differ from others by their numbers alone, and no word holds a digit: what is left is known then.
     """
-    if len(value) > limit or not value.isascii() or any(pattern.search(value) for pattern in _also):
+    if len(value) > limit or not value.isascii() or (_also and any(pattern.search(value) for pattern in _also)):
         return False
     if len(value) <= _SHORT:
         raw = value.encode()
