@@ -286,11 +286,15 @@ def entries_of(raws: Sequence[Reply]) -> list[Entry]:
     if raws and isinstance(raws[0][0], bytes):
         raws = [(_text(entry_id), [_text(part) for part in flat]) for entry_id, flat in raws]
     found: list[Entry] = []
+    time, ts = "", 0
     for entry_id, flat in cast(Sequence[tuple[str, list[str]]], raws):
         texts = iter(flat)
         fields = dict(zip(texts, texts))  # noqa: B905  # they are pairs, and to say so takes longer than the rest
+        its_time = entry_id.partition("-")[0]
+        if its_time != time:  # many are of one millisecond
+            time, ts = its_time, int(its_time)
         event, job_id = fields.get("event", ""), fields.get("jobId", "")
-        found.append(Entry(entry_id, fields, event, job_id, int(entry_id.partition("-")[0]), len("".join(flat))))
+        found.append(Entry(entry_id, fields, event, job_id, ts, len("".join(flat))))
     return found
 
 
