@@ -32,7 +32,7 @@ class JobMemory(msgspec.Struct, gc=False):
     is_guess: bool = False
     runs: int | None = None
     worker: str = ""
-    unsettled: list[End] = []
+    unsettled: tuple[End, ...] = ()
     stacks: int | None = None
     waits_to_retry: bool | None = None
     is_active: bool = False
@@ -56,7 +56,7 @@ class JobMemory(msgspec.Struct, gc=False):
         self.attempts_made = self.runs = self.stacks = None
         self.is_guess = False
         self.worker = ""
-        self.unsettled.clear()
+        self.unsettled = ()
         self.is_active = False
         self.waiting_since = self.active_since = 0
 
@@ -66,7 +66,7 @@ class JobMemory(msgspec.Struct, gc=False):
             may_be = [end for end in self.unsettled if end.may_be_attempt(self.waits_to_retry)]
             self.attempts_made += len(may_be)
             self.is_guess |= not all(end.is_attempt for end in may_be)
-        self.unsettled.clear()
+        self.unsettled = ()
 
 
 class QueueMemory:

@@ -214,7 +214,7 @@ def remember(entries: Sequence[Entry], memory: QueueMemory) -> None:
                 continue
             memory.rest(entry.job_id)
             if not run.end.is_final:
-                known.unsettled.append(run.end)
+                known.unsettled += (run.end,)
             elif known.attempts_made is not None:
                 known.attempts_made += run.end.is_attempt
 
