@@ -21,7 +21,9 @@ QUIET = [
 ]
 """Root in a container has no sandbox of Chromium's, and nothing but loopback is to be spoken to."""
 
-OUTAGE = re.compile(r"^(WebSocket connection to \S+ failed|Failed to load resource: )")
+OUTAGE = re.compile(
+    r"^(WebSocket connection to \S+ failed|Failed to load resource: |TypeError: Failed to fetch dynamically imported)"
+)
 """What Chromium itself says of a server that is away or refuses."""
 
 expect.set_options(timeout=60_000)  # a loaded machine takes its time

@@ -1,5 +1,7 @@
 """The frame of the page: every page is reached, by keys too; the environment is chosen once for all of them."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -40,6 +42,17 @@ async def test_the_palette_goes_to_pages_queues_and_does_what_it_says(lately: Ho
         await page.keyboard.press("Control+k")
         await box.fill("4012")
         await expect(page.get_by_role("option", name="4012")).to_contain_text("charge")
+
+
+async def test_a_script_that_does_not_come_takes_nothing_else_away(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        await page.route(re.compile(r"/assets/(Palette|draw)-"), lambda route: route.abort())
+        await page.goto(f"{lately.url}/logs")
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        await expect(page.get_by_test_id("chart-words").first).to_contain_text("could not be loaded")
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("alert").get_by_role("button", name="Load it again")).to_be_visible()
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
 
 
 async def test_the_environment_is_chosen_for_every_page(lately: House) -> None:

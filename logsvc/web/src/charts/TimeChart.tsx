@@ -40,7 +40,7 @@ export function TimeChart(props: TimeChartProps): ReactNode {
   const [pointed, setPointed] = useState(-1);
   const index = pointed < times.length ? pointed : -1;
   const titleId = useId();
-  const { host, drawing } = useDrawing(spec, setPointed, zoom);
+  const { host, drawing, isUndrawn } = useDrawing(spec, setPointed, zoom);
 
   const step = (event: KeyboardEvent): void => {
     const last = times.length - 1;
@@ -97,6 +97,7 @@ export function TimeChart(props: TimeChartProps): ReactNode {
       <div className="chart-foot">
         <p className="chart-words" data-testid="chart-words">
           {words || summary}
+          {isUndrawn && " The drawing could not be loaded; its numbers are here."}
           {told.map((marker) => (
             <span key={marker.id} className="chart-marker">
               {markerWords(marker)}
@@ -127,12 +128,16 @@ function useScheme(): "light" | "dark" {
   return isDark ? "dark" : "light";
 }
 
-/** Keeps the drawing of a spec in an element, at the element's width, in the theme's colours. */
+/**
+ * Keeps the drawing of a spec in an element, at the element's width, in the theme's colours. isUndrawn: its script could
+ * not be had; it is asked for again with the next numbers.
+ */
 function useDrawing(
   spec: ChartSpec,
   onPoint: (index: number) => void,
   zoom: ((from: number, to: number) => void) | undefined,
-): { host: React.RefObject<HTMLDivElement | null>; drawing: React.RefObject<Drawing | null> } {
+): { host: React.RefObject<HTMLDivElement | null>; drawing: React.RefObject<Drawing | null>; isUndrawn: boolean } {
+  const [isUndrawn, setUndrawn] = useState(false);
   const host = useRef<HTMLDivElement>(null);
   const drawing = useRef<Drawing | null>(null);
   const select = useEffectEvent((from: number, to: number) => zoom?.(from, to));
@@ -143,10 +148,12 @@ function useDrawing(
     let isOver = false;
     let watcher: ResizeObserver | undefined;
     const begin = async (): Promise<void> => {
-      const { draw } = await import("./draw.ts");
+      const script = await import("./draw.ts").catch(() => null);
       // Left while the script was on its way.
       if (isOver) return;
-      const drawn = draw(element, spec, { onPoint, onSelect: (from, to) => select(from, to) });
+      setUndrawn(script === null);
+      if (script === null) return;
+      const drawn = script.draw(element, spec, { onPoint, onSelect: (from, to) => select(from, to) });
       drawing.current = drawn;
       watcher = new ResizeObserver(() => drawn.resize(element.clientWidth));
       watcher.observe(element);
@@ -159,5 +166,5 @@ function useDrawing(
       drawing.current = null;
     };
   }, [spec, onPoint]);
-  return { host, drawing };
+  return { host, drawing, isUndrawn };
 }

@@ -54,13 +54,15 @@ export function App(): ReactNode {
         </PageFault>
       </main>
       <TabBar section={section} unheeded={unheeded} openPalette={openPalette} />
-      <Suspense>
-        {overlay === "palette" && (
-          <Palette close={() => setOverlay(null)} openHelp={openHelp} openSave={() => setOverlay("save")} />
-        )}
-        {overlay === "save" && <SaveView close={() => setOverlay(null)} />}
-        {overlay === "help" && <Help close={() => setOverlay(null)} />}
-      </Suspense>
+      <PageFault key={overlay}>
+        <Suspense>
+          {overlay === "palette" && (
+            <Palette close={() => setOverlay(null)} openHelp={openHelp} openSave={() => setOverlay("save")} />
+          )}
+          {overlay === "save" && <SaveView close={() => setOverlay(null)} />}
+          {overlay === "help" && <Help close={() => setOverlay(null)} />}
+        </Suspense>
+      </PageFault>
     </>
   );
 }
