@@ -6,10 +6,12 @@ is one name, and the handler decodes it.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
+from structlog.contextvars import bound_contextvars
 
 from logsvc.auth.door import Door
 from logsvc.auth.login import PATHS, Login
@@ -26,6 +28,7 @@ REFRESHES = "/ws"
 MOST_QUERY_BYTES = 32 * 1024
 OPEN = ("/health/", "/metrics")
 """What Prometheus, Consul and a load balancer ask for by whatever name they know this host."""
+EDGE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
 class Front:
@@ -56,10 +59,11 @@ class Front:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = self._below_base(scope)
-        if scope["type"] == "websocket":
-            await self._serve_socket(path, scope, receive, send)
-        elif scope["type"] == "http":
-            await self._serve_http(path, scope, receive, send)
+        with bound_contextvars(**_edge_id(scope)):
+            if scope["type"] == "websocket":
+                await self._serve_socket(path, scope, receive, send)
+            elif scope["type"] == "http":
+                await self._serve_http(path, scope, receive, send)
 
     async def _serve_socket(self, path: str, scope: Any, receive: Any, send: Any) -> None:
         if path in self._sockets:
@@ -146,6 +150,12 @@ class OnlyRefreshes:
             await send({"type": "websocket.close", "code": 1008})
         elif scope["type"] == "http":
             await send_answer(_refusal(404, "only the WebSocket /ws is here"), scope["method"], send)
+
+
+def _edge_id(scope: Any) -> dict[str, str]:
+    """What the proxy calls this request, for the log lines it leads to: its own line of it names the same."""
+    given: bytes = dict(scope.get("headers", ())).get(b"x-request-id", b"")
+    return {"edge_id": given.decode()} if EDGE_ID.fullmatch(given) else {}
 
 
 def _refusal(status: int, detail: str) -> Answer:

@@ -1,11 +1,13 @@
 """Who may ask, which address is whose, and how the page is served."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.contextvars import get_contextvars
 
 from logsvc.auth.access import Access
 from logsvc.auth.bot import Bot
@@ -108,6 +110,11 @@ class Spy:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
         self.headers = dict(scope["headers"])
+        self.log_context = get_contextvars()
+
+
+def _headers(given: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
 
 
 async def ask(
@@ -127,7 +134,7 @@ async def ask(
         "path": unquote(raw),
         "raw_path": raw.encode(),
         "query_string": query,
-        "headers": [(b"host", host.encode()), *((name.encode(), value.encode()) for name, value in headers.items())],
+        "headers": [(b"host", host.encode()), *_headers(headers)],
     }
     sent: list[Any] = []
 
@@ -163,6 +170,14 @@ async def test_names_in_a_path_arrive_as_they_were_sent(dist: Path, base: str) -
         assert api.paths.pop() == path
     await ask(front, f"{base}/api/v1/%6Cogs")
     assert api.paths == ["/api/v1/logs"]
+
+
+async def test_log_lines_of_a_request_name_it_as_the_proxy_does(dist: Path) -> None:
+    front, api, _, _ = make_front(dist)
+    for given, named in (("a8f3-17", {"edge_id": "a8f3-17"}), ("x" * 65, {}), ('"}\n', {}), ("", {})):
+        await ask(front, "/api/v1/logs", x_request_id=given)
+        assert api.log_context == named
+    assert get_contextvars() == {}
 
 
 async def test_each_address_has_its_server(dist: Path) -> None:
