@@ -39,6 +39,15 @@ export function act(
   return sendJson<ActionResult>("POST", apiUrl("actions"), body, options.csrfToken);
 }
 
+/**
+ * Retry what has failed in a queue with one error, up to this moment: what fails while somebody reads the question was
+ * not counted, and is not retried.
+ */
+export function retryUntilNow(fingerprint: string, place: { source: string; queue: string }, now: number): ActionWish {
+  const { source, queue } = place;
+  return { action: "retry", source, queue, filter: { fingerprint, to: new Date(now).toISOString() } };
+}
+
 /** An id that nobody else uses. `crypto.randomUUID` is there over TLS and on this machine only. */
 export function newRequestId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(12));

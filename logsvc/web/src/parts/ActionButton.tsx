@@ -19,20 +19,19 @@ export function ActionButton({ wish, label, note = "", className = "button" }: A
   const { data: me } = useMe();
   const [asked, setAsked] = useState<ActionWish | null>(null);
   const isAllowed = me !== undefined && me.role !== "viewer";
-  const action = typeof wish === "function" ? "" : wish.action;
-  const words = label ?? (action === "" ? "" : verbOf(action));
-  const testId = action === "" ? "action" : `action-${action}`;
+  const makeWish = (): ActionWish => (typeof wish === "function" ? wish() : wish);
+  const { action } = makeWish();
   return (
     <>
       <button
         type="button"
         className={className}
-        data-testid={testId}
+        data-testid={`action-${action}`}
         disabled={!isAllowed}
         title={me && !isAllowed ? NOT_ALLOWED : undefined}
-        onClick={() => setAsked(typeof wish === "function" ? wish() : wish)}
+        onClick={() => setAsked(makeWish())}
       >
-        {words}
+        {label ?? verbOf(action)}
       </button>
       {asked && <ActionDialog wish={asked} note={note} close={() => setAsked(null)} />}
     </>

@@ -1,5 +1,6 @@
 import { useMemo, useState, type ReactNode } from "react";
 
+import { retryUntilNow } from "../../api/actions.ts";
 import { useError, type ErrorDetail } from "../../api/errors.ts";
 import { ApiError } from "../../api/client.ts";
 import { useMe } from "../../api/me.ts";
@@ -178,12 +179,7 @@ function Places({ group }: { group: ErrorDetail }): ReactNode {
                 </td>
                 <td className="number">
                   <ActionButton
-                    wish={{
-                      action: "retry",
-                      source: place.source,
-                      queue: place.queue,
-                      filter: { fingerprint: group.fingerprint },
-                    }}
+                    wish={() => retryUntilNow(group.fingerprint, place, Date.now())}
                     className="button button-small"
                     label="Retry here…"
                   />

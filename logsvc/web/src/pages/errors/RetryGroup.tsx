@@ -1,7 +1,7 @@
 import { useMutation, useQueries, useQueryClient } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 
-import { act, newRequestId, type ActionResult, type ActionWish } from "../../api/actions.ts";
+import { act, newRequestId, retryUntilNow, type ActionResult, type ActionWish } from "../../api/actions.ts";
 import { ApiError } from "../../api/client.ts";
 import type { ErrorDetail, ErrorPlace } from "../../api/errors.ts";
 import { useMe } from "../../api/me.ts";
@@ -33,13 +33,15 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
   const [requestId] = useState(newRequestId);
   const [since] = useState(group.last_seen);
   const [places] = useState(group.places);
+  const [openedAt] = useState(() => Date.now());
+  const wishFor = (place: ErrorPlace): ActionWish => retryUntilNow(group.fingerprint, place, openedAt);
   const [left, setLeft] = useState<ReadonlySet<ErrorPlace>>(new Set());
   const csrfToken = me?.csrf_token ?? null;
 
   const plans = useQueries({
     queries: places.map((place, index) => ({
       queryKey: ["dry run", requestId, index],
-      queryFn: () => act(wishOf(group, place), { requestId: `${requestId}-dry-${index}`, isDryRun: true, csrfToken }),
+      queryFn: () => act(wishFor(place), { requestId: `${requestId}-dry-${index}`, isDryRun: true, csrfToken }),
       enabled: me !== undefined,
       retry: false,
       staleTime: Infinity,
@@ -56,7 +58,7 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
         chosen.map(async (place): Promise<Outcome> => {
           const id = `${requestId}-${places.indexOf(place)}`;
           try {
-            return { place, result: await act(wishOf(group, place), { requestId: id, isDryRun: false, csrfToken }) };
+            return { place, result: await act(wishFor(place), { requestId: id, isDryRun: false, csrfToken }) };
           } catch (error) {
             return { place, error: error instanceof Error ? error : new Error(String(error)) };
           }
@@ -175,8 +177,4 @@ function Aftermath({ outcomes, since }: { outcomes: readonly Outcome[]; since: s
 function retriedOf({ place, result }: Outcome, since: string): Retried[] {
   const jobIds = (result?.results ?? []).filter(({ outcome }) => outcome === "done").map(({ job_id }) => job_id);
   return jobIds.length === 0 ? [] : [{ source: place.source, queue: place.queue, jobIds, since }];
-}
-
-function wishOf(group: ErrorDetail, { source, queue }: ErrorPlace): ActionWish {
-  return { action: "retry", source, queue, filter: { fingerprint: group.fingerprint } };
 }

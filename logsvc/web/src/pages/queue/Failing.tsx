@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 
+import { retryUntilNow } from "../../api/actions.ts";
 import { useFailingGroups } from "../../api/stats.ts";
 import { Spark } from "../../charts/Spark.tsx";
 import { count, counted } from "../../format/count.ts";
@@ -40,7 +41,7 @@ export function Failing({ source, queue, range }: { source: string; queue: strin
             </span>
             {group.final_failures > 0 && (
               <ActionButton
-                wish={{ source, queue, action: "retry", filter: { fingerprint: group.fingerprint } }}
+                wish={() => retryUntilNow(group.fingerprint, { source, queue }, Date.now())}
                 label="Retry these"
                 className="button button-small"
               />
