@@ -1,4 +1,5 @@
 import {
+  queryOptions,
   useMutation,
   useQuery,
   useQueryClient,
@@ -75,7 +76,6 @@ const ALL_ENVS: readonly string[] = [];
 export function useIncidents(
   state: "open" | "resolved" | "",
   envs: readonly string[] = ALL_ENVS,
-  everyMs = EVERY_MS,
 ): UseQueryResult<Page<Incident>> {
   const { data: me } = useMe();
   const [only] = envs;
@@ -87,9 +87,44 @@ export function useIncidents(
         signal,
       ),
     enabled: me?.has_bot === true,
-    refetchInterval: ({ state: { error } }) => (error === null ? everyMs : AWAY_EVERY_MS),
+    refetchInterval: ({ state: { error } }) => (error === null ? EVERY_MS : AWAY_EVERY_MS),
     retry: false,
   });
+}
+
+const UNHEEDED: readonly IncidentState[] = ["new", "firing", "regressed"];
+const ALARM_EVERY_MS = 10_000;
+/** More than a thousand that nobody has are no longer counted one by one. */
+const MOST_PAGES = 5;
+
+/** Every incident that nobody has: looked at while nobody sees the page, too, for that is when it has to ring. */
+export function unheededOptions(hasBot: boolean) {
+  return queryOptions({
+    queryKey: ["incidents", "unheeded"],
+    queryFn: ({ signal }) => fetchUnheeded(signal),
+    enabled: hasBot,
+    refetchInterval: ({ state: { error } }) => (error === null ? ALARM_EVERY_MS : AWAY_EVERY_MS),
+    refetchIntervalInBackground: true,
+    retry: false,
+  });
+}
+
+async function fetchUnheeded(signal: AbortSignal): Promise<readonly Incident[]> {
+  const asked = { state: UNHEEDED, limit: MOST };
+  let page = await getJson<Page<Incident>>(apiUrl("incidents", asked), signal);
+  let items = page.items;
+  for (let fetched = 1; page.next_cursor !== null && fetched < MOST_PAGES; fetched += 1) {
+    // Each page is asked for with the cursor of the one before.
+    // oxlint-disable-next-line no-await-in-loop
+    page = await getJson<Page<Incident>>(apiUrl("incidents", { ...asked, cursor: page.next_cursor }), signal);
+    items = [...items, ...page.items];
+  }
+  return items;
+}
+
+export function useUnheeded(): UseQueryResult<readonly Incident[]> {
+  const { data: me } = useMe();
+  return useQuery(unheededOptions(me?.has_bot === true));
 }
 
 export function useIncident(id: string): UseQueryResult<Incident> {
