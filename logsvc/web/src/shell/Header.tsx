@@ -3,7 +3,6 @@ import type { ReactNode } from "react";
 import { Account } from "./Account.tsx";
 import { ConnectionPill } from "./ConnectionPill.tsx";
 import { EnvFilter } from "./EnvFilter.tsx";
-import { searchWithEnvs, useEnvs } from "./envs.ts";
 import { Bell, Icon } from "./icons.tsx";
 import { Link } from "./Link.tsx";
 import { PAGES } from "./pages.ts";
@@ -21,16 +20,15 @@ interface HeaderProps {
 }
 
 export function Header({ path, section, search, unheeded, openPalette }: HeaderProps): ReactNode {
-  const ofEnvs = searchWithEnvs("", useEnvs());
   return (
     <header className="header">
-      <Link path="logs" search={ofEnvs} className="brand" title="Tocsin">
+      <Link path="logs" className="brand" title="Tocsin">
         <Bell />
         <span className="brand-name">Tocsin</span>
       </Link>
       <nav className="nav" aria-label="Pages">
         {PAGES.filter((page) => page.isInNav).map((page) => (
-          <Link key={page.path} path={page.path} search={ofEnvs} className="nav-link" isCurrent={page.path === section}>
+          <Link key={page.path} path={page.path} className="nav-link" isCurrent={page.path === section}>
             {page.name}
             {page.path === "incidents" && <Unheeded count={unheeded} />}
           </Link>

@@ -9,7 +9,7 @@ import { useViews } from "../api/views.ts";
 import { filterToSearch, NO_FILTER } from "../live/filter.ts";
 import { jobPlace, queuePlace } from "../parts/addresses.ts";
 import { Dialog } from "./Dialog.tsx";
-import { searchWithEnvs, useEnvs } from "./envs.ts";
+import { goTo, useEnvs } from "./envs.ts";
 import { found, isJobId, type Choice } from "./finder.ts";
 import { usePageActions } from "./pageActions.ts";
 import { Icon } from "./icons.tsx";
@@ -139,13 +139,12 @@ function useFixedChoices(openHelp: () => void, openSave: () => void): Choice[] {
   const { data: me } = useMe();
   const { data: views } = useViews();
   return useMemo(() => {
-    const here = searchWithEnvs("", envs);
     const pages = PAGES.filter((page) => page.isAlone).map((page): Choice => ({
       id: `page ${page.path}`,
       group: "Pages",
       name: page.name,
       about: page.about,
-      run: () => navigate(page.path, here),
+      run: () => goTo(page.path),
     }));
     const items = (queues?.items ?? []).filter((item) => envs.length === 0 || envs.includes(item.env ?? ""));
     const ofQueues = items.map((item): Choice => ({
@@ -215,12 +214,12 @@ function useJobChoices(typed: string): Choice[] {
 }
 
 function openQueue(source: string, queue: string): void {
-  if (pageOf("queue")) navigate(queuePlace(source, queue).path);
-  else navigate("logs", filterToSearch({ ...NO_FILTER, source: [source], queue: [queue] }));
+  if (pageOf("queue")) goTo(queuePlace(source, queue).path);
+  else goTo("logs", filterToSearch({ ...NO_FILTER, source: [source], queue: [queue] }));
 }
 
 function openJob(job: FoundJob): void {
   const { source, queue, job_id: id } = job;
-  if (pageOf("job")) navigate(jobPlace(job).path);
-  else navigate("logs", filterToSearch({ ...NO_FILTER, source: [source], queue: [queue], job_id: [id] }));
+  if (pageOf("job")) goTo(jobPlace(job).path);
+  else goTo("logs", filterToSearch({ ...NO_FILTER, source: [source], queue: [queue], job_id: [id] }));
 }

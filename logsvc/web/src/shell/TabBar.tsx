@@ -1,6 +1,5 @@
 import type { ReactNode } from "react";
 
-import { searchWithEnvs, useEnvs } from "./envs.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Link } from "./Link.tsx";
 import { PAGES } from "./pages.ts";
@@ -23,14 +22,13 @@ interface TabBarProps {
 
 /** The pages that a phone has at the thumb; the others are behind More. */
 export function TabBar({ section, unheeded, openPalette }: TabBarProps): ReactNode {
-  const search = searchWithEnvs("", useEnvs());
   return (
     <nav className="tab-bar" aria-label="Pages at the thumb">
       {PAGES.map(({ path, name }) => {
         const icon = ICONS[path];
         return (
           icon && (
-            <Link key={path} path={path} search={search} className="tab" isCurrent={path === section}>
+            <Link key={path} path={path} className="tab" isCurrent={path === section}>
               <Icon name={icon} />
               {name}
               {path === "incidents" && <Unheeded count={unheeded} />}

@@ -16,6 +16,19 @@ export function searchWithEnvs(search: string, envs: readonly string[]): string 
   return params.size === 0 ? "" : `?${params.toString()}`;
 }
 
+/** An address with these environments, unless it names some itself: the choice holds from page to page. */
+export function keepEnvs(search: string, envs: readonly string[]): string {
+  if (envs.length === 0 || envsOf(search).length > 0) return search;
+  const params = new URLSearchParams(search);
+  for (const env of envs) params.append("env", env);
+  return `?${params.toString()}`;
+}
+
+/** Go to a page with the environments chosen now. */
+export function goTo(path: string, search = ""): void {
+  navigate(path, keepEnvs(search, envsOf(location.search)));
+}
+
 /** The environments asked for by the address of the page. */
 export function useEnvs(): readonly string[] {
   const { search } = usePlace();

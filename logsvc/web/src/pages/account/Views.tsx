@@ -82,7 +82,7 @@ function ViewRow({ view, isOwn: isMine, change, forget }: ViewRowProps): ReactNo
   return (
     <tr data-row data-testid="view">
       <th scope="row">
-        <Link {...placeOfView(view)}>
+        <Link {...placeOfView(view)} isWhole>
           <bdi>{view.title}</bdi>
         </Link>
       </th>
