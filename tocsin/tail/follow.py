@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ SILENT_SECONDS = 30.0
 MOST_BACKOFF_SECONDS = 10.0
 PAGE_ROWS = 1_000
 MOST_HISTORY = 20_000
+MOST_HELD = 50_000
+"""Of what the stream brings while history loads, the newest rows so many are kept."""
 SETTLE_SECONDS = 15.0
 """How long history may take to come as far as the stream began."""
 
@@ -38,8 +41,9 @@ class Follow:
         self._cursor = ""
         self._shown: set[str] = set()
         """Ids that history has shown: the stream may bring them once more."""
-        self._held: list[Row] | None = None
-        """Rows of the stream that wait until history is shown."""
+        self._held: deque[Row] | None = deque() if options.since else None
+        """Rows of the stream that wait until history is shown; None: nothing has to wait, now or any more."""
+        self._left_out = 0
 
     async def run(self) -> None:
         """Follow for ever. Raises TailError."""
@@ -86,8 +90,8 @@ class Follow:
             while True:
                 async with asyncio.timeout(SILENT_SECONDS):
                     frame = _frame(await stream.recv())
-                if frame["type"] == "hello" and self._options.since and not self._cursor:
-                    self._held = []
+                if frame["type"] == "hello" and self._held is not None:
+                    # Also on a later connection than the first: what cut that off has cut history off too.
                     history = asyncio.create_task(self._show_history(str(frame["as_of"])))
                 self._take(frame)
                 if history is not None and history.done():
@@ -113,6 +117,9 @@ class Follow:
     def _show(self, rows: Iterable[Row]) -> None:
         if self._held is not None:
             self._held += rows
+            while len(self._held) > MOST_HELD:
+                self._held.popleft()
+                self._left_out += 1
             return
         for row in rows:
             if row["id"] not in self._shown:
@@ -133,7 +140,14 @@ class Follow:
         try:
             async with httpx.AsyncClient(headers=self._options.headers, timeout=30) as client:
                 while True:
-                    rows, complete = await self._history(client, start)
+                    try:
+                        rows, complete = await self._history(client, start)
+                    except httpx.TransportError:
+                        # If the stream has broken off as well, this ends with it and begins again with the next.
+                        if asyncio.get_running_loop().time() > until:
+                            raise
+                        await asyncio.sleep(1)
+                        continue
                     is_last = complete >= as_of or asyncio.get_running_loop().time() > until
                     self._show_past(row for row in rows if is_last or row["ts"] <= complete)
                     if is_last:
@@ -141,7 +155,9 @@ class Follow:
                     await asyncio.sleep(1)
         except (httpx.HTTPError, KeyError, msgspec.MsgspecError) as error:
             self._notice(f"no history ({str(error) or type(error).__name__}); what is new follows")
-        held, self._held = self._held or [], None
+        held, self._held = self._held or (), None
+        if self._left_out:
+            self._notice(f"{self._left_out} lines left out here: more came than wait while history is read")
         self._show(held)
 
     def _show_past(self, rows: Iterable[Row]) -> None:

@@ -1,13 +1,21 @@
 """`tocsin tail` without a network: what it is asked, how a line looks, and how it refuses."""
 
+import asyncio
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
+from tests.eventually import eventually
 from tests.ports import free_port
 from tocsin.cli import main
+from tocsin.tail.follow import Follow
 from tocsin.tail.lines import line_of, notice
 from tocsin.tail.options import BadOption, Options, read_options
 
@@ -86,3 +94,54 @@ def test_it_says_that_logsvc_is_not_there(capsys: pytest.CaptureFixture[str]) ->
     assert f"logsvc does not answer at {url}" in said
     assert "Is it running?" in said
     assert main(["tail", "--since", "soon"]) == 2
+
+
+class CutOff:
+    """Stands in for a logsvc whose first viewer loses the connection while history is read, and comes back."""
+
+    def __init__(self) -> None:
+        self.asked_for_history = asyncio.Event()
+        self.is_back = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def answer(self, _: ServerConnection, request: Request) -> Response | None:
+        """History never comes while the first connection is open."""
+        if not request.path.startswith("/api/v1/logs"):
+            return None
+        self.asked_for_history.set()
+        await self.is_back.wait()
+        page = {"items": [row(id="old"), row(id="held")], "next_cursor": None, "as_of": "2026-11-22T06:16:00Z"}
+        body = msgspec.json.encode(page)
+        headers = Headers({"content-type": "application/json", "content-length": str(len(body))})
+        return Response(200, "OK", headers, body)
+
+    async def stream(self, viewer: ServerConnection) -> None:
+        assert viewer.request is not None
+        self.asked.append(viewer.request.path)
+        await viewer.send(json.dumps({"type": "hello", "cursor": "W1", "as_of": "2026-11-22T06:15:12.123Z"}))
+        if len(self.asked) == 1:
+            await self.asked_for_history.wait()
+            rows = [row(id="held"), row(id="held too")]
+            await viewer.send(json.dumps({"type": "rows", "rows": rows, "dropped": 0, "cursor": "W2"}))
+            return
+        self.is_back.set()
+        await viewer.send(json.dumps({"type": "rows", "rows": [row(id="new")], "dropped": 0, "cursor": "W3"}))
+        await viewer.wait_closed()
+
+
+async def test_history_that_is_cut_off_begins_again_and_nothing_is_lost_or_told_twice() -> None:
+    lines: list[str] = []
+    told: list[str] = []
+    logsvc = CutOff()
+    async with serve(logsvc.stream, "127.0.0.1", 0, process_request=logsvc.answer, close_timeout=1) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        asked = options("--since", "1h", "--json", "--url", f"http://127.0.0.1:{port}")
+        following = asyncio.create_task(Follow(asked, lines.append, told.append).run())
+        try:
+            await eventually(lambda: len(lines) >= 4 or following.done(), what="all lines shown")
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    assert [json.loads(line)["id"] for line in lines] == ["held", "old", "held too", "new"]
+    assert "after=W2" in logsvc.asked[1]
+    assert any("connection lost" in line for line in told)
