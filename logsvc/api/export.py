@@ -6,7 +6,8 @@ Rows are read page by page as the reader takes them, so memory stays flat and Cl
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import structlog
 from litestar.response.base import ASGIResponse
@@ -41,10 +42,12 @@ class Exports:
         self.under_way = 0
         self._rows = rows
 
-    def admit(self) -> None:
-        """Raise TooMany if no other export may begin."""
+    def admit(self) -> "Place":
+        """Take a place, at once: nobody else has it from here on. Raises TooMany if none is free."""
         if self.under_way >= AT_ONCE:
             raise TooMany(f"{AT_ONCE} exports are under way; wait for one to end")
+        self.under_way += 1
+        return Place(self)
 
     async def chunks(self, writing: Writing, first: Sequence[Row], pages: Pages) -> AsyncGenerator[bytes]:
         """The file, piece by piece. first: the first page, read before anything was sent."""
@@ -83,20 +86,41 @@ class Exports:
         raise AssertionError("unreachable")
 
 
+class Place:
+    """One of the exports under way; who holds it gives it back once. As a context: given back if the block fails."""
+
+    def __init__(self, exports: Exports) -> None:
+        self._exports = exports
+        self._is_held = True
+
+    def give_back(self) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._exports.under_way -= 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.give_back()
+
+
 class FileAnswer(ASGIResponse):
     """An answer that is sent as fast as it is taken. It ends early if the reader goes away, or takes nothing more."""
 
     def __init__(
-        self, exports: Exports, chunks: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str]
+        self, place: Place, chunks: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str]
     ) -> None:
         super().__init__()
         self._head = [(b"content-type", media_type.encode())]
         self._head += [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        self._exports = exports
+        self._place = place
         self._chunks = chunks
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self._exports.under_way += 1
         leaving = asyncio.create_task(_gone(receive))
         try:
             async with aclosing(self._chunks):
@@ -105,8 +129,8 @@ class FileAnswer(ASGIResponse):
         except TimeoutError:
             log.info("export_reader_stalled", seconds=STALL_SECONDS)
         finally:
-            self._exports.under_way -= 1
             leaving.cancel()
+            self._place.give_back()
 
     async def _send_body(self, send: Any, leaving: asyncio.Task[None]) -> None:
         async for chunk in self._chunks:

@@ -15,7 +15,7 @@ from litestar.params import Parameter
 from logsvc.api.answers import HISTORY, Coverage, Names, refusals, refuse_unknown
 from logsvc.api.buckets import Buckets, cut
 from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed
-from logsvc.api.logs import FILTER, FILTERED, RowFilter
+from logsvc.api.logs import FILTER, FILTERED, Wanted
 from logsvc.api.markers import Marker, markers_between
 from logsvc.api.text import add_search
 from logsvc.times import rfc3339
@@ -67,7 +67,7 @@ def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
     )
     async def histogram(
         request: Request[Any, Any, Any],
-        wanted: RowFilter,
+        wanted: Wanted,
         env: Names = None,
         by: Annotated[By, Parameter(description="What to tell the rows of a bucket apart by.")] = By.LEVEL,
         bucket: Annotated[

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, get
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 
@@ -24,7 +24,7 @@ from logsvc.api.answers import (
     refusals,
     refuse_unknown,
 )
-from logsvc.api.export import PAGE_ROWS, Exports, FileAnswer
+from logsvc.api.export import PAGE_ROWS, Exports, FileAnswer, Place
 from logsvc.api.files import Csv, Ndjson, Writing
 from logsvc.api.journal import SETS, Journal, Range, Where, sets, time_range, window_starts
 from logsvc.api.text import add_search
@@ -85,6 +85,7 @@ async def row_filter(
 
 
 FILTERED = {"wanted": Provide(row_filter)}
+Wanted = NamedDependency[RowFilter]
 
 
 def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
@@ -97,7 +98,7 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         responses=refusals(*HISTORY),
     )
     async def logs(
-        request: Request[Any, Any, Any], wanted: RowFilter, cursor: CursorText = None, limit: Limit = 200
+        request: Request[Any, Any, Any], wanted: Wanted, cursor: CursorText = None, limit: Limit = 200
     ) -> Page[Row]:
         refuse_unknown(request, (*FILTER, "cursor", "limit"))
         since = await journal.since()
@@ -114,7 +115,10 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
 
     async def export(request: Request[Any, Any, Any], wanted: RowFilter, writing: Writing) -> FileAnswer:
         refuse_unknown(request, FILTER)
-        exports.admit()
+        with exports.admit() as place:
+            return await begin(wanted, writing, place)
+
+    async def begin(wanted: RowFilter, writing: Writing, place: Place) -> FileAnswer:
         since, now = await journal.since(), journal.now_ms()
         latest = now if wanted.asked.latest is None else wanted.asked.latest
         closed = RowFilter(
@@ -128,10 +132,10 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         if rows is not None:
             headers["x-tocsin-rows"] = str(rows)
         chunks = exports.chunks(writing, first, reading.page)
-        return FileAnswer(exports, chunks, writing.media_type, headers)
+        return FileAnswer(place, chunks, writing.media_type, headers)
 
     @get("/api/v1/logs.csv", summary="The same rows as CSV", dependencies=FILTERED, responses=_file("text/csv"))
-    async def logs_csv(request: Request[Any, Any, Any], wanted: RowFilter) -> FileAnswer:
+    async def logs_csv(request: Request[Any, Any, Any], wanted: Wanted) -> FileAnswer:
         return await export(request, wanted, Csv())
 
     @get(
@@ -140,7 +144,7 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         dependencies=FILTERED,
         responses=_file("application/x-ndjson"),
     )
-    async def logs_ndjson(request: Request[Any, Any, Any], wanted: RowFilter) -> FileAnswer:
+    async def logs_ndjson(request: Request[Any, Any, Any], wanted: Wanted) -> FileAnswer:
         return await export(request, wanted, Ndjson())
 
     return [logs, logs_csv, logs_ndjson]

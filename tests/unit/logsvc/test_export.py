@@ -6,16 +6,21 @@ import io
 import json
 import tracemalloc
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from logsvc.api.build import build_api
 from logsvc.api.export import CHUNK_BYTES, Exports, FileAnswer
 from logsvc.api.files import COLUMNS, Csv, Ndjson
-from logsvc.errors import QueryTooHeavy, StoreDown, TooMany
+from logsvc.api.journal import Journal
+from logsvc.api.logs import logs_routes
+from logsvc.errors import QueryTooHeavy, StoreDown
 from logsvc.rows import Row
 from tests.eventually import eventually
+from tocsin.health import Health
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
 
@@ -120,7 +125,7 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(mo
         return await endless(limit)
 
     one, reader = exports(), Reader(takes=6)
-    answer = FileAnswer(one, one.chunks(Ndjson(), await endless(0), counted), "x", {})
+    answer = FileAnswer(one.admit(), one.chunks(Ndjson(), await endless(0), counted), "x", {})
     async with asyncio.timeout(60):
         await answer({}, reader.receive, reader.send)
     assert pages <= 1
@@ -132,7 +137,7 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(mo
 async def test_a_reader_that_leaves_ends_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 200)
     one, reader = exports(), Reader()
-    answer = FileAnswer(one, one.chunks(Ndjson(), await endless(0), endless), "x", {})
+    answer = FileAnswer(one.admit(), one.chunks(Ndjson(), await endless(0), endless), "x", {})
     sending = asyncio.create_task(answer({}, reader.receive, reader.send))
     await eventually(lambda: len(reader.sent) >= 10, what="ten pieces sent")
     reader.gone.set()
@@ -141,11 +146,33 @@ async def test_a_reader_that_leaves_ends_the_export(monkeypatch: pytest.MonkeyPa
     assert one.under_way == 0
 
 
-async def test_so_many_exports_at_once_and_no_more() -> None:
-    one = exports()
-    one.under_way = 4
-    with pytest.raises(TooMany, match="4 exports"):
-        one.admit()
+class Waiting:
+    """A journal whose ClickHouse says nothing until it is let, and then that it is down."""
+
+    def __init__(self) -> None:
+        self.let = asyncio.Event()
+
+    async def since(self) -> None:
+        await self.let.wait()
+        raise StoreDown("gone")
+
+    def as_of(self) -> None:
+        return None
+
+
+async def test_so_many_exports_at_once_and_no_more_however_many_ask_at_the_same_time() -> None:
+    one, journal, registry = exports(), Waiting(), CollectorRegistry()
+    api = build_api(logs_routes(cast(Journal, journal), one), Health(), registry, journal.as_of)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, api)), base_url="http://localhost") as client:
+        asked = [asyncio.create_task(client.get(f"/api/v1/logs.{('csv', 'ndjson')[n % 2]}")) for n in range(20)]
+        await eventually(lambda: sum(one.done() for one in asked) >= 16, seconds=20, what="all but four refused")
+        refused = [one.result() for one in asked if one.done()]
+        assert {answer.status_code for answer in refused} == {429}
+        assert "4 exports are under way" in refused[0].text
+        journal.let.set()
+        answers = await asyncio.gather(*asked)
+    assert sorted(answer.status_code for answer in answers) == [429] * 16 + [503] * 4
+    assert one.under_way == 0, "what failed before it began leaves its place"
 
 
 async def test_memory_stays_flat_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
