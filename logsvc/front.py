@@ -21,7 +21,7 @@ from logsvc.page import Answer, Page, send_answer
 
 App = Callable[[Any, Any, Any], Coroutine[Any, Any, None]]
 
-RAW_PREFIXES = ("/api/v1/jobs/", "/api/v1/queues/", "/api/v1/errors/")
+RAW_PREFIXES = ("/api/v1/jobs/", "/api/v1/queues/", "/api/v1/errors/", "/api/v1/dead-letters/")
 LIVE = "/api/v1/live"
 EVENTS = "/api/v1/live/sse"
 REFRESHES = "/ws"

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import msgspec
 import structlog
@@ -15,7 +16,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, Parameter
 
-from logsvc.api.answers import MEMORY, OF_BOT, refusals, refuse_unknown
+from logsvc.api.answers import MEMORY, OF_BOT, Segment, refusals, refuse_unknown
 from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.who import Who, need
 from logsvc.deadletters import BuriedLetter, BuriedLetters, buried
@@ -81,9 +82,9 @@ def dead_letter_routes(letters: BuriedLetters, replayer: Replayer, bot: Bot) -> 
         return LettersPage(list(letters.newest[:limit]), letters.count)
 
     @get("/api/v1/dead-letters/{letter_id:str}", summary="One of them, whole", responses=refusals(*MEMORY, 404))
-    async def dead_letter(request: Asked, letter_id: str) -> BuriedLetter:
+    async def dead_letter(request: Asked, letter_id: Segment) -> BuriedLetter:
         refuse_unknown(request, ())
-        letter = letters.find(letter_id)
+        letter = letters.find(unquote(letter_id))
         if letter is None:
             raise NotFoundException("no such dead letter among the newest; the topic may hold it")
         return buried(letter)

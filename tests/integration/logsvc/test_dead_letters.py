@@ -64,7 +64,7 @@ async def test_a_dead_letter_is_looked_into_and_stored_once_when_it_can_be(home:
     mended, second = await passed_over(home, good, other)
     newer = encode(home.event(9, ts=now)).replace(b'"v":1', b'"v":2')
     newer = newer[:-1] + b',"padding":"' + b"x" * 900 + b'"}'
-    foreign = letter("redis:main:orders:17-0", "the entry has no field `event`", b"{}", service="bridge")
+    foreign = letter("redis:main:a/b %2F%:17-0", "the entry has no field `event`", b"{}", service="bridge")
     forged = letter(f"kafka:{home.topics.jobs}:1:0", "made up", b'{"v":1}')
     forged.id = "forged"
     producer = await home.producer()
@@ -87,6 +87,8 @@ async def test_a_dead_letter_is_looked_into_and_stored_once_when_it_can_be(home:
     assert len(own["body"]) < len(newer)
     whole = await home.json(f"/api/v1/dead-letters/{quote(own['id'], safe='')}")
     assert whole["body"] == newer.decode()
+    strange = await home.json(f"/api/v1/dead-letters/{quote(foreign.id, safe='')}")
+    assert strange["id"] == foreign.id, "a queue's name may hold anything"
     assert (await home.get("/api/v1/dead-letters/nothing")).status_code == 404
 
     async def replay(request_id: str, *ids: str, dry_run: bool = False) -> Any:

@@ -141,7 +141,13 @@ async def test_any_name_may_stand_in_a_path(known: House) -> None:
     async with httpx.AsyncClient(base_url=known.url, timeout=60) as client:
         for name in SEGMENTS:
             one = quote(name, safe="").replace(".", "%2E")
-            for path in (f"jobs/main/orders/{one}", f"jobs/{one}/{one}/{one}", f"queues/main/{one}", f"errors/{one}"):
+            for path in (
+                f"jobs/main/orders/{one}",
+                f"jobs/{one}/{one}/{one}",
+                f"queues/main/{one}",
+                f"errors/{one}",
+                f"dead-letters/{one}",
+            ):
                 # A name longer than any can be is told so.
                 await ask(client, path, (404,) if len(name) <= 1000 else (400, 404))
 

@@ -162,10 +162,13 @@ def make_front(dist: Path, base: str = "/", **more: str) -> tuple[Front, Spy, Sp
     return front, api, socket, events
 
 
+LETTER = "/api/v1/dead-letters/redis%3Amain%3Aa%2Fb%25%3A1-0"
+
+
 @pytest.mark.parametrize("base", ["", "/tocsin"])
 async def test_names_in_a_path_arrive_as_they_were_sent(dist: Path, base: str) -> None:
     front, api, _, _ = make_front(dist, f"{base}/")
-    for path in ("/api/v1/jobs/main/a%2Fb/x%2F%2Fy%2F", "/api/v1/queues/main/%25", "/api/v1/jobs/m/%D7%A9/1"):
+    for path in ("/api/v1/jobs/main/a%2Fb/x%2F%2Fy%2F", "/api/v1/queues/main/%25", "/api/v1/jobs/m/%D7%A9/1", LETTER):
         await ask(front, base + path)
         assert api.paths.pop() == path
     await ask(front, f"{base}/api/v1/%6Cogs")
