@@ -105,6 +105,16 @@ def subject_of(number: int, episode: int) -> str:
     return f"incident:{number}:{episode}"
 
 
+MOST_TIMES = 20
+"""How often channels hear that one storm rings."""
+
+
+def subjects_of_storm(number: int) -> list[str]:
+    """A storm, as channels know it: each time that it needs somebody anew is one of its own."""
+    first = f"storm:{number}"
+    return [first, *(f"{first}:{time}" for time in range(2, MOST_TIMES + 1))]
+
+
 def told_of(number: int, incident: Incident, text: str, link: str) -> dict[str, Any]:
     """All that a channel may hear of an incident: no payload, no result, no log line. text: the card, as plain text."""
     key, last = incident.key, incident.last

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.delivery.channels import Channel, What, matching, subject_of, told_of, told_of_storm
+from bot.delivery.channels import Channel, What, matching, subject_of, subjects_of_storm, told_of, told_of_storm
 from bot.delivery.messages import Buttons
 from bot.incidents.failures import Key, Tally, key_part
 from bot.incidents.found import found, unheard
@@ -20,6 +20,7 @@ from bot.render.alert import (
     late_text,
     nudge_text,
     storm_buttons,
+    storm_nudge_text,
     storm_text,
 )
 from bot.render.incidents import REMINDER_BUTTONS, digest_text, maintenance_over_text, reminder_text
@@ -32,7 +33,7 @@ from bot.rules.board import Finding
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.store.database import Session
-from bot.store.dispatches import dispatch
+from bot.store.dispatches import dispatch, rung
 from bot.store.duty import duty_now, read_turns
 from bot.store.incidents import (
     lock_covered,
@@ -62,7 +63,15 @@ from bot.store.outbox import (
     rewrite_late,
 )
 from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
-from bot.store.storms import begin_storm, hold_open_storm, places_of_storm, rewrite_card, rung_lately, storms
+from bot.store.storms import (
+    begin_storm,
+    hold_open_storm,
+    nudge_below,
+    places_of_storm,
+    rewrite_card,
+    rung_lately,
+    storms,
+)
 
 AT_ONCE = 100
 MOST_HELD, MOST_WOKEN = 2000, 10
@@ -222,7 +231,8 @@ class Alerts:
                 for to in self._places(done.incident):
                     reminders.setdefault(to, []).append((row.id, done.incident))
         await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
-        await self._show_storms(session, blown, now_ms=now_ms)
+        joined = {row.id for row, done in steps if done.call is Call.RING}
+        await self._show_storms(session, blown, joined, now_ms=now_ms)
         for row, done in steps:
             if done.call is Call.NUDGE:
                 buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
@@ -345,33 +355,54 @@ class Alerts:
         await session.flush()
         return {row.storm_id for row, _ in steps if row.storm_id is not None}
 
-    async def _show_storms(self, session: Session, ids: Collection[int], *, now_ms: int) -> None:
-        """Bring a storm's message up to date in every place where one of its incidents would have rung."""
+    async def _show_storms(
+        self, session: Session, ids: Collection[int], joined: Collection[int], *, now_ms: int
+    ) -> None:
+        """Bring a storm's message up to date in every place where one of its incidents would have rung.
+
+        joined: incidents that joined one just now; they make a sound where nothing waited for anybody.
+        """
         for storm in await storms(session, ids):
-            await self._tell_channels_of_storm(session, storm, now_ms=now_ms)
+            await self._tell_channels_of_storm(session, storm, joined, now_ms=now_ms)
             heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
             for member in storm.members:
                 paged = [Destination(*one) for one in member.paged]
                 for to in _each_once([*self.chats.destinations(*member.key[:3]), *paged]):
                     heard.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(member)
             for card_id, place in await places_of_storm(session, storm.id):
-                _, members = heard.pop((place.chat_id, place.topic_id), (place, []))
-                if members:
-                    told = replace(storm, members=members)
-                    buttons = storm_buttons(told, self.seal)
-                    await rewrite_card(session, card_id, storm_text(told), buttons, now_ms=now_ms)
+                to, members = heard.pop((place.chat_id, place.topic_id), (place, []))
+                if not members:
+                    continue
+                told = replace(storm, members=members)
+                buttons = storm_buttons(told, self.seal)
+                await rewrite_card(session, card_id, storm_text(told), buttons, now_ms=now_ms)
+                if told.calls_again(joined):
+                    await nudge_below(session, card_id, to, storm_nudge_text(told), buttons, now_ms=now_ms)
+                    self.metrics.sounded.labels(NUDGE).inc()
             for to, members in heard.values():
                 told = replace(storm, members=members)
                 about = Subject(STORM, storm_id=storm.id)
                 put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)
 
-    async def _tell_channels_of_storm(self, session: Session, storm: Storm, *, now_ms: int) -> None:
-        """One word for all of it: that it began, that nobody is waited for any more, that it is over."""
-        names = {one.name for member in storm.members for one in matching(self.channels, *member.key[:3])}
-        if names:
-            told = told_of_storm(storm, plain(storm_text(storm)), self.links.page_url)
-            what = What.RESOLVE if storm.is_over else What.RING if storm.unheeded else What.ACK
-            await dispatch(session, sorted(names), f"storm:{storm.id}", what, told, now_ms=now_ms)
+    async def _tell_channels_of_storm(
+        self, session: Session, storm: Storm, joined: Collection[int], *, now_ms: int
+    ) -> None:
+        """One word for all of it: that it began, that nobody is waited for any more, that it is over.
+
+        What joins it after all of it was taken begins it anew: an alert that somebody took rings nowhere again.
+        """
+        names = sorted({one.name for member in storm.members for one in matching(self.channels, *member.key[:3])})
+        if not names:
+            return
+        subjects = subjects_of_storm(storm.id)
+        begun = await rung(session, names, subjects)
+        what = What.RESOLVE if storm.is_over else What.RING if storm.unheeded else What.ACK
+        if what is What.RING:
+            is_anew = not begun or storm.calls_again(joined)
+            begun = subjects[len(begun) :][:1] if is_anew else begun[-1:]
+        told = told_of_storm(storm, plain(storm_text(storm)), self.links.page_url)
+        for subject in begun:
+            await dispatch(session, names, subject, what, told, now_ms=now_ms)
 
     def ring(
         self, session: Session, row: IncidentRow, incident: Incident, places: Sequence[Destination], *, now_ms: int

@@ -1,6 +1,6 @@
 """A storm: many incidents of one env at once, told in one message instead of many (pure)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bot.incidents.failures import Key
@@ -8,6 +8,8 @@ from bot.incidents.machine import UNHEEDED, Phase
 
 WITHIN_MS = 60_000
 """Incidents that ring within this are counted together; a storm that none joins for so long takes in no more."""
+LONGEST_MS = 5 * WITHIN_MS
+"""Nor does one this old: what joins a storm makes no sound, and a trickle would be hidden by it for ever."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class Storm:
     @property
     def is_over(self) -> bool:
         return all(one.phase is Phase.RESOLVED for one in self.members)
+
+    def calls_again(self, joined: Collection[int]) -> bool:
+        """Whether nothing of it waited for anybody until these joined."""
+        waiting = {one.id for one in self.members if one.is_unheeded}
+        return bool(waiting) and waiting <= set(joined)
+
+
+def takes_in(began_ms: int, joined_ms: int, now_ms: int) -> bool:
+    """Whether what rings now joins a storm that began then, and was last joined then."""
+    return now_ms - joined_ms <= WITHIN_MS and now_ms - began_ms <= LONGEST_MS
 
 
 def room(limit: int, rung_lately: int) -> int:

@@ -297,6 +297,17 @@ def storm_text(storm: Storm) -> str:
     return fit(lines)
 
 
+def storm_nudge_text(storm: Storm) -> str:
+    """Below a storm's message: what has joined it since nothing of it waited for anybody."""
+    waiting = [one for one in storm.members if one.is_unheeded]
+    told = texts.STORM_AGAIN.format(count=len(waiting))
+    lines = [f"{texts.ICON_STORM} {name(storm.env, 20)} · {bold(told)}"]
+    lines += [_storm_line(one) for one in waiting[:TOP_KINDS]]
+    if len(waiting) > TOP_KINDS:
+        lines.append(texts.AND_MORE.format(count=len(waiting) - TOP_KINDS))
+    return fit(lines)
+
+
 def _storm_line(one: Member) -> str:
     sign = ICONS.get(one.phase, "•")
     return f"{sign} {place_name(one.key, 48)} · {name(one.title or 'Error', 60)} ×{one.count} · #{one.id}"

@@ -32,6 +32,13 @@ async def dispatch(
         await session.execute(insert(DispatchRow).values(rows).on_conflict_do_nothing())
 
 
+async def rung(session: AsyncSession, channels: Collection[str], subjects: Sequence[str]) -> list[str]:
+    """Those of these subjects that any of these channels was told to have begun, in the order given."""
+    told = (DispatchRow.channel.in_(channels), DispatchRow.subject.in_(subjects), DispatchRow.what == What.RING)
+    found = set(await session.scalars(select(DispatchRow.subject).where(*told)))
+    return [one for one in subjects if one in found]
+
+
 async def claim_dispatches(
     session: AsyncSession, *, now_ms: int, not_to: Collection[str], most: int, lease_seconds: float
 ) -> Sequence[DispatchRow]:

@@ -37,9 +37,13 @@ async def drop_stale(session: AsyncSession, *, now_ms: int) -> list[Dropped]:
         .where(IncidentRow.phase.in_(UNHEEDED))
         .exists()
     )
+    storm_goes_on = (
+        select(IncidentRow.id).where(IncidentRow.storm_id == Card.storm_id, IncidentRow.phase.in_(UNHEEDED)).exists()
+    )
     anything = select(IncidentRow.id).where(IncidentRow.phase.in_(UNHEEDED), IncidentRow.has_rung).exists()
     is_sound = and_(
-        Card.message_id.is_(None), or_(and_(Card.kind == NUDGE, ~goes_on), and_(Card.kind == REMINDER, ~anything))
+        Card.message_id.is_(None),
+        or_(and_(Card.kind == NUDGE, ~goes_on, ~storm_goes_on), and_(Card.kind == REMINDER, ~anything)),
     )
     is_edit = and_(
         Card.message_id.is_not(None),

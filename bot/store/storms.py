@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.delivery.messages import Buttons, as_json
 from bot.incidents.failures import Key
 from bot.incidents.machine import Phase
-from bot.incidents.storms import WITHIN_MS, Member, Storm
+from bot.incidents.storms import WITHIN_MS, Member, Storm, takes_in
 from bot.routing.routes import Destination
 from bot.store.models import Card, IncidentRow, StormRow
+from bot.store.outbox import NUDGE, STORM, Subject, put
 
 MOST_MEMBERS = 5000
 
@@ -24,9 +25,9 @@ async def rung_lately(session: AsyncSession, env: str, now_ms: int) -> int:
 
 
 async def hold_open_storm(session: AsyncSession, env: str, now_ms: int) -> StormRow | None:
-    """The storm of an env that still takes in incidents, held; one that none has joined for long is closed."""
+    """The storm of an env that still takes in incidents, held; one that takes in no more is closed."""
     row = await session.scalar(select(StormRow).where(StormRow.env == env, StormRow.is_open).with_for_update())
-    if row is not None and now_ms - row.joined_ms > WITHIN_MS:
+    if row is not None and not takes_in(row.began_ms, row.joined_ms, now_ms):
         row.is_open = False
         await session.flush()
         return None
@@ -85,7 +86,7 @@ async def places_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[in
     """Its messages: the card's id and where it is."""
     rows = await session.execute(
         select(Card.id, Card.chat_id, Card.topic_id)
-        .where(Card.storm_id == storm_id, Card.state == "live")
+        .where(Card.storm_id == storm_id, Card.kind == STORM, Card.state == "live")
         .order_by(Card.id)
         .with_for_update()
     )
@@ -108,3 +109,26 @@ async def rewrite_card(session: AsyncSession, card_id: int, text: str, buttons: 
         .values(text=text, buttons=as_json(buttons), wanted=Card.wanted + 1, changed_ms=now_ms),
         execution_options={"synchronize_session": False},
     )
+
+
+async def nudge_below(
+    session: AsyncSession, card_id: int, to: Destination, text: str, buttons: Buttons, *, now_ms: int
+) -> None:
+    """Want a new message below a storm's; where one is not sent yet, it says the new text.
+
+    A storm's message that has not been sent itself needs none: it will make its own sound.
+    """
+    storm = (await session.execute(select(Card.storm_id, Card.message_id).where(Card.id == card_id))).one()
+    if storm.message_id is None:
+        return
+    unsent = (Card.storm_id == storm.storm_id, Card.kind == NUDGE, Card.state == "live", Card.sent == 0)
+    changed = await session.execute(
+        update(Card)
+        .where(*unsent, Card.chat_id == to.chat_id, Card.reply_to == storm.message_id)
+        .values(text=text, buttons=as_json(buttons), changed_ms=now_ms)
+        .returning(Card.id),
+        execution_options={"synchronize_session": False},
+    )
+    if not changed.all():
+        about = Subject(NUDGE, storm_id=storm.storm_id)
+        put(session, about, to, text, buttons, now_ms=now_ms, reply_to=storm.message_id)

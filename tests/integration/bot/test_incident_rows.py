@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from bot.delivery.channels import Channel, Kind
 from bot.incidents.alerts import Alerts
 from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.handling import AT_ONCE, Handling
@@ -25,7 +26,8 @@ from bot.settings import BotSettings
 from bot.store.database import Database, open_engine
 from bot.store.duty import begin_shift
 from bot.store.migrate import migrate
-from bot.store.models import AuditRow, Card
+from bot.store.models import AuditRow, Card, DispatchRow
+from bot.store.stale import drop_stale
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -52,6 +54,27 @@ def alerts() -> Alerts:
     policy = Policy(escalate_seconds=900, escalate_to=(Destination(BOSS),), quiet_hours=quiet)
     chats, metrics = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)})), Metrics(CollectorRegistry())
     return Alerts(chats, RuleBook(policy), metrics, Links(""), Seal("secret"))
+
+
+async def fail(engine: AsyncEngine, alerts: Alerts, now_ms: int, *keys: Key) -> None:
+    """These fail once each, now."""
+    seen = Tally(1, now_ms, now_ms, is_fresh=True, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, dict.fromkeys(keys, seen), now_ms=now_ms)
+
+
+async def send_all(engine: AsyncEngine) -> list[tuple[str, str]]:
+    """Kind and text of each new message that Telegram would take now; it takes them."""
+    async with AsyncSession(engine) as session, session.begin():
+        cards = (await session.scalars(select(Card).where(Card.sent == 0).order_by(Card.id))).all()
+        for one in cards:
+            one.sent, one.message_id = one.wanted, one.id
+        return [(one.kind, one.text) for one in cards]
+
+
+def numbered(first: int, count: int) -> list[Key]:
+    """So many kinds of failures."""
+    return [Key("prod", "main", "orders", f"f{number}") for number in range(first, first + count)]
 
 
 async def test_a_page_that_was_due_by_day_pages_nobody_for_what_begins_in_quiet_hours(
@@ -132,3 +155,50 @@ async def test_all_of_a_storm_is_taken_together_and_its_message_written_once_for
     assert storm.wanted <= 3
     assert "all of them are taken" in storm.text
     assert len(set(acks)) == len(acks) == taken
+
+
+async def test_a_trickle_of_new_failures_is_hidden_by_a_storm_for_five_minutes_at_most(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    began_ms = at("23 12:00")
+    await fail(engine, alerts, began_ms, *numbered(0, 200))
+    assert [kind for kind, _ in await send_all(engine)] == ["incident"] * 5 + ["storm"]
+    sounds: list[int] = []
+    for number in range(1, 12):  # one kind more every 50 s
+        await fail(engine, alerts, began_ms + number * 50_000, *numbered(200 + number, 1))
+        sounds += [number] * len(await send_all(engine))
+    assert sounds == [7, 8, 9, 10, 11], "all of them alone once the storm is older than 5 min"
+
+
+async def test_what_joins_a_storm_that_is_taken_makes_a_sound_and_rings_anew_in_every_channel(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"),)
+    now_ms = at("23 12:00")
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling = Handling(database, alerts, woken=lambda: None)
+    await fail(engine, alerts, now_ms, *numbered(0, 8))
+    assert len(await send_all(engine)) == 6
+    await fail(engine, alerts, now_ms + 1000, *numbered(8, 1))
+    assert await send_all(engine) == [], "others of it wait for somebody already"
+    assert await handling.ack_storm(1, Person(1, "Ann", "operator")) == 4
+    await fail(engine, alerts, now_ms + 2000, *numbered(9, 2))
+    await fail(engine, alerts, now_ms + 3000, *numbered(11, 1))
+    async with AsyncSession(engine) as session, session.begin():
+        assert await drop_stale(session, now_ms=now_ms + 3000) == []
+    [(kind, text)] = await send_all(engine)
+    assert kind == "nudge"
+    assert "2 more since all of it was taken" in text
+    await fail(engine, alerts, now_ms + 4000, *numbered(12, 1))
+    assert await send_all(engine) == []
+    assert await handling.ack_storm(1, Person(1, "Ann", "operator")) == 4
+    async with AsyncSession(engine) as session:
+        told = await session.execute(
+            select(DispatchRow.subject, DispatchRow.what)
+            .where(DispatchRow.subject.startswith("storm"))
+            .order_by(DispatchRow.id)
+        )
+    assert [tuple(one) for one in told] == [
+        *(("storm:1", "ring"), ("storm:1", "ack")),
+        *(("storm:1:2", "ring"), ("storm:1:2", "ack")),
+    ]
