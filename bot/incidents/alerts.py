@@ -9,6 +9,7 @@ from bot.incidents.failures import Key, Tally, key_part
 from bot.incidents.found import found, unheard
 from bot.incidents.late import add_late, count_kind, label
 from bot.incidents.machine import UNHEEDED, Call, Deploy, Incident, Paged, Step, cover, resolve, step, wait
+from bot.incidents.reminders import together
 from bot.incidents.silences import Silence, covering, quiet_until
 from bot.incidents.storms import Member, Storm, room
 from bot.metrics import Metrics
@@ -23,7 +24,7 @@ from bot.render.alert import (
     storm_nudge_text,
     storm_text,
 )
-from bot.render.incidents import REMINDER_BUTTONS, digest_text, maintenance_over_text, reminder_text
+from bot.render.incidents import REMINDER_BUTTONS, TOP, digest_text, maintenance_over_text, reminder_text
 from bot.render.markup import plain
 from bot.routing.chats import Chats
 from bot.routing.duty import Turn, others
@@ -42,7 +43,10 @@ from bot.store.incidents import (
     lock_incidents,
     lock_quiet,
     lock_waiting,
+    mark_told,
+    read_incidents,
     to_incident,
+    unheeded_now,
     write,
 )
 from bot.store.late import open_summary, save_summary, to_late
@@ -74,7 +78,7 @@ from bot.store.storms import (
 )
 
 AT_ONCE = 100
-MOST_HELD, MOST_WOKEN = 2000, 10
+MOST_HELD, MOST_WOKEN, MOST_DUE = 2000, 10, 2000
 
 
 @dataclass
@@ -159,15 +163,36 @@ class Alerts:
             session,
             told_before_ms=now_ms - int(self.policy.remind_seconds * 1000),
             acked_before_ms=now_ms - int(self.policy.ack_seconds * 1000),
-            limit=AT_ONCE,
+            limit=MOST_DUE,
         )
-        steps: list[tuple[IncidentRow, Step]] = []
+        due: list[int] = []
+        given_back: list[tuple[IncidentRow, Step]] = []
         for row in rows:
-            done = wait(to_incident(row), now_ms=now_ms, policy=self.policy)
+            before = to_incident(row)
+            done = wait(before, now_ms=now_ms, policy=self.policy)
             if done is not None:
-                steps.append((write(session, row, done.incident), done))
-        await self.tell(session, steps, now_ms=now_ms)
-        return len(steps)
+                due.append(row.id)
+                write(session, row, done.incident)
+                if before.ack is not None:
+                    given_back.append((row, done))
+        await session.flush()
+        await self.tell(session, given_back, now_ms=now_ms)
+        await self._remind(session, due, now_ms=now_ms)
+        return len(due)
+
+    async def _remind(self, session: Session, due: Collection[int], *, now_ms: int) -> None:
+        """Remind of all that nobody has taken, in every place where one of these is due; the next time is the same."""
+        if not due:
+            return
+        unheeded = await unheeded_now(session)
+        reached = together(due, {one.id: self._hear_of(one.key, one.paged) for one in unheeded})
+        await mark_told(session, {number for several in reached.values() for number in several}, now_ms=now_ms)
+        shown = await read_incidents(session, {one for several in reached.values() for one in several[:TOP]})
+        for to, several in reached.items():
+            worst = [(number, shown[number]) for number in several[:TOP] if number in shown]
+            text = reminder_text(worst, count=len(several), now_ms=now_ms)
+            await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
+            self.metrics.sounded.labels("reminder").inc()
 
     async def end_silences(self, session: Session, *, now_ms: int) -> int:
         """End what has had its time; return how many."""
@@ -211,7 +236,6 @@ class Alerts:
         steps = await self._page(session, steps, now_ms=now_ms)
         blown = await self._storms(session, steps, now_ms=now_ms)
         late: dict[Destination, list[Step]] = {}
-        reminders: dict[Destination, list[tuple[int, Incident]]] = {}
         for row, done in steps:
             match done.call:
                 case Call.RING if row.storm_id is not None or row.held_ms is not None:
@@ -227,9 +251,6 @@ class Alerts:
                 case Call.EDIT | Call.NUDGE | Call.REMIND:
                     edits.append(self._edit(row, done.incident))
                     await self.tell_channels(session, row, done.incident, now_ms=now_ms)
-            if done.call is Call.REMIND:
-                for to in self._places(done.incident):
-                    reminders.setdefault(to, []).append((row.id, done.incident))
         await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
         joined = {row.id for row, done in steps if done.call is Call.RING}
         await self._show_storms(session, blown, joined, now_ms=now_ms)
@@ -240,10 +261,6 @@ class Alerts:
                 self.metrics.sounded.labels(NUDGE).inc()
         for to, late_steps in late.items():
             await self._summarise(session, to, late_steps, now_ms)
-        for to, unheeded in reminders.items():
-            text = reminder_text(unheeded, now_ms=now_ms)
-            await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
-            self.metrics.sounded.labels("reminder").inc()
 
     def _with_deploy(self, session: Session, row: IncidentRow, done: Step) -> tuple[IncidentRow, Step]:
         """Let an incident tell the last deploy before it began, as soon as that is known."""
@@ -289,8 +306,11 @@ class Alerts:
 
     def _places(self, incident: Incident) -> list[Destination]:
         """Who hears of an incident: the chats of its queue, and whom it was brought to by name."""
-        paged = [Destination(one.chat_id, one.topic_id) for one in incident.paged]
-        return _each_once([*self.chats.destinations(*incident.key[:3]), *paged])
+        return self._hear_of(incident.key, [(one.chat_id, one.topic_id) for one in incident.paged])
+
+    def _hear_of(self, key: Key, paged: Iterable[tuple[int, int | None]]) -> list[Destination]:
+        named = [Destination(*one) for one in paged]
+        return _each_once([*self.chats.destinations(*key[:3]), *named])
 
     async def _page(
         self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int
@@ -366,8 +386,7 @@ class Alerts:
             await self._tell_channels_of_storm(session, storm, joined, now_ms=now_ms)
             heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
             for member in storm.members:
-                paged = [Destination(*one) for one in member.paged]
-                for to in _each_once([*self.chats.destinations(*member.key[:3]), *paged]):
+                for to in self._hear_of(member.key, member.paged):
                     heard.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(member)
             for card_id, place in await places_of_storm(session, storm.id):
                 to, members = heard.pop((place.chat_id, place.topic_id), (place, []))

@@ -32,7 +32,7 @@ class Call(StrEnum):
     """What people hear of a step.
 
     ring: a new message. edit: the message they have is changed, without a sound. nudge: that, and a short new message
-    below it. remind: that, and a line in the reminder of all that nobody has taken. summary: a line in the summary of
+    below it. remind: a line in the reminder of all that nobody has taken. summary: a line in the summary of
     what was read late. hush: nothing, as it has no message: a silence covers it, or it is too few to ring.
     """
 

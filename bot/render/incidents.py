@@ -67,13 +67,12 @@ def page_count(incidents: int) -> int:
     return max(1, -(-incidents // PER_PAGE))
 
 
-def reminder_text(unheeded: Sequence[Numbered], *, now_ms: int) -> str:
-    """One message for all that nobody has taken."""
-    headline = texts.REMINDER_ONE if len(unheeded) == 1 else texts.REMINDER_MANY.format(count=len(unheeded))
-    worst = sorted(unheeded, key=lambda one: (-one[1].count, one[0]))
-    lines = [headline, *(line for one in worst[:TOP] for line in incident_lines(*one, now_ms=now_ms))]
-    if len(worst) > TOP:
-        lines.append(texts.AND_MORE.format(count=len(worst) - TOP))
+def reminder_text(worst: Sequence[Numbered], *, count: int, now_ms: int) -> str:
+    """One message for all that nobody has taken. worst: the TOP of them. count: of all."""
+    headline = texts.REMINDER_ONE if count == 1 else texts.REMINDER_MANY.format(count=count)
+    lines = [headline, *(line for one in worst for line in incident_lines(*one, now_ms=now_ms))]
+    if count > len(worst):
+        lines.append(texts.AND_MORE.format(count=count - len(worst)))
     return fit(lines)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.failures import Key, LastFailure, key_part
@@ -12,7 +12,9 @@ from bot.incidents.silences import Scope
 from bot.store.models import Card, IncidentRow
 
 IS_OPEN = IncidentRow.phase != Phase.RESOLVED
+IS_AWAKE = and_(IncidentRow.has_rung, IncidentRow.held_ms.is_(None))
 MOST_COVERED = 2000
+MOST_UNHEEDED = 10_000
 
 
 async def lock_incidents(session: AsyncSession, keys: Iterable[Key]) -> dict[Key, IncidentRow]:
@@ -56,12 +58,51 @@ async def lock_waiting(
     session: AsyncSession, *, told_before_ms: int, acked_before_ms: int, limit: int
 ) -> Sequence[IncidentRow]:
     """Open incidents for which a reminder is due, or whose ack ends, that nobody else holds."""
-    is_awake = and_(IncidentRow.has_rung, IncidentRow.held_ms.is_(None))
-    is_unheeded = and_(IncidentRow.phase.in_(UNHEEDED), is_awake, IncidentRow.told_ms <= told_before_ms)
+    is_unheeded = and_(IncidentRow.phase.in_(UNHEEDED), IS_AWAKE, IncidentRow.told_ms <= told_before_ms)
     is_taken = and_(IncidentRow.phase == Phase.ACKED, IncidentRow.acked_ms <= acked_before_ms)
     return await _free(
         session, select(IncidentRow).where(or_(is_unheeded, is_taken)).order_by(IncidentRow.told_ms), limit
     )
+
+
+@dataclass(frozen=True)
+class Unheeded:
+    """An incident that nobody has taken, in short. paged: chat and topic of those it was brought to by name."""
+
+    id: int
+    key: Key
+    paged: tuple[tuple[int, int | None], ...]
+
+
+async def unheeded_now(session: AsyncSession) -> list[Unheeded]:
+    """What people have heard of and nobody has taken, the worst first."""
+    columns = (IncidentRow.env, IncidentRow.source, IncidentRow.queue, IncidentRow.fingerprint, IncidentRow.paged)
+    rows = await session.execute(
+        select(IncidentRow.id, *columns)
+        .where(IncidentRow.phase.in_(UNHEEDED), IS_AWAKE)
+        .order_by(IncidentRow.count.desc(), IncidentRow.id)
+        .limit(MOST_UNHEEDED)
+    )
+    return [
+        Unheeded(number, Key(*key), tuple((one["chat_id"], one["topic_id"]) for one in paged))
+        for number, *key, paged in rows
+    ]
+
+
+async def mark_told(session: AsyncSession, ids: Collection[int], *, now_ms: int) -> None:
+    """People have heard a sound about these; one that somebody else holds is being told of anyway."""
+    held = select(IncidentRow.id).where(IncidentRow.id.in_(ids)).with_for_update(skip_locked=True).cte("held")
+    await session.execute(
+        update(IncidentRow).where(IncidentRow.id.in_(select(held.c.id))).values(told_ms=now_ms),
+        execution_options={"synchronize_session": False},
+    )
+
+
+async def read_incidents(session: AsyncSession, ids: Collection[int]) -> dict[int, Incident]:
+    """Incidents by their ids."""
+    return {
+        row.id: to_incident(row) for row in await session.scalars(select(IncidentRow).where(IncidentRow.id.in_(ids)))
+    }
 
 
 async def lock_due_pages(session: AsyncSession, now_ms: int, limit: int) -> Sequence[IncidentRow]:

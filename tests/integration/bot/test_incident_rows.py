@@ -1,6 +1,7 @@
 """Incidents on a real Postgres, by a clock that is passed in."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -202,3 +203,21 @@ async def test_what_joins_a_storm_that_is_taken_makes_a_sound_and_rings_anew_in_
         *(("storm:1", "ring"), ("storm:1", "ack")),
         *(("storm:1:2", "ring"), ("storm:1:2", "ack")),
     ]
+
+
+async def test_one_reminder_each_half_hour_tells_of_everything_that_nobody_has(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.book.policy = replace(alerts.policy, storm_incidents=1000, remind_seconds=1800)
+    began_ms = at("23 12:00")
+    for number in range(20):  # one a minute
+        await fail(engine, alerts, began_ms + number * 60_000, *numbered(number, 1))
+    await fail(engine, alerts, began_ms + 20 * 60_000, *numbered(20, 120))
+    assert len(await send_all(engine)) == 140
+    reminders: list[str] = []
+    for minute in range(30, 90):
+        async with AsyncSession(engine) as session, session.begin():
+            await alerts.wait(session, now_ms=began_ms + minute * 60_000)
+        reminders += [text for _, text in await send_all(engine)]
+    assert [text.splitlines()[0] for text in reminders] == ["🔔 <b>Nobody has acked 140 incidents yet</b>"] * 2
+    assert "… and 130 more" in reminders[0]

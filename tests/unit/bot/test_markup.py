@@ -114,7 +114,7 @@ def test_an_alert_is_well_formed_and_fits_whatever_the_job_says(text: str) -> No
         route_text(incident.key, [(Destination(1, 2, True), text)] * 9, [silence] * 9, text),
         alert_text(incident, number=10**9, runbook=text),
         nudge_text(incident),
-        reminder_text([(7, incident)] * 12, now_ms=NOW_MS),
+        reminder_text([(7, incident)] * 10, count=12, now_ms=NOW_MS),
         listed,
         silences_text([silence] * 50),
         maintenance_on_text(silence),
