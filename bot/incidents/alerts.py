@@ -279,7 +279,8 @@ class Alerts:
     async def tell_digest(self, session: Session, *, now_ms: int) -> int:
         """Tell what was held back in quiet hours that are over; return how many incidents. The rest waits on.
 
-        What goes on is from now on an alert like any other: with a message of its own, and brought to who is on call.
+        What goes on is from now on an alert like any other: brought to who is on call and to the channels, with a
+        message of its own, or beyond MOST_WOKEN in a storm's.
         """
         woken: list[tuple[IncidentRow, Incident]] = []
         for row in await lock_held(session, MOST_HELD):
@@ -290,7 +291,7 @@ class Alerts:
             incident = replace(incident, told_ms=now_ms)  # a reminder waits its time from now
             woken.append((write(session, row, incident), incident))
         goes_on = sorted((one for one in woken if not one[1].is_over), key=lambda one: (-one[1].count, one[0].id))
-        unheeded = [(row, Step(one, Call.RING)) for row, one in goes_on[:MOST_WOKEN] if one.phase in UNHEEDED]
+        unheeded = [(row, Step(one, Call.RING)) for row, one in goes_on if one.phase in UNHEEDED]
         paged = {row.id: done.incident for row, done in await self._page(session, unheeded, now_ms=now_ms)}
         told: dict[Destination, list[tuple[int, Incident]]] = {}
         for row, incident in woken:
@@ -302,7 +303,18 @@ class Alerts:
             incident = paged.get(row.id, incident)
             silently = [replace(to, is_silent=True) for to in self._places(incident)]
             self.ring(session, row, incident, silently, now_ms=now_ms)
+            await self.tell_channels(session, row, incident, now_ms=now_ms)
+        await self._wake_as_storm(session, [row for row, _ in goes_on[MOST_WOKEN:]], now_ms=now_ms)
         return len(woken)
+
+    async def _wake_as_storm(self, session: Session, rows: Sequence[IncidentRow], *, now_ms: int) -> None:
+        """What goes on beyond the worst of a night, below the digest too, in one message of each env."""
+        for row in sorted(rows, key=lambda one: one.env):
+            storm = await hold_open_storm(session, row.env, now_ms) or await begin_storm(session, row.env, now_ms)
+            row.storm_id, storm.joined_ms = storm.id, now_ms
+        await session.flush()
+        ids = {row.storm_id for row in rows if row.storm_id is not None}
+        await self._show_storms(session, ids, (), now_ms=now_ms, is_silent=True)
 
     def _places(self, incident: Incident) -> list[Destination]:
         """Who hears of an incident: the chats of its queue, and whom it was brought to by name."""
@@ -376,11 +388,18 @@ class Alerts:
         return {row.storm_id for row, _ in steps if row.storm_id is not None}
 
     async def _show_storms(
-        self, session: Session, ids: Collection[int], joined: Collection[int], *, now_ms: int
+        self,
+        session: Session,
+        ids: Collection[int],
+        joined: Collection[int],
+        *,
+        now_ms: int,
+        is_silent: bool = False,
     ) -> None:
         """Bring a storm's message up to date in every place where one of its incidents would have rung.
 
-        joined: incidents that joined one just now; they make a sound where nothing waited for anybody.
+        joined: incidents that joined one just now; they make a sound where nothing waited for anybody. is_silent:
+        another message makes the sound.
         """
         for storm in await storms(session, ids):
             await self._tell_channels_of_storm(session, storm, joined, now_ms=now_ms)
@@ -398,7 +417,8 @@ class Alerts:
                 if told.calls_again(joined):
                     await nudge_below(session, card_id, to, storm_nudge_text(told), buttons, now_ms=now_ms)
                     self.metrics.sounded.labels(NUDGE).inc()
-            for to, members in heard.values():
+            for place, members in heard.values():
+                to = replace(place, is_silent=place.is_silent or is_silent)
                 told = replace(storm, members=members)
                 about = Subject(STORM, storm_id=storm.id)
                 put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)

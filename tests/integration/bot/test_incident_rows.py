@@ -221,3 +221,20 @@ async def test_one_reminder_each_half_hour_tells_of_everything_that_nobody_has(
         reminders += [text for _, text in await send_all(engine)]
     assert [text.splitlines()[0] for text in reminders] == ["🔔 <b>Nobody has acked 140 incidents yet</b>"] * 2
     assert "… and 130 more" in reminders[0]
+
+
+async def test_all_that_goes_on_in_the_morning_is_shown_paged_and_told_to_channels(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"),)
+    night, morning = at("23 23:00"), at("24 06:00")
+    await fail(engine, alerts, night, *numbered(0, 25))
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=morning) == 25
+    assert [kind for kind, _ in await send_all(engine)] == ["digest"] + ["incident"] * 10 + ["storm"]
+    async with AsyncSession(engine) as session, session.begin():
+        cards = await session.scalars(select(Card).where(Card.kind != "digest"))
+        assert all(one.is_silent for one in cards), "the digest makes the sound"
+        rung = await session.scalars(select(DispatchRow.what).order_by(DispatchRow.id))
+        assert rung.all() == ["ring"] * 11, "ten of them, and the storm of the rest"
+        assert await alerts.escalate(session, now_ms=morning + 15 * 60_000) == 25
