@@ -17,6 +17,8 @@ from string import Template
 from typing import Any, cast
 
 from bot.delivery.addresses import secret_address
+from bot.incidents.failures import Key
+from bot.incidents.late import Late
 from bot.incidents.machine import Incident
 from bot.incidents.storms import Storm
 
@@ -159,6 +161,25 @@ def told_of_storm(storm: Storm, text: str, link: str) -> dict[str, Any]:
         "error": "",
         "first_at": _rfc3339(storm.began_ms),
         "last_at": _rfc3339(storm.joined_ms),
+        "text": text,
+        "link": link,
+    }
+
+
+def told_of_late(number: int, key: Key, late: Late, text: str, link: str) -> dict[str, Any]:
+    """The same of a summary of what was read late. key: of the first in it."""
+    return {
+        "number": number,
+        "env": key.env,
+        "source": key.source,
+        "queue": key.queue,
+        "rule": "late",
+        "phase": "firing",
+        "count": late.failures,
+        "error_type": "Failures heard of late",
+        "error": "",
+        "first_at": _rfc3339(late.first_ms),
+        "last_at": _rfc3339(late.last_ms),
         "text": text,
         "link": link,
     }

@@ -3,11 +3,20 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.delivery.channels import Channel, What, matching, subject_of, subjects_of_storm, told_of, told_of_storm
+from bot.delivery.channels import (
+    Channel,
+    What,
+    matching,
+    subject_of,
+    subjects_of_storm,
+    told_of,
+    told_of_late,
+    told_of_storm,
+)
 from bot.delivery.messages import Buttons
 from bot.incidents.failures import Key, Tally, key_part
 from bot.incidents.found import found, unheard
-from bot.incidents.late import add_late, count_kind, label
+from bot.incidents.late import Late, add_late, count_kind, label
 from bot.incidents.machine import UNHEEDED, Call, Deploy, Incident, Paged, Step, cover, resolve, step, wait
 from bot.incidents.reminders import together
 from bot.incidents.silences import Silence, covering, quiet_until
@@ -259,8 +268,10 @@ class Alerts:
                 buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
                 await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
+        told: set[tuple[str, Key]] = set()
         for to, late_steps in late.items():
-            await self._summarise(session, to, late_steps, now_ms)
+            late_id, summary = await self._summarise(session, to, late_steps, now_ms)
+            await self._tell_channels_of_late(session, late_id, summary, late_steps, told, now_ms=now_ms)
 
     def _with_deploy(self, session: Session, row: IncidentRow, done: Step) -> tuple[IncidentRow, Step]:
         """Let an incident tell the last deploy before it began, as soon as that is known."""
@@ -472,7 +483,32 @@ class Alerts:
         text = alert_text(incident, number=row.id, runbook=self.links.runbook_as_text(incident.key))
         return text, alert_buttons(row.id, incident, self.links, self.seal)
 
-    async def _summarise(self, session: Session, to: Destination, steps: Sequence[Step], now_ms: int) -> None:
+    async def _tell_channels_of_late(
+        self,
+        session: Session,
+        late_id: int,
+        late: Late,
+        steps: Sequence[Step],
+        told: set[tuple[str, Key]],
+        *,
+        now_ms: int,
+    ) -> None:
+        """One word for each summary. told: which channel has heard of what by the summary of another chat."""
+        heard = {
+            (one.name, late_one.incident.key)
+            for late_one in steps
+            for one in matching(self.channels, *late_one.incident.key[:3])
+        }
+        names = sorted({name for name, _ in heard - told})
+        told |= heard
+        if names:
+            says = told_of_late(late_id, steps[0].incident.key, late, plain(late_text(late)), self.links.page_url)
+            await dispatch(session, names, f"late:{late_id}", What.RING, says, now_ms=now_ms)
+
+    async def _summarise(
+        self, session: Session, to: Destination, steps: Sequence[Step], now_ms: int
+    ) -> tuple[int, Late]:
+        """Add these to a chat's summary; return its id, and how it is now."""
         row = await open_summary(session, to, now_ms - int(self.policy.stale_seconds * 1000))
         summary = to_late(row)
         for one in steps:
@@ -483,6 +519,7 @@ class Alerts:
             put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
         else:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
+        return late_id, summary
 
 
 def what_of(incident: Incident) -> What | None:

@@ -238,3 +238,17 @@ async def test_all_that_goes_on_in_the_morning_is_shown_paged_and_told_to_channe
         rung = await session.scalars(select(DispatchRow.what).order_by(DispatchRow.id))
         assert rung.all() == ["ring"] * 11, "ten of them, and the storm of the rest"
         assert await alerts.escalate(session, now_ms=morning + 15 * 60_000) == 25
+
+
+async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: AsyncEngine, alerts: Alerts) -> None:
+    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"), Channel(Kind.SLACK, 1, "https://h.example", env="staging"))
+    now_ms = at("23 12:00")
+    for number in range(3):
+        seen = Tally(1, now_ms - 3_600_000, now_ms - 3_600_000, is_fresh=False, last=LastFailure())
+        async with AsyncSession(engine) as session, session.begin():
+            await alerts.record(session, dict.fromkeys(numbered(2 * number, 2), seen), now_ms=now_ms + number * 1000)
+    assert [kind for kind, _ in await send_all(engine)] == ["late"]
+    async with AsyncSession(engine) as session:
+        [told] = (await session.scalars(select(DispatchRow))).all()
+    assert (told.channel, told.subject, told.what) == ("pagerduty-1", "late:1", "ring")
+    assert told.told["text"].startswith("🟠 2 failures of")
