@@ -79,7 +79,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         registry = CollectorRegistry()
         metrics, breakers = Metrics(registry), Breakers(settings, registry)
         health = Health("kafka", POSTGRES, TELEGRAM)
-        directory = Directory(settings, registry)
+        directory = Directory(settings, registry, breakers)
         engine = open_engine(settings.database_url.get_secret_value())
         doors.push_async_callback(engine.dispose)
         database = Database(engine, breakers, timeout=settings.breaker_timeout_seconds)

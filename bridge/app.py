@@ -52,7 +52,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
         relay = Relay(settings, sources, metrics, readiness, guard_by(breakers))
         ownership = Ownership(relay.run, metrics, readiness)
         membership = Membership(settings, ownership)
-        directory = Directory(settings, registry)
+        directory = Directory(settings, registry, breakers)
         await directory.register("bridge", settings.bridge_port)
         stack.push_async_callback(directory.deregister)  # after a crash; in a drain it is done long before
 

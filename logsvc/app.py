@@ -90,7 +90,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         health.degraded = lambda: _degraded(breakers, ingest)
         journal = Journal(store, lambda: ingest.as_of_ms, time.time)
         history = HistoryCoverage(store)
-        directory = Directory(settings, registry)
+        directory = Directory(settings, registry, breakers)
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         bot = Bot(settings, directory, breakers, client)
         breakers.probe_with(BOT, bot.probe)

@@ -6,6 +6,7 @@ Without Consul, and until it has answered once, the addresses are those of the s
 """
 
 import asyncio
+import contextlib
 import functools
 import random
 from collections.abc import Callable
@@ -20,10 +21,12 @@ from consul import (  # pyright: ignore[reportMissingTypeStubs]  # has none; `im
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from tocsin.addresses import Agent, base_url, healthy_urls, next_index, own_address, parse_agent
+from tocsin.breakers import Breakers, Guard, Unavailable
 from tocsin.settings import Settings
 
 log = structlog.get_logger("discovery")
 
+CONSUL = "consul"
 CALL_SECONDS = 3.0
 """Deadline of one call to the agent, which is on this host or next to it."""
 WAIT_SECONDS = 3
@@ -87,7 +90,7 @@ class _Away:
                 log.error("consul_refused", needs=self.needs, said=str(error)[:200], mend=REFUSED_MEND)
             self.is_refused = True
         elif self.failures == 0:
-            log.warning("consul_unavailable", error=type(error).__name__)
+            log.warning("consul_unavailable", error=_kind(error))
         self.failures += 1
         seconds = self.pause * random.uniform(0.5, 1)  # so that replicas do not come back all at once
         self.pause = min(self.pause * 2, RETRY_SECONDS[1])
@@ -102,9 +105,14 @@ class _Away:
 class Directory:
     """Registers this service and answers where the others are. Run `watch` as a supervised part."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self, settings: Settings, registry: CollectorRegistry | None = None, breakers: Breakers | None = None
+    ) -> None:
         self._settings = settings
         self._agent = parse_agent(settings.consul_http_addr) if settings.consul_http_addr else None
+        self._guard: Guard = asyncio.timeout
+        if self._agent and breakers:
+            self._guard = breakers.guard_loops(CONSUL, errors_that_count=(Exception,), reset_seconds=RETRY_SECONDS[0])
         self._client = self._connect(CALL_SECONDS) if self._agent else None
         self._calls = asyncio.Lock()  # one thread at a time in self._client
         self._peers: dict[str, _Peer] = {}
@@ -180,8 +188,7 @@ class Directory:
         while True:
             ask = functools.partial(client.health.service, service, index=index, wait=f"{WAIT_SECONDS}s")
             try:
-                async with asyncio.timeout(WAIT_SECONDS + CALL_SECONDS + 1):
-                    answered, entries = await asyncio.to_thread(ask)
+                answered, entries = await self._ask(ask, WAIT_SECONDS + CALL_SECONDS + 1)
                 urls = healthy_urls(entries or [])
             except Exception as error:  # noqa: BLE001  # this loop outlives whatever Consul, or what answers there, does
                 self._failed("health", error)
@@ -233,23 +240,33 @@ class Directory:
         try:
             await self._call("deregister", mine.erase)
         except Exception as error:  # noqa: BLE001  # a service stops all the same; Consul forgets it by itself
-            log.warning("consul_deregister_failed", service_id=mine.id, error=type(error).__name__)
+            log.warning("consul_deregister_failed", service_id=mine.id, error=_kind(error))
 
     async def _call(self, name: str, call: Callable[[Any], Any]) -> Any:
         assert self._client is not None
         try:
-            async with asyncio.timeout(2 * CALL_SECONDS), self._calls:
-                answer = await asyncio.to_thread(call, self._client)
+            answer = await self._ask(functools.partial(call, self._client), 2 * CALL_SECONDS, self._calls)
         except Exception as error:
             self._failed(name, error)
             raise
         self._up.set(1)
         return answer
 
+    async def _ask(self, call: Callable[[], Any], seconds: float, turn: asyncio.Lock | None = None) -> Any:
+        """Call the agent under the breaker, in its turn. A refusal is an answer: Consul is well."""
+        async with self._guard(seconds), turn or contextlib.nullcontext():
+            try:
+                return await asyncio.to_thread(call)
+            except ACLPermissionDenied as error:
+                refused = error
+        raise refused
+
     def _failed(self, call: str, error: Exception) -> None:
         self._up.set(0)
+        if isinstance(error, Unavailable) and error.__cause__ is None:
+            return  # not asked: the breaker is open
         self._errors.labels(call).inc()
-        log.debug("consul_call_failed", call=call, error=type(error).__name__)
+        log.debug("consul_call_failed", call=call, error=_kind(error))
 
     def _connect(self, deadline: float) -> Any:
         assert self._agent is not None
@@ -259,6 +276,11 @@ class Directory:
     def _configured(self, service: str) -> str:
         url = getattr(self._settings, f"{service}_url", None)
         return str(url).rstrip("/") if url else f"http://127.0.0.1:{getattr(self._settings, f'{service}_port')}"
+
+
+def _kind(error: Exception) -> str:
+    """The name of what went wrong, below the breaker."""
+    return type(error.__cause__ if isinstance(error, Unavailable) and error.__cause__ else error).__name__
 
 
 def _services(client: Any) -> Any:

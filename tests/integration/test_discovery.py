@@ -15,6 +15,7 @@ from tests.eventually import eventually
 from tests.ports import free_port
 from tests.tcp import close, listening
 from tocsin.addresses import parse_agent
+from tocsin.breakers import Breakers
 from tocsin.discovery import Directory, connect
 from tocsin.http import serve_http
 from tocsin.settings import Settings, read
@@ -24,7 +25,13 @@ def directory(agent: str | None = None, registry: CollectorRegistry | None = Non
     environ = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", **more}
     if agent:
         environ["CONSUL_HTTP_ADDR"] = agent
-    return Directory(read(Settings, environ), registry or CollectorRegistry())
+    settings, registry = read(Settings, environ), registry or CollectorRegistry()
+    return Directory(settings, registry, Breakers(settings, registry))
+
+
+def breaker(registry: CollectorRegistry) -> float | None:
+    """0 closed, 2 open."""
+    return registry.get_sample_value("tocsin_breaker_state", {"dependency": "consul"})
 
 
 @contextlib.asynccontextmanager
@@ -111,8 +118,10 @@ async def test_last_known_addresses_serve_while_consul_is_away_and_registration_
     async with replica() as port, watching(serving, asking):
         await serving.register("logsvc", port)
         await eventually(lambda: asking.urls_of("logsvc") == [f"http://127.0.0.1:{port}"])
+        assert breaker(registry) == 0
         await agent.stop()
         await eventually(lambda: errors_seen(registry) > 0)
+        await eventually(lambda: breaker(registry) == 2, seconds=30, what="an open breaker")
         assert asking.url_of("logsvc") == f"http://127.0.0.1:{port}"
         await agent.start()  # a dev agent keeps nothing: what is there now was registered again
 
@@ -120,6 +129,7 @@ async def test_last_known_addresses_serve_while_consul_is_away_and_registration_
             return await registered(agent) == [f"logsvc-127.0.0.1-{port}"]
 
         await eventually(is_back, seconds=20)
+        await eventually(lambda: breaker(registry) == 0, what="a closed breaker, by the loops' own calls")
         await eventually(lambda: asking.urls_of("logsvc") == [f"http://127.0.0.1:{port}"])
 
 
@@ -175,6 +185,8 @@ async def test_a_refused_token_stops_nothing() -> None:
             await asking.register("logsvc", 9001)
             assert asking.url_of("logsvc") is not None
             await eventually(lambda: errors_seen(registry) > 0)
+            await eventually(lambda: errors_seen(registry) > 5, seconds=40, what="more refusals than open a breaker")
+            assert breaker(registry) == 0, "who refuses is well"
         assert await registered(agent) == []
 
 

@@ -271,6 +271,15 @@ async def test_of_two_logsvcs_the_healthy_one_is_asked_soon_after_the_others_dea
                 break
         else:
             pytest.fail("it still asks the dead one")
+        await agent.stop()
+
+        async def is_told() -> bool:
+            return "breaker consul: open" in (await house.ask("/status", expect="breaker telegram"))[0]
+
+        await eventually(is_told, seconds=30, what="Consul's open breaker in /status")
+        await house.ask("/queues", expect="waiting 3")  # where it was last known to be
+        await agent.start()
+        await eventually(lambda: is_closed(house, "consul"), seconds=30, what="the closed breaker in /status")
 
 
 async def test_alerts_arrive_and_the_breaker_closes_after_telegram_never_answered(house: House) -> None:
