@@ -23,6 +23,8 @@ from tests.integration.logsvc.house import PARTITIONS, House, house
 from tests.ports import free_port
 
 DEADLINE = 20.0
+BURST = 3_000
+"""More than may wait for a page, and far more than for one that nobody looks at."""
 
 
 @asynccontextmanager
@@ -82,6 +84,16 @@ async def test_a_line_arrives_filtered(home: House) -> None:
         await some.send(json.dumps({"type": "resume"}))
         resumed, _, _ = await rows_until(some, lambda rows: len(rows) >= 2)
         assert job_ids(resumed) == [104, 109]
+
+        await everything.send(json.dumps({"type": "hidden"}))
+        assert await next_frame(everything) == {"type": "done", "what": "hidden"}
+        await home.produce([home.event(n) for n in range(1_000, 1_000 + BURST)])
+        shown, left_out = 0, 0
+        while shown + left_out < BURST:
+            frame = await next_frame(everything)
+            shown, left_out = shown + len(frame["rows"]), left_out + frame["dropped"]
+        assert shown + left_out == BURST
+        assert min(shown, left_out) > 0, "a page that nobody looks at is told a little, and how much it misses"
 
 
 async def test_aborted_records_are_never_shown(home: House) -> None:
