@@ -51,6 +51,7 @@ async def test_an_incident_is_taken_its_jobs_retried_and_everything_stands_in_th
             await expect(page).to_have_title(re.compile(r"^\(1\) Live"))
             await _take_the_incident(page, tocsin)
             await page.get_by_role("link", name="All of these failures, retry").click()
+            await expect(page.get_by_text("noted by this machine")).to_contain_text("they say 20 minutes")
             broken.clear()
             await _retry(page)
             await _tune_a_rule(page)
