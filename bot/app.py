@@ -186,7 +186,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
 
         desk = Desk(
             *(ledger, history, database, pulse, handling, acting, rules, seal, links, board, chats, people, logins),
-            *(Drawing(), LISTED),
+            *(Drawing(), tables.schedules, LISTED),
         )
         gate = Gate(people, chats, telegram, breakers)
         internal = internal_router(

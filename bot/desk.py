@@ -13,11 +13,13 @@ from bot.people.roster import People
 from bot.people.seal import Seal
 from bot.pulse import Pulse
 from bot.queues.numbers import Ledger
+from bot.queues.tables import Table
 from bot.render.alert import Links
 from bot.routing.chats import Chats
 from bot.rules.board import Board
 from bot.rules.rulekeeping import RuleKeeping
 from bot.store.database import Database
+from tocsin.events import SchedulerSnapshot
 from tocsin.roles import Role
 
 
@@ -39,6 +41,7 @@ class Desk:
     people: People
     logins: Logins
     drawing: Drawing
+    schedules: Table[SchedulerSnapshot]
     listed: tuple[tuple[str, str], ...] = ()
 
 

@@ -70,6 +70,11 @@ class Pulse:
         since = self.seconds_since(self.polling.conflict_at)
         return since is not None and since < RIVAL_SECONDS
 
+    @property
+    def read_ago(self) -> float | None:
+        """How many seconds ago failures were read last: what is known of incidents is as old. None = not yet."""
+        return self.seconds_since(self.progress.read_at)
+
     def seconds_since(self, at: float | None) -> float | None:
         """Age of a monotonic time; None of none."""
         return None if at is None else max(0.0, self.clock() - at)

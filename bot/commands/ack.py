@@ -12,6 +12,7 @@ from bot.incidents.handling import Handled, Outcome
 from bot.incidents.machine import UNHEEDED, Person
 from bot.render.incidents import PER_PAGE, incident_lines, incidents_buttons
 from bot.render.markup import bold, fit, name
+from bot.render.times import as_old
 from bot.store.incidents import open_incidents
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
@@ -64,7 +65,8 @@ class Ack:
         now_ms = int(time.time() * 1000)
         lines = [line for one in unheeded for line in incident_lines(*one, now_ms=now_ms)]
         title = bold(texts.INCIDENTS_HEADLINE.format(count=found.count, unheeded=found.unheeded))
-        return Reply(fit([title, *lines, texts.HOW_ACK]), incidents_buttons(unheeded, number=0, pages=1))
+        as_of = as_old(desk.pulse.read_ago, now_ms)
+        return Reply(fit([title, as_of, *lines, texts.HOW_ACK]), incidents_buttons(unheeded, number=0, pages=1))
 
     async def _queue(self, ask: Ask, said: str, desk: Desk) -> Reply:
         """Take everything of a queue that nobody has."""

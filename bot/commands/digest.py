@@ -8,6 +8,7 @@ from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.render.incidents import REMINDER_BUTTONS, incident_lines
 from bot.render.markup import bold, fit, name
+from bot.render.times import as_old
 from bot.routing.quiet import QuietHours
 from bot.store.incidents import count_held, held_incidents
 from tocsin.breakers import Unavailable
@@ -32,6 +33,7 @@ class Digest:
             return Reply(texts.POSTGRES_AWAY)
         now_ms = int(time.time() * 1000)
         lines = [bold(texts.HELD_NOW.format(count=count) if count else texts.NOTHING_HELD)]
+        lines.append(as_old(desk.pulse.read_ago, now_ms))
         lines += [line for one in held for line in incident_lines(*one, now_ms=now_ms)]
         if count > len(held):
             lines.append(texts.AND_MORE.format(count=count - len(held)))

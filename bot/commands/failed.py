@@ -95,7 +95,7 @@ class Failed:
             shown,
             about=about.title,
             now_ms=int(time.time() * 1000),
-            read_seconds_ago=desk.pulse.seconds_since(desk.pulse.progress.read_at),
+            read_seconds_ago=desk.pulse.read_ago,
             note=note,
             shared=shared,
         )

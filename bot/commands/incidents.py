@@ -52,6 +52,7 @@ class Incidents:
             number=number,
             pages=pages,
             now_ms=int(time.time() * 1000),
+            read_seconds_ago=desk.pulse.read_ago,
         )
         return Reply(text, incidents_buttons(found.page, number=number, pages=pages), notice=texts.UPDATED)
 

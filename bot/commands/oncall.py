@@ -135,7 +135,8 @@ class HandoverCommand:
             return Reply(texts.POSTGRES_AWAY)
         button = Button(texts.I_HAVE_IT, data=desk.seal.close("oncall:take"))
         incidents = Button(texts.ALL_INCIDENTS, data="incidents:0")
-        return Reply(handover_text(found, held, now_ms=now_ms), ((button, incidents),))
+        text = handover_text(found, held, now_ms=now_ms, read_seconds_ago=desk.pulse.read_ago)
+        return Reply(text, ((button, incidents),))
 
 
 def _since(duty: Duty | None, now_ms: int) -> int:

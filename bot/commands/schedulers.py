@@ -10,7 +10,7 @@ from bot.desk import Desk
 from bot.history import Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle
-from bot.render.groups import TOP, schedulers_text
+from bot.render.groups import TOP, own_schedulers_text, schedulers_text
 from bot.render.pages import cut, page_buttons
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
@@ -20,7 +20,7 @@ AT_MOST = 1000
 
 @dataclass
 class SchedulersCommand:
-    """Asks history; while that is away, the rule `schedule` still watches them."""
+    """Asks history; while that is away, tells what the bot itself has read."""
 
     name: str = "schedulers"
     about: str = "what runs when: /schedulers [QUEUE]"
@@ -37,8 +37,23 @@ class SchedulersCommand:
         try:
             found = await desk.history.schedulers(one.source if one else "", one.queue if one else "", AT_MOST)
         except (Unavailable, Refused) as failure:
-            buttons = (page_buttons(data, page, has_more=False),)
-            return Reply(f"{why(failure)} {texts.RULE_INSTEAD}", buttons, notice=texts.HISTORY_AWAY)
+            return self._own(one, page, data, why(failure), desk)
         text = schedulers_text(found.items, page=page, as_of=found.as_of, now_ms=int(time.time() * 1000))
         _, has_more = cut(found.items, page, TOP)
         return Reply(text, (page_buttons(data, page, has_more=has_more),), notice=texts.UPDATED)
+
+    def _own(self, queue: QueueState | None, page: int, data: str, note: str, desk: Desk) -> Reply:
+        rows = [
+            one
+            for one in desk.schedules.rows.values()
+            if queue is None or (one.source, one.queue) == (queue.source, queue.queue)
+        ]
+        text = own_schedulers_text(
+            rows,
+            note=note,
+            read_seconds_ago=desk.pulse.seconds_since(desk.schedules.read_at),
+            now_ms=int(time.time() * 1000),
+            page=page,
+        )
+        _, has_more = cut(rows, page, TOP)
+        return Reply(text, (page_buttons(data, page, has_more=has_more),), notice=texts.HISTORY_AWAY)

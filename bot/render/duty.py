@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bot import texts
 from bot.render.incidents import incident_lines, scope_words
 from bot.render.markup import bold, fit, name
-from bot.render.times import moment
+from bot.render.times import as_old, moment
 from bot.routing.duty import Duty, Turn
 from bot.store.handover import Handover
 
@@ -32,9 +32,10 @@ def on_call_text(duty: Duty | None, following: Duty | None, rota: Sequence[Turn]
     return fit([*lines, texts.HOW_ON_CALL])
 
 
-def handover_text(found: Handover, held: int, *, now_ms: int) -> str:
+def handover_text(found: Handover, held: int, *, now_ms: int, read_seconds_ago: float | None) -> str:
     """All that whoever takes over wants to know. held: incidents kept for the morning digest."""
-    lines = [bold(texts.HANDOVER.format(since=moment(found.since_ms))), *duty_lines(found.duty, found.following)]
+    lines = [bold(texts.HANDOVER.format(since=moment(found.since_ms))), as_old(read_seconds_ago, now_ms)]
+    lines += duty_lines(found.duty, found.following)
     lines.append(
         texts.HANDOVER_OPEN.format(
             count=found.open.count, unheeded=found.open.unheeded, began=found.began, ended=found.ended

@@ -10,8 +10,9 @@ from bot.render.incidents import scope_words
 from bot.render.jobs import as_of_line
 from bot.render.markup import bold, code, fit, name, prose
 from bot.render.pages import cut
-from bot.render.times import age, many, moment, parse_rfc3339
+from bot.render.times import age, as_old, many, moment, parse_rfc3339
 from bot.routing.routes import Destination, Subscription
+from tocsin.events import SchedulerSnapshot
 
 ERROR_UNITS = 120
 TOP = 8
@@ -56,6 +57,31 @@ def schedulers_text(items: Sequence[Mapping[str, Any]], *, as_of: str | None, no
     for one in shown:
         lines += _schedule(one)
     left = len(ranked) - page * TOP - len(shown)
+    if left > 0:
+        lines.append(texts.AND_MORE.format(count=left))
+    return fit(lines)
+
+
+def own_schedulers_text(
+    rows: Sequence[SchedulerSnapshot], *, note: str, read_seconds_ago: float | None, now_ms: int, page: int = 0
+) -> str:
+    """The same as the bot itself has read them, which does not say when each ran. note: why it is not history's."""
+    overdue = sum(one.is_overdue for one in rows)
+    headline = texts.SCHEDULERS_HEADLINE.format(schedules=many(len(rows), "schedule"), overdue=overdue)
+    as_of = as_old(read_seconds_ago, now_ms)
+    lines = [bold(headline if rows else texts.NO_SCHEDULERS), f"{note} {texts.OWN_NUMBERS}", as_of]
+    shown, _ = cut(sorted(rows, key=lambda one: (not one.is_overdue, one.next_run or now_ms)), page, TOP)
+    for one in shown:
+        icon = texts.ICON_FAILED if one.is_overdue else texts.ICON_OK
+        every = f"every {age(one.every / 1000)}" if one.every else name(one.pattern, 40)
+        due = (
+            texts.OVERDUE_BY.format(age=age(one.overdue_seconds))
+            if one.is_overdue
+            else texts.NEXT_RUN.format(when=moment(one.next_run) if one.next_run else texts.UNKNOWN)
+        )
+        where = f"{name(one.queue, 40)} · {bold(name(one.scheduler, 50))}"
+        lines += [f"{icon} {where}{f' · {every}' if every else ''}", f"   {due}"]
+    left = len(rows) - page * TOP - len(shown)
     if left > 0:
         lines.append(texts.AND_MORE.format(count=left))
     return fit(lines)

@@ -10,7 +10,7 @@ from bot.incidents.silences import Scope, Silence
 from bot.people.seal import Seal
 from bot.render.alert import icon, kind, place_name, times
 from bot.render.markup import bold, fit, name, prose
-from bot.render.times import age, many, moment
+from bot.render.times import age, as_old, many, moment
 
 PER_PAGE = 8
 TOP = 10
@@ -20,11 +20,21 @@ Numbered = tuple[int, Incident]
 """An incident with its id."""
 
 
-def incidents_text(page: Sequence[Numbered], *, count: int, unheeded: int, number: int, pages: int, now_ms: int) -> str:
-    """A page of what is open. number: of this page, from 0."""
+def incidents_text(
+    page: Sequence[Numbered],
+    *,
+    count: int,
+    unheeded: int,
+    number: int,
+    pages: int,
+    now_ms: int,
+    read_seconds_ago: float | None,
+) -> str:
+    """A page of what is open. number: of this page, from 0. read_seconds_ago: None = nothing was read yet."""
+    as_of = as_old(read_seconds_ago, now_ms)
     if not count:
-        return f"{texts.ICON_OK} {bold(texts.NO_INCIDENTS)}"
-    lines = [bold(texts.INCIDENTS_HEADLINE.format(count=count, unheeded=unheeded))]
+        return f"{texts.ICON_OK} {bold(texts.NO_INCIDENTS)}\n{as_of}"
+    lines = [bold(texts.INCIDENTS_HEADLINE.format(count=count, unheeded=unheeded)), as_of]
     if pages > 1:
         lines.append(texts.PAGE.format(page=number + 1, pages=pages))
     for one in page:

@@ -9,7 +9,7 @@ from bot.incidents.machine import Incident, Phase
 from bot.render.actions import BUTTON_BYTES, offer
 from bot.render.markup import bold, code, fit, name, prose
 from bot.render.queues import queue_name
-from bot.render.times import age, clock, duration, moment, parse_rfc3339
+from bot.render.times import age, as_old, clock, duration, moment, parse_rfc3339
 
 ERROR_UNITS = 160
 JOB_ERROR_UNITS = 600
@@ -67,12 +67,7 @@ def failed_incidents_text(
     shared: Container[tuple[str, str]] = (),
 ) -> str:
     """What the bot itself counted. read_seconds_ago: None = nothing was read yet. note: why it is not history's."""
-    read = (
-        texts.NOT_READ_YET
-        if read_seconds_ago is None
-        else texts.AS_OF.format(age=age(read_seconds_ago), at=clock(now_ms - int(read_seconds_ago * 1000)))
-    )
-    lines = [_failed_title(about), f"{note} {texts.OWN_INCIDENTS}", read]
+    lines = [_failed_title(about), f"{note} {texts.OWN_INCIDENTS}", as_old(read_seconds_ago, now_ms)]
     for one in incidents:
         icon = texts.ICON_RESOLVED if one.phase is Phase.RESOLVED else texts.ICON_FAILED
         kind = name(one.last.error_type or "Error", 60)

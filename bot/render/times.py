@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from bot import texts
+
 
 def age(seconds: float) -> str:
     """`4 s`, `12 min`, `3 h`, `2 d`."""
@@ -28,6 +30,13 @@ def duration(ms: float) -> str:
 def clock(ms: int) -> str:
     """`03:14:02 UTC`, of a time in ms."""
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M:%S} UTC"
+
+
+def as_old(seconds: float | None, now_ms: int) -> str:
+    """How old what is told is: `4 s old (03:14:02 UTC)`. seconds: None = nothing was read yet."""
+    if seconds is None:
+        return texts.NOT_READ_YET
+    return texts.AS_OF.format(age=age(seconds), at=clock(now_ms - int(seconds * 1000)))
 
 
 def moment(ms: int) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from tests.consul_agent import running_agent
@@ -13,6 +14,7 @@ from tests.eventually import eventually
 from tests.integration.bot.fake_logsvc import FakeLogsvc
 from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.link import Link, State
+from tocsin.events import VERSION, SchedulerSnapshot
 
 SOON = 6.0
 """3 s are promised and 2 s are the deadline inside; a loaded machine adds its own. Unguarded it would be 60 s."""
@@ -374,6 +376,10 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
         {"ts": deployed_at, "env": "staging", "service": "shop", "version": "1.5", "by": "CI"},
     ]
     await house.put(snapshot())
+    own = SchedulerSnapshot(v=VERSION, ts=0, env="prod", source="main", queue="orders", scheduler="hourly", every=1)
+    late = msgspec.structs.replace(own, scheduler="nightly", is_overdue=True, overdue_seconds=600)
+    for one in (own, late):
+        await house.put_row(house.topics.schedulers, f"main:orders:{one.scheduler}", one)
     await house.start_bot(
         LOGSVC_URL=f"http://127.0.0.1:{link.port}",
         TELEGRAM_ALERT_CHATS=f"staging=77,main/ord*={CHAT}:silent",
@@ -418,7 +424,13 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
     assert seconds < SOON
     pressed = await house.press((await house.messages())[-1], "Open incidents")
     assert pressed["answered"]
-    await house.message("1 open, 0 nobody has acked")
+    assert " s old (" in (await house.message("1 open, 0 nobody has acked"))["text"]
+    text, seconds = await house.ask("/schedulers", expect="History (logsvc) does not answer")
+    assert "2 schedules, 1 overdue" in text
+    assert text.index("orders · nightly") < text.index("orders · hourly")
+    assert "overdue by 10 min" in text
+    assert " s old (" in text, "as the bot itself has read them"
+    assert seconds < SOON
 
 
 async def make_chat(house: House, **chat: Any) -> None:

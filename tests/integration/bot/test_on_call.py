@@ -65,10 +65,11 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
 
     async def held() -> bool:
         text, _ = await house.ask("/digest", expect="held back")
-        return "2 held back until quiet hours are over" in text and "Other ×3" in text
+        return "2 held back until quiet hours are over" in text and "Other ×3" in text and " s old (" in text
 
     await eventually(held, what="what is held back")
-    await house.ask("/handover", expect="2 incidents are held back")
+    text, _ = await house.ask("/handover", expect="2 incidents are held back")
+    assert " s old (" in text
     assert await house.alerts() == []
     await bot.kill()
     await house.start_bot()  # the quiet hours are over
@@ -78,3 +79,5 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
     await house.put(failure())
     await eventually(lambda: house.has_text("CardError ×2"), what="an alert like any other")
     await house.ask("/digest", expect="Nothing is held back")
+    text, _ = await house.ask("/ack", expect="nobody has acked")
+    assert " s old (" in text

@@ -13,7 +13,7 @@ from bot.incidents.silences import Scope, Silence
 from bot.queues.state import QueueState
 from bot.render.alert import alert_text, late_text, nudge_text
 from bot.render.greeting import greeting_text
-from bot.render.groups import errors_text, route_text, schedulers_text
+from bot.render.groups import errors_text, own_schedulers_text, route_text, schedulers_text
 from bot.render.incidents import (
     incidents_text,
     maintenance_on_text,
@@ -25,6 +25,7 @@ from bot.render.markup import MESSAGE_UNITS, clip, fit, name, plain_units, prose
 from bot.render.queues import queue_text, queues_text
 from bot.routing.routes import Destination
 from tests.unit.bot.events import NOW_MS, queue
+from tocsin.events import SchedulerSnapshot
 
 ALLOWED = re.compile(r"</?(b|code|pre)>")
 
@@ -105,12 +106,16 @@ def hostile(text: str) -> Incident:
 def test_an_alert_is_well_formed_and_fits_whatever_the_job_says(text: str) -> None:
     incident = hostile(text)
     silence = Silence(7, Scope(text, text, text, text), NOW_MS, NOW_MS, text, text, True, 9, {text: 9})
-    listed = incidents_text([(7, incident)] * 8, count=99, unheeded=9, number=0, pages=13, now_ms=NOW_MS)
+    listed = incidents_text(
+        [(7, incident)] * 8, count=99, unheeded=9, number=0, pages=13, now_ms=NOW_MS, read_seconds_ago=4
+    )
     group = {"queues": [{"queue": text}], "error_type": text, "error": text, "fingerprint": text, "is_new": True}
+    own = SchedulerSnapshot(v=1, ts=0, env=text, source=text, queue=text, scheduler=text, pattern=text)
     schedule = {"queue": text, "scheduler": text, "pattern": text, "is_overdue": True, "last_outcome": text}
     for shown in (
         errors_text([group] * 8, about=text, as_of=text, now_ms=NOW_MS),
         schedulers_text([schedule] * 99, as_of=None, now_ms=NOW_MS),
+        own_schedulers_text([own] * 99, note="why", read_seconds_ago=None, now_ms=NOW_MS),
         route_text(incident.key, [(Destination(1, 2, True), text)] * 9, [silence] * 9, text),
         alert_text(incident, number=10**9, runbook=text),
         nudge_text(incident),
