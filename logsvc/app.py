@@ -181,6 +181,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             "breakers": lambda: breakers.run_probes(stop),
             "announce": announce,
             "access": lambda: access.follow(stop),
+            "arrivals": lambda: door.arrivals.follow(bot, stop),
             "consul": lambda: directory.watch(stop),
         }
         extra_port = settings.websocket_port

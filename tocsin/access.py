@@ -57,6 +57,18 @@ class EndRequest(msgspec.Struct, kw_only=True):
     address: str = ""
 
 
+class Arrival(msgspec.Struct, kw_only=True):
+    """Body of POST /internal/v1/login/arrived: whom a proxy let in, or would have; the audit has each request_id once.
+    role: null = LOGSVC_PROXY_ROLES lets them not in."""
+
+    request_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+    user_id: str
+    name: str
+    role: Role | None
+    address: str
+    at: str
+
+
 class KnownToken(msgspec.Struct, kw_only=True):
     """An API token that is good. expires_at: null = does not end by itself."""
 

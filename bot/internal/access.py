@@ -19,6 +19,7 @@ from bot.store.tickets import BadTicket
 from bot.store.times import wire, wire_or_none
 from tocsin.access import (
     AccessList,
+    Arrival,
     AuditItem,
     Ended,
     EndRequest,
@@ -81,6 +82,16 @@ def access_routes(database: Database, people: People, logins: Logins) -> list[HT
                 await tickets.end_session(session, asked.session_id, _until(asked.until, logins))
             action = "logout everywhere" if asked.everywhere else "logout"
             await audit.note(session, Actor(asked.user_id, asked.name, address=asked.address), action, "page", "done")
+
+    @post(f"{BASE}/login/arrived", status_code=204, request_max_body_size=MOST_BYTES)
+    async def arrived(request: Request[Any, Any, Any]) -> None:
+        told = await read_body(request, Arrival)
+        actor = Actor(told.user_id, told.name, told.role or "", told.address)
+        outcome = f"done: by the proxy, {told.at}" if told.role else f"refused: LOGSVC_PROXY_ROLES, {told.at}"
+        async with database.transaction() as session:
+            begun = await audit.begin(session, actor, "login", "page", request_id=told.request_id, digest="")
+            if begun is None:
+                await audit.end(session, told.request_id, outcome)
 
     @get(f"{BASE}/access")
     async def access() -> AccessList:
@@ -168,7 +179,7 @@ def access_routes(database: Database, people: People, logins: Logins) -> list[HT
         async with database.transaction() as session:
             return {"items": [_pause(row) for row in await audit.pauses(session)]}
 
-    return [redeem, end, access, list_tokens, make_token, revoke_token, read_audit, read_pauses]
+    return [redeem, end, arrived, access, list_tokens, make_token, revoke_token, read_audit, read_pauses]
 
 
 def _role_now(people: People, user_id: str, made_with: Role) -> Role:

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from logsvc.settings import LogsvcSettings
-from tocsin.access import AccessList, Complaint, EndRequest, Redeemed, RedeemRequest
+from tocsin.access import AccessList, Arrival, Complaint, EndRequest, Redeemed, RedeemRequest
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 
@@ -63,6 +63,10 @@ class Bot:
     async def end(self, asked: EndRequest) -> None:
         """Let a session end for every replica."""
         await self.ask("POST", "login/end", msgspec.json.encode(asked))
+
+    async def arrived(self, arrival: Arrival) -> None:
+        """Let the audit hold that a proxy let somebody in; the same again is the same row."""
+        await self.ask("POST", "login/arrived", msgspec.json.encode(arrival))
 
     async def access(self) -> AccessList:
         """Whom to let in by a token, and whom no longer."""

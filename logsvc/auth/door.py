@@ -12,6 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from logsvc.auth.access import Access
+from logsvc.auth.arrivals import Arrivals
 from logsvc.auth.limits import Attempts
 from logsvc.auth.sessions import PLAIN, SECURE, Sessions, cookies_of
 from logsvc.auth.who import SCOPE_KEY, Denied, Who
@@ -42,6 +43,7 @@ class Door:
         self.sessions = Sessions(settings.session_secret or SecretStr(secrets.token_urlsafe(48)))
         self.access = access
         self.attempts = attempts
+        self.arrivals = Arrivals(is_told=access.can_ask)
         self.proxies = settings.proxies
         self._service_token = settings.tocsin_service_token
         self._public = urlsplit(str(settings.public_url)) if settings.public_url else None
@@ -184,6 +186,7 @@ class Door:
         if person is None:
             return None
         role = self.proxies.role_of(person)
+        self.arrivals.note(f"proxy:{person}", person, role, address)
         if role is None:
             raise Denied(403, "LOGSVC_PROXY_ROLES lets this person not in")
         return Who("proxy", f"proxy:{person}", person, role, address)

@@ -148,6 +148,7 @@ async def test_the_internal_api_is_for_services_only(guarded: House) -> None:
     for method, path in (
         ("POST", "login/redeem"),
         ("POST", "login/end"),
+        ("POST", "login/arrived"),
         ("POST", "actions"),
         ("POST", "tokens"),
         ("GET", "tokens"),
@@ -161,6 +162,15 @@ async def test_the_internal_api_is_for_services_only(guarded: House) -> None:
     ):
         assert (await bot(method, path, token=None)).status_code == 401, path
         assert (await bot(method, path, token="wrong")).status_code == 403, path
+    arrival = {"request_id": "login:1", "user_id": "proxy:ann", "name": "ann", "role": "operator"}
+    arrival |= {"address": "203.0.113.7", "at": "2026-11-22T06:15:12+00:00"}
+    for told in (arrival, arrival, {**arrival, "request_id": "login:2", "role": None}):
+        assert (await bot("POST", "login/arrived", body=told)).status_code == 204
+    rows = await bot.audit(user_id="proxy:ann")
+    assert [(row["action"], row["role"], row["outcome"].partition(",")[0]) for row in rows] == [
+        ("login", "", "refused: LOGSVC_PROXY_ROLES"),
+        ("login", "operator", "done: by the proxy"),
+    ]
     assert (await bot("POST", "login/redeem", body={"ticket": "x" * 100_000})).status_code == 413
     assert (await bot("POST", "login/redeem", body=[1])).json()["error"] == "invalid"
     assert (await bot("GET", "audit?limit=0")).status_code == 400

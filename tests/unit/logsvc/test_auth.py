@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from logsvc.auth.access import Access
+from logsvc.auth.arrivals import MOST_WAITING, Arrivals
 from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.limits import ALL, MOST_ADDRESSES, PER_ADDRESS, WINDOW_SECONDS, Attempts
@@ -20,8 +21,9 @@ from logsvc.auth.sessions import Sessions
 from logsvc.auth.who import Denied, Session, Who
 from logsvc.proxies import Proxies, headers_of, parse_networks, parse_roles
 from logsvc.settings import LogsvcSettings
-from tocsin.access import AccessList, Ended, KnownToken, hash_of
-from tocsin.breakers import Breakers
+from tests.eventually import eventually
+from tocsin.access import AccessList, Arrival, Ended, KnownToken, hash_of
+from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 from tocsin.roles import Role
 from tocsin.settings import read
@@ -342,3 +344,57 @@ def test_nothing_said_becomes_markup() -> None:
         login_page(notice=evil, is_bot_away=True, by_proxy=True, by_link=True),
     ]
     assert not any("<script" in page for page in shown)
+
+
+class Audit:
+    """The bot, as far as it is told of people; away until it is not."""
+
+    def __init__(self) -> None:
+        self.is_away = True
+        self.told: list[tuple[str, Role | None, str]] = []
+
+    async def arrived(self, arrival: Arrival) -> None:
+        if self.is_away:
+            raise Unavailable("bot", "away")
+        self.told.append((arrival.user_id, arrival.role, arrival.address))
+
+
+async def test_whom_a_proxy_lets_in_the_audit_is_told_once_a_day_and_address() -> None:
+    door, audit, stop = make_door(), Audit(), asyncio.Event()
+    for person in ("ann@example.com", "ann@example.com", "bot-7", "eve@ops.example.com"):
+        status_of(door, asking(peer="10.1.2.3", x_forwarded_user=person))
+    status_of(door, asking(peer="10.1.2.3", x_forwarded_user="ann@example.com", x_forwarded_for="203.0.113.7"))
+    stop.set()
+    await door.arrivals.follow(cast(Bot, audit), stop)
+    assert audit.told == []
+    audit.is_away = False
+    stop.clear()
+    following = asyncio.create_task(door.arrivals.follow(cast(Bot, audit), stop))
+    await eventually(lambda: len(audit.told) == 4, what="the audit told")
+    status_of(door, asking(peer="10.1.2.3", x_forwarded_user="ann@example.com"))
+    stop.set()
+    await asyncio.wait_for(following, 20)
+    assert audit.told == [
+        ("proxy:ann@example.com", Role.ADMIN, "10.1.2.3"),
+        ("proxy:bot-7", None, "10.1.2.3"),
+        ("proxy:eve@ops.example.com", Role.OPERATOR, "10.1.2.3"),
+        ("proxy:ann@example.com", Role.ADMIN, "203.0.113.7"),
+    ]
+
+
+async def test_another_day_is_told_of_again_and_of_a_crowd_only_so_many_wait() -> None:
+    now, audit = 1_795_000_000.0, Audit()
+    arrivals = Arrivals(is_told=True, clock=lambda: now)
+    audit.is_away = False
+    for _ in range(2):
+        arrivals.note("proxy:ann", "ann", Role.VIEWER, "10.1.2.3")
+    now += 86_400
+    arrivals.note("proxy:ann", "ann", Role.VIEWER, "10.1.2.3")
+    for number in range(MOST_WAITING):
+        arrivals.note(f"proxy:{number}", "", Role.VIEWER, "10.1.2.3")
+    running = asyncio.Event()
+    following = asyncio.create_task(arrivals.follow(cast(Bot, audit), running))
+    await eventually(lambda: len(audit.told) == MOST_WAITING, what="those who waited told")
+    running.set()
+    await asyncio.wait_for(following, 20)
+    assert audit.told[:2] == [("proxy:ann", Role.VIEWER, "10.1.2.3")] * 2
