@@ -1,5 +1,9 @@
-"""How often somebody may be wrong: failed logins and tokens, counted per address and all together."""
+"""How often somebody may be wrong: failed logins and tokens, counted per address and all together.
 
+An IPv6 address counts as its /64: whoever has one has them all.
+"""
+
+import ipaddress
 import math
 import time
 from collections import OrderedDict, deque
@@ -25,6 +29,7 @@ class Attempts:
 
     def wait(self, address: str) -> int | None:
         """Whole seconds until this address may try again; None = now."""
+        address = _network(address)
         mine = self._by_address.get(address)
         waits = [_wait(mine, PER_ADDRESS, self._clock())] if mine else []
         if address not in self._good:
@@ -34,7 +39,7 @@ class Attempts:
 
     def failed(self, address: str) -> None:
         """Count a failure."""
-        now = self._clock()
+        address, now = _network(address), self._clock()
         self._all.append(now)
         self._by_address.setdefault(address, deque(maxlen=PER_ADDRESS)).append(now)
         self._by_address.move_to_end(address)
@@ -43,10 +48,22 @@ class Attempts:
 
     def succeeded(self, address: str) -> None:
         """Take note of an address where somebody belongs here."""
+        address = _network(address)
         self._good[address] = None
         self._good.move_to_end(address)
         if len(self._good) > MOST_ADDRESSES:
             self._good.popitem(last=False)
+
+
+def _network(address: str) -> str:
+    """What is counted as one: an IPv4 address, an IPv6 network; anything else as it is."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:  # a Unix socket
+        return address
+    if isinstance(known, ipaddress.IPv4Address):
+        return address
+    return str(known.ipv4_mapped or ipaddress.IPv6Network((int(known) >> 64 << 64, 64)))
 
 
 def _wait(times: deque[float], most: int, now: float) -> float:

@@ -297,6 +297,18 @@ def test_failures_are_counted_by_address_and_all_together_in_bounded_memory() ->
     assert len(attempts._good) <= MOST_ADDRESSES  # pyright: ignore[reportPrivateUsage]  # as above
 
 
+def test_whoever_has_an_ipv6_network_is_one_and_whoever_has_an_ipv4_address_is_one() -> None:
+    attempts = Attempts(lambda: 0.0)
+    for number in range(PER_ADDRESS):
+        attempts.failed(f"2001:db8:1:2:{number:x}::7")
+        attempts.failed(f"192.0.2.{number}")
+        attempts.failed("::ffff:198.51.100.7")
+    assert attempts.wait("2001:db8:1:2:ffff::1") == WINDOW_SECONDS
+    assert attempts.wait("198.51.100.7") == WINDOW_SECONDS
+    for other in ("2001:db8:1:3::1", "192.0.2.1", "::ffff:198.51.100.8"):
+        assert attempts.wait(other) is None
+
+
 async def test_a_stream_ends_when_its_viewer_is_logged_out() -> None:
     door = make_door()
     mine = session()
