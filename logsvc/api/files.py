@@ -49,8 +49,8 @@ COLUMNS = (
     "id",
 )
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula, and runs it."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""A spreadsheet takes a cell that begins so for a formula, and runs it; the last four are full-width = + - @."""
 
 _encoder = msgspec.json.Encoder()
 

@@ -22,7 +22,7 @@ from logsvc.rows import Row
 from tests.eventually import eventually
 from tocsin.health import Health
 
-FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20A1"]
 
 
 def row(number: int, **fields: Any) -> Row:
