@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -25,6 +26,8 @@ from bridge.topology import Topology, check_url, explain
 from tocsin.settings import HOLDS_SECRETS, Settings
 
 NAME = r"^[A-Za-z0-9._-]+$"
+OURS = frozenset({"bridge", "logsvc", "bot", "proxy"})
+"""Tocsin's own services: their log lines are told under these names where a source's stands otherwise."""
 
 
 class Source(Topology):
@@ -36,6 +39,13 @@ class Source(Topology):
     include: tuple[str, ...] = Field((), description="Globs of queue names to watch; empty: all.")
     exclude: tuple[str, ...] = Field((), description="Globs of queue names to leave out.")
     actions: ActionsConnection | None = Field(None, description="A second connection, which may write; none: off.")
+
+    @field_validator("name")
+    @classmethod
+    def _none_of_ours(cls, name: str) -> str:
+        if name in OURS:
+            raise ValueError(f"{name} is a service of Tocsin's own: choose another name")
+        return name
 
     @model_validator(mode="after")
     def _can_act(self) -> Self:

@@ -140,6 +140,7 @@ def test_every_topology_can_be_told(tmp_path: Path) -> None:
         (f'[[source]]\nurl="redis://h"\ncredentials={{sentinel_password="{SECRET}"}}', "without mode sentinel"),
         ('[[source]]\nurl="http://h"\n[[source]]\nmode="ring"', "source 2: mode"),
         ('[[source]]\nurl="redis://h"\n[[source]]\nurl="redis://h"', "two sources have the same name"),
+        ('[[source]]\nurl="redis://h"\nname="proxy"', "proxy is a service of Tocsin's own: choose another name"),
     ],
 )
 def test_mistake_in_the_file_is_named(tmp_path: Path, text: str, words: str) -> None:
