@@ -40,7 +40,10 @@ def dist(tmp_path: Path) -> Path:
     [
         ("127.0.0.1:9001", None, True),
         ("127.0.0.1:9001", "http://127.0.0.1:9001", True),
-        ("localhost:9001", "http://localhost:5173", True),
+        ("localhost:9001", "http://localhost:5173", False),
+        ("localhost:9001", "http://127.0.0.1:9001", False),
+        ("localhost:5173", "http://localhost:5173", True),  # Vite's own server, which passes the page's Host on
+        ("tocsin.example.com", "http://localhost:5173", False),
         ("[::1]:9001", "http://[::1]:9001", True),
         ("tocsin.example.com", "https://tocsin.example.com", True),
         ("127.0.0.1:9001", "https://tocsin.example.com", True),
