@@ -12,7 +12,7 @@ from structlog.contextvars import get_contextvars
 from logsvc.auth.access import Access
 from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
-from logsvc.auth.limits import Attempts
+from logsvc.auth.limits import PER_ADDRESS, WINDOW_SECONDS, Attempts
 from logsvc.auth.login import Login
 from logsvc.front import LIVE, Front
 from logsvc.live.origin import Gate
@@ -127,6 +127,7 @@ async def ask(
     kind: str = "http",
     method: str = "GET",
     query: bytes = b"",
+    body: bytes = b"",
     **headers: str,
 ) -> list[Any]:
     from urllib.parse import unquote
@@ -142,7 +143,7 @@ async def ask(
     sent: list[Any] = []
 
     async def receive() -> Any:
-        return {"type": "websocket.connect"}
+        return {"type": "websocket.connect"} if kind == "websocket" else {"type": "http.request", "body": body}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -151,13 +152,17 @@ async def ask(
     return sent
 
 
-def make_front(dist: Path, base: str = "/", **more: str) -> tuple[Front, Spy, Spy, Spy]:
+def make_front(
+    dist: Path, base: str = "/", bot_says: httpx.Response | None = None, /, **more: str
+) -> tuple[Front, Spy, Spy, Spy]:
     api, socket, events = Spy(), Spy(), Spy()
     settings = read(
         LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "CLICKHOUSE_URL": "chdb:///x", **more}
     )
     registry = CollectorRegistry()
-    bot = Bot(settings, Directory(settings, registry), Breakers(settings, registry), httpx.AsyncClient())
+    network = httpx.MockTransport(lambda _: bot_says) if bot_says is not None else None
+    client = httpx.AsyncClient(transport=network)
+    bot = Bot(settings, Directory(settings, registry), Breakers(settings, registry), client)
     access = Access(bot)
     door = Door(settings, access, Attempts())
     gate = Gate.of(str(settings.public_url) if settings.public_url else None)
@@ -269,3 +274,18 @@ async def test_a_login_link_that_is_only_looked_at_is_not_used(dist: Path) -> No
     assert posted["status"] == 403  # no browser that says which page asks
     open_one, _, _, _ = make_front(dist)
     assert (await ask(open_one, "/login", "localhost"))[0]["status"] == 303
+
+
+async def test_whoever_guesses_links_has_to_wait_and_is_told_how_long(dist: Path) -> None:
+    unknown = httpx.Response(404, json={"error": "unknown", "message": "no such link"})
+    front, _, _, _ = make_front(dist, "/", unknown, BOT_URL="http://127.0.0.1:1", **LOCKED)
+    answers = [
+        await ask(
+            front, "/login", "tocsin.example.com", method="POST", body=b"ticket=%d" % n, origin=LOCKED["PUBLIC_URL"]
+        )
+        for n in range(PER_ADDRESS + 2)
+    ]
+    assert [head["status"] for head, _ in answers] == [404] * PER_ADDRESS + [429] * 2
+    head, said = answers[-1]
+    assert 0 < int(dict(head["headers"])[b"retry-after"]) <= WINDOW_SECONDS
+    assert b"Too many failed logins" in said["body"]
