@@ -240,6 +240,49 @@ async def test_while_clickhouse_is_away_kafka_holds_what_comes_and_queues_and_li
     await eventually(home.all_stored, seconds=120, what="caught up")
     assert await agrees_with_kafka(server, home) == 7_201
     assert (await home.get("/api/v1/jobs")).status_code == 200
+    await _what_asks_too_much_is_refused_in_words(home, server)
+    await _a_file_that_is_cut_does_not_look_whole(home, server)
+
+
+async def _what_asks_too_much_is_refused_in_words(home: House, server: Server) -> None:
+    for code in (159, 241, 307):  # too long, too much memory, too many bytes
+        await server.faults(Fault("refuse", code=code))
+        for path in ("logs", "jobs", "errors", "histogram", "logs.csv"):
+            answer = await home.get(f"/api/v1/{path}")
+            assert answer.status_code == 422, (path, code, answer.text)
+            assert "narrow" in answer.json()["detail"], path
+            assert "DB::" not in answer.text
+    await server.faults()
+    assert (await home.get("/api/v1/logs")).status_code == 200, (
+        "whoever asks too much makes ClickHouse seem ill to none"
+    )
+
+
+async def _a_file_that_is_cut_does_not_look_whole(home: House, server: Server) -> None:
+    """Both files are in their first page, which is more than the sockets between hold, when what they need dies."""
+    async with (
+        httpx.AsyncClient(base_url=home.url, timeout=60) as client,
+        client.stream("GET", "/api/v1/logs.csv") as of_clickhouse,
+        client.stream("GET", "/api/v1/logs.ndjson") as of_logsvc,
+        asyncio.timeout(120),
+    ):
+        pieces, others = of_clickhouse.aiter_bytes(), of_logsvc.aiter_bytes()
+        told, other = await anext(pieces), await anext(others)
+        assert int(of_clickhouse.headers["x-tocsin-rows"]) == 7_201
+        await server.kill()
+        async for piece in pieces:
+            told = (told + piece)[-1000:]
+        assert told.splitlines()[-1].startswith(b'"# incomplete: ')
+        assert b"ClickHouse could not be reached any more" in told.splitlines()[-1]
+        await home.kill()
+        is_whole = True
+        try:
+            async for piece in others:
+                other = (other + piece)[-1000:]
+        except httpx.RemoteProtocolError:
+            is_whole = False
+        assert not is_whole, "the answer itself was not ended"
+        assert b'{"end":' not in other
 
 
 async def is_live(home: House, event: JobEvent) -> bool:
