@@ -148,7 +148,8 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             journal.as_of,
         )
         base = _base_path(settings)
-        gate = Gate.of(str(settings.public_url) if settings.public_url else None)
+        public_url = str(settings.public_url) if settings.public_url else None
+        gate = Gate.of(public_url, settings.logsvc_allowed_origins.split(","), settings.logsvc_port)
         archive = Archive(settings)
         crowd = Crowd(settings.logsvc_viewers, settings.logsvc_viewers_per_address)
         feed = RefreshFeed(settings)

@@ -104,6 +104,12 @@ class LogsvcSettings(Settings):
     websocket_port: int | None = Field(
         None, ge=0, le=65535, description="An extra port for the WebSocket /ws alone; it is at LOGSVC_PORT too."
     )
+    logsvc_allowed_origins: str = Field(
+        "",
+        pattern=r"^(https?://[^\s,/]+(,https?://[^\s,/]+)*)?$",
+        description="Pages that are not ours and may read all the same, from a browser on this machine: "
+        "`http://127.0.0.1:3000,…`. Our own, and that of PUBLIC_URL, need no entry.",
+    )
     logsvc_live_deflate: bool = Field(
         True, description="Compress the live stream for viewers who ask for it (every browser does)."
     )

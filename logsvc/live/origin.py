@@ -13,13 +13,17 @@ from logsvc.settings import is_loopback
 
 @dataclass(frozen=True)
 class Gate:
-    """public_host: host[:port] of PUBLIC_URL, without a default port; None if unset."""
+    """public_host: host[:port] of PUBLIC_URL, without a default port; None if unset. others: the same of pages that
+    LOGSVC_ALLOWED_ORIGINS names. port: where our page is served; WEBSOCKET_PORT is another."""
 
     public_host: str | None = None
+    others: frozenset[str] = frozenset()
+    port: int = 0
 
     @classmethod
-    def of(cls, public_url: str | None) -> "Gate":
-        return cls(_netloc(public_url) if public_url else None)
+    def of(cls, public_url: str | None, others: Iterable[str] = (), port: int = 0) -> "Gate":
+        named = frozenset(netloc for one in others if (netloc := _netloc(one)))
+        return cls(_netloc(public_url) if public_url else None, named, port)
 
     def admits(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether a request with these headers comes from a place we know. Programs send no Origin; that is fine."""
@@ -32,7 +36,8 @@ class Gate:
             return True
         source = _netloc(origin)
         # Another port of this machine is another app's page, which may be anybody's.
-        return source is not None and source in (host.lower(), self.public_host)
+        own = f"{host.lower().removesuffix(_port(host))}:{self.port}"
+        return source is not None and (source in (host.lower(), self.public_host, own) or source in self.others)
 
     def _is_ours(self, netloc: str) -> bool:
         return netloc.lower() == self.public_host or is_loopback(_hostname(netloc))
@@ -50,6 +55,12 @@ def _netloc(url: str) -> str | None:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     own = {"http": 80, "https": 443}[parts.scheme]
     return host if port in (None, own) else f"{host}:{port}"
+
+
+def _port(netloc: str) -> str:
+    """`:9001`, or nothing."""
+    rest = netloc.rpartition("]")[2]
+    return rest[rest.index(":") :] if ":" in rest else ""
 
 
 def _hostname(netloc: str) -> str:

@@ -65,6 +65,21 @@ def test_only_our_own_pages_are_admitted(host: str, origin: str | None, is_admit
 
 
 @pytest.mark.parametrize(
+    ("host", "origin", "is_admitted"),
+    [
+        ("127.0.0.1:9002", "http://127.0.0.1:9001", True),  # our page at WEBSOCKET_PORT
+        ("[::1]:9002", "http://[::1]:9001", True),
+        ("127.0.0.1:9001", "http://127.0.0.1:3000", True),
+        ("127.0.0.1:9001", "http://localhost:3000", False),
+        ("127.0.0.1:9002", "http://127.0.0.1:9003", False),
+    ],
+)
+def test_other_pages_are_admitted_if_they_are_named(host: str, origin: str, is_admitted: bool) -> None:
+    gate = Gate.of(None, ["http://127.0.0.1:3000"], 9001)
+    assert gate.admits([(b"host", host.encode()), (b"origin", origin.encode())]) is is_admitted
+
+
+@pytest.mark.parametrize(
     ("accepted", "coding", "body"),
     [
         ("br, gzip", b"br", b"brotli"),
