@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncGenerator, Mapping
@@ -118,6 +119,20 @@ class Product:
         async with httpx.AsyncClient(base_url=self.url("sandbox"), timeout=10) as client:
             message = {"chat_id": CHAT, "user_id": CHAT, "text": text}
             (await client.post("/sandbox/messages", json=message)).raise_for_status()
+
+    async def login_ticket(self) -> str:
+        """Ask the bot for a login link, as the demo's admin; return its ticket."""
+        before = len(await self.chat())
+        await self.say("/login")
+        found: list[str] = []
+
+        async def is_there() -> bool:
+            texts = [message["text"] for message in (await self.chat())[before:] if message["from"]["is_bot"]]
+            found.extend(match[1] for text in texts if (match := re.search(r"/login\?ticket=([\w-]{43})", text)))
+            return bool(found)
+
+        await eventually(is_there, what="a login link")
+        return found[0]
 
     async def query(self, *statements: str) -> list[list[list[Any]]]:
         """Run SELECTs on the history, each answered as rows. logsvc must be stopped: one process owns the directory."""

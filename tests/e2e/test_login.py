@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import json
-import re
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,12 +17,22 @@ from websockets.exceptions import InvalidStatus
 
 from tests.browser import open_page
 from tests.bullmq.driver import make_states
+from tests.clients import asyncpg
 from tests.eventually import eventually
 from tests.ports import free_port
 from tests.product import Product
 
 SECRET = "session-secret-of-the-test-0123456789"
 SERVICE = "service-token-of-the-test"
+PROXY = {
+    "TRUSTED_PROXIES": "127.0.0.1",
+    "LOGSVC_PROXY_USER_HEADER": "X-Forwarded-User",
+    "LOGSVC_PROXY_ROLES": "*@ops.example.com=operator",
+}
+EXPIRE = "UPDATE login_tickets SET expires_at = now() - interval '1 second' WHERE used_at IS NULL"
+SUBSCRIBE = json.dumps({"type": "subscribe", "to": [{"type": "queue-refresh"}]})
+DEPLOY = {"env": "prod", "service": "shop", "version": "1.4.2", "id": "deploy-1"}
+SILENCE = {"env": "prod", "queue": "no-such", "minutes": 5, "reason": "a test"}
 ALL = {"to": 4_000_000_000_000}
 """Every failed job: those that failed before the year 2096."""
 
@@ -61,26 +71,12 @@ async def answers(url: str) -> bool:
         return False
 
 
-async def link_from_chat(tocsin: Product) -> str:
-    """Ask the bot for a login link; return its ticket."""
-    before = len(await tocsin.chat())
-    await tocsin.say("/login")
-
-    async def found() -> str:
-        texts = [message["text"] for message in (await tocsin.chat())[before:] if message["from"]["is_bot"]]
-        return next((match[1] for text in texts if (match := re.search(r"/login\?ticket=([\w-]{43})", text))), "")
-
-    async def is_there() -> bool:
-        return bool(await found())
-
-    await eventually(is_there, what="a login link")
-    return await found()
-
-
-def person(tocsin: Product, **headers: str) -> httpx.AsyncClient:
+def person(tocsin: Product, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
     """Somebody with a browser of their own."""
     base = tocsin.url("logsvc")
-    return httpx.AsyncClient(base_url=base, headers={"origin": base, **headers}, timeout=60)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    transport = httpx.AsyncHTTPTransport(local_address=address)
+    return httpx.AsyncClient(base_url=base, headers={"origin": base, **named}, timeout=60, transport=transport)
 
 
 async def log_in(client: httpx.AsyncClient, ticket: str) -> httpx.Response:
@@ -89,6 +85,8 @@ async def log_in(client: httpx.AsyncClient, ticket: str) -> httpx.Response:
 
 async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Product) -> None:
     tocsin = locked
+    extra = free_port()
+    tocsin.own["logsvc"] = {**PROXY, "WEBSOCKET_PORT": str(extra), "BREAKER_PROBE_SECONDS": "0.5"}
     async with second_logsvc(tocsin) as other:
         for service in ("sandbox", "bot", "logsvc"):
             await tocsin.start(service)
@@ -96,6 +94,7 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
         for replica in (tocsin, other):
             await eventually(functools.partial(answers, replica.url("logsvc")), what="logsvc")
         live = f"ws://127.0.0.1:{tocsin.ports['logsvc']}/api/v1/live"
+        refreshes = [f"ws://127.0.0.1:{tocsin.ports['logsvc']}/ws", f"ws://127.0.0.1:{extra}/ws"]
 
         async with person(tocsin) as nobody:
             for path in ("/api/v1/queues", "/api/v1/me", "/openapi.json", "/api/v1/live/sse", "/api/v1/tokens"):
@@ -103,14 +102,15 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
             assert (await nobody.post("/api/v1/actions", json={})).status_code == 401
             sent_away = await nobody.get("/logs?queue=mail")
             assert (sent_away.status_code, sent_away.headers["location"]) == (303, "/login")
-            with pytest.raises(InvalidStatus) as refused:
-                await connect(live)
-            assert refused.value.response.status_code == 401
+            for stream in (live, *refreshes):
+                with pytest.raises(InvalidStatus) as refused:
+                    await connect(stream)
+                assert refused.value.response.status_code == 401, stream
             for value in ("x", "W10.x", "." * 50, "x" * 5000):
                 forged = {"cookie": f"tocsin_session={value}"}
                 assert (await nobody.get("/api/v1/me", headers=forged)).status_code == 401
 
-        ticket = await link_from_chat(tocsin)
+        ticket = await tocsin.login_ticket()
         async with person(tocsin) as ann, person(other) as double:
             for _ in range(3):  # a chat app that looks for a preview
                 assert (await ann.get(f"/login?ticket={ticket}")).status_code == 200
@@ -126,9 +126,11 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
                 me = await winner.get(f"{replica.url('logsvc')}/api/v1/me")
                 assert (me.status_code, me.json()["role"], me.json()["user_id"]) == (200, "admin", "1001")
             csrf = me.json()["csrf_token"]
+            await a_link_that_is_too_old_opens_nothing(tocsin)
             audit = (await winner.get("/api/v1/audit")).json()["items"]
             logins = [row["outcome"] for row in audit if row["action"] == "login"]
-            assert (logins.count("done"), logins.count("refused: used")) == (1, 7)
+            outcomes = {"done": 1, "refused: used": 7, "refused: expired": 1}
+            assert {outcome: logins.count(outcome) for outcome in set(logins)} == outcomes
 
             wish = {"name": "ci", "role": "operator"}
             url = f"{tocsin.url('logsvc')}/api/v1/tokens"
@@ -153,13 +155,22 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
                 assert (await script.get("/api/v1/audit")).status_code == 403
 
             session = "; ".join(f"{name}={value}" for name, value in winner.cookies.items())
-            async with connect(live, additional_headers={"cookie": session}) as stream:
+            mine = {"cookie": session}
+            async with (
+                connect(live, additional_headers=mine) as stream,
+                connect(refreshes[0], additional_headers=mine) as heard,
+                connect(refreshes[1], additional_headers=mine) as heard_apart,
+            ):
                 assert json.loads(await stream.recv())["type"] == "hello"
+                for socket in (heard, heard_apart):
+                    await socket.send(SUBSCRIBE)
+                    assert json.loads(await socket.recv()) == {"type": "done", "what": "subscribe"}
                 out = {"csrf_token": csrf, "where": "everywhere"}
                 assert "logged out" in (await winner.post("/logout", data=out)).text
                 async with asyncio.timeout(30):
-                    await stream.wait_closed()
-                assert stream.close_code == 4401
+                    for socket in (stream, heard, heard_apart):
+                        await socket.wait_closed()
+                        assert socket.close_code == 4401
 
             async def is_over_everywhere() -> bool:
                 async with httpx.AsyncClient(headers={"cookie": session}) as thief:
@@ -170,19 +181,92 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
 
             await tocsin.kill("bot")
             # From another address: this one's wrong tokens, while the new one was not known yet, are counted.
-            elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
-            async with httpx.AsyncClient(transport=elsewhere, headers=ours, timeout=60) as late:
-                away = await late.post(f"{tocsin.url('logsvc')}/login", data={"ticket": "t" * 43})
+            async with person(tocsin, "127.0.0.2") as late:
+                away = await log_in(late, "t" * 43)
             assert away.status_code == 503
             assert away.headers["retry-after"]
             assert "The bot does not answer" in away.text
             assert "login-link" in away.text
             assert await is_known()
+            await tocsin.kill("sandbox")
+            await eventually(lambda: is_marked(tocsin, bearer), what="a deploy marked by a token")
+            await who_comes_by_the_proxy_sees_all_without_telegram_and_bot(tocsin, live)
+            await a_link_of_the_server_logs_in_without_telegram(tocsin)
 
         logs = tocsin.log("logsvc") + other.log("logsvc") + tocsin.log("bot")
         for secret in (ticket, SECRET, SERVICE, made.json()["token"], session.partition("=")[2]):
             assert secret not in logs
         assert '"event": "login_refused"' in logs
+
+
+async def is_marked(tocsin: Product, by: dict[str, str]) -> bool:
+    """Mark a deploy, by the token's name. False: the tables are not made yet."""
+    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), headers=by, timeout=60) as script:
+        marked = await script.post("/api/v1/markers", json=DEPLOY)
+        if marked.status_code == 503:
+            return False
+        me = (await script.get("/api/v1/me")).json()
+    assert (marked.status_code, marked.json()["by"]) == (201, me["name"])
+    return True
+
+
+async def a_link_that_is_too_old_opens_nothing(tocsin: Product) -> None:
+    """Its time over by Postgres' own clock."""
+    ticket = await tocsin.login_ticket()
+    database = await asyncpg.connect(tocsin.environ["DATABASE_URL"].replace("+asyncpg", "", 1))
+    try:
+        assert await database.execute(EXPIRE, timeout=30) == "UPDATE 1"
+    finally:
+        await database.close(timeout=30)
+    async with person(tocsin) as late:
+        refused = await log_in(late, ticket)
+        assert (refused.status_code, "This link is too old" in refused.text) == (410, True)
+        assert not late.cookies
+        assert (await late.get("/api/v1/me")).status_code == 401
+
+
+async def who_comes_by_the_proxy_sees_all_without_telegram_and_bot(tocsin: Product, live: str) -> None:
+    """Only from the proxy's own address; and what only the bot can do is to be tried again."""
+    said = {"x_forwarded_user": "bob@ops.example.com"}
+    async with person(tocsin, **said) as bob:
+        page = await bob.get("/logs")
+        assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (200, "text/html")
+        me = (await bob.get("/api/v1/me")).json()
+        assert (me["user_id"], me["role"]) == ("proxy:bob@ops.example.com", "operator")
+        assert (await bob.get("/api/v1/logs")).status_code == 200
+        async with connect(live, additional_headers={"X-Forwarded-User": "bob@ops.example.com"}) as stream:
+            async with asyncio.timeout(20):
+                assert json.loads(await stream.recv())["type"] == "hello"
+        assert (await bob.post("/api/v1/silences", json=SILENCE)).status_code == 403
+        waits = await bob.post("/api/v1/silences", json=SILENCE, headers={"x-csrf-token": me["csrf_token"]})
+        assert (waits.status_code, bool(waits.headers["retry-after"])) == (503, True), waits.text
+    async with person(tocsin, "127.0.0.2", **said) as forger:
+        for path in ("/api/v1/me", "/api/v1/logs", "/api/v1/live/sse"):
+            assert (await forger.get(path)).status_code == 401, path
+        assert (await forger.get("/logs")).status_code == 303
+
+
+async def a_link_of_the_server_logs_in_without_telegram(tocsin: Product) -> None:
+    """`tocsin login-link` needs Postgres and the bot; and then the page does all it does."""
+    await tocsin.start("bot")
+    command = ("-m", "tocsin.cli", "login-link", "Ann of ops", "--role", "operator")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, env=tocsin.environ, stdout=asyncio.subprocess.PIPE
+    )
+    link, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    async with person(tocsin, "127.0.0.3") as ann:
+
+        async def is_in() -> bool:
+            answer = await log_in(ann, link.decode())
+            assert answer.status_code in (303, 503), "the bot is not there yet, or the link is good"
+            return answer.status_code == 303
+
+        await eventually(is_in, what="a login by the server's link")
+        me = (await ann.get("/api/v1/me")).json()
+        assert (me["user_id"], me["name"], me["role"]) == ("link:Ann of ops", "Ann of ops", "operator")
+        made = await ann.post("/api/v1/silences", json=SILENCE, headers={"x-csrf-token": me["csrf_token"]})
+        assert (made.status_code, made.json()["by"]) == (201, "Ann of ops")
 
 
 async def test_in_a_browser_one_logs_in_sees_the_page_and_logs_out(locked: Product) -> None:
@@ -197,7 +281,7 @@ async def test_in_a_browser_one_logs_in_sees_the_page_and_logs_out(locked: Produ
         await page.goto(f"{base}/login?ticket={'x' * 43}")
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("alert")).to_contain_text("no login link that was given out")
-        ticket = await link_from_chat(tocsin)
+        ticket = await tocsin.login_ticket()
         await page.get_by_label("paste a link").fill(f"{base}/login?ticket={ticket}")
         await page.get_by_role("button", name="Log in").click()
         await page.wait_for_url(f"{base}/queues")
@@ -239,10 +323,8 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
             return (await client.get(f"{url}/api/v1/me", headers=operator)).is_success
 
         await eventually(is_known, what="the tokens at logsvc")
-        mark = {"env": "prod", "service": "shop", "version": "1.4.2", "id": "deploy-1"}
-        assert (await client.post(f"{url}/api/v1/markers", json=mark, headers=viewer)).status_code == 403
-        marked = await client.post(f"{url}/api/v1/markers", json=mark, headers=operator)
-        assert (marked.status_code, marked.json()["by"]) == (201, "operator"), "by the token's name"
+        assert (await client.post(f"{url}/api/v1/markers", json=DEPLOY, headers=viewer)).status_code == 403
+        await eventually(lambda: is_marked(tocsin, operator), what="a deploy marked by a token")
         await incidents_rules_silences_and_views_are_the_bots(client, url, viewer, operator)
         dry = await act(operator, filter=ALL, dry_run=True)
         assert dry.status_code == 200, dry.text
@@ -286,9 +368,8 @@ async def incidents_rules_silences_and_views_are_the_bots(
         told = await client.get(f"{url}/api/v1/{path}", headers=viewer)
         assert told.status_code == 200, (path, told.text)
         assert isinstance(told.json()["items"], list)
-    wish = {"env": "prod", "queue": "no-such", "minutes": 5, "reason": "a test"}
-    assert (await client.post(f"{url}/api/v1/silences", json=wish, headers=viewer)).status_code == 403
-    made = await client.post(f"{url}/api/v1/silences", json=wish, headers=operator)
+    assert (await client.post(f"{url}/api/v1/silences", json=SILENCE, headers=viewer)).status_code == 403
+    made = await client.post(f"{url}/api/v1/silences", json=SILENCE, headers=operator)
     assert made.status_code == 201, made.text
     assert (made.json()["queue"], made.json()["by"]) == ("no-such", "operator")
     ended = await client.delete(f"{url}/api/v1/silences/{made.json()['id']}", headers=operator)
