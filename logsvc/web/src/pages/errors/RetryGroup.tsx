@@ -157,19 +157,20 @@ function RetryPlace({ place, plan, outcome, isChosen, toggle }: RetryPlaceProps)
 /** How the retried jobs ended, as it comes. */
 function Aftermath({ outcomes, since }: { outcomes: readonly Outcome[]; since: string }): ReactNode {
   const [retried] = useState(() => outcomes.flatMap((outcome) => retriedOf(outcome, since)));
-  const { completed, failed, followed } = useAftermath(retried);
+  const { completed, failed, followed, unknown } = useAftermath(retried);
   if (followed === 0) return null;
   const all = retried.reduce((sum, { jobIds }) => sum + jobIds.length, 0);
-  const open = followed - completed - failed;
+  const open = followed - unknown - completed - failed;
   return (
     <div className="aftermath" role="status" data-testid="aftermath">
       <progress max={followed} value={completed + failed} aria-label="Jobs that have ended" />
       <p>
         {all > followed && `Of the first ${count(followed)}: `}
         <strong>{count(completed)} completed</strong>, {count(failed)} failed again
-        {open > 0 && `, ${count(open)} not ended yet`}.
+        {open > 0 && `, ${count(open)} not ended yet`}
+        {unknown > 0 && `, of ${count(unknown)} it is not known just now`}.
       </p>
-      {open > 0 && <p className="quiet">You may close this: it goes on without the page.</p>}
+      {open + unknown > 0 && <p className="quiet">You may close this: it goes on without the page.</p>}
     </div>
   );
 }

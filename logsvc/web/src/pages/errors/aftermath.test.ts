@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Row } from "../../api/types.ts";
-import { endsOf } from "./aftermath.ts";
+import { endsOf, sumOf } from "./aftermath.ts";
 
 function row(jobId: string, event: string, prev = ""): Row {
   return { id: `${jobId}-${event}`, ts: "", kind: "event", level: "info", job_id: jobId, event, prev };
@@ -27,4 +27,12 @@ describe("endsOf", () => {
       failed: 1,
     });
   });
+});
+
+it("does not take what is not known for none", () => {
+  const parts = [
+    { followed: 40, ends: { completed: 30, failed: 4 } },
+    { followed: 2, ends: undefined },
+  ];
+  expect(sumOf(parts)).toEqual({ completed: 30, failed: 4, followed: 42, unknown: 2 });
 });

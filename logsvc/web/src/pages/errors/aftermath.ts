@@ -17,11 +17,18 @@ export interface Ends {
   failed: number;
 }
 
-/** A question is a GET: so many ids fit, also long ones. */
-const MOST_IDS = 150;
+/** How all that is followed ended. unknown: of so many there is no answer just now. */
+export interface Aftermath extends Ends {
+  followed: number;
+  unknown: number;
+}
+
+/** So few that also jobs of many attempts fit in an answer: a retry leaves a row or two for each attempt. */
+const MOST_IDS = 40;
+const MOST_ROWS = 1_000;
 const EVERY_MS = 3_000;
 /** Beyond these nobody watches a dialog; the Errors page itself goes on counting. */
-export const MOST_FOLLOWED = 900;
+export const MOST_FOLLOWED = 400;
 
 /** Count how jobs ended after their retry: by the newest end that follows the return to waiting. rows: newest first. */
 export function endsOf(rows: readonly Row[]): Ends {
@@ -43,7 +50,7 @@ export function endsOf(rows: readonly Row[]): Ends {
 }
 
 /** What becomes of retried jobs, looked at every few seconds until all have ended. */
-export function useAftermath(retried: readonly Retried[]): Ends & { followed: number } {
+export function useAftermath(retried: readonly Retried[]): Aftermath {
   const parts = retried.flatMap(partsOf).slice(0, Math.ceil(MOST_FOLLOWED / MOST_IDS));
   const answers = useQueries({
     queries: parts.map((part) => ({
@@ -55,11 +62,19 @@ export function useAftermath(retried: readonly Retried[]): Ends & { followed: nu
       gcTime: 0,
     })),
   });
-  return {
-    completed: answers.reduce((sum, { data }) => sum + (data?.completed ?? 0), 0),
-    failed: answers.reduce((sum, { data }) => sum + (data?.failed ?? 0), 0),
-    followed: parts.reduce((sum, part) => sum + part.jobIds.length, 0),
-  };
+  return sumOf(parts.map((part, index) => ({ followed: part.jobIds.length, ends: answers[index]?.data })));
+}
+
+/** All parts together. ends: undefined where there is no answer. */
+export function sumOf(parts: readonly { followed: number; ends: Ends | undefined }[]): Aftermath {
+  const sum = { completed: 0, failed: 0, followed: 0, unknown: 0 };
+  for (const { followed, ends } of parts) {
+    sum.followed += followed;
+    if (ends === undefined) sum.unknown += followed;
+    sum.completed += ends?.completed ?? 0;
+    sum.failed += ends?.failed ?? 0;
+  }
+  return sum;
 }
 
 function partsOf(retried: Retried): Retried[] {
@@ -78,7 +93,7 @@ async function askEnds({ source, queue, jobIds, since }: Retried, signal: AbortS
     event: ["waiting", "completed", "failed"],
     kind: "event",
     from: since,
-    limit: "1000",
+    limit: String(MOST_ROWS),
   });
   return endsOf((await getJson<Page<Row>>(url, signal)).items);
 }
