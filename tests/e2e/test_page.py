@@ -189,6 +189,13 @@ async def test_keys_belong_to_what_has_the_focus(tocsin: Product, redis_url: str
         await expect(lines(page, "third").first).to_be_visible()
         await expect(page.get_by_test_id("pause")).to_have_text("Pause")
 
+        await page.keyboard.press("/")  # from the link that has the focus: nobody types there
+        await expect(page.get_by_test_id("filter-text")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("j")
+        await expect(page.locator(f"{ROW}[aria-selected=true]")).to_have_count(1)
+        await expect(page.get_by_test_id("live-scroller")).to_be_focused()
+
 
 async def test_the_page_comes_back_after_logsvc_was_killed(tocsin: Product, redis_url: str) -> None:
     await start(tocsin)

@@ -88,7 +88,8 @@ export function useShortcuts(overlays: Overlays): void {
   }, []);
 }
 
-function isTyping(target: HTMLElement): boolean {
+/** Whether letters are written into it. */
+export function isTyping(target: HTMLElement): boolean {
   return target.matches("input:not([type=checkbox], [type=radio]), textarea, select") || target.isContentEditable;
 }
 

@@ -117,6 +117,7 @@ function TextFilter({
       <input
         ref={input}
         type="search"
+        data-find
         data-testid="filter-text"
         aria-label="Text in message, error, job name or job id"
         placeholder="Message, error, job name or id"

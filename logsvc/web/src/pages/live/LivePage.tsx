@@ -95,6 +95,8 @@ export function LivePage({ search }: PageProps): ReactNode {
     setCursorId(entry.id);
     if (openRow !== null && !isMarker(entry)) setOpenRow(entry);
     list.current?.scrollToIndex(index);
+    // The cursor is read out where the focus is; in an open detail it stays.
+    if (document.activeElement === document.body) list.current?.focus();
   };
 
   const openCursor = (): void => {

@@ -1,5 +1,7 @@
 import { useEffect, useEffectEvent } from "react";
 
+import { areLettersOn, isTyping } from "../../shell/shortcuts.ts";
+
 export interface KeyActions {
   togglePause(): void;
   focusText(): void;
@@ -27,8 +29,9 @@ const KEYS: Readonly<Record<string, keyof KeyActions>> = {
 const OWN_KEYS = new Set([" ", "Enter"]);
 
 /**
- * The keys of the live page. Letters and "/" are the list's and work while it has the focus: so they disturb nobody who
- * speaks to the page (WCAG 2.1.4). The others work while nothing else has the focus, too; Escape works everywhere.
+ * The keys of the live page. Letters and "/" work wherever nobody types; for who speaks to the page they can be switched
+ * off, and then are the list's alone (WCAG 2.1.4). The others work in the list and while nothing has the focus; Escape
+ * works everywhere.
  */
 export function useKeys(actions: KeyActions): void {
   const act = useEffectEvent((name: keyof KeyActions) => actions[name]());
@@ -47,14 +50,17 @@ export function useKeys(actions: KeyActions): void {
 
 function isOurs(event: KeyboardEvent): boolean {
   const { target, key } = event;
-  if (!(target instanceof HTMLElement)) return false;
+  if (!(target instanceof HTMLElement) || document.querySelector("dialog[open]") !== null) return false;
   if (key === "Escape") {
-    const isTyping = target instanceof HTMLInputElement && target.type !== "checkbox";
-    if (isTyping) target.blur();
-    return !isTyping;
+    const isInField = target instanceof HTMLInputElement && target.type !== "checkbox";
+    if (isInField) target.blur();
+    return !isInField;
   }
-  if (target === document.body) return !isCharacter(key);
-  return target.closest("[role=grid]") !== null && !(OWN_KEYS.has(key) && target.closest("button, a") !== null);
+  const isInList = target.closest("[role=grid]") !== null;
+  // What is open beside the list is read by keys of its own.
+  if (isCharacter(key) && !isInList) return areLettersOn() && !isTyping(target) && target.closest("aside") === null;
+  if (target === document.body) return true;
+  return isInList && !(OWN_KEYS.has(key) && target.closest("button, a") !== null);
 }
 
 function isCharacter(key: string): boolean {
