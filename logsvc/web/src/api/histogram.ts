@@ -5,6 +5,7 @@ import { filterParams } from "../live/filter.ts";
 import type { Dependence } from "../live/refreshes.ts";
 import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { ApiError, apiUrl, getJson } from "./client.ts";
+import { keptFor } from "./kept.ts";
 import type { TimeMarker } from "./markers.ts";
 
 /** Rows in buckets of time, by level. lost: events that nobody read. */
@@ -24,7 +25,7 @@ export function useHistogram(filter: Filter, range: Range): UseQueryResult<Histo
     queryKey: ["histogram", filter, range],
     queryFn: ({ signal }) =>
       getJson<Histogram>(apiUrl("histogram", { ...filterParams(filter), ...rangeParams(range, Date.now()) }), signal),
-    placeholderData: (before) => before,
+    placeholderData: keptFor(["histogram", filter]),
     retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.isRefusal),
     meta: {
       refreshedBy: isOpenRange(range) ? queuesOf(filter) : [],

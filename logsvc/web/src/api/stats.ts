@@ -3,6 +3,7 @@ import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import type { Dependence, RefreshMeta } from "../live/refreshes.ts";
 import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { apiUrl, getJson } from "./client.ts";
+import { keptFor } from "./kept.ts";
 import type { TimeMarker } from "./markers.ts";
 import type { QueueItem } from "./types.ts";
 
@@ -104,7 +105,7 @@ export function useDurations(source: string, queue: string, range: Range): UseQu
     queryKey: ["durations", source, queue, range],
     queryFn: ({ signal }) =>
       getJson<Durations>(apiUrl("durations", { source, queue, ...rangeParams(range, Date.now()) }), signal),
-    placeholderData: (before) => before,
+    placeholderData: keptFor(["durations", source, queue]),
     meta: whileOpen(range, [{ type: "job-refresh", source, queue }], CHART_MS),
   });
 }
@@ -114,7 +115,7 @@ export function useBacklog(source: string, queue: string, range: Range): UseQuer
     queryKey: ["backlog", source, queue, range],
     queryFn: ({ signal }) =>
       getJson<Backlog>(apiUrl("backlog", { source, queue, ...rangeParams(range, Date.now()) }), signal),
-    placeholderData: (before) => before,
+    placeholderData: keptFor(["backlog", source, queue]),
     meta: whileOpen(range, [{ type: "queue-refresh", source, queue }], CHART_MS),
   });
 }
@@ -157,7 +158,7 @@ export function useFailingGroups(source: string, queue: string, range: Range): U
       const asked = { source, queue, sort: "failures", limit: GROUPS, ...rangeParams(range, Date.now()) };
       return (await getJson<{ items: FailingGroup[] }>(apiUrl("errors", asked), signal)).items;
     },
-    placeholderData: (before) => before,
+    placeholderData: keptFor(["failing", source, queue]),
     meta: whileOpen(range, [{ type: "job-refresh", source, queue }], CHART_MS),
   });
 }

@@ -15,7 +15,7 @@ const ERROR_CHARS = 160;
 
 /** What fails in a queue: failures that are the same failure as one, the most frequent first. */
 export function Failing({ source, queue, range }: { source: string; queue: string; range: Range }): ReactNode {
-  const { data, error, isPending } = useFailingGroups(source, queue, range);
+  const { data, error, isPending, isPlaceholderData } = useFailingGroups(source, queue, range);
   const now = useNow();
   return (
     <section className="panel" aria-label="What fails" data-testid="queue-failing">
@@ -23,7 +23,7 @@ export function Failing({ source, queue, range }: { source: string; queue: strin
       {isPending && !error && <p className="panel-quiet">Looking…</p>}
       {error && <p className="panel-quiet">Not known just now: {error.message}.</p>}
       {data?.length === 0 && <p className="panel-quiet">Nothing failed in this time.</p>}
-      <ul className="panel-list">
+      <ul className="panel-list" data-stale={isPlaceholderData}>
         {data?.map((group) => (
           <li key={group.fingerprint} className="failing" data-row>
             <Link path={`errors/${encodeURIComponent(group.fingerprint)}`} className="failing-error">

@@ -34,7 +34,12 @@ export function QueueCharts({ source, queue, range, zoom }: QueueChartsProps): R
           }}
         />
       )}
-      <div className="charts" aria-busy={durations.isFetching} data-testid="queue-charts">
+      <div
+        className="charts"
+        data-stale={durations.isPlaceholderData || backlog.isPlaceholderData}
+        aria-busy={durations.isFetching}
+        data-testid="queue-charts"
+      >
         {durations.data && <OfDurations told={durations.data} zoom={zoom} />}
         {backlog.data && <OfBacklog told={backlog.data} zoom={zoom} />}
         {durations.isPending && !error && <p className="empty-quiet">Reading history…</p>}
