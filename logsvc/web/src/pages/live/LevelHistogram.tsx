@@ -6,7 +6,9 @@ import type { Series, Tone } from "../../charts/spec.ts";
 import { TimeChart } from "../../charts/TimeChart.tsx";
 import { count, counted } from "../../format/count.ts";
 import type { Filter } from "../../live/filter.ts";
+import { ago } from "../../format/time.ts";
 import type { Range } from "../../parts/timeRange.ts";
+import { useNow } from "../../shell/useNow.ts";
 
 interface LevelHistogramProps {
   filter: Filter;
@@ -19,11 +21,18 @@ const TONES: Readonly<Record<string, Tone>> = { error: "error", warn: "warn", in
 
 /** How many lines of which level there were, over the time chosen. Dragging over it shows the lines of that time. */
 export function LevelHistogram({ filter, range, zoom }: LevelHistogramProps): ReactNode {
-  const { data, error } = useHistogram(filter, range);
+  const now = useNow();
+  const { data, error, isPlaceholderData, dataUpdatedAt } = useHistogram(filter, range);
   const chart = useMemo(() => (data ? seriesOf(data) : null), [data]);
   return (
-    <div className="histogram" data-testid="histogram">
-      {error && !data && <p className="histogram-none">No histogram just now: {error.message}.</p>}
+    <div className="histogram" data-testid="histogram" data-stale={isPlaceholderData}>
+      {error && (
+        <p className={data ? "histogram-old" : "histogram-none"} role="status">
+          {data
+            ? `It cannot be counted anew: ${error.message}. This is what was known ${ago(now - dataUpdatedAt)}.`
+            : `No histogram just now: ${error.message}.`}
+        </p>
+      )}
       {!data && !error && <p className="histogram-none">Counting…</p>}
       {data && chart && (
         <TimeChart

@@ -30,6 +30,8 @@ const KEY = "tocsin-queue-groups";
 export function QueuesPage({ search }: PageProps): ReactNode {
   const { data, error, dataUpdatedAt, isPending, refetch } = useQueues();
   const trends = useTrends();
+  // An hour that is long over is not the last one.
+  const lastHour = trends.error === null ? trends.data : undefined;
   const envs = useEnvs();
   const now = useNow();
   const needle = new URLSearchParams(search).get("q") ?? "";
@@ -41,7 +43,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
     [data, envs],
   );
   const pauses = usePauses(items.some((item) => item.is_paused));
-  const ranked = useMemo(() => byTrouble(items, now, trends.data), [items, now, trends.data]);
+  const ranked = useMemo(() => byTrouble(items, now, lastHour), [items, now, lastHour]);
   const shown = useMemo(
     () => ranked.filter(({ item }) => item.queue.toLowerCase().includes(needle.trim().toLowerCase())),
     [ranked, needle],
@@ -105,7 +107,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
         </div>
       )}
       {shown.length > 0 && (
-        <QueueTable groups={groups} hasSources={hasSources} now={now} trends={trends.data} pauses={pauses} />
+        <QueueTable groups={groups} hasSources={hasSources} now={now} trends={lastHour} pauses={pauses} />
       )}
       {data && data.items.length > 0 && shown.length === 0 && (
         <div className="empty">
