@@ -31,7 +31,6 @@ const tail = new Tail({
   random: Math.random,
   onNextFrame: (run) => requestAnimationFrame(run),
 });
-addEventListener("online", () => tail.retryConnection());
 const isHidden = (): boolean => document.visibilityState === "hidden";
 const watchVisibility = (): void => tail.setHidden(isHidden());
 document.addEventListener("visibilitychange", watchVisibility);
@@ -45,7 +44,16 @@ const queries = new QueryClient({
   }),
 });
 
-new Refresher({ queries, open: openRefreshes, clock, random: Math.random, isHidden }).start();
+const refresher = new Refresher({ queries, open: openRefreshes, clock, random: Math.random, isHidden });
+refresher.start();
+
+addEventListener("online", () => {
+  tail.retryConnection();
+  refresher.check();
+});
+document.addEventListener("visibilitychange", () => {
+  if (!isHidden()) refresher.check();
+});
 
 const root = document.querySelector("#root");
 if (root === null) throw new Error("index.html has no #root");

@@ -11,6 +11,7 @@ const JOB_CHANGED = '{"type":"job-refresh","data":{"id":"main/q/7","queueName":"
 const QUEUE_CHANGED = '{"type":"queue-refresh","data":{"id":"main/q","queueName":"q"}}';
 
 let queries: QueryClient;
+let refresher: Refresher;
 let channels: { events: ChannelEvents; sent: string[]; isOpen: boolean }[];
 
 /** Observe a query; returns how often it was asked. */
@@ -30,7 +31,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   queries = new QueryClient();
   channels = [];
-  new Refresher({
+  refresher = new Refresher({
     queries,
     random: () => 0.5,
     isHidden: () => false,
@@ -49,10 +50,13 @@ beforeEach(() => {
           if (channel.isOpen) channel.sent.push(text);
           return channel.isOpen;
         },
-        close: () => {},
+        close: () => {
+          channel.isOpen = false;
+        },
       };
     },
-  }).start();
+  });
+  refresher.start();
 });
 
 afterEach(() => {
@@ -112,7 +116,7 @@ describe("Refresher", () => {
     expect(queue()).toBe(asked + 2);
   });
 
-  it("asks once a minute while a connection says nothing: it may be dead", async () => {
+  it("asks once a minute while a connection says nothing, and leaves one that does not answer", async () => {
     const queue = watch("queue", QUEUE);
     await connect();
     const asked = queue();
@@ -120,7 +124,28 @@ describe("Refresher", () => {
     expect(queue()).toBe(asked);
     await vi.advanceTimersByTimeAsync(20_000);
     expect(queue()).toBe(asked + 1);
-    await vi.advanceTimersByTimeAsync(60_000);
-    expect(queue()).toBe(asked + 2);
+    expect(channels[0]?.sent).toHaveLength(2);
+    channels[0]?.events.onText('{"type":"done","what":"subscribe"}');
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect(channels).toHaveLength(1);
+
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(channels).toHaveLength(2);
+    expect(channels[0]?.isOpen).toBe(false);
+    await connect();
+    const again = queue();
+    channels[0]?.events.onText(QUEUE_CHANGED);
+    channels[0]?.events.onClose();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([queue(), channels.length]).toEqual([again, 2]);
+  });
+
+  it("does not wait for its turn when the network is back", async () => {
+    await connect();
+    channels[0]?.events.onClose();
+    refresher.check();
+    expect(channels).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(channels.length).toBeLessThanOrEqual(3);
   });
 });

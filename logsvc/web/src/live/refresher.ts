@@ -27,6 +27,7 @@ const ONCE_MORE_MS = 3_500;
 const POLL_MS = 10_000;
 /** A connection that says nothing for so long may be dead without knowing it, as after a sleep. */
 const QUIET_MS = 60_000;
+const ANSWER_MS = 5_000;
 const SUBSCRIBE_MS = 100;
 const GOOD_AFTER_MS = 5_000;
 
@@ -41,7 +42,7 @@ interface Plan {
  * Asks queries again when `/ws` says that what they tell of has changed: only those in use, at most once a second each.
  *
  * While there is no connection all of them are asked every ten seconds, and once when it is back: nothing is kept. While
- * there is one that says nothing they are asked once a minute.
+ * there is one that says nothing they are asked once a minute, and it is left if it does not answer either.
  */
 export class Refresher {
   readonly #ports: RefresherPorts;
@@ -51,6 +52,11 @@ export class Refresher {
   #attempt = 0;
   #openedAt = 0;
   #heardAt = 0;
+  /** When it was asked for a sign of life that did not come yet. */
+  #probedAt: number | null = null;
+  /** Which connection it is: what one that was left still says is not heard. */
+  #turn = 0;
+  #cancelConnect: (() => void) | null = null;
   #subscribed = "";
   #cancelSubscribe: (() => void) | null = null;
 
@@ -72,15 +78,46 @@ export class Refresher {
     return this.#isOpen;
   }
 
+  /** It may be back, or dead, as when the network came or the machine woke: find out now. */
+  check(): void {
+    if (this.#isOpen) this.#probe();
+    else this.#connectAnew();
+  }
+
   #connect(): void {
+    this.#turn += 1;
+    const turn = this.#turn;
+    const isOurs = (): boolean => turn === this.#turn;
     this.#openedAt = this.#ports.clock.now();
-    this.#channel = this.#ports.open({}, { onText: (text) => this.#onText(text), onClose: () => this.#onClose() });
+    this.#heardAt = this.#openedAt;
+    this.#probedAt = null;
+    this.#channel = this.#ports.open(
+      {},
+      { onText: (text) => isOurs() && this.#onText(text), onClose: () => isOurs() && this.#onClose() },
+    );
     this.#subscribed = "";
     this.#subscribeSoon();
   }
 
+  /** Leave the connection there is, or the wait for the next. */
+  #connectAnew(): void {
+    this.#cancelConnect?.();
+    const left = this.#channel;
+    this.#isOpen = false;
+    this.#connect();
+    left?.close();
+  }
+
+  /** The answer to a subscription, were it the same, shows that somebody is there. */
+  #probe(): void {
+    this.#probedAt ??= this.#ports.clock.now();
+    this.#subscribed = "";
+    this.#subscribe();
+  }
+
   #onText(text: string): void {
     this.#heardAt = this.#ports.clock.now();
+    this.#probedAt = null;
     // The answer to our subscription is the first word: from here on changes are told.
     if (!this.#isOpen && text.includes('"done"')) {
       this.#isOpen = true;
@@ -96,14 +133,15 @@ export class Refresher {
     this.#isOpen = false;
     this.#channel = null;
     this.#attempt += 1;
-    clock.later(() => this.#connect(), backoffMs(this.#attempt, random));
+    this.#cancelConnect = clock.later(() => this.#connect(), backoffMs(this.#attempt, random));
   }
 
   #poll(): void {
     const { clock } = this.#ports;
     clock.later(() => {
       const isQuiet = clock.now() - this.#heardAt >= QUIET_MS;
-      if (isQuiet) this.#heardAt = clock.now();
+      if (this.#probedAt !== null && clock.now() - this.#probedAt >= ANSWER_MS) this.#connectAnew();
+      else if (isQuiet && this.#isOpen) this.#probe();
       if (isQuiet || !this.#isOpen) this.#askAll();
       this.#poll();
     }, POLL_MS);
