@@ -42,9 +42,9 @@ describe("time", () => {
 
   it("shows milliseconds today and the day for what is older", () => {
     const now = Date.parse("2026-11-22T12:00:00Z");
-    expect(clockTime("2026-11-22T11:59:58.120Z", now)).toMatch(/^\d\d:\d\d:58\.120$/);
-    expect(clockTime("2026-11-19T11:59:58.120Z", now)).toMatch(/^\d\d Nov \d\d:59$/);
-    expect(clockTime("never", now)).toBe("–");
+    expect(clockTime("2026-11-22T11:59:58.120Z", now, "local")).toMatch(/^\d\d:\d\d:58\.120$/);
+    expect(clockTime("2026-11-19T11:59:58.120Z", now, "local")).toMatch(/^\d\d Nov \d\d:59$/);
+    expect(clockTime("never", now, "local")).toBe("–");
   });
 });
 

@@ -39,7 +39,7 @@ function inZones(options: Intl.DateTimeFormatOptions): Readonly<Record<Zone, Int
 }
 
 /** Time of a row: to the millisecond when it is less than 20 h old, else with its day. now: ms since 1970. */
-export function clockTime(ts: string, now: number, zone: Zone = "local"): string {
+export function clockTime(ts: string, now: number, zone: Zone): string {
   const time = Date.parse(ts);
   if (Number.isNaN(time)) return "–";
   const isRecent = Math.abs(now - time) < 20 * 3_600_000;
@@ -47,7 +47,7 @@ export function clockTime(ts: string, now: number, zone: Zone = "local"): string
 }
 
 /** Time with day and zone, for titles and the detail. */
-export function fullTime(ts: string | number, zone: Zone = "local"): string {
+export function fullTime(ts: string | number, zone: Zone): string {
   const time = typeof ts === "number" ? ts : Date.parse(ts);
   return Number.isNaN(time) ? String(ts) : FULL[zone].format(time);
 }

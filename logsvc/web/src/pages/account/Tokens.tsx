@@ -6,6 +6,7 @@ import { ago, fullTime } from "../../format/time.ts";
 import { CopyButton } from "../../parts/CopyButton.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { Dialog } from "../../shell/Dialog.tsx";
+import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 
 const ROLES: readonly Me["role"][] = ["viewer", "operator", "admin"];
@@ -53,6 +54,7 @@ export function Tokens(): ReactNode {
 }
 
 function TokenRow({ token, revoke }: { token: Token; revoke: () => void }): ReactNode {
+  const zone = useZone();
   const now = useNow();
   const isOver = token.expires_at !== null && Date.parse(token.expires_at) <= now;
   return (
@@ -61,7 +63,7 @@ function TokenRow({ token, revoke }: { token: Token; revoke: () => void }): Reac
         <bdi>{token.name}</bdi> <span className="quiet name">{token.id}</span>
       </th>
       <td data-name="Role">{token.role}</td>
-      <td data-name="Made" title={fullTime(token.created_at)}>
+      <td data-name="Made" title={fullTime(token.created_at, zone)}>
         {ago(now - Date.parse(token.created_at))} by <bdi>{token.created_by}</bdi>
       </td>
       <td data-name="Good until">
@@ -70,7 +72,7 @@ function TokenRow({ token, revoke }: { token: Token; revoke: () => void }): Reac
         ) : isOver ? (
           <span className="tag">ended</span>
         ) : token.expires_at ? (
-          fullTime(token.expires_at)
+          fullTime(token.expires_at, zone)
         ) : (
           "it is revoked"
         )}

@@ -66,6 +66,7 @@ interface DetailProps {
 }
 
 function Detail({ group, range, choose }: DetailProps): ReactNode {
+  const zone = useZone();
   const { data: me } = useMe();
   const now = useNow();
   const envs = useEnvs();
@@ -86,9 +87,9 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
     ["Failed", `${failuresOf(group)} in ${rangeWords(range)}, ${changeOf(group).text}`],
     [
       "First seen",
-      `${fullTime(group.first_seen)} · ${ago(now - Date.parse(group.first_seen))}${brought && `, ${brought}`}`,
+      `${fullTime(group.first_seen, zone)} · ${ago(now - Date.parse(group.first_seen))}${brought && `, ${brought}`}`,
     ],
-    ["Last seen", `${fullTime(group.last_seen)} · ${ago(now - Date.parse(group.last_seen))}`],
+    ["Last seen", `${fullTime(group.last_seen, zone)} · ${ago(now - Date.parse(group.last_seen))}`],
     ["Job name", group.job_name],
     ["Dealt with", handlingOf(group, now)],
   ];
@@ -139,6 +140,7 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
 }
 
 function Places({ group }: { group: ErrorDetail }): ReactNode {
+  const zone = useZone();
   const now = useNow();
   return (
     <section>
@@ -174,7 +176,7 @@ function Places({ group }: { group: ErrorDetail }): ReactNode {
                 <td className="number" data-name="For good">
                   {count(place.final_failures)}
                 </td>
-                <td className="number" data-name="Last" title={fullTime(place.last_seen)}>
+                <td className="number" data-name="Last" title={fullTime(place.last_seen, zone)}>
                   {ago(now - Date.parse(place.last_seen))}
                 </td>
                 <td className="number">

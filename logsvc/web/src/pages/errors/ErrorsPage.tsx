@@ -16,6 +16,7 @@ import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
+import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { ErrorPage } from "./ErrorPage.tsx";
 import { changeOf, ERROR_SPANS, failuresOf, finalsOf, SORT_WORDS } from "./words.ts";
@@ -113,6 +114,7 @@ function ErrorList({ search }: { search: string }): ReactNode {
 }
 
 function GroupRow({ group, search }: { group: ErrorGroup; search: string }): ReactNode {
+  const zone = useZone();
   const now = useNow();
   const change = changeOf(group);
   const envs = [...new Set(group.queues.map(({ env }) => env))];
@@ -151,8 +153,8 @@ function GroupRow({ group, search }: { group: ErrorGroup; search: string }): Rea
         <strong>{count(group.failures)}</strong> <span className="quiet">{finalsOf(group)}</span>
       </p>
       <p className="group-seen">
-        <span title={fullTime(group.last_seen)}>{ago(now - Date.parse(group.last_seen))}</span>
-        <span className="quiet" title={fullTime(group.first_seen)}>
+        <span title={fullTime(group.last_seen, zone)}>{ago(now - Date.parse(group.last_seen))}</span>
+        <span className="quiet" title={fullTime(group.first_seen, zone)}>
           first {ago(now - Date.parse(group.first_seen))}
         </span>
       </p>

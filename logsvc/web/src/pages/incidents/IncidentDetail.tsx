@@ -11,6 +11,7 @@ import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
+import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { countOf, isUnheeded, QUIET_TIMES, standOf, toneOf } from "./words.ts";
 
@@ -46,6 +47,7 @@ export function IncidentDetail({ id }: { id: string }): ReactNode {
 }
 
 function Detail({ incident }: { incident: Incident }): ReactNode {
+  const zone = useZone();
   const now = useNow();
   const workers = Object.entries(incident.workers);
   const before = [
@@ -58,8 +60,8 @@ function Detail({ incident }: { incident: Incident }): ReactNode {
       "Happened",
       `${countOf(incident)}${incident.total > incident.count ? `; ${count(incident.total)} in all episodes` : ""}`,
     ],
-    ["First", `${fullTime(incident.first_at)} · ${ago(now - Date.parse(incident.first_at))}`],
-    ["Last", `${fullTime(incident.last_at)} · ${ago(now - Date.parse(incident.last_at))}`],
+    ["First", `${fullTime(incident.first_at, zone)} · ${ago(now - Date.parse(incident.first_at))}`],
+    ["Last", `${fullTime(incident.last_at, zone)} · ${ago(now - Date.parse(incident.last_at))}`],
     ["The time before", before.join(", ")],
     [
       "Newest job",
@@ -209,6 +211,7 @@ function Actions({ incident }: { incident: Incident }): ReactNode {
 const MOST_NOTE = 1000;
 
 function Notes({ incident }: { incident: Incident }): ReactNode {
+  const zone = useZone();
   const { data: me } = useMe();
   const now = useNow();
   const handling = useHandling();
@@ -224,7 +227,7 @@ function Notes({ incident }: { incident: Incident }): ReactNode {
         {incident.notes.map(({ by, at, text: said }) => (
           <li key={`${at} ${by} ${said}`}>
             <p className="quiet">
-              <bdi>{by}</bdi>, <span title={fullTime(at)}>{ago(now - Date.parse(at))}</span>
+              <bdi>{by}</bdi>, <span title={fullTime(at, zone)}>{ago(now - Date.parse(at))}</span>
             </p>
             <p dir="auto">{said}</p>
           </li>

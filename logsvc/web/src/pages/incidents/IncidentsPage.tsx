@@ -12,6 +12,7 @@ import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
+import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { IncidentDetail } from "./IncidentDetail.tsx";
 import { MaintenanceButton } from "./Maintenance.tsx";
@@ -94,6 +95,7 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
 }
 
 function IncidentRow({ incident }: { incident: Incident }): ReactNode {
+  const zone = useZone();
   const now = useNow();
   const handling = useHandling();
   const { data: me } = useMe();
@@ -122,7 +124,7 @@ function IncidentRow({ incident }: { incident: Incident }): ReactNode {
       </div>
       <p className="incident-count">
         {countOf(incident)}
-        <span className="quiet" title={fullTime(incident.last_at)}>
+        <span className="quiet" title={fullTime(incident.last_at, zone)}>
           {ago(now - Date.parse(incident.last_at))}
         </span>
       </p>

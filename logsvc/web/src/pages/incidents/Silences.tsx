@@ -4,11 +4,13 @@ import { useHandling, useSilences } from "../../api/incidents.ts";
 import { useMe } from "../../api/me.ts";
 import { count } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
+import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { left, scopeOf } from "./words.ts";
 
 /** What does not ring now: until when, by whom and why, and the way to end it. */
 export function Silences(): ReactNode {
+  const zone = useZone();
   const now = useNow();
   const { data: me } = useMe();
   const { data: silences } = useSilences();
@@ -48,7 +50,7 @@ export function Silences(): ReactNode {
                   <td data-name="By">
                     <bdi>{silence.by}</bdi>
                   </td>
-                  <td data-name="Still for" title={fullTime(silence.until)}>
+                  <td data-name="Still for" title={fullTime(silence.until, zone)}>
                     {left(silence.until, now)}
                   </td>
                   <td className="number" data-name="Hid">

@@ -14,6 +14,7 @@ import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
+import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { byDue, missedOf, nextOf, rhythmOf } from "./due.ts";
 
@@ -85,6 +86,7 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
 }
 
 function SchedulerRow({ item }: { item: SchedulerItem }): ReactNode {
+  const zone = useZone();
   const now = useNow();
   const missed = missedOf(item);
   return (
@@ -113,10 +115,10 @@ function SchedulerRow({ item }: { item: SchedulerItem }): ReactNode {
           </span>
         )}
       </td>
-      <td data-name="Next" title={item.next_run ? fullTime(item.next_run) : undefined}>
+      <td data-name="Next" title={item.next_run ? fullTime(item.next_run, zone) : undefined}>
         {nextOf(item, now)}
       </td>
-      <td data-name="Last" title={item.last_run ? fullTime(item.last_run) : undefined}>
+      <td data-name="Last" title={item.last_run ? fullTime(item.last_run, zone) : undefined}>
         {item.last_run === null ? (
           <span className="quiet">not seen</span>
         ) : (

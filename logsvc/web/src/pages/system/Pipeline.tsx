@@ -5,13 +5,15 @@ import { bytes } from "../../format/bytes.ts";
 import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { FactList, type NamedFact } from "../../parts/FactList.tsx";
+import { useZone } from "../../shell/timeStyle.ts";
 import { byTopic } from "./health.ts";
 
 /** How far what comes in has got: stored, waiting in Kafka, held in memory. */
 export function Pipeline({ system, now }: { system: System; now: number }): ReactNode {
+  const zone = useZone();
   const facts: readonly NamedFact[] = [
     ["History is complete up to", system.as_of ? ago(now - Date.parse(system.as_of)) : "not known now"],
-    ["Kept since", system.coverage.history_since ? fullTime(system.coverage.history_since) : "not known now"],
+    ["Kept since", system.coverage.history_since ? fullTime(system.coverage.history_since, zone) : "not known now"],
     ["Queues counted", system.queues_as_of ? ago(now - Date.parse(system.queues_as_of)) : "not yet"],
     ["Live viewers", `${count(system.live.viewers)} of this replica`],
     ["Kept for who reconnects", `${counted(system.live.ring_rows, "line")}, ${bytes(system.live.ring_bytes)}`],

@@ -6,6 +6,7 @@ import { count } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs } from "../../shell/envs.ts";
+import { useZone } from "../../shell/timeStyle.ts";
 import { fullness } from "./health.ts";
 
 interface RedisTableProps {
@@ -63,6 +64,7 @@ export function RedisTable({ sources, envs, now }: RedisTableProps): ReactNode {
 }
 
 function RedisRow({ redis, now }: { redis: RedisState; now: number }): ReactNode {
+  const zone = useZone();
   const isUnsafe = redis.policy !== "" && redis.policy !== "noeviction";
   return (
     <tr data-bad={!redis.is_reachable || isUnsafe}>
@@ -102,7 +104,7 @@ function RedisRow({ redis, now }: { redis: RedisState; now: number }): ReactNode
         {told(redis.commands_per_second)}
       </td>
       <td data-name="On disk">{diskOf(redis)}</td>
-      <td className="number" data-name="Seen" title={fullTime(redis.as_of)}>
+      <td className="number" data-name="Seen" title={fullTime(redis.as_of, zone)}>
         {ago(now - Date.parse(redis.as_of))}
       </td>
     </tr>
