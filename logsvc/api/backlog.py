@@ -14,7 +14,7 @@ from litestar.params import Parameter
 from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refusals, refuse_unknown
 from logsvc.api.buckets import cut
 from logsvc.api.journal import DAY, Journal, closed, sets, time_range
-from logsvc.api.markers import Marker, markers_between
+from logsvc.api.markers import Marker, markers_of
 from logsvc.times import rfc3339
 
 LEAST_SECONDS = 120
@@ -88,7 +88,7 @@ def backlog_routes(journal: Journal) -> list[HTTPRouteHandler]:
             bucket_seconds=buckets.width // 1000,
             start=rfc3339(buckets.start),
             end=rfc3339(buckets.end),
-            markers=await markers_between(journal, env, buckets.start, buckets.end),
+            markers=await markers_of(journal, places, buckets.start, buckets.end),
             as_of=journal.as_of(),
             coverage=await journal.coverage(asked, places, since),
         )

@@ -16,7 +16,7 @@ from litestar.params import Parameter
 from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refusals, refuse_unknown
 from logsvc.api.buckets import Buckets, cut
 from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed, sets, time_range
-from logsvc.api.markers import Marker, markers_between
+from logsvc.api.markers import Marker, markers_of
 from logsvc.times import rfc3339
 
 MOST_QUEUES = 1_000
@@ -158,7 +158,7 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
         found, trends, markers, coverage = await asyncio.gather(
             _figures(journal, where, buckets, unit),
             _trends(journal, where, buckets, unit),
-            markers_between(journal, env, buckets.start, buckets.end),
+            markers_of(journal, places, buckets.start, buckets.end),
             journal.coverage(asked, places, since),
         )
         nothing: Mapping[str, Any] = {}

@@ -12,11 +12,11 @@ from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
-from logsvc.api.answers import HISTORY, Coverage, Names, refusals, refuse_unknown
+from logsvc.api.answers import HISTORY, Coverage, refusals, refuse_unknown
 from logsvc.api.buckets import Buckets, cut
 from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed
 from logsvc.api.logs import FILTER, FILTERED, Wanted
-from logsvc.api.markers import Marker, markers_between
+from logsvc.api.markers import Marker, markers_of
 from logsvc.api.text import add_search
 from logsvc.times import rfc3339
 
@@ -68,7 +68,6 @@ def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
     async def histogram(
         request: Request[Any, Any, Any],
         wanted: Wanted,
-        env: Names = None,
         by: Annotated[By, Parameter(description="What to tell the rows of a bucket apart by.")] = By.LEVEL,
         bucket: Annotated[
             int | None,
@@ -91,7 +90,7 @@ def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
             start=rfc3339(buckets.start),
             end=rfc3339(buckets.end),
             total=sum(item.total for item in items),
-            markers=await markers_between(journal, env, buckets.start, buckets.end),
+            markers=await markers_of(journal, wanted.places, buckets.start, buckets.end),
             as_of=journal.as_of(),
             coverage=await journal.coverage(wanted.asked, wanted.places, since),
         )

@@ -121,6 +121,19 @@ async def markers_between(journal: Journal, envs: Sequence[str] | None, earliest
     return [_marker(row) for row in reversed(await _newest(journal, where, MOST_ON_A_CHART))]
 
 
+async def markers_of(journal: Journal, places: Where, earliest: int, latest: int) -> list[Marker]:
+    """The markers for a chart of some queues: those of their environments, as far as snapshots of the time tell them.
+
+    places: conditions on env, source and queue; with none, or of a queue that nobody looked at, markers of all.
+    """
+    if not places.clauses:
+        return await markers_between(journal, None, earliest, latest)
+    where = places.copy().add("ts BETWEEN {earliest:Int64} AND {latest:Int64}", earliest=earliest, latest=latest)
+    found = await journal.ask(f"SELECT DISTINCT env FROM queue_snapshots WHERE {where}", where)
+    envs = [str(row["env"]) for row in found] or places.parameters.get("env")
+    return await markers_between(journal, envs, earliest, latest)
+
+
 async def _newest(journal: Journal, where: Where, most: int) -> list[dict[str, Any]]:
     where.parameters["most"] = most
     return await journal.ask(

@@ -139,14 +139,23 @@ async def test_a_marker_is_one_however_often_it_is_sent_and_is_drawn_where_it_be
     for ts in (T0 - 90 * MINUTE, T0 - 3 * HOUR):
         other = mark | {"id": f"at {ts}", "ts": rfc3339(ts), "version": str(ts)}
         assert (await known.post("/api/v1/markers", other, authorization=f"Bearer {TOKEN}")).status_code == 201
+    elsewhere = mark | {"env": "staging", "id": "elsewhere", "service": "staged"}
+    assert (await known.post("/api/v1/markers", elsewhere, authorization=f"Bearer {TOKEN}")).status_code == 201
     told = await known.json("/api/v1/markers", service="shop")
     assert [one["id"] for one in told["items"]] == ["deploy-7", f"at {T0 - 90 * MINUTE}", f"at {T0 - 3 * HOUR}"]
     first = await known.json("/api/v1/markers", service="shop", limit=2)
     rest = await known.json("/api/v1/markers", service="shop", cursor=first["next_cursor"])
     assert [one["id"] for one in rest["items"]] == [f"at {T0 - 3 * HOUR}"]
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0)}
-    assert [one["id"] for one in (await known.json("/api/v1/histogram", **times))["markers"]] == ["deploy-7"]
-    assert (await known.json("/api/v1/histogram", **times, env="staging"))["markers"] == []
+    of_all = (await known.json("/api/v1/histogram", **times))["markers"]
+    assert {one["id"] for one in of_all} == {"deploy-7", "elsewhere"}
+    of_env = (await known.json("/api/v1/histogram", **times, env="staging"))["markers"]
+    assert [one["id"] for one in of_env] == ["elsewhere"]
+    # A queue is in one environment: deploys elsewhere are no news of it.
+    queue = {"from": times["from"], "to": rfc3339(T0 + MINUTE), "source": "main", "queue": "orders"}
+    for chart in ("durations", "backlog", "histogram"):
+        markers = (await known.json(f"/api/v1/{chart}", **queue))["markers"]
+        assert [one["id"] for one in markers] == ["deploy-7"], chart
     detail = await known.json("/api/v1/errors/f-bounced", **times)
     assert detail["marker_before"]["id"] == "deploy-7"
     for bad in ({}, mark | {"env": ""}, mark | {"ts": "soon"}, mark | {"ts": "9999-01-01T00:00:00Z"}, mark | {"x": 1}):

@@ -8,6 +8,7 @@ import { useZone } from "../shell/timeStyle.ts";
 import { useMedia } from "../shell/useMedia.ts";
 import { ChartTable } from "./ChartTable.tsx";
 import type { Drawing } from "./draw.ts";
+import { wordsFor } from "./markers.ts";
 import { bucketAt, sayBucket, type ChartSpec } from "./spec.ts";
 import "./charts.css";
 
@@ -62,6 +63,7 @@ export function TimeChart(props: TimeChartProps): ReactNode {
 
   const time = times[index];
   const words = time === undefined ? "" : `${dayAndTime(time, zone)}: ${sayBucket(spec, index)}`;
+  const wordsOf = wordsFor(markers);
   const told = markers.filter((marker) => time !== undefined && bucketAt(spec, Date.parse(marker.ts)) === index);
   return (
     <figure className={isBare ? "chart chart-bare" : "chart"}>
@@ -100,13 +102,13 @@ export function TimeChart(props: TimeChartProps): ReactNode {
           {isUndrawn && " The drawing could not be loaded; its numbers are here."}
           {told.map((marker) => (
             <span key={marker.id} className="chart-marker">
-              {markerWords(marker)}
+              {wordsOf(marker)}
             </span>
           ))}
           {time === undefined && markers.length > 0 && (
-            <span className="chart-marker" title={markers.slice(-MARKERS_TOLD).map(markerWords).join("\n")}>
+            <span className="chart-marker" title={markers.slice(-MARKERS_TOLD).map(wordsOf).join("\n")}>
               {markers.length === 1 && markers[0]
-                ? `${markerWords(markers[0])}, ${dayAndTime(Date.parse(markers[0].ts), zone)}`
+                ? `${wordsOf(markers[0])}, ${dayAndTime(Date.parse(markers[0].ts), zone)}`
                 : counted(markers.length, "deploy")}
             </span>
           )}
@@ -115,10 +117,6 @@ export function TimeChart(props: TimeChartProps): ReactNode {
       </div>
     </figure>
   );
-}
-
-export function markerWords({ service, version, by }: TimeMarker): string {
-  return [`${service} ${version}`.trim() || "marker", by && `by ${by}`].filter(Boolean).join(" ");
 }
 
 function useScheme(): "light" | "dark" {

@@ -1,7 +1,7 @@
 import { useMemo, type ReactNode } from "react";
 
 import type { Job } from "../../api/jobs.ts";
-import { markerWords } from "../../charts/TimeChart.tsx";
+import { markerWords } from "../../charts/markers.ts";
 import { dayAndTime, duration, fullTime } from "../../format/time.ts";
 import { StateBadge } from "../../parts/StateBadge.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
