@@ -10,6 +10,7 @@ import { PageFault } from "./PageFault.tsx";
 import { pageOf } from "./pages.ts";
 import { usePlace } from "./router.ts";
 import { useShortcuts } from "./shortcuts.ts";
+import { SoundBlocked } from "./SoundBlocked.tsx";
 import { TabBar } from "./TabBar.tsx";
 import { useAlarm } from "./useAlarm.ts";
 import { useTitleBadge } from "./useTitleBadge.ts";
@@ -47,6 +48,7 @@ export function App(): ReactNode {
       <Header path={path} section={section} search={search} unheeded={unheeded} openPalette={openPalette} />
       <Announcer />
       <main className="main">
+        <SoundBlocked />
         <PageFault key={current}>
           <Suspense fallback={<p className="empty empty-quiet">Loading…</p>}>
             {page ? <page.entry.Component search={search} rest={page.rest} /> : <NoSuchPage />}

@@ -1,7 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 import type { Incident } from "../api/incidents.ts";
-import { newOnes, occurrence } from "./alarm.ts";
+import { newOnes, occurrence, soundBlock, tell } from "./alarm.ts";
 import { withBadge } from "./useTitleBadge.ts";
 
 const one = { id: 1, episode: 1 } as Incident;
@@ -24,5 +24,33 @@ describe("withBadge", () => {
     expect(withBadge("Live · Tocsin", 3)).toBe("(3) Live · Tocsin");
     expect(withBadge("(3) Live · Tocsin", 4)).toBe("(4) Live · Tocsin");
     expect(withBadge("(4) Live · Tocsin", 0)).toBe("Live · Tocsin");
+  });
+});
+
+describe("the sound", () => {
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  it("is told to be blocked where the browser does not let it begin", async () => {
+    vi.useFakeTimers();
+    vi.stubGlobal("localStorage", { getItem: (key: string) => (key === "tocsin-sound" ? "on" : null) });
+    const close = vi.fn();
+    vi.stubGlobal(
+      "AudioContext",
+      class {
+        state = "suspended";
+        close = close;
+        // As Chromium has it: neither kept nor refused before somebody touches the page.
+        resume = (): Promise<void> => new Promise(() => {});
+      },
+    );
+    tell([one], () => {});
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(soundBlock.get()).toBe(true);
+    expect(close).toHaveBeenCalledOnce();
+    soundBlock.clear();
+    expect(soundBlock.get()).toBe(false);
   });
 });

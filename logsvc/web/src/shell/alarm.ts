@@ -22,7 +22,7 @@ export async function switchAlarm(kind: AlarmKind, isOn: boolean): Promise<boole
   } catch {
     return false;
   }
-  if (becomes && kind === "sound") ring();
+  if (becomes && kind === "sound") void ring();
   return becomes;
 }
 
@@ -45,7 +45,7 @@ export function newOnes(unheeded: readonly Incident[], known: ReadonlySet<string
 export function tell(incidents: readonly Incident[], open: (incident: Incident) => void): void {
   const [first] = incidents;
   if (first === undefined) return;
-  if (isAlarmOn("sound")) ring();
+  if (isAlarmOn("sound")) void ring();
   if (!isAlarmOn("notify") || !("Notification" in globalThis) || Notification.permission !== "granted") return;
   const more = incidents.length > 1 ? ` and ${incidents.length - 1} more` : "";
   const shown = new Notification(`${first.env} · ${first.queue}: ${first.title}${more}`, {
@@ -59,9 +59,41 @@ export function tell(incidents: readonly Incident[], open: (incident: Incident) 
   });
 }
 
+const RESUME_MS = 1_000;
+const soundListeners = new Set<() => void>();
+let isSoundBlocked = false;
+
+function setSoundBlocked(isBlocked: boolean): void {
+  isSoundBlocked = isBlocked;
+  for (const listener of soundListeners) listener();
+}
+
+/** For useSyncExternalStore: whether it should have rung, and the browser made no sound. */
+export const soundBlock = {
+  subscribe(listener: () => void): () => void {
+    soundListeners.add(listener);
+    return () => soundListeners.delete(listener);
+  },
+  get: () => isSoundBlocked,
+  /** Somebody has touched the page: from now on it may. */
+  clear: () => isSoundBlocked && setSoundBlocked(false),
+};
+
 /** Two strokes of a bell, made here: no file, no other site. */
-function ring(): void {
+async function ring(): Promise<void> {
   const context = new AudioContext();
+  // A page that nobody has touched since it was loaded makes no sound in most browsers: resume() then waits for ever.
+  await Promise.race([
+    context.resume().catch(() => {}),
+    new Promise((resume) => {
+      setTimeout(resume, RESUME_MS);
+    }),
+  ]);
+  setSoundBlocked(context.state !== "running");
+  if (isSoundBlocked) {
+    void context.close();
+    return;
+  }
   for (const [at, pitch] of [
     [0, 880],
     [0.28, 660],
