@@ -9,6 +9,7 @@ import { ActionButton } from "../../parts/ActionButton.tsx";
 import { ExportLinks } from "../../parts/ExportLinks.tsx";
 import { StateBadge } from "../../parts/StateBadge.tsx";
 import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";
+import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { TraceLink } from "../../shell/TraceLink.tsx";
@@ -31,6 +32,7 @@ export function JobHead({ job }: { job: Job }): ReactNode {
           <bdi>{job.job_name || "Job"}</bdi> <bdi className="job-id">#{job.job_id}</bdi>
         </h1>
         <StateBadge state={job.state} />
+        <EnvBadge env={job.env} />
         <span className="page-space" />
         <TimeStyleToggle />
       </div>
@@ -46,7 +48,7 @@ export function JobHead({ job }: { job: Job }): ReactNode {
         <Fact name="Last wait" value={job.wait_ms === null ? null : duration(job.wait_ms)} />
         <Fact name="Last run" value={job.run_ms === null ? null : duration(job.run_ms)} />
         <Fact name="Worker" value={job.worker} />
-        <Fact name="Source" value={[job.source, job.env].filter(Boolean).join(" · ")} />
+        <Fact name="Source" value={job.source} />
         {job.scheduler !== "" && (
           <div>
             <dt>Scheduler</dt>

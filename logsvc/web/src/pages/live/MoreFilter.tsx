@@ -5,7 +5,17 @@ import { Icon } from "../../shell/icons.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
 import { usePopover } from "./usePopover.ts";
 
-const STATES = ["waiting", "active", "delayed", "retrying", "completed", "failed", "stalled"] as const;
+const STATES = [
+  "waiting",
+  "waiting-children",
+  "active",
+  "delayed",
+  "retrying",
+  "completed",
+  "failed",
+  "stalled",
+  "removed",
+] as const;
 /** Whose own log lines there are. */
 const SERVICES = ["bridge", "logsvc", "bot", "proxy"] as const;
 
