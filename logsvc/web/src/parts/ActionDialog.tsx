@@ -55,9 +55,9 @@ export function ActionDialog({ wish, note = "", close }: ActionDialogProps): Rea
       aria-labelledby={`${requestId}-title`}
       onCancel={(event) => {
         event.preventDefault();
-        close();
+        if (!done.isPending) close();
       }}
-      onPointerDown={(event) => event.target === event.currentTarget && close()}
+      onPointerDown={(event) => event.target === event.currentTarget && !done.isPending && close()}
     >
       <h2 id={`${requestId}-title`}>{done.data ? words.title.replace(/\?$/u, "") : words.title}</h2>
       <div className="action-body" role="status">
@@ -95,7 +95,7 @@ export function ActionDialog({ wish, note = "", close }: ActionDialogProps): Rea
         )}
       </div>
       <div className="action-buttons">
-        <button type="button" className="button" onClick={close}>
+        <button type="button" className="button" disabled={done.isPending} onClick={close}>
           {done.data ? "Close" : "Cancel"}
         </button>
         {!done.data && found > 0 && (

@@ -8,11 +8,20 @@ interface DialogProps {
   close: () => void;
   className?: string;
   isBare?: boolean;
+  /** Something is being written: it stays open until that is told. */
+  isBusy?: boolean;
   children: ReactNode;
 }
 
 /** A window over the page: the browser keeps the focus in it, and gives it back; Esc and a click beside it close it. */
-export function Dialog({ title, close, className = "", isBare = false, children }: DialogProps): ReactNode {
+export function Dialog({
+  title,
+  close,
+  className = "",
+  isBare = false,
+  isBusy = false,
+  children,
+}: DialogProps): ReactNode {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const opened = dialog.current;
@@ -26,14 +35,14 @@ export function Dialog({ title, close, className = "", isBare = false, children 
       aria-label={title}
       onCancel={(event) => {
         event.preventDefault();
-        close();
+        if (!isBusy) close();
       }}
-      onPointerDown={(event) => event.target === event.currentTarget && close()}
+      onPointerDown={(event) => event.target === event.currentTarget && !isBusy && close()}
     >
       {!isBare && (
         <div className="dialog-head">
           <h2>{title}</h2>
-          <button type="button" className="icon-button" aria-label="Close" onClick={close}>
+          <button type="button" className="icon-button" aria-label="Close" disabled={isBusy} onClick={close}>
             <Icon name="close" />
           </button>
         </div>

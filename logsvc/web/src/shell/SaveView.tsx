@@ -14,7 +14,7 @@ export default function SaveView({ close }: { close: () => void }): ReactNode {
   const [isHome, setHome] = useState(false);
   const query = queryOfPlace(place);
   return (
-    <Dialog title="Save this view" close={close}>
+    <Dialog title="Save this view" close={close} isBusy={changing.isPending}>
       <form
         className="dialog-body"
         onSubmit={(event) => {

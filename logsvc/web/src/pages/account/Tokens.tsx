@@ -91,7 +91,7 @@ function TokenRow({ token, revoke }: { token: Token; revoke: () => void }): Reac
 function Revoke({ token, close }: { token: Token; close: () => void }): ReactNode {
   const revoking = useRevokeToken();
   return (
-    <Dialog title={`Revoke the token ${token.name}?`} close={close}>
+    <Dialog title={`Revoke the token ${token.name}?`} close={close} isBusy={revoking.isPending}>
       <div className="dialog-body">
         <p>What uses it is let in no longer, within seconds. It cannot be taken back.</p>
         {revoking.error && (

@@ -70,7 +70,7 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
   const title = isCounting || done.data ? "Retry failed jobs" : `Retry ${counted(total, "failed job")}?`;
 
   return (
-    <Dialog title={title} close={close}>
+    <Dialog title={title} close={close} isBusy={done.isPending}>
       <div className="dialog-body" data-testid="retry-group">
         {!done.data && (
           <p className="quiet">
@@ -99,7 +99,7 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
         )}
         {done.data && <Aftermath outcomes={done.data} since={since} />}
         <div className="dialog-foot">
-          <button type="button" className="button" onClick={close}>
+          <button type="button" className="button" disabled={done.isPending} onClick={close}>
             {done.data && !hasFailed ? "Close" : "Cancel"}
           </button>
           {((!done.data && total > 0) || hasFailed) && (

@@ -37,7 +37,7 @@ function MaintenanceDialog({ close }: { close: () => void }): ReactNode {
   const [minutes, setMinutes] = useState<number>(QUIET_TIMES[0].minutes);
   const [reason, setReason] = useState("");
   return (
-    <Dialog title="Maintenance of an environment" close={close}>
+    <Dialog title="Maintenance of an environment" close={close} isBusy={handling.isPending}>
       <form
         className="dialog-body"
         onSubmit={(event) => {

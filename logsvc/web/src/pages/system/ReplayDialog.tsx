@@ -34,7 +34,7 @@ export function ReplayDialog({ ids, close }: { ids: readonly string[]; close: ()
   const error = done.error ?? planned.error;
   const title = planned.data && !done.data && found > 0 ? `Store ${counted(found, "record")}?` : "Replay dead letters";
   return (
-    <Dialog title={title} close={close}>
+    <Dialog title={title} close={close} isBusy={done.isPending}>
       <div className="dialog-body" data-testid="replay-dialog">
         <div role="status">
           {planned.isPending && <p>Looking what could be stored now…</p>}
