@@ -45,6 +45,13 @@ export function useKnownEnvs(): readonly string[] {
   }, [data, chosen]);
 }
 
+/** Whether what is shown may be of several environments. */
+export function useAreEnvsMixed(): boolean {
+  const known = useKnownEnvs();
+  const chosen = useEnvs();
+  return chosen.length === 0 ? known.length > 1 : chosen.length > 1;
+}
+
 /** " in staging", for what is said of the chosen environments alone; empty where all are meant. */
 export function inEnvs(envs: readonly string[]): string {
   return envs.length === 0 ? "" : ` in ${envs.join(", ")}`;

@@ -36,7 +36,7 @@ export function FilterBar({
       <TextFilter filter={filter} setFilter={setFilter} input={textInput} />
       <div className="filters-rest">
         <QueueFilter filter={filter} setFilter={setFilter} queues={queues} />
-        <MoreFilter filter={filter} setFilter={setFilter} />
+        <MoreFilter filter={filter} setFilter={setFilter} queues={queues} />
         <div className="segmented" role="group" aria-label="Levels" data-testid="filter-level">
           {LEVELS.map((level) => (
             <button

@@ -4,6 +4,7 @@ import type { QueueItem, Row } from "../../api/types.ts";
 import { count } from "../../format/count.ts";
 import { isMarker } from "../../live/entries.ts";
 import { useTail, useTailView } from "../../live/TailContext.tsx";
+import { useAreEnvsMixed } from "../../shell/envs.ts";
 import { Icon } from "../../shell/icons.tsx";
 import { useTimeStyle } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
@@ -56,6 +57,7 @@ export function LineList({
   const { isFollowing, linked } = view;
   const isLive = linked === null && view.past === null;
   const timeStyle = useTimeStyle();
+  const hasEnvs = useAreEnvsMixed();
   const now = useNow();
   // What is written by the clock changes with the hour alone: so lines are not drawn anew each second.
   const timeStep = timeStyle === "relative" ? RELATIVE_MS : HOUR_MS;
@@ -184,6 +186,7 @@ export function LineList({
                   isCursor={entry.id === cursorId}
                   now={timeNow}
                   timeStyle={timeStyle}
+                  hasEnvs={hasEnvs}
                   open={open}
                 />
               );

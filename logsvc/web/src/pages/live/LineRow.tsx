@@ -3,6 +3,7 @@ import { memo, type ReactNode, type Ref } from "react";
 import type { Row } from "../../api/types.ts";
 import { ago, clockTime, duration, fullTime } from "../../format/time.ts";
 import { Ansi } from "../../parts/Ansi.tsx";
+import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import type { TimeStyle } from "../../shell/timeStyle.ts";
 import { Highlight } from "./Highlight.tsx";
 import { gapSentence, ONE_LINE, summaryOf, WHOLE } from "./summary.ts";
@@ -19,6 +20,8 @@ interface LineRowProps {
   /** About now, in ms since 1970: times of today are written without their day, relative ones as a distance from it. */
   now: number;
   timeStyle: TimeStyle;
+  /** Lines of several environments are shown: each says of which it is. */
+  hasEnvs: boolean;
   open: (row: Row) => void;
 }
 
@@ -37,6 +40,7 @@ export const LineRow = memo(function LineRow({
   isCursor,
   now,
   timeStyle,
+  hasEnvs,
   open,
 }: LineRowProps): ReactNode {
   const zone = timeStyle === "utc" ? "utc" : "local";
@@ -101,6 +105,7 @@ export const LineRow = memo(function LineRow({
         )}
       </span>
       <span role="gridcell" className="line-facts">
+        {hasEnvs && <EnvBadge env={row.env} />}
         <RowFacts row={row} />
       </span>
     </div>

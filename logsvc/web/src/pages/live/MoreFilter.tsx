@@ -1,5 +1,6 @@
 import { useId, type ReactNode } from "react";
 
+import type { QueueItem } from "../../api/types.ts";
 import { toggled, type Filter } from "../../live/filter.ts";
 import { Icon } from "../../shell/icons.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
@@ -19,11 +20,20 @@ const STATES = [
 /** Whose own log lines there are. */
 const SERVICES = ["bridge", "logsvc", "bot", "proxy"] as const;
 
-/** Job states, and Tocsin's own services, to tick. */
-export function MoreFilter({ filter, setFilter }: { filter: Filter; setFilter: SetFilter }): ReactNode {
+interface MoreFilterProps {
+  filter: Filter;
+  setFilter: SetFilter;
+  queues: readonly QueueItem[];
+}
+
+/** Sources where there are several, job states, and Tocsin's own services, to tick. */
+export function MoreFilter({ filter, setFilter, queues }: MoreFilterProps): ReactNode {
   const { root, isOpen, setOpen } = usePopover();
   const panelId = useId();
-  const chosen = filter.state.length + filter.service.length;
+  const chosen = filter.source.length + filter.state.length + filter.service.length;
+  const sources = [...new Set([...queues.map(({ source }) => source), ...filter.source])].toSorted((one, other) =>
+    one.localeCompare(other),
+  );
   return (
     <div className="queue-filter" ref={root}>
       <button
@@ -41,6 +51,9 @@ export function MoreFilter({ filter, setFilter }: { filter: Filter; setFilter: S
       {isOpen && (
         <div className="popover" id={panelId} role="group" aria-label="More filters">
           <div className="popover-list">
+            {(sources.length > 1 || filter.source.length > 0) && (
+              <Options title="Source" name="source" values={sources} filter={filter} setFilter={setFilter} />
+            )}
             <Options title="State of the job" name="state" values={STATES} filter={filter} setFilter={setFilter} />
             <Options title="Service of Tocsin" name="service" values={SERVICES} filter={filter} setFilter={setFilter} />
           </div>
@@ -52,7 +65,7 @@ export function MoreFilter({ filter, setFilter }: { filter: Filter; setFilter: S
 
 interface OptionsProps {
   title: string;
-  name: "state" | "service";
+  name: "source" | "state" | "service";
   values: readonly string[];
   filter: Filter;
   setFilter: SetFilter;
@@ -69,7 +82,7 @@ function Options({ title, name, values, filter, setFilter }: OptionsProps): Reac
             checked={filter[name].includes(value)}
             onChange={() => setFilter(toggled(filter, name, value))}
           />
-          {value}
+          <bdi>{value}</bdi>
         </label>
       ))}
     </fieldset>

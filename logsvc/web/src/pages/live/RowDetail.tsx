@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
-import type { Filter } from "../../live/filter.ts";
+import { NO_FILTER, type Filter } from "../../live/filter.ts";
 import { jobPlace } from "../../parts/addresses.ts";
 import { Block } from "../../parts/Block.tsx";
 import { CopyButton } from "../../parts/CopyButton.tsx";
@@ -46,6 +46,11 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
         <CopyButton icon="copy" label="Copy line" textOf={() => plainLine(row)} />
         <CopyButton icon="copy" label="Copy as JSON" textOf={() => JSON.stringify(row, null, 2)} />
         <CopyButton icon="link" label="Copy link" textOf={() => addressOf("logs", searchOfLine(filter, row))} />
+        {row.queue && (
+          <Link path="logs" search={searchOfLine(surroundingsOf(row), row)} className="button">
+            Lines around it
+          </Link>
+        )}
         {row.job_id && row.queue && row.source && (
           <Link {...jobPlace({ source: row.source, queue: row.queue, job_id: row.job_id })} className="button">
             Open the job
@@ -79,6 +84,11 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
 }
 
 /** Job ids repeat between queues, and queue names between sources: a job is all three. */
+/** All that its queue told at the time: after a gap, what there still is. */
+function surroundingsOf({ source, queue }: Row): Filter {
+  return { ...NO_FILTER, source: source ? [source] : [], queue: queue ? [queue] : [] };
+}
+
 function onlyThisJob(filter: Filter, row: Row): Filter {
   return { ...filter, job_id: valuesOf(row.job_id), queue: valuesOf(row.queue), source: valuesOf(row.source) };
 }
