@@ -24,8 +24,23 @@ function gzipped(file) {
   return sizes.get(file);
 }
 
+/** Whether a chunk, or what it imports at once, loads another by itself. */
+function loads(key, wanted, seen = new Set()) {
+  if (seen.has(key)) return false;
+  seen.add(key);
+  const { imports = [], dynamicImports = [] } = manifest[key];
+  return (key !== entry && dynamicImports.includes(wanted)) || imports.some((each) => loads(each, wanted, seen));
+}
+
+/** A chart loads its drawing at once: it counts for every page that has one. */
+const DRAWING = "src/charts/draw.ts";
+if (manifest[DRAWING] === undefined) throw new Error(`dist/manifest.json has no ${DRAWING}`);
+
 const frame = filesOf(entry);
-const pages = (manifest[entry].dynamicImports ?? []).map((key) => [key, filesOf(key, new Set(frame))]);
+const pages = (manifest[entry].dynamicImports ?? []).map((key) => {
+  const files = filesOf(key, new Set(frame));
+  return [key, loads(key, DRAWING) ? filesOf(DRAWING, files) : files];
+});
 let worst = 0;
 for (const [name, files] of [["the frame alone", frame], ...pages]) {
   const bytes = [...files].reduce((sum, file) => sum + gzipped(file), 0);
