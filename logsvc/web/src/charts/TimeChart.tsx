@@ -41,7 +41,8 @@ export function TimeChart(props: TimeChartProps): ReactNode {
   const [pointed, setPointed] = useState(-1);
   const index = pointed < times.length ? pointed : -1;
   const titleId = useId();
-  const { host, drawing, isUndrawn } = useDrawing(spec, setPointed, zoom);
+  const { isDragged, begin } = useDrag();
+  const { host, drawing, isUndrawn } = useDrawing(useHeld(spec, isDragged), setPointed, zoom);
 
   const step = (event: KeyboardEvent): void => {
     const last = times.length - 1;
@@ -90,6 +91,7 @@ export function TimeChart(props: TimeChartProps): ReactNode {
         data-zooms={zoom !== undefined}
         style={{ height }}
         onKeyDown={step}
+        onMouseDown={begin}
         onPointerLeave={() => setPointed(-1)}
         onBlur={() => {
           setPointed(-1);
@@ -117,6 +119,30 @@ export function TimeChart(props: TimeChartProps): ReactNode {
       </div>
     </figure>
   );
+}
+
+/** Whether the mouse was pressed on the chart and not let go yet. Touches scroll: they drag nothing. */
+function useDrag(): { isDragged: boolean; begin: () => void } {
+  const [isDragged, setDragged] = useState(false);
+  useEffect(() => {
+    if (!isDragged) return undefined;
+    const end = (): void => setDragged(false);
+    // The window hears of it after the drawing, which is gone once newer numbers are drawn.
+    addEventListener("mouseup", end);
+    addEventListener("blur", end);
+    return () => {
+      removeEventListener("mouseup", end);
+      removeEventListener("blur", end);
+    };
+  }, [isDragged]);
+  return { isDragged, begin: () => setDragged(true) };
+}
+
+/** The newest value; while it is held the one that there was. */
+function useHeld<Value>(value: Value, isHeld: boolean): Value {
+  const [kept, setKept] = useState(value);
+  if (!isHeld && kept !== value) setKept(value);
+  return isHeld ? kept : value;
 }
 
 function useScheme(): "light" | "dark" {
