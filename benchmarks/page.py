@@ -2,7 +2,8 @@
 
 A real Kafka, a real logsvc that stores the lines meanwhile, the page as it is built. Of the page: how soon its lines
 are there with a cold cache; then, once its memory is full, the frames that are drawn, the share of the main thread that
-is busy, and the heap after a garbage collection, minute by minute.
+is busy, and the heap after a garbage collection, minute by minute; and how many lines a second reached the page, and
+how many it was too slow for: so a run shows whether the rate asked for really came.
 
     python -m benchmarks.page [--minutes 10] [--rate 5000] [--wrap]
 """
@@ -34,8 +35,8 @@ BEFORE = 2_000
 """Lines that are stored before the page is opened for the first time."""
 
 HEAD = """\
-| minute | frames/s | longest, ms | above 50 ms | main thread | of it script | layout and style | heap, MB |
-|---|---|---|---|---|---|---|---|"""
+| minute | frames/s | longest, ms | above 50 ms | main thread | of it script | layout | heap, MB | lines/s | dropped |
+|---|---|---|---|---|---|---|---|---|---|"""
 
 WHEN_USABLE = """
 new MutationObserver((_, observer) => {
@@ -104,19 +105,29 @@ async def first_view(url: str) -> float:
         return await page.evaluate("window.usableMs")
 
 
-async def minute(page: Page, cdp: Any, number: int) -> float:
+async def lines_of(home: House) -> tuple[int, int]:
+    """How many lines were sent to the page, and dropped as it was too slow for them."""
+    text = (await home.get("/metrics")).raise_for_status().text
+    told = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return int(float(told["logsvc_live_rows_sent_total"])), int(float(told["logsvc_live_rows_dropped_total"]))
+
+
+async def minute(page: Page, cdp: Any, home: House, number: int) -> float:
     """Print a row of the table; return the heap."""
     await page.evaluate("window.drawn.longest = 0")
     begun = await moment(page, cdp)
+    sent, dropped = await lines_of(home)
     await asyncio.sleep(60)
     ended = await moment(page, cdp)
+    sent_after, dropped_after = await lines_of(home)
     longest = await page.evaluate("window.drawn.longest")
     heap = await heap_mb(cdp)
     seconds = ended.at - begun.at
     print(
         f"| {number} | {(ended.frames - begun.frames) / seconds:.1f} | {longest:.0f} | {ended.slow - begun.slow} "
         f"| {(ended.busy - begun.busy) / seconds:.0%} | {(ended.script - begun.script) / seconds:.0%} "
-        f"| {(ended.layout - begun.layout) / seconds:.0%} | {heap:.1f} |",
+        f"| {(ended.layout - begun.layout) / seconds:.0%} | {heap:.1f} "
+        f"| {(sent_after - sent) / seconds:,.0f} | {dropped_after - dropped:,} |",
         flush=True,
     )
     return heap
@@ -126,10 +137,10 @@ async def held(page: Page) -> int:
     return int(await page.get_by_test_id("live-scroller").get_attribute("aria-rowcount") or 1) - 1
 
 
-async def follow(url: str, minutes: int, *, wrap: bool) -> None:
+async def follow(home: House, minutes: int, *, wrap: bool) -> None:
     """Follow the newest lines for so long, and print how that went."""
     async with open_page() as page:
-        await page.goto(f"{url}/logs")
+        await page.goto(f"{home.url}/logs")
         await page.get_by_test_id("live-row").first.wait_for()
         if wrap:
             await page.get_by_test_id("toggle-wrap").click()
@@ -143,7 +154,7 @@ async def follow(url: str, minutes: int, *, wrap: bool) -> None:
 
         await eventually(is_full, seconds=300, what=f"{HELD:,} lines held")
         print(f"{HELD:,} lines held after {time.monotonic() - begun:.0f} s\n\n{HEAD}", flush=True)
-        heaps = {number: await minute(page, cdp, number) for number in range(1, minutes + 1)}
+        heaps = {number: await minute(page, cdp, home, number) for number in range(1, minutes + 1)}
         if minutes > 2:
             print(f"\nheap of minute {minutes} to that of minute 2: {heaps[minutes] / heaps[2]:.2f}")
 
@@ -164,7 +175,7 @@ async def run(kafka: str, data: Path, minutes: int, rate: int, *, wrap: bool) ->
         print(f"first lines with a cold cache: median {statistics.median(views):.0f} ms, longest {max(views):.0f} ms")
         producing = await start_role("produce", kafka, prefix, str(rate))
         try:
-            await follow(home.url, minutes, wrap=wrap)
+            await follow(home, minutes, wrap=wrap)
         finally:
             producing.kill()
             await producing.wait()
