@@ -486,7 +486,7 @@ async def test_a_chat_in_which_the_bot_may_not_write_is_named(
     ("status", "body", "verdict", "words"),
     [
         (200, '{"items": []}', Verdict.OK, "Tocsin answers"),
-        (401, '{"error": "login"}', Verdict.OK, "Tocsin answers"),
+        (401, '{"detail": "please log in"}', Verdict.OK, "Tocsin answers"),
         (302, "", Verdict.OK, "log in elsewhere (sso.example.com)"),
         (503, "", Verdict.WARN, "no logsvc behind it"),
         (404, "<h1>Welcome to nginx</h1>", Verdict.WARN, "not as Tocsin does"),

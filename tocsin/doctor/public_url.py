@@ -48,7 +48,7 @@ def _is_ours(answer: httpx.Response) -> bool:
         body: object = answer.json()
     except ValueError:
         return False
-    return isinstance(body, dict) and ("items" in body or "error" in body)
+    return isinstance(body, dict) and ("items" in body or "detail" in body)
 
 
 def _unreachable(where: str, error: Exception) -> Finding:
