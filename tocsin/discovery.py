@@ -155,11 +155,15 @@ class Directory:
 
     def urls_of(self, service: str) -> list[str]:
         """Base URLs of the healthy replicas; if Consul calls none healthy, of all: one may still answer in part."""
-        peer = self._peers.get(service)
-        if peer is None:
-            peer = self._peers[service] = _Peer()
-            self._follow_new(service)
+        self.look_for(service)
+        peer = self._peers[service]
         return [self._configured(service)] if peer.urls is None else list(peer.urls)
+
+    def look_for(self, service: str) -> None:
+        """Follow a service before it is called, so that the first call already goes where Consul says."""
+        if service not in self._peers:
+            self._peers[service] = _Peer()
+            self._follow_new(service)
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Follow the services asked for and keep this one registered, until stop is set."""

@@ -44,6 +44,7 @@ class Bridge:
         self._directory = directory
         self._breakers = breakers
         self._client = client
+        directory.look_for(BRIDGE)  # people act seldom: their first action is not to fail for want of an address
 
     async def act(self, body: Mapping[str, Any], *, seconds: float = ANSWER_SECONDS) -> Answer:
         """Send one request. Refusals are answers. Raises Unavailable if no replica gives one in so many seconds."""

@@ -5,6 +5,7 @@ import json
 import re
 import ssl
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,6 +25,9 @@ from tocsin.doctor.finding import Verdict
 from tocsin.doctor.public_url import check_public_url
 
 SERVICES = ("logsvc", "bridge", "bot")
+FAR = 4_000_000_000_000
+"""The year 2096."""
+NOBODY = "http://127.0.0.1:9"
 ONLY_WHEN_IT_HAPPENS = {
     "bot_errors_total",
     "bridge_schedulers_overdue",
@@ -41,7 +45,7 @@ PANEL_QUERIES = [
 ]
 
 
-async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
+async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
     kafka_bootstrap: str,
     topic_prefix: str,
     redis_url: str,
@@ -67,11 +71,15 @@ async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
                 postgres=postgres_url,
                 settings={
                     "CONSUL_HTTP_ADDR": agent.address,
-                    "LOGSVC_URL": "http://127.0.0.1:9",  # nobody is there: only Consul can tell
+                    **{f"{name.upper()}_URL": NOBODY for name in SERVICES},  # only Consul can tell
+                    "BREAKER_PROBE_SECONDS": "1",
                     "PUBLIC_URL": f"https://localhost:{edge}",
+                    "SESSION_SECRET": "session-secret-of-the-test-0123456789",
+                    "TOCSIN_SERVICE_TOKEN": "service-token-of-the-test",
                 },
             ) as tocsin,
         ):
+            tocsin.own["bridge"] = {"REDIS_ACTIONS_URL": redis_url}
             for service in ("sandbox", *SERVICES):
                 await tocsin.start(service)
             await tocsin.ready()
@@ -84,7 +92,14 @@ async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
 
             trust = ssl.create_default_context(cafile=certificate)
             base = f"https://localhost:{edge}"
-            async with httpx.AsyncClient(base_url=base, verify=trust, trust_env=False) as person:
+            async with httpx.AsyncClient(base_url=base, verify=trust, trust_env=False, timeout=60) as person:
+
+                async def is_asked_to_log_in() -> bool:
+                    return (await person.get("/api/v1/queues")).status_code == 401
+
+                await eventually(is_asked_to_log_in, what="logsvc through the proxy")
+                ticket = await tocsin.login_ticket()
+                await eventually(lambda: is_logged_in(person, ticket), what="a login once Consul has told of the bot")
 
                 async def sees_all_queues() -> bool:
                     answer = await person.get("/api/v1/queues")
@@ -99,8 +114,11 @@ async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
                 [trusted] = await check_public_url({"PUBLIC_URL": base})
                 assert trusted.verdict is Verdict.OK, trusted
                 live = f"wss://localhost:{edge}/api/v1/live"
-                async with connect(live, ssl=trust, origin=base) as socket, asyncio.timeout(20):  # type: ignore[arg-type]  # a plain string is an origin
-                    assert json.loads(await socket.recv())["type"] == "hello"
+                session = {"cookie": "; ".join(f"{name}={value}" for name, value in person.cookies.items())}
+                async with connect(live, ssl=trust, origin=base, additional_headers=session) as socket:  # type: ignore[arg-type]  # a plain string is an origin
+                    async with asyncio.timeout(20):
+                        assert json.loads(await socket.recv())["type"] == "hello"
+                assert await retry_failed(person, counted[0].queue) == {"done": counted[0].counts["failed"]}
 
             async def told() -> bool:
                 """The answer comes from logsvc: what the bot counted itself would say so."""
@@ -135,3 +153,31 @@ async def test_people_reach_the_page_and_the_bot_finds_logsvc_by_consul(
                 await tocsin.stop(service)
             left = await agent.get("/v1/agent/services")
             assert left == {}, "a service that stops takes itself out of Consul"
+
+
+async def is_logged_in(person: httpx.AsyncClient, ticket: str) -> bool:
+    """Log in as a browser does; the session's cookie is one that is never sent without TLS or read by a script.
+
+    False: logsvc does not know of a bot that is well.
+    """
+    done = await person.post("/login", data={"ticket": ticket}, headers={"origin": str(person.base_url).rstrip("/")})
+    if done.status_code == 503:
+        return False
+    assert done.status_code == 303, done.text
+    [cookie] = [value for value in done.headers.get_list("set-cookie") if "tocsin_session=" in value]
+    value, *attributes = cookie.split("; ")
+    assert value.startswith("__Host-tocsin_session=")
+    assert {"Path=/", "HttpOnly", "Secure", "SameSite=Lax"} <= set(attributes)
+    assert "domain" not in cookie.lower(), "a __Host- cookie with one is not taken"
+    return True
+
+
+async def retry_failed(person: httpx.AsyncClient, queue: str) -> dict[str, Any]:
+    """From the page to the bot to the bridge, and what came of it there."""
+    me = (await person.get("/api/v1/me")).json()
+    wish = {"request_id": "r-1", "action": "retry", "source": "main", "queue": queue, "filter": {"to": FAR}}
+    ours = {"origin": str(person.base_url).rstrip("/"), "x-csrf-token": me["csrf_token"]}
+    assert (await person.post("/api/v1/actions", json=wish)).status_code == 403, "no page of ours asks"
+    done = await person.post("/api/v1/actions", json=wish, headers=ours)
+    assert done.status_code == 200, done.text
+    return done.json()["outcomes"]
