@@ -9,6 +9,7 @@ import { FindBox } from "../../parts/FindBox.tsx";
 import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
 import { TableExport } from "../../parts/TableExport.tsx";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
+import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
@@ -50,6 +51,7 @@ function ErrorList({ search }: { search: string }): ReactNode {
           {found.data &&
             (found.hasNextPage ? `the first ${counted(groups.length, "kind")}` : counted(groups.length, "kind"))}
           {found.data && ` in ${rangeWords(range)}`}
+          <Told asOf={found.data?.pages[0]?.as_of} />
         </p>
         <span className="spread" />
         <FindBox label="Find an error" value={q} change={(value) => change("q", value)} />

@@ -8,6 +8,7 @@ import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
 import { ActionButton } from "../../parts/ActionButton.tsx";
 import { ExportLinks } from "../../parts/ExportLinks.tsx";
 import { StateBadge } from "../../parts/StateBadge.tsx";
+import { Told } from "../../parts/Told.tsx";
 import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
@@ -36,7 +37,10 @@ export function JobHead({ job }: { job: Job }): ReactNode {
         <span className="page-space" />
         <TimeStyleToggle />
       </div>
-      <p className="job-verdict">{verdict}</p>
+      <p className="job-verdict">
+        {verdict}
+        <Told asOf={job.as_of} />
+      </p>
       {error !== "" && (
         <pre className="job-error" dir="auto" data-testid="job-error">
           {withoutAnsi(error)}

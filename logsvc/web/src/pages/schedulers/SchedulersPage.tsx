@@ -8,6 +8,7 @@ import { FindBox } from "../../parts/FindBox.tsx";
 import { QueueName } from "../../parts/QueueName.tsx";
 import { StateBadge } from "../../parts/StateBadge.tsx";
 import { TableExport } from "../../parts/TableExport.tsx";
+import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
@@ -35,6 +36,7 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
         <p className="page-sum">
           {data && counted(all.length, "scheduler")}
           {all.length > 0 && (late === 0 ? ", all on time" : `, ${count(late)} overdue`)}
+          <Told asOf={data?.as_of} />
         </p>
         <span className="spread" />
         <FindBox
