@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
+from tocsin.doctor.telegram import check_telegram
 from tocsin.events import State
 
 GROUP = -1_000_000_000_888
@@ -95,7 +96,7 @@ async def test_what_a_transaction_wrote_counts_when_it_is_committed_and_leaves_n
 
 
 async def test_another_who_polls_this_token_is_told_of_and_alerts_go_out(house: House) -> None:
-    await house.start_bot()
+    bot = await house.start_bot()
     async with other_poller(house):
 
         async def told() -> bool:
@@ -103,6 +104,9 @@ async def test_another_who_polls_this_token_is_told_of_and_alerts_go_out(house: 
             return "another process polls with this bot's token" in text
 
         await eventually(told, what="the conflict in /status")
+        assert '"event": "polling_conflict"' in bot.output()
+        findings = await check_telegram(bot.environ)
+        assert "another process polls with its token (409)" in " ".join(one.found for one in findings)
         await house.put(*(failure(f"q{number}") for number in range(8)))
 
         async def all_rung() -> bool:

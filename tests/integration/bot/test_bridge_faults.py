@@ -17,6 +17,7 @@ from tests.integration.bot.house import CHAT, House, snapshot
 from tests.integration.bot.link import Link
 from tests.integration.bot.service import SERVICE_TOKEN, Service
 from tests.integration.bot.test_answers import WAYS, make_chat
+from tests.integration.bot.test_postgres_refuses import Sql
 from tests.ports import free_port
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers, Unavailable
@@ -99,6 +100,26 @@ async def is_offered(house: House, bridge: FakeBridge) -> None:
     assert len(bridge.asked) == asked + len(offers)
 
 
+async def is_carried_out(house: House, bridge: FakeBridge) -> None:
+    """What is confirmed in the chat is done; a count of five minutes ago is not."""
+    for question, action in (("Promote 1 job of mail?", "promote"), ("Resume mail?", "resume")):
+        before = len(bridge.asked)
+        bridge.answers = [done(1)]
+        assert "too old" not in (await confirm(house, question))["text"]
+        await eventually(lambda before=before: len(bridge.asked) > before, what=f"{action} at the bridge")
+        assert (bridge.asked[-1]["action"], "dry_run" in bridge.asked[-1]) == (action, False)
+    await Sql(house.postgres).run("UPDATE actions SET asked_ms = asked_ms - 300001 WHERE stage = 'asked'")
+    asked = len(bridge.asked)
+    assert "That count is too old" in (await confirm(house, "Retry 1 job of mail?"))["text"]
+    assert len(bridge.asked) == asked
+
+
+async def confirm(house: House, question: str) -> dict[str, Any]:
+    """Press the first button under a question; return what the bot answers."""
+    asked = await house.message(question)
+    return (await house.press(asked, asked["reply_markup"]["inline_keyboard"][0][0]["text"]))["answer"]
+
+
 def done(count: int) -> Response[Any]:
     return Response({"request_id": "r", "dry_run": False, "count": count, "outcomes": {"done": count}, "results": []})
 
@@ -144,6 +165,7 @@ async def test_an_action_is_checked_sent_and_written_down_whatever_the_bridge_do
     assert bridge.asked == [same, same]
     assert (await act("r-2", "proxy:ann@example.com", "operator", dry_run=True))[0] == 200
     await is_offered(house, bridge)
+    await is_carried_out(house, bridge)
 
     bridge.answers = [Response("<html>", media_type="text/html"), Response({"x": 1}, status_code=500)]
     for request_id in ("r-3", "r-4"):

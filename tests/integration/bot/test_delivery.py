@@ -171,12 +171,17 @@ async def test_a_group_that_became_a_supergroup_is_followed(house: House) -> Non
     assert refused["chat_id"] == GROUP  # one refusal taught it, for good
 
 
-async def test_a_deleted_topic_falls_back_to_the_general_one_and_says_so(house: House) -> None:
+async def test_a_topic_deleted_or_closed_falls_back_to_the_general_one_and_says_so(house: House) -> None:
     await make_forum(house)
     await house.fault(kind="thread_deleted", chat_id=SUPERGROUP)
     await house.start_bot(TELEGRAM_ALERT_CHATS=f"{SUPERGROUP}/5")
     await house.put(failure())
     await eventually(lambda: house.has_text("topic this was meant for is closed", SUPERGROUP), what="the alert")
+    await house.fault(kind="thread_closed", chat_id=SUPERGROUP)
+    await house.put(failure(fingerprint="f2", error_type="Other"))
+    [warning, alert] = (await house.message("Other ×1", SUPERGROUP))["text"].split("\n", 1)
+    assert "topic this was meant for is closed" in warning
+    assert alert.startswith("🔴 prod")
 
 
 async def test_a_removed_message_comes_again_when_the_trouble_goes_on(house: House) -> None:
