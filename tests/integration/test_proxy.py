@@ -111,7 +111,7 @@ async def test_what_leaves_the_proxy_and_what_does_not_pass_it(tmp_path: Path) -
         for path, length in ((b"markers", b"2000000"), (b"actions", b"5000000")):
             head = b"POST /api/v1/%s HTTP/1.1\r\nContent-Length: %s\r\n\r\n" % (path, length)
             assert b" 413 " in await _first_line(port, head), path
-        whole = b"POST /api/v1/actions HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n"
+        whole = b"POST /api/v1/actions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n"
         assert b" 404 " in await _first_line(port, whole), "logsvc is asked: the stand-in has no such route"
         async with open_websocket(f"ws://127.0.0.1:{port}/api/v1/live") as socket:
             await socket.send("hello")
