@@ -7,7 +7,7 @@ from litestar import Request, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, Parameter
 
-from logsvc.api.answers import OF_BOT
+from logsvc.api.answers import OF_BOT, refusals
 from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.who import need, who_of
@@ -56,7 +56,12 @@ class Audit(msgspec.Struct):
 def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -> list[HTTPRouteHandler]:
     """The routes, bound to who lets in and to the bot."""
 
-    @get("/api/v1/me", summary="Who you are here, and what you may do", sync_to_thread=False)
+    @get(
+        "/api/v1/me",
+        summary="Who you are here, and what you may do",
+        responses=refusals(401, 403, 414),
+        sync_to_thread=False,
+    )
     def me(request: Request[Any, Any, Any]) -> Me:
         who = who_of(request.scope)
         return Me(

@@ -83,7 +83,7 @@ MEANINGS = {
     429: "As many as are allowed are under way; `Retry-After` says when to come again.",
     503: "Not now: ClickHouse is away, or Tocsin has only just started. `Retry-After` says when to come again.",
 }
-MEMORY = (400, 403, 414, 503)
+MEMORY = (400, 401, 403, 414, 503)
 HISTORY = (*MEMORY, 422)
 
 

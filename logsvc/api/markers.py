@@ -91,7 +91,7 @@ def markers_routes(journal: Journal, store: Store) -> list[HTTPRouteHandler]:
         "/api/v1/markers",
         summary="Mark a moment: a deploy, say",
         security=[{"token": []}],
-        responses=refusals(*HISTORY, 401, 413),
+        responses=refusals(*HISTORY, 413),
     )
     async def mark(request: Request[Any, Any, Any], data: JSONBody[NewMarker]) -> Marker:
         who = _marker_of(request)

@@ -110,6 +110,7 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
                 forged = {"cookie": f"tocsin_session={value}"}
                 assert (await nobody.get("/api/v1/me", headers=forged)).status_code == 401
 
+        await every_route_refuses_a_stranger_as_described(tocsin)
         ticket = await tocsin.login_ticket()
         async with person(tocsin) as ann, person(other) as double:
             for _ in range(3):  # a chat app that looks for a preview
@@ -123,7 +124,8 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
             assert "HttpOnly; SameSite=Lax" in cookie
             assert not loser.cookies
             for replica in (tocsin, other):
-                me = await winner.get(f"{replica.url('logsvc')}/api/v1/me")
+                here = replica.url("logsvc")
+                me = await winner.get(f"{here}/api/v1/me", headers={"origin": here})
                 assert (me.status_code, me.json()["role"], me.json()["user_id"]) == (200, "admin", "1001")
             csrf = me.json()["csrf_token"]
             await a_link_that_is_too_old_opens_nothing(tocsin)
@@ -267,6 +269,22 @@ async def a_link_of_the_server_logs_in_without_telegram(tocsin: Product) -> None
         assert (me["user_id"], me["name"], me["role"]) == ("link:Ann of ops", "Ann of ops", "operator")
         made = await ann.post("/api/v1/silences", json=SILENCE, headers={"x-csrf-token": me["csrf_token"]})
         assert (made.status_code, made.json()["by"]) == (201, "Ann of ops")
+
+
+async def every_route_refuses_a_stranger_as_described(tocsin: Product) -> None:
+    methods = {"get", "post", "put", "delete", "patch"}
+    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), timeout=60) as nobody:
+        described = await nobody.get("/openapi.json", headers={"authorization": f"Bearer {SERVICE}"})
+        routes = described.json()["paths"]
+        asked = [(path, method) for path in routes for method in methods & set(routes[path])]
+        asked = [(path, method) for path, method in asked if not path.startswith(("/health/", "/metrics"))]
+        assert len(asked) > 20
+        for path, method in asked:
+            answer = await nobody.request(method, path)
+            assert answer.status_code == 401, (path, method)
+            assert answer.headers["www-authenticate"] == "Bearer"
+            assert answer.json().keys() == {"detail"}
+            assert "401" in routes[path][method]["responses"], (path, method)
 
 
 async def test_in_a_browser_one_logs_in_sees_the_page_and_logs_out(locked: Product) -> None:
