@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bot.incidents.failures import LastFailure, Tally
-from bot.incidents.machine import Call, Incident, Step, end, step
+from bot.incidents.machine import Call, Incident, Step, cover, end, step, unhidden
 from bot.rules.board import Finding
 from bot.rules.conditions import Verdict
 from bot.rules.policy import Policy
@@ -19,7 +19,8 @@ def found(
         return unheard(end(before, now_ms=now_ms)) if before is not None and is_open else None
     if before is not None and is_open:
         changed = replace(before, last=last, last_ms=max(before.last_ms, one.at_ms))
-        return unheard(changed) if changed.last != before.last else None
+        done = cover(changed, silenced_until_ms, now_ms=now_ms) or unhidden(changed, now_ms=now_ms)
+        return done if done.call is Call.RING or done.incident.phase != before.phase or last != before.last else None
     if one.verdict is not Verdict.FIRE:
         return None
     seen = Tally(1, one.since_ms, one.at_ms, is_fresh=True, last=last)

@@ -110,10 +110,11 @@ class Handling:
             given = unack(incident, now_ms=now_ms)
             if given is None:
                 return Handled(Outcome.ALREADY, incident)
-            await self.show(session, row, given, now_ms)
-            await _audit(session, who, "unack", _about(incident_id, given))
+            steps = [(write(session, row, given.incident), given)]
+            await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
+            await _audit(session, who, "unack", _about(incident_id, given.incident))
         self.woken()
-        return Handled(Outcome.DONE, given)
+        return Handled(Outcome.DONE, given.incident)
 
     async def resolve(self, incident_id: int, who: Person, *, episode: int | None = None) -> Handled:
         """Call an incident over. Its failure rings anew when it returns; what a rule found, once it has been well."""

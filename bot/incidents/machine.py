@@ -267,12 +267,12 @@ def ack(incident: Incident, who: Person, *, now_ms: int) -> Incident | None:
     return replace(incident, phase=phase, ack=Ack(who.user_id, name, now_ms), taken_by=name)
 
 
-def unack(incident: Incident, *, now_ms: int) -> Incident | None:
+def unack(incident: Incident, *, now_ms: int) -> Step | None:
     """The incident given back by who had it; None if it is over, or nobody has it. A reminder waits its time."""
     if incident.is_over or incident.ack is None:
         return None
     phase = Phase.SILENCED if incident.phase is Phase.SILENCED else Phase.FIRING
-    return replace(incident, phase=phase, ack=None, told_ms=now_ms)
+    return unhidden(replace(incident, phase=phase, ack=None, told_ms=now_ms), now_ms=now_ms)
 
 
 def cover(incident: Incident, silenced_until_ms: int | None, *, now_ms: int) -> Step | None:
@@ -284,7 +284,17 @@ def cover(incident: Incident, silenced_until_ms: int | None, *, now_ms: int) -> 
         return None
     if after.phase is not Phase.SILENCED:
         after = replace(after, told_ms=now_ms, told_count=0)  # a reminder waits its time from now
-    return Step(after, Call.EDIT if after.has_rung else Call.HUSH)
+    return unhidden(after, now_ms=now_ms)
+
+
+def unhidden(incident: Incident, *, now_ms: int) -> Step:
+    """A change without a sound, unless it brings to light what a rule found and nobody was ever told of.
+
+    Failures ring when they return. What a rule found says nothing more while it lasts, so it rings now or never.
+    """
+    if incident.rule and incident.phase in UNHEEDED and not incident.has_rung:
+        return Step(replace(incident, has_rung=True, told_ms=now_ms, told_count=incident.count), Call.RING)
+    return Step(incident, Call.EDIT if incident.has_rung else Call.HUSH)
 
 
 def resolve(incident: Incident, *, now_ms: int, heard_ms: int, policy: Policy) -> Incident | None:
@@ -300,9 +310,10 @@ def end(incident: Incident, *, now_ms: int) -> Incident:
 
 
 def wait(incident: Incident, *, now_ms: int, policy: Policy) -> Step | None:
-    """What time alone does: an ack ends, a reminder is due; None if neither."""
+    """What time alone does: an ack ends, a reminder is due; None if neither. What never rang is no reminder."""
     if incident.phase is Phase.ACKED and incident.ack and now_ms - incident.ack.at_ms >= policy.ack_seconds * 1000:
-        return Step(replace(incident, phase=Phase.FIRING, ack=None, told_ms=now_ms), Call.REMIND)
+        after = replace(incident, phase=Phase.FIRING, ack=None, told_ms=now_ms)
+        return Step(after, Call.REMIND) if after.has_rung else unhidden(after, now_ms=now_ms)
     is_due = now_ms - incident.told_ms >= policy.remind_seconds * 1000
     if incident.phase in UNHEEDED and incident.has_rung and is_due:
         return Step(replace(incident, told_ms=now_ms), Call.REMIND)

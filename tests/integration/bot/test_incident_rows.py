@@ -21,13 +21,16 @@ from bot.routing.chats import Chats
 from bot.routing.duty import Shift
 from bot.routing.quiet import parse_quiet_hours
 from bot.routing.routes import Destination
+from bot.rules.board import Finding, Spot
+from bot.rules.conditions import Verdict
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store.database import Database, open_engine
 from bot.store.duty import begin_shift
 from bot.store.migrate import migrate
-from bot.store.models import AuditRow, Card, DispatchRow
+from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow
+from bot.store.outbox import INCIDENT
 from bot.store.stale import drop_stale
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -39,6 +42,14 @@ ADMIN, ANN, BOSS = 1, 2002, 3003
 
 def at(text: str) -> int:
     return int(datetime.fromisoformat(f"2026-11-{text}").replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def maintenance(env: str, from_ms: int, until_ms: int) -> SilenceRow:
+    return SilenceRow(
+        **{"env": env, "source": "", "queue": "", "fingerprint": "", "is_maintenance": True},
+        **{"from_ms": from_ms, "until_ms": until_ms, "by_id": ANN, "by_name": "Ann", "reason": "", "ended_by": ""},
+        **{"hidden": 0, "kinds": {}, "chat_id": ADMIN},
+    )
 
 
 @pytest.fixture
@@ -109,6 +120,24 @@ async def test_a_page_that_was_due_by_day_pages_nobody_for_what_begins_in_quiet_
     assert await escalate(at("24 12:14")) == 0
     assert await escalate(at("24 12:15")) == 1
     assert await paged() == 1
+
+
+async def test_workers_that_do_not_come_back_after_a_maintenance_ring_when_it_ends(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    began_ms, ends_ms = at("23 12:00"), at("23 12:15")
+    dead = Finding(Spot("no-workers", "prod", "main", "orders"), Verdict.FIRE, "No workers", "9 wait", 0, began_ms)
+    async with AsyncSession(engine) as session, session.begin():
+        session.add(maintenance("prod", began_ms, ends_ms))
+        await session.flush()
+        assert await alerts.find(session, [dead], now_ms=began_ms) == 0
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.end_silences(session, now_ms=ends_ms) == 1
+    async with AsyncSession(engine) as session:
+        cards = (await session.scalars(select(Card).where(Card.kind == INCIDENT))).all()
+        waits = (await session.scalars(select(IncidentRow.page_due_ms))).one()
+    assert [(one.chat_id, "No workers" in one.text) for one in cards] == [(ADMIN, True)]
+    assert waits == ends_ms + 900_000
 
 
 async def test_what_quiet_hours_held_back_is_an_alert_like_any_other_once_the_digest_has_told_it(

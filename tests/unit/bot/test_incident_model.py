@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bot.incidents.failures import Key, LastFailure, Tally
+from bot.incidents.found import found
 from bot.incidents.machine import (
     UNHEEDED,
     Call,
@@ -23,8 +24,11 @@ from bot.incidents.machine import (
     unack,
     wait,
 )
+from bot.rules.board import Finding, Spot
+from bot.rules.conditions import Verdict
 from bot.rules.policy import Policy
 
+SPOT = Spot("no-workers", "prod", "main", "orders")
 KEY = Key("prod", "main", "orders", "f1")
 POLICY = Policy(resolve_seconds=1800, remind_seconds=900, ack_seconds=3600, loud_counts=(10, 100))
 ANN = Person(7, "Ann")
@@ -110,7 +114,7 @@ class Incidents(RuleBasedStateMachine):
         assert (given is not None) == (self.is_open and self.is_taken)
         if given is not None:
             self.is_taken = False
-            self.incident = given
+            self.take(given)
 
     @precondition(lambda self: self.is_open)
     @rule()
@@ -149,6 +153,7 @@ class Incidents(RuleBasedStateMachine):
         done = wait(self.incident, now_ms=self.now_ms, policy=POLICY)
         if done is not None and had_ack:
             self.is_taken = False
+            assert (done.call is Call.REMIND) == self.rang, "people are reminded of what they have heard of"
         self.take(done)
 
     @precondition(lambda self: self.incident is not None)
@@ -194,5 +199,88 @@ class Incidents(RuleBasedStateMachine):
         assert due.call is Call.REMIND
 
 
+class RuleIncidents(RuleBasedStateMachine):
+    """What a rule found says nothing more while it lasts: it is heard as soon as nothing keeps it quiet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = START_MS
+        self.incident: Incident | None = None
+        self.silenced_until: int | None = None
+        self.is_off = self.is_taken = self.rang = False
+
+    def take(self, done: Step | None) -> None:
+        if done is None:
+            return
+        assert (done.call in (Call.RING, Call.HUSH)) == (not self.rang), "one message for each episode"
+        if done.call in (Call.RING, Call.REMIND):
+            assert self.silenced_until is None, "a sound under a silence"
+            self.rang = True
+        self.incident = done.incident
+
+    def find(self, verdict: Verdict, text: str = "9 jobs are ready") -> None:
+        finding = Finding(SPOT, verdict, "No workers", text, self.now_ms, self.now_ms)
+        self.take(found(finding, self.incident, self.now_ms, POLICY, self.silenced_until))
+
+    @precondition(lambda self: not self.is_off)
+    @rule()
+    def it_begins(self) -> None:
+        self.is_off, self.rang, self.is_taken = True, False, False
+        self.find(Verdict.FIRE)
+
+    @precondition(lambda self: self.is_off)
+    @rule(text=st.sampled_from(("9 jobs are ready", "10 jobs are ready")))
+    def it_goes_on(self, text: str) -> None:
+        self.find(Verdict.NOTHING, text)
+
+    @precondition(lambda self: self.is_off)
+    @rule()
+    def it_ends(self) -> None:
+        self.is_off = False
+        self.find(Verdict.RESOLVE)
+
+    @rule(minutes=st.integers(1, 240))
+    def somebody_silences(self, minutes: int) -> None:
+        self.silenced_until = self.now_ms + minutes * 60_000
+        if self.incident is not None:
+            self.take(cover(self.incident, self.silenced_until, now_ms=self.now_ms))
+
+    @precondition(lambda self: self.silenced_until is not None)
+    @rule(is_covered_again=st.booleans())
+    def the_silence_ends(self, is_covered_again: bool) -> None:
+        self.silenced_until = self.now_ms + 60_000 if is_covered_again else None
+        if self.incident is not None:
+            self.take(cover(self.incident, self.silenced_until, now_ms=self.now_ms))
+
+    @precondition(lambda self: self.is_off)
+    @rule(gives_back=st.booleans())
+    def somebody_acks(self, gives_back: bool) -> None:
+        assert self.incident is not None
+        if not gives_back:
+            self.incident, self.is_taken = ack(self.incident, ANN, now_ms=self.now_ms) or self.incident, True
+            return
+        given, self.is_taken = unack(self.incident, now_ms=self.now_ms), False
+        self.take(given)
+
+    @rule(minutes=st.integers(1, 90))
+    def time_passes(self, minutes: int) -> None:
+        self.now_ms += minutes * 60_000
+        if self.incident is None:
+            return
+        done = wait(self.incident, now_ms=self.now_ms, policy=POLICY)
+        self.is_taken = self.is_taken and (done is None or done.incident.ack is not None)
+        self.take(done)
+
+    @invariant()
+    def it_is_heard_unless_something_keeps_it_quiet(self) -> None:
+        if self.is_off and self.silenced_until is None and not self.is_taken:
+            assert self.rang, "what a rule found under a silence must ring after it"
+            assert self.incident is not None
+            assert self.incident.has_rung
+            assert self.incident.phase in UNHEEDED
+
+
 TestIncidents = Incidents.TestCase
+TestRuleIncidents = RuleIncidents.TestCase
+TestRuleIncidents.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestIncidents.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
