@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -11,6 +11,14 @@ from bot.kafka import KafkaRecord
 from tocsin.events import BadRecord, SchedulerSnapshot, SourceSnapshot, decode
 
 log = structlog.get_logger("tables")
+
+
+class Heard(NamedTuple):
+    """When a row was last written, by the monotonic clock. is_live: we saw it; if not, it was there when we came."""
+
+    at: float
+    is_live: bool
+
 
 Row = TypeVar("Row", SchedulerSnapshot, SourceSnapshot)
 
@@ -24,8 +32,7 @@ class Table(Generic[Row]):
     has_caught_up: bool = False
     read_at: float | None = None
     rows: dict[bytes, Row] = field(default_factory=dict[bytes, Row])
-    heard: dict[bytes, float] = field(default_factory=dict[bytes, float])
-    """When each row was written last while we were reading, by the monotonic clock."""
+    heard: dict[bytes, Heard] = field(default_factory=dict[bytes, Heard])
 
     def take(self, record: KafkaRecord, *, is_live: bool = False) -> None:
         """Keep a record; a tombstone removes its row. A bad one is logged and left out."""
@@ -33,8 +40,7 @@ class Table(Generic[Row]):
             self.rows.pop(record.key, None)
             self.heard.pop(record.key, None)
             return
-        if is_live:
-            self.heard[record.key] = self.clock()
+        self.heard[record.key] = Heard(self.clock(), is_live)
         try:
             self.rows[record.key] = decode(self.kind, record.value)
         except BadRecord as bad:

@@ -3,7 +3,7 @@
 A look makes changes. Whoever looks stores them before the next look, and says so: a crash repeats a look at most.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -80,6 +80,7 @@ class World:
     """All that is known now. is_whole: what is not here is not there.
 
     skew_ms: see Snapshots. silent_seconds: source -> since when the bridge has told nothing of it, though we listened.
+    unheard: of those sources, they have told nothing since we began to listen: they are silent for that long at least.
     habits: what history says of queues. behind_seconds: how old the newest is that is counted; None = not known.
     """
 
@@ -91,6 +92,7 @@ class World:
     is_whole: bool
     habits: Mapping[tuple[str, str], Habit] = field(default_factory=dict[tuple[str, str], Habit])
     behind_seconds: float | None = None
+    unheard: Collection[str] = ()
 
 
 @dataclass
@@ -126,7 +128,8 @@ class Board:
             source = world.sources.get(name)
             if source is not None:
                 sight = BridgeSight(source, seconds)
-                changes += self._judge_all(BRIDGE_RULES, (source.env, name), sight, now_ms)
+                is_least = name in world.unheard
+                changes += self._judge_all(BRIDGE_RULES, (source.env, name), sight, now_ms, is_least=is_least)
         if world.behind_seconds is not None:
             changes += self._judge_all(SELF_RULES, (TOCSIN, TOCSIN), SelfSight(world.behind_seconds), now_ms)
         return [*changes, *self._gone(world, now_ms)]
@@ -187,11 +190,12 @@ class Board:
         return (queue.ts - since_ms) / 1000
 
     def _judge_all(
-        self, rules: Iterable[Rule[Seen]], place: tuple[str, ...], sight: Seen, at_ms: int
+        self, rules: Iterable[Rule[Seen]], place: tuple[str, ...], sight: Seen, at_ms: int, *, is_least: bool = False
     ) -> Iterable[Change]:
+        """is_least: it is that much or more, which is a reason to fire but none to resolve."""
         for rule in self.book.tuned(rules):
             value = rule.value(sight)
-            if value is not None:
+            if value is not None and not (is_least and value < rule.fire):
                 spot = Spot(rule.name, *(stored(part, MOST_NAME) for part in place))
                 change = self._judge(rule, spot, sight, value, at_ms)
                 if change is not None:

@@ -32,7 +32,10 @@ class Rung:
 
 @dataclass
 class Rehearsal:
-    """One run through the past. habits: what history says of the queues, if that is known."""
+    """One run through the past. habits: what history says of the queues, if that is known.
+
+    hears_all: the records are all there were, so that a source without one is silent; Kafka keeps the newest only.
+    """
 
     book: RuleBook
     board: Board = field(init=False)
@@ -45,6 +48,8 @@ class Rehearsal:
     sources: dict[str, SourceSnapshot] = field(default_factory=dict[str, SourceSnapshot])
     habits: Mapping[tuple[str, str], Habit] = field(default_factory=dict[tuple[str, str], Habit])
     skew_ms: dict[str, int] = field(default_factory=dict[str, int])
+    hears_all: bool = False
+    heard_ms: dict[str, int] = field(default_factory=dict[str, int])
 
     def __post_init__(self) -> None:
         self.board = Board(self.book)
@@ -63,13 +68,16 @@ class Rehearsal:
                     self.schedules[record.source, record.queue, record.scheduler] = record
                 case SourceSnapshot():
                     self.sources[record.source] = record
+                    self.heard_ms[record.source] = at_ms
         self._count(events, now_ms)
         self._look(now_ms)
         self._resolve(now_ms)
 
-    def world(self) -> World:
+    def world(self, now_ms: int) -> World:
         """As far as it was told."""
-        return World(self.queues, self.schedules, self.sources, self.skew_ms, {}, is_whole=False, habits=self.habits)
+        silent = {one: (now_ms - at) / 1000 for one, at in self.heard_ms.items()} if self.hears_all else {}
+        known = (self.queues, self.schedules, self.sources, self.skew_ms)
+        return World(*known, silent, is_whole=False, habits=self.habits)
 
     def _count(self, events: Iterable[JobEvent], now_ms: int) -> None:
         policy = self.book.policy
@@ -77,7 +85,7 @@ class Rehearsal:
             self._take(key, step(key, self.incidents.get(key), seen, now_ms=now_ms, policy=policy), now_ms)
 
     def _look(self, now_ms: int) -> None:
-        changes = self.board.look(self.world(), now_ms=now_ms)
+        changes = self.board.look(self.world(now_ms), now_ms=now_ms)
         self.board.accept(changes)
         for finding in (one.finding for one in changes if one.finding is not None):
             key = finding.spot.key

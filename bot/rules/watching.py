@@ -42,13 +42,14 @@ class Tables:
 
     def world(self) -> World:
         """As it is now."""
-        tables = (self.snapshots, self.schedules, self.sources)
+        tables, heard = (self.snapshots, self.schedules, self.sources), self.sources.heard
         return World(
             queues=self.snapshots.by_place(),
             schedules={(one.source, one.queue, one.scheduler): one for one in self.schedules.rows.values()},
             sources={one.source: one for one in self.sources.rows.values()},
             skew_ms=dict(self.snapshots.skew_ms),
             silent_seconds=self._silent(),
+            unheard=frozenset(one.source for key, one in self.sources.rows.items() if not heard[key].is_live),
             is_whole=all(one.has_caught_up for one in tables),
             habits=self.habits(),
             behind_seconds=self.behind_seconds(),
@@ -59,7 +60,7 @@ class Tables:
         if read_at is None or now - read_at > READ_LATELY_SECONDS:
             return {}
         rows = self.sources.rows
-        return {rows[key].source: now - at for key, at in self.sources.heard.items() if key in rows}
+        return {rows[key].source: now - one.at for key, one in self.sources.heard.items() if key in rows}
 
 
 @dataclass

@@ -1,15 +1,22 @@
 """Rules over what the bridge measures, on a real Kafka and Postgres: they ring, survive a restart, and end."""
 
+import asyncio
 import time
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.kafka import TableFeed, topic_exists
+from bot.queues.snapshots import Snapshots, follow
+from bot.rules.watching import Tables
+from bot.settings import BotSettings
 from bot.store.database import open_engine
 from tests.eventually import eventually
 from tests.integration.bot.house import House, failure, snapshot
+from tests.unit.bot.test_snapshots import Clock
 from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State
+from tocsin.settings import read
 
 START_MS = int((time.time() - 7200) * 1000)
 """The clock of this Redis is two hours behind: rules go by its own time, and a test need not wait for it."""
@@ -130,3 +137,26 @@ async def test_schedules_sources_gaps_and_stalled_jobs_ring(house: House) -> Non
     await house.message("Jobs stall ×3")
     await house.put_row(house.topics.schedulers, "main:orders:nightly", None)
     await eventually(lambda: house.has_text("✅ prod · orders · "), what="the end with the schedule itself")
+
+
+async def test_a_bridge_that_does_not_come_back_with_the_bot_is_told_of(house: House) -> None:
+    settings = read(BotSettings, house.environ)
+    topic, clock = house.topics.sources, Clock()
+    row = SourceSnapshot(v=VERSION, ts=int(time.time() * 1000), env="prod", source="main")
+    await house.put_row(topic, "main", row)
+    for is_alive in (True, False):  # the machine starts anew after the first, and the bridge does not
+        tables, stop = Tables(Snapshots()), asyncio.Event()
+        tables.clock = tables.sources.clock = clock
+        feed = asyncio.create_task(
+            follow(lambda: topic_exists(settings, topic), lambda: TableFeed(settings, topic), tables.sources, stop)
+        )
+        await eventually(lambda tables=tables: tables.sources.has_caught_up, what="the table")
+        assert tables.world().unheard == {"main"}
+        if is_alive:
+            await house.put_row(topic, "main", row)
+            await eventually(lambda tables=tables: not tables.world().unheard, what="the bridge")
+        clock.now += 400
+        await eventually(lambda tables=tables: tables.sources.read_at == clock.now, what="a look that brought nothing")
+        assert tables.world().silent_seconds == {"main": 400}
+        stop.set()
+        await feed

@@ -43,6 +43,7 @@ class Day:
     silent_seconds: dict[str, float] = field(default_factory=dict[str, float])
     habit: Habit | None = None
     behind_seconds: float | None = None
+    unheard: tuple[str, ...] = ()
     found: list[Finding] = field(default_factory=list[Finding])
     _seen: dict[tuple[str, ...], Row] = field(default_factory=dict[tuple[str, ...], Row])
 
@@ -71,6 +72,7 @@ class Day:
             is_whole=is_whole,
             habits={("main", "orders"): self.habit} if self.habit else {},
             behind_seconds=self.behind_seconds,
+            unheard=self.unheard,
         )
 
     def hold(self, row: Row, ts: int) -> None:
@@ -213,6 +215,18 @@ def test_a_bridge_that_falls_silent_is_found() -> None:
         ("bridge-silent", Verdict.FIRE),
         ("bridge-silent", Verdict.RESOLVE),
     ]
+
+
+def test_a_bridge_that_does_not_come_back_with_us_is_found_and_nothing_ends_by_our_own_start() -> None:
+    day = Day(unheard=("main",))
+    day.show(redis())
+    for seconds in (1.0, 200.0, 301.0, 1.0, 61.0, 301.0):  # we start anew after the fourth
+        day.silent_seconds = {"main": seconds}
+        day.show()
+    assert [one.verdict for one in day.found if one.verdict is not Verdict.NOTHING] == [Verdict.FIRE]
+    day.unheard, day.silent_seconds = (), {"main": 1.0}
+    day.show()
+    assert day.found[-1].verdict is Verdict.RESOLVE
 
 
 def test_every_rule_has_a_planted_fault() -> None:

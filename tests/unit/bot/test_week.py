@@ -43,6 +43,11 @@ def more(**values: Any) -> Callable[[int, list[Record]], Iterable[Record]]:
     return planted
 
 
+def nothing(at: int, records: list[Record]) -> Iterable[Record]:
+    """The bridge tells nothing any more."""
+    return [] if at >= BEGUN else records
+
+
 def more_and_more(since: int) -> int:
     return 6 + since
 
@@ -74,6 +79,7 @@ FAULTS: dict[str, tuple[str, int, Callable[[int, list[Record]], Iterable[Record]
     "Redis is nearly full": ("memory", 6, other(SourceSnapshot, "", memory_bytes=960)),
     "Redis throws keys away": ("evictions", 1, other(SourceSnapshot, "", evicted_keys=more_and_more)),
     "Redis does not answer": ("redis-unreachable", 2, other(SourceSnapshot, "", is_reachable=False)),
+    "the bridge is gone": ("bridge-silent", 5, nothing),
     "events are lost": ("events-lost", 1, more(event="gap", state=State.UNKNOWN, lost=12)),
 }  # fmt: skip
 """What goes wrong -> the rule that finds it, after how many minutes at most, and how it looks."""

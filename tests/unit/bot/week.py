@@ -170,7 +170,7 @@ def healthy(at: int) -> Iterator[Record]:
 
 def run(first: int, last: int, planted: Planted | None = None, odd: Odd | None = None) -> Rehearsal:
     """Let the time from first to last pass. The bridge restarts now and then: for 90 s nothing is told."""
-    rehearsal = Rehearsal(RuleBook())
+    rehearsal = Rehearsal(RuleBook(), hears_all=True)
     usual: dict[tuple[str, str], Habit] = {}
     for at in range(first, last, STEP):
         if at % HOUR == 0 or not usual:
