@@ -180,7 +180,9 @@ class Alerts:
             before = to_incident(row)
             done = wait(before, now_ms=now_ms, policy=self.policy)
             if done is not None:
-                due.append(row.id)
+                if done.call is Call.REMIND:
+                    due.append(row.id)
+                self.put_page_off(row, done.incident, now_ms)
                 write(session, row, done.incident)
                 if before.ack is not None:
                     given_back.append((row, done))
@@ -230,8 +232,14 @@ class Alerts:
             incident = to_incident(row)
             done = cover(incident, quiet_until(on, incident.key), now_ms=now_ms)
             if done is not None:
+                self.put_page_off(row, done.incident, now_ms)
                 steps.append((write(session, row, done.incident), done))
         await self.tell(session, steps, now_ms=now_ms, at_once=at_once)
+
+    def put_page_off(self, row: IncidentRow, after: Incident, now_ms: int) -> None:
+        """Before a change is written: what nobody has again, or what is heard again, gives the first as long as new."""
+        if row.page_due_ms is not None and row.phase not in UNHEEDED and after.phase in UNHEEDED:
+            row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
 
     async def tell(
         self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int, at_once: bool = False

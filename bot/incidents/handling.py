@@ -110,6 +110,7 @@ class Handling:
             given = unack(incident, now_ms=now_ms)
             if given is None:
                 return Handled(Outcome.ALREADY, incident)
+            self.alerts.put_page_off(row, given.incident, now_ms)
             steps = [(write(session, row, given.incident), given)]
             await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
             await _audit(session, who, "unack", _about(incident_id, given.incident))

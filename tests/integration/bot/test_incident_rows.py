@@ -1,5 +1,6 @@
 """Incidents on a real Postgres, by a clock that is passed in."""
 
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from bot.store.duty import begin_shift
 from bot.store.migrate import migrate
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow
 from bot.store.outbox import INCIDENT
+from bot.store.silences import to_silence
 from bot.store.stale import drop_stale
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -138,6 +140,34 @@ async def test_workers_that_do_not_come_back_after_a_maintenance_ring_when_it_en
         waits = (await session.scalars(select(IncidentRow.page_due_ms))).one()
     assert [(one.chat_id, "No workers" in one.text) for one in cards] == [(ADMIN, True)]
     assert waits == ends_ms + 900_000
+
+
+async def test_the_next_one_is_paged_only_a_while_after_a_silence_or_an_ack_has_ended(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    began_ms, ends_ms = at("23 12:00"), at("23 14:00")
+    silenced, acked = KEY, KEY._replace(env="staging")
+    async with AsyncSession(engine) as session, session.begin():
+        seen = Tally(1, began_ms, began_ms, is_fresh=True, last=LastFailure())
+        await alerts.record(session, {silenced: seen, acked: seen}, now_ms=began_ms)
+    async with AsyncSession(engine) as session, session.begin():
+        row = maintenance("prod", began_ms, ends_ms)
+        session.add(row)
+        await session.flush()
+        await alerts.cover(session, to_silence(row), now_ms=began_ms)
+    async with AsyncSession(engine) as session:
+        number = (await session.scalars(select(IncidentRow.id).where(IncidentRow.env == "staging"))).one()
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling = Handling(database, alerts, woken=lambda: None)
+    await handling.ack(number, Person(ANN, "Ann", "operator"))
+    given_ms = int(time.time() * 1000)
+    await handling.unack(number, Person(ANN, "Ann", "operator"))
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.end_silences(session, now_ms=ends_ms)
+    async with AsyncSession(engine) as session:
+        due = {env: due for env, due in await session.execute(select(IncidentRow.env, IncidentRow.page_due_ms))}
+    assert due["prod"] == ends_ms + 900_000
+    assert due["staging"] >= given_ms + 900_000
 
 
 async def test_what_quiet_hours_held_back_is_an_alert_like_any_other_once_the_digest_has_told_it(
