@@ -31,6 +31,10 @@ KEEP_SECONDS = 60.0
 """How often the time of the last measurement is stored, and the text of an alert is brought up to date."""
 
 
+GONE_SECONDS = 3 * KEEP_SECONDS
+OWN = frozenset(one.name for one in (*BRIDGE_RULES, *SELF_RULES))
+"""Rules over what this bot itself hears and counts; the others judge what every bot reads alike."""
+
 TOCSIN = "tocsin"
 """Env and source of what a rule finds in Tocsin itself."""
 
@@ -143,6 +147,15 @@ class Board:
             one if one.watch is None or not one.spot.queue else Change(one.spot, replace(one.watch, is_firing=True))
             for one in self.look(world, now_ms=now_ms)
         ]
+
+    def adopt(self, stored: Mapping[Spot, Watch], *, now_ms: int) -> None:
+        """Go on from what this bot, or another, had stored.
+
+        What a bot finds by its own ears is its own, until it has said nothing of it for so long that it must be gone.
+        """
+        for spot, watch in stored.items():
+            if spot.rule not in OWN or now_ms - watch.at_ms >= GONE_SECONDS * 1000:
+                self.watches.setdefault(spot, watch)
 
     def accept(self, changes: Iterable[Change]) -> None:
         """These changes are stored."""

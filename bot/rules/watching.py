@@ -12,7 +12,7 @@ from bot.incidents.alerts import Alerts
 from bot.metrics import Metrics
 from bot.queues.snapshots import Snapshots
 from bot.queues.tables import Table
-from bot.rules.board import Board, Change, World
+from bot.rules.board import OWN, Board, Change, World
 from bot.rules.conditions import Habit
 from bot.store.database import Database
 from bot.store.milestones import WATCHED, reach, reached_ms
@@ -25,6 +25,7 @@ log = structlog.get_logger("watching")
 
 LOOK_SECONDS = 2.0
 AT_ONCE = 200
+ADOPT_SECONDS = 60.0
 READ_LATELY_SECONDS = 15.0
 """Kafka is read every half second; if it was not for so long, that a source is silent says nothing of the bridge."""
 
@@ -80,10 +81,13 @@ class Watching:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until stop. What a look found is stored before the next."""
-        has_begun = False
+        has_begun, adopted_at = False, time.monotonic()
         while not stop.is_set():
             try:
                 has_begun = has_begun or await self._begin()
+                if has_begun and time.monotonic() - adopted_at >= ADOPT_SECONDS:
+                    await self._adopt_own()
+                    adopted_at = time.monotonic()
                 if has_begun:
                     await self._look(stop)
             except Unavailable as failure:
@@ -95,7 +99,7 @@ class Watching:
         now_ms = _now_ms()
         async with self.database.transaction() as session:
             if await reached_ms(session, WATCHED) is not None:
-                self.board.watches.update(await read_watches(session))
+                self.board.adopt(await read_watches(session), now_ms=now_ms)
                 return True
         if not self.is_settled():
             return False
@@ -106,6 +110,12 @@ class Watching:
         self.board.accept(changes)
         log.info("watching_begins", in_trouble_already=len(changes))
         return True
+
+    async def _adopt_own(self) -> None:
+        """Take over what a bot that is gone had found by its own ears, so that somebody ends it."""
+        async with self.database.transaction() as session:
+            stored = await read_watches(session, OWN)
+        self.board.adopt(stored, now_ms=_now_ms())
 
     async def _look(self, stop: asyncio.Event) -> None:
         changes = self.board.look(self.tables.world(), now_ms=_now_ms())

@@ -1,6 +1,6 @@
 """What rules remember, as rows."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -11,9 +11,9 @@ from bot.rules.conditions import Watch
 from bot.store.models import WatchRow
 
 
-async def read_watches(session: AsyncSession) -> dict[Spot, Watch]:
-    """Everything remembered."""
-    rows = await session.scalars(select(WatchRow))
+async def read_watches(session: AsyncSession, rules: Collection[str] = ()) -> dict[Spot, Watch]:
+    """What is remembered, of these rules or of all."""
+    rows = await session.scalars(select(WatchRow).where(WatchRow.rule.in_(rules)) if rules else select(WatchRow))
     return {
         Spot(row.rule, row.env, row.source, row.queue, row.part): Watch(
             row.since_ms, row.at_ms, row.is_firing, row.well_since_ms

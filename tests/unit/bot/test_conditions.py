@@ -244,6 +244,18 @@ def test_tocsin_that_is_behind_is_found() -> None:
     ]
 
 
+def test_what_a_bot_that_is_gone_had_found_by_its_own_ears_is_ended_by_another() -> None:
+    spot = Spot("behind", "tocsin", "tocsin")
+    day, fired = Day(behind_seconds=1.0), Watch(NOW_MS - 300_000, NOW_MS - 30_000, is_firing=True)
+    day.board.adopt({spot: fired}, now_ms=NOW_MS)
+    day.show()
+    assert day.board.watches == {}, "another bot says so and is there: it may be behind where we are not"
+    day.board.adopt({spot: fired}, now_ms=NOW_MS + 180_000)
+    while not day.found and day.at < HOUR:
+        day.show()
+    assert [(one.spot, one.verdict) for one in day.found] == [(spot, Verdict.RESOLVE)]
+
+
 @pytest.mark.parametrize("fault", ["still", "nothing-added", "long-running", "slow"])
 def test_without_history_what_compares_with_it_neither_rings_nor_ends(fault: str) -> None:
     day = Day()
