@@ -12,6 +12,7 @@ import structlog
 
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import Progress
+from bot.incidents.trial import end_forgotten
 from bot.queues.snapshots import Snapshots
 from bot.store.database import Database
 from tocsin.breakers import Unavailable
@@ -50,6 +51,8 @@ async def _look(database: Database, alerts: Alerts, progress: Progress, snapshot
     if watched and heard_ms is not None:
         async with database.transaction() as session:
             changed["resolved"] = await alerts.resolve_quiet(session, now_ms=now_ms, heard_ms=heard_ms, sources=watched)
+    async with database.transaction() as session:
+        changed["tests_ended"] = await end_forgotten(session, alerts, now_ms=now_ms)
     async with database.transaction() as session:
         changed["silences_ended"] = await alerts.end_silences(session, now_ms=now_ms)
     async with database.transaction() as session:

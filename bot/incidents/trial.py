@@ -10,8 +10,9 @@ from bot.incidents.failures import Key, tally
 from bot.incidents.machine import Call, Phase, Step, end, step
 from bot.routing.chats import Chats
 from bot.routing.routes import Destination
-from bot.store.database import Database
-from bot.store.incidents import lock_incident, lock_incidents, to_incident, write
+from bot.store.database import Database, Session
+from bot.store.incidents import lock_incident, lock_incidents, lock_open_since, to_incident, write
+from bot.store.models import IncidentRow
 from bot.store.outbox import Sent, sent_of
 from tocsin.events import VERSION, JobEvent, State
 
@@ -19,6 +20,9 @@ FINGERPRINT = "tocsin-test"
 NOWHERE = Key("test", "tocsin", "test", FINGERPRINT)
 """What a test that names no queue is about; it goes to every chat there is."""
 LOOK_SECONDS = 0.1
+FORGOTTEN_MS = 120_000
+"""No test goes on for so long."""
+AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,23 @@ async def _open(database: Database, alerts: Alerts, key: Key, to: Sequence[Desti
 
 
 async def _close(database: Database, alerts: Alerts, number: int) -> None:
-    now_ms = _now_ms()
     async with database.transaction() as session:
         row = await lock_incident(session, number)
         if row is not None and row.phase != Phase.RESOLVED:
-            over = end(to_incident(row), now_ms=now_ms)
-            await alerts.tell(session, [(write(session, row, over), Step(over, Call.EDIT))], now_ms=now_ms)
+            await _end(session, alerts, [row], _now_ms())
+
+
+async def end_forgotten(session: Session, alerts: Alerts, *, now_ms: int) -> int:
+    """End the tests of whoever was killed before they could do it themselves; return how many."""
+    rows = await lock_open_since(session, FINGERPRINT, now_ms - FORGOTTEN_MS, AT_ONCE)
+    await _end(session, alerts, rows, now_ms)
+    return len(rows)
+
+
+async def _end(session: Session, alerts: Alerts, rows: Sequence[IncidentRow], now_ms: int) -> None:
+    over = [(row, end(to_incident(row), now_ms=now_ms)) for row in rows]
+    steps = [(write(session, row, one), Step(one, Call.EDIT)) for row, one in over]
+    await alerts.tell(session, steps, now_ms=now_ms)
 
 
 def _now_ms() -> int:

@@ -54,6 +54,16 @@ async def lock_quiet(
     return await _free(session, wanted, limit)
 
 
+async def lock_open_since(
+    session: AsyncSession, fingerprint: str, touched_before_ms: int, limit: int
+) -> Sequence[IncidentRow]:
+    """Open incidents of this fingerprint untouched since then, that nobody else holds."""
+    wanted = select(IncidentRow).where(
+        IS_OPEN, IncidentRow.fingerprint == fingerprint, IncidentRow.touched_ms < touched_before_ms
+    )
+    return await _free(session, wanted, limit)
+
+
 async def lock_waiting(
     session: AsyncSession, *, told_before_ms: int, acked_before_ms: int, limit: int
 ) -> Sequence[IncidentRow]:

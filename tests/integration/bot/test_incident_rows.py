@@ -15,6 +15,7 @@ from bot.incidents.alerts import Alerts
 from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.handling import AT_ONCE, Handling
 from bot.incidents.machine import Person
+from bot.incidents.trial import NOWHERE, end_forgotten
 from bot.metrics import Metrics
 from bot.people.seal import Seal
 from bot.render.alert import Links
@@ -168,6 +169,19 @@ async def test_the_next_one_is_paged_only_a_while_after_a_silence_or_an_ack_has_
         due = {env: due for env, due in await session.execute(select(IncidentRow.env, IncidentRow.page_due_ms))}
     assert due["prod"] == ends_ms + 900_000
     assert due["staging"] >= given_ms + 900_000
+
+
+async def test_a_test_alert_whose_sender_was_killed_ends_by_itself(engine: AsyncEngine, alerts: Alerts) -> None:
+    began_ms = at("23 12:00")
+    async with AsyncSession(engine) as session, session.begin():
+        seen = Tally(1, began_ms, began_ms, is_fresh=True, last=LastFailure())
+        await alerts.record(session, {NOWHERE: seen, KEY: seen}, now_ms=began_ms)
+    for seconds, ended in ((60, 0), (121, 1), (122, 0)):
+        async with AsyncSession(engine) as session, session.begin():
+            assert await end_forgotten(session, alerts, now_ms=began_ms + seconds * 1000) == ended
+    async with AsyncSession(engine) as session:
+        still_open = await session.scalars(select(IncidentRow.fingerprint).where(IncidentRow.phase != "resolved"))
+    assert still_open.all() == [KEY.fingerprint]
 
 
 async def test_what_quiet_hours_held_back_is_an_alert_like_any_other_once_the_digest_has_told_it(
