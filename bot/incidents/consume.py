@@ -18,7 +18,7 @@ from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
 from bot.rules.policy import FINAL_FAILURE, GAP, STALLED
 from bot.store.database import Database
-from bot.store.offsets import advance, read_offsets, set_offset
+from bot.store.offsets import advance, begin_at, read_offsets
 from tocsin.breakers import Unavailable
 from tocsin.events import BadRecord, JobEvent, decode
 from tocsin.health import Health
@@ -154,15 +154,27 @@ class Consumer:
         if not waiting:
             return
         bounds = await self._feed.bounds(waiting)
-        async with self._database.transaction() as session:
-            stored = await read_offsets(session, self._cluster, self._feed.topic, waiting)
-            places = {one: self._where(one, stored.get(one), *bounds[one]) for one in waiting}
-            for partition, offset in places.items():
-                if stored.get(partition) != offset:
-                    await set_offset(session, self._cluster, self._feed.topic, partition, offset)
+        try:
+            places = await self._store_places(waiting, bounds)
+        except Fenced as fenced:
+            log.warning("position_moved_by_another", error=str(fenced))
+            return  # they stay unplaced until the next round
         self._positions.update(places)
         self._feed.place(places)
         log.info("partitions_placed", topic=self._feed.topic, positions=places)
+
+    async def _store_places(self, waiting: Sequence[int], bounds: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+        cluster, topic = self._cluster, self._feed.topic
+        async with self._database.transaction() as session:
+            stored = await read_offsets(session, cluster, topic, waiting)
+            places = {one: self._where(one, stored.get(one), *bounds[one]) for one in waiting}
+            for partition, offset in places.items():
+                was = stored.get(partition)
+                if was is None:
+                    await begin_at(session, cluster, topic, partition, offset)
+                elif was != offset:
+                    await advance(session, cluster, topic, partition, was, offset)
+        return places
 
     def _where(self, partition: int, stored: int | None, first: int, end: int) -> int:
         if stored is None:

@@ -20,14 +20,14 @@ async def read_offsets(session: AsyncSession, cluster: str, topic: str, partitio
     return {partition: offset for partition, offset in rows}
 
 
-async def set_offset(session: AsyncSession, cluster: str, topic: str, partition: int, offset: int) -> None:
-    """Begin a partition at offset, whatever was stored."""
+async def begin_at(session: AsyncSession, cluster: str, topic: str, partition: int, offset: int) -> None:
+    """Begin a partition that has no position. Raises Fenced if somebody else has begun it since we looked."""
     values = {"cluster": cluster, "topic": topic, "partition": partition, "next_offset": offset}
-    await session.execute(
-        insert(KafkaOffset)
-        .values(values)
-        .on_conflict_do_update(index_elements=["cluster", "topic", "partition"], set_={"next_offset": offset})
+    begun = await session.execute(
+        insert(KafkaOffset).values(values).on_conflict_do_nothing().returning(KafkaOffset.next_offset)
     )
+    if begun.scalar_one_or_none() is None:
+        raise Fenced(f"{topic}[{partition}] has a position already")
 
 
 async def advance(session: AsyncSession, cluster: str, topic: str, partition: int, was: int, to: int) -> None:

@@ -197,14 +197,21 @@ async def _hold(session: AsyncSession, *which: ColumnElement[bool]) -> None:
     await session.execute(select(func.count()).select_from(held))
 
 
-_URGENCY = case((Card.kind == DIGEST, 2), (Card.message_id.is_not(None), 1), else_=0)
-"""What rings goes before what changes, and before what has waited for the morning anyway."""
+_URGENCY = case(
+    (Card.kind == DIGEST, 3),
+    (Card.message_id.is_not(None), 2),
+    (and_(Card.kind == INCIDENT, Card.chat_id > 0), 0),
+    else_=1,
+)
+"""What is brought to one person (a private chat's id is theirs) goes before what rings for many, that before what
+changes, and last comes what has waited for the morning anyway.
+"""
 
 
 async def claim_due(
     session: AsyncSession, *, now_ms: int, not_to: Collection[int], most: int, sender: str, lease_seconds: float
 ) -> Sequence[Card]:
-    """Claim the next message of each chat that may have one: new ones, then edits, then digests; the oldest first.
+    """Claim the next message of each chat that may have one: pages, new ones, edits, digests; the oldest first.
 
     No other sender gets a claimed card before the lease ends; its own sender gets it again at once. A card that
     somebody is changing at this moment is left for the next time.
@@ -212,13 +219,14 @@ async def claim_due(
     is_free = or_(Card.claimed_by == sender, Card.claimed_until.is_(None), Card.claimed_until < func.clock_timestamp())
     is_due = and_(Card.state == "live", Card.wanted > Card.sent, is_free)
     next_of_chat = (
-        select(Card.id)
+        select(Card.id, _URGENCY.label("urgency"))
         .where(is_due, Card.not_before_ms <= now_ms, Card.chat_id.not_in(not_to))
         .ext(distinct_on(Card.chat_id))
         .order_by(Card.chat_id, _URGENCY, Card.id)
-        .limit(most)
+        .subquery()
     )
-    held = select(Card.id).where(Card.id.in_(next_of_chat), is_due).with_for_update(skip_locked=True).cte("held")
+    chosen = select(next_of_chat.c.id).order_by(next_of_chat.c.urgency, next_of_chat.c.id).limit(most)
+    held = select(Card.id).where(Card.id.in_(chosen), is_due).with_for_update(skip_locked=True).cte("held")
     claimed = await session.scalars(
         update(Card)
         .where(Card.id.in_(select(held.c.id)))

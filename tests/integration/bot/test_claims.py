@@ -7,10 +7,12 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from bot.errors import Fenced
 from bot.routing.routes import Destination
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from bot.store.models import Card
+from bot.store.offsets import advance, begin_at, read_offsets
 from bot.store.outbox import Subject, claim_due, mark_ended, mark_sent, put
 from tests.certificate import make_certificate
 from tests.eventually import eventually
@@ -74,6 +76,32 @@ async def test_what_rings_goes_before_edits_and_these_before_digests(engine: Asy
             order += [card.kind for card in found]
             await mark_sent(session, found[0].id, 1, 9, now_ms=3, not_before_ms=3)
     assert order == ["incident", "late", "digest"]
+
+
+async def test_who_is_paged_is_told_before_all_others_and_groups_by_their_age(engine: AsyncEngine) -> None:
+    about = Subject("incident")
+    async with AsyncSession(engine) as session, session.begin():
+        for chat in (-200, -100, 4242):
+            put(session, about, Destination(chat), "text", (), now_ms=1)
+            await session.flush()
+    order: list[int] = []
+    for _ in range(3):
+        async with AsyncSession(engine) as session, session.begin():
+            [card] = await claim_due(session, now_ms=2, not_to=range(1, 7), most=1, sender="a", lease_seconds=60)
+            order.append(card.chat_id)
+            await mark_sent(session, card.id, 1, 9, now_ms=3, not_before_ms=3)
+    assert order == [4242, -200, -100]
+
+
+async def test_a_partition_that_another_began_is_left_where_that_one_is(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await begin_at(session, "kafka", "jobs", 0, 5)
+        await advance(session, "kafka", "jobs", 0, 5, 9)
+    with pytest.raises(Fenced):
+        async with AsyncSession(engine) as session, session.begin():
+            await begin_at(session, "kafka", "jobs", 0, 5)
+    async with AsyncSession(engine) as session:
+        assert await read_offsets(session, "kafka", "jobs", [0]) == {0: 9}
 
 
 async def test_a_claim_waits_for_nobody_who_is_changing_cards(engine: AsyncEngine) -> None:
