@@ -14,7 +14,7 @@ from bot.rules.policy import Policy
 
 
 class Phase(StrEnum):
-    """new, regressed: seen once, for the first time ever or again after it was over. firing: it goes on."""
+    """new, regressed: seen once, for the first time anybody hears of it or again after that. firing: it goes on."""
 
     NEW = "new"
     FIRING = "firing"
@@ -113,7 +113,7 @@ class Incident:
 
     count: failures of this episode, hidden of them under a silence; total: of all episodes. has_rung: this episode has
     its own message. told: when and at which count people last heard a sound about it. taken_by: who acked it last in
-    this episode, also after that has ended. previous: the episode before.
+    this episode, also after that has ended. previous: the last episode before that rang, or that somebody took.
     deploy: the last one of its env before it began, not long before. paged: whom this episode was brought to by name.
     rule: the rule that found it; empty for failures. What a rule found ends when the rule says so, not by quiet.
     """
@@ -222,7 +222,10 @@ def _open(
     is_silenced = silenced_until_ms is not None
     is_hushed = is_silenced or seen.count < seen.least
     rings = seen.is_fresh and not is_hushed
-    phase = Phase.SILENCED if is_silenced else Phase.REGRESSED if before else Phase.NEW
+    was_heard = before is not None and (before.has_rung or bool(before.taken_by))
+    previous_ms = before.last_ms if before and was_heard else before.previous_ms if before else None
+    previous_by = before.taken_by if before and was_heard else before.previous_by if before else ""
+    phase = Phase.SILENCED if is_silenced else Phase.NEW if previous_ms is None else Phase.REGRESSED
     incident = Incident(
         key=key,
         phase=phase,
@@ -234,8 +237,8 @@ def _open(
         touched_ms=now_ms,
         has_rung=rings,
         last=seen.last,
-        previous_ms=before.last_ms if before else None,
-        previous_by=before.taken_by if before else "",
+        previous_ms=previous_ms,
+        previous_by=previous_by,
         silenced_until_ms=silenced_until_ms,
         hidden=seen.count if is_silenced else 0,
         told_ms=now_ms,

@@ -158,7 +158,7 @@ def incident_item(number: int, one: Incident, links: Links) -> IncidentItem:
         note=one.notes[-1].text if one.notes else None,
         silenced_until=_wire(one.silenced_until_ms) if one.silenced_until_ms else None,
         resolved_at=_wire(one.touched_ms) if one.is_over else None,
-        regressed=one.episode > 1,
+        regressed=one.previous_ms is not None,
         previous_at=_wire(one.previous_ms) if one.previous_ms else None,
         previous_by=one.previous_by or None,
         job_id=last.job_id,

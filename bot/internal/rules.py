@@ -149,7 +149,7 @@ def _preview_item(at_ms: int, one: Incident) -> PreviewItem:
         rule=one.rule or FAILED.name,
         title=one.last.error_type or "Error",
         error=one.last.error,
-        regressed=one.episode > 1,
+        regressed=one.previous_ms is not None,
     )
 
 

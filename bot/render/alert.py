@@ -93,7 +93,7 @@ def alert_text(incident: Incident, *, number: int = 0, runbook: str = "") -> str
 
 def _headline(incident: Incident) -> str:
     key = incident.key
-    state = texts.RESOLVED if incident.is_over else texts.BACK if incident.episode > 1 else texts.NEW
+    state = texts.RESOLVED if incident.is_over else texts.NEW if incident.previous_ms is None else texts.BACK
     what = f"{kind(incident)}{times(incident)}"
     return f"{icon(incident)} {name(key.env, 20)} · {place_name(key)} · {what} · {state}"
 

@@ -9,10 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.incidents.failures import Key, LastFailure, key_part
 from bot.incidents.machine import UNHEEDED, Ack, Deploy, Incident, Note, Paged, Phase
 from bot.incidents.silences import Scope
+from bot.rules.policy import STALLED_RULE
 from bot.store.models import Card, IncidentRow
 
 IS_OPEN = IncidentRow.phase != Phase.RESOLVED
 IS_AWAKE = and_(IncidentRow.has_rung, IncidentRow.held_ms.is_(None))
+IS_TOO_FEW = and_(
+    IncidentRow.fingerprint == f"rule:{STALLED_RULE}", ~IncidentRow.has_rung, IncidentRow.phase.in_(UNHEEDED)
+)
+"""Counted, but not enough to ring: nobody has to take it."""
 MOST_COVERED = 2000
 MOST_UNHEEDED = 10_000
 
@@ -180,7 +185,11 @@ class Open:
 
 async def open_incidents(session: AsyncSession, *, offset: int, limit: int, queue: str = "") -> Open:
     """A page of the open incidents: what nobody has taken first, then the newest. queue: of that name only."""
-    wanted: list[ColumnElement[bool]] = [IS_OPEN, *([IncidentRow.queue == key_part(queue)] if queue else [])]
+    wanted: list[ColumnElement[bool]] = [
+        IS_OPEN,
+        ~IS_TOO_FEW,
+        *([IncidentRow.queue == key_part(queue)] if queue else []),
+    ]
     is_unheeded = IncidentRow.phase.in_(UNHEEDED)
     counts = select(func.count(), func.count().filter(is_unheeded)).select_from(IncidentRow).where(*wanted)
     count, unheeded = (await session.execute(counts)).one()
@@ -206,7 +215,8 @@ async def list_incidents(
 
     before: the last_ms and the id of the last one of the page before.
     """
-    query = select(IncidentRow).order_by(IncidentRow.last_ms.desc(), IncidentRow.id.desc()).limit(limit)
+    newest_first = (IncidentRow.last_ms.desc(), IncidentRow.id.desc())
+    query = select(IncidentRow).where(~IS_TOO_FEW).order_by(*newest_first).limit(limit)
     if phases:
         query = query.where(IncidentRow.phase.in_(phases))
     for column, values in only.items():

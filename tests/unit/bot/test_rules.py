@@ -1,9 +1,11 @@
 """What rings is a final failure seen live; what Tocsin finds out by looking never does."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.incidents.failures import tally
-from bot.incidents.machine import Call, Incident, step
+from bot.incidents.machine import Call, Incident, Phase, end, step
 from bot.render.alert import alert_text
 from bot.rules.policy import Policy, is_final_failure, ringing
 from tests.unit.bot.events import NOW_MS, failed
@@ -48,3 +50,13 @@ def test_one_stalled_job_is_no_alarm_and_three_are() -> None:
         calls.append(done.call)
     assert calls == [Call.HUSH, Call.HUSH, Call.RING, Call.EDIT]
     assert ringing(failed(event="stalled"), Policy(off=frozenset({"stalled"}))) is None
+
+
+def test_what_too_few_had_rung_for_is_new_when_it_rings() -> None:
+    policy, stalled = Policy(), failed(event="stalled", state=State.STALLED)
+    [(key, seen)] = tally([stalled], now_ms=NOW_MS, born_ms=0, policy=policy, skew_ms={}).items()
+    few = step(key, None, seen, now_ms=NOW_MS, policy=policy)
+    over = end(few.incident, now_ms=NOW_MS)
+    back = step(key, over, replace(seen, count=3), now_ms=NOW_MS, policy=policy)
+    assert (few.call, back.call, back.incident.phase) == (Call.HUSH, Call.RING, Phase.NEW)
+    assert " · new" in alert_text(back.incident)
