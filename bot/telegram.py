@@ -243,7 +243,7 @@ class Telegram:
         async def on_update(update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
             if update.effective_chat is not None:
                 noticed(update.effective_chat.id)
-            ask = _ask(update)
+            ask = to_ask(update)
             if ask is not None:
                 await hear(ask)
 
@@ -369,20 +369,24 @@ def _markup(buttons: Buttons) -> InlineKeyboardMarkup | None:
     )
 
 
-def _ask(update: Update) -> Ask | None:
-    """What a person said or pressed; None for what nobody said to us (joins, pins, channel posts)."""
+def to_ask(update: Update) -> Ask | None:
+    """What a person said or pressed; None for what nobody said to us (joins, pins, channel posts).
+
+    A press on a message that Telegram no longer lets us see is answered all the same, with a new message.
+    """
     query, message = update.callback_query, update.message
-    if query is not None and query.data and isinstance(query.message, Message):
+    if query is not None and query.data and query.message is not None:
+        seen = query.message if isinstance(query.message, Message) and query.message.is_accessible else None
         return Ask(
             chat_id=query.message.chat.id,
             user_id=query.from_user.id,
             user_name=query.from_user.full_name,
             username=query.from_user.username or "",
             is_private=query.message.chat.type == "private",
-            topic_id=_topic(query.message),
+            topic_id=_topic(seen) if seen else None,
             press=query.data,
             press_id=query.id,
-            message_id=query.message.message_id,
+            message_id=seen.message_id if seen else None,
         )
     if message is not None and message.text and message.from_user is not None:
         return Ask(
