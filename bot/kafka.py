@@ -88,6 +88,12 @@ async def _within(seconds: float, what: str, call: Awaitable[Answer]) -> Answer:
             return await call
     except TimeoutError as late:
         raise KafkaError(f"{what}: no answer in {seconds:g} s") from late
+    except asyncio.CancelledError as given_up:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise  # we are to end
+        # The client has cancelled what it waited for, as when a producer ends whose record never arrived.
+        raise KafkaError(f"{what}: given up by the client") from given_up
 
 
 async def _end(closing: Awaitable[None]) -> None:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from bot import kafka
-from bot.kafka import KafkaError, PositionedFeed, TableFeed, look_at_cluster
+from bot.kafka import Echo, KafkaError, PositionedFeed, TableFeed, look_at_cluster
 from tests.tcp import listening
 from tocsin.settings import Settings
 
@@ -44,3 +45,23 @@ async def test_the_start_of_a_feed_ends_and_so_does_its_end(silent: Settings) ->
             with pytest.raises(KafkaError, match="no answer"):
                 await feed.start()
             await feed.stop()
+
+
+async def test_what_the_client_cancels_is_trouble_with_kafka_and_what_we_cancel_is_our_end(
+    silent: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    echo = Echo(silent, "probes")
+    ending = asyncio.create_task(echo.start())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+
+    async def give_up(producer: AIOKafkaProducer) -> None:
+        raise asyncio.CancelledError  # as a real one does at its end, once its Kafka is gone
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AIOKafkaProducer, "start", give_up)
+        with pytest.raises(KafkaError, match="given up by the client"):
+            await echo.start()
+    await echo.stop()
