@@ -240,7 +240,7 @@ async def claim_due(
 async def mark_sent(
     session: AsyncSession, card_id: int, version: int, message_id: int, *, now_ms: int, not_before_ms: int
 ) -> None:
-    """Telegram has taken this version of a card. not_before_ms: the earliest next edit."""
+    """Telegram has taken this version of a card, which is nobody's any more. not_before_ms: the earliest next edit."""
     await session.execute(
         update(Card)
         .where(Card.id == card_id, Card.sent < version)
@@ -251,6 +251,8 @@ async def mark_sent(
             not_before_ms=not_before_ms,
             failures=0,
             note="",
+            claimed_by="",
+            claimed_until=None,
         )
     )
 

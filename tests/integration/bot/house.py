@@ -248,23 +248,31 @@ class House:
     async def ask(self, text: str, *, expect: str, seconds: float = 20) -> tuple[str, float]:
         """Say something and wait for a new message that holds `expect`; return it, and after how long the bot sent it.
 
-        How long: by the sandbox's own log, whose calls to this chat stand in the order of its messages.
+        How long: by the sandbox's own log, which has a call once it is answered, a moment after the message is there.
         """
-        before, calls_before = len(await self.texts()), len(await self._sent())
+        before = {item["message_id"] for item in await self.messages()}
         began = time.time()
         await self.say(text)
+        found: dict[str, Any] = {}
 
         async def answered() -> bool:
-            return any(expect in one for one in (await self.texts())[before:])
+            new = [item for item in await self.messages() if item["message_id"] not in before]
+            for item in new:
+                if expect in str(item.get("text", item.get("caption", ""))):
+                    found.update(item)
+                    break
+            return bool(found) and await self._sent_at(found["message_id"]) is not None
 
         await eventually(answered, seconds=seconds, what=f"an answer to {text!r} with {expect!r}")
-        new = (await self.texts())[before:]
-        number, found = next((number, one) for number, one in enumerate(new) if expect in one)
-        return found, (await self._sent())[calls_before:][number]["at"] - began
+        sent_at = await self._sent_at(found["message_id"])
+        assert sent_at is not None
+        return str(found.get("text", found.get("caption", ""))), sent_at - began
 
-    async def _sent(self) -> list[dict[str, Any]]:
-        """The messages that the sandbox took for the chat, as calls."""
-        return [one for one in await self.calls("sendMessage") if (one["chat_id"], one["outcome"]) == (CHAT, "ok")]
+    async def _sent_at(self, message_id: int) -> float | None:
+        """When a message was sent to the chat, by the sandbox's log of calls."""
+        calls = [*await self.calls("sendMessage"), *await self.calls("sendPhoto")]
+        sent = (one["at"] for one in calls if (one["chat_id"], one.get("message_id")) == (CHAT, message_id))
+        return next(sent, None)
 
     async def press(self, message: Mapping[str, Any], label: str, user: int = CHAT) -> dict[str, Any]:
         """Press a button by its label; return what the bot answered the press with."""
