@@ -24,7 +24,8 @@ async def test_kafka_gone_is_told_and_resolves_nothing(postgres_url: str, tmp_pa
     try:
         await house.open()
         await house.put(snapshot("orders", waiting=5))
-        await house.start_bot(BOT_RESOLVE_SECONDS="25")
+        nobody = f"http://127.0.0.1:{free_port()}/"  # so that it is tried every 10 s
+        bot = await house.start_bot(BOT_RESOLVE_SECONDS="25", HEARTBEAT_URL=nobody)
         await house.put(failure())
         await eventually(lambda: house.has_text("CardError ×1"), what="the alert")
         await house.put(snapshot("orders", waiting=5))  # its source is being watched
@@ -38,6 +39,7 @@ async def test_kafka_gone_is_told_and_resolves_nothing(postgres_url: str, tmp_pa
         await house.ask("/queues", expect="waiting 5")
         with pytest.raises(AssertionError):
             await eventually(lambda: house.has_text("quiet again"), seconds=30, what="a wrong resolution")
+        assert '"reason": "Kafka does not carry a probe' in bot.output(), "no sign of life meanwhile"
         await kafka.start()
         await eventually(lambda: kafka.output().count("ready ") == 2, seconds=60, what="Kafka again")
         await house.put(failure())
