@@ -29,18 +29,23 @@ def foreground(name: str, start: Callable[[Path, Ports, int], Awaitable[Server]]
         except StartFailed as error:
             print(f"failed {error}", flush=True)
             return 1
+        stop = stop_on_signals()  # before anybody hears that it is ready, and may ask it to stop
         print(f"ready {server.settings.get('DATABASE_URL', server.address)}", flush=True)
-        return await run_until_told(server.child, arguments.with_pid)
+        return await run_until_told(server.child, arguments.with_pid, stop)
 
     return asyncio.run(serve())
 
 
-async def run_until_told(child: Child, owner: int | None) -> int:
-    """Stop the child in order on SIGTERM, SIGINT or when pid owner is gone: 0. Its own exit: that code, at least 1."""
+def stop_on_signals() -> asyncio.Event:
+    """Set on SIGTERM and SIGINT from now on."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run_until_told(child: Child, owner: int | None, stop: asyncio.Event) -> int:
+    """Stop the child in order once stop is set or pid owner is gone: 0. Its own exit: that code, at least 1."""
     while not stop.is_set():
         if child.exit_code() is not None:
             return abs(await child.exited()) or 1
