@@ -63,6 +63,8 @@ REFUSALS = frozenset(
 TOO_HEAVY = frozenset({158, 159, 160, 241, 307, 396})
 READ_ONLY = frozenset({242, 243, 252, 286})
 """A server that takes no rows and answers questions as ever: read-only, disk full, too many parts, no quorum."""
+NOT_YET = frozenset({60, 81})
+"""No such table, no such database: it is well, and what is to be made in it must not have to wait for the breaker."""
 MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 62, 80, 344, 497})
 
 T = TypeVar("T")
@@ -216,7 +218,11 @@ class Store:
 
     async def probe(self) -> None:
         """Raise StoreDown unless ClickHouse answers a trivial question. Passes no breaker: it may close one."""
-        await _in(self._asking, lambda: _translated(lambda: self._client().command("SELECT 1"), LogsvcError))
+        try:
+            await _in(self._asking, lambda: _translated(lambda: self._client().command("SELECT 1"), LogsvcError))
+        except StoreDown as error:
+            if error.code not in NOT_YET:
+                raise
 
     async def close(self) -> None:
         """Disconnect, once the calls under way have ended. One that hangs is left: its thread ends with the process."""
@@ -240,12 +246,12 @@ class Store:
         refusal: type[LogsvcError],
         passing: frozenset[int] = frozenset(),
     ) -> T:
-        """Run work in a thread. passing: codes of a StoreDown of which the breaker does not hear."""
+        """Run work in a thread. passing: codes of a StoreDown of which the breaker does not hear, besides NOT_YET."""
         async with self._guarded():
             try:
                 return await _in(pool, lambda: _translated(lambda: work(self._client()), refusal))
             except StoreDown as error:
-                if error.code not in passing:
+                if error.code not in passing | NOT_YET:
                     raise
                 failure = error
         raise failure

@@ -161,6 +161,20 @@ async def test_a_sick_store_opens_the_breaker_and_a_bad_question_does_not(
     await away.close()
 
 
+async def test_what_is_asked_before_the_tables_are_made_does_not_hold_them_up(chdb_path: Path) -> None:
+    settings = store_settings(chdb_path, "not_made_yet")
+    breakers = Breakers(settings, CollectorRegistry())
+    store = Store(settings, breakers)
+    for _ in range(settings.breaker_fail_max + 1):
+        with pytest.raises(StoreDown, match="does not exist"):
+            await store.query("SELECT count() FROM journal")
+    assert not breakers.is_open("clickhouse")
+    await store.probe()
+    await migrate.apply(store, 30)
+    assert await store.query("SELECT count() AS n FROM journal") == [{"n": 0}]
+    await store.close()
+
+
 async def test_retention_is_what_the_setting_says_and_changing_it_works_on_what_is_stored(store: Store) -> None:
     now = int(time.time() * 1000)
     for table in migrate.TABLES:
