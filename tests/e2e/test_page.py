@@ -157,7 +157,7 @@ async def test_lines_are_filtered_by_queue_and_level_and_held_by_pause(tocsin: P
 
 async def test_keys_belong_to_what_has_the_focus(tocsin: Product, redis_url: str) -> None:
     await start(tocsin)
-    async with open_queue(redis_url) as queue, open_page() as page:
+    async with open_queue(redis_url) as queue, open_page(with_outage=True) as page:  # before the tables are there
         await page.goto(f"{tocsin.url('logsvc')}/logs")
         await queue.add("first", {"list": list(range(200))})
         await queue.add("second", {})
@@ -324,4 +324,5 @@ async def _at_rest(page: Page) -> Any:
 async def _is_held_in_the_middle(page: Page) -> bool:
     """Scroll there. A line that comes in this very moment takes the list to its end again: then once more."""
     await page.get_by_test_id("live-scroller").evaluate("list => { list.scrollTop = list.scrollHeight / 3; }")
+    await _at_rest(page)
     return await page.get_by_test_id("new-rows").is_visible()
