@@ -54,8 +54,8 @@ def _of_job(job: Job, rows: Sequence[Sequence[Any]], *, is_ephemeral: bool) -> I
     certain = [row for row in rows if row[8]]
     if is_ephemeral and len(certain) < len(rows) and job.postponed:
         return  # without its hash nothing tells a run that was put off from one that failed
-    if len(certain) < len(rows) and (job.kind == "handed-back" or (job.postponed and len(job.attempts) > 1)):
-        return  # nor does the hash itself, read late, tell a run that was handed back or put off from one that failed
+    if len(certain) < len(rows) and job.kind == "handed-back":
+        return  # nor does the hash itself, read late, tell a run that was handed back
     if not is_ephemeral and len(certain) < len(rows) and job.kind != "thrown-text":
         yield f"{job.key} ({job.kind}): {len(rows) - len(certain)} records not enriched though the hash stays"
     if {row[2] for row in rows} != {job.name}:

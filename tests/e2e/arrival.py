@@ -28,7 +28,7 @@ async def everything_relayed(tocsin: Product, redis_url: str, queues: Sequence[s
     return expected
 
 
-async def everything_stored(tocsin: Product, *, seconds: float = 120) -> None:
+async def everything_stored(tocsin: Product, *, seconds: float = 60) -> None:
     """Wait until logsvc has stored every record that is in Kafka now."""
 
     async def stored() -> bool:

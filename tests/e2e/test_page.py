@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 from playwright.async_api import Locator, Page, expect
 
 from tests.browser import open_page
@@ -155,9 +156,15 @@ async def test_lines_are_filtered_by_queue_and_level_and_held_by_pause(tocsin: P
         await expect(page.get_by_test_id("new-rows")).to_have_count(0)
 
 
+async def _has_history(tocsin: Product) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(f"{tocsin.url('logsvc')}/api/v1/logs")).is_success
+
+
 async def test_keys_belong_to_what_has_the_focus(tocsin: Product, redis_url: str) -> None:
     await start(tocsin)
-    async with open_queue(redis_url) as queue, open_page(with_outage=True) as page:  # before the tables are there
+    async with open_queue(redis_url) as queue, open_page() as page:
+        await eventually(lambda: _has_history(tocsin), what="the tables made")
         await page.goto(f"{tocsin.url('logsvc')}/logs")
         await queue.add("first", {"list": list(range(200))})
         await queue.add("second", {})
