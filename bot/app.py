@@ -184,9 +184,10 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             }
             return [(Replay(settings, topic), kind) for topic, kind in kinds.items()]
 
+        preview = Preview(rule_feeds, book, MARKS)
         desk = Desk(
-            *(ledger, history, database, pulse, handling, acting, rules, seal, links, board, chats, people, logins),
-            *(Drawing(), tables.schedules, LISTED),
+            *(ledger, history, database, pulse, handling, acting, rules, preview, seal, links, board, chats, people),
+            *(logins, Drawing(), tables.schedules, LISTED),
         )
         gate = Gate(people, chats, telegram, breakers)
         internal = internal_router(
@@ -196,7 +197,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 *deed_routes(database, people),
                 *incident_routes(handling, people, links, progress),
                 *view_routes(database, people),
-                *rule_routes(rules, board, Preview(rule_feeds, book, MARKS), people),
+                *rule_routes(rules, board, preview, people),
             ],
             settings.tocsin_service_token,
             turns.has_tables.is_set,

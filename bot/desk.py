@@ -17,6 +17,7 @@ from bot.queues.tables import Table
 from bot.render.alert import Links
 from bot.routing.chats import Chats
 from bot.rules.board import Board
+from bot.rules.preview import Preview
 from bot.rules.rulekeeping import RuleKeeping
 from bot.store.database import Database
 from tocsin.events import SchedulerSnapshot
@@ -34,6 +35,7 @@ class Desk:
     handling: Handling
     acting: Acting
     rules: RuleKeeping
+    preview: Preview
     seal: Seal
     links: Links
     board: Board

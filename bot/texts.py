@@ -179,8 +179,24 @@ RULES_END = (
 )
 HOW_RULE = (
     "Change it: <code>/rules {rule} fire=20 for=10m</code>; <code>off</code>, <code>on</code>; <code>reset</code> = as "
-    "it ships."
+    "it ships. Put <code>preview</code> before it to see first what it would have rung in the last 24 h."
 )
+LAST_DAY = "🔎 What it rang in 24 h"
+THE_RULE = "The rule"
+PREVIEW = "🔎 {rule}: the last {hours} h"
+PREVIEW_AS_IS = "As it is, it would have rung {times}."
+PREVIEW_CHANGED = "With {words} it would have rung {times}; as it is, {before}."
+PREVIEW_MORE = "… and {count} before"
+PREVIEW_READ = "From what Kafka holds of {span}: {records}."
+PREVIEW_NOTHING_READ = "Kafka holds nothing of that time."
+PREVIEW_CUT = "🟠 Not all of it could be read in time, so there may be more."
+PREVIEW_MEASURED = (
+    "Of measurements Kafka keeps only the newest once it has tidied up, so this may know less than the day had."
+)
+PREVIEW_RESTS = "This rule rests in a preview: what it looks at besides is not in Kafka."
+PREVIEW_NOT_YET = "Nothing is changed. To make it so: <code>/rules {rule} {words}</code>"
+PREVIEW_BUSY = "Another preview is under way; try again in a moment."
+PREVIEW_AWAY = "🟠 Kafka does not answer now, so the past cannot be looked at. /status says more."
 RULE_CHANGED = "Changed by {name}."
 RULE_IS = "Changed. It is now so:"
 RULE_BAD = "That cannot be: {reason}."

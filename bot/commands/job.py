@@ -54,7 +54,7 @@ class Job:
         if len(found) > 1:
             return which_source(found, self.name, job_id)
         if found:
-            return await self._of(found[0], job_id, desk)
+            return await self._of(found[0], job_id, ask, desk)
         source, slash, queue = said.partition("/")
         if slash and not numbers.is_whole:
             return (await self._show(source, queue, job_id, desk))[0]
@@ -67,16 +67,19 @@ class Job:
             numbers = await desk.ledger.queues()
         for one in numbers.queues:
             if handle(one) == which:
-                return await self._of(one, job_id, desk)
+                return await self._of(one, job_id, ask, desk)
         return Reply("", notice=texts.QUEUE_GONE if numbers.is_whole else texts.NOT_KNOWN_YET)
 
-    async def _of(self, one: QueueState, job_id: str, desk: Desk) -> Reply:
+    async def _of(self, one: QueueState, job_id: str, ask: Ask, desk: Desk) -> Reply:
         """A job of a queue we know, with what may be done about it."""
-        reply, state = await self._show(one.source, one.queue, job_id, desk)
+        shows_data = desk.chats.shows_data(ask.chat_id, ask.topic_id, one.env, one.source, one.queue)
+        reply, state = await self._show(one.source, one.queue, job_id, desk, shows_data=shows_data)
         buttons = job_buttons(handle(one), job_id, state, can_act=desk.links.can_act)
         return replace(reply, buttons=buttons, notice=texts.UPDATED)
 
-    async def _show(self, source: str, queue: str, job_id: str, desk: Desk) -> tuple[Reply, str]:
+    async def _show(
+        self, source: str, queue: str, job_id: str, desk: Desk, *, shows_data: bool = False
+    ) -> tuple[Reply, str]:
         """The job, and its state; empty = not known now."""
         try:
             job = await desk.history.job(source, queue, job_id)
@@ -84,5 +87,6 @@ class Job:
             return Reply(texts.NO_SUCH_JOB.format(job=name(job_id), queue=name(f"{source}/{queue}", 100))), ""
         except (Unavailable, Refused) as failure:
             return Reply(f"{why(failure)} {texts.NO_JOB_NOW}"), ""
-        text = job_text(job, queue=queue, job_id=job_id, now_ms=int(time.time() * 1000))
+        now_ms = int(time.time() * 1000)
+        text = job_text(job, queue=queue, job_id=job_id, now_ms=now_ms, shows_data=shows_data)
         return Reply(text), str(job.get("state") or "")

@@ -1,4 +1,4 @@
-"""Failed jobs and one job (pure). Payloads, results and log lines never go to a chat."""
+"""Failed jobs and one job (pure). Payloads, results and log lines go only where a subscription lets them."""
 
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
@@ -14,6 +14,7 @@ from bot.render.times import age, as_old, clock, duration, moment, parse_rfc3339
 ERROR_UNITS = 160
 JOB_ERROR_UNITS = 600
 MOST_ATTEMPTS = 10
+DATA_UNITS = 400
 
 
 def _when(row: Mapping[str, Any], field: str = "ts") -> str:
@@ -103,8 +104,11 @@ def logs_text(items: Sequence[Mapping[str, Any]], *, about: str, as_of: str | No
 LEVELS: Mapping[str, str] = {"error": f"{texts.ICON_FAILED} ", "warn": f"{texts.ICON_WARN} "}
 
 
-def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int) -> str:
-    """One job: state, attempts, each attempt's own error. job: logsvc's answer to jobs/{source}/{queue}/{job_id}."""
+def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int, shows_data: bool = False) -> str:
+    """One job: state, attempts, each attempt's own error. job: logsvc's answer to jobs/{source}/{queue}/{job_id}.
+
+    shows_data: also what went in and what came out, as the bridge's redaction left it.
+    """
     state = str(job.get("state") or texts.UNKNOWN)
     icon = texts.ICON_FAILED if state == "failed" else texts.ICON_OK if state == "completed" else texts.ICON_WARN
     lines = [
@@ -125,6 +129,9 @@ def job_text(job: Mapping[str, Any], *, queue: str, job_id: str, now_ms: int) ->
         lines.append(prose(str(job["error"]), JOB_ERROR_UNITS))
     attempts: Sequence[Mapping[str, Any]] = job.get("attempts") or ()
     lines += [_attempt(one) for one in attempts[-MOST_ATTEMPTS:]]
+    for field in ("data", "result") if shows_data else ():
+        if job.get(field):
+            lines.append(f"{field} {code(prose(str(job[field]), DATA_UNITS).replace(chr(10), ' '))}")
     return fit(lines)
 
 

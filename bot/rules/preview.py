@@ -60,28 +60,51 @@ class Preview:
     async def run(self, changes: Mapping[str, Tuning], *, hours: float, only: Mapping[str, str]) -> Previewed:
         """With these rules changed. only: of an env, source, queue. Raises KafkaError."""
         async with self._turn:
-            book = RuleBook(self.book.base)
-            book.learn({**self.book.tunings, **changes})
-            return await _replay(list(self.feeds()), book, self.marks, hours=hours, only=only)
+            past = await self._past(hours, MOST_SECONDS)
+            return await _rehearse(past, self._book(changes), only)
+
+    async def compare(
+        self, changes: Mapping[str, Tuning], *, hours: float, seconds: float
+    ) -> tuple[Previewed, Previewed]:
+        """As the rules are, and with these changed. seconds: how long both may take. Raises KafkaError."""
+        async with self._turn:
+            past = await self._past(hours, seconds)
+            return await _rehearse(past, self._book({}), {}), await _rehearse(past, self._book(changes), {})
+
+    def _book(self, changes: Mapping[str, Tuning]) -> RuleBook:
+        book = RuleBook(self.book.base)
+        book.learn({**self.book.tunings, **changes})
+        return book
+
+    async def _past(self, hours: float, seconds: float) -> "_Past":
+        until = time.monotonic() + seconds
+        since_ms = int((time.time() - hours * 3600) * 1000)
+        feeds = list(self.feeds())
+        past = _Past([], True, until)
+        for feed, kind in feeds:
+            try:
+                records, is_all = await _read(feed, kind, self.marks, since_ms, until, MOST_RECORDS // len(feeds))
+            finally:
+                await feed.stop()
+            past.streams.append(records)
+            past.is_whole = past.is_whole and is_all
+        return past
 
 
-async def _replay(
-    feeds: list[tuple[Replay, Kind]], book: RuleBook, marks: tuple[bytes, ...], *, hours: float, only: Mapping[str, str]
-) -> Previewed:
-    until = time.monotonic() + MOST_SECONDS
-    since_ms = int((time.time() - hours * 3600) * 1000)
-    streams: list[list[tuple[int, KafkaRecord, Kind]]] = []
-    is_whole = True
-    for feed, kind in feeds:
-        try:
-            records, is_all = await _read(feed, kind, marks, since_ms, until, MOST_RECORDS // len(feeds))
-        finally:
-            await feed.stop()
-        streams.append(records)
-        is_whole = is_whole and is_all
+@dataclass
+class _Past:
+    """streams: a topic each, by time. is_whole: that is all there was. until: by the monotonic clock."""
+
+    streams: list[list[tuple[int, KafkaRecord, Kind]]]
+    is_whole: bool
+    until: float
+
+
+async def _rehearse(past: _Past, book: RuleBook, only: Mapping[str, str]) -> Previewed:
     rehearsal, count, first_ms, last_ms = Rehearsal(book), 0, None, None
+    is_whole = past.is_whole
     end_ms, some = 0, list[tuple[int, Record]]()
-    for at_ms, record, kind in merge(*streams, key=lambda one: one[0]):
+    for at_ms, record, kind in merge(*past.streams, key=lambda one: one[0]):
         if at_ms >= end_ms:
             if some:
                 rehearsal.pass_time(end_ms, some)
@@ -92,7 +115,7 @@ async def _replay(
             continue
         first_ms, last_ms, count = at_ms if first_ms is None else first_ms, at_ms, count + 1
         some.append((at_ms, decoded))
-        if time.monotonic() > until:
+        if time.monotonic() > past.until:
             is_whole = False
             break
     if some:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from bot.incidents.failures import Key, tally
 from bot.incidents.found import found
 from bot.incidents.machine import Call, Incident, Step, resolve, step
-from bot.rules.board import Board, World
+from bot.rules.board import OWN, Board, World
 from bot.rules.conditions import Habit
 from bot.rules.rulebook import RuleBook
 from tocsin.events import JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
@@ -19,6 +19,8 @@ Record = JobEvent | QueueSnapshot | SchedulerSnapshot | SourceSnapshot
 
 STEP_MS = 2000
 """The bot looks as often."""
+RESTING = OWN | {"still", "nothing-added", "long-running", "slow"}
+"""Rules that find nothing in records alone: over what the bot hears by itself, or what history says of a queue."""
 
 
 @dataclass(frozen=True)

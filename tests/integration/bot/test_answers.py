@@ -412,8 +412,13 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
         {"ts": "2026-11-22T03:00:00Z", "job_id": "7", "level": "info", "message": "charging"},
     ]
     await house.ask("/logs orders", expect="not shown here")
+    logsvc.jobs["main/orders/7"] = {"state": "failed", "data": '{"amount": "<9>"}', "result": '"ok"'}
+    text, _ = await house.ask("/job orders 7", expect="failed")
+    assert "amount" not in text
     await house.ask("/here queue=orders", expect="queue=orders")
     await house.ask("/subscribe data on", expect="may be shown here")
+    text, _ = await house.ask("/job orders 7", expect='data {"amount": "<9>"}')
+    assert 'result "ok"' in text
     text, _ = await house.ask("/logs orders 7 ?no money", expect="Newest log lines of main/orders · job 7")
     assert text.index("charging") < text.index("🔴 22 Nov 03:00:01 UTC 7 no <money> left")
     assert "\u202e" not in text

@@ -108,4 +108,15 @@ async def test_a_preview_of_the_day_rings_exactly_what_rang(guarded: House) -> N
     )
     for wrong in wrongs:
         assert (await preview(**wrong)).status_code == 400, wrong
+    text, _ = await house.ask("/rules stalled preview fire=2", expect="it would have rung 1 time; as it is, 0 times")
+    assert "prod · w · Jobs stall" in text
+    assert "16 records" in text
+    assert "Nothing is changed. To make it so: /rules stalled fire=2" in text
+    text, _ = await house.ask("/rules failed preview", expect="As it is, it would have rung 4 times")
+    assert text.index("q3 · E3") < text.index("q0 · E0"), "the newest first"
+    await house.ask("/rules slow preview fire=2", expect="This rule rests in a preview")
+    await house.ask("/rules depth preview fire=-1", expect="That cannot be")
+    await house.ask("/rules stalled", expect="Put preview before it")
+    assert (await house.press((await house.messages())[-1], "🔎 What it rang in 24 h"))["answered"]
+    await house.message("As it is, it would have rung 0 times")
     assert [one["name"] for one in (await bot("GET", "rules")).json()["items"] if one["version"]] == []
