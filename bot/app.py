@@ -103,7 +103,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         book = RuleBook(policy)
         board = Board(book)
         can_act = settings.tocsin_service_token is not None
-        links = Links(str(settings.public_url or ""), settings.bot_runbooks, can_act)
+        links = Links(str(settings.public_url or ""), settings.bot_runbooks, can_act, logs_in=can_act)
         seal = Seal(settings.telegram_bot_token.get_secret_value())
         chats, snapshots, progress = Chats(settings), Snapshots(), Progress()
         history = History(settings, directory, breakers, client)

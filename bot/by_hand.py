@@ -99,7 +99,8 @@ async def test_alert(settings: BotSettings, words: Sequence[str]) -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     engine = open_engine(settings.database_url.get_secret_value())
     chats, seal = Chats(settings), Seal(settings.telegram_bot_token.get_secret_value())
-    links = Links(str(settings.public_url or ""), settings.bot_runbooks)
+    can_log_in = settings.tocsin_service_token is not None
+    links = Links(str(settings.public_url or ""), settings.bot_runbooks, logs_in=can_log_in)
     database = Database(engine, Breakers(settings, registry), timeout=settings.breaker_timeout_seconds)
     alerts = Alerts(chats, RuleBook(), Metrics(registry), links, seal, settings.channels)
     try:

@@ -145,9 +145,10 @@ class Conversation:
             return Reply("", notice=texts.POSTGRES_AWAY, is_alert=True)
 
     async def _answer(self, ask: Ask, reply: Reply) -> None:
+        speak = self._whisper if reply.start and not ask.is_private else self._speak
         try:
             async with self.breakers.guard(TELEGRAM, timeout=REPLY_SECONDS, errors_that_count=(Unreachable,)):
-                await self._speak(ask, reply)
+                await speak(ask, reply)
         except RateLimited as limited:
             self.pacer.freeze(ask.chat_id, limited.retry_after, time.monotonic())
             log.warning("answer_rate_limited", chat=ask.chat_id, seconds=limited.retry_after)
@@ -178,6 +179,25 @@ class Conversation:
                 raise
             log.warning("picture_refused", chat=ask.chat_id, error=name(str(refusal), 200))
             await self._show(ask, reply.text, (), is_new=True)  # a group may take texts and no pictures
+
+    async def _whisper(self, ask: Ask, reply: Reply) -> None:
+        """Tell only who pressed, in their private chat; lead them there if they have never said a word to us."""
+        frozen = self.pacer.frozen(time.monotonic()).get(ask.user_id)
+        if frozen is not None:
+            notice = texts.MUST_BE_SILENT.format(age=age(frozen))
+            await self.telegram.answer_press(ask.press_id, notice, is_alert=True)
+            return
+        self.pacer.spoke(ask.user_id, time.monotonic())
+        try:
+            await self.telegram.send(ask.user_id, reply.text, buttons=reply.buttons)
+        except Gone:
+            await self.telegram.answer_press(ask.press_id, texts.START_FIRST, start=reply.start)
+        except RateLimited as limited:
+            self.pacer.freeze(ask.user_id, limited.retry_after, time.monotonic())
+            notice = texts.MUST_BE_SILENT.format(age=age(limited.retry_after))
+            await self.telegram.answer_press(ask.press_id, notice, is_alert=True)
+        else:
+            await self.telegram.answer_press(ask.press_id, plain(reply.notice)[:190], is_alert=reply.is_alert)
 
     async def _picture(self, ask: Ask, reply: Reply) -> None:
         if ask.message_id is not None and not reply.is_new:

@@ -202,14 +202,16 @@ class Telegram:
                 if "message is not modified" not in refusal.message.lower():
                     raise
 
-    async def answer_press(self, press_id: str, notice: str = "", *, is_alert: bool = False) -> None:
+    async def answer_press(self, press_id: str, notice: str = "", *, is_alert: bool = False, start: str = "") -> None:
         """Stop the spinner on a pressed button; too late is no error. Raises TelegramError.
 
-        is_alert: the notice has to be put away by hand.
+        is_alert: the notice has to be put away by hand. start: open the private chat with us instead, where a tap says
+        `/start` and this word. Source: core.telegram.org/bots/api#answercallbackquery, url.
         """
+        url = f"https://t.me/{self.username}?start={start}" if start else None
         with _ours():
             try:
-                await self._bot.answer_callback_query(press_id, text=notice or None, show_alert=is_alert)
+                await self._bot.answer_callback_query(press_id, text=notice or None, show_alert=is_alert, url=url)
             except error.BadRequest as refusal:
                 log.info("press_answered_late", error=refusal.message)
 

@@ -295,6 +295,16 @@ LOGIN = (
     "{link}\n\nThis link logs you into the page as {role}. It works once, within {minutes} minutes. "
     "Keep it to yourself."
 )
+LOGIN_TO = (
+    "{about}\n{link}\nThis link logs you into the page as {role}, and opens #{number} there. It works once, within "
+    "{minutes} minutes. Keep it to yourself."
+)
+OPEN_AWAY = (
+    "{about}\n{link}\n🟠 Postgres does not answer, so this is no login link: it opens #{number} for who is logged in. "
+    "/status says more."
+)
+LINK_SENT = "I have sent you a link of your own, in private."
+START_FIRST = "Press Start there: then I may send you a link of your own."
 LOGIN_IN_PRIVATE = "Ask me that in private: whoever reads a login link can use it."
 LOGIN_AWAY = (
     "🟠 Postgres does not answer, so I cannot make a login link now. Who is logged in stays so; /status says more."

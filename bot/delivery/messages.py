@@ -24,7 +24,8 @@ class Reply:
     """An answer. text: Telegram's HTML. notice: a short line shown to whoever pressed a button.
 
     is_alert: the notice is bad news, and has to be put away by hand. is_new: a press is answered by a message of its
-    own below the one that was pressed, which stays. picture: a PNG, whose caption the text is then.
+    own below the one that was pressed, which stays. picture: a PNG, whose caption the text is then. start: only for
+    who pressed: it goes to their private chat; where the bot may not write there, `/start` with this word brings it.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Reply:
     is_alert: bool = False
     is_new: bool = False
     picture: bytes = b""
+    start: str = ""
 
 
 def as_json(buttons: Buttons) -> list[list[dict[str, str]]]:

@@ -1,6 +1,7 @@
 """Login links, as people open them."""
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from bot.settings import BotSettings
 
@@ -18,6 +19,14 @@ class Logins:
         base = str(settings.public_url or f"http://127.0.0.1:{settings.logsvc_port}")
         return cls(base.rstrip("/"), settings.bot_link_minutes, settings.bot_login_hours)
 
-    def link(self, ticket: str) -> str:
-        """The link that a ticket makes."""
-        return f"{self.base}/login?ticket={ticket}"
+    def link(self, ticket: str, page: str = "") -> str:
+        """The link that a ticket makes. page: where it leads then, e.g. `incidents/7`; empty = the live page.
+
+        The ticket comes last: who pastes the whole link into a login page pastes that too.
+        """
+        following = f"next={quote(page, safe='')}&" if page else ""
+        return f"{self.base}/login?{following}ticket={ticket}"
+
+    def page(self, page: str) -> str:
+        """The same for who is logged in."""
+        return f"{self.base}/{page}"

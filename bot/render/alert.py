@@ -36,12 +36,13 @@ ICONS: Mapping[Phase, str] = {
 @dataclass(frozen=True)
 class Links:
     """Where buttons lead. page_url: the live page's address, empty if there is none. can_act: the bridge may be asked
-    to act.
+    to act. logs_in: the page may want a login, so its button asks us for a link of who presses it.
     """
 
     page_url: str = ""
     runbooks: tuple[Runbook, ...] = ()
     can_act: bool = False
+    logs_in: bool = False
 
     def runbook(self, key: Key) -> str:
         """The address of what to do about a queue; empty if nobody wrote it."""
@@ -200,7 +201,7 @@ def nudge_text(incident: Incident) -> str:
 def alert_buttons(number: int, incident: Incident, links: Links, seal: Seal) -> Buttons:
     """What can be done about an incident, and where more is told, where Telegram would accept such a link."""
     retry = (retry_button(number, incident, seal),) if links.can_act and is_retriable(incident) else ()
-    rows = (acting_buttons(number, incident, seal), retry, _links(incident, links))
+    rows = (acting_buttons(number, incident, seal), retry, _links(number, incident, links))
     return tuple(row for row in rows if row)
 
 
@@ -228,9 +229,12 @@ def retry_button(number: int, incident: Incident, seal: Seal) -> Button:
     return Button(label, data=seal.close(f"retry:{number}:{incident.episode}"))
 
 
-def _links(incident: Incident, links: Links) -> tuple[Button, ...]:
+def _links(number: int, incident: Incident, links: Links) -> tuple[Button, ...]:
+    """A group sees one button, so it can hold nobody's login: who presses it is sent a link of their own."""
     row: list[Button] = []
-    if is_linkable(links.page_url):
+    if links.page_url and links.logs_in:
+        row.append(Button(texts.OPEN_PAGE, data=f"login:{number}"))
+    elif is_linkable(links.page_url):
         row.append(Button(texts.OPEN_PAGE, url=links.page_of(incident)))
     runbook = links.runbook(incident.key)
     if is_linkable(runbook):

@@ -65,7 +65,7 @@ class Login:
         if path == STYLE:
             answer = Answer(200, [*HEADERS[1:2], (b"content-type", b"text/css; charset=utf-8")], CSS)
         elif self._door.is_open:
-            answer = self._redirect("logs")
+            answer = self._redirect(_next(_asked(scope, "next")))
         elif method in ("GET", "HEAD"):
             answer = self._ask_login(scope) if path == LOGIN else self._ask_logout(scope)
         elif method == "POST":
@@ -85,8 +85,19 @@ class Login:
         return answer
 
     def _ask_login(self, scope: Any) -> Answer:
-        ticket = "".join(parse_qs(scope.get("query_string", b"").decode("latin-1")).get("ticket", [])[-1:])
-        return _html(200, pages.confirm_page(ticket[:LONGEST_SECRET]) if ticket else self._how())
+        ticket = _asked(scope, "ticket")
+        if not ticket:
+            return _html(200, self._how())
+        asked = _asked(scope, "next")
+        following = _next(asked) if asked and len(asked) <= LONGEST_NEXT else ""
+        return _html(200, pages.confirm_page(ticket[:LONGEST_SECRET], following, self._known(scope)))
+
+    def _known(self, scope: Any) -> Who | None:
+        """Who is logged in here already."""
+        try:
+            return self._door.identify(scope)
+        except Denied:
+            return None
 
     def _ask_logout(self, scope: Any) -> Answer:
         try:
@@ -125,15 +136,17 @@ class Login:
             return _html(refusal.status, self._how(WHY.get(refusal.error, str(refusal))))
         self._door.attempts.succeeded(address)
         log.info("login", user_id=told.user_id, role=told.role.value, address=address)
-        return self._begin(told, headers)
+        return self._begin(told, headers, form.get("next", ""))
 
-    def _begin(self, told: Redeemed, headers: Mapping[str, Sequence[str]]) -> Answer:
+    def _begin(self, told: Redeemed, headers: Mapping[str, Sequence[str]], following: str) -> Answer:
+        """following: where the link leads; empty = where they wanted to go before they were sent here."""
         expires = milliseconds(told.expires_at)
         session = Session(new_secret(), told.user_id, told.name[:200], told.role, milliseconds(told.issued_at), expires)
         is_secure = self._door.is_secure(headers)
         seconds = max(1, int(expires / 1000 - time.time()))
         name = SECURE if is_secure else PLAIN
-        answer = self._redirect(_next(cookies_of("; ".join(headers.get("cookie", ()))).get(NEXT, "")))
+        wanted = unquote(cookies_of("; ".join(headers.get("cookie", ()))).get(NEXT, ""))
+        answer = self._redirect(_next(following or wanted))
         answer.headers.append(set_cookie(name, self._door.sessions.seal(session), seconds=seconds, is_secure=is_secure))
         answer.headers.append(set_cookie(NEXT, "", seconds=0, is_secure=is_secure))
         return answer
@@ -198,9 +211,13 @@ def _ticket(text: str) -> str:
     return text.strip().rpartition("ticket=")[2][: LONGEST_SECRET + 1]
 
 
-def _next(cookie: str) -> str:
-    """The address somebody wanted, if it is a page of ours: the cookie may be anybody's doing."""
-    wanted = unquote(cookie)
+def _asked(scope: Any, name: str) -> str:
+    """A value of the query, empty if there is none."""
+    return "".join(parse_qs(scope.get("query_string", b"").decode("latin-1")).get(name, [])[-1:])
+
+
+def _next(wanted: str) -> str:
+    """The address somebody wanted, if it is a page of ours: cookie and link may be anybody's doing."""
     is_ours = Page.owns(wanted.partition("?")[0]) and wanted.isascii() and wanted.isprintable() and "\\" not in wanted
     return quote(wanted, safe="/?&=%+,:;@!$'()*~-._") if is_ours and not wanted.startswith("/") else "logs"
 

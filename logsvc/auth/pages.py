@@ -38,15 +38,27 @@ def login_page(*, notice: str, is_bot_away: bool, by_proxy: bool, by_link: bool)
     return f"{HEAD.format(title='Log in')}{told}{away}<ul>\n{ways}\n</ul>\n{PASTE if by_link else ''}{END}"
 
 
-def confirm_page(ticket: str) -> str:
-    """A button, because chat apps open links to show a preview, and a link is good once."""
-    form = f"""<p>This link logs you in on this device. It works once.</p>
+def confirm_page(ticket: str, following: str = "", known: Who | None = None) -> str:
+    """A button, because chat apps open links to show a preview, and a link is good once.
+
+    following: where it leads then. known: who is logged in here already, and need not log in again.
+    """
+    form = f"""{_known(known, following)}<p>This link logs you in on this device. It works once.</p>
 <form method="post" action="login">
 <input name="ticket" type="hidden" value="{html.escape(ticket)}">
+<input name="next" type="hidden" value="{html.escape(following)}">
 <button autofocus>Log in</button>
 </form>
 """
     return f"{HEAD.format(title='Log in')}{form}{END}"
+
+
+def _known(who: Who | None, following: str) -> str:
+    if who is None:
+        return ""
+    name, where = html.escape(who.name or who.user_id), html.escape(following or "logs")
+    return f"""<p>You are logged in here as <strong>{name}</strong>, {who.role.value}: <a href="{where}">go on</a>.</p>
+"""
 
 
 def logout_page(who: Who, csrf_token: str) -> str:

@@ -7,11 +7,13 @@ import httpx
 import pytest
 
 from tests.eventually import eventually
-from tests.integration.bot.house import CHAT, House
+from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.service import SERVICE_TOKEN, Service, by_hand
+from tests.integration.bot.test_handling import answered
+from tests.integration.bot.test_postgres_refuses import Sql
 from tests.ports import free_port
 
-ANN = 4242
+ANN, STRANGER = 4242, 3003
 GROUP = -100777
 
 
@@ -178,3 +180,46 @@ async def test_the_internal_api_is_for_services_only(guarded: House) -> None:
     house.environ.pop("TOCSIN_SERVICE_TOKEN")
     nobody = Service(await house.start_bot())
     assert (await nobody("GET", "access")).json()["error"] == "not_configured"
+
+
+async def test_open_page_sends_who_presses_it_a_link_of_their_own_that_leads_to_the_incident(guarded: House) -> None:
+    house = guarded
+    house.environ["TELEGRAM_ALERT_CHATS"] = str(GROUP)
+    made = await house.client.post("/sandbox/chats", json={"id": GROUP, "title": "ops"})
+    made.raise_for_status()
+    bot = Service(await house.start_bot())
+    await house.put(snapshot(), failure())
+    card = await house.message("CardError", GROUP)
+    number = (await bot("GET", "incidents")).json()["items"][0]["id"]
+
+    told = answered(await house.press(card, "Open page"))
+    assert (told["text"], told["url"]) == ("I have sent you a link of your own, in private.", "")
+    mine = await house.message(f"opens #{number} there")
+    assert "logs you into the page as admin" in mine["text"]
+    link = mine["reply_markup"]["inline_keyboard"][0][0]["url"]
+    assert f"/sub/login?next=incidents%2F{number}&ticket=" in link
+    # Ann has never said a word to the bot, so it may not begin; she is a viewer, because she is in the group.
+    told = answered(await house.press(card, "Open page", ANN))
+    assert told["url"] == f"https://t.me/tocsin_sandbox_bot?start=open-{number}"
+    await house.say(f"/start open-{number}", chat=ANN, user=ANN)
+    hers = await house.message("logs you into the page as viewer", ANN)
+    her_link = hers["reply_markup"]["inline_keyboard"][0][0]["url"]
+    for secret in (link.rpartition("=")[2], her_link.rpartition("=")[2]):
+        assert secret not in str(await house.messages(GROUP))
+
+    tries = [await bot.redeem(link.rpartition("=")[2]) for _ in range(2)]
+    assert [(one.status_code, one.json().get("role")) for one in tries] == [(200, "admin"), (410, None)]
+    await Sql(house.postgres).run("UPDATE login_tickets SET expires_at = now() - interval '1 s' WHERE used_at IS NULL")
+    assert (await bot.redeem(her_link.rpartition("=")[2])).json()["error"] == "expired"
+    again = answered(await house.press(card, "Open page", ANN))
+    assert (again["text"], again["url"]) == ("I have sent you a link of your own, in private.", "")
+
+    forged = answered(await house.press_data(card, "login:999999"))
+    assert (forged["text"], forged["show_alert"]) == ("There is no incident #999999.", True)
+    await house.say(f"/start open-{number}", chat=STRANGER, user=STRANGER)
+    await eventually(
+        lambda: house.has_text(f"Your Telegram id is {STRANGER}", STRANGER), what="a stranger told their id"
+    )
+    assert not await house.has_text("login?", STRANGER)
+    links = [row for row in await bot.audit(action="login%20link") if row["target"] == f"#{number}"]
+    assert {row["user_id"] for row in links} == {str(CHAT), str(ANN)}
