@@ -100,7 +100,7 @@ def count(
     if now is not None:
         # No more than were made in all, unless they were reset by hand.
         highest = max(lowest, min(highest, now - later_made))
-    after = now if later == 0 else None
+    after = now - later if now is not None and later is not None and later in (0, later_made) else None
     if before is not None and now is not None:
         if now - before < lowest:  # reset by hand
             before = None

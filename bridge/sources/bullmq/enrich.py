@@ -82,25 +82,38 @@ class JobHash(msgspec.Struct, gc=False):
         """Failed attempts so far."""
         return max(0, self.attempts_made - 1) if self.is_completed else self.attempts_made
 
+    @property
+    def is_every_run_counted(self) -> bool:
+        """Whether each run that ended was an attempt, but those that stalled."""
+        return self.attempts_started == self.attempts_made + self.stalls + self.is_running
+
 
 def commands(
     keys: Keys, job_id: str, *, with_data: bool, with_end: bool = True, with_lock: bool = False
 ) -> list[Command]:
-    """COMMANDS_PER_JOB commands whose replies `parse` reads: one less without the end, two more with the lock.
+    """COMMANDS_PER_JOB commands; `answers` of their replies is what `parse` reads.
 
     with_data: the payload is asked for only when it is wanted. with_end: how it ended, which only the error of a failed
-    attempt depends on. with_lock, only with_end: whether it runs at that moment. It does if it is locked afterwards and
-    no other run began until then.
+    attempt depends on. with_lock, only with_end: whether it runs at that very moment, in a transaction: a run that ends
+    between the hash and the lock would leave open which of its runs the hash has counted.
     """
     key = keys.job(job_id)
     asked: list[Command] = [("HMGET", key, *(FIELDS_AND_DATA if with_data else FIELDS))]
     if with_end:
         asked.append(("HEXISTS", key, "returnvalue"))
-    return [*asked, ("EXISTS", keys.lock(job_id)), ("HGET", key, "ats")] if with_lock else asked
+    return [("MULTI",), *asked, ("EXISTS", keys.lock(job_id)), ("EXEC",)] if with_lock else asked
+
+
+def answers(replies: list[Reply]) -> list[Reply]:
+    """What was answered of the job itself, whether it was asked in a transaction or not."""
+    if len(replies) <= COMMANDS_PER_JOB:
+        return replies
+    executed = replies[-1]
+    return cast(list[Reply], executed) if isinstance(executed, list) else [executed]
 
 
 def parse(replies: list[Reply]) -> JobHash | None:
-    """The hash, or None if the job is gone (or the key is no job's). replies: with texts or with bytes."""
+    """The hash, or None if the job is gone (or the key is no job's). replies: `answers`, with texts or with bytes."""
     values = replies[0]
     if isinstance(values, Refused) or values is None or values.count(None) == len(values):
         return None
@@ -117,7 +130,7 @@ def parse(replies: list[Reply]) -> JobHash | None:
         made,
         _started(ats, made, is_counted=made_v4 is None),
         whole(stalled_v5 or stalled_v4),
-        bool(lock) and lock[0] == 1 and _text(lock[1]) == ats,
+        bool(lock) and lock[0] == 1,
         whole(finished_on),
         finished_on is not None and has_result == 1,
         failed_reason,

@@ -60,12 +60,12 @@ class JobMemory(msgspec.Struct, gc=False):
         self.is_active = False
         self.waiting_since = self.active_since = 0
 
-    def settle(self) -> None:
-        """Count the unsettled ends, by what `waits_to_retry` says now."""
+    def settle(self, *, is_every_run_counted: bool) -> None:
+        """Count the unsettled ends, by what `waits_to_retry` says now. is_every_run_counted: as in JobHash."""
         if self.attempts_made is not None:
             may_be = [end for end in self.unsettled if end.may_be_attempt(self.waits_to_retry)]
             self.attempts_made += len(may_be)
-            self.is_guess |= not all(end.is_attempt for end in may_be)
+            self.is_guess |= not is_every_run_counted and not all(end.is_attempt for end in may_be)
         self.unsettled = ()
 
 

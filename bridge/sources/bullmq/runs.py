@@ -58,8 +58,8 @@ class _Life(msgspec.Struct, gc=False):
     """A job from its first entry here, from `added`, or from a retry by hand; to the next of these.
 
     made: attempts made before it, began_before: runs that began before it; None = unknown. began: runs that began in
-    it. goes_on: it counts on from the life before. is_open: its last run did not end here. exhausted: attempts made as
-    of its last end, which BullMQ itself told.
+    it. goes_on: it counts on from the life before. was_open: a run that began before it ended in it. is_open: its last
+    run did not end here. exhausted: attempts made as of its last end, which BullMQ itself told.
     """
 
     begins: int
@@ -68,6 +68,7 @@ class _Life(msgspec.Struct, gc=False):
     is_retry: bool = False
     goes_on: bool = False
     began: int = 0
+    was_open: bool = False
     is_open: bool = False
     ends: list[tuple[int, End]] = []
     exhausted: int | None = None
@@ -77,8 +78,14 @@ class _Life(msgspec.Struct, gc=False):
         """Whether nothing ended in it: when a job is added anew it needs no count."""
         return not self.ends and self.exhausted is None and not self.is_retry
 
+    @property
+    def ended_before(self) -> int | None:
+        """Runs that ended before it; None = unknown."""
+        return None if self.began_before is None else max(0, self.began_before - self.was_open)
+
     def end(self, at: int, end: End) -> None:
         """Its run ended at this entry."""
+        self.was_open |= not self.began and not self.ends and end is not End.UNSTARTED
         self.ends.append((at, end))
         self.is_open, self.exhausted = False, None
 
@@ -261,7 +268,7 @@ def _was_reset(before: _Life, retried: _Life, job: JobHash | None) -> bool:
 def _count(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: JobMemory | None) -> Counted:
     ends = [end for _, end in life.ends]
     waits = job.waits_to_retry if job is not None else known.waits_to_retry if known is not None else None
-    is_every_run_counted = job is not None and job.attempts_started == job.attempts_made + job.stalls + job.is_running
+    is_every_run_counted = job is not None and job.is_every_run_counted
     if life.exhausted is not None:
         return count(
             ends,
@@ -276,13 +283,14 @@ def _count(life: _Life, entries: Sequence[Entry], job: JobHash | None, known: Jo
             counted.before = known.attempts_made  # a guess is the best that can be said
         return counted
     later = _later(life, entries, job)
+    later_made = int(_was_ended_by_attempt(job) and not (ends and ends[-1].is_final))
     return count(
         ends,
-        before=0 if life.began_before == 0 else life.made,
+        before=0 if life.ended_before == 0 else life.made,
         now=job.attempts_made,
         waits_to_retry=waits,
         later=later,
-        later_made=int(_was_ended_by_attempt(job) and not (ends and ends[-1].is_final)),
+        later_made=later if later is not None and is_every_run_counted and not job.stalls else later_made,
         is_every_run_counted=is_every_run_counted,
     )
 

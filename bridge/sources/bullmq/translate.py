@@ -226,7 +226,12 @@ def _settle(hashes: Mapping[str, JobHash | None], memory: QueueMemory) -> None:
         if known is not None and known.unsettled:
             if job is not None:
                 known.waits_to_retry = job.waits_to_retry
-            known.settle()
+            known.settle(is_every_run_counted=_tells_of(known, job))
+
+
+def _tells_of(known: JobMemory, job: JobHash | None) -> bool:
+    """Whether a hash shows that each run remembered was an attempt: it was not reset by hand since."""
+    return job is not None and job.is_every_run_counted and (known.runs or 0) <= (job.attempts_started or 0)
 
 
 def _of_these_lives(

@@ -1,16 +1,17 @@
 """One lane on a real Redis, with a writer that the test plays."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bridge.outbox import Committed, Outbox
 from bridge.record import Record
 from bridge.sources.bullmq.door import Command, Door, Reply
+from bridge.sources.bullmq.door.slots import units_of
 from bridge.sources.bullmq.stream import Position
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
-from tests.lanes import lane_on, new_metrics, read_in
+from tests.lanes import Kafka, lane_on, new_metrics, read_in
 from tocsin.events import JobEvent, decode
 
 
@@ -39,6 +40,22 @@ class NotingDoor(Door):
         replies = await super().ask(commands, timeout=timeout, as_text=as_text)
         for command, reply in zip(commands, replies, strict=True):
             self.read_back += len(reply) if command[0] in ("XREVRANGE", "XRANGE") else 0
+        return replies
+
+
+class SlowDoor(Door):
+    """The app has its turn between any two commands that are no transaction, as in every long pipeline."""
+
+    def __init__(self, url: str, turn: Callable[[Sequence[Command]], Awaitable[None]]) -> None:
+        super().__init__(url)
+        self._turn = turn
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        replies: list[Reply] = []
+        for unit in units_of(commands):
+            mine = commands[unit.start : unit.stop]
+            replies += await super().ask(mine, timeout=timeout, as_text=as_text)
+            await self._turn(mine)
         return replies
 
 
@@ -130,3 +147,41 @@ async def test_redis_that_does_not_count_entries_is_told_of(app: Any, redis_url:
         await outbox.wait()
         end.set()
     await door.close()
+
+
+async def test_run_that_ends_while_its_jobs_hash_is_read_leaves_no_doubt(app: Any, redis_url: str) -> None:
+    """It was postponed, failed once, and shows its third run begun: which of the three were attempts?"""
+    await make_queue(app, "mail")
+    job = {"name": "send", "timestamp": 5, "opts": '{"attempts":2}', "ats": 3, "atm": 1, "failedReason": "no"}
+    await app.hset("bull:mail:x", mapping=job | {"stacktrace": '["Error: no\\n    at work (job.js:1:2)"]'})
+    await app.set("bull:mail:x:lock", "token")
+    for fields in (
+        *({"event": "added", "name": "send"}, {"event": "waiting"}, {"event": "active"}),
+        *({"event": "delayed", "delay": "9"}, {"event": "waiting", "prev": "delayed"}, {"event": "active"}),
+        *({"event": "waiting", "prev": "active"}, {"event": "active"}),
+    ):
+        await app.xadd("bull:mail:events", {**fields, "jobId": "x"})
+
+    async def complete(asked: Sequence[Command]) -> None:
+        if any(command[:2] == ("HMGET", "bull:mail:x") for command in asked) and await app.delete("bull:mail:x:lock"):
+            await app.hset("bull:mail:x", mapping={"atm": 2, "finishedOn": 9, "returnvalue": "1"})
+            await app.xadd("bull:mail:events", {"event": "completed", "jobId": "x", "returnvalue": "1"})
+
+    kafka, door, end, metrics = Kafka(), SlowDoor(redis_url, complete), asyncio.Event(), new_metrics()
+    lane = lane_on(door, kafka.outbox, metrics)
+    read_in(lane, door, metrics, "mail")
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: any(event.event == "completed" for event in kafka.events), what="its end")
+        end.set()
+    await door.close()
+
+    told = [(event.event, str(event.state), event.attempt, event.error, event.enriched) for event in kafka.events]
+    assert told[3:] == [
+        ("delayed", "delayed", 1, "", True),
+        ("waiting", "waiting", 0, "", True),
+        ("active", "active", 1, "", True),
+        ("waiting", "retrying", 1, "no", True),
+        ("active", "active", 2, "", True),
+        ("completed", "completed", 2, "", True),
+    ]
