@@ -49,9 +49,10 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
         desk = Desk(sources, performers, settings.bridge_action_policy, ledger, breakers, stop)
         routes = [action_route(desk, settings.tocsin_service_token, metrics)]
         readiness = Readiness(health)
-        relay = Relay(settings, sources, metrics, readiness, guard_by(breakers))
+        guard = guard_by(breakers)
+        relay = Relay(settings, sources, metrics, readiness, guard)
         ownership = Ownership(relay.run, metrics, readiness)
-        membership = Membership(settings, ownership)
+        membership = Membership(settings, ownership, guard)
         directory = Directory(settings, registry, breakers)
         await directory.register("bridge", settings.bridge_port)
         stack.push_async_callback(directory.deregister)  # after a crash; in a drain it is done long before
@@ -65,7 +66,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
                 released.set()
 
         async def join() -> None:
-            await until_topics_fit(settings, stop)
+            await until_topics_fit(settings, stop, breakers)
             await membership.run(released)
 
         async def leave() -> None:

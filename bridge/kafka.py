@@ -26,6 +26,7 @@ from bridge.record import REQUEST_BYTES, Record
 from bridge.settings import BridgeSettings
 from tocsin.breakers import Breakers, Guard, Unavailable
 from tocsin.kafka import client_options
+from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.kafka")
 
@@ -38,6 +39,7 @@ RESTORE_SECONDS = 60.0
 READ_BACK_SECONDS = 120.0
 END_SECONDS = 5.0
 START_SECONDS = 20.0
+JOIN_AGAIN_SECONDS = 1.0
 
 RESET_SECONDS = 0.5
 """While its breaker is open: replicas try again by themselves, and BullMQ trims what they do not read."""
@@ -293,7 +295,8 @@ async def read_back(
             async with guard(START_SECONDS):
                 await consumer.start()
             consumer.assign([place])
-            await seek_to_time(consumer, place, since_ms if settings.kafka_transactions else 0)
+            async with guard(START_SECONDS):
+                await seek_to_time(consumer, place, since_ms if settings.kafka_transactions else 0)
             end: int | None = None
             while end is None or await consumer.position(place) < end:
                 for record in (await consumer.getmany(timeout_ms=200)).get(place, []):
@@ -361,28 +364,48 @@ class _Listener(ConsumerRebalanceListener):
 class Membership:
     """This replica's place in the site's group: Kafka's own group protocol says which partitions it owns."""
 
-    def __init__(self, settings: BridgeSettings, owner: Owner) -> None:
-        self._topic = settings.topics.cursors
+    def __init__(self, settings: BridgeSettings, owner: Owner, guard: Guard = asyncio.timeout) -> None:
+        self._settings = settings
         self._listener = _Listener(owner)
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings, f"bridge-{settings.bridge_site}"),
-            group_id=group_id(settings),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            session_timeout_ms=int(settings.bridge_session_seconds * 1000),
-            heartbeat_interval_ms=int(settings.bridge_session_seconds * 1000 / 3),
-            max_poll_interval_ms=60_000,
-            rebalance_timeout_ms=20_000,
-        )
+        self._guard = guard
 
     async def run(self, stop: asyncio.Event) -> None:
         """Stay in the group until stop is set. The cursors themselves are not read here."""
-        self._consumer.subscribe([self._topic], listener=self._listener)
-        await self._consumer.start()
+        while not stop.is_set():
+            consumer = self._make_consumer()
+            try:
+                if await self._is_reached(consumer):
+                    await self._stay(consumer, stop)
+                else:
+                    await pause(stop, JOIN_AGAIN_SECONDS)
+            finally:
+                await close_client(consumer)
+
+    async def _is_reached(self, consumer: AIOKafkaConsumer) -> bool:
         try:
-            while not stop.is_set():
-                self._consumer.pause(*self._consumer.assignment())
-                await self._consumer.getmany(timeout_ms=500)
-        finally:
-            await close_client(self._consumer)
+            async with self._guard(START_SECONDS):
+                await consumer.start()
+        except (*AWAY, TimeoutError, Unavailable) as error:
+            log.warning("group_not_reached", reason=_say(error))
+            return False
+        return True
+
+    async def _stay(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        consumer.subscribe([self._settings.topics.cursors], listener=self._listener)
+        while not stop.is_set():
+            consumer.pause(*consumer.assignment())
+            await consumer.getmany(timeout_ms=500)
+
+    def _make_consumer(self) -> AIOKafkaConsumer:
+        session_ms = int(self._settings.bridge_session_seconds * 1000)
+        return AIOKafkaConsumer(
+            **client_options(self._settings, f"bridge-{self._settings.bridge_site}"),
+            group_id=group_id(self._settings),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 3,
+            max_poll_interval_ms=60_000,
+            rebalance_timeout_ms=20_000,
+        )

@@ -73,7 +73,10 @@ class Metrics:
             registry=registry,
         )
         self.events_unenriched = Counter(
-            "bridge_events_unenriched_total", "Events whose job hash was gone", queue, registry=registry
+            "bridge_events_unenriched_total",
+            "Events whose job's hash was gone, or was read too late to tell all",
+            queue,
+            registry=registry,
         )
         self.dead_letters = Counter("bridge_dead_letters_total", "Entries that are no event", queue, registry=registry)
         self.queues_refused = Gauge(

@@ -101,7 +101,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             log.info("open_on_loopback", why="SESSION_SECRET is not set: whoever is on this machine is an admin")
 
         async def prepare_topics_then_read() -> None:
-            await until_topics_fit(settings, stop)
+            await until_topics_fit(settings, stop, breakers)
             if not stop.is_set():
                 await supervise(
                     {

@@ -1,13 +1,14 @@
 """Make or check the contract's topics before a service uses them."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError, TopicAlreadyExistsError, for_code
 
+from tocsin.breakers import Breakers, Guard, Unavailable
 from tocsin.kafka import client_options
 from tocsin.lifecycle import pause
 from tocsin.settings import Settings
@@ -18,7 +19,11 @@ log = structlog.get_logger("topics")
 CALL_SECONDS = 15.0
 RETRY_SECONDS = 2.0
 
+KAFKA = "kafka-topics"
+AWAY = (OSError, KafkaConnectionError, NodeNotReadyError)
+
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class TopicsUnfit(Exception):
@@ -29,17 +34,20 @@ class _KafkaDown(Exception):
     """Kafka does not answer, or not yet as it will."""
 
 
-async def until_topics_fit(settings: Settings, stop: asyncio.Event) -> None:
+async def until_topics_fit(settings: Settings, stop: asyncio.Event, breakers: Breakers | None = None) -> None:
     """Create what is missing of the topics this service uses, or only look (KAFKA_TOPICS_CREATE).
 
-    Waits for Kafka as long as it takes, or until stop.
+    Waits for Kafka as long as it takes, or until stop. Without breakers each call has a deadline alone.
 
     Raises TopicsUnfit if topics are missing and may not be made, or have another number of partitions.
     """
+    guard: Guard = asyncio.timeout
+    if breakers is not None:
+        guard = breakers.guard_loops(KAFKA, errors_that_count=AWAY, reset_seconds=RETRY_SECONDS)
     has_waited = False  # a cluster that has just been given topics needs a moment: no news yet
     while not stop.is_set():
         try:
-            await _ensure(settings)
+            await _ensure(settings, guard)
         except _KafkaDown as error:
             (log.warning if has_waited else log.info)("waiting_for_kafka", reason=str(error))
             has_waited = True
@@ -48,43 +56,43 @@ async def until_topics_fit(settings: Settings, stop: asyncio.Event) -> None:
             return
 
 
-async def _ensure(settings: Settings) -> None:
+async def _ensure(settings: Settings, guard: Guard) -> None:
     options = client_options(settings, f"{settings.service}-admin")
     admin = AIOKafkaAdminClient(**options, request_timeout_ms=int(CALL_SECONDS * 1000))
     try:
-        await _reach(admin.start())
+        await _reach(guard, admin.start)
         specs = settings.topics.used_by([settings.service])
-        existing = set(await _reach(admin.list_topics()))
+        existing = set(await _reach(guard, admin.list_topics))
         missing = [spec for spec in specs if spec.name not in existing]
         if missing and settings.kafka_topics_create == "check":
             names = ", ".join(spec.name for spec in missing)
             raise TopicsUnfit(f"topics missing: {names}. Create them, or set KAFKA_TOPICS_CREATE=auto")
         for spec in missing:
-            await _create(admin, spec, settings)
+            await _create(admin, spec, settings, guard)
         if settings.service == "bridge" and settings.kafka_topics_create == "auto":
-            await _create_for_others(admin, settings, existing)
+            await _create_for_others(admin, settings, existing, guard)
         for spec in specs:
-            await _check_partitions(admin, spec, settings)
+            await _check_partitions(admin, spec, settings, guard)
     finally:
-        await _reach(admin.close())
+        await _reach(asyncio.timeout, admin.close)
 
 
-async def _create_for_others(admin: AIOKafkaAdminClient, settings: Settings, existing: set[str]) -> None:
+async def _create_for_others(admin: AIOKafkaAdminClient, settings: Settings, existing: set[str], guard: Guard) -> None:
     """Create what bridge itself does not use, for who may not create; that it may not either stops nothing."""
     used = {spec.name for spec in settings.topics.used_by([settings.service])}
     for spec in settings.topics.specs():
         if spec.name not in used | existing:
             try:
-                await _create(admin, spec, settings)
+                await _create(admin, spec, settings, guard)
             except TopicsUnfit as refusal:
                 log.warning("topic_not_created", topic=spec.name, reason=str(refusal))
 
 
-async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> None:
+async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings, guard: Guard) -> None:
     partitions = spec.wanted(settings.kafka_partitions)
     topic = NewTopic(spec.name, partitions, settings.kafka_replication_factor, topic_configs=dict(spec.configs))
     try:
-        response = await _reach(admin.create_topics([topic]))
+        response = await _reach(guard, admin.create_topics, [topic])
     except TopicAlreadyExistsError:
         return
     for name, code, *message in response.topic_errors:
@@ -93,8 +101,8 @@ async def _create(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Setting
     log.info("topic_created", topic=spec.name, partitions=partitions)
 
 
-async def _check_partitions(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings) -> None:
-    described: Any = await _reach(admin.describe_topics([spec.name]))
+async def _check_partitions(admin: AIOKafkaAdminClient, spec: TopicSpec, settings: Settings, guard: Guard) -> None:
+    described: Any = await _reach(guard, admin.describe_topics, [spec.name])
     found = len(described[0]["partitions"])
     if found == 0:
         raise _KafkaDown(f"topic {spec.name} is not known to every broker yet")
@@ -105,11 +113,13 @@ async def _check_partitions(admin: AIOKafkaAdminClient, spec: TopicSpec, setting
         )
 
 
-async def _reach(call: Awaitable[T]) -> T:
+async def _reach(guard: Guard, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
-        async with asyncio.timeout(CALL_SECONDS):
-            return await call
+        async with guard(CALL_SECONDS):
+            return await call(*args, **kwargs)
     except TopicAlreadyExistsError:
         raise
+    except Unavailable as error:
+        raise _KafkaDown(str(error.__cause__ or error)) from error
     except (KafkaError, OSError, TimeoutError) as error:
         raise _KafkaDown(str(error) or type(error).__name__) from error

@@ -31,6 +31,7 @@ def was_told(records: Records) -> bool:
         and any(event.progress for event in told)
         and {event.state for event in told if event.error and event.stack} >= {"retrying", "failed"}
         and len(records.logs) >= 12
+        and any(scheduler.data for scheduler in records.schedulers)
         and bool(records.deadletter)
     )
 

@@ -4,10 +4,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from bridge.settings import BridgeSettings
 from tests.clients import aiokafka_admin
 from tests.eventually import eventually
+from tests.ports import free_port
+from tocsin.breakers import Breakers
 from tocsin.doctor import Verdict
 from tocsin.doctor.kafka import check_kafka
 from tocsin.settings import read
@@ -96,6 +99,19 @@ async def test_the_doctor_and_the_services_agree_on_a_topics_partitions(
     problems = [finding for finding in await check_kafka(environ) if finding.verdict is Verdict.BAD]
     assert (not problems) == will_do, problems
     assert await _refusal(environ) == ("" if will_do else f"{topic_prefix}jobs has 3 partitions instead of 2")
+
+
+async def test_kafka_that_is_away_opens_the_breaker_of_its_topics(topic_prefix: str) -> None:
+    settings = settings_of(f"127.0.0.1:{free_port()}", topic_prefix, BREAKER_FAIL_MAX="1")
+    registry, stop = CollectorRegistry(), asyncio.Event()
+
+    def state() -> float | None:
+        return registry.get_sample_value("bridge_breaker_state", {"dependency": "kafka-topics"})
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        group.create_task(until_topics_fit(settings, stop, Breakers(settings, registry)))
+        await eventually(lambda: state() == 2, what="an open breaker")
+        stop.set()
 
 
 async def _refusal(environ: dict[str, str]) -> str:
