@@ -91,29 +91,21 @@ class JobHash(msgspec.Struct, gc=False):
 def commands(
     keys: Keys, job_id: str, *, with_data: bool, with_end: bool = True, with_lock: bool = False
 ) -> list[Command]:
-    """COMMANDS_PER_JOB commands; `answers` of their replies is what `parse` reads.
+    """COMMANDS_PER_JOB commands whose replies `parse` reads: one less without the end, two more with the lock.
 
     with_data: the payload is asked for only when it is wanted. with_end: how it ended, which only the error of a failed
-    attempt depends on. with_lock, only with_end: whether it runs at that very moment, in a transaction: a run that ends
-    between the hash and the lock would leave open which of its runs the hash has counted.
+    attempt depends on. with_lock, only with_end: whether a run had not ended when the hash was read, as far as that can
+    be told afterwards. A transaction would tell it always, but a cluster refuses one while it moves the slot.
     """
     key = keys.job(job_id)
     asked: list[Command] = [("HMGET", key, *(FIELDS_AND_DATA if with_data else FIELDS))]
     if with_end:
         asked.append(("HEXISTS", key, "returnvalue"))
-    return [("MULTI",), *asked, ("EXISTS", keys.lock(job_id)), ("EXEC",)] if with_lock else asked
-
-
-def answers(replies: list[Reply]) -> list[Reply]:
-    """What was answered of the job itself, whether it was asked in a transaction or not."""
-    if len(replies) <= COMMANDS_PER_JOB:
-        return replies
-    executed = replies[-1]
-    return cast(list[Reply], executed) if isinstance(executed, list) else [executed]
+    return [*asked, ("EXISTS", keys.lock(job_id)), ("HMGET", key, "ats", "atm")] if with_lock else asked
 
 
 def parse(replies: list[Reply]) -> JobHash | None:
-    """The hash, or None if the job is gone (or the key is no job's). replies: `answers`, with texts or with bytes."""
+    """The hash, or None if the job is gone (or the key is no job's). replies: with texts or with bytes."""
     values = replies[0]
     if isinstance(values, Refused) or values is None or values.count(None) == len(values):
         return None
@@ -130,7 +122,7 @@ def parse(replies: list[Reply]) -> JobHash | None:
         made,
         _started(ats, made, is_counted=made_v4 is None),
         whole(stalled_v5 or stalled_v4),
-        bool(lock) and lock[0] == 1,
+        bool(lock) and _was_running(lock[0], lock[1], ats, made),
         whole(finished_on),
         finished_on is not None and has_result == 1,
         failed_reason,
@@ -145,6 +137,17 @@ def parse(replies: list[Reply]) -> JobHash | None:
         whole(priority),
         redact.json_text(data[0]) if data and data[0] else "",
     )
+
+
+def _was_running(is_locked: Reply, afterwards: Reply, ats: str | None, made: int) -> bool:
+    """Whether a run had not ended when `ats` and `made` were read; the app may have had its turn since.
+
+    It had not if no other began until it was seen locked still, or counted.
+    """
+    if not isinstance(afterwards, list):
+        return False
+    ats_then, made_then = (_text(value) for value in cast(list[Reply], afterwards))
+    return ats_then == ats and (is_locked == 1 or whole(made_then) > made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class NotingDoor(Door):
 
 
 class SlowDoor(Door):
-    """The app has its turn between any two commands that are no transaction, as in every long pipeline."""
+    """The app has its turn between any two commands that are no transaction, as it may in a long pipeline."""
 
     def __init__(self, url: str, turn: Callable[[Sequence[Command]], Awaitable[None]]) -> None:
         super().__init__(url)
