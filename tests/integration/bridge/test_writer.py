@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge import kafka
 from bridge.errors import KafkaResting, WriterLost
-from bridge.kafka import Writer, guard_by
+from bridge.kafka import Membership, Writer, guard_by
 from bridge.record import Record
 from tests.eventually import eventually
 from tests.integration.bridge.test_sites import site
@@ -50,9 +51,7 @@ async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
         if not is_back:
             await reader.read()
             return
-        host, _, port = kafka_bootstrap.rpartition(":")
-        there = await asyncio.open_connection(host, int(port))
-        await asyncio.gather(_pass_on(reader, there[1]), _pass_on(there[0], writer))
+        await _join(reader, writer, kafka_bootstrap)
 
     async with listening(serve) as port:
         settings = site("eu", f"127.0.0.1:{port}", topic_prefix)
@@ -80,6 +79,56 @@ async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
             assert breaker() == 0
             await writer.write([Record.of(settings.topics.cursors, b"k", b"1")])
         assert await kafka.read_cursors(settings, 0, guard) == {b"k": b"1"}
+
+
+class Assigned:
+    """An owner that only hears what it was given."""
+
+    def __init__(self) -> None:
+        self.partitions: list[int] = []
+
+    async def assigned(self, partitions: Sequence[int]) -> None:
+        self.partitions = list(partitions)
+
+    async def revoked(self, partitions: Sequence[int]) -> None:
+        pass
+
+
+async def test_group_is_entered_once_kafka_is_back(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until_topics_fit(site("eu", kafka_bootstrap, topic_prefix), asyncio.Event())
+    monkeypatch.setattr(kafka, "JOIN_AGAIN_SECONDS", 0.05)
+    is_back = False
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A broker that hangs up, and then is one."""
+        if is_back:
+            await _join(reader, writer, kafka_bootstrap)
+        writer.close()
+
+    async with listening(serve) as port:
+        settings, registry = site("eu", f"127.0.0.1:{port}", topic_prefix), CollectorRegistry()
+        owner, stop = Assigned(), asyncio.Event()
+        membership = Membership(settings, owner, guard_by(Breakers(settings, registry)))
+
+        def breaker() -> float | None:
+            return registry.get_sample_value("bridge_breaker_state", {"dependency": "kafka-relay"})
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            group.create_task(membership.run(stop))
+            await eventually(lambda: breaker() == 2, what="an open breaker")
+            is_back = True
+            await eventually(lambda: bool(owner.partitions), what="partitions of ours")
+            assert breaker() == 0
+            stop.set()
+
+
+async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bootstrap: str) -> None:
+    """Pass on what both sides say: ours and Kafka's."""
+    host, _, port = bootstrap.rpartition(":")
+    there = await asyncio.open_connection(host, int(port))
+    await asyncio.gather(_pass_on(reader, there[1]), _pass_on(there[0], writer))
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
