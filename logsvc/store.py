@@ -63,6 +63,9 @@ REFUSALS = frozenset(
 TOO_HEAVY = frozenset({158, 159, 160, 241, 307, 396})
 READ_ONLY = frozenset({242, 243, 252, 286})
 """A server that takes no rows and answers questions as ever: read-only, disk full, too many parts, no quorum."""
+DISK_FULL = 243
+NO_SPACE = "No space left on device"
+"""How the operating system says DISK_FULL; ClickHouse passes it on under the code of whatever it was about to do."""
 NOT_YET = frozenset({60, 81})
 """No such table, no such database: it is well, and what is to be made in it must not have to wait for the breaker."""
 MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 62, 80, 344, 497})
@@ -315,7 +318,7 @@ def _translated(work: Callable[[], T], refusal: type[LogsvcError]) -> T:
             raise LogsvcError(_message(error)) from error
         if refusal is QueryTooHeavy and code in MISTAKES:
             raise LogsvcError(f"our own SQL is wrong: {_message(error)}") from error
-        raise StoreDown(_message(error), code) from error
+        raise StoreDown(_message(error), DISK_FULL if NO_SPACE in str(error) else code) from error
     except (ClickHouseError, OSError) as error:
         hint = " (does another process own this chDB directory?)" if isinstance(error, ProgrammingError) else ""
         raise StoreDown(f"{_message(error)}{hint}") from error

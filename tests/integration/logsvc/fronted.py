@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import msgspec
 from tests.clickhouse_front import Fault, State
 from tests.clients import aiokafka
 from tests.eventually import eventually
-from tests.integration.logsvc.house import PARTITIONS, House
+from tests.integration.logsvc.house import PARTITIONS, House, house
 from tests.ports import free_port
 from tocsin.events import JobEvent, decode
 
@@ -89,6 +90,40 @@ class Server:
     async def _call(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
         async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
             return await client.request(method, path, content=content)
+
+
+@asynccontextmanager
+async def house_on(server: Server, data: Path, kafka: str, prefix: str) -> AsyncGenerator[House]:
+    """A logsvc on that ClickHouse, not started yet, with little room for what is not stored."""
+    settings = {
+        "CLICKHOUSE_URL": f"http://tocsin:secret@127.0.0.1:{server.port}/tocsin",
+        "LOGSVC_BATCH_ROWS": "200",
+        "LOGSVC_BUFFER_MIB": "16",
+    }
+    async with house(data, kafka, prefix, **settings) as one:
+        yield one
+
+
+async def lanes(home: House) -> list[dict[str, object]]:
+    """What logsvc tells of each of its partitions."""
+    return (await home.json("/api/v1/system"))["pipeline"]
+
+
+async def is_live(home: House, event: JobEvent) -> bool:
+    """Whether an event reaches a viewer of the live stream."""
+    async with (
+        httpx.AsyncClient(base_url=home.url, timeout=30) as client,
+        client.stream("GET", "/api/v1/live/sse") as answer,
+        asyncio.timeout(30),
+    ):
+        assert answer.status_code == 200
+        lines = answer.aiter_lines()
+        await anext(lines)
+        await home.produce([event])
+        async for line in lines:
+            if f'"{event.id}"' in line:
+                return True
+    return False
 
 
 def mixed(home: House, numbers: Sequence[int], **fields: Any) -> list[JobEvent]:

@@ -13,11 +13,11 @@ import pytest
 from tests.certificate import make_certificate
 from tests.clickhouse_front import Fault
 from tests.eventually import eventually
-from tests.integration.logsvc.fronted import Server, agrees_with_kafka, mixed
-from tests.integration.logsvc.house import LANES, House, house
+from tests.integration.logsvc.fronted import Server, agrees_with_kafka, house_on, is_live, lanes, mixed
+from tests.integration.logsvc.house import LANES, House
 from tests.ports import free_port
 from tests.tcp import tls_before
-from tocsin.events import JobEvent, QueueSnapshot, encode
+from tocsin.events import QueueSnapshot, encode
 from tocsin.topics import partition_of
 
 PARTITIONS = 4
@@ -35,12 +35,7 @@ async def server(tmp_path: Path) -> AsyncGenerator[Server]:
 @pytest.fixture
 async def home(server: Server, tmp_path: Path, kafka_bootstrap: str, topic_prefix: str) -> AsyncGenerator[House]:
     """A logsvc on that ClickHouse, not started yet."""
-    settings = {
-        "CLICKHOUSE_URL": f"http://tocsin:secret@127.0.0.1:{server.port}/tocsin",
-        "LOGSVC_BATCH_ROWS": "200",
-        "LOGSVC_BUFFER_MIB": "16",
-    }
-    async with house(tmp_path / "logsvc", kafka_bootstrap, topic_prefix, **settings) as one:
+    async with house_on(server, tmp_path / "logsvc", kafka_bootstrap, topic_prefix) as one:
         yield one
 
 
@@ -54,10 +49,6 @@ async def other(home: House, tmp_path: Path) -> AsyncGenerator[House]:
     yield one
     if one.process is not None:
         await one.kill()
-
-
-async def lanes(home: House) -> list[dict[str, object]]:
-    return (await home.json("/api/v1/system"))["pipeline"]
 
 
 async def test_kills_and_lost_answers_leave_what_kafka_holds_and_a_refused_row_alone_is_buried(
@@ -217,7 +208,7 @@ async def test_while_clickhouse_is_away_kafka_holds_what_comes_and_queues_and_li
         return sum(buffered) > 2 * 1024 * 1024
 
     await eventually(is_full, what="the buffers full")
-    before = memory_mib(home)
+    before = home.resident_bytes()
     for first in range(10_000, 15_000, 1000):
         await home.produce(mixed(home, range(first, first + 1000), data="y" * 8000))
 
@@ -236,7 +227,7 @@ async def test_while_clickhouse_is_away_kafka_holds_what_comes_and_queues_and_li
     await eventually(queues_go_on, what="queues told")
     assert await is_live(home, home.event(20_000, ts=1_795_000_500_000))
     assert sum(int(str(lane["buffered_bytes"])) for lane in await lanes(home)) < 16 * 1024 * 1024
-    assert memory_mib(home) - before < 30, "40 MB more came in"
+    assert home.resident_bytes() - before < 30 * 1024 * 1024, "40 MB more came in"
     await server.start()
     await eventually(home.all_stored, seconds=120, what="caught up")
     assert await agrees_with_kafka(server, home) == 7_201
@@ -284,30 +275,6 @@ async def _a_file_that_is_cut_does_not_look_whole(home: House, server: Server) -
             is_whole = False
         assert not is_whole, "the answer itself was not ended"
         assert b'{"end":' not in other
-
-
-async def is_live(home: House, event: JobEvent) -> bool:
-    """Whether an event reaches a viewer of the live stream."""
-    async with (
-        httpx.AsyncClient(base_url=home.url, timeout=30) as client,
-        client.stream("GET", "/api/v1/live/sse") as answer,
-        asyncio.timeout(30),
-    ):
-        assert answer.status_code == 200
-        lines = answer.aiter_lines()
-        await anext(lines)
-        await home.produce([event])
-        async for line in lines:
-            if f'"{event.id}"' in line:
-                return True
-    return False
-
-
-def memory_mib(home: House) -> float:
-    """What logsvc's process holds now."""
-    assert home.process is not None
-    status = Path(f"/proc/{home.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
 async def produce_slowly(home: House, number: int) -> None:

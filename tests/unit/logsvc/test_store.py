@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 from prometheus_client import CollectorRegistry
 
 from logsvc.errors import StoreDown
@@ -50,6 +51,22 @@ async def test_the_scheme_of_the_url_decides_whether_a_password_travels_in_the_c
     assert client.given["interface"] == interface
     assert client.given["secure"] is (interface == "https")
     assert client.given["port"] == port
+
+
+async def test_no_space_left_is_a_full_disk_under_whatever_code_and_no_illness(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Client):
+        def raw_insert(self, *_: object, **__: object) -> None:
+            raise DatabaseError("Code: 1001. DB::Exception: in create_directories: No space left on device", code=1001)
+
+    monkeypatch.setattr("clickhouse_connect.get_client", Full)
+    settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CLICKHOUSE_URL": "http://ch/tocsin"})
+    breakers = Breakers(settings, CollectorRegistry())
+    store = Store(settings, breakers)
+    for _ in range(20):
+        with pytest.raises(StoreDown, match="No space"):
+            await store.insert("journal", b"{}", "t")
+    assert breakers.states() == {"clickhouse": "closed"}
+    await store.close()
 
 
 async def test_a_call_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
