@@ -31,7 +31,8 @@ def main() -> int:
 
     if asked.print_sql:
         wanted = load(TableSettings)
-        sys.stdout.write(migrate.migration_sql(wanted.logsvc_retention_days, wanted.search_index))
+        sql = migrate.migration_sql(wanted.logsvc_retention_days, wanted.search_index, wanted.clickhouse_cluster)
+        sys.stdout.write(sql)
         return 0
     settings = load(LogsvcSettings)
     lines = LogTopic(settings)

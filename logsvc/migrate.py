@@ -4,52 +4,36 @@ Safe to run again and from two replicas at a time: every statement says IF NOT E
 has run it all already, only reading is left to do.
 """
 
-from importlib import resources
-from string import Template
-
 import structlog
 from prometheus_client import CollectorRegistry
 
-from logsvc.capabilities import index_text
+from logsvc.capabilities import add_projections, index_text
 from logsvc.errors import LogsvcError, StoreDown
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
+from logsvc.tables import LEDGER, RETENTION, TABLES, migrations, projections, rendered, statements, without_projections
 from logsvc.words import SearchIndex, add_index
 from tocsin.breakers import Breakers
 
 log = structlog.get_logger("logsvc.migrate")
 
-TABLES = ("journal", "queue_snapshots", "scheduler_snapshots", "source_snapshots", "markers")
-"""What is kept for as long as LOGSVC_RETENTION_DAYS says."""
-
-LEDGER = """\
-CREATE TABLE IF NOT EXISTS schema_migrations
-(
-    version String,
-    is_applied Bool,
-    applied_at DateTime DEFAULT now()
-)
-ENGINE = MergeTree
-ORDER BY version
-SETTINGS non_replicated_deduplication_window = 100;
-"""
-
-BEFORE_TEXT = f"""\
+BEFORE_TEXT = """\
 -- Search over text. Before ClickHouse 26.2, run this instead:
--- {add_index(SearchIndex.TOKENBF)};
+-- {};
 """
 
-RETENTION = "ALTER TABLE ${table} MODIFY TTL toDateTime(intDiv(ts, 1000), 'UTC') + toIntervalDay(${retention_days})"
 
-
-def migration_sql(retention_days: int = 30, search_index: SearchIndex | None = None) -> str:
+def migration_sql(retention_days: int = 30, search_index: SearchIndex | None = None, cluster: str = "") -> str:
     """All statements in order, for a DBA who runs them by hand. Harmless to run twice."""
-    search = f"{add_index(search_index or SearchIndex.TEXT)};\n" if search_index is not SearchIndex.NONE else ""
-    parts = [LEDGER]
-    for version, text in migrations(retention_days):
+    parts = [rendered(LEDGER, cluster)]
+    for version, text in migrations(retention_days, cluster):
         parts.append(f"-- {version}\n{text}")
         parts.append(f"INSERT INTO schema_migrations (version, is_applied) VALUES ('{version}', true);\n")
-    return "\n".join([*parts, search if search_index else BEFORE_TEXT + search])
+    if search_index is None:
+        parts.append(BEFORE_TEXT.format(add_index(SearchIndex.TOKENBF, cluster)))
+    if search_index is not SearchIndex.NONE:
+        parts.append(f"{add_index(search_index or SearchIndex.TEXT, cluster)};\n")
+    return "\n".join(parts)
 
 
 async def migrate(settings: LogsvcSettings) -> None:
@@ -67,14 +51,18 @@ async def apply(store: Store, retention_days: int, search_index: SearchIndex | N
     Raises StoreDown, LogsvcError for a refused statement.
     """
     await store.create_database()
+    await _see_replication(store)
     if not await _has_ledger(store):
-        await store.command(LEDGER)
+        await store.command(rendered(LEDGER, store.cluster))
     done = {str(row["version"]) for row in await store.query("SELECT DISTINCT version FROM schema_migrations")}
-    for version, text in migrations(retention_days):
+    versions = migrations(retention_days, store.cluster)
+    for version, text in versions:
         if version not in done:
             await apply_file(store, version, text)
+    await _see_replication(store)
     for table in TABLES:
         await _keep_for(store, table, retention_days)
+    await add_projections(store, projections(text for _, text in versions))
     store.search_index = await index_text(store, search_index)
 
 
@@ -89,11 +77,42 @@ async def _has_ledger(store: Store) -> bool:
 async def apply_file(store: Store, version: str, text: str) -> None:
     """Run one version and remember it."""
     for statement in statements(text):
-        await store.command(statement)
+        await _run(store, statement)
     await store.command(
         "INSERT INTO schema_migrations (version, is_applied) VALUES ({version:String}, true)", {"version": version}
     )
     log.info("migrated", version=version)
+
+
+async def _run(store: Store, statement: str) -> None:
+    """Run a statement; where a projection of it is refused, without it. add_projections then tells what is missing."""
+    try:
+        await store.command(statement)
+    except StoreDown:
+        raise
+    except LogsvcError:
+        rest = without_projections(statement)
+        if rest == statement:
+            raise
+        if rest:
+            await store.command(rest)
+
+
+async def _see_replication(store: Store) -> None:
+    """Find out whether the tables, if there are any, are replicated, for inserts then wait for a quorum.
+
+    Raises LogsvcError where they were made for one server and a cluster is asked for: their rows would be on one only.
+    """
+    found = await store.query(
+        "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'journal'"
+    )
+    engine = str(found[0]["engine"]) if found else ""
+    store.is_replicated = engine.startswith("Replicated")
+    if store.cluster and engine == "MergeTree":
+        raise LogsvcError(
+            f"the tables in {store.database} were made for one server, not for the cluster {store.cluster}: name"
+            " another database in CLICKHOUSE_URL, or leave CLICKHOUSE_CLUSTER unset"
+        )
 
 
 async def _keep_for(store: Store, table: str, days: int) -> None:
@@ -106,7 +125,7 @@ async def _keep_for(store: Store, table: str, days: int) -> None:
         {"table": table},
     )
     if found and f"toIntervalDay({days})" not in str(found[0]["create_table_query"]):
-        statement = Template(RETENTION).substitute(table=table, retention_days=days)
+        statement = rendered(RETENTION, store.cluster, table=table, retention_days=days)
         try:
             await store.command(statement)
         except StoreDown:
@@ -115,19 +134,3 @@ async def _keep_for(store: Store, table: str, days: int) -> None:
             log.error("retention_not_changed", table=table, days=days, reason=str(error), have_a_dba_run=statement)
         else:
             log.info("retention_changed", table=table, days=days)
-
-
-def statements(text: str) -> list[str]:
-    """Split a file at the semicolons that end a line; comments go."""
-    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return [part.strip(" \n;") for part in code.split(";\n") if part.strip(" \n;")]
-
-
-def migrations(retention_days: int) -> list[tuple[str, str]]:
-    """Every version with its SQL, in order."""
-    folder = resources.files("logsvc.schema")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [
-        (name.removesuffix(".sql"), Template((folder / name).read_text()).substitute(retention_days=retention_days))
-        for name in names
-    ]

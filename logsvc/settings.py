@@ -40,6 +40,12 @@ class LogsvcSettings(Settings):
     clickhouse_ca_file: FilePath | None = Field(
         None, description="CA that signed ClickHouse's certificate; default the system's."
     )
+    clickhouse_cluster: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_.{}-]{0,100}$",
+        description="Cluster of one shard on which the tables are made (`ON CLUSTER`, Replicated engines; a macro such "
+        "as `{cluster}` will do). Set it before the first start. Unset: one server, or ClickHouse Cloud.",
+    )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         (),
         description="Addresses and networks of proxies in front, comma-separated: what they say of the browser's "

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from logsvc.batch import Span
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
 from logsvc.settings import LogsvcSettings
+from logsvc.tables import on_cluster
 from logsvc.words import SearchIndex
 from logsvc.workers import Workers
 from tocsin.breakers import Breakers, Unavailable
@@ -54,6 +55,13 @@ INSERT_SETTINGS = {
     # The backfill of a quiet queue spans many days, and each day is a part.
     "max_partitions_per_insert_block": 0,
 }
+QUORUM_SETTINGS = {
+    "insert_quorum": "auto",
+    # Else a read-back would not see what a quorum has: select_sequential_consistency is of no effect beside it.
+    "insert_quorum_parallel": 0,
+    "insert_quorum_timeout": 30_000,
+}
+"""For replicated tables. A quorum takes one insert at a time then."""
 
 # Codes of ClickHouse's ErrorCodes.cpp. Whatever is not named here is taken for an illness of the server: then a batch
 # is tried again, which is loud, instead of being thrown into the dead letters, which is not (see Lane for how long).
@@ -68,7 +76,7 @@ NO_SPACE = "No space left on device"
 """How the operating system says DISK_FULL; ClickHouse passes it on under the code of whatever it was about to do."""
 NOT_YET = frozenset({60, 81})
 """No such table, no such database: it is well, and what is to be made in it must not have to wait for the breaker."""
-MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 62, 80, 344, 497})
+MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 48, 50, 62, 63, 80, 344, 497})
 
 T = TypeVar("T")
 
@@ -85,8 +93,13 @@ class Store:
         self._ca_file = settings.clickhouse_ca_file
         self.is_embedded = self._url.startswith("chdb:")
         self.database = _database(self._url)
+        self.cluster = settings.clickhouse_cluster
+        """The cluster on which tables are made; "" = this one server."""
+        self.is_replicated = False
+        """Whether inserts wait for a quorum; found by logsvc/migrate.py."""
         self.search_index: SearchIndex | None = None
         """How texts are indexed; None until the tables have been looked at (logsvc/migrate.py)."""
+        self._quorum = asyncio.Lock()
         self._mine = threading.local()
         self._clients: list[Client] = []
         self._inserting = Workers(INSERT_THREADS, "insert")
@@ -103,10 +116,12 @@ class Store:
                 table,
                 insert_block=rows,
                 fmt="JSONEachRow",
-                settings={**INSERT_SETTINGS, "insert_deduplication_token": token},
+                settings={**settings, "insert_deduplication_token": token},
             )
 
-        await self._run(self._inserting, work, RowsRefused, READ_ONLY)
+        settings = {**INSERT_SETTINGS, **(QUORUM_SETTINGS if self.is_replicated else {})}
+        async with self._quorum if self.is_replicated else nullcontext():
+            await self._run(self._inserting, work, RowsRefused, READ_ONLY)
 
     async def cannot_read(self, table: str, rows: bytes) -> int | None:
         """The code with which ClickHouse fails to read JSON lines for a table, storing nothing; None if it can.
@@ -210,12 +225,13 @@ class Store:
         def work() -> None:
             client = self._connect(None)
             try:
-                client.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}` ENGINE = Atomic")
+                client.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}`{where} ENGINE = Atomic")
             except ClickHouseError as error:
                 log.info("database_not_created", database=self.database, reason=_code(error))
             finally:
                 client.close()
 
+        where = on_cluster(self.cluster)
         async with self._guarded():
             await _in(self._inserting, lambda: _translated(work, LogsvcError))
 

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from logsvc.tables import on_cluster
+
 SEARCHED_COLUMNS = ("job_id", "job_name", "message", "error_type", "error", "data")
 
 SEARCHED = f"lowerUTF8(concatWithSeparator('\\n', {', '.join(SEARCHED_COLUMNS)}))"
@@ -31,6 +33,9 @@ def index_name(kind: SearchIndex) -> str:
     return f"words_{kind}"
 
 
-def add_index(kind: SearchIndex) -> str:
+def add_index(kind: SearchIndex, cluster: str = "") -> str:
     """The statement that has rows indexed from now on; days stored before are searched row by row."""
-    return f"ALTER TABLE journal ADD INDEX IF NOT EXISTS {index_name(kind)} {SEARCHED} TYPE {INDEX_TYPES[kind]}"
+    return (
+        f"ALTER TABLE journal{on_cluster(cluster)} ADD INDEX IF NOT EXISTS {index_name(kind)} {SEARCHED}"
+        f" TYPE {INDEX_TYPES[kind]}"
+    )

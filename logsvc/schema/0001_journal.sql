@@ -7,7 +7,7 @@
 --
 -- Plain MergeTree, never with mutations: rows are exact without FINAL. Time bucket first, since every question is about
 -- a time; then the queue.
-CREATE TABLE IF NOT EXISTS journal
+CREATE TABLE IF NOT EXISTS journal${on_cluster}
 (
     ts Int64 CODEC(Delta, ZSTD(1)),
     time DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(ts, 'UTC'),
@@ -78,8 +78,8 @@ CREATE TABLE IF NOT EXISTS journal
         GROUP BY kafka_cluster, kafka_topic, kafka_partition
     )
 )
-ENGINE = MergeTree
+ENGINE = ${replicated}MergeTree
 PARTITION BY toDate(fromUnixTimestamp64Milli(ts, 'UTC'))
 ORDER BY (intDiv(ts, 300000), source, queue, ts)
 TTL toDateTime(intDiv(ts, 1000), 'UTC') + toIntervalDay(${retention_days})
-SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, non_replicated_deduplication_window = 100000;
+SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, ${deduplication_window} = 100000;

@@ -1,5 +1,5 @@
 -- What queues and schedulers looked like, for charts. What they look like now is read from Kafka.
-CREATE TABLE IF NOT EXISTS queue_snapshots
+CREATE TABLE IF NOT EXISTS queue_snapshots${on_cluster}
 (
     ts Int64 CODEC(Delta, ZSTD(1)),
     time DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(ts, 'UTC'),
@@ -29,13 +29,13 @@ CREATE TABLE IF NOT EXISTS queue_snapshots
         GROUP BY kafka_cluster, kafka_topic, kafka_partition
     )
 )
-ENGINE = MergeTree
+ENGINE = ${replicated}MergeTree
 PARTITION BY toDate(fromUnixTimestamp64Milli(ts, 'UTC'))
 ORDER BY (source, queue, ts)
 TTL toDateTime(intDiv(ts, 1000), 'UTC') + toIntervalDay(${retention_days})
-SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, non_replicated_deduplication_window = 100000;
+SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, ${deduplication_window} = 100000;
 
-CREATE TABLE IF NOT EXISTS scheduler_snapshots
+CREATE TABLE IF NOT EXISTS scheduler_snapshots${on_cluster}
 (
     ts Int64 CODEC(Delta, ZSTD(1)),
     time DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(ts, 'UTC'),
@@ -59,8 +59,8 @@ CREATE TABLE IF NOT EXISTS scheduler_snapshots
         GROUP BY kafka_cluster, kafka_topic, kafka_partition
     )
 )
-ENGINE = MergeTree
+ENGINE = ${replicated}MergeTree
 PARTITION BY toDate(fromUnixTimestamp64Milli(ts, 'UTC'))
 ORDER BY (source, queue, scheduler, ts)
 TTL toDateTime(intDiv(ts, 1000), 'UTC') + toIntervalDay(${retention_days})
-SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, non_replicated_deduplication_window = 100000;
+SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, ${deduplication_window} = 100000;

@@ -1,5 +1,5 @@
 -- How the Redis of each source did, for charts. How it does now is read from Kafka. Null where it did not say.
-CREATE TABLE IF NOT EXISTS source_snapshots
+CREATE TABLE IF NOT EXISTS source_snapshots${on_cluster}
 (
     ts Int64 CODEC(Delta, ZSTD(1)),
     time DateTime64(3, 'UTC') ALIAS fromUnixTimestamp64Milli(ts, 'UTC'),
@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS source_snapshots
         GROUP BY kafka_cluster, kafka_topic, kafka_partition
     )
 )
-ENGINE = MergeTree
+ENGINE = ${replicated}MergeTree
 PARTITION BY toDate(fromUnixTimestamp64Milli(ts, 'UTC'))
 ORDER BY (source, ts)
 TTL toDateTime(intDiv(ts, 1000), 'UTC') + toIntervalDay(${retention_days})
-SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, non_replicated_deduplication_window = 100000;
+SETTINGS ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1, ${deduplication_window} = 100000;

@@ -4,7 +4,7 @@
 --
 -- Used when a query filters on these very expressions, intDiv(ts, 60000) among them, and asks for these very functions:
 -- quantilesDD with these parameters, no others. Days stored before this migration are read from their rows.
-ALTER TABLE journal ADD PROJECTION IF NOT EXISTS durations
+ALTER TABLE journal${on_cluster} ADD PROJECTION IF NOT EXISTS durations
 (
     SELECT
         intDiv(ts, 60000), env, source, queue, job_name, event, state,

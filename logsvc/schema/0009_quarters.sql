@@ -1,6 +1,6 @@
 -- What 0007 and 0008 counted, in fewer and cheaper words: the same exactness, a third of the disk given back, less work
 -- at every insert and merge. The former release goes on without them: it then counts row by row.
-ALTER TABLE journal DROP PROJECTION IF EXISTS durations;
+ALTER TABLE journal${on_cluster} DROP PROJECTION IF EXISTS durations;
 
 -- How long jobs waited and ran, by quarters of an hour: by the minute and job name nearly every job was a group of its
 -- own. Counts, sums and most are exact; quantiles are within 1 % of the true value and the same whether they come from
@@ -9,7 +9,7 @@ ALTER TABLE journal DROP PROJECTION IF EXISTS durations;
 --
 -- Used when a query filters on these very expressions, intDiv(ts, 900000) among them, and asks for these very functions.
 -- Days stored before this migration are read from their rows.
-ALTER TABLE journal ADD PROJECTION IF NOT EXISTS quarters
+ALTER TABLE journal${on_cluster} ADD PROJECTION IF NOT EXISTS quarters
 (
     SELECT
         intDiv(ts, 900000), env, source, queue,
@@ -20,11 +20,11 @@ ALTER TABLE journal ADD PROJECTION IF NOT EXISTS quarters
     GROUP BY intDiv(ts, 900000), env, source, queue
 );
 
-ALTER TABLE journal DROP PROJECTION IF EXISTS errors;
+ALTER TABLE journal${on_cluster} DROP PROJECTION IF EXISTS errors;
 
 -- Failures that are the same failure. What did not fail has no minute here, so it takes a row a queue and no more.
 -- empty(), because questions come to say that for = '' on their way.
-ALTER TABLE journal ADD PROJECTION IF NOT EXISTS failures
+ALTER TABLE journal${on_cluster} ADD PROJECTION IF NOT EXISTS failures
 (
     SELECT
         fingerprint, if(empty(fingerprint), 0, intDiv(ts, 60000)), env, source, queue, event, state, backfill,

@@ -21,7 +21,7 @@ def columns() -> dict[str, dict[str, str]]:
     """Table -> column -> type, from the SQL as it is run."""
     tables: dict[str, dict[str, str]] = {}
     for path in sorted(SCHEMA.glob("*.sql")):
-        text = re.sub(r"--[^\n]*", "", path.read_text())
+        text = re.sub(r"--[^\n]*|\$\{on_cluster\}", "", path.read_text())
         for table, body in CREATE.findall(text):
             tables[table] = {
                 name: kind for name, kind in COLUMN.findall(body) if name not in ("INDEX", "PROJECTION", "CONSTRAINT")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import random
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logsvc import capabilities, migrate
+from logsvc import capabilities, migrate, tables
 from logsvc.errors import LogsvcError
 from logsvc.store import Store
 from logsvc.words import SEARCHED, SearchIndex
@@ -20,7 +21,7 @@ from tocsin.breakers import Breakers
 
 T0 = 1_795_000_000_000
 DAY = 24 * 3600 * 1000
-REVISIONS = [version for version, _ in migrate.migrations(3650)]
+REVISIONS = [version for version, _ in tables.migrations(3650)]
 
 DURATIONS = (
     "SELECT {key} AS key, count() AS n, countIf(event = 'added') AS added, countIf(event = 'completed') AS done,"
@@ -106,8 +107,8 @@ async def bare(chdb_path: Path, chdb_database: str) -> AsyncGenerator[Store]:
 
 @pytest.mark.parametrize("revision", REVISIONS)
 async def test_tables_of_every_revision_come_to_this_one_with_their_rows(bare: Store, revision: str) -> None:
-    await bare.command(migrate.LEDGER)
-    for version, text in migrate.migrations(3650):
+    await bare.command(tables.rendered(tables.LEDGER, ""))
+    for version, text in tables.migrations(3650):
         if version <= revision:
             await migrate.apply_file(bare, version, text)
     await bare.insert("journal", rows(0, 1000), "old")
@@ -135,7 +136,7 @@ async def test_what_a_dba_is_given_makes_the_tables_that_need_no_migration(
     bare: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As a user without any right to CREATE or ALTER: after the DBA's part there is nothing left to change."""
-    for statement in migrate.statements(migrate.migration_sql(30)):
+    for statement in tables.statements(migrate.migration_sql(30)):
         await bare.command(statement)
 
     async def refuse(sql: str, *_: object, **__: object) -> None:
@@ -145,7 +146,7 @@ async def test_what_a_dba_is_given_makes_the_tables_that_need_no_migration(
     await migrate.apply(bare, 30)
     assert bare.search_index is SearchIndex.TEXT
     await migrate.apply(bare, 7)
-    assert capsys.readouterr().out.count("MODIFY TTL") >= len(migrate.TABLES), "says what a DBA should run, and goes on"
+    assert capsys.readouterr().out.count("MODIFY TTL") >= len(tables.TABLES), "says what a DBA should run, and goes on"
 
 
 async def test_durations_are_exact_and_their_quantiles_within_one_percent(store: Store) -> None:
@@ -194,6 +195,62 @@ async def test_an_index_this_server_does_not_know_is_passed_over_and_said(
     assert bare.search_index is SearchIndex.TEXT, "a newer server's index is taken up"
     names = await bare.query("SELECT name FROM system.data_skipping_indices WHERE table = 'journal'")
     assert "words_tokenbf" not in [row["name"] for row in names]
+
+
+async def test_without_projections_the_answers_are_the_same_and_an_upgrade_brings_them(
+    bare: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a ClickHouse that has none: it does not know the word, and one day it does."""
+    known = bare.command
+
+    async def older(sql: str, *given: Any, **named: Any) -> None:
+        await known(re.sub(r"\bPROJECTION\b", "PROJECTILE", sql), *given, **named)
+
+    monkeypatch.setattr(bare, "command", older)
+    await migrate.apply(bare, 3650)
+    wanted = tables.projections(text for _, text in tables.migrations(3650))
+    assert [one.name for one in wanted if one.table == "journal"] == [
+        "per_minute",
+        "per_partition",
+        "quarters",
+        "failures",
+    ]
+    assert capsys.readouterr().out.count("projection_refused") == len(wanted)
+    await bare.insert("journal", rows(0, 1000), "old")
+    with pytest.raises(LogsvcError):
+        await bare.query(AGGREGATES[0], settings={"force_optimize_projection": 1})
+    before = [str(await bare.query(sql)) for sql in AGGREGATES]
+    monkeypatch.undo()
+    await migrate.apply(bare, 3650)
+    await bare.insert("journal", rows(0, 1000), "old")
+    assert [str(await bare.query(sql)) for sql in AGGREGATES] == before
+    await bare.insert("journal", rows(1000, 1000), "new")
+    for sql in AGGREGATES:
+        mixed = await bare.query(sql)
+        assert str(mixed) == str(await bare.query(sql, settings={"optimize_use_projections": 0})), sql
+
+
+async def test_the_sql_for_a_cluster_is_read_and_its_settings_known_by_clickhouse(
+    bare: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as one server can tell: nothing is run, for replicated tables need a Keeper."""
+    for statement in tables.statements(migrate.migration_sql(30, cluster="{cluster}")):
+        [*_] = await bare.query(f"EXPLAIN AST {statement}")
+    with pytest.raises(LogsvcError, match="Syntax"):
+        await bare.query("EXPLAIN AST CREATE TABLE t ON CLUSTERS 'c' (a Int8) ENGINE = ReplicatedMergeTree ORDER BY a")
+    engines = await bare.query("SELECT name FROM system.table_engines WHERE name LIKE 'Replicated%'")
+    assert {"ReplicatedMergeTree", "ReplicatedReplacingMergeTree"} <= {row["name"] for row in engines}
+    settings = await bare.query("SELECT name FROM system.merge_tree_settings WHERE name LIKE 'replicated_dedup%'")
+    windows = {"replicated_deduplication_window", "replicated_deduplication_window_seconds"}
+    assert windows <= {row["name"] for row in settings}
+    await migrate.apply(bare, 30)
+    assert not bare.is_replicated
+    monkeypatch.setattr(bare, "is_replicated", True)
+    await bare.insert("journal", rows(0, 100), "with the settings of a quorum")
+    assert await count(bare) == 100
+    monkeypatch.setattr(bare, "cluster", "main")
+    with pytest.raises(LogsvcError, match="CLICKHOUSE_CLUSTER"):
+        await migrate.apply(bare, 30)
 
 
 async def test_a_marker_sent_again_is_one_marker_and_the_first_one_stays(store: Store) -> None:

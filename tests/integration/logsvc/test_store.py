@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from logsvc import migrate
+from logsvc import migrate, tables
 from logsvc.batch import Feed, Span, row_prefix, splice
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
 from logsvc.store import Store
@@ -125,7 +125,7 @@ async def test_a_refusal_is_told_from_an_illness(store: Store) -> None:
 async def test_rows_that_cannot_be_read_are_told_without_storing_any(store: Store) -> None:
     assert await store.cannot_read("journal", b'{"ts":1,"enriched":"maybe"}') == 467
     assert await store.cannot_read("journal", block(0, 5) + b'\n{"ts":1,"ts":2}') == 117
-    for table in migrate.TABLES:
+    for table in tables.TABLES:
         assert await store.cannot_read(table, block(0, 5)) is None
     assert await count(store) == 0
 
@@ -177,7 +177,7 @@ async def test_what_is_asked_before_the_tables_are_made_does_not_hold_them_up(ch
 
 async def test_retention_is_what_the_setting_says_and_changing_it_works_on_what_is_stored(store: Store) -> None:
     now = int(time.time() * 1000)
-    for table in migrate.TABLES:
+    for table in tables.TABLES:
         for age in (0, 3, 40):
             row = {"ts": now - age * DAY, "id": f"{age} days"} | ({"event": "failed"} if table == "journal" else {})
             await store.insert(table, json.dumps(row).encode(), f"{age}")
@@ -185,18 +185,18 @@ async def test_retention_is_what_the_setting_says_and_changing_it_works_on_what_
     async def ages() -> dict[str, list[int]]:
         """Days of the rows that are left, by table, as merges leave it now."""
         found: dict[str, list[int]] = {}
-        for table in migrate.TABLES:
+        for table in tables.TABLES:
             await store.command(f"OPTIMIZE TABLE {table} FINAL")
             left = await store.query(f"SELECT DISTINCT ts FROM {table} ORDER BY ts DESC")
             found[table] = [(now - int(row["ts"])) // DAY for row in left]
         return found
 
-    assert await ages() == {table: [0, 3, 40] for table in migrate.TABLES}
+    assert await ages() == {table: [0, 3, 40] for table in tables.TABLES}
     for days, left in ((30, [0, 3]), (2, [0]), (3650, [0])):
         await migrate.apply(store, days)
 
         async def are_gone(left: list[int] = left) -> bool:
-            return await ages() == {table: left for table in migrate.TABLES}
+            return await ages() == {table: left for table in tables.TABLES}
 
         await eventually(are_gone, what=f"only {left} left after {days} days were set")
     counted = await store.query(
@@ -209,7 +209,7 @@ async def test_retention_is_what_the_setting_says_and_changing_it_works_on_what_
 async def test_migrations_run_once_and_are_remembered(store: Store) -> None:
     await migrate.apply(store, 3650)
     ledger = await store.query("SELECT version, count() AS n FROM schema_migrations GROUP BY version ORDER BY version")
-    assert [(row["version"], row["n"]) for row in ledger] == [(version, 1) for version, _ in migrate.migrations(3650)]
+    assert [(row["version"], row["n"]) for row in ledger] == [(version, 1) for version, _ in tables.migrations(3650)]
 
 
 async def test_tables_made_with_a_smaller_window_of_tokens_get_the_larger_one(store: Store) -> None:

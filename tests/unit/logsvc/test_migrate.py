@@ -4,8 +4,9 @@ import re
 
 import msgspec
 
-from logsvc.migrate import migration_sql, statements
+from logsvc.migrate import migration_sql
 from logsvc.rows import COLUMNS
+from logsvc.tables import statements
 from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
 
@@ -38,6 +39,15 @@ def test_a_dba_gets_all_of_it_with_the_retention_asked_for() -> None:
     assert "toIntervalDay(7)" in sql
     assert "${" not in sql
     assert len(statements(sql)) == 45
+
+
+def test_on_a_cluster_every_table_is_replicated_and_every_change_goes_to_all_servers() -> None:
+    changes = [one for one in statements(migration_sql(7, cluster="main")) if not one.startswith("INSERT")]
+    assert all(" ON CLUSTER 'main'" in one.splitlines()[0] for one in changes)
+    engines = re.findall(r"ENGINE = (\w+)", "\n".join(changes))
+    assert set(engines) == {"ReplicatedMergeTree", "ReplicatedReplacingMergeTree"}
+    assert not any("non_replicated" in one for one in changes)
+    assert not any("CLUSTER" in one or "Replicated" in one for one in statements(migration_sql(7)))
 
 
 def test_comments_and_semicolons_at_line_ends_part_a_file() -> None:
