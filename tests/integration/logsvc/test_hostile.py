@@ -193,19 +193,23 @@ async def test_what_is_no_request_of_ours_is_refused(known: House) -> None:
             assert refused.json()["detail"]
 
 
-async def test_the_api_is_what_its_description_says(known: House, tmp_path: Path) -> None:
-    """schemathesis asks every route for every parameter, and compares answers with the description."""
+@pytest.mark.parametrize("phase", ["fuzzing", pytest.param("coverage", marks=pytest.mark.chaos)])
+async def test_the_api_is_what_its_description_says(known: House, tmp_path: Path, phase: str) -> None:
+    """schemathesis asks every route for every parameter, and compares answers with the description.
+
+    coverage: every bound and every kind of mistake of each, some 2,300 questions, which take a minute and more.
+    """
     asking = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "schemathesis.cli", "--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
-        *("run", f"{known.url}/openapi.json", "--phases", "fuzzing", "--max-examples", "8", "--seed", "1"),
-        "--no-color",
+        *("run", f"{known.url}/openapi.json", "--phases", phase, "--max-examples", "8", "--seed", "1"),
+        *("--workers", "2", "--no-color"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=tmp_path,
     )
     try:
-        output, _ = await asyncio.wait_for(asking.communicate(), 300)
+        output, _ = await asyncio.wait_for(asking.communicate(), 400)
     finally:
         if asking.returncode is None:
             asking.kill()
