@@ -1,19 +1,21 @@
 """What a live viewer costs, and how late its lines are: 500 viewers, 5,000 lines/s offered, a real Kafka.
 
 Each is a process of its own: who offers the lines, logsvc (which stores them meanwhile), and the viewers, whose CPU is
-not counted. In the same run the same lines go to a naive fan-out, which encodes and sends every line for every viewer
-apart, and to viewers that ask logsvc's history again and again instead.
+not counted. In the same run the same lines go to a naive fan-out by Starlette, which encodes and sends every line for
+every viewer apart, and to viewers that ask logsvc's history again and again instead: --pollers of them, for it is
+ClickHouse that each of their questions reads.
 
 Every 25th viewer sees everything, the others one queue of 25. A line's age is taken twice, from the producer's clock on
 the same machine, of a frame with many lines the oldest's: when logsvc has made the frame (`lag_ms`), which leaves out
 what the viewers themselves cost, and when the viewer has it.
 
-    python -m benchmarks.live [--viewers 500] [--rate 5000]
+    python -m benchmarks.live [--viewers 500] [--rate 5000] [--pollers 20]
 """
 
 import argparse
 import asyncio
 import base64
+import importlib
 import json
 import os
 import random
@@ -195,7 +197,7 @@ async def view(url: str, first: int, number: int) -> None:
     await _between_lines(seen, tasks)
 
 
-async def poll(url: str) -> None:
+async def poll(url: str, number: int) -> None:
     """The same for viewers that ask the history for what is new, each every POLL_SECONDS."""
     seen = Seen()
 
@@ -217,7 +219,7 @@ async def poll(url: str) -> None:
                 newest = items[0]["ts"] if items else newest
                 await asyncio.sleep(POLL_SECONDS)
 
-    await _between_lines(seen, [asyncio.create_task(watch(n)) for n in range(POLLERS)])
+    await _between_lines(seen, [asyncio.create_task(watch(n)) for n in range(number)])
 
 
 async def _between_lines(seen: Seen, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -234,22 +236,25 @@ async def _between_lines(seen: Seen, tasks: Sequence[asyncio.Task[None]]) -> Non
 
 
 async def naive(kafka: str, prefix: str, port: int) -> None:
-    """One send a message a viewer, as the first version of such a thing is written."""
+    """One send a message a viewer, as the first version of such a thing is written with Starlette."""
+    applications: Any = importlib.import_module("starlette.applications")
+    routing: Any = importlib.import_module("starlette.routing")
     viewers: dict[Any, str] = {}
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        viewers[send] = scope["query_string"].decode().removeprefix("queue=")
-        while (await receive())["type"] != "websocket.disconnect":
-            pass
-        viewers.pop(send, None)
-
-    async def deliver(send: Any, row: Mapping[str, Any]) -> None:
+    async def live(websocket: Any) -> None:
+        await websocket.accept()
+        viewers[websocket] = websocket.query_params.get("queue", "")
         try:
-            await send({"type": "websocket.send", "text": json.dumps(row)})
-        except OSError:
-            viewers.pop(send, None)
+            async for _ in websocket.iter_text():
+                pass
+        finally:
+            viewers.pop(websocket, None)
+
+    async def deliver(websocket: Any, row: Mapping[str, Any]) -> None:
+        try:
+            await websocket.send_json(row)
+        except (OSError, RuntimeError):  # it has left
+            viewers.pop(websocket, None)
 
     async def fan_out() -> None:
         consumer = aiokafka.AIOKafkaConsumer(Topics(prefix).logs, bootstrap_servers=kafka, fetch_max_wait_ms=50)
@@ -258,9 +263,10 @@ async def naive(kafka: str, prefix: str, port: int) -> None:
             row = json.loads(message.value)
             moment = time.gmtime(row["ts"] / 1000)
             row |= {"kind": "log", "ts": time.strftime("%Y-%m-%dT%H:%M:%S", moment) + f".{row['ts'] % 1000:03d}Z"}
-            wanting = [send for send, queue in viewers.items() if queue in ("", row["queue"])]
-            await asyncio.gather(*(deliver(send, row) for send in wanting))
+            wanting = [viewer for viewer, queue in viewers.items() if queue in ("", row["queue"])]
+            await asyncio.gather(*(deliver(viewer, row) for viewer in wanting))
 
+    app = applications.Starlette(routes=[routing.WebSocketRoute("/", live)])
     config = uvicorn.Config(
         app, port=port, ws="websockets-sansio", ws_per_message_deflate=False, lifespan="off", log_config=None
     )
@@ -319,7 +325,7 @@ async def watched(url: str, viewers: int) -> list[asyncio.subprocess.Process]:
     return [await start("view", url, str(n * each), str(each)) for n in range(PROCESSES)]
 
 
-async def run(kafka: str, data: Path, viewers: int, rate: int) -> None:
+async def run(kafka: str, data: Path, viewers: int, rate: int, polling: int) -> None:
     prefix = f"b{uuid.uuid4().hex[:8]}."
     print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
     async with house(data / "logsvc", kafka, prefix, LOGSVC_VIEWERS="2000") as home:
@@ -327,7 +333,7 @@ async def run(kafka: str, data: Path, viewers: int, rate: int) -> None:
         await home.ready()
         producing = await start("produce", kafka, prefix, str(rate))
         try:
-            await of_logsvc(home, viewers)
+            await of_logsvc(home, viewers, polling)
             await of_naive(kafka, prefix, viewers)
         finally:
             producing.kill()
@@ -335,7 +341,7 @@ async def run(kafka: str, data: Path, viewers: int, rate: int) -> None:
     print(f"load after: {os.getloadavg()[0]:.1f}", flush=True)
 
 
-async def of_logsvc(home: House, number: int) -> None:
+async def of_logsvc(home: House, number: int, polling: int) -> None:
     assert home.process is not None
     pid = home.process.pid
     seconds, cpu, _ = await measure(pid, [])
@@ -350,8 +356,8 @@ async def of_logsvc(home: House, number: int) -> None:
     await eventually(all_there, seconds=120, what="every viewer there")
     print(row("logsvc", number, await measure(pid, viewers)), flush=True)
     print(f"records not stored yet: {await lag(home)}", flush=True)
-    pollers = [await start("poll", home.url)]
-    print(row(f"asking history every {POLL_SECONDS:g} s", POLLERS, await measure(pid, pollers)), flush=True)
+    pollers = [await start("poll", home.url, str(polling))]
+    print(row(f"asking history every {POLL_SECONDS:g} s", polling, await measure(pid, pollers)), flush=True)
 
 
 async def lag(home: House) -> int:
@@ -365,7 +371,7 @@ async def of_naive(kafka: str, prefix: str, number: int) -> None:
         await asyncio.sleep(WARM_SECONDS)
         viewers = await watched(f"ws://127.0.0.1:{port}/", number)
         await asyncio.sleep(WARM_SECONDS)
-        print(row("naive, one send a line a viewer", number, await measure(server.pid, viewers)), flush=True)
+        print(row("naive, Starlette, one send a line a viewer", number, await measure(server.pid, viewers)), flush=True)
     finally:
         server.kill()
         await server.wait()
@@ -376,6 +382,7 @@ def main() -> None:
     parser.add_argument("role", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--viewers", type=int, default=VIEWERS)
     parser.add_argument("--rate", type=int, default=RATE, help="lines offered a second")
+    parser.add_argument("--pollers", type=int, default=POLLERS, help="viewers that ask history instead")
     asked = parser.parse_args()
     role: list[str] = asked.role
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -385,15 +392,15 @@ def main() -> None:
             asyncio.run(produce(kafka, prefix, int(rate)))
         case ["view", url, first, number]:
             asyncio.run(view(url, int(first), int(number)))
-        case ["poll", url]:
-            asyncio.run(poll(url))
+        case ["poll", url, number]:
+            asyncio.run(poll(url, int(number)))
         case ["naive", kafka, prefix, port]:
             asyncio.run(naive(kafka, prefix, int(port)))
         case _:
             servers.open_run()
             try:
                 with tempfile.TemporaryDirectory() as data:
-                    asyncio.run(run(servers.shared("kafka"), Path(data), asked.viewers, asked.rate))
+                    asyncio.run(run(servers.shared("kafka"), Path(data), asked.viewers, asked.rate, asked.pollers))
             finally:
                 servers.close_run()
 
