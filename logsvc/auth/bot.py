@@ -1,6 +1,7 @@
 """The bot's internal API, as far as logsvc asks it: login, tokens, the audit, actions, incidents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 
 BOT = "bot"
+UNSEEN = "the bot"
+"""Another name, so that the breaker of BOT does not count it."""
 ANSWER_SECONDS = 4.0
 ACT_SECONDS = 50.0
 """The bot waits 45 s for the bridge."""
@@ -54,6 +57,7 @@ class Bot:
         self._directory = directory
         self._breakers = breakers
         self._client = client
+        self._was_seen = False
 
     async def redeem(self, ticket: str, address: str) -> Redeemed:
         """Use up a login link."""
@@ -88,13 +92,29 @@ class Bot:
         """Ask for something and hand the answer on."""
         if not self.is_configured:
             raise BotRefused(503, NOT_CONFIGURED)
-        async with self._breakers.guard(BOT, timeout=seconds, errors_that_count=SICK):
+        async with self._guard(seconds):
             return await self._send(method, path, body, query or {}, seconds)
+
+    @asynccontextmanager
+    async def _guard(self, seconds: float) -> AsyncGenerator[None]:
+        """The breaker and a deadline. A bot that nobody has seen yet is not ill, but still starting.
+
+        That it is not there counts for nothing then, so the first login after its start is not refused.
+        """
+        if self._directory.url_of(BOT) is None:
+            raise Unavailable(BOT, "no address known")
+        async with self._breakers.guard(BOT, timeout=seconds, errors_that_count=SICK):
+            try:
+                yield
+            except httpx.ConnectError as error:
+                if self._was_seen:
+                    raise
+                raise Unavailable(UNSEEN, "it has not answered yet") from error
 
     async def _read(self, method: str, path: str, struct: type[T], body: bytes = b"") -> T:
         if not self.is_configured:
             raise BotRefused(503, NOT_CONFIGURED)
-        async with self._breakers.guard(BOT, timeout=ANSWER_SECONDS, errors_that_count=SICK):
+        async with self._guard(ANSWER_SECONDS):
             told = await self._send(method, path, body, {}, ANSWER_SECONDS)
             return msgspec.json.decode(told.body, type=struct)
 
@@ -110,6 +130,7 @@ class Bot:
             headers={**self._headers, "content-type": "application/json"},
             timeout=httpx.Timeout(seconds, connect=min(seconds, ANSWER_SECONDS)),
         )
+        self._was_seen = True
         if answer.is_success:
             return Told(answer.status_code, answer.content)
         complaint = msgspec.json.decode(answer.content, type=Complaint)  # what is no complaint is no bot

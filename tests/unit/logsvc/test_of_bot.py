@@ -177,7 +177,23 @@ def test_a_bot_that_is_away_or_ill_is_a_503_that_says_so(rig: Rig) -> None:
         rig.bot.answer = answer
         told = rig.ask("GET", "incidents")
         assert (told.status_code, bool(told.headers["retry-after"])) == (503, True)
-        assert told.json()["detail"] == "bot does not answer now"
+        assert told.json()["detail"].endswith("bot does not answer now")
+
+
+def test_a_bot_that_is_still_starting_is_asked_again_and_one_that_went_is_not(rig: Rig) -> None:
+    def refuse() -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    rig.bot.answer = refuse
+    for asked in range(1, 21):
+        assert rig.ask("GET", "incidents").status_code == 503
+        assert len(rig.bot.asked) == asked, "its breaker is closed"
+    rig.bot.answer = lambda: httpx.Response(200, json={"items": []})
+    assert rig.ask("GET", "incidents").status_code == 200, "at once when it is there"
+    rig.bot.answer = refuse
+    for _ in range(20):
+        assert rig.ask("GET", "incidents").status_code == 503
+    assert len(rig.bot.asked) < 21 + 20, "it was well before: now it is ill, and left in peace"
 
 
 def test_the_description_tells_of_the_bots_refusals(rig: Rig) -> None:
