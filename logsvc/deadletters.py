@@ -51,10 +51,13 @@ class BuriedLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuriedLetters:
-    """count: those that Kafka keeps, about: markers of transactions among those not read are counted too."""
+    """count: those that Kafka keeps, about: markers of transactions among those not read are counted too.
+    as_of_ms: when Kafka last said there is nothing newer; 0 = not read yet.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.as_of_ms = 0
         self._held: dict[str, DeadLetter] = {}
         self._characters = 0
 

@@ -55,7 +55,7 @@ class Snapshots:
         names = self._settings.topics
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow([names.queues, names.schedulers], stop, self._reached_end))
-            group.create_task(self._follow([names.sources, names.deadletter], stop, lambda _: None))
+            group.create_task(self._follow([names.sources, names.deadletter], stop, self._reached_end_beside))
 
     async def _follow(self, topics: Sequence[str], stop: asyncio.Event, at_end: Callable[[Reader], None]) -> None:
         letters = self._settings.topics.deadletter
@@ -85,6 +85,9 @@ class Snapshots:
     def _reached_end(self, reader: Reader) -> None:
         self._health.ok("queues", lasting=True)
         self.as_of_ms = reader.heard_at() or self.as_of_ms
+
+    def _reached_end_beside(self, reader: Reader) -> None:
+        self.letters.as_of_ms = reader.heard_at() or self.letters.as_of_ms
 
     def take(self, topic: str, record: Record) -> None:
         """Keep one record, or forget what its tombstone names. What cannot be read is left out (ingest buries it)."""

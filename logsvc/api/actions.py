@@ -8,6 +8,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody
 
 from logsvc.api.answers import OF_BOT
+from logsvc.api.wishes import Outcomes, RequestId
 from logsvc.auth.bot import ACT_SECONDS, Bot
 from logsvc.auth.who import need
 from tocsin.roles import Role
@@ -34,7 +35,7 @@ class ActionWish(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknow
     job_ids, or for retry a filter. dry_run: say what would be done, and do nothing.
     """
 
-    request_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+    request_id: RequestId
     action: Literal["retry", "promote", "remove", "pause", "resume"]
     source: Text
     queue: Text
@@ -52,16 +53,6 @@ class JobResult(msgspec.Struct, omit_defaults=True):
     message: str = ""
 
 
-class ActionResult(msgspec.Struct, kw_only=True):
-    """count: jobs acted on, or that would be. outcomes: how many of each."""
-
-    request_id: str
-    dry_run: bool
-    count: int
-    outcomes: dict[str, int]
-    results: list[JobResult]
-
-
 def actions_route(bot: Bot) -> HTTPRouteHandler:
     """The route, bound to the bot."""
 
@@ -72,11 +63,11 @@ def actions_route(bot: Bot) -> HTTPRouteHandler:
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def actions(request: Request[Any, Any, Any], data: JSONBody[ActionWish]) -> Response[ActionResult]:
+    async def actions(request: Request[Any, Any, Any], data: JSONBody[ActionWish]) -> Response[Outcomes[JobResult]]:
         who = need(request.scope, Role.OPERATOR)
         asks = {"user_id": who.user_id, "name": who.name, "role": who.role.value, "address": who.address}
         wish: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(data))
         told = await bot.ask("POST", "actions", msgspec.json.encode({**wish, **asks}), seconds=ACT_SECONDS)
-        return Response(msgspec.json.decode(told.body, type=ActionResult))
+        return Response(msgspec.json.decode(told.body, type=Outcomes[JobResult]))
 
     return actions

@@ -17,11 +17,13 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, Parameter
 
 from logsvc.api.answers import MEMORY, OF_BOT, Segment, refusals, refuse_unknown
+from logsvc.api.wishes import Outcomes, RequestId
 from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.who import Who, need
 from logsvc.deadletters import BuriedLetter, BuriedLetters, buried
 from logsvc.errors import LogsvcError, TooMany
 from logsvc.replay import Outcome, Replayer, Verdict
+from logsvc.times import rfc3339_or_none
 from tocsin.access import Deed, DeedOutcome
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
@@ -39,16 +41,17 @@ LetterId = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
 
 class LettersPage(msgspec.Struct):
-    """The newest first. count: what Kafka keeps, about; it has those that are not listed."""
+    """The newest first. count: what Kafka keeps, about; it has those that are not listed. as_of: null = not read."""
 
     items: list[BuriedLetter]
     count: int
+    as_of: str | None
 
 
 class ReplayWish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """request_id: yours; the same again stores nothing twice. dry_run: say what would be stored, and store nothing."""
 
-    request_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+    request_id: RequestId
     ids: Annotated[list[LetterId], msgspec.Meta(min_length=1, max_length=MOST_LETTERS)]
     dry_run: bool = False
 
@@ -62,16 +65,6 @@ class Replayed(msgspec.Struct):
     reason: str = ""
 
 
-class ReplayResult(msgspec.Struct, kw_only=True):
-    """count: how many are stored now by this, or would be. outcomes: how many of each."""
-
-    request_id: str
-    dry_run: bool
-    count: int
-    outcomes: dict[str, int]
-    results: list[Replayed]
-
-
 def dead_letter_routes(letters: BuriedLetters, replayer: Replayer, bot: Bot) -> list[HTTPRouteHandler]:
     """The routes, bound to what they tell of. One replay at a time."""
     turn = asyncio.Lock()
@@ -79,7 +72,7 @@ def dead_letter_routes(letters: BuriedLetters, replayer: Replayer, bot: Bot) -> 
     @get("/api/v1/dead-letters", summary="What could not be decoded or stored", responses=refusals(*MEMORY))
     async def dead_letters(request: Asked, limit: Annotated[int, Parameter(ge=1, le=MOST_LISTED)] = 100) -> LettersPage:
         refuse_unknown(request, ("limit",))
-        return LettersPage(list(letters.newest[:limit]), letters.count)
+        return LettersPage(list(letters.newest[:limit]), letters.count, rfc3339_or_none(letters.as_of_ms))
 
     @get("/api/v1/dead-letters/{letter_id:str}", summary="One of them, whole", responses=refusals(*MEMORY, 404))
     async def dead_letter(request: Asked, letter_id: Segment) -> BuriedLetter:
@@ -96,7 +89,7 @@ def dead_letter_routes(letters: BuriedLetters, replayer: Replayer, bot: Bot) -> 
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def replay(request: Asked, data: JSONBody[ReplayWish]) -> ReplayResult:
+    async def replay(request: Asked, data: JSONBody[ReplayWish]) -> Outcomes[Replayed]:
         who = need(request.scope, Role.OPERATOR)
         refuse_unknown(request, ())
         if turn.locked():
@@ -116,7 +109,7 @@ def dead_letter_routes(letters: BuriedLetters, replayer: Replayer, bot: Bot) -> 
     return [dead_letters, dead_letter, replay]
 
 
-async def _replay(letters: BuriedLetters, replayer: Replayer, wish: ReplayWish) -> ReplayResult:
+async def _replay(letters: BuriedLetters, replayer: Replayer, wish: ReplayWish) -> Outcomes[Replayed]:
     results: list[Replayed] = []
     try:
         async with asyncio.timeout(REPLAY_SECONDS), replayer.kafkas() as kafka:
@@ -132,7 +125,7 @@ async def _replay(letters: BuriedLetters, replayer: Replayer, wish: ReplayWish) 
             f"{len(results)} are done, the others took too long: send it again, nothing is done twice"
         ) from None
     outcomes = Counter(one.outcome for one in results)
-    return ReplayResult(
+    return Outcomes(
         request_id=wish.request_id,
         dry_run=wish.dry_run,
         count=outcomes[Outcome.STORABLE if wish.dry_run else Outcome.STORED],

@@ -44,6 +44,24 @@ async def test_one_queue_tells_all_that_is_polled_of_it(known: House) -> None:
     assert one["coverage"]["events_lost"] == LOST
 
 
+async def test_every_answer_of_ours_says_how_old_it_is_and_what_it_covers(known: House) -> None:
+    """By the description, which schemathesis compares with the answers."""
+    described = await known.json("/openapi.json")
+    schemas = described["components"]["schemas"]
+    of_bot = ("incidents", "silences", "rules", "views", "pauses", "tokens", "audit", "me")
+    told: dict[str, set[str]] = {}
+    for path, methods in described["paths"].items():
+        kinds = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        if path.startswith("/api/v1/") and path.split("/")[3] not in of_bot and "application/json" in kinds:
+            schema = kinds["application/json"]["schema"]
+            told[path] = set(schemas[schema["$ref"].rpartition("/")[2]]["required"])
+    assert len(told) > 12
+    letters = told.pop("/api/v1/dead-letters")
+    assert "as_of" in letters
+    del told["/api/v1/dead-letters/{letter_id}"]  # a thing that never changes, of no time asked for
+    assert [path for path, names in told.items() if not {"as_of", "coverage"} <= names] == []
+
+
 async def test_a_histogram_counts_what_the_logs_hold(known: House) -> None:
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0)}
     chart = await known.json("/api/v1/histogram", **times, bucket=300)
@@ -156,6 +174,9 @@ async def test_a_marker_is_one_however_often_it_is_sent_and_is_drawn_where_it_be
     for chart in ("durations", "backlog", "histogram"):
         markers = (await known.json(f"/api/v1/{chart}", **queue))["markers"]
         assert [one["id"] for one in markers] == ["deploy-7"], chart
+    for number, during in ((10, ["deploy-7"]), (11, [])):
+        job = await known.json(f"/api/v1/jobs/main/orders/{number}")
+        assert [one["id"] for one in job["markers"]] == during, "what happened while the job lasted"
     detail = await known.json("/api/v1/errors/f-bounced", **times)
     assert detail["marker_before"]["id"] == "deploy-7"
     for bad in ({}, mark | {"env": ""}, mark | {"ts": "soon"}, mark | {"ts": "9999-01-01T00:00:00Z"}, mark | {"x": 1}):
