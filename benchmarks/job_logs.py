@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.sources.bullmq.door import Door, Tracked
 from tests.lanes import lane_on, new_metrics, read_in
 from tests.redis_servers import redis_servers
@@ -41,7 +42,7 @@ async def add_jobs(client: Any, jobs: int, options: str) -> None:
     await pipe.execute()
 
 
-async def drain(outbox: Outbox) -> None:
+async def drain(outbox: Outbox[list[Record]]) -> None:
     while await outbox.wait():
         for tell in outbox.take()[1]:
             tell()
@@ -69,7 +70,7 @@ async def of(client: Any, name: str, door: Door, *, jobs: int, options: str = "{
     """Print one line of the table."""
     await client.flushall()
     await add_jobs(client, jobs, options)
-    outbox, end = Outbox(lambda record: record), asyncio.Event()
+    outbox, end = Outbox(lambda record: record, list[Record]), asyncio.Event()
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics)
     for number in range(QUEUES):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.sources.bullmq.door import Door
 from tests.clients import redis
 from tests.eventually import eventually
@@ -53,7 +54,7 @@ async def measure(url: str, place: str) -> None:
     app: Any = redis.from_url(url)
     await fill(app, place)
     metrics, door, end = new_metrics(), Door(url), asyncio.Event()
-    outbox = Outbox(lambda record: record)
+    outbox = Outbox(lambda record: record, list[Record])
     lane = lane_on(door, outbox, metrics, reconcile_seconds=EVERY_SECONDS)
     read_in(lane, door, metrics, "big")
     relayed = metrics.events_relayed.labels("main", "big")

@@ -114,24 +114,30 @@ class Writer:
     async def __aexit__(self, *_: object) -> None:
         await self._discard()
 
-    async def write(self, records: Sequence[Record]) -> None:
-        """Write all records in one transaction, in order per topic; return once it is committed.
+    def batches(self, records: Iterable[Record] = ()) -> "Batches":
+        """These records, packed for one transaction; more can be added."""
+        packed = Batches(self.partition, self._producer.create_batch)
+        packed.extend(records)
+        return packed
+
+    async def write(self, batches: "Batches") -> None:
+        """Write what `batches` made in one transaction, in order per topic; return once it is committed.
 
         Raises WriterLost on any failure: then either all records are in Kafka or none will be, and which is for the
         next owner's cursors to say.
         """
         try:
             async with self._guard(SEND_SECONDS + COMMIT_SECONDS):
-                await self._write(records)
+                await self._write(batches)
         except (*_FAILED, AssertionError) as error:
             raise _lost(f"transaction of partition {self.partition} failed", error) from error
 
-    async def _write(self, records: Sequence[Record]) -> None:
+    async def _write(self, batches: "Batches") -> None:
         async with asyncio.timeout(SEND_SECONDS):
             if self._is_transactional:
                 await self._producer.begin_transaction()
             delivered: list[asyncio.Future[Any]] = []
-            for where, batch in self._pack(records):
+            for where, batch in batches.close():
                 delivered.append(await self._send(batch, *where))
                 delivered[-1].add_done_callback(_retrieve)  # that we raise for the first failure is enough
             await asyncio.gather(*delivered)
@@ -145,30 +151,45 @@ class Writer:
     async def _send(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
         return await self._producer.send_batch(batch, topic, partition=partition)
 
-    def _pack(self, records: Iterable[Record]) -> list[tuple[tuple[str, int], Any]]:
-        """Fill record batches of at most BATCH_BYTES per topic partition, keeping order within each."""
-        full: list[tuple[tuple[str, int], _Batch]] = []
-        open_batches: dict[tuple[str, int], _Batch] = {}
-        now_ms = int(time.time() * 1000)
-        where, batch = ("", 0), _Batch(None)
-        for record in records:
-            partition = self.partition if record.partition is None else record.partition
-            if record.topic is not where[0] or partition != where[1]:  # most go where the one before went
-                where = (record.topic, partition)
-                batch = open_batches.get(where) or _Batch(None)
-            headers = [("ce_id", record.identity), ("ce_type", record.kind)] if record.kind else []
-            if batch.append(batch.count, now_ms, record.key, record.value, headers) is None:
-                batch = open_batches[where] = _Batch(self._producer.create_batch())
-                full.append((where, batch))
-                if batch.append(0, now_ms, record.key, record.value, headers) is None:
-                    raise AssertionError(f"a record of {record.size} bytes does not fit a batch")
-            batch.count += 1
-        return [(where, batch.close()) for where, batch in full]
-
     async def _discard(self) -> None:
         await close_client(self._producer)
         for future in _left_behind(self._producer):
             _retrieve(future)
+
+
+class Batches:
+    """Records on their way into one transaction, in batches of at most BATCH_BYTES per topic partition, in order.
+
+    They are packed as soon as they are made: once they are out of the processor's cache it takes longer. partition: of
+    those that name none.
+    """
+
+    def __init__(self, partition: int, create_batch: Callable[[], Any]) -> None:
+        self._partition = partition
+        self._create_batch = create_batch
+        self._batches: list[tuple[tuple[str, int], _Batch]] = []
+        self._open: dict[tuple[str, int], _Batch] = {}
+
+    def extend(self, records: Iterable[Record]) -> None:
+        """Add records."""
+        now_ms = int(time.time() * 1000)
+        where, batch = ("", 0), _Batch(None)
+        for record in records:
+            partition = self._partition if record.partition is None else record.partition
+            if record.topic is not where[0] or partition != where[1]:  # most go where the one before went
+                where = (record.topic, partition)
+                batch = self._open.get(where) or _Batch(None)
+            headers = [("ce_id", record.identity), ("ce_type", record.kind)] if record.kind else []
+            if batch.append(batch.count, now_ms, record.key, record.value, headers) is None:
+                batch = self._open[where] = _Batch(self._create_batch())
+                self._batches.append((where, batch))
+                if batch.append(0, now_ms, record.key, record.value, headers) is None:
+                    raise AssertionError(f"a record of {record.size} bytes does not fit a batch")
+            batch.count += 1
+
+    def close(self) -> list[tuple[tuple[str, int], Any]]:
+        """The batches, ready to be sent, each with its topic and partition."""
+        return [(where, batch.close()) for where, batch in self._batches]
 
 
 class _Batch:

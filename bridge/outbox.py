@@ -9,10 +9,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
 
 from bridge.record import MAX_RECORD_BYTES, Record
 
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 2 * 1024 * 1024
 TRANSACTION_BYTES = 1024 * 1024
 
 Committed = Callable[[], None]
@@ -20,12 +21,33 @@ Refuse = Callable[[Record], Record]
 """Makes a dead letter of a record that is too big."""
 
 
-class Outbox:
-    """A queue of record groups; a group is never split over two transactions."""
+class Parcel(Protocol):
+    """Takes the records of one transaction."""
 
-    def __init__(self, refuse: Refuse) -> None:
+    def extend(self, records: Sequence[Record], /) -> None: ...
+
+
+P = TypeVar("P", bound=Parcel, covariant=True)
+
+
+class _Transaction(Generic[P]):
+    """One to come. size: bytes of its records."""
+
+    __slots__ = ("committed", "parcel", "size")
+
+    def __init__(self, parcel: P) -> None:
+        self.parcel = parcel
+        self.size = 0
+        self.committed: list[Committed] = []
+
+
+class Outbox(Generic[P]):
+    """A queue of transactions; records put together are never split over two. new_parcel: see Parcel."""
+
+    def __init__(self, refuse: Refuse, new_parcel: Callable[[], P]) -> None:
         self._refuse = refuse
-        self._groups: deque[tuple[Sequence[Record], int, Committed | None]] = deque()
+        self._new_parcel = new_parcel
+        self._transactions: deque[_Transaction[P]] = deque()
         self._bytes = 0
         self._has_work = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -33,16 +55,29 @@ class Outbox:
         self._is_closed = False
 
     async def put(self, records: Sequence[Record], committed: Committed | None = None) -> None:
-        """Add records that must be committed together; `committed` is called once they are."""
+        """Add records that must be committed together, once there is room; `committed` is called once they are."""
+        await self.room()
+        self.add(records, committed)
+
+    async def room(self) -> None:
+        """Wait until the writer is not too far behind."""
         while self._bytes >= MAX_BYTES:
             self._has_room.clear()
             await self._has_room.wait()
+
+    def add(self, records: Sequence[Record], committed: Committed | None = None) -> None:
+        """`put` at once: for who waited for room before reading what this is made of."""
         sizes = [record.size for record in records]
         if max(sizes, default=0) > MAX_RECORD_BYTES:
             records = [record if record.size <= MAX_RECORD_BYTES else self._refuse(record) for record in records]
             sizes = [record.size for record in records]
-        size = sum(sizes)
-        self._groups.append((records, size, committed))
+        if not self._transactions or self._transactions[-1].size >= TRANSACTION_BYTES:
+            self._transactions.append(_Transaction(self._new_parcel()))
+        last, size = self._transactions[-1], sum(sizes)
+        last.parcel.extend(records)
+        last.size += size
+        if committed is not None:
+            last.committed.append(committed)
         self._bytes += size
         self._has_work.set()
         if self._bytes >= TRANSACTION_BYTES:
@@ -51,7 +86,7 @@ class Outbox:
     async def wait(self) -> bool:
         """Return True when there is something to write, False when it was closed and is empty."""
         await self._has_work.wait()
-        return bool(self._groups) or not self._is_closed
+        return bool(self._transactions) or not self._is_closed
 
     async def gather(self, seconds: float) -> None:
         """Let more be put for so long, or until there is a whole transaction of it."""
@@ -65,22 +100,14 @@ class Outbox:
         self._has_work.set()
         self._has_plenty.set()
 
-    def take(self) -> tuple[list[Record], list[Committed]]:
-        """Take groups in order, about TRANSACTION_BYTES of them."""
-        records: list[Record] = []
-        callbacks: list[Committed] = []
-        size = 0
-        while self._groups and size < TRANSACTION_BYTES:
-            group, its_size, committed = self._groups.popleft()
-            records += group
-            size += its_size
-            if committed is not None:
-                callbacks.append(committed)
-        self._bytes -= size
+    def take(self) -> tuple[P, list[Committed]]:
+        """Take the next transaction, of about TRANSACTION_BYTES; an empty one where there is none."""
+        taken = self._transactions.popleft() if self._transactions else _Transaction(self._new_parcel())
+        self._bytes -= taken.size
         if self._bytes < MAX_BYTES:
             self._has_room.set()
         if self._bytes < TRANSACTION_BYTES and not self._is_closed:
             self._has_plenty.clear()
-        if not self._groups and not self._is_closed:
+        if not self._transactions and not self._is_closed:
             self._has_work.clear()
-        return records, callbacks
+        return taken.parcel, taken.committed

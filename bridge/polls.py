@@ -14,7 +14,7 @@ import structlog
 from bridge.errors import SourceUnavailable
 from bridge.kafka import read_newest
 from bridge.metrics import STATES, Metrics
-from bridge.outbox import Outbox
+from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
 from bridge.rounds import Rounds
@@ -54,7 +54,7 @@ class Polls:
         places: Mapping[str, Place],
         tallies: Tallies,
         telling: asyncio.Lock,
-        outbox: Outbox,
+        outbox: Outbox[Parcel],
         metrics: Metrics,
         guard: Guard,
     ) -> None:

@@ -227,14 +227,19 @@ def _holds_nothing(value: str, limit: int) -> bool:
 
     Many texts differ from others by their numbers alone, and no word holds a digit: what is left is known then.
     """
-    if len(value) > limit or not value.isascii() or (_also and any(pattern.search(value) for pattern in _also)):
+    if len(value) > limit or not value.isascii() or (_also and _holds_also(value)):
         return False
     if len(value) <= _SHORT:
         raw = value.encode()
         left = raw.translate(None, _DIGITS)
-        has_digits = len(raw) - len(left) >= cards.LEAST_DIGITS
-        return not (has_digits and cards.may_hold(raw)) and _is_known_clean(left)
+        if len(raw) - len(left) >= cards.LEAST_DIGITS and cards.may_hold(raw):
+            return False
+        return _is_known_clean(left)
     return _ANY_WORD.search(value.lower()) is None and not cards.may_hold(value.encode())
+
+
+def _holds_also(value: str) -> bool:
+    return any(pattern.search(value) for pattern in _also)
 
 
 @lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ import structlog
 from bridge.cancellation import unless_cancelled
 from bridge.cursors import other_sites, restore
 from bridge.errors import KafkaResting, WriterLost
-from bridge.kafka import Writer, read_cursors
+from bridge.kafka import Batches, Writer, read_cursors
 from bridge.lag import Lags
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
@@ -83,7 +83,7 @@ class Relay:
                 await pause(end, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
 
     async def _relay(self, writer: Writer, values: dict[bytes, bytes], lags: Lags, end: asyncio.Event) -> None:
-        outbox = Outbox(self._refuse)
+        outbox = Outbox(self._refuse, writer.batches)
         async with asyncio.TaskGroup() as group:
             name = f"write-{writer.partition}"
             group.create_task(unless_cancelled(name, self._write(writer, outbox)), name=name)
@@ -114,13 +114,13 @@ class Relay:
         log.error("record_too_big", topic=record.topic, source=source, queue=queue, bytes=record.size)
         return Records(self._settings.topics).too_big(record)
 
-    async def _write(self, writer: Writer, outbox: Outbox) -> None:
+    async def _write(self, writer: Writer, outbox: Outbox[Batches]) -> None:
         """Commit what was put: at once when idle or there is much, else in transactions BRIDGE_COMMIT_MS apart."""
         spacing = self._settings.bridge_commit_ms / 1000
         while await outbox.wait():
             begun = time.monotonic()
-            records, committed = outbox.take()
-            await writer.write(records)
+            batches, committed = outbox.take()
+            await writer.write(batches)
             self._metrics.commits.inc()
             self._metrics.commit_seconds.observe(time.monotonic() - begun)
             for tell in committed:

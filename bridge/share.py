@@ -12,7 +12,7 @@ from bridge.cursors import Restored, scan_cursor
 from bridge.kafka import read_back
 from bridge.lag import Lags
 from bridge.metrics import Metrics
-from bridge.outbox import Outbox
+from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
@@ -43,7 +43,7 @@ class Share:
         source: BullmqSource,
         partition: int,
         restored: Restored,
-        outbox: Outbox,
+        outbox: Outbox[Parcel],
         metrics: Metrics,
         lags: Lags,
         room: Room,

@@ -40,7 +40,7 @@ async def _never_let_go(queue: Queue, records: Sequence[Record]) -> None:
 
 def lane_on(
     door: Door,
-    outbox: Outbox,
+    outbox: Outbox[list[Record]],
     metrics: Metrics,
     *,
     tell_uncounted: Callable[[], None] = _nothing,
@@ -81,7 +81,7 @@ class Kafka:
     """What was committed, and how it is told again. asked: how often; is_slow: it is never told in time."""
 
     def __init__(self) -> None:
-        self.outbox = Outbox(lambda record: record)
+        self.outbox = Outbox(lambda record: record, list[Record])
         self.values: list[bytes] = []
         self.asked: list[list[str]] = []
         self.is_slow = False

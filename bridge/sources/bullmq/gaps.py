@@ -17,7 +17,7 @@ import structlog
 
 from bridge import redact
 from bridge.metrics import Metrics
-from bridge.outbox import Outbox
+from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
@@ -26,6 +26,7 @@ from bridge.sources.bullmq.lastlines import LastLines
 from bridge.sources.bullmq.present import JOBS_A_QUESTION, MOST_PRESENT, Unread, find_present, rebuild_present
 from bridge.sources.bullmq.rebuild import SKEW_MS, ends_in, has_ends, rebuild
 from bridge.sources.bullmq.stream import MAX_GAPS, Gap
+from bridge.sources.bullmq.tally import Sum
 from bridge.sources.bullmq.told import ENDS, TOLD_BEFORE_MS, Ended, ReadBack, Told
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent, State
@@ -87,7 +88,7 @@ class Mender:
         self,
         site: str,
         door: Door,
-        outbox: Outbox,
+        outbox: Outbox[Parcel],
         records: Records,
         metrics: Metrics,
         read_back: ReadBack,
@@ -269,4 +270,4 @@ class Mender:
 
     def _count(self, queue: Queue, events: Sequence[JobEvent]) -> None:
         self._metrics.events_rebuilt.labels(queue.place.source, queue.place.queue).inc(len(events))
-        queue.tally.count(events)
+        queue.tally.count(Sum.of(events))

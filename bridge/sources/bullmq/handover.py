@@ -3,7 +3,7 @@
 Position and memory move only in step with what the outbox took. Metrics say only what was committed.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from bridge.record import Record
 from bridge.sources.bullmq import translate
@@ -12,6 +12,7 @@ from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.stream import Reading
 from bridge.sources.bullmq.surroundings import Surroundings
+from bridge.sources.bullmq.tally import Sum
 from bridge.sources.bullmq.translate import Translated
 from bridge.sources.bullmq.watched import Queue, Read
 from tocsin.events import JobEvent
@@ -39,7 +40,8 @@ class Handover:
     async def hand_on(self, read: Read) -> bool:
         """Put a batch and its cursor into the outbox, in groups of records that belong together, and move on.
 
-        Returns whether there may be more to read right now. Nobody else may move the queue's position meanwhile.
+        Returns whether there may be more to read right now. Nobody else may move the queue's position meanwhile. Room
+        in the outbox was waited for before the batch was read.
         """
         queue, reading = read.queue, read.reading
         if reading.position == queue.position and not read.entries and queue.is_met:
@@ -56,11 +58,12 @@ class Handover:
         made = groups(self._site, self._records, queue.place, read, translated, now)
         made[-1].records.extend(more)
         for group in made:
-            if group.events:
-                queue.lag.put(group.events[0].ts)
-            await self._outbox.put(
+            counted = Sum.of(group.events) if group.events else None
+            if counted is not None:
+                queue.lag.put(counted.first_ts)
+            self._outbox.add(
                 group.records,
-                lambda events=group.events, lost=group.lost, bad=group.bad: self._count(queue, events, lost, bad),
+                lambda counted=counted, lost=group.lost, bad=group.bad: self._count(queue, counted, lost, bad),
             )
             queue.is_met = True
         queue.position = reading.position
@@ -82,18 +85,18 @@ class Handover:
         self._reconciler.lost(queue)
         return []
 
-    def _count(self, queue: Queue, events: Sequence[JobEvent], lost: int, bad: int) -> None:
+    def _count(self, queue: Queue, counted: Sum | None, lost: int, bad: int) -> None:
         """Once committed: metrics say only what is in Kafka."""
         labels = (queue.place.source, queue.place.queue)
-        self._metrics.events_relayed.labels(*labels).inc(len(events))
-        self._metrics.events_unenriched.labels(*labels).inc(sum([not event.enriched for event in events]))
-        queue.tally.count(events)
         if lost:
             self._metrics.events_lost.labels(*labels).inc(lost)
         if bad:
             self._metrics.dead_letters.labels(*labels).inc(bad)
-        if events:
-            queue.lag.committed(events[-1].ts)
+        if counted is not None:
+            self._metrics.events_relayed.labels(*labels).inc(counted.events)
+            self._metrics.events_unenriched.labels(*labels).inc(counted.unenriched)
+            queue.tally.count(counted)
+            queue.lag.committed(counted.last_ts)
 
 
 def _log_records(read: Read, translated: Translated, now: int) -> list[Record]:

@@ -7,7 +7,7 @@ there may have been one, in another life of the job, nothing is told twice: its 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge.outbox import Outbox
+from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.enrich import whole
@@ -37,7 +37,7 @@ class _Log:
 class LastLines:
     """Reads for one lane, while nobody else reads logs for it."""
 
-    def __init__(self, door: Door, reader: LogReader, outbox: Outbox) -> None:
+    def __init__(self, door: Door, reader: LogReader, outbox: Outbox[Parcel]) -> None:
         self._door = door
         self._reader = reader
         self._outbox = outbox

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
-from bridge.outbox import Outbox
+from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import standing, stream
@@ -60,7 +60,7 @@ class Reconciler:
         self,
         site: str,
         door: Door,
-        outbox: Outbox,
+        outbox: Outbox[Parcel],
         records: Records,
         metrics: Metrics,
         *,

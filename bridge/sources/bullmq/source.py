@@ -21,9 +21,10 @@ from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.source")
 
-LANES_AT_ONCE = 2
-"""Lanes that may read one source at the same time: one computes while the other waits for Redis. More would hold more
-in memory and keep the writers from their turn. Each source has turns of its own: one that is silent stalls itself."""
+LANES_AT_ONCE = 3
+"""Lanes that may read one source and hand on what came at the same time: one computes while others wait for Redis. More
+would hold more in memory, and keep the writers from their turn. Each source has turns of its own: one that is silent
+stalls itself."""
 
 
 class BullmqSource:

@@ -288,14 +288,24 @@ def entries_of(raws: Sequence[Reply]) -> list[Entry]:
     found: list[Entry] = []
     time, ts = "", 0
     for entry_id, flat in cast(Sequence[tuple[str, list[str]]], raws):
-        texts = iter(flat)
-        fields = dict(zip(texts, texts))  # noqa: B905  # they are pairs, and to say so takes longer than the rest
+        fields = _pairs(flat)
         its_time = entry_id.partition("-")[0]
         if its_time != time:  # many are of one millisecond
             time, ts = its_time, int(its_time)
         event, job_id = fields.get("event", ""), fields.get("jobId", "")
         found.append(Entry(entry_id, fields, event, job_id, ts, len("".join(flat))))
     return found
+
+
+def _pairs(flat: list[str]) -> dict[str, str]:
+    """Field names and their values, in order. Most entries have three of them: so it takes a third."""
+    match flat:
+        case [name, value, second, its, third, third_value]:
+            return {name: value, second: its, third: third_value}
+        case [name, value, second, its]:
+            return {name: value, second: its}
+        case _:
+            return dict(zip(flat[::2], flat[1::2], strict=False))
 
 
 def _text(raw: str | bytes) -> str:

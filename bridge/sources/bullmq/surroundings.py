@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.metrics import Metrics
-from bridge.outbox import Outbox
+from bridge.outbox import Outbox, Parcel
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.gone import LetGo
@@ -18,14 +18,15 @@ class Surroundings:
     """source: its name. read_back: see told.py. let_go: see gone.py. all_queues: see wakeup.py. room: for
     open jobs, shared by all lanes of the process.
 
-    turns: shared by the lanes of all partitions; held while the source's Redis is read, never while the outbox is full.
+    turns: shared by the lanes of all partitions; held while the source's Redis is read and what came is put into the
+    outbox, never while that is full.
     tell_uncounted: called when Redis does not count a stream's entries.
     """
 
     site: str
     source: str
     door: Door
-    outbox: Outbox
+    outbox: Outbox[Parcel]
     records: Records
     metrics: Metrics
     turns: asyncio.Semaphore

@@ -1,10 +1,13 @@
 """What was relayed of one queue, counted once it is committed: for its metrics and its rates. Backfill counts nowhere.
 
-One pass over a batch; the labelled metrics are looked up once a queue.
+A batch is summed up when it is made; the labelled metrics are looked up once a queue.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Self
+
+import msgspec
 
 from bridge.metrics import Metrics, QueueTimes
 from tocsin.events import JobEvent, State
@@ -13,8 +16,72 @@ MINUTE_MS = 60_000
 LATE_MS = 5_000
 """Events committed later than this: the bridge is behind, and the last minute is not known yet."""
 
+_RETRYING = State.RETRYING  # a member of an Enum is slow to find
+
 Clock = Callable[[], int]
 """The source's clock, ms: the one that events carry."""
+
+
+class Sum(msgspec.Struct, gc=False):
+    """What a batch of events, one at least, adds once it is committed: so that nobody keeps the events until then.
+
+    unenriched: of all of them. words, retried, completed, failed and timed are of live ones only; completed and failed
+    by second; timed: those that say how long a job waited or ran. ts: Redis's clock, ms.
+    """
+
+    events: int
+    epoch: int
+    first_ts: int
+    last_ts: int
+    unenriched: int
+    words: Counter[str]
+    retried: int
+    has_gap: bool
+    completed: list[int]
+    failed: list[int]
+    timed: list["Time"]
+
+    @classmethod
+    def of(cls, events: Sequence[JobEvent]) -> Self:
+        """Sum up events of one queue, in order."""
+        live = [event for event in events if not event.backfill]
+        words = Counter([event.event for event in live])
+        has_ended = "completed" in words or "failed" in words
+        last = events[-1]
+        return cls(
+            events=len(events),
+            epoch=last.epoch,
+            first_ts=events[0].ts,
+            last_ts=last.ts,
+            unenriched=sum([not event.enriched for event in events]),
+            words=words,
+            retried=sum([event.state is _RETRYING for event in live]),
+            has_gap=any([event.event == "gap" for event in events]),
+            completed=[event.ts // 1000 for event in live if event.event == "completed"] if has_ended else [],
+            failed=[event.ts // 1000 for event in live if event.event == "failed"] if has_ended else [],
+            timed=[Time.of(event) for event in live if event.wait_ms is not None or event.run_ms is not None],
+        )
+
+
+class Time(msgspec.Struct, gc=False):
+    """How long one job waited, ran, and was there in all, ms; None = this event does not say.
+
+    A stalled run is no attempt.
+    """
+
+    wait: int | None
+    run: int | None
+    total: int | None
+
+    @classmethod
+    def of(cls, event: JobEvent) -> Self:
+        if event.wait_ms is not None:
+            return cls(event.wait_ms, None, None)
+        word = event.event
+        if word not in ("completed", "failed") and event.state is not _RETRYING:
+            return cls(None, None, None)
+        is_whole = word == "completed" and event.added_at
+        return cls(None, event.run_ms, max(0, event.ts - event.added_at) if is_whole else None)
 
 
 class Rates:
@@ -26,18 +93,13 @@ class Rates:
         self._completed: Counter[int] = Counter()
         self._failed: Counter[int] = Counter()
 
-    def count(self, events: Sequence[JobEvent]) -> None:
+    def count(self, batch: Sum) -> None:
         """Count a batch of events."""
         now = self._now_ms()
-        if now - events[-1].ts > LATE_MS:
+        if batch.has_gap or now - batch.last_ts > LATE_MS:
             self._since = now
-        for event in events:
-            if event.event == "completed" and not event.backfill:
-                self._completed[event.ts // 1000] += 1
-            elif event.event == "failed" and not event.backfill:
-                self._failed[event.ts // 1000] += 1
-            elif event.event == "gap":
-                self._since = now
+        self._completed.update(batch.completed)
+        self._failed.update(batch.failed)
         if len(self._completed) + len(self._failed) > 4 * MINUTE_MS // 1000:
             self._forget()
 
@@ -66,37 +128,26 @@ class Tally:
         self._times: QueueTimes | None = None
         self._find_times = lambda: metrics.times_of(source, queue)
 
-    def count(self, events: Sequence[JobEvent]) -> None:
+    def count(self, batch: Sum) -> None:
         """Count a committed batch."""
-        if not events:
-            return
-        self.epoch = events[-1].epoch
-        self.last_ts = max(self.last_ts, events[-1].ts)
-        self.rates.count(events)
-        live = [event for event in events if not event.backfill]
-        if not live:
-            return
-        for word, count in Counter([event.event for event in live]).items():
+        self.epoch = batch.epoch
+        self.last_ts = max(self.last_ts, batch.last_ts)
+        self.rates.count(batch)
+        for word, count in batch.words.items():
             if (counter := self._counters.by_event.get(word)) is not None:
                 counter.inc(count)
-        retried = sum([event.state is State.RETRYING for event in live])
-        if retried:
-            self._counters.retried.inc(retried)
-        timed = [event for event in live if event.wait_ms is not None or event.run_ms is not None]
-        if timed:
+        if batch.retried:
+            self._counters.retried.inc(batch.retried)
+        if batch.timed:
             self._times = self._times or self._find_times()
-            for event in timed:
-                _time(event, self._times)
+            for time in batch.timed:
+                _observe(time, self._times)
 
 
-def _time(event: JobEvent, times: QueueTimes) -> None:
-    """How long one job waited, or ran, and was there in all. A stalled run is no attempt."""
-    if event.wait_ms is not None:
-        times.wait.observe(event.wait_ms / 1000)
-    elif event.run_ms is not None and (event.event in ("completed", "failed") or event.state is State.RETRYING):
-        times.run.observe(event.run_ms / 1000)
-        if event.event == "completed" and event.added_at:
-            times.total.observe(max(0, event.ts - event.added_at) / 1000)
+def _observe(time: Time, times: QueueTimes) -> None:
+    for ms, histogram in ((time.wait, times.wait), (time.run, times.run), (time.total, times.total)):
+        if ms is not None:
+            histogram.observe(ms / 1000)
 
 
 Tallies = dict[str, Tally]

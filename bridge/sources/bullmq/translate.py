@@ -143,6 +143,7 @@ def translate(
     learned: dict[str, JobMemory] = {}
     backfilled = reading.position.count_backfill(entries)
     kinds = _Kinds(place, reading.position.epoch, is_backfill=backfilled > 0)
+    told, resets, ended = result.told, runs.reset, runs.ended
     for at, entry in enumerate(entries):
         if at == backfilled:
             kinds = _Kinds(place, reading.position.epoch, is_backfill=False)
@@ -154,13 +155,13 @@ def translate(
         job = hashes.get(job_id)
         if job is not None and at < runs.speaks_from.get(job_id, 0):
             job = None
-        if at in runs.reset:
-            _reset(memory.job(job_id), runs.reset[at])
+        if resets and at in resets:
+            _reset(memory.job(job_id), resets[at])
         try:
             if event == "progress":
                 record = _progress(kinds, entry, job, memory)
             else:
-                record = _event(kinds, entry, job, memory, runs.ended.get(at), learned)
+                record = _event(kinds, entry, job, memory, ended.get(at), learned)
         except Exception as error:  # noqa: BLE001  # whatever an app may write: one entry never stops a queue
             result.told.append(Bad(entry, f"it cannot be translated ({type(error).__name__})"))
             result.bad += 1
@@ -168,7 +169,7 @@ def translate(
         if job is not None and job.data and job_id not in with_data:
             with_data.add(job_id)
             record.data = job.data
-        result.told.append(record)
+        told.append(record)
     return result
 
 
@@ -238,8 +239,10 @@ def _of_these_lives(
     entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], memory: QueueMemory
 ) -> dict[str, JobHash | None]:
     """The hashes without those of a later life: the id was used again since, by a job added at another time."""
-    added = {entry.job_id for entry in entries if entry.event == "added"}
     found: dict[str, JobHash | None] = {}
+    if not hashes:
+        return found
+    added = {entry.job_id for entry in entries if entry.event == "added"}
     for job_id, job in hashes.items():
         known = memory.known(job_id) if job_id not in added else None
         is_another = job is not None and known is not None and known.added_at not in (0, job.added_at)
@@ -252,7 +255,7 @@ def _progress(kinds: _Kinds, entry: Entry, job: JobHash | None, memory: QueueMem
     job_id, fields = entry.job_id, entry.fields
     record, known = _copy(kinds["progress"]), _NO_JOB
     if job_id:
-        known = memory.job(job_id)
+        known = memory.known(job_id) or memory.job(job_id)  # nobody forgets it for that
         known.is_doubted = False
         _add_job(record, job_id, known)
     record.id += entry.id

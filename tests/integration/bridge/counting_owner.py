@@ -56,7 +56,9 @@ async def run(settings: BridgeSettings, limit: int, stop: asyncio.Event) -> None
                         numbers = range(position, position + STEP)
                         position += STEP
                         records = [Record.of(settings.topics.jobs, b"k", str(number).encode()) for number in numbers]
-                        await writer.write([*records, Record.of(settings.topics.cursors, KEY, str(position).encode())])
+                        await writer.write(
+                            writer.batches([*records, Record.of(settings.topics.cursors, KEY, str(position).encode())])
+                        )
             except WriterLost as lost:
                 sys.stderr.write(f"writer lost: {lost}\n")
                 await asyncio.sleep(0.2)

@@ -118,7 +118,7 @@ async def test_damaged_cursor_begins_the_queue_afresh_under_identities_of_its_ow
     await bridge.stop()
     settings = read(BridgeSettings, bridge.environ)
     async with Writer(settings, 0) as writer:
-        await writer.write([Record.of(settings.topics.cursors, b"main:main:mail", b"{")])
+        await writer.write(writer.batches([Record.of(settings.topics.cursors, b"main:main:mail", b"{")]))
     await bridge.start()
 
     assert await backfill_of(bridge, "mail", 80) == [True] * 80

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from bridge.outbox import Committed, Outbox
+from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.slots import units_of
@@ -15,18 +15,18 @@ from tests.lanes import Kafka, lane_on, new_metrics, read_in
 from tocsin.events import JobEvent, decode
 
 
-class FullOutbox(Outbox):
+class FullOutbox(Outbox[list[Record]]):
     """It has no room until the test says so."""
 
     def __init__(self) -> None:
-        super().__init__(lambda record: record)
+        super().__init__(lambda record: record, list[Record])
         self.asked = asyncio.Event()
-        self.room = asyncio.Event()
+        self.emptied = asyncio.Event()
 
-    async def put(self, records: Sequence[Record], committed: Committed | None = None) -> None:
+    async def room(self) -> None:
         self.asked.set()
-        await self.room.wait()
-        await super().put(records, committed)
+        await self.emptied.wait()
+        await super().room()
 
 
 class NotingDoor(Door):
@@ -83,7 +83,7 @@ async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, 
         group.create_task(lane.run(end))
         await outbox.asked.wait()
         assert not lane.has_met_all
-        outbox.room.set()
+        outbox.emptied.set()
         await eventually(lambda: lane.has_met_all, what="the queue met")
         assert b"main:main:mail" in [record.key for record in outbox.take()[0]]
         end.set()
@@ -97,7 +97,7 @@ async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app:
     for fields in ({"event": "added", "name": "send"}, {"event": "waiting"}, {"event": "active"}):
         last_id = (await app.xadd("bull:mail:events", {**fields, "jobId": "x"})).decode()
     await app.xadd("bull:mail:events", {"event": "completed", "jobId": "x", "returnvalue": "1"})
-    door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
+    door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record, list[Record]), asyncio.Event()
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics)
     read_in(lane, door, metrics, "mail", Position(last_id, 9_003))
@@ -119,7 +119,7 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
     job = {"name": "send", "timestamp": 5, "opts": '{"attempts":3}', "ats": 2, "atm": 2, "finishedOn": ended}
     await app.hset("bull:mail:x", mapping=job)
     await app.xadd("bull:mail:events", {"event": "failed", "jobId": "x", "failedReason": "no"})
-    door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record), asyncio.Event()
+    door, outbox, end = NotingDoor(redis_url), Outbox(lambda record: record, list[Record]), asyncio.Event()
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics)
     read_in(lane, door, metrics, "mail", Position(ids[-1], 9_000))
@@ -137,7 +137,12 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
 async def test_redis_that_does_not_count_entries_is_told_of(app: Any, redis_url: str) -> None:
     await make_queue(app, "mail")
     await add_events(app, "mail", 3)
-    door, outbox, end, told = OldDoor(redis_url), Outbox(lambda record: record), asyncio.Event(), asyncio.Event()
+    door, outbox, end, told = (
+        OldDoor(redis_url),
+        Outbox(lambda record: record, list[Record]),
+        asyncio.Event(),
+        asyncio.Event(),
+    )
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics, tell_uncounted=told.set)
     read_in(lane, door, metrics, "mail")

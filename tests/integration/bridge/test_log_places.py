@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.sources.bullmq import logtail
 from bridge.sources.bullmq.door import Door
 from tests.eventually import eventually
@@ -31,7 +32,12 @@ async def test_no_line_is_told_again_when_a_job_runs_again(
     monkeypatch.setattr(logtail, "MOST_PLACES", most)
     others = [f"o{number}" for number in range(6)]
     lines = list[LogLine]()
-    door, outbox, metrics, end = Door(redis_url), Outbox(lambda record: record), new_metrics(), asyncio.Event()
+    door, outbox, metrics, end = (
+        Door(redis_url),
+        Outbox(lambda record: record, list[Record]),
+        new_metrics(),
+        asyncio.Event(),
+    )
     lane = lane_on(door, outbox, metrics, reconcile_seconds=3600)
     await make_queue(app, "mail")
     await app.hset("bull:mail:a", mapping={**HASH, "ats": 1})

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
@@ -37,7 +38,7 @@ class Mended:
         for record in ():
             yield record
 
-    async def write(self, outbox: Outbox) -> None:
+    async def write(self, outbox: Outbox[list[Record]]) -> None:
         """Be the writer."""
         while await outbox.wait():
             records, committed = outbox.take()
@@ -72,7 +73,7 @@ async def at_a_gap(app: Any, redis_url: str) -> AsyncGenerator[Mended]:
     await end(app, "ended", begun + 5)
     await app.hset("bull:mail:open", mapping={"name": "send", "timestamp": begun + 5, "opts": "{}", "data": "{}"})
     await app.lpush("bull:mail:wait", "open")
-    mended, door, outbox, stop = Mended(), Door(redis_url), Outbox(lambda record: record), asyncio.Event()
+    mended, door, outbox, stop = Mended(), Door(redis_url), Outbox(lambda record: record, list[Record]), asyncio.Event()
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics, reconcile_seconds=3600, read_back=mended.read_back)
     read_in(lane, door, metrics, "mail", Position(f"{begun + 2}-0", 3))

@@ -44,7 +44,7 @@ class Lanes:
         """Read until so many of an event are told, and after `then` of another; then end in peace."""
         door, outbox, metrics, end = (
             Door(self._redis_url),
-            Outbox(lambda record: record),
+            Outbox(lambda record: record, list[Record]),
             new_metrics(),
             asyncio.Event(),
         )

@@ -46,10 +46,12 @@ async def test_another_sites_open_transaction_hides_no_cursor(kafka_bootstrap: s
     cursors = us.topics.cursors
     async with HeldWriter(us, 0) as other, Writer(eu, 0) as mine:
         other.released, other.is_sent = asyncio.Event(), asyncio.Event()
-        await mine.write([Record.of(cursors, b"eu:main:orders", b"1")])
-        open_transaction = asyncio.create_task(other.write([Record.of(cursors, b"us:main:orders", b"1")]))
+        await mine.write(mine.batches([Record.of(cursors, b"eu:main:orders", b"1")]))
+        open_transaction = asyncio.create_task(
+            other.write(other.batches([Record.of(cursors, b"us:main:orders", b"1")]))
+        )
         await other.is_sent.wait()  # every batch is acknowledged: its record is in the log before ours
-        await mine.write([Record.of(cursors, b"eu:main:orders", b"2")])
+        await mine.write(mine.batches([Record.of(cursors, b"eu:main:orders", b"2")]))
         restoring = asyncio.create_task(read_cursors(eu, 0))
         await asyncio.wait({restoring}, timeout=1.5)
         other.released.set()

@@ -34,7 +34,12 @@ async def test_restart_reads_every_queue_before_it_knows_its_open_jobs_again(app
     """Their streams were trimmed meanwhile, so Kafka must tell, and is slow; it is asked once for all of them."""
     may_answer, asked = asyncio.Event(), list[list[str]]()
     positions = dict[str, Position]()
-    door, outbox, metrics, end = Door(redis_url), Outbox(lambda record: record), new_metrics(), asyncio.Event()
+    door, outbox, metrics, end = (
+        Door(redis_url),
+        Outbox(lambda record: record, list[Record]),
+        new_metrics(),
+        asyncio.Event(),
+    )
 
     async def read_back(places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
         asked.append([place.queue for place in places])

@@ -27,11 +27,11 @@ async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: st
     asyncio.get_running_loop().set_exception_handler(lambda _, context: mishaps.append(context))
     records = [Record.of(topic, b"k", b"1") for topic in (settings.topics.cursors, settings.topics.jobs)]
     async with Writer(settings, 0) as former:
-        await former.write(records)
+        await former.write(former.batches(records))
         async with Writer(settings, 0) as owner:
             with pytest.raises(WriterLost):
-                await former.write(records)
-            await owner.write(records)
+                await former.write(former.batches(records))
+            await owner.write(owner.batches(records))
     del former, owner
     gc.collect()
     await asyncio.sleep(0)
@@ -77,7 +77,7 @@ async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
         monkeypatch.setattr(kafka, "START_SECONDS", 20)
         async with Writer(settings, 0, guard) as writer:
             assert breaker() == 0
-            await writer.write([Record.of(settings.topics.cursors, b"k", b"1")])
+            await writer.write(writer.batches([Record.of(settings.topics.cursors, b"k", b"1")]))
         assert await kafka.read_cursors(settings, 0, guard) == {b"k": b"1"}
 
 
@@ -151,7 +151,9 @@ async def test_transaction_of_many_batches_keeps_the_order_in_each_topic(
         cursors: [Record.of(cursors, b"%d" % at, b"1" if at % 3 else None) for at in range(30)],
     }
     async with Writer(settings, 0) as writer:
-        await writer.write([record for three in zip(*written.values(), strict=True) for record in three])
+        await writer.write(
+            writer.batches([record for three in zip(*written.values(), strict=True) for record in three])
+        )
     consumer = kafka.reader(settings, "test")
     await consumer.start()
     consumer.assign([TopicPartition(topic, 0) for topic in written])
@@ -185,7 +187,7 @@ async def test_writer_that_cannot_flush_is_closed_all_the_same(
 
     send = producer.client.send
     producer.client.send = unanswered
-    writing = asyncio.create_task(writer.write([Record.of(settings.topics.jobs, b"k", b"1")]))
+    writing = asyncio.create_task(writer.write(writer.batches([Record.of(settings.topics.jobs, b"k", b"1")])))
     await asked.wait()
     closed = asyncio.Event()
     close = producer.client.close

@@ -12,6 +12,7 @@ from bridge.errors import SourceUnavailable
 from bridge.lag import Lag
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
+from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.gaps import Mender, Work
 from bridge.sources.bullmq.keys import Keys
@@ -58,7 +59,7 @@ async def nothing_told(places: Sequence[Place], since_ms: int) -> AsyncGenerator
 
 async def test_a_job_stays_open_while_the_log_it_ends_with_cannot_be_read() -> None:
     door, records, metrics = Door(), Records(Topics("t.")), Metrics(CollectorRegistry())
-    outbox, memory = Outbox(lambda record: record), QueueMemory()
+    outbox, memory = Outbox(lambda record: record, list[Record]), QueueMemory()
     as_door: Any = door
     tail = LogTail("main", PLACE, records, memory, {}, lambda job_id: False)
     tally = Tally(metrics, PLACE.source, PLACE.queue, 1, door.now_ms)

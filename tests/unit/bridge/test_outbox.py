@@ -18,7 +18,7 @@ def group(*names: str, size: int = 0) -> list[Record]:
 
 
 async def test_groups_come_out_in_order_with_their_callbacks() -> None:
-    box, told = Outbox(refuse), list[str]()
+    box, told = Outbox(refuse, list[Record]), list[str]()
     await box.put(group("a", "b"), lambda: told.append("first"))
     await box.put(group("c"))
     await box.put(group("d"), lambda: told.append("second"))
@@ -33,7 +33,7 @@ async def test_groups_come_out_in_order_with_their_callbacks() -> None:
 
 async def test_a_transaction_takes_whole_groups_and_about_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TRANSACTION_BYTES", 100)
-    box = Outbox(refuse)
+    box = Outbox(refuse, list[Record])
     await box.put(group("a", "b", "c", size=60))
     await box.put(group("d"))
 
@@ -45,7 +45,7 @@ async def test_a_transaction_takes_whole_groups_and_about_so_much(monkeypatch: p
 async def test_a_reader_waits_while_the_writer_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BYTES", 100)
     monkeypatch.setattr(module, "TRANSACTION_BYTES", 50)
-    box = Outbox(refuse)
+    box = Outbox(refuse, list[Record])
     await box.put(group("a", size=60))
     await box.put(group("b", size=60))
     putting = [asyncio.create_task(box.put(group(name, size=60))) for name in "cd"]
@@ -61,7 +61,7 @@ async def test_a_reader_waits_while_the_writer_is_behind(monkeypatch: pytest.Mon
 
 
 async def test_closed_box_is_emptied_and_then_done() -> None:
-    box = Outbox(refuse)
+    box = Outbox(refuse, list[Record])
     await box.put(group("a"))
     box.close()
 
@@ -71,7 +71,7 @@ async def test_closed_box_is_emptied_and_then_done() -> None:
 
 
 async def test_idle_box_waits() -> None:
-    box = Outbox(refuse)
+    box = Outbox(refuse, list[Record])
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(box.wait(), 0.01)
     await box.put(group("a"))
@@ -81,14 +81,14 @@ async def test_idle_box_waits() -> None:
 
 
 async def test_record_that_kafka_would_never_take_becomes_a_dead_letter() -> None:
-    box = Outbox(refuse)
+    box = Outbox(refuse, list[Record])
     await box.put([*group("a"), *group("b", size=MAX_RECORD_BYTES), *group("c", size=MAX_RECORD_BYTES - 1)])
 
     assert [(record.topic, record.key) for record in box.take()[0]] == [("t", b"a"), ("letters", b"b"), ("t", b"c")]
 
 
 async def test_gathering_ends_once_there_is_a_whole_transaction_or_no_more_will_come() -> None:
-    box = Outbox(refuse)
+    box = Outbox(refuse, list[Record])
     await box.put(group("a"))
     await box.gather(0.01)  # little: the time ends it
     gathering = asyncio.create_task(box.gather(60))

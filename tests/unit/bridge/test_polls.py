@@ -73,7 +73,7 @@ def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: 
         count_queues=lambda: QUEUES,
     )
     tallies = cast(Tallies, dict.fromkeys(places, SimpleNamespace(last_ts=7)))
-    outbox, metrics = Outbox(never_refuse), Metrics(CollectorRegistry())
+    outbox, metrics = Outbox(never_refuse, list[Record]), Metrics(CollectorRegistry())
     whole = partition_of("main", "", settings.kafka_partitions)
 
     async def run() -> None:

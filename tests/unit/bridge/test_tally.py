@@ -5,7 +5,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from bridge.metrics import Metrics
-from bridge.sources.bullmq.tally import Tally
+from bridge.sources.bullmq.tally import Sum, Tally
 from tocsin.events import VERSION, JobEvent, State
 
 START = 1_795_330_800_000
@@ -22,7 +22,8 @@ class Watch:
     def at(self, seconds: float, *events: JobEvent) -> tuple[int, int] | None:
         """Let so many seconds have passed since the start, commit events, return the rates."""
         self.now = START + int(seconds * 1000)
-        self.tally.count(events)
+        if events:
+            self.tally.count(Sum.of(events))
         return self.tally.rates.per_minute()
 
     def value(self, name: str) -> float:
