@@ -124,6 +124,7 @@ async def test_a_healthy_setup_is_all_right(
     told = capsys.readouterr().out
     assert "no problems, no warnings" in told
     assert "1 queue, each keeps 10,000 events or more" in told
+    assert "4.2 (knows metadata.version 29)" in told
     assert "@tocsin_sandbox_bot" in told
     assert TOKEN not in told
 

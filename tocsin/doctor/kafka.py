@@ -1,8 +1,8 @@
-"""Kafka: reachable, logged in, its topics there with the right partitions, and what the user may do with them."""
+"""Kafka: reachable, logged in, its release, its topics and their partitions, and what the user may do with them."""
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from tocsin.doctor.environment import Unreadable, value
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok
 from tocsin.doctor.kafka_hanging import hanging_transactions
+from tocsin.doctor.kafka_release import judge, release_of
 from tocsin.doctor.kafka_rights import missing_rights
 from tocsin.kafka import client_options
 from tocsin.settings import Settings, SettingsError, read
@@ -20,6 +21,9 @@ from tocsin.topics import TopicSpec
 SECONDS = 6.0
 SERVICES = ("bridge", "logsvc", "bot")
 _REACH_SECONDS = 2.0
+
+Described = Sequence[Mapping[str, Any]]
+"""What the brokers say of topics, one each."""
 
 
 async def check_kafka(environ: Environ, *, services: Sequence[str] = SERVICES) -> list[Finding]:
@@ -75,20 +79,27 @@ async def _examine(admin: Any, settings: Settings, services: Sequence[str]) -> l
         )
     hidden, refused = await missing_rights(admin, settings, services)
     seen = [spec for spec in settings.topics.used_by(services) if spec.name not in hidden]
-    return [*findings, *refused, *await _topics(admin, settings, seen)]
-
-
-async def _topics(admin: Any, settings: Settings, specs: Sequence[TopicSpec]) -> list[Finding]:
     there = set(cast(Sequence[str], await admin.list_topics()))
-    absent = [spec for spec in specs if spec.name not in there]
-    present = [spec for spec in specs if spec.name in there]
+    names = [spec.name for spec in seen if spec.name in there]
+    described: Described = await admin.describe_topics(names) if names else []
+    releases = await asyncio.gather(*(release_of(admin, broker["node_id"]) for broker in brokers))
+    findings.append(judge(releases, len(brokers), sorted(_with_one_replica(described))))
+    return [*findings, *refused, *await _topics(settings, seen, described)]
+
+
+def _with_one_replica(described: Described) -> Iterator[str]:
+    for topic in described:
+        if any(len(partition["replicas"]) == 1 for partition in topic["partitions"]):
+            yield topic["topic"]
+
+
+async def _topics(settings: Settings, specs: Sequence[TopicSpec], described: Described) -> list[Finding]:
+    partitions = {str(topic["topic"]): len(topic["partitions"]) for topic in described}
+    absent = [spec for spec in specs if spec.name not in partitions]
+    present = [spec for spec in specs if spec.name in partitions]
     findings = [_absent(spec, settings) for spec in absent] if settings.kafka_topics_create == "check" else []
     if absent and settings.kafka_topics_create == "auto":
         findings.append(note("Kafka topics", f"{len(absent)} of {len(specs)} are not there yet; bridge creates them"))
-    described: Sequence[Mapping[str, Any]] = []
-    if present:
-        described = await admin.describe_topics([spec.name for spec in present])
-    partitions = {str(topic["topic"]): len(topic["partitions"]) for topic in described}
     wrong = [spec for spec in present if not spec.fits(partitions[spec.name], settings.kafka_partitions)]
     findings += [_wrong_count(spec, partitions[spec.name], settings) for spec in wrong]
     findings += await hanging_transactions(settings, {spec.name: partitions[spec.name] for spec in present})

@@ -1,3 +1,4 @@
+from io import BytesIO
 from typing import Any
 
 Boolean: Any
@@ -18,3 +19,5 @@ class Array:
 
 class CompactArray:
     def __init__(self, *of: Any) -> None: ...
+    def encode(self, items: Any) -> bytes: ...
+    def decode(self, data: BytesIO) -> Any: ...

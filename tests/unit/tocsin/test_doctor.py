@@ -13,6 +13,7 @@ from tests.secured_kafka import documented_rights
 from tocsin.doctor import redis_rights
 from tocsin.doctor.environment import RedisSource, Unreadable, place, redis_sources, value
 from tocsin.doctor.finding import Verdict, bad, note, ok, warn
+from tocsin.doctor.kafka_release import judge, release_of_level
 from tocsin.doctor.kafka_rights import needs
 from tocsin.doctor.machine import check_java, check_ports
 from tocsin.doctor.report import render
@@ -44,6 +45,25 @@ def test_the_doctor_tries_every_command_the_bridge_sends() -> None:
     sent = commands_of_the_bridge()
     assert len(sent) > 5
     assert sent - tried - {"MULTI", "EXEC"} == set()
+
+
+@pytest.mark.parametrize(
+    ("level", "release"),
+    [(3, "older than 3.3"), (7, "3.3"), (22, "4.0"), (29, "4.2"), (30, "4.3"), (33, "4.4"), (34, "newer than 4.4")],
+)
+def test_a_kafka_is_known_by_the_newest_metadata_version_it_can(level: int, release: str) -> None:
+    assert release_of_level(level) == release
+
+
+def test_a_kafka_that_may_leave_transactions_hanging_is_warned_of_where_it_can_happen() -> None:
+    old, new = ("4.2", 29), ("4.4", 33)
+    assert judge([old], 1, ["tocsin.jobs"]).verdict is Verdict.OK
+    assert judge([new, new, new], 3, []).verdict is Verdict.OK
+    for finding in (judge([new], 1, []), judge([old, None, new], 3, ["tocsin.jobs"])):
+        assert finding.verdict is Verdict.WARN
+        assert "4.4" in finding.found
+        assert "KAFKA-20734" in finding.found
+    assert judge([None], 1, []).verdict is Verdict.NOTE
 
 
 def test_the_report_puts_problems_last_and_sums_up() -> None:
