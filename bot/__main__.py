@@ -18,7 +18,7 @@ from tocsin.settings import load
 
 def main() -> int:
     """Return the exit status: 0 drained, done, or settings that are right, 1 crashed or failed, 2 wrong settings."""
-    asked = _parser().parse_args()
+    asked = parser_of_options().parse_args()
     settings = load(BotSettings)
     if asked.check:
         return 0
@@ -37,7 +37,7 @@ def main() -> int:
     return run_service("bot", lambda stop: run(settings, stop, lines))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bot", description=__doc__)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="name every problem of the settings, then exit")

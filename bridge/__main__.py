@@ -13,9 +13,7 @@ from tocsin.settings import load
 
 def main() -> int:
     """Return the exit status: 0 drained, or settings that are right, 1 crashed, 2 wrong settings."""
-    parser = argparse.ArgumentParser(prog="bridge", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="name every problem of the settings, then exit")
-    only_check: bool = parser.parse_args().check
+    only_check: bool = parser_of_options().parse_args().check
     settings = load(BridgeSettings)
     if only_check:
         return 0
@@ -27,6 +25,12 @@ def main() -> int:
     lines = LogTopic(settings)
     set_up_service_logs(settings, lines)
     return run_service("bridge", lambda stop: run(settings, stop, lines))
+
+
+def parser_of_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bridge", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="name every problem of the settings, then exit")
+    return parser
 
 
 if __name__ == "__main__":

@@ -18,12 +18,7 @@ from tocsin.settings import load
 
 def main() -> int:
     """Return the exit status: 0 done, drained, or settings that are right, 1 crashed, 2 wrong settings."""
-    parser = argparse.ArgumentParser(prog="logsvc", description=__doc__)
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--check", action="store_true", help="name every problem of the settings, then exit")
-    what.add_argument("--migrate", action="store_true", help="bring ClickHouse's tables up to date, then exit")
-    what.add_argument("--print-sql", action="store_true", help="print the SQL of --migrate for a DBA, then exit")
-    asked = parser.parse_args()
+    asked = parser_of_options().parse_args()
     if asked.check:
         load(LogsvcSettings)
         return 0
@@ -50,6 +45,15 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     return run_service("logsvc", lambda stop: app.run(settings, stop, lines))
+
+
+def parser_of_options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="logsvc", description=__doc__)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--check", action="store_true", help="name every problem of the settings, then exit")
+    what.add_argument("--migrate", action="store_true", help="bring ClickHouse's tables up to date, then exit")
+    what.add_argument("--print-sql", action="store_true", help="print the SQL of --migrate for a DBA, then exit")
+    return parser
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _MIGRATES_ITSELF = "Postgres: the bot brings its tables up to date itself when i
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    parser = _parser()
+    parser = parser_of_commands()
     given, rest = parser.parse_known_args(arguments)
     command: str = given.command
     if command == "sandbox":
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _migrate(print_sql=given.print_sql)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_commands() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="tocsin", description="An alarm bell for BullMQ.")
     parser.add_argument("--version", action="version", version=f"tocsin {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -35,7 +35,7 @@ def read_options(
     arguments: Sequence[str], environ: Mapping[str, str], *, is_terminal: bool, now: datetime | None = None
 ) -> Options:
     """Read them. Raises BadOption; SystemExit for a wrong usage and for --help, as argparse does."""
-    parser = _parser()
+    parser = parser_of_options()
     given = parser.parse_args(arguments)
     keys = [name.replace("-", "_") for name in FILTERS]
     filters: dict[str, list[str]] = {key: getattr(given, key) or [] for key in keys}
@@ -53,7 +53,7 @@ def read_options(
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tocsin tail",
         description="Follow events and log lines as they happen. Ctrl-C ends it.",

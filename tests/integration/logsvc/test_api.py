@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 from logsvc.times import rfc3339
+from tests.documents import typed
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House
 from tests.tcp import listening
@@ -199,7 +201,22 @@ ANSWERS = [
 ]
 
 
+async def curl(home: House, words: Sequence[str]) -> httpx.Response:
+    """What a `curl` of the documents gets from this logsvc."""
+    [address] = [word for word in words if word.startswith("$TOCSIN/")]
+    bodies = [words[place + 1] for place, word in enumerate(words) if word == "-d"]
+    headers = [words[place + 1].partition(": ") for place, word in enumerate(words) if word == "-H"]
+    async with httpx.AsyncClient(timeout=20) as client:
+        return await client.request(
+            "POST" if bodies else "GET",
+            address.replace("$TOCSIN", f"{home.url}/api/v1"),
+            content=bodies[0] if bodies else None,
+            headers={name: value.replace("$TOKEN", home.environ["TOCSIN_SERVICE_TOKEN"]) for name, _, value in headers},
+        )
+
+
 async def test_hostile_mistaken_and_strange_questions_get_a_clear_answer(home: House) -> None:
+    home.environ["TOCSIN_SERVICE_TOKEN"] = "service-token-of-the-test"
     await home.start()
     await home.ready()
     await home.produce([home.event(number) for number in range(10)])
@@ -210,6 +227,17 @@ async def test_hostile_mistaken_and_strange_questions_get_a_clear_answer(home: H
         if status >= 400:
             assert answer.json()["detail"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+    asked = [one for one in typed() if one.file == "docs/api.md" and one.words[:1] == ("curl",)]
+    assert len(asked) > 15
+    for example in asked:
+        answer = await curl(home, example.words)
+        # A job, failure or letter that only the example has; what the bot would have to answer.
+        absent = "there is no" in answer.text or "no such" in answer.text
+        assert answer.is_success or (answer.status_code == 404 and absent) or answer.status_code == 503, (
+            example.words,
+            answer.text,
+        )
 
     paths = (await home.json("/openapi.json"))["paths"]
     assert {"/api/v1/queues", "/api/v1/jobs", "/api/v1/jobs/{source}/{queue}/{job_id}", "/api/v1/logs"} <= set(paths)
