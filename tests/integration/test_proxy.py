@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import warnings
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.consul_agent import running_agent
 from tests.eventually import eventually
 from tests.haproxy import problems, running_proxy
 from tests.ports import free_port
-from tests.tcp import close
+from tests.tcp import close, listening
 from tocsin.discovery import Directory
 from tocsin.http import serve_http
 from tocsin.settings import Settings, read
@@ -191,6 +192,33 @@ async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: 
             assert "authorization" not in replica.headers
             await client.get("/logs", auth=("ann", "s3cret"), headers={"X-Forwarded-User": "root"})
             assert replica.headers["x-forwarded-user"] == "ann"
+            assert await _handshake(port, trust, ssl.TLSVersion.TLSv1_3) == ("TLSv1.3", "h2")
+            assert await _handshake(port, trust, ssl.TLSVersion.TLSv1_2) == ("TLSv1.2", "h2")
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await _handshake(port, trust, ssl.TLSVersion.TLSv1_1)
+            assert await _settings_of_http2(port, trust)
+
+
+async def test_a_client_that_drips_is_let_go_and_a_write_is_never_sent_twice(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A replica that is well as far as its check goes, and dies of every question."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b" /health/live " in head:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+        else:
+            asked.append(head.split(b" ", 1)[0])
+
+    async with listening(drop) as dying, running_proxy(tmp_path, {"LOGSVC_ADDRESS": f"127.0.0.1:{dying}"}) as port:
+        for method, times in ((b"POST", 1), (b"PUT", 1), (b"GET", 4)):
+            head = b"%s /api/v1/markers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n" % method
+            assert b" 502 " in await _first_line(port, head), method
+            assert asked.count(method) == times, "only a read is tried again, three times"
+        began = asyncio.get_running_loop().time()
+        assert b" 408 " in await _first_line(port, b"GET /logs HTTP/1.1\r\nHost: local")
+        assert 4 < asyncio.get_running_loop().time() - began < 30, "after timeout http-request, 5 s"
 
 
 @pytest.mark.parametrize(("public", "lands_at"), [("", None), ("443", ""), ("9443", ":9443")])
@@ -265,5 +293,39 @@ async def _first_line(port: int, request: bytes) -> bytes:
         writer.write(request)
         async with asyncio.timeout(30):
             return await reader.readline()
+    finally:
+        await close(writer)
+
+
+async def _handshake(port: int, trust: ssl.SSLContext, version: ssl.TLSVersion) -> tuple[str | None, str | None]:
+    """Speak this version of TLS and no other; gives what was agreed upon, and the protocol above it."""
+    context = _offering_http2(trust)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the old versions, which is why they are tried
+        context.maximum_version = context.minimum_version = version
+    context.set_ciphers("ALL:@SECLEVEL=0")  # else our own side would refuse the old ones
+    _, writer = await asyncio.open_connection("localhost", port, ssl=context)
+    try:
+        spoken: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        return spoken.version(), spoken.selected_alpn_protocol()
+    finally:
+        await close(writer)
+
+
+def _offering_http2(trust: ssl.SSLContext) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=ssl.DER_cert_to_PEM_cert(trust.get_ca_certs(binary_form=True)[0]))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
+async def _settings_of_http2(port: int, trust: ssl.SSLContext) -> bool:
+    """Whether the first frame after HTTP/2's opening words is its SETTINGS (RFC 9113, 3.4)."""
+    reader, writer = await asyncio.open_connection("localhost", port, ssl=_offering_http2(trust))
+    try:
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04" + b"\x00" * 5)
+        async with asyncio.timeout(30):
+            head = await reader.readexactly(9)
+        return head[3] == 4
     finally:
         await close(writer)
