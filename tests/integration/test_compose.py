@@ -152,6 +152,20 @@ def test_services_run_without_root_and_cannot_write(resolved: dict[str, Any]) ->
         assert resolved[name]["network_mode"] == "service:proxy"
 
 
+def test_only_the_images_that_need_it_write_beside_their_volumes(resolved: dict[str, Any]) -> None:
+    writes = {name for name, service in resolved.items() if not service.get("read_only")}
+    assert writes == {"kafka", "clickhouse"}, "their images write their configuration at each start"
+
+
+def test_no_secret_stands_in_the_environment(resolved: dict[str, Any]) -> None:
+    for name, service in resolved.items():
+        environment: dict[str, Any] = service.get("environment") or {}
+        for variable, value in environment.items():
+            if re.search(r"PASSWORD|TOKEN|SECRET", variable) and value:
+                is_file = str(value).startswith("/run/secrets/") and variable.endswith(("_FILE", "__FILE"))
+                assert is_file or variable == "PROXY_PASSWORD_HASH", (name, variable)
+
+
 def test_whoever_depends_on_another_waits_until_it_is_well(resolved: dict[str, Any]) -> None:
     for name in SERVICES:
         needs = resolved[name]["depends_on"]
@@ -166,7 +180,9 @@ def test_every_mounted_file_is_there(resolved: dict[str, Any]) -> None:
 
 
 def test_the_image_is_built_from_what_it_copies() -> None:
-    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    assert ignored[0] == "**", "what is not named stays out: secrets, data, .env"
+    kept = {line[1:] for line in ignored if line.startswith("!")}
     assert all((ROOT / name).exists() for name in kept)
     assert {"bridge", "bot", "logsvc", "tocsin", "pyproject.toml", "requirements.lock"} <= kept
     commands = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM ")]

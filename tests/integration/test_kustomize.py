@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,41 @@ def test_every_pod_runs_with_the_least_rights(resources: list[Resource]) -> None
         assert container["securityContext"]["allowPrivilegeEscalation"] is False, name
         assert container["resources"]["limits"]["memory"], name
         assert container["readinessProbe"], name
+
+
+def test_each_service_is_watched_by_kubernetes_and_logsvc_grows_with_its_load(resources: list[Resource]) -> None:
+    for name, _, container in containers(resources):
+        if name in SERVICES:
+            asked = {
+                kind: container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness", "startup")
+            }
+            assert asked["liveness"] == "/health/live", name
+            assert asked["readiness"] == "/health/ready", name
+    assert set(SERVICES) <= set(of_kind(resources, "PodDisruptionBudget"))
+    [scaler] = of_kind(resources, "HorizontalPodAutoscaler").values()
+    assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "logsvc"}
+    assert 1 < scaler["spec"]["minReplicas"] < scaler["spec"]["maxReplicas"]
+
+
+def test_prometheus_operator_is_led_to_every_service(resources: list[Resource]) -> None:
+    services, found = of_kind(resources, "Service"), set[str]()
+    monitors = of_kind(resources, "ServiceMonitor").values()
+    for monitor in monitors:
+        wanted = monitor["spec"]["selector"]
+        for name, service in services.items():
+            labels, ports = service["metadata"].get("labels", {}), {port["name"] for port in service["spec"]["ports"]}
+            if is_selected(labels, wanted) and {at["port"] for at in monitor["spec"]["endpoints"]} & ports:
+                found.add(name)
+    assert found == ({"proxy", *SERVICES} if monitors else set())
+
+
+def is_selected(labels: Mapping[str, str], selector: Resource) -> bool:
+    """By Kubernetes' rules, as far as the manifests use them."""
+    for rule in selector.get("matchExpressions", ()):
+        assert rule["operator"] == "In"
+        if labels.get(rule["key"]) not in rule["values"]:
+            return False
+    return selector.get("matchLabels", {}).items() <= labels.items()
 
 
 def test_only_the_edge_is_open(resources: list[Resource]) -> None:
