@@ -30,6 +30,7 @@ from bot.incidents.resolver import let_time_pass
 from bot.internal.access import access_routes
 from bot.internal.actions import actions_route
 from bot.internal.app import internal_router
+from bot.internal.changes import changes_route
 from bot.internal.deeds import deed_routes
 from bot.internal.incidents import incident_routes
 from bot.internal.rules import rule_routes
@@ -65,6 +66,7 @@ from tocsin.http import serve_http
 from tocsin.lifecycle import Part, supervise
 from tocsin.log_topic import LogTopic
 from tocsin.secrecy import register
+from tocsin.status import status_route
 
 log = structlog.get_logger("bot")
 
@@ -195,6 +197,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 *access_routes(database, people, logins),
                 actions_route(database, people, bridge),
                 *deed_routes(database, people),
+                changes_route(database),
                 *incident_routes(handling, people, links, progress),
                 *view_routes(database, people),
                 *rule_routes(rules, board, preview, people),
@@ -202,6 +205,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             settings.tocsin_service_token,
             turns.has_tables.is_set,
         )
+        status = status_route("bot", health, breakers, progress.behind_seconds)
         conversation = Conversation(telegram, gate, desk, breakers, delivery.pacer, metrics)
         breakers.probe_with(TELEGRAM, telegram.me)
         breakers.probe_with(LOGSVC, history.probe)
@@ -262,7 +266,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
         await directory.register("bot", settings.bot_port)
         parts: dict[str, Part] = {
             "http": lambda: serve_http(
-                health_app(health, registry, [internal]), settings.bind_host, settings.bot_port, stop
+                health_app(health, registry, [internal, status]), settings.bind_host, settings.bot_port, stop
             ),
             "polling": lambda: turns.run(stop),
             "snapshots": lambda: table(settings.topics.queues, snapshots),

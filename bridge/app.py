@@ -24,6 +24,7 @@ from tocsin.health import Health, health_app
 from tocsin.http import serve_http
 from tocsin.lifecycle import Part, supervise
 from tocsin.log_topic import LogTopic
+from tocsin.status import status_route
 from tocsin.topic_admin import until_topics_fit
 
 log = structlog.get_logger("bridge")
@@ -47,7 +48,10 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
         for performer in performers.values():
             stack.push_async_callback(performer.close)
         desk = Desk(sources, performers, settings.bridge_action_policy, ledger, breakers, stop)
-        routes = [action_route(desk, settings.tocsin_service_token, metrics)]
+        routes = [
+            action_route(desk, settings.tocsin_service_token, metrics),
+            status_route("bridge", health, breakers, metrics.longest_wait),
+        ]
         readiness = Readiness(health)
         guard = guard_by(breakers)
         relay = Relay(settings, sources, metrics, readiness, guard)

@@ -46,8 +46,13 @@ class Lag:
 
     def seconds(self) -> float:
         """The lag now."""
+        waiting = self.waiting()
+        return self._committed if waiting is None else waiting
+
+    def waiting(self) -> float | None:
+        """How long the event has waited that waits longest, seconds; None = none waits."""
         waiting = [ts for ts in (self._oldest, self._unread) if ts is not None]
-        return self._age(min(waiting)) if waiting else self._committed
+        return self._age(min(waiting)) if waiting else None
 
     def _age(self, ts: int) -> float:
         return max(0, self._now_ms() - ts) / 1000
@@ -66,6 +71,7 @@ class Lags:
         if lag is None:
             lag = self._lags[source, queue] = Lag(now_ms)
             self._metrics.relay_lag.labels(source, queue).set_function(lag.seconds)
+            self._metrics.waiting[source, queue] = lag.waiting
             self._metrics.trim_window_left.labels(source, queue).set_function(lag.window.left)
             self._metrics.trim_window_seconds.labels(source, queue).set_function(lag.window.seconds)
         lag.begin_again()

@@ -1,6 +1,6 @@
 """Every metric of the bridge, on a registry passed in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -54,6 +54,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         queue = ["source", "queue"]
+        self.waiting: dict[tuple[str, str], Callable[[], float | None]] = {}
+        """By source and queue: how long what waits longest has waited, seconds."""
         self.partitions_owned = Gauge("bridge_partitions_owned", "Partitions this replica relays", registry=registry)
         self.queues_watched = Gauge("bridge_queues_watched", "Queues found at a source", ["source"], registry=registry)
         self.events_relayed = Counter("bridge_events_relayed_total", "Events committed", queue, registry=registry)
@@ -206,6 +208,10 @@ class Metrics:
             for field, (name, text) in REDIS.items()
         }
 
+    def longest_wait(self) -> float | None:
+        """How long an event of this replica's queues has waited at most, seconds; 0 = none waits, None = no queues."""
+        return max((wait() or 0.0 for wait in self.waiting.values()), default=None)
+
     def counters_of(self, source: str, queue: str) -> QueueCounters:
         """The counters of one queue, from 0 on: who watches a rate must see the first step."""
         for counter in self._of_queue:
@@ -227,6 +233,7 @@ class Metrics:
 
     def forget(self, source: str, queue: str) -> None:
         """Say no more of a queue than what was counted: another replica measures it now."""
+        self.waiting.pop((source, queue), None)
         for state in STATES:
             _remove(self.queue_jobs, source, queue, state)
         for gauge in (

@@ -25,7 +25,7 @@ from logsvc.api.markers import markers_routes
 from logsvc.api.of_bot import bot_routes
 from logsvc.api.queues import queues_routes
 from logsvc.api.schedulers import schedulers_routes
-from logsvc.api.system import system_routes
+from logsvc.api.system import changed_word, system_routes
 from logsvc.auth.access import Access
 from logsvc.auth.bot import BOT, Bot
 from logsvc.auth.door import Door
@@ -46,9 +46,11 @@ from logsvc.live.refresh_socket import RefreshSocket
 from logsvc.live.ring import Ring
 from logsvc.live.sse import LiveEvents
 from logsvc.live.tail import Tail
+from logsvc.live.watched import Watched
 from logsvc.live.websocket import LiveSocket
 from logsvc.metrics import Metrics
 from logsvc.migrate import apply
+from logsvc.others import Others
 from logsvc.page import Page
 from logsvc.replay import Replayer
 from logsvc.settings import LogsvcSettings
@@ -95,6 +97,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         bot = Bot(settings, directory, breakers, client)
         breakers.probe_with(BOT, bot.probe)
         access = Access(bot)
+        services = Others(directory, breakers, client, ["bridge", *([BOT] if bot.is_configured else [])])
         replayer = Replayer(feeds(topics), store, lambda: Originals(settings), settings.logsvc_retention_days)
         door = Door(settings, access, Attempts())
         if door.is_open:
@@ -137,7 +140,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *backlog_routes(journal),
                 *markers_routes(journal, store),
                 *schedulers_routes(snapshots, history, journal),
-                *system_routes(ingest, hub, snapshots, journal, history, breakers),
+                *system_routes(ingest, hub, snapshots, journal, history, breakers, services),
                 *dead_letter_routes(snapshots.letters, replayer, bot),
                 *access_routes(door, bot, settings.trace_url_template),
                 actions_route(bot),
@@ -154,6 +157,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         crowd = Crowd(settings.logsvc_viewers, settings.logsvc_viewers_per_address)
         feed = RefreshFeed(settings)
         hub.listeners.append(feed.take)
+        watched = Watched(feed, bot, lambda: changed_word(ingest, snapshots, breakers, history, services))
         front = Front(
             api,
             Page(base=base),
@@ -184,6 +188,8 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             "access": lambda: access.follow(stop),
             "arrivals": lambda: door.arrivals.follow(bot, stop),
             "consul": lambda: directory.watch(stop),
+            "services": lambda: services.run(stop),
+            "watched": lambda: watched.run(stop),
         }
         extra_port = settings.websocket_port
         if extra_port is not None:

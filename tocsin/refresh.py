@@ -1,12 +1,27 @@
-"""The messages of `/ws`, as Better Bull Board's page knows them: what has changed, by name only; the page asks anew."""
+"""The messages of `/ws`, as Better Bull Board's page knows them: what has changed, by name only; the page asks anew.
+
+Beyond its words there are some of our own; only who asks for one by name is told.
+"""
 
 from typing import Literal
 from urllib.parse import quote
 
 import msgspec
 
-RefreshType = Literal["job-refresh", "queue-refresh", "job-scheduler-refresh", "log-refresh"]
+RefreshType = Literal[
+    "job-refresh",
+    "queue-refresh",
+    "job-scheduler-refresh",
+    "log-refresh",
+    "incident-refresh",
+    "rule-refresh",
+    "audit-refresh",
+    "system-refresh",
+]
 TYPES: tuple[RefreshType, ...] = ("job-refresh", "queue-refresh", "job-scheduler-refresh", "log-refresh")
+OF_BOT: tuple[RefreshType, ...] = ("incident-refresh", "rule-refresh", "audit-refresh")
+OF_SYSTEM: RefreshType = "system-refresh"
+OWN_TYPES: tuple[RefreshType, ...] = (*OF_BOT, OF_SYSTEM)
 
 
 class Touched(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -35,3 +50,14 @@ def path_of(*names: str) -> str:
 
 def encode_refresh(refresh: Refresh) -> str:
     return msgspec.json.encode(refresh).decode()
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What the bot keeps: for each a word, which is another one once any of it has changed.
+
+    incidents: with silences. rules: with what they find. audit: with pauses and tokens.
+    """
+
+    incidents: str
+    rules: str
+    audit: str

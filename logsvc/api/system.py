@@ -1,7 +1,7 @@
 """`GET /api/v1/system`: how Tocsin's own pipeline does, from memory."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from logsvc.coverage import HistoryCoverage, Known
 from logsvc.deadletters import LISTED, BuriedLetter
 from logsvc.ingest import Ingest
 from logsvc.live.hub import Hub
+from logsvc.others import Others, Seen
 from logsvc.snapshots import Snapshots
 from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin import __version__
@@ -100,6 +101,22 @@ class Redis(msgspec.Struct, kw_only=True):
     is_aof_ok: bool | None
 
 
+class Service(msgspec.Struct):
+    """One replica of bridge or bot, as it said at as_of. problem: why it is not known now; "" = it answers.
+
+    lag_seconds: of the bridge, how far Kafka is behind Redis; of the bot, how old the newest record is that it read.
+    """
+
+    service: str
+    address: str
+    as_of: str | None
+    problem: str
+    version: str
+    missing: list[str]
+    breakers: dict[str, str]
+    lag_seconds: float | None
+
+
 class System(msgspec.Struct):
     """as_of: everything up to then is stored; null = not known. gaps: of the last 7 days; null = ClickHouse is down.
 
@@ -114,6 +131,7 @@ class System(msgspec.Struct):
     dead_letters: int
     all_dead_letters: DeadLetters
     breakers: dict[str, str]
+    services: list[Service]
     live: Live
     queues: int
     schedulers: int
@@ -123,7 +141,13 @@ class System(msgspec.Struct):
 
 
 def system_routes(
-    ingest: Ingest, hub: Hub, snapshots: Snapshots, journal: Journal, history: HistoryCoverage, breakers: Breakers
+    ingest: Ingest,
+    hub: Hub,
+    snapshots: Snapshots,
+    journal: Journal,
+    history: HistoryCoverage,
+    breakers: Breakers,
+    others: Others,
 ) -> list[HTTPRouteHandler]:
     """The route, bound to the parts it reports on."""
 
@@ -154,6 +178,7 @@ def system_routes(
             dead_letters=ingest.dead_letters,
             all_dead_letters=DeadLetters(snapshots.letters.count, list(snapshots.letters.newest[:LISTED])),
             breakers=dict(breakers.states()),
+            services=[_service(one) for one in others.seen],
             live=Live(rfc3339_or_none(hub.as_of_ms), hub.viewers, len(hub.ring), hub.ring.bytes),
             queues=len(snapshots.queues),
             schedulers=len(snapshots.schedulers),
@@ -169,6 +194,36 @@ def _versions(snapshots: Snapshots, known: Known | None) -> Versions:
     bullmq = {one.bullmq_version for one in snapshots.queues.values()} - {""}
     return Versions(
         __version__, VERSION, platform.python_version(), known.clickhouse if known else None, sorted(bullmq)
+    )
+
+
+def changed_word(
+    ingest: Ingest, snapshots: Snapshots, breakers: Breakers, history: HistoryCoverage, others: Others
+) -> Hashable:
+    """Another value once what a page shows of it has changed, but for ages, which it counts on by itself."""
+    lanes = [(place, lane.state, lane.lag, lane.dead_letters, lane.reason) for place, lane in ingest.lanes.items()]
+    known = history.known
+    return (
+        tuple(lanes),
+        tuple(breakers.states().items()),
+        snapshots.letters.count,
+        tuple(one.ts for one in snapshots.sources.values()),
+        tuple((one.address, one.at, one.problem) for one in others.seen),
+        known and len(known.gaps),
+    )
+
+
+def _service(seen: Seen) -> Service:
+    said = seen.status
+    return Service(
+        seen.service,
+        seen.address,
+        rfc3339(int(seen.at * 1000)) if seen.at else None,
+        seen.problem,
+        said.version if said else "",
+        said.missing if said else [],
+        said.breakers if said else {},
+        said.lag_seconds if said else None,
     )
 
 

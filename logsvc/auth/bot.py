@@ -12,6 +12,7 @@ from logsvc.settings import LogsvcSettings
 from tocsin.access import AccessList, Arrival, Complaint, EndRequest, Redeemed, RedeemRequest
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
+from tocsin.refresh import Changes
 
 BOT = "bot"
 UNSEEN = "the bot"
@@ -75,6 +76,10 @@ class Bot:
     async def access(self) -> AccessList:
         """Whom to let in by a token, and whom no longer."""
         return await self._read("GET", "access", AccessList)
+
+    async def changes(self) -> Changes:
+        """Whether what the bot keeps has changed."""
+        return await self._read("GET", "changes", Changes)
 
     async def probe(self) -> None:
         """Raise if no bot answers."""

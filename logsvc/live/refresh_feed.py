@@ -14,7 +14,7 @@ from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.events import BadRecord
 from tocsin.lifecycle import pause
-from tocsin.refresh import Refresh, Touched, path_of
+from tocsin.refresh import Refresh, RefreshType, Touched, path_of
 
 log = structlog.get_logger("logsvc.live")
 
@@ -39,6 +39,14 @@ class RefreshFeed:
     def leave(self, subscription: Subscription) -> None:
         """Forget a listener."""
         self._listeners.pop(subscription, None)
+
+    def is_wanted(self, kind: RefreshType) -> bool:
+        """Whether anybody listens for this."""
+        return any(subscription.wants_any(kind) for subscription in self._listeners)
+
+    def tell(self, kind: RefreshType) -> None:
+        """Note that something changed of which Kafka says nothing."""
+        self._refreshes.add(Refresh(kind))
 
     def take(self, entries: Sequence[Entry]) -> None:
         """Note what the live tail has read."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from logsvc.errors import BadRequest
-from tocsin.refresh import TYPES, Refresh, Touched
+from tocsin.refresh import OWN_TYPES, TYPES, Refresh, RefreshType, Touched
 
 LEAST_SECONDS = 1.0
 MOST_OF_A_QUEUE = 100
@@ -61,8 +61,10 @@ class Term(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     scheduler_key: str = ""
 
     def wants(self, refresh: Refresh) -> bool:
-        """Whether it is asked for. A message about jobs that names none may be about any."""
+        """Whether it is asked for. One about jobs that names none may be about any; our own are told by name only."""
         said = refresh.data
+        if refresh.type in OWN_TYPES:
+            return self.type == refresh.type
         if (self.job_id and refresh.type not in OF_JOBS) or (self.scheduler_key and refresh.type in OF_JOBS):
             return False
         pairs = (
@@ -86,8 +88,12 @@ class Subscription:
             if any(term.wants(refresh) for term in self.terms):
                 self._waiting[refresh] = None
         if len(self._waiting) > MOST:
-            self._waiting = {Refresh(kind): None for kind in TYPES}
+            self._waiting = {Refresh(kind): None for kind in (*TYPES, *OWN_TYPES) if self.wants_any(kind)}
         return bool(self._waiting)
+
+    def wants_any(self, kind: RefreshType) -> bool:
+        """Whether anything of this kind is wanted."""
+        return any(term.type == kind or (term.type == "" and kind in TYPES) for term in self.terms)
 
     def take(self) -> Sequence[Refresh]:
         """Remove and return all that waits."""
@@ -103,6 +109,6 @@ def parse_terms(asked: object) -> Sequence[Term]:
         raise BadRequest(f"to: {error}") from None
     if len(terms) > MOST_TERMS:
         raise BadRequest(f"to: at most {MOST_TERMS}")
-    if unknown := {term.type for term in terms} - {"", *TYPES}:
-        raise BadRequest(f"type: {min(unknown)} is none of {', '.join(TYPES)}")
+    if unknown := {term.type for term in terms} - {"", *TYPES, *OWN_TYPES}:
+        raise BadRequest(f"type: {min(unknown)} is none of {', '.join((*TYPES, *OWN_TYPES))}")
     return terms

@@ -46,6 +46,9 @@ async def test_the_page_and_the_chat_handle_the_same_incidents(guarded: House) -
     for wrong in ("state=bad", "limit=0", "limit=501", "limit=x", "cursor=1", "cursor=a-b", "cursor=-1-2"):
         assert (await bot("GET", f"incidents?{wrong}")).status_code == 400, wrong
 
+    words = (await bot("GET", "changes")).json()
+    assert (await bot("GET", "changes")).json() == words, "nothing has changed"
+
     async def act(word: str, **more: Any) -> tuple[int, dict[str, Any]]:
         answer = await bot("POST", f"incidents/{one['id']}/{word}", body={**ANN, **more})
         return answer.status_code, answer.json()
@@ -55,6 +58,8 @@ async def test_the_page_and_the_chat_handle_the_same_incidents(guarded: House) -
         assert (refused.status_code, refused.json()["error"]) == (403, "forbidden")
     status, acked = await act("ack", episode=1)
     assert (status, acked["state"], acked["acked_by"]) == (200, "acked", "Ann")
+    now = (await bot("GET", "changes")).json()
+    assert {name for name, word in now.items() if word != words[name]} == {"incidents", "audit"}
     assert (await act("ack"))[0] == 200, "once more does nothing again"
     await house.message("Ann has it since")
     status, noted = await act("note", text="<b>provider</b> is down")
@@ -100,7 +105,9 @@ async def test_silences_and_views_are_kept_listed_and_ended_by_who_may(guarded: 
     ):
         assert (await bot("POST", "silences", body={**ANN, **wrong})).status_code == 400, wrong
     assert (await bot("POST", "silences", body={**VIEWER, "queue": "mail", "minutes": 5})).status_code == 403
+    words = (await bot("GET", "changes")).json()
     made = await bot("POST", "silences", body={**ANN, "queue": "mail", "minutes": 60, "reason": "moving"})
+    assert (await bot("GET", "changes")).json()["incidents"] != words["incidents"]
     assert (made.status_code, made.json()["queue"], made.json()["by"]) == (201, "mail", "Ann")
     await house.put(failure("mail"), failure("loud", error_type="Loud"))
     await house.message("Loud ×1")

@@ -36,9 +36,12 @@ async def test_rules_are_changed_by_one_editor_at_a_time_and_kept(guarded: House
     assert depth["about"] == "10,000 jobs are ready, for 15 min; over below 5,000"
     assert depth["changeable"] == ["fire", "resolve", "fire_seconds", "resolve_seconds"]
     assert (await rule("paused"))["is_on"] is False
+    words = (await bot("GET", "changes")).json()
     editors = await asyncio.gather(*(change("depth", 0, fire=number) for number in (10, 11, 12)))
     assert sorted(one.status_code for one in editors) == [200, 409, 409]
     assert {one.json()["error"] for one in editors if one.status_code == 409} == {"conflict"}
+    now = (await bot("GET", "changes")).json()
+    assert (now["rules"] != words["rules"], now["incidents"] == words["incidents"]) == (True, True)
     wrongs: tuple[tuple[str, dict[str, Any]], ...] = (
         ("depth", {"fire": -1}),
         ("failed", {"is_on": False}),

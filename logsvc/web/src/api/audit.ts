@@ -20,7 +20,6 @@ export interface AuditItem {
 }
 
 const MOST = 500;
-const EVERY_MS = 30_000;
 
 /** The newest entries of the audit, which admins may read. */
 export function useAudit(isAdmin: boolean): UseQueryResult<readonly AuditItem[]> {
@@ -30,6 +29,6 @@ export function useAudit(isAdmin: boolean): UseQueryResult<readonly AuditItem[]>
       (await getJson<{ items: AuditItem[] }>(apiUrl("audit", { limit: String(MOST) }), signal)).items,
     enabled: isAdmin,
     staleTime: 5_000,
-    refetchInterval: EVERY_MS,
+    meta: { refreshedBy: [{ type: "audit-refresh" }] },
   });
 }

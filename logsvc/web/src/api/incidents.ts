@@ -7,6 +7,7 @@ import {
   type UseQueryResult,
 } from "@tanstack/react-query";
 
+import type { RefreshMeta } from "../live/refreshes.ts";
 import { apiUrl, getJson, sendJson } from "./client.ts";
 import { useMe } from "./me.ts";
 import type { Page } from "./types.ts";
@@ -66,9 +67,8 @@ export interface Silence {
   hidden: number;
 }
 
-/** The bot tells of no change: it is looked at as often as people look. */
-const EVERY_MS = 5_000;
-const AWAY_EVERY_MS = 30_000;
+/** `/ws` tells of what the bot keeps, and of a bot that is away or back. */
+const OF_INCIDENTS: RefreshMeta = { refreshedBy: [{ type: "incident-refresh" }] };
 const MOST = "200";
 const ALL_ENVS: readonly string[] = [];
 
@@ -87,24 +87,22 @@ export function useIncidents(
         signal,
       ),
     enabled: me?.has_bot === true,
-    refetchInterval: ({ state: { error } }) => (error === null ? EVERY_MS : AWAY_EVERY_MS),
+    meta: OF_INCIDENTS,
     retry: false,
   });
 }
 
 const UNHEEDED: readonly IncidentState[] = ["new", "firing", "regressed"];
-const ALARM_EVERY_MS = 10_000;
 /** More than a thousand that nobody has are no longer counted one by one. */
 const MOST_PAGES = 5;
 
-/** Every incident that nobody has: looked at while nobody sees the page, too, for that is when it has to ring. */
+/** Every incident that nobody has: asked for while nobody sees the page, too, for that is when it has to ring. */
 export function unheededOptions(hasBot: boolean) {
   return queryOptions({
     queryKey: ["incidents", "unheeded"],
     queryFn: ({ signal }) => fetchUnheeded(signal),
     enabled: hasBot,
-    refetchInterval: ({ state: { error } }) => (error === null ? ALARM_EVERY_MS : AWAY_EVERY_MS),
-    refetchIntervalInBackground: true,
+    meta: { ...OF_INCIDENTS, isAlarm: true },
     retry: false,
   });
 }
@@ -133,7 +131,7 @@ export function useIncident(id: string): UseQueryResult<Incident> {
     queryKey: ["incident", id],
     queryFn: ({ signal }) => getJson<Incident>(apiUrl(`incidents/${encodeURIComponent(id)}`), signal),
     enabled: me?.has_bot === true,
-    refetchInterval: EVERY_MS,
+    meta: OF_INCIDENTS,
     retry: false,
   });
 }
@@ -144,7 +142,7 @@ export function useSilences(): UseQueryResult<readonly Silence[]> {
     queryKey: ["silences"],
     queryFn: async ({ signal }) => (await getJson<{ items: Silence[] }>(apiUrl("silences"), signal)).items,
     enabled: me?.has_bot === true,
-    refetchInterval: EVERY_MS * 2,
+    meta: OF_INCIDENTS,
     retry: false,
   });
 }

@@ -14,8 +14,6 @@ export interface Pause {
   reason: string;
 }
 
-const EVERY_MS = 30_000;
-
 /** The pauses that people made by Tocsin; undefined while they are not known. areAny: whether a queue is paused. */
 export function usePauses(areAny: boolean): readonly Pause[] | undefined {
   const { data: me } = useMe();
@@ -24,7 +22,7 @@ export function usePauses(areAny: boolean): readonly Pause[] | undefined {
     queryFn: async ({ signal }) => (await getJson<{ items: Pause[] }>(apiUrl("pauses"), signal)).items,
     enabled: areAny && me?.has_bot === true,
     staleTime: 5_000,
-    refetchInterval: EVERY_MS,
+    meta: { refreshedBy: [{ type: "audit-refresh" }] },
     retry: false,
   });
   return data;

@@ -16,13 +16,13 @@ export function useQueues(): UseQueryResult<Page<QueueItem>> {
 
 const NAMES_EVERY_MS = 30_000;
 
-/** The same for who only needs their names: looked at now and then. */
+/** The same for who only needs their names: they change seldom. */
 export function useQueueNames(): UseQueryResult<Page<QueueItem>> {
   return useQuery({
     queryKey: ["queue-names"],
     queryFn: ({ signal }) => fetchQueues(signal),
-    refetchInterval: NAMES_EVERY_MS,
     staleTime: NAMES_EVERY_MS,
+    meta: { refreshedBy: [{ type: "queue-refresh" }], leastMs: NAMES_EVERY_MS },
   });
 }
 

@@ -60,7 +60,7 @@ export function useRules(): UseQueryResult<readonly Rule[]> {
     queryKey: ["rules"],
     queryFn: async ({ signal }) => (await getJson<{ items: Rule[] }>(apiUrl("rules"), signal)).items,
     enabled: me?.has_bot === true,
-    refetchInterval: 15_000,
+    meta: { refreshedBy: [{ type: "rule-refresh" }] },
     retry: false,
   });
 }

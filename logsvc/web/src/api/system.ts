@@ -50,6 +50,19 @@ export interface RedisState {
   is_aof_ok: boolean | null;
 }
 
+/** One replica of bridge or bot, as it said at as_of; null = it never did. */
+export interface Service {
+  service: string;
+  address: string;
+  as_of: string | null;
+  /** Why it is not known now; empty: it answers. */
+  problem: string;
+  version: string;
+  missing: readonly string[];
+  breakers: Readonly<Record<string, string>>;
+  lag_seconds: number | null;
+}
+
 export interface System {
   version: string;
   versions: { tocsin: string; contract: number; python: string; clickhouse: string | null; bullmq: readonly string[] };
@@ -59,6 +72,7 @@ export interface System {
   pipeline: readonly Lane[];
   all_dead_letters: { count: number; newest: readonly DeadLetter[] };
   breakers: Readonly<Record<string, string>>;
+  services: readonly Service[];
   live: { as_of: string | null; viewers: number; ring_rows: number; ring_bytes: number };
   queues: number;
   schedulers: number;
@@ -68,13 +82,11 @@ export interface System {
   gaps: readonly Gap[] | null;
 }
 
-const EVERY_MS = 5_000;
-
-/** How Tocsin itself does, looked at every few seconds: no message tells of it. */
+/** How Tocsin itself does. */
 export function useSystem(): UseQueryResult<System> {
   return useQuery({
     queryKey: ["system"],
     queryFn: ({ signal }) => getJson<System>(apiUrl("system"), signal),
-    refetchInterval: EVERY_MS,
+    meta: { refreshedBy: [{ type: "system-refresh" }], leastMs: 2_000 },
   });
 }

@@ -34,6 +34,7 @@ export function useTokens(): UseQueryResult<readonly Token[]> {
     queryKey: ["tokens"],
     queryFn: async ({ signal }) => (await getJson<{ items: Token[] }>(apiUrl("tokens"), signal)).items,
     enabled: me?.role === "admin" && me.has_bot,
+    meta: { refreshedBy: [{ type: "audit-refresh" }] },
     retry: false,
   });
 }

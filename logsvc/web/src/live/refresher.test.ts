@@ -12,6 +12,7 @@ const QUEUE_CHANGED = '{"type":"queue-refresh","data":{"id":"main/q","queueName"
 
 let queries: QueryClient;
 let refresher: Refresher;
+let isHidden = false;
 let channels: { events: ChannelEvents; sent: string[]; isOpen: boolean }[];
 
 /** Observe a query; returns how often it was asked. */
@@ -31,10 +32,11 @@ beforeEach(() => {
   vi.useFakeTimers();
   queries = new QueryClient();
   channels = [];
+  isHidden = false;
   refresher = new Refresher({
     queries,
     random: () => 0.5,
-    isHidden: () => false,
+    isHidden: () => isHidden,
     clock: {
       now: () => Date.now(),
       later: (run, ms) => {
@@ -107,7 +109,7 @@ describe("Refresher", () => {
     if (first) first.isOpen = false;
     first?.events.onClose();
     const asked = queue();
-    await vi.advanceTimersByTimeAsync(10_500);
+    await vi.advanceTimersByTimeAsync(9_900);
     expect(channels.length).toBeGreaterThan(1);
     expect(queue()).toBe(asked + 1);
     await connect();
@@ -146,6 +148,30 @@ describe("Refresher", () => {
     refresher.check();
     expect(channels).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(30_000);
-    expect(channels.length).toBeLessThanOrEqual(3);
+    expect(channels.length).toBeLessThanOrEqual(4);
+  });
+
+  it("leaves a connection that hangs on its way, and polls meanwhile", async () => {
+    const queue = watch("queue", QUEUE);
+    await vi.advanceTimersByTimeAsync(9_900);
+    expect(channels).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(channels).toHaveLength(2);
+    expect(channels[0]?.isOpen).toBe(false);
+    expect(queue()).toBe(2);
+    await connect();
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect([queue(), channels.length]).toEqual([3, 2]);
+  });
+
+  it("asks for what rings while nobody looks, and for nothing else", async () => {
+    const queue = watch("queue", QUEUE);
+    const incidents = watch("incidents", { refreshedBy: [{ type: "incident-refresh" }], isAlarm: true });
+    await connect();
+    isHidden = true;
+    channels[0]?.events.onText(QUEUE_CHANGED);
+    channels[0]?.events.onText('{"type":"incident-refresh","data":{}}');
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect([queue(), incidents()]).toEqual([2, 3]);
   });
 });

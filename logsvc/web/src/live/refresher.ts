@@ -28,6 +28,8 @@ const POLL_MS = 10_000;
 /** A connection that says nothing for so long may be dead without knowing it, as after a sleep. */
 const QUIET_MS = 60_000;
 const ANSWER_MS = 5_000;
+/** A connection that has not answered so long after it was begun hangs on its way: another is tried. */
+const CONNECT_MS = 10_000;
 const SUBSCRIBE_MS = 100;
 const GOOD_AFTER_MS = 5_000;
 
@@ -56,6 +58,7 @@ export class Refresher {
   #probedAt: number | null = null;
   /** Which connection it is: what one that was left still says is not heard. */
   #turn = 0;
+  /** Of the wait for the next connection, or for the answer of the one that is being made. */
   #cancelConnect: (() => void) | null = null;
   #subscribed = "";
   #cancelSubscribe: (() => void) | null = null;
@@ -97,6 +100,15 @@ export class Refresher {
     );
     this.#subscribed = "";
     this.#subscribeSoon();
+    this.#cancelConnect = this.#ports.clock.later(() => this.#giveUp(), CONNECT_MS);
+  }
+
+  /** No answer in time: as if it had closed. */
+  #giveUp(): void {
+    const left = this.#channel;
+    this.#turn += 1;
+    this.#onClose();
+    left?.close();
   }
 
   /** Leave the connection there is, or the wait for the next. */
@@ -121,6 +133,7 @@ export class Refresher {
     // The answer to our subscription is the first word: from here on changes are told.
     if (!this.#isOpen && text.includes('"done"')) {
       this.#isOpen = true;
+      this.#cancelConnect?.();
       this.#askAll();
     }
     const refresh = parseRefresh(text);
@@ -133,6 +146,7 @@ export class Refresher {
     this.#isOpen = false;
     this.#channel = null;
     this.#attempt += 1;
+    this.#cancelConnect?.();
     this.#cancelConnect = clock.later(() => this.#connect(), backoffMs(this.#attempt, random));
   }
 
@@ -186,8 +200,8 @@ export class Refresher {
     for (const query of this.#inUse()) this.#invalidate(query);
   }
 
-  #invalidate({ queryKey }: Query): void {
-    const refetchType = this.#ports.isHidden() ? "none" : "active";
+  #invalidate({ queryKey, meta }: Query): void {
+    const refetchType = this.#ports.isHidden() && meta?.isAlarm !== true ? "none" : "active";
     void this.#ports.queries.invalidateQueries({ queryKey, exact: true, refetchType });
   }
 

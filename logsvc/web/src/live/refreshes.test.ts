@@ -37,10 +37,10 @@ describe("touches", () => {
 });
 
 describe("termsOf", () => {
-  it("asks for each thing once, and for everything where there are too many", () => {
+  it("asks for each thing once, and for all of its kind where there are too many", () => {
     const job = { type: "job-refresh", source: "main", queue: "q", jobId: "1" } as const;
     expect(termsOf([job, { ...job, source: "other" }])).toEqual([{ type: "job-refresh", queueName: "q", jobId: "1" }]);
     const many = Array.from({ length: 201 }, (_, id) => ({ ...job, jobId: String(id) }));
-    expect(termsOf(many)).toHaveLength(4);
+    expect(termsOf(many)).toEqual([{ type: "job-refresh" }]);
   });
 });

@@ -1,5 +1,14 @@
 /** What `/ws` tells of: names of things that changed, and nothing of how they are now. */
-export const REFRESH_TYPES = ["job-refresh", "log-refresh", "queue-refresh", "job-scheduler-refresh"] as const;
+export const REFRESH_TYPES = [
+  "job-refresh",
+  "log-refresh",
+  "queue-refresh",
+  "job-scheduler-refresh",
+  "incident-refresh",
+  "rule-refresh",
+  "audit-refresh",
+  "system-refresh",
+] as const;
 export type RefreshType = (typeof REFRESH_TYPES)[number];
 
 /** One message. An empty name stands for all of them. */
@@ -25,6 +34,8 @@ export interface RefreshMeta extends Record<string, unknown> {
   isHistory?: boolean;
   /** At most once in so many ms; 1,000 unless it says more. */
   leastMs?: number;
+  /** Asked though nobody looks at the page: it is what rings. */
+  isAlarm?: boolean;
 }
 
 /** Read one message; null for anything else. */
@@ -63,7 +74,8 @@ export function termsOf(dependences: readonly Dependence[]): Record<string, stri
     ...(jobId === undefined ? {} : { jobId }),
   }));
   const unique = [...new Map(terms.map((term) => [JSON.stringify(term), term])).values()];
-  return unique.length > MOST_TERMS ? REFRESH_TYPES.map((type) => ({ type })) : unique;
+  if (unique.length <= MOST_TERMS) return unique;
+  return [...new Set(dependences.map(({ type }) => type))].map((type) => ({ type }));
 }
 
 function isSame(said: string, wanted: string | undefined): boolean {

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 
 import type { System } from "../../api/system.ts";
+import { breakerWords } from "./health.ts";
 
 /** Whether those that logsvc asks do answer. */
 export function Breakers({ breakers }: { breakers: System["breakers"] }): ReactNode {
@@ -12,7 +13,7 @@ export function Breakers({ breakers }: { breakers: System["breakers"] }): ReactN
           <li key={name}>
             {name}{" "}
             <span className="tag" data-tone={state === "closed" ? "good" : "error"}>
-              {state === "closed" ? "answers" : `breaker ${state.replaceAll("_", " ")}`}
+              {breakerWords(state)}
             </span>
           </li>
         ))}

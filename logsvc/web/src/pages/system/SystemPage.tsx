@@ -10,6 +10,7 @@ import { Gaps } from "./Gaps.tsx";
 import { findingsOf, wellWords, type Finding } from "./health.ts";
 import { Pipeline } from "./Pipeline.tsx";
 import { RedisTable } from "./RedisTable.tsx";
+import { Services } from "./Services.tsx";
 import { Versions } from "./Versions.tsx";
 import "./system.css";
 
@@ -47,6 +48,7 @@ function Parts({ system }: { system: System }): ReactNode {
       <RedisTable sources={system.sources.filter(isShown)} envs={envs} now={now} />
       <Gaps gaps={system.gaps?.filter(isShown) ?? null} envs={envs} />
       <DeadLetters letters={system.all_dead_letters} />
+      <Services services={system.services} now={now} />
       <Breakers breakers={system.breakers} />
       <Versions system={system} />
     </div>

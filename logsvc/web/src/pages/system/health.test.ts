@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import type { Lane, RedisState, System } from "../../api/system.ts";
+import type { Lane, RedisState, Service, System } from "../../api/system.ts";
 import { byTopic, findingsOf, wellWords } from "./health.ts";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");
@@ -24,12 +24,23 @@ const redis = {
   memory_bytes: 10,
   max_memory_bytes: 0,
 } as RedisState;
+const bridge: Service = {
+  service: "bridge",
+  address: "http://10.0.0.7:9101",
+  as_of: "2026-11-22T11:59:58Z",
+  problem: "",
+  version: "0.1.0",
+  missing: [],
+  breakers: { kafka: "closed" },
+  lag_seconds: 0,
+};
 const well = {
   as_of: "2026-11-22T11:59:59Z",
   coverage: { history_since: null, events_lost: 0 },
   pipeline: [lane],
   all_dead_letters: { count: 0, newest: [] },
   breakers: { clickhouse: "closed" },
+  services: [],
   sources: [redis],
   gaps: [],
 } as unknown as System;
@@ -60,6 +71,19 @@ describe("findingsOf", () => {
       "Redis of main does not answer the bridge",
       "218 events were lost in the last 7 days",
     ]);
+  });
+
+  it("names a bridge or bot that is silent, behind, or hears nothing of others", () => {
+    expect(texts({ services: [bridge, { ...bridge, as_of: null, problem: "ConnectError" }] })).toEqual([]);
+    const silent = { ...bridge, as_of: "2026-11-22T11:58:00Z", problem: "no answer in 2 s" };
+    expect(texts({ services: [silent] })).toEqual([
+      "bridge at 10.0.0.7:9101 has not answered for 2 min: no answer in 2 s",
+    ]);
+    expect(texts({ services: [{ ...bridge, lag_seconds: 300, breakers: { kafka: "open" } }] })).toEqual([
+      "kafka does not answer bridge at 10.0.0.7:9101 (breaker open)",
+      "bridge at 10.0.0.7:9101 is 5 min behind",
+    ]);
+    expect(texts({ breakers: { "bridge status": "open" } })).toEqual([]);
   });
 
   it("warns of a Redis that throws jobs away, is full, or was not looked at", () => {

@@ -17,6 +17,7 @@ const FULL = 0.9;
 export function findingsOf(system: System, now: number): Finding[] {
   const found = [
     ...breakerFindings(system),
+    ...serviceFindings(system, now),
     ...laneFindings(system, now),
     ...system.sources.flatMap((source) => redisFindings(source, now)),
     ...lossFindings(system),
@@ -36,14 +37,47 @@ const MISSED: Readonly<Record<string, string>> = {
   bot: "Login links, actions, incidents and views are away; what is shown goes on.",
 };
 
+/** How somebody who is asked does, by the state of the breaker. */
+export function breakerWords(state: string): string {
+  return state === "closed" ? "answers" : `breaker ${state.replaceAll("_", " ")}`;
+}
+
+/** Those of `bridge status` and `bot status` are told by what is known of the services themselves. */
 function breakerFindings({ breakers }: System): Finding[] {
   return Object.entries(breakers)
-    .filter(([, state]) => state !== "closed")
+    .filter(([name, state]) => state !== "closed" && !name.endsWith(" status"))
     .map(([name, state]) => ({
       tone: "error",
       text: `${name} does not answer (breaker ${state.replaceAll("_", " ")})`,
       mend: `${MISSED[name] ?? ""} It is tried again by itself; the log of logsvc says why.`.trim(),
     }));
+}
+
+const FALLEN_BEHIND_SECONDS = 60;
+
+function serviceFindings({ services }: System, now: number): Finding[] {
+  return services.flatMap((one) => {
+    const name = `${one.service} at ${one.address.replace(/^https?:\/\//u, "")}`;
+    // One that was never heard of may not be there at all; a bridge that is missing shows by its sources.
+    if (one.as_of === null) return [];
+    if (one.problem !== "") {
+      const mend = "What it said last is below. See its log; another replica of it may do its work.";
+      const since = age(now - Date.parse(one.as_of));
+      return [{ tone: "error", text: `${name} has not answered for ${since}: ${one.problem}`, mend } as const];
+    }
+    const broken = Object.entries(one.breakers).filter(([, state]) => state !== "closed");
+    const found: Finding[] = broken.map(([asked, state]) => ({
+      tone: "error",
+      text: `${asked} does not answer ${name} (${breakerWords(state)})`,
+      mend: `It is tried again by itself; the log of ${one.service} says why.`,
+    }));
+    if ((one.lag_seconds ?? 0) > FALLEN_BEHIND_SECONDS) {
+      const mend =
+        one.service === "bridge" ? "Kafka is behind Redis: see the log of bridge." : "Incidents are late by that much.";
+      found.push({ tone: "warn", text: `${name} is ${age((one.lag_seconds ?? 0) * 1000)} behind`, mend });
+    }
+    return found;
+  });
 }
 
 function laneFindings({ pipeline, as_of: asOf }: System, now: number): Finding[] {
