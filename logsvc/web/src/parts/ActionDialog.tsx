@@ -1,10 +1,10 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import { act, newRequestId, type ActionResult, type ActionWish } from "../api/actions.ts";
-import { ApiError } from "../api/client.ts";
 import { useMe } from "../api/me.ts";
 import { confirmationOf, outcomeOf } from "./actionWords.ts";
+import { ConfirmDialog } from "./ConfirmDialog.tsx";
 
 interface ActionDialogProps {
   wish: ActionWish;
@@ -20,7 +20,6 @@ interface ActionDialogProps {
 export function ActionDialog({ wish, note = "", close }: ActionDialogProps): ReactNode {
   const { data: me } = useMe();
   const queries = useQueryClient();
-  const dialog = useRef<HTMLDialogElement>(null);
   const [requestId] = useState(newRequestId);
   const [reason, setReason] = useState("");
   const csrfToken = me?.csrf_token ?? null;
@@ -38,85 +37,48 @@ export function ActionDialog({ wish, note = "", close }: ActionDialogProps): Rea
     onSuccess: () => Promise.all([["audit"], ["pauses"]].map((queryKey) => queries.invalidateQueries({ queryKey }))),
   });
 
-  useEffect(() => {
-    const opened = dialog.current;
-    opened?.showModal();
-    return () => opened?.close();
-  }, []);
-
   const found = planned.data?.count ?? 0;
   const words = confirmationOf(wish, found);
-  const error = done.error ?? planned.error;
   return (
-    <dialog
-      ref={dialog}
-      className="action-dialog"
-      data-testid="action-dialog"
-      aria-labelledby={`${requestId}-title`}
-      onCancel={(event) => {
-        event.preventDefault();
-        if (!done.isPending) close();
-      }}
-      onPointerDown={(event) => event.target === event.currentTarget && !done.isPending && close()}
+    <ConfirmDialog
+      title={words.title}
+      verb={found > 0 ? words.verb : null}
+      isDanger={wish.action === "remove"}
+      isBusy={done.isPending}
+      isDone={done.data !== undefined}
+      error={done.error ?? planned.error}
+      confirm={() => done.mutate()}
+      close={close}
+      tryAgain={planned.error ? () => void planned.refetch() : undefined}
     >
-      <h2 id={`${requestId}-title`}>{done.data ? words.title.replace(/\?$/u, "") : words.title}</h2>
-      <div className="action-body" role="status">
-        {planned.isPending && <p>Counting what that would be…</p>}
-        {planned.data && !done.data && found > 0 && (
-          <>
-            <p>{words.consequence}</p>
-            {note !== "" && <p>{note}</p>}
-            {wish.action === "pause" && (
-              <label className="field">
-                Why (others see it)
-                <input
-                  type="text"
-                  className="text-input"
-                  maxLength={500}
-                  value={reason}
-                  disabled={!done.isIdle}
-                  onChange={(event) => setReason(event.target.value)}
-                />
-              </label>
-            )}
-          </>
-        )}
-        {planned.data && found === 0 && <p>{nothingToDo(planned.data, wish)}</p>}
-        {done.data && (
-          <p className="action-done">
-            {outcomeOf(wish.action, done.data)}. It stands in the audit.
-            <Troubles result={done.data} />
-          </p>
-        )}
-        {error && (
-          <p className="action-error" role="alert">
-            {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
-          </p>
-        )}
-      </div>
-      <div className="action-buttons">
-        <button type="button" className="button" disabled={done.isPending} onClick={close}>
-          {done.data ? "Close" : "Cancel"}
-        </button>
-        {!done.data && found > 0 && (
-          <button
-            type="button"
-            className="button button-go"
-            data-danger={wish.action === "remove"}
-            data-testid="action-confirm"
-            disabled={done.isPending}
-            onClick={() => done.mutate()}
-          >
-            {done.isPending ? "Working…" : done.error ? "Send it again" : words.verb}
-          </button>
-        )}
-        {planned.error && (
-          <button type="button" className="button" onClick={() => void planned.refetch()}>
-            Try again
-          </button>
-        )}
-      </div>
-    </dialog>
+      {planned.isPending && <p>Counting what that would be…</p>}
+      {planned.data && !done.data && found > 0 && (
+        <>
+          <p>{words.consequence}</p>
+          {note !== "" && <p>{note}</p>}
+          {wish.action === "pause" && (
+            <label className="field">
+              Why (others see it)
+              <input
+                type="text"
+                className="text-input"
+                maxLength={500}
+                value={reason}
+                disabled={!done.isIdle}
+                onChange={(event) => setReason(event.target.value)}
+              />
+            </label>
+          )}
+        </>
+      )}
+      {planned.data && found === 0 && <p>{nothingToDo(planned.data, wish)}</p>}
+      {done.data && (
+        <p className="action-done">
+          {outcomeOf(wish.action, done.data)}. It stands in the audit.
+          <Troubles result={done.data} />
+        </p>
+      )}
+    </ConfirmDialog>
   );
 }
 

@@ -8,6 +8,9 @@ import { TableExport } from "../../parts/TableExport.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 
+/** As the bot writes times into what came of something. */
+const RFC_3339 = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/gu;
+
 /** Who did what, with which role, from where, and what came of it; the newest first. */
 export function AuditTable(): ReactNode {
   const { data: entries, error, dataUpdatedAt, refetch, isPending } = useAudit(true);
@@ -54,7 +57,7 @@ export function AuditTable(): ReactNode {
                     <bdi className="name">{entry.target}</bdi>
                   </td>
                   <td data-name="Came of it">
-                    <bdi>{entry.outcome}</bdi>
+                    <bdi>{entry.outcome.replaceAll(RFC_3339, (time) => fullTime(time, zone))}</bdi>
                     {entry.reason && <bdi className="quiet"> “{entry.reason}”</bdi>}
                   </td>
                   <td data-name="From">{entry.address || "–"}</td>

@@ -13,7 +13,8 @@ import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
-import { countOf, isUnheeded, QUIET_TIMES, standOf, toneOf } from "./words.ts";
+import { HandlingDialog } from "./HandlingDialog.tsx";
+import { countOf, isUnheeded, standOf, toneOf, type Deed } from "./words.ts";
 
 /** One incident: where it stands, what was said of it, and what to do. */
 export function IncidentDetail({ id }: { id: string }): ReactNode {
@@ -118,92 +119,34 @@ function Detail({ incident }: { incident: Incident }): ReactNode {
 /** Take it, give it back, end it, keep it quiet: for operators. The message in the chat changes with it. */
 function Actions({ incident }: { incident: Incident }): ReactNode {
   const { data: me } = useMe();
-  const handling = useHandling();
-  const [isSilencing, setSilencing] = useState(false);
-  const [reason, setReason] = useState("");
+  const [deed, setDeed] = useState<Deed | null>(null);
   if (me?.role === "viewer") {
     return <p className="quiet">You may look. To take it you need the role operator: /grant in Telegram.</p>;
   }
-  const seen = { id: incident.id, episode: incident.episode };
-  const isOver = incident.state === "resolved";
+  const mayTake = isUnheeded(incident) || incident.state === "silenced";
   return (
     <div className="handling">
-      {!isOver && (
+      {incident.state !== "resolved" && (
         <div className="handling-buttons">
-          {(isUnheeded(incident) || incident.state === "silenced") && (
-            <button
-              type="button"
-              className="button button-go"
-              data-testid="ack"
-              disabled={handling.isPending}
-              onClick={() => handling.mutate({ do: "ack", ...seen })}
-            >
+          {mayTake && (
+            <button type="button" className="button button-go" data-testid="ack" onClick={() => setDeed("ack")}>
               I have it
             </button>
           )}
           {incident.state === "acked" && (
-            <button
-              type="button"
-              className="button"
-              disabled={handling.isPending}
-              onClick={() => handling.mutate({ do: "unack", ...seen })}
-            >
+            <button type="button" className="button" onClick={() => setDeed("unack")}>
               Give it back
             </button>
           )}
-          <button
-            type="button"
-            className="button"
-            aria-expanded={isSilencing}
-            data-testid="silence"
-            onClick={() => setSilencing(!isSilencing)}
-          >
+          <button type="button" className="button" data-testid="silence" onClick={() => setDeed("silence")}>
             Keep it quiet…
           </button>
-          <button
-            type="button"
-            className="button"
-            disabled={handling.isPending}
-            onClick={() => handling.mutate({ do: "resolve", ...seen })}
-          >
+          <button type="button" className="button" data-testid="resolve" onClick={() => setDeed("resolve")}>
             It is over
           </button>
         </div>
       )}
-      {isSilencing && (
-        <div className="silencing">
-          <label>
-            Why (others see it){" "}
-            <input
-              type="text"
-              className="text-input"
-              maxLength={500}
-              value={reason}
-              onChange={(event) => setReason(event.target.value)}
-            />
-          </label>
-          <span>Quiet for</span>
-          {QUIET_TIMES.map(({ minutes, name }) => (
-            <button
-              key={minutes}
-              type="button"
-              className="button"
-              disabled={handling.isPending}
-              onClick={() => {
-                handling.mutate({ do: "silence", incident, minutes, reason });
-                setSilencing(false);
-              }}
-            >
-              {name}
-            </button>
-          ))}
-        </div>
-      )}
-      {handling.error && (
-        <p className="action-error" role="alert">
-          {handling.error.message}.
-        </p>
-      )}
+      {deed && <HandlingDialog deed={deed} incident={incident} close={() => setDeed(null)} />}
     </div>
   );
 }

@@ -1,6 +1,6 @@
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
-import { useHandling, useIncidents, type Incident } from "../../api/incidents.ts";
+import { useIncidents, type Incident } from "../../api/incidents.ts";
 import { useMe } from "../../api/me.ts";
 import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
@@ -14,6 +14,7 @@ import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
+import { HandlingDialog } from "./HandlingDialog.tsx";
 import { IncidentDetail } from "./IncidentDetail.tsx";
 import { MaintenanceButton } from "./Maintenance.tsx";
 import { RulesPage } from "./RulesPage.tsx";
@@ -97,8 +98,8 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
 function IncidentRow({ incident }: { incident: Incident }): ReactNode {
   const zone = useZone();
   const now = useNow();
-  const handling = useHandling();
   const { data: me } = useMe();
+  const [isTaking, setTaking] = useState(false);
   return (
     <li className="incident" data-row data-testid="incident" data-state={incident.state}>
       <span className="tag incident-state" data-tone={toneOf(incident.state)}>
@@ -116,11 +117,6 @@ function IncidentRow({ incident }: { incident: Incident }): ReactNode {
           <span>{standOf(incident, now)}</span>
           {incident.note && <bdi className="quiet">“{incident.note}”</bdi>}
         </p>
-        {handling.error && (
-          <p className="action-error" role="alert">
-            {handling.error.message}.
-          </p>
-        )}
       </div>
       <p className="incident-count">
         {countOf(incident)}
@@ -130,15 +126,11 @@ function IncidentRow({ incident }: { incident: Incident }): ReactNode {
       </p>
       <span className="incident-do">
         {isUnheeded(incident) && me && me.role !== "viewer" && (
-          <button
-            type="button"
-            className="button button-small"
-            disabled={handling.isPending}
-            onClick={() => handling.mutate({ do: "ack", id: incident.id, episode: incident.episode })}
-          >
+          <button type="button" className="button button-small" onClick={() => setTaking(true)}>
             I have it
           </button>
         )}
+        {isTaking && <HandlingDialog deed="ack" incident={incident} close={() => setTaking(false)} />}
       </span>
     </li>
   );

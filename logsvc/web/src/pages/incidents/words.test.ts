@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Incident } from "../../api/incidents.ts";
-import { byNeed, countOf, left, scopeOf, standOf } from "./words.ts";
+import { byNeed, countOf, left, questionOf, scopeOf, standOf, tooLate } from "./words.ts";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");
 
@@ -50,6 +50,8 @@ describe("incidents", () => {
     expect(countOf(incident({ hidden: 5 }))).toBe("37 failures, 5 while quiet");
     expect(countOf(incident({ kind: "rule", count: 1 }))).toBe("found once");
     expect(left("2026-11-22T11:00:00Z", NOW)).toBe("no longer");
+    expect(left("2026-11-22T15:59:51Z", NOW)).toBe("4 h");
+    expect(left("2026-11-22T12:00:20Z", NOW)).toBe("20 s");
   });
 });
 
@@ -71,5 +73,24 @@ describe("a silence", () => {
     expect(scopeOf(silence)).toBe("everything in mail · prod");
     expect(scopeOf({ ...silence, fingerprint: "f" })).toBe("one kind of failure in mail · prod");
     expect(scopeOf({ ...silence, is_maintenance: true })).toBe("maintenance: all of prod");
+  });
+
+  it("are handled after a question with the exact number", () => {
+    const asked = incident({ title: "TimeoutError", queue: "orders" });
+    expect(questionOf("ack", asked, "").title).toBe("Take TimeoutError in orders?");
+    const verbs = (["ack", "unack", "silence", "resolve"] as const).map((deed) => questionOf(deed, asked, "1 h").verb);
+    expect(verbs).toEqual([
+      "Take 1 incident with 37 failures",
+      "Give 1 incident with 37 failures back",
+      "Keep 1 incident with 37 failures quiet for 1 h",
+      "End 1 incident with 37 failures",
+    ]);
+  });
+
+  it("are not handled where somebody was faster", () => {
+    const taken = incident({ state: "acked", acked_by: "Ann", acked_at: "2026-11-22T11:58:00Z" });
+    expect(tooLate("ack", taken, NOW)).toBe("There is nothing to do any more: Ann has it since 2 min ago.");
+    expect(tooLate("unack", taken, NOW)).toBe("");
+    expect(tooLate("resolve", incident({ state: "resolved" }), NOW)).toContain("nothing to do");
   });
 });

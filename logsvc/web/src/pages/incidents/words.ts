@@ -1,6 +1,8 @@
 import type { Incident, IncidentState, Silence } from "../../api/incidents.ts";
 import { count, counted } from "../../format/count.ts";
-import { age, ago } from "../../format/time.ts";
+import { age, ago, duration } from "../../format/time.ts";
+
+const MINUTE_MS = 60_000;
 
 /** How long people keep something quiet. */
 export const QUIET_TIMES = [
@@ -61,10 +63,62 @@ export function countOf({ count: times, hidden, kind }: Incident): string {
   return hidden > 0 ? `${told}, ${count(hidden)} while quiet` : told;
 }
 
-/** How long something still lasts. */
+export type Deed = "ack" | "unack" | "silence" | "resolve";
+
+/** What is asked before an incident is handled. verb: what the button does. */
+export interface Question {
+  title: string;
+  consequence: string;
+  verb: string;
+}
+
+/** Word the question, with the number as it is now. quietFor: of a silence. */
+export function questionOf(deed: Deed, incident: Incident, quietFor: string): Question {
+  const of = `${incident.title} in ${incident.queue}`;
+  switch (deed) {
+    case "ack":
+      return {
+        title: `Take ${of}?`,
+        consequence: "The chat says that you have it, and nobody else is called for it.",
+        verb: `Take 1 incident with ${countOf(incident)}`,
+      };
+    case "unack":
+      return {
+        title: `Give ${of} back?`,
+        consequence: "It needs somebody again: reminders and calls go on.",
+        verb: `Give 1 incident with ${countOf(incident)} back`,
+      };
+    case "silence":
+      return {
+        title: `Keep ${of} quiet?`,
+        consequence: "It does not ring meanwhile. Failures are counted all the same.",
+        verb: `Keep 1 incident with ${countOf(incident)} quiet for ${quietFor}`,
+      };
+    case "resolve":
+      return {
+        title: `Is ${of} over?`,
+        consequence: "The chat says that you ended it. The next one of its kind rings again.",
+        verb: `End 1 incident with ${countOf(incident)}`,
+      };
+  }
+}
+
+/** Why it is too late for it; empty: it is not. */
+export function tooLate(deed: Deed, incident: Incident, now: number): string {
+  const isPossible = {
+    ack: isUnheeded(incident) || incident.state === "silenced",
+    unack: incident.state === "acked",
+    silence: incident.state !== "resolved",
+    resolve: incident.state !== "resolved",
+  }[deed];
+  return isPossible ? "" : `There is nothing to do any more: ${standOf(incident, now)}.`;
+}
+
+/** How long something still lasts, to the minute, rounded up: what was just silenced for 4 h is so for 4 h. */
 export function left(until: string, now: number): string {
   const ms = Date.parse(until) - now;
-  return ms <= 0 ? "no longer" : age(Math.max(ms, 1_500));
+  if (ms <= 0) return "no longer";
+  return ms < MINUTE_MS ? age(Math.max(ms, 1_500)) : duration(Math.ceil(ms / MINUTE_MS) * MINUTE_MS);
 }
 
 /** What a silence keeps quiet, in words; an empty part of it means any. */
