@@ -10,6 +10,7 @@ import { ChartTable } from "./ChartTable.tsx";
 import type { Drawing } from "./draw.ts";
 import { wordsFor } from "./markers.ts";
 import { bucketAt, sayBucket, type ChartSpec } from "./spec.ts";
+import { useFinger } from "./useFinger.ts";
 import "./charts.css";
 
 interface TimeChartProps extends Omit<ChartSpec, "zone" | "scheme" | "markers"> {
@@ -19,6 +20,8 @@ interface TimeChartProps extends Omit<ChartSpec, "zone" | "scheme" | "markers"> 
   markers?: readonly TimeMarker[];
   /** Called with a stretch of time, ms, that was dragged over, or chosen by Enter. */
   zoom?: (from: number, to: number) => void;
+  /** Called to see more than this stretch of time; left out where there is no more. */
+  zoomOut?: (() => void) | undefined;
   /** Small, without a title of its own in sight. */
   isBare?: boolean;
 }
@@ -30,7 +33,7 @@ const MARKERS_TOLD = 4;
  * as a table.
  */
 export function TimeChart(props: TimeChartProps): ReactNode {
-  const { title, summary, kind, times, bucketMs, series, height, say, zoom, isBare = false } = props;
+  const { title, summary, kind, times, bucketMs, series, height, say, zoom, zoomOut, isBare = false } = props;
   const zone = useZone();
   const scheme = useScheme();
   const markers = useMemo(() => props.markers ?? [], [props.markers]);
@@ -42,7 +45,10 @@ export function TimeChart(props: TimeChartProps): ReactNode {
   const index = pointed < times.length ? pointed : -1;
   const titleId = useId();
   const { isDragged, begin } = useDrag();
-  const { host, drawing, isUndrawn } = useDrawing(useHeld(spec, isDragged), setPointed, zoom);
+  const [isFingered, setFingered] = useState(false);
+  const { host, drawing, isUndrawn } = useDrawing(useHeld(spec, isDragged || isFingered), setPointed, zoom);
+  const finger = useFinger(drawing, zoom, [isFingered, setFingered]);
+  const hasFinger = useMedia("(any-pointer: coarse)");
 
   const step = (event: KeyboardEvent): void => {
     const last = times.length - 1;
@@ -92,6 +98,7 @@ export function TimeChart(props: TimeChartProps): ReactNode {
         style={{ height }}
         onKeyDown={step}
         onMouseDown={begin}
+        {...finger}
         onPointerLeave={() => setPointed(-1)}
         onBlur={() => {
           setPointed(-1);
@@ -115,13 +122,30 @@ export function TimeChart(props: TimeChartProps): ReactNode {
             </span>
           )}
         </p>
+        {hasFinger && zoom && time !== undefined && (
+          <button
+            type="button"
+            className="button chart-zoom"
+            data-testid="zoom-in"
+            // The focus stays in the chart: what is read there is what it zooms into.
+            onMouseDown={(event) => event.preventDefault()}
+            onClick={() => zoom(time, time + bucketMs)}
+          >
+            Zoom in
+          </button>
+        )}
+        {zoomOut && (
+          <button type="button" className="button chart-zoom" data-testid="zoom-out" onClick={zoomOut}>
+            Zoom out
+          </button>
+        )}
         {!isBare && <ChartTable title={title} spec={spec} />}
       </div>
     </figure>
   );
 }
 
-/** Whether the mouse was pressed on the chart and not let go yet. Touches scroll: they drag nothing. */
+/** Whether the mouse was pressed on the chart and not let go yet. */
 function useDrag(): { isDragged: boolean; begin: () => void } {
   const [isDragged, setDragged] = useState(false);
   useEffect(() => {

@@ -8,6 +8,8 @@ export interface Drawing {
   resize(width: number): void;
   /** Move the cursor onto a bucket, or away (-1). */
   point(index: number): void;
+  /** Mark a stretch between two places of the screen, or nothing; returns the times it is between, ms. */
+  mark(stretch: readonly [number, number] | null): readonly [number, number];
   destroy(): void;
 }
 
@@ -113,6 +115,15 @@ export function draw(host: HTMLElement, spec: ChartSpec, events: DrawEvents): Dr
       const time = times[index];
       const left = time === undefined ? -10 : plot.valToPos(time + (isBars ? width / 2 : 0), "x");
       plot.setCursor({ left, top: time === undefined ? -10 : 0 }, false);
+    },
+    mark: (stretch) => {
+      const { left: edge, width: whole } = plot.over.getBoundingClientRect();
+      const [from, to] = (stretch ?? [edge, edge])
+        .map((x) => Math.min(Math.max(x - edge, 0), whole))
+        .toSorted((one, other) => one - other) as [number, number];
+      const height = stretch === null ? 0 : plot.over.clientHeight;
+      plot.setSelect({ left: from, top: 0, width: to - from, height }, false);
+      return [plot.posToVal(from, "x") * 1000, plot.posToVal(to, "x") * 1000];
     },
     destroy: () => plot.destroy(),
   };

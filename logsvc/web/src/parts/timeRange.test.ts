@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { rangeFromSearch, rangeParams, rangeWords, searchWithRange } from "./timeRange.ts";
+import { rangeFromSearch, rangeParams, rangeWords, searchWithRange, wider } from "./timeRange.ts";
 
 describe("a range in an address", () => {
   it("is read, and written back beside what else is there", () => {
@@ -27,5 +27,10 @@ describe("a range in an address", () => {
   it("reaches back from now, or holds both ends", () => {
     expect(rangeParams({ span: "1h" }, 10_000_000)).toEqual({ from: "6400000" });
     expect(rangeParams({ from: 1.5, to: 2.5 }, 0)).toEqual({ from: "1", to: "3" });
+  });
+
+  it("is made wider around its middle, but not past now", () => {
+    expect(wider({ from: 400, to: 500 }, 10_000)).toEqual({ from: 300, to: 600 });
+    expect(wider({ from: 400, to: 500 }, 520)).toEqual({ from: 220, to: 520 });
   });
 });

@@ -39,6 +39,13 @@ export function searchWithRange(search: string, range: Range | null): string {
   return params.size === 0 ? "" : `?${params.toString().replaceAll("%3A", ":")}`;
 }
 
+/** Three times as long, with the same middle, but not past now. now: ms since 1970. */
+export function wider({ from, to }: { from: number; to: number }, now: number): { from: number; to: number } {
+  const length = to - from;
+  const end = Math.max(to, Math.min(to + length, now));
+  return { from: end - 3 * length, to: end };
+}
+
 /** The range as the API's parameters. now: ms since 1970. */
 export function rangeParams(range: Range, now: number): { from: string; to?: string } {
   if ("span" in range) return { from: String(now - SPANS[range.span]) };

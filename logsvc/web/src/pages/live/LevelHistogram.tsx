@@ -8,25 +8,23 @@ import { count, counted } from "../../format/count.ts";
 import type { Filter } from "../../live/filter.ts";
 import { ago } from "../../format/time.ts";
 import type { Range } from "../../parts/timeRange.ts";
-import { useMedia } from "../../shell/useMedia.ts";
 import { useNow } from "../../shell/useNow.ts";
 
 interface LevelHistogramProps {
   filter: Filter;
   range: Range;
   zoom: (from: number, to: number) => void;
+  zoomOut: (() => void) | undefined;
 }
 
 const HEIGHT = 84;
 const TONES: Readonly<Record<string, Tone>> = { error: "error", warn: "warn", info: "info", debug: "debug" };
 
 /** How many lines of which level there were, over the time chosen. Dragging over it shows the lines of that time. */
-export function LevelHistogram({ filter, range, zoom }: LevelHistogramProps): ReactNode {
+export function LevelHistogram({ filter, range, zoom, zoomOut }: LevelHistogramProps): ReactNode {
   const now = useNow();
-  // Fingers scroll: only a mouse, or what moves one, drags.
-  const canDrag = useMedia("(any-pointer: fine)");
   const { data, error, isPlaceholderData, dataUpdatedAt } = useHistogram(filter, range);
-  const chart = useMemo(() => (data ? seriesOf(data, canDrag) : null), [data, canDrag]);
+  const chart = useMemo(() => (data ? seriesOf(data) : null), [data]);
   return (
     <div className="histogram" data-testid="histogram" data-stale={isPlaceholderData}>
       {error && (
@@ -48,6 +46,7 @@ export function LevelHistogram({ filter, range, zoom }: LevelHistogramProps): Re
           height={HEIGHT}
           say={count}
           zoom={zoom}
+          zoomOut={zoomOut}
           summary={chart.summary}
           isBare
         />
@@ -57,7 +56,7 @@ export function LevelHistogram({ filter, range, zoom }: LevelHistogramProps): Re
 }
 
 /** The worst at the bottom, where it can be compared. */
-function seriesOf(data: Histogram, canDrag: boolean): { times: number[]; series: Series[]; summary: string } {
+function seriesOf(data: Histogram): { times: number[]; series: Series[]; summary: string } {
   const totals = LEVELS.map((level) => data.items.reduce((sum, { counts }) => sum + (counts[level] ?? 0), 0));
   const lost = data.items.reduce((sum, item) => sum + item.lost, 0);
   const told = LEVELS.flatMap((level, index) => (totals[index] ? [`${count(totals[index])} ${level}`] : []));
@@ -71,7 +70,7 @@ function seriesOf(data: Histogram, canDrag: boolean): { times: number[]; series:
     summary: [
       `${counted(data.total, "line")}${told.length > 0 ? `: ${told.join(", ")}` : ""}`,
       ...(lost > 0 ? [`${counted(lost, "event")} lost`] : []),
-      ...(canDrag ? ["drag to zoom"] : []),
+      "drag to zoom",
     ].join(" · "),
   };
 }

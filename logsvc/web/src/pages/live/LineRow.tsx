@@ -4,8 +4,10 @@ import type { Row } from "../../api/types.ts";
 import { ago, clockTime, duration, fullTime } from "../../format/time.ts";
 import { Ansi } from "../../parts/Ansi.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
+import { Link } from "../../shell/Link.tsx";
 import type { TimeStyle } from "../../shell/timeStyle.ts";
 import { Highlight } from "./Highlight.tsx";
+import { searchOfLine, surroundingsOf } from "./permalink.ts";
 import { gapSentence, ONE_LINE, summaryOf, WHOLE } from "./summary.ts";
 
 interface LineRowProps {
@@ -88,7 +90,9 @@ export const LineRow = memo(function LineRow({
       </span>
       <span role="gridcell" className="line-message" data-data={summary.isData}>
         {isGap ? (
-          gapSentence(row)
+          <>
+            {gapSentence(row)} <Rebuilt row={row} />
+          </>
         ) : (
           <>
             {summary.verb !== "" && (
@@ -111,6 +115,20 @@ export const LineRow = memo(function LineRow({
     </div>
   );
 });
+
+/** To what the queue told around a gap: what could be rebuilt of it is marked there. */
+function Rebuilt({ row }: { row: Row }): ReactNode {
+  if (!row.queue) return null;
+  return (
+    // It is a link of its own in a row that opens by a click.
+    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-static-element-interactions
+    <span onClick={(event) => event.stopPropagation()}>
+      <Link path="logs" search={searchOfLine(surroundingsOf(row), row)} className="link-button">
+        What was rebuilt
+      </Link>
+    </span>
+  );
+}
 
 function RowFacts({ row }: { row: Row }): ReactNode {
   const attempt = row.attempt ?? 0;

@@ -1,11 +1,11 @@
-import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { useQueueNames } from "../../api/queues.ts";
 import type { Row } from "../../api/types.ts";
 import { isMarker } from "../../live/entries.ts";
 import { filterFromSearch, filterParams, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
 import { useTail, useTailView } from "../../live/TailContext.tsx";
-import { rangeFromSearch, rangeParams, searchWithRange, type Range } from "../../parts/timeRange.ts";
+import { rangeFromSearch, rangeParams, searchWithRange, wider, type Range } from "../../parts/timeRange.ts";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
 import { FilterBar } from "./FilterBar.tsx";
@@ -15,11 +15,15 @@ import { LineList, type LineListHandle } from "./LineList.tsx";
 import { LinkedBanner } from "./LinkedBanner.tsx";
 import { PastBanner } from "./PastBanner.tsx";
 import { linkedFromSearch, pastFromSearch, searchLive } from "./permalink.ts";
-import { RowDetail } from "./RowDetail.tsx";
 import { Tools } from "./Tools.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useViewOptions } from "./viewOptions.ts";
 import "./live.css";
+
+const loadDetail = () => import("./RowDetail.tsx");
+const RowDetail = lazy(async () => ({ default: (await loadDetail()).RowDetail }));
+/** Soon after the first view, so that a line can be opened while the server is away. */
+const LOAD_DETAIL_MS = 1_500;
 
 /** How far the histogram reaches unless somebody chose. */
 const USUAL: Range = { span: "1h" };
@@ -53,6 +57,7 @@ export function LivePage({ search }: PageProps): ReactNode {
     [search],
   );
   const zoom = useCallback((from: number, to: number) => setRange({ from, to }), [setRange]);
+  const zoomOut = (): void => setRange("from" in range ? wider(range, Date.now()) : range);
 
   const open = useCallback(
     (row: Row) => {
@@ -70,6 +75,10 @@ export function LivePage({ search }: PageProps): ReactNode {
   }, [tail]);
 
   useEffect(() => () => tail.leave(), [tail]);
+  useEffect(() => {
+    const timer = setTimeout(() => void loadDetail().catch(() => {}), LOAD_DETAIL_MS);
+    return () => clearTimeout(timer);
+  }, []);
 
   const goLive = useCallback(() => {
     if (linked !== null || isPast) navigate("logs", searchLive(search));
@@ -136,7 +145,9 @@ export function LivePage({ search }: PageProps): ReactNode {
         choose={choose}
         exported={() => ({ ...filterParams(filter), ...rangeParams(range, Date.now()) })}
       />
-      {options.hasHistogram && <LevelHistogram filter={filter} range={range} zoom={zoom} />}
+      {options.hasHistogram && (
+        <LevelHistogram filter={filter} range={range} zoom={zoom} zoomOut={isPast ? zoomOut : undefined} />
+      )}
       {linked !== null && (
         <LinkedBanner linked={linked} isMissing={isMissing} goLive={goLive} newCount={view.newCount} />
       )}
@@ -155,7 +166,9 @@ export function LivePage({ search }: PageProps): ReactNode {
           clearFilter={() => setFilter(NO_FILTER)}
         />
         {openRow !== null && (
-          <RowDetail row={openRow} filter={filter} setFilter={setFilter} move={move} close={close} />
+          <Suspense fallback={<aside className="detail" aria-label="The chosen line" />}>
+            <RowDetail row={openRow} filter={filter} setFilter={setFilter} move={move} close={close} />
+          </Suspense>
         )}
       </div>
     </div>

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
-import { NO_FILTER, type Filter } from "../../live/filter.ts";
+import type { Filter } from "../../live/filter.ts";
 import { jobPlace } from "../../parts/addresses.ts";
 import { Block } from "../../parts/Block.tsx";
 import { CopyButton } from "../../parts/CopyButton.tsx";
@@ -11,7 +11,7 @@ import { Link } from "../../shell/Link.tsx";
 import { addressOf } from "../../shell/router.ts";
 import { DetailFacts } from "./DetailFacts.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
-import { searchOfLine } from "./permalink.ts";
+import { searchOfLine, surroundingsOf } from "./permalink.ts";
 import { errorText, plainLine, summaryOf } from "./summary.ts";
 
 interface RowDetailProps {
@@ -84,11 +84,6 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
 }
 
 /** Job ids repeat between queues, and queue names between sources: a job is all three. */
-/** All that its queue told at the time: after a gap, what there still is. */
-function surroundingsOf({ source, queue }: Row): Filter {
-  return { ...NO_FILTER, source: source ? [source] : [], queue: queue ? [queue] : [] };
-}
-
 function onlyThisJob(filter: Filter, row: Row): Filter {
   return { ...filter, job_id: valuesOf(row.job_id), queue: valuesOf(row.queue), source: valuesOf(row.source) };
 }

@@ -1,4 +1,5 @@
-import { filterFromSearch, filterToSearch, type Filter } from "../../live/filter.ts";
+import type { Row } from "../../api/types.ts";
+import { filterFromSearch, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
 import type { LinkedLine, Past } from "../../live/tailView.ts";
 import { rangeFromSearch, searchWithRange } from "../../parts/timeRange.ts";
 
@@ -16,6 +17,11 @@ export function searchOfLine(filter: Filter, line: LinkedLine): string {
   const search = filterToSearch(filter);
   const at = new URLSearchParams({ at: line.ts, row: line.id }).toString().replaceAll("%3A", ":");
   return search === "" ? `?${at}` : `${search}&${at}`;
+}
+
+/** All that its queue told at the time: after a gap, what there still is. */
+export function surroundingsOf({ source, queue }: Pick<Row, "source" | "queue">): Filter {
+  return { ...NO_FILTER, source: source ? [source] : [], queue: queue ? [queue] : [] };
 }
 
 /** The stretch of the past that an address shows; null: what happens now. */
