@@ -30,8 +30,7 @@ export function FilterChips({ filter, setFilter }: { filter: Filter; setFilter: 
           aria-label={`Remove ${name} ${value}`}
           onClick={() => setFilter(toggled(filter, key, value))}
         >
-          <span className="chip-name">{name}</span>
-          <bdi>{value}</bdi>
+          <span className="chip-name">{name}</span> <bdi>{value}</bdi>
           <Icon name="close" />
         </button>
       ))}

@@ -45,10 +45,10 @@ function Parts({ system }: { system: System }): ReactNode {
     <div className="page-body">
       <Findings findings={findingsOf(system, now)} well={wellWords(system)} />
       <Pipeline system={system} now={now} />
+      <Services services={system.services} now={now} />
       <RedisTable sources={system.sources.filter(isShown)} envs={envs} now={now} />
       <Gaps gaps={system.gaps?.filter(isShown) ?? null} envs={envs} />
       <DeadLetters letters={system.all_dead_letters} />
-      <Services services={system.services} now={now} />
       <Breakers breakers={system.breakers} />
       <Versions system={system} />
     </div>
