@@ -13,7 +13,7 @@ PAGE   := logsvc/web/dist/index.html
 WEB    := $(shell find logsvc/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up doctor test check lint web tools bench chaos recording audit sbom clean
+.PHONY: help install demo up doctor test check lint web tools bench chaos pictures recording audit sbom clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,12 @@ bench: $(STAMP) ## Print the benchmarks' figures
 
 chaos: $(STAMP) ## Kill things for minutes and count what arrives
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
+
+PICTURED = tests/integration/logsvc/test_shell.py tests/integration/logsvc/test_pages.py \
+	tests/integration/logsvc/test_dead_letters.py tests/e2e/test_page_jobs.py tests/e2e/test_page_handling.py \
+	tests/e2e/test_login.py
+pictures: $(STAMP) ## Take the pictures of every page in docs/screenshots anew
+	@TOCSIN_SCREENSHOTS=docs/screenshots exec $(BIN)/python -m pytest -q $(PICTURED)
 
 recording: $(STAMP) ## Record docs/screenshots/recording.webp from a demo of its own; takes up to six minutes
 	@exec $(BIN)/python -m tests.recording

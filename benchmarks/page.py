@@ -5,7 +5,10 @@ are there with a cold cache; then, once its memory is full, the frames that are 
 is busy, and the heap after a garbage collection, minute by minute; and how many lines a second reached the page, and
 how many it was too slow for: so a run shows whether the rate asked for really came.
 
-    python -m benchmarks.page [--minutes 10] [--rate 5000] [--wrap]
+    python -m benchmarks.page [--minutes 10] [--rate 5000] [--wrap] [--feed]
+
+--feed: only the page is measured, and fed by tests/page_feed.py instead: so the whole rate arrives where logsvc
+and the browser would want more cores than there are.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import asyncio
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -20,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from playwright.async_api import Page
 
 from benchmarks.live import start as start_role
@@ -28,6 +33,7 @@ from tests import servers
 from tests.browser import open_page
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House, house
+from tests.ports import free_port
 
 RATE, MINUTES, HELD = 5_000, 10, 100_000
 VIEWS = 5
@@ -91,6 +97,32 @@ async def heap_mb(cdp: Any) -> float:
     return (await cdp.send("Runtime.getHeapUsage"))["usedSize"] / 1e6
 
 
+class Feeder:
+    """The feed in place of a logsvc; see tests/page_feed.py."""
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
+            return await client.get(path)
+
+    async def start(self, rate: int) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.page_feed", str(self._port), str(rate)
+        )
+
+        async def answers() -> bool:
+            try:
+                return (await self.get("/metrics")).is_success
+            except httpx.TransportError:
+                return False
+
+        await eventually(answers, what="the feed")
+        return process
+
+
 async def first_view(url: str) -> float:
     """When the first lines are drawn, ms after the navigation; each time by a browser that has never been there."""
     async with open_page() as page:
@@ -105,14 +137,14 @@ async def first_view(url: str) -> float:
         return await page.evaluate("window.usableMs")
 
 
-async def lines_of(home: House) -> tuple[int, int]:
+async def lines_of(home: House | Feeder) -> tuple[int, int]:
     """How many lines were sent to the page, and dropped as it was too slow for them."""
     text = (await home.get("/metrics")).raise_for_status().text
     told = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return int(float(told["logsvc_live_rows_sent_total"])), int(float(told["logsvc_live_rows_dropped_total"]))
 
 
-async def minute(page: Page, cdp: Any, home: House, number: int) -> float:
+async def minute(page: Page, cdp: Any, home: House | Feeder, number: int) -> float:
     """Print a row of the table; return the heap."""
     await page.evaluate("window.drawn.longest = 0")
     begun = await moment(page, cdp)
@@ -137,7 +169,7 @@ async def held(page: Page) -> int:
     return int(await page.get_by_test_id("live-scroller").get_attribute("aria-rowcount") or 1) - 1
 
 
-async def follow(home: House, minutes: int, *, wrap: bool) -> None:
+async def follow(home: House | Feeder, minutes: int, *, wrap: bool) -> None:
     """Follow the newest lines for so long, and print how that went."""
     async with open_page() as page:
         await page.goto(f"{home.url}/logs")
@@ -182,6 +214,18 @@ async def run(kafka: str, data: Path, minutes: int, rate: int, *, wrap: bool) ->
     print(f"load after: {os.getloadavg()[0]:.1f}", flush=True)
 
 
+async def run_fed(minutes: int, rate: int, *, wrap: bool) -> None:
+    print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
+    feeder = Feeder()
+    feeding = await feeder.start(rate)
+    try:
+        await follow(feeder, minutes, wrap=wrap)
+    finally:
+        feeding.kill()
+        await feeding.wait()
+    print(f"load after: {os.getloadavg()[0]:.1f}", flush=True)
+
+
 async def some_stored(home: House) -> None:
     async def is_enough() -> bool:
         answer = await home.get("/api/v1/histogram")
@@ -202,8 +246,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=MINUTES, help="how long to follow the full list")
     parser.add_argument("--rate", type=int, default=RATE, help="lines offered a second")
     parser.add_argument("--wrap", action="store_true", help="with whole lines, each measured")
+    parser.add_argument("--feed", action="store_true", help="measure the page alone, without logsvc")
     asked = parser.parse_args()
     print_sizes()
+    if asked.feed:
+        asyncio.run(run_fed(asked.minutes, asked.rate, wrap=asked.wrap))
+        return
     servers.open_run()
     try:
         with tempfile.TemporaryDirectory() as data:

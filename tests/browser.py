@@ -30,10 +30,13 @@ expect.set_options(timeout=60_000)  # a loaded machine takes its time
 
 
 @asynccontextmanager
-async def open_page(size: tuple[int, int] = DESKTOP, *, with_outage: bool = False) -> AsyncGenerator[Page]:
+async def open_page(
+    size: tuple[int, int] = DESKTOP, *, with_outage: bool = False, has_touch: bool = False
+) -> AsyncGenerator[Page]:
     """An empty page. The test fails if a page shown in it threw an error or said anything to the console.
 
     with_outage: the test takes the server away, or is refused: the browser's own words of that are fine.
+    has_touch: fingers touch it, as on a phone.
     """
     chromium = shutil.which("chromium")
     if chromium is None:
@@ -44,7 +47,7 @@ async def open_page(size: tuple[int, int] = DESKTOP, *, with_outage: bool = Fals
     complaints: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        page = await browser.new_page(viewport={"width": size[0], "height": size[1]})
+        page = await browser.new_page(viewport={"width": size[0], "height": size[1]}, has_touch=has_touch)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page

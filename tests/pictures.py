@@ -1,27 +1,51 @@
 """Pictures of the page for docs/screenshots: kept when TOCSIN_SCREENSHOTS names a folder, else not taken."""
 
+import io
 import os
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image
 from playwright.async_api import Page
 
+from tests.accessibility import expect_accessible
 from tests.browser import DESKTOP, PHONE
 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
+QUALITY = 80
+
+
+async def look(page: Page, name: str) -> None:
+    """Let axe look at what is shown, as wide as it is and on a phone, and the camera."""
+    await expect_accessible(page, *THEMES)
+    await resize(page, PHONE)
+    await expect_accessible(page, "light")  # another width has no other colours
+    await resize(page, DESKTOP)
+    await keep_pictures(page, name)
 
 
 async def keep_pictures(page: Page, name: str) -> None:
-    """Take what is shown in both themes, on a desktop and on a phone: `<name>-<size>-<theme>.png`."""
+    """Take what is shown in both themes, on a desktop and on a phone: `<name>-<size>-<theme>.webp`."""
     folder = os.environ.get("TOCSIN_SCREENSHOTS")
     if not folder:
         return
-    for size, (width, height) in SIZES.items():
-        await page.set_viewport_size({"width": width, "height": height})
+    await page.mouse.move(0, 0)
+    for size, pixels in SIZES.items():
+        await resize(page, pixels)
         for theme in THEMES:
-            await page.emulate_media(color_scheme=theme)
-            await page.screenshot(path=Path(folder, f"{name}-{size}-{theme}.png"))
-    await page.emulate_media(color_scheme=None)
-    await page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+            await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            await page.evaluate(AT_REST)
+            taken = Image.open(io.BytesIO(await page.screenshot()))
+            taken.save(Path(folder, f"{name}-{size}-{theme}.webp"), quality=QUALITY, method=6)
+    await page.emulate_media(color_scheme=None, reduced_motion=None)
+    await resize(page, DESKTOP)
+
+
+AT_REST = "new Promise((resolve) => { requestAnimationFrame(() => { setTimeout(resolve, 400); }); })"
+"""A chart is drawn anew for another width or theme."""
+
+
+async def resize(page: Page, pixels: tuple[int, int]) -> None:
+    await page.set_viewport_size({"width": pixels[0], "height": pixels[1]})

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import json
+import re
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from tests.browser import open_page
 from tests.bullmq.driver import make_states
 from tests.clients import asyncpg
 from tests.eventually import eventually
+from tests.pictures import look
 from tests.ports import free_port
 from tests.product import Product
 
@@ -248,19 +250,25 @@ async def who_comes_by_the_proxy_sees_all_without_telegram_and_bot(tocsin: Produ
         assert (await forger.get("/logs")).status_code == 303
 
 
-async def a_link_of_the_server_logs_in_without_telegram(tocsin: Product) -> None:
-    """`tocsin login-link` needs Postgres and the bot; and then the page does all it does."""
-    await tocsin.start("bot")
-    command = ("-m", "tocsin.cli", "login-link", "Ann of ops", "--role", "operator")
+async def login_link(tocsin: Product, name: str, role: str) -> str:
+    """What `tocsin login-link` prints."""
+    command = ("-m", "tocsin.cli", "login-link", name, "--role", role)
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, env=tocsin.environ, stdout=asyncio.subprocess.PIPE
     )
     link, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0
+    return link.decode().strip()
+
+
+async def a_link_of_the_server_logs_in_without_telegram(tocsin: Product) -> None:
+    """`tocsin login-link` needs Postgres and the bot; and then the page does all it does."""
+    await tocsin.start("bot")
+    link = await login_link(tocsin, "Ann of ops", "operator")
     async with person(tocsin, "127.0.0.3") as ann:
 
         async def is_in() -> bool:
-            answer = await log_in(ann, link.decode())
+            answer = await log_in(ann, link)
             assert answer.status_code in (303, 503), "the bot is not there yet, or the link is good"
             return answer.status_code == 303
 
@@ -296,6 +304,7 @@ async def test_in_a_browser_one_logs_in_sees_the_page_and_logs_out(locked: Produ
     async with open_page(with_outage=True) as page:
         await page.goto(f"{base}/queues")
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        await look(page, "login")
         await page.goto(f"{base}/login?ticket={'x' * 43}")
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("alert")).to_contain_text("no login link that was given out")
@@ -344,6 +353,7 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         assert (await client.post(f"{url}/api/v1/markers", json=DEPLOY, headers=viewer)).status_code == 403
         await eventually(lambda: is_marked(tocsin, operator), what="a deploy marked by a token")
         await incidents_rules_silences_and_views_are_the_bots(client, url, viewer, operator)
+        await a_viewer_looks_and_touches_nothing(tocsin, queue)
         dry = await act(operator, filter=ALL, dry_run=True)
         assert dry.status_code == 200, dry.text
         failed = dry.json()["count"]
@@ -376,6 +386,31 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         assert rows["r-1"]["outcome"] == f"done: {failed} done"
         assert (rows["r-1"]["user_id"].partition(":")[0], rows["r-1"]["role"]) == ("token", "operator")
         assert rows["r-1"]["target"] == f"main/{queue}"
+
+
+async def a_viewer_looks_and_touches_nothing(tocsin: Product, queue: str) -> None:
+    """In a browser, with the role viewer: what acts says what it takes, or is not there."""
+    link = await login_link(tocsin, "Vic", "viewer")
+    async with open_page(with_outage=True) as page:
+        await page.goto(f"{tocsin.url('logsvc')}/queue/main/{queue}")
+        await page.get_by_label("paste a link").fill(link)
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_test_id("queue-head")).to_be_visible()
+        for button in await page.locator("[data-testid^=action-]").all():
+            await expect(button).to_be_disabled()
+            await expect(button).to_have_attribute("title", re.compile("needs the role operator"))
+        await expect(page.get_by_test_id("action-pause")).to_have_count(1)
+        await page.get_by_role("link", name="Incidents").first.click()
+        incident = page.get_by_test_id("incident").first
+        await expect(incident).to_be_visible()
+        await expect(page.get_by_role("button", name="I have it")).to_have_count(0)
+        await expect(page.get_by_test_id("maintenance")).to_be_disabled()
+        await incident.get_by_role("link").first.click()
+        await expect(page.get_by_text("You may look.")).to_be_visible()
+        await expect(page.get_by_test_id("ack")).to_have_count(0)
+        await page.goto(f"{tocsin.url('logsvc')}/incidents/rules")
+        await expect(page.get_by_test_id("rule").first).to_be_visible()
+        await expect(page.get_by_role("button", name="Change")).to_have_count(0)
 
 
 async def incidents_rules_silences_and_views_are_the_bots(

@@ -3,23 +3,35 @@
 import re
 from typing import Any
 
+import httpx
 from playwright.async_api import Page, expect
 
 from tests.accessibility import expect_accessible
 from tests.browser import open_page
 from tests.clients import bullmq
 from tests.eventually import eventually
-from tests.pictures import keep_pictures
+from tests.pictures import look
 from tests.product import Product
 
 SERVICE = "service-token-of-the-test"
 FAILED = 5
-
-
-async def look(page: Page, name: str) -> None:
-    """Let axe and the camera look at what is shown."""
-    await expect_accessible(page)
-    await keep_pictures(page, name)
+HEAR = """
+window.heard = {sounds: 0, notifications: []};
+window.Notification = class extends EventTarget {
+  static permission = "granted";
+  constructor(title) { super(); heard.notifications.push(title); }
+  close() {}
+};
+window.AudioContext = class extends AudioContext { constructor() { super(); heard.sounds += 1; } };
+"""
+"""What the operating system would show, and the loudspeaker play."""
+SHOP = """
+async def charge(job, token):
+    if broken:
+        raise RuntimeError("Card provider is away")
+    return "charged"
+"""
+"""The app, from a file of its own: its path is on the page."""
 
 
 async def test_an_incident_is_taken_its_jobs_retried_and_everything_stands_in_the_audit(
@@ -32,20 +44,20 @@ async def test_an_incident_is_taken_its_jobs_retried_and_everything_stands_in_th
     await tocsin.ready()
     broken: set[str] = set()
 
-    async def charge(job: Any, token: str) -> str:
-        if broken:
-            raise RuntimeError("Card provider is away")
-        return "charged"
-
+    shop: dict[str, Any] = {"broken": broken}
+    exec(compile(SHOP, "/app/shop/charge.py", "exec"), shop)
     queue = bullmq.Queue("orders", {"connection": redis_url})
-    worker = bullmq.Worker("orders", charge, {"connection": redis_url})
+    worker = bullmq.Worker("orders", shop["charge"], {"connection": redis_url})
     try:
         await queue.add("first", {})
         await eventually(lambda: _is_told(tocsin, "completed"), seconds=60, what="the queue known to Tocsin")
-        broken.add("orders")
-        for number in range(FAILED):
-            await queue.add("charge", {"order": number})
         async with open_page() as page:
+            await _let_it_ring(page, tocsin)
+            broken.add("orders")
+            for number in range(FAILED):
+                await queue.add("charge", {"order": number})
+            await page.wait_for_function("heard.sounds > 0 && heard.notifications.length > 0")
+            assert await page.evaluate("heard.notifications") == ["prod · orders: RuntimeError"]
             await page.goto(f"{tocsin.url('logsvc')}/logs")
             await expect(page.get_by_test_id("unheeded").first).to_have_text("1")
             await expect(page).to_have_title(re.compile(r"^\(1\) Live"))
@@ -54,12 +66,26 @@ async def test_an_incident_is_taken_its_jobs_retried_and_everything_stands_in_th
             await expect(page.get_by_text("noted by this machine")).to_contain_text("they say 20 minutes")
             broken.clear()
             await _retry(page)
+            await _end_it(page)
+            await _see_bridge_and_bot(page, tocsin)
             await _tune_a_rule(page)
             await _keep_a_view(page, tocsin)
             await _make_a_token_and_read_the_audit(page)
     finally:
         await worker.close()
         await queue.close()
+
+
+async def _let_it_ring(page: Page, tocsin: Product) -> None:
+    """Switch on what a browser does on a new incident; off unless somebody asks for it."""
+    await page.add_init_script(HEAR)
+    async with page.expect_response(re.compile(r"/api/v1/incidents\?")):  # from here on one is new
+        await page.goto(f"{tocsin.url('logsvc')}/account")
+    for name in ("Show a notification", "Ring when something new rings"):
+        await expect(page.get_by_label(name)).not_to_be_checked()
+        await page.get_by_label(name).click()
+        await expect(page.get_by_label(name)).to_be_checked()
+    await page.evaluate("heard.sounds = 0")  # it rings once to show how
 
 
 async def _is_told(tocsin: Product, state: str) -> bool:
@@ -73,17 +99,26 @@ async def _take_the_incident(page: Page, tocsin: Product) -> None:
     await expect(row).to_contain_text("nobody has it yet")
     await look(page, "incidents")
     await row.get_by_role("link", name="RuntimeError").click()
+    dialog, confirm = page.get_by_test_id("action-dialog"), page.get_by_test_id("action-confirm")
     await page.get_by_test_id("ack").click()
+    await expect(confirm).to_have_text(f"Take 1 incident with {FAILED} failures")
+    await look(page, "take")
+    await confirm.click()
+    await expect(dialog).to_have_count(0)
     state = page.get_by_test_id("incident-state")
     await expect(state).to_have_text("acked")
     await expect(page.get_by_test_id("unheeded")).to_have_count(0)
     await eventually(lambda: _chat_says(tocsin, "this machine"), what="the name in the chat")
+    await post(tocsin, f"incidents/{page.url.rpartition('/')[2]}/note", {"text": "by a script, told by /ws"})
+    await expect(page.get_by_role("listitem").filter(has_text="told by /ws")).to_be_visible()
     await page.get_by_label("Your note").fill("The provider has an outage; they say 20 minutes.")
     await page.get_by_role("button", name="Write the note").click()
     await expect(page.get_by_role("listitem").filter(has_text="20 minutes")).to_be_visible()
     await page.get_by_test_id("silence").click()
-    await page.get_by_label("Why").fill("known outage")
-    await page.get_by_role("button", name="1 h", exact=True).click()
+    await dialog.get_by_label("Why").fill("known outage")
+    await dialog.get_by_label("For how long").select_option("4 h")
+    await expect(confirm).to_have_text(f"Keep 1 incident with {FAILED} failures quiet for 4 h")
+    await confirm.click()
     await expect(state).to_have_text("silenced")
     await look(page, "incident")
     detail = page.url
@@ -94,7 +129,7 @@ async def _take_the_incident(page: Page, tocsin: Product) -> None:
     await silence.get_by_role("button", name="Let it ring again").click()
     await expect(silence).to_have_count(0)
     await page.get_by_test_id("maintenance").click()
-    dialog = page.get_by_role("dialog")
+    dialog = page.get_by_role("dialog", name="Maintenance")
     env = await dialog.get_by_label("Environment").input_value()
     await dialog.get_by_label("Why").fill("the database moves")
     await look(page, "maintenance")
@@ -104,6 +139,12 @@ async def _take_the_incident(page: Page, tocsin: Product) -> None:
     await silence.get_by_role("button", name="Let it ring again").click()
     await expect(silence).to_have_count(0)
     await page.goto(detail)
+
+
+async def post(tocsin: Product, path: str, body: dict[str, Any]) -> None:
+    """Do something by the API: what a page shows of it, it was told by `/ws`."""
+    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), timeout=20) as client:
+        (await client.post(f"/api/v1/{path}", json=body)).raise_for_status()
 
 
 async def _chat_says(tocsin: Product, text: str) -> bool:
@@ -119,6 +160,31 @@ async def _retry(page: Page) -> None:
     await expect(dialog).to_contain_text(f"{FAILED} put back to waiting")
     await expect(page.get_by_test_id("aftermath")).to_contain_text(f"{FAILED} completed, 0 failed again.")
     await page.keyboard.press("Escape")
+
+
+async def _end_it(page: Page) -> None:
+    await page.get_by_role("link", name="Incidents").first.click()
+    await page.get_by_test_id("incident").get_by_role("link", name="RuntimeError").click()
+    await page.get_by_test_id("resolve").click()
+    await page.get_by_test_id("action-confirm").click()
+    await expect(page.get_by_test_id("incident-state")).to_have_text("resolved")
+    await expect(page.get_by_test_id("resolve")).to_have_count(0)
+
+
+async def _see_bridge_and_bot(page: Page, tocsin: Product) -> None:
+    """How they say they are; one that dies is not known since then, and the page is told by itself."""
+    await page.get_by_role("link", name="System").first.click()
+    for service in ("bridge", "bot"):
+        row = page.locator(f"[data-testid=service][data-service={service}]")
+        await expect(row).to_contain_text("answers")
+        await expect(row.locator("[data-name=Behind]")).not_to_have_text("–")
+        await expect(row.locator("[data-name=Version]")).not_to_have_text("–")
+    bridge = page.locator("[data-testid=service][data-service=bridge]")
+    await tocsin.kill("bridge")
+    await expect(bridge).to_contain_text("not known since")
+    await expect(page.get_by_test_id("findings")).to_contain_text("has not answered for")
+    await tocsin.start("bridge")
+    await expect(bridge).to_contain_text("answers")
 
 
 async def _tune_a_rule(page: Page) -> None:
@@ -145,6 +211,7 @@ async def _keep_a_view(page: Page, tocsin: Product) -> None:
     await page.keyboard.press("Enter")
     await page.get_by_label("Its name").fill("Worst of the week")
     await page.get_by_label("I begin with it").check()
+    await look(page, "save-view")
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await page.goto(f"{base}/")
@@ -179,5 +246,5 @@ async def _make_a_token_and_read_the_audit(page: Page) -> None:
     assert await when.evaluate(lines) == 1, "the time of an entry is to stand in one line"
     await look(page, "audit")
     await page.get_by_role("link", name="You", exact=True).click()
-    await expect(page.get_by_label("Ring when something new rings")).not_to_be_checked()
+    await expect(page.get_by_label("Ring when something new rings")).to_be_checked()
     await look(page, "account")

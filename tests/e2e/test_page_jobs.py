@@ -1,15 +1,18 @@
 """The pages of jobs and queues in a real browser, on one running product: what Redis forgot, and what people do."""
 
 import re
+from typing import Any
 
 import msgspec
 from playwright.async_api import Page, expect
 
-from tests.browser import open_page
+from tests.browser import PHONE, open_page
 from tests.bullmq import node
 from tests.bullmq.driver import run_workload
+from tests.clients import bullmq
 from tests.clients import redis as redis_client
 from tests.eventually import eventually
+from tests.pictures import look
 from tests.product import Product
 
 SERVICE = "service-token-of-the-test"
@@ -45,10 +48,15 @@ async def test_jobs_and_queues_tell_their_story_and_are_acted_on(tocsin: Product
     base = tocsin.url("logsvc")
     async with open_page() as page:
         await the_job_has_every_error(page, f"{base}/job/main/orders/{story.job}")
+        await look(page, "job")
+        await a_line_is_copied_exported_and_shown_again_by_its_link(page, base)
         await the_flow_is_a_tree(page, f"{base}/job/main/orders/{story.parent}")
         await the_queues_say_where_trouble_is(page, base)
         await a_queue_is_paused_by_who_says_so(page)
         await these_failures_are_retried(page)
+        await lines_come_without_websockets_too(page, base, redis_url)
+    async with open_page(PHONE, has_touch=True) as page:
+        await a_finger_zooms_the_histogram(page, base)
 
 
 async def are_known(tocsin: Product, queues: set[str]) -> bool:
@@ -76,6 +84,102 @@ async def the_job_has_every_error(page: Page, address: str) -> None:
     await expect(page.get_by_role("main")).to_contain_text("ann@example.com")
 
 
+async def a_line_is_copied_exported_and_shown_again_by_its_link(page: Page, base: str) -> None:
+    """As text, as JSON, as a link that shows it among its neighbours; and the view as a file."""
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
+
+    async def copied(button: str) -> str:
+        await page.get_by_role("button", name=button).click()
+        await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        await expect(page.get_by_role("button", name=button)).to_be_visible()
+        return await page.evaluate("navigator.clipboard.readText()")
+
+    await page.goto(f"{base}/logs?queue=orders&q=properties")
+    line = page.get_by_test_id("live-row").filter(has_text=ERRORS[2]).first
+    await line.click()
+    await expect(page.get_by_test_id("row-detail")).to_contain_text("Stack, newest call first")
+    await look(page, "line")
+    assert re.match(r"\S+Z WARN orders charge-card #\S+ retrying TypeError: Cannot", await copied("Copy line"))
+    told = msgspec.json.decode(await copied("Copy as JSON"))
+    assert (told["queue"], told["attempt"], told["error"] in ERRORS[2]) == ("orders", 2, True)
+    link = await copied("Copy link")
+    async with page.expect_download() as saved:
+        await page.get_by_test_id("export-ndjson").click()
+    rows = [msgspec.json.decode(each) for each in (await (await saved.value).path()).read_bytes().splitlines()]
+    assert told["id"] in [row.get("id") for row in rows]
+
+    await page.goto(link)
+    await expect(page.locator(".banner")).to_contain_text("Around the linked line")
+    shown = page.locator(f"[data-testid=live-row][data-id='{told['id']}']")
+    await expect(shown).to_be_in_viewport()
+    await expect(shown).to_have_attribute("aria-selected", "true")
+    await page.get_by_role("button", name="Go live").click()
+    await expect(page.locator(".banner")).to_have_count(0)
+
+
+async def lines_come_without_websockets_too(page: Page, base: str, redis_url: str) -> None:
+    """A network that lets no WebSocket through: server-sent events carry the lines, and pages are asked for anew."""
+    await page.context.route_web_socket(re.compile(r"/(ws|api/v1/live)"), lambda socket: socket.close())
+    await page.goto(f"{base}/logs")
+    await expect(page.get_by_test_id("connection")).to_have_attribute("data-status", "live")
+    queue = bullmq.Queue("orders", {"connection": redis_url})
+    try:
+        await queue.add("by-sse", {})
+        await expect(page.get_by_test_id("live-row").filter(has_text="by-sse").first).to_be_visible()
+        await page.get_by_role("link", name="Queues").first.click()
+        orders = page.locator("[data-testid=queue-row][data-queue=orders] [data-name=Waiting]")
+        await expect(orders).to_have_text("1")
+        await queue.add("by-sse", {})
+        await expect(orders).to_have_text("2")
+    finally:
+        await queue.close()
+
+
+async def a_finger_zooms_the_histogram(page: Page, base: str) -> None:
+    """By a tap on a bar and the button under it, by a drag sideways; and out again."""
+    await page.goto(f"{base}/logs")
+    chart = page.get_by_test_id("histogram").get_by_role("slider")
+    await expect(chart.locator("canvas")).to_be_visible()
+    banner = page.get_by_test_id("past-banner")
+    await expect(banner).to_have_count(0)
+    box = await chart.bounding_box()
+    assert box is not None
+    across, middle = box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2
+    await page.touchscreen.tap(across, middle)
+    zoom = page.get_by_test_id("zoom-in")
+    thumb = await zoom.bounding_box()
+    assert thumb is not None
+    assert thumb["height"] >= 44
+    await zoom.tap()
+    await expect(banner).to_be_visible()
+    near, before = await _length_shown(page), page.url
+    await page.get_by_test_id("zoom-out").tap()
+    await page.wait_for_function("before => location.href !== before", arg=before)
+    assert await _length_shown(page) == 3 * near
+
+    await page.goto(f"{base}/logs")
+    await expect(chart.locator("canvas")).to_be_visible()
+    fingers: Any = await page.context.new_cdp_session(page)  # its answers have no types
+    for kind, x in (
+        ("touchStart", across - 120),
+        ("touchMove", across - 60),
+        ("touchMove", across),
+        ("touchEnd", None),
+    ):
+        points = [] if x is None else [{"x": x, "y": middle}]
+        await fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    await expect(banner).to_be_visible()
+    assert near < await _length_shown(page) < 3_600_000
+
+
+async def _length_shown(page: Page) -> float:
+    """How long the stretch of time is that the address names, ms."""
+    times = (
+        "const at = new URLSearchParams(location.search); return Date.parse(at.get('to')) - Date.parse(at.get('from'));"
+    )
+    return await page.evaluate(f"() => {{ {times} }}")
+
+
 async def the_flow_is_a_tree(page: Page, address: str) -> None:
     """From a parent to its child and back."""
     await page.goto(address)
@@ -84,6 +188,7 @@ async def the_flow_is_a_tree(page: Page, address: str) -> None:
     await tree.get_by_role("link", name="confirm").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("confirm")
     await expect(tree.get_by_role("link", name="ship-order")).to_be_visible()
+    await look(page, "job-flow")
 
 
 async def the_queues_say_where_trouble_is(page: Page, base: str) -> None:

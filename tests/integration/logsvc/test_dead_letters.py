@@ -7,13 +7,12 @@ from urllib.parse import quote
 
 from playwright.async_api import Page, expect
 
-from tests.accessibility import expect_accessible
 from tests.browser import open_page
 from tests.clients import aiokafka
 from tests.eventually import eventually
 from tests.integration.logsvc.fake_bot import FakeBot
 from tests.integration.logsvc.house import House
-from tests.pictures import keep_pictures
+from tests.pictures import look
 from tocsin.events import DeadLetter, encode
 
 SERVICE = "a-service-token-of-the-tests"
@@ -139,15 +138,13 @@ async def _replay_by_the_page(page: Page, home: House) -> None:
     await letters.first.locator("summary").click()
     await expect(letters.first).to_contain_text("padding")
     await expect(letters.first).to_contain_text(home.topics.jobs)
-    await expect_accessible(page)
     await page.get_by_test_id("dead-letters").scroll_into_view_if_needed()
-    await keep_pictures(page, "dead-letters")
+    await look(page, "dead-letters")
     await page.get_by_role("button", name="Replay these 4").click()
     dialog = page.get_by_test_id("replay-dialog")
     await expect(dialog).to_contain_text("1 can be stored now")
     await expect(dialog).to_contain_text("contract version 2")
-    await expect_accessible(page)
-    await keep_pictures(page, "replay")
+    await look(page, "replay")
     await dialog.get_by_role("button", name="Store 1 record").click()
     await expect(dialog).to_contain_text("1 stored now")
     await expect(dialog).to_contain_text("1 stored before")

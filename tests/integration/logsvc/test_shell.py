@@ -5,10 +5,9 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.accessibility import expect_accessible
 from tests.browser import PHONE, open_page
 from tests.integration.logsvc.house import House
-from tests.pictures import keep_pictures
+from tests.pictures import look
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -17,22 +16,24 @@ async def test_the_palette_goes_to_pages_queues_and_does_what_it_says(lately: Ho
     async with open_page(with_outage=True) as page:
         await page.goto(f"{lately.url}/logs")
         await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        await expect(page.get_by_test_id("chart-words")).to_contain_text("lines:")
+        await look(page, "live")
         await page.keyboard.press("Control+k")
         box = page.get_by_test_id("palette-input")
         await expect(box).to_be_focused()
-        await expect_accessible(page)
-        await keep_pictures(page, "palette")
+        await look(page, "palette")
         await box.fill("capture")
         await expect(page.get_by_role("option", name="payments.capture")).to_be_visible()
         await box.fill("queues")
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Queues")).to_be_visible()
         await expect(box).to_have_count(0)
-        await expect_accessible(page)
+        await expect(page.get_by_test_id("queue-row").first).to_be_visible()
+        await look(page, "queues")
 
         await page.keyboard.press("?")
         await expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Search on this page")
-        await keep_pictures(page, "keys")
+        await look(page, "keys")
         await page.keyboard.press("Escape")
         await page.keyboard.press("Control+k")
         await box.fill("colours dark")
