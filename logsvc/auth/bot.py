@@ -138,10 +138,16 @@ class Bot:
         self._was_seen = True
         if answer.is_success:
             return Told(answer.status_code, answer.content)
-        complaint = msgspec.json.decode(answer.content, type=Complaint)  # what is no complaint is no bot
+        try:
+            complaint = msgspec.json.decode(answer.content, type=Complaint)
+        except msgspec.MsgspecError:
+            if answer.status_code == 404:  # a bot of a release before, which does not know what is asked, is well
+                raise BotRefused(404, NOT_THERE) from None
+            raise  # what is no complaint is no bot
         raise BotRefused(answer.status_code, complaint, answer.headers.get("retry-after", ""))
 
 
+NOT_THERE = Complaint(error="not_there", message="this bot does not know that", mend="upgrade the bot, too")
 NOT_CONFIGURED = Complaint(
     error="not_configured",
     message="logsvc has no TOCSIN_SERVICE_TOKEN, so it cannot ask the bot",
