@@ -11,8 +11,15 @@ HEAD = """<!doctype html>
 <title>{title} · Tocsin</title>
 <link rel="stylesheet" href="login.css">
 <main>
+<p class="brand">{bell}Tocsin</p>
 <h1>{title}</h1>
 """
+BELL = (
+    '<svg viewBox="0 0 32 32" aria-hidden="true">'
+    '<path fill="#2f8f83" d="M16 3a2 2 0 0 1 2 2v.7c4 .9 6.6 4.3 6.6 8.7 0 5.4 1.5 7.4 2.9 8.7.7.7.2 1.9-.8 1.9'
+    'H5.3c-1 0-1.5-1.2-.8-1.9 1.4-1.3 2.9-3.3 2.9-8.7 0-4.4 2.6-7.8 6.6-8.7V5a2 2 0 0 1 2-2Z"/>'
+    '<path fill="#c8903a" d="M12.3 26.5h7.4a3.7 3.7 0 0 1-7.4 0Z"/></svg>'
+)
 END = "</main>\n</html>\n"
 
 BY_TELEGRAM = "<li>Send <code>/login</code> to the bot in Telegram, and open the link it answers with."
@@ -35,7 +42,7 @@ def login_page(*, notice: str, is_bot_away: bool, by_proxy: bool, by_link: bool)
     ways = "\n".join([*([BY_TELEGRAM, BY_SERVER] if by_link else []), *([BY_PROXY] if by_proxy else [])])
     told = f"<p class=trouble role=alert>{html.escape(notice)}</p>\n" if notice else ""
     away = BOT_AWAY if is_bot_away and by_link else ""
-    return f"{HEAD.format(title='Log in')}{told}{away}<ul>\n{ways}\n</ul>\n{PASTE if by_link else ''}{END}"
+    return f"{_head('Log in')}{told}{away}<ul>\n{ways}\n</ul>\n{PASTE if by_link else ''}{END}"
 
 
 def confirm_page(ticket: str, following: str = "", known: Who | None = None) -> str:
@@ -50,7 +57,7 @@ def confirm_page(ticket: str, following: str = "", known: Who | None = None) -> 
 <button autofocus>Log in</button>
 </form>
 """
-    return f"{HEAD.format(title='Log in')}{form}{END}"
+    return f"{_head('Log in')}{form}{END}"
 
 
 def _known(who: Who | None, following: str) -> str:
@@ -72,11 +79,13 @@ def logout_page(who: Who, csrf_token: str) -> str:
 </form>
 <p><a href="logs">Back to the page</a></p>
 """
-    return f"{HEAD.format(title='Log out')}{form}{END}"
+    return f"{_head('Log out')}{form}{END}"
+
+
+def _head(title: str) -> str:
+    return HEAD.format(title=title, bell=BELL)
 
 
 def told_page(title: str, text: str, back: str = "login") -> str:
     """A sentence and a way on."""
-    return (
-        f'{HEAD.format(title=html.escape(title))}<p>{html.escape(text)}</p>\n<p><a href="{back}">Go on</a></p>\n{END}'
-    )
+    return f'{_head(html.escape(title))}<p>{html.escape(text)}</p>\n<p><a href="{back}">Go on</a></p>\n{END}'
