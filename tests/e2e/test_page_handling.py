@@ -56,7 +56,7 @@ async def test_an_incident_is_taken_its_jobs_retried_and_everything_stands_in_th
             broken.add("orders")
             for number in range(FAILED):
                 await queue.add("charge", {"order": number})
-            await page.wait_for_function("heard.sounds > 0 && heard.notifications.length > 0")
+            await eventually(lambda: _has_rung(page), what="a sound and a notification")
             assert await page.evaluate("heard.notifications") == ["prod · orders: RuntimeError"]
             await page.goto(f"{tocsin.url('logsvc')}/logs")
             await expect(page.get_by_test_id("unheeded").first).to_have_text("1")
@@ -86,6 +86,10 @@ async def _let_it_ring(page: Page, tocsin: Product) -> None:
         await page.get_by_label(name).click()
         await expect(page.get_by_label(name)).to_be_checked()
     await page.evaluate("heard.sounds = 0")  # it rings once to show how
+
+
+async def _has_rung(page: Page) -> bool:
+    return await page.evaluate("heard.sounds > 0 && heard.notifications.length > 0")
 
 
 async def _is_told(tocsin: Product, state: str) -> bool:
