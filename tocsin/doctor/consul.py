@@ -11,7 +11,7 @@ from tocsin.doctor.environment import Unreadable, place, value
 from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
 
 SECONDS = 4.0
-LOOKED_UP = {"bridge": (), "logsvc": ("bot",), "bot": ("logsvc", "bridge")}
+LOOKED_UP = {"bridge": (), "logsvc": ("bot", "bridge"), "bot": ("logsvc", "bridge")}
 """Whom each service finds through Consul."""
 
 
