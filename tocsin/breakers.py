@@ -84,6 +84,7 @@ class Breakers:
         *,
         timeout: float | None = None,
         errors_that_count: tuple[type[Exception], ...] = (Exception,),
+        is_loop: bool = False,
     ) -> AsyncGenerator[None]:
         """Run the block under the dependency's breaker and a deadline (seconds; default BREAKER_TIMEOUT_SECONDS).
 
@@ -91,6 +92,9 @@ class Breakers:
         as Unavailable. Any other error (a 404, a bug) comes out as it is: the dependency answered, which counts as
         success. A cancelled call, and one that failed because *another* dependency is Unavailable, count as nothing:
         give a deadline shorter than the caller's own, or a dependency that hangs is never found out.
+
+        A failure stands in the log once, here: whoever answers a person otherwise need not say it again. is_loop: it
+        is called again and again by itself, and its caller logs as it sees fit.
         """
         circuit = self._circuit(dependency)
         if refusal := circuit.refusal():
@@ -110,6 +114,8 @@ class Breakers:
         except (TimeoutError, *errors_that_count) as error:
             is_well = False
             reason = f"no answer in {seconds:g} s" if deadline.expired() else type(error).__name__
+            if not is_loop:
+                log.info("call_failed", dependency=dependency, reason=reason)
             raise Unavailable(dependency, reason) from error
         except Exception:
             is_well = True
@@ -125,7 +131,9 @@ class Breakers:
         They may soon try again, some at a time whatever the number of loops, and the first that succeeds closes it.
         """
         self._make_circuit(dependency, reset_seconds=reset_seconds, success_threshold=1)
-        return lambda seconds: self.guard(dependency, timeout=seconds, errors_that_count=errors_that_count)
+        return lambda seconds: self.guard(
+            dependency, timeout=seconds, errors_that_count=errors_that_count, is_loop=True
+        )
 
     def forget(self, dependency: str) -> None:
         """It is there no more, and nobody calls it again."""

@@ -64,6 +64,7 @@ async def born_at(database: Database, started_ms: int, stop: asyncio.Event) -> i
             async with database.transaction() as session:
                 await reach(session, BORN, started_ms)
                 return (await reached_ms(session, BORN) or 0) - CLOCK_SLACK_MS
-        except Unavailable:
+        except Unavailable as failure:
+            log.info("first_start_not_known", error=str(failure))
             await pause(stop, RETRY_SECONDS)
     return 0

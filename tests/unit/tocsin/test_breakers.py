@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.eventually import eventually
 from tests.unit.tocsin.circuits import IT, Bench, Ill, Refusal
@@ -358,6 +359,19 @@ async def test_loops_try_again_soon_and_their_first_good_call_closes_it() -> Non
     bench.clock.now += 0.5
     await call()
     assert (bench.state, bench.metric("state"), bench.metric("refused_total")) == ("closed", 0, 1)
+
+
+async def test_a_failed_call_stands_in_the_log_once_and_a_loops_own_does_not() -> None:
+    bench = Bench()
+    loops = bench.breakers.guard_loops("looped", errors_that_count=(Ill,), reset_seconds=0.5)
+    with capture_logs() as logged:
+        await bench.fail(1)
+        assert await bench.call() is None
+        with pytest.raises(Unavailable):
+            async with loops(5):
+                raise Ill
+    failed = [one for one in logged if one["event"] == "call_failed"]
+    assert [(one["dependency"], one["reason"]) for one in failed] == [(IT, "Ill")]
 
 
 async def test_dependency_that_is_there_no_more_is_shown_no_more() -> None:
