@@ -61,10 +61,14 @@ class Conversation:
 
     async def hear(self, ask: Ask) -> None:
         """Answer one ask, or not. Never raises: the next ask must be heard."""
+        began = time.monotonic()
         ask = replace(ask, role=self.gate.people.role_of(ask.user_id))
         try:
             reply = await self._press(ask) if ask.press else await self._say(ask)
             if reply is not None:
+                took = time.monotonic() - began
+                self.metrics.answer_seconds.observe(took)
+                log.info("answering", chat=ask.chat_id, to=ask.said_id, seconds=round(took, 3))
                 await self._answer(ask, reply)
         except Exception as error:  # whatever a command does wrong, people are told and the bot goes on
             self.metrics.errors.labels("process", type(error).__name__).inc()

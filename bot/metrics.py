@@ -35,6 +35,12 @@ class Metrics:
         self.rate_limited = Counter("bot_rate_limited_total", "429 answers from Telegram", registry=registry)
         self.errors = Counter("bot_errors_total", "Errors met", ["stage", "kind"], registry=registry)
         self.asks = Counter("bot_asks_total", "Commands and presses", ["command"], registry=registry)
+        self.answer_seconds = Histogram(
+            "bot_answer_duration_seconds",
+            "From hearing what somebody said or pressed to the call to Telegram that answers it",
+            buckets=(0.05, 0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 30),
+            registry=registry,
+        )
         self.lag = Gauge(
             "bot_kafka_lag_records",
             "Records there at the look before and not read yet; NaN: none yet",

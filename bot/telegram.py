@@ -43,7 +43,7 @@ from bot.errors import (
 )
 from tocsin.lifecycle import pause
 
-log = structlog.get_logger("telegram")
+log = structlog.get_logger("bot.telegram")  # the library's own logger is called telegram, and held at WARNING
 
 Hear = Callable[[Ask], Awaitable[None]]
 Notice = Callable[[int], None]
@@ -53,7 +53,8 @@ TELEGRAM = "telegram"
 
 POLL_SECONDS = 10
 CALL_SECONDS = 5.0
-WHOLE_POLL_SECONDS = POLL_SECONDS + 2 * CALL_SECONDS
+SPARE_SECONDS = 5.0
+"""How much longer than its longest silence a whole call may take: each byte begins the library's own wait anew."""
 RETRY_SECONDS = 3.0
 CONCURRENT_ASKS = 16
 
@@ -74,7 +75,20 @@ class Polling:
     problem: str = ""
 
 
-class _Watched(HTTPXRequest):
+class _Bounded(HTTPXRequest):
+    """Ends each call, however slowly its answer drips."""
+
+    async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        silence = kwargs.get("read_timeout")
+        whole = (silence if isinstance(silence, int | float) else CALL_SECONDS) + SPARE_SECONDS
+        try:
+            async with asyncio.timeout(whole):
+                return await super().do_request(*args, **kwargs)
+        except TimeoutError as late:
+            raise error.TimedOut(f"the call took more than {whole:g} s") from late
+
+
+class _Watched(_Bounded):
     """Notes when getUpdates was answered: python-telegram-bot reports failures only."""
 
     def __init__(self, polling: Polling, **options: Any) -> None:
@@ -82,12 +96,7 @@ class _Watched(HTTPXRequest):
         self._polling = polling
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
-        try:
-            async with asyncio.timeout(WHOLE_POLL_SECONDS):  # each byte begins the library's own wait anew
-                status, body = await super().do_request(*args, **kwargs)
-        except TimeoutError:
-            self._polling.problem = f"getUpdates took more than {WHOLE_POLL_SECONDS:g} s"
-            raise error.TimedOut(self._polling.problem) from None
+        status, body = await super().do_request(*args, **kwargs)
         if status == 200:
             self._polling.answered_at = time.monotonic()
             self._polling.problem = ""
@@ -112,7 +121,7 @@ class Telegram:
             .token(token)
             .base_url(f"{api_base}/bot")
             .base_file_url(f"{api_base}/file/bot")
-            .request(HTTPXRequest(connection_pool_size=32, **times))
+            .request(_Bounded(connection_pool_size=32, **times))
             .get_updates_request(_Watched(self.polling, connection_pool_size=2, **times))
             .job_queue(None)
             .concurrent_updates(CONCURRENT_ASKS)
@@ -249,11 +258,13 @@ class Telegram:
             if ask is not None:
                 await hear(ask)
 
+        began = time.monotonic()
         if not self._application.handlers:  # asked again when our turn comes again
             self._application.add_handler(TypeHandler(Update, on_update))
         if not await self._begin(commands, stop):
             return
         async with self._polled():
+            log.info("polling", bot=self.username, after_seconds=round(time.monotonic() - began, 3))
             await stop.wait()
 
     async def _begin(self, commands: Sequence[tuple[str, str]], stop: asyncio.Event) -> bool:
@@ -284,7 +295,6 @@ class Telegram:
                 allowed_updates=[Update.MESSAGE, Update.CALLBACK_QUERY, Update.MY_CHAT_MEMBER],
                 error_callback=self._poll_failed,
             )
-            log.info("polling", bot=self.username)
             yield
         finally:
             if updater.running:
@@ -341,7 +351,7 @@ def _was_sent(failure: error.TelegramError) -> bool:
     """Whether a request may have reached Telegram although no answer came back."""
     cause = failure.__cause__
     never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-    return isinstance(cause, httpx.TransportError) and not isinstance(cause, never)
+    return isinstance(cause, httpx.TransportError | TimeoutError) and not isinstance(cause, never)
 
 
 def _translate_refusal(message: str) -> TelegramError:
@@ -389,6 +399,7 @@ def to_ask(update: Update) -> Ask | None:
             press=query.data,
             press_id=query.id,
             message_id=seen.message_id if seen else None,
+            said_id=query.message.message_id,
         )
     if message is not None and message.text and message.from_user is not None:
         return Ask(
@@ -399,6 +410,7 @@ def to_ask(update: Update) -> Ask | None:
             is_private=message.chat.type == "private",
             text=message.text,
             topic_id=_topic(message),
+            said_id=message.message_id,
             reply_to=message.reply_to_message.message_id if message.reply_to_message else None,
         )
     return None

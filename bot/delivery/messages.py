@@ -52,7 +52,8 @@ class Ask:
     """What a person said (text) or pressed.
 
     press: a button's data, with press_id to answer it and message_id to edit. is_private: a chat with one person;
-    everything else is a group. reply_to: the message that what was said answers. username: without the @; empty = none.
+    everything else is a group. said_id: the message that says it, or the one pressed; 0 = not known. reply_to: the
+    message that what was said answers. username: without the @; empty = none.
     role: their own, wherever they ask; None = they have none, and are a viewer where they are admitted.
     """
 
@@ -66,6 +67,7 @@ class Ask:
     press: str = ""
     press_id: str = ""
     message_id: int | None = None
+    said_id: int = 0
     reply_to: int | None = None
     role: Role | None = None
 

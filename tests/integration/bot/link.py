@@ -5,6 +5,8 @@ from contextlib import suppress
 from typing import Literal
 
 State = Literal["open", "refusing", "silent", "dripping"]
+WAYS: tuple[State, ...] = ("refusing", "silent", "dripping")
+"""How a server dies: nobody listens; it accepts and never answers; one byte a second."""
 
 
 class Link:

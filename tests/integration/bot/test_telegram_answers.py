@@ -57,7 +57,7 @@ async def test_an_answer_that_cannot_be_read_is_no_crash() -> None:
 
 
 async def test_a_poll_that_drips_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telegram, "WHOLE_POLL_SECONDS", 1.0)
+    monkeypatch.setattr(telegram, "SPARE_SECONDS", -telegram.POLL_SECONDS - telegram.CALL_SECONDS + 1.0)
     monkeypatch.setattr(telegram, "RETRY_SECONDS", 0.1)
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,7 +84,7 @@ async def test_a_poll_that_drips_for_ever_ends(monkeypatch: pytest.MonkeyPatch) 
         listening = asyncio.create_task(door.listen(hear, lambda _chat: None, [], stop))
 
         async def gave_up() -> bool:
-            return "getUpdates took more than" in door.polling.problem
+            return "the call took more than" in door.polling.problem
 
         await eventually(gave_up, what="the end of the poll")
         stop.set()
