@@ -25,10 +25,11 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("turns")
 
 POLLING = "polling"
-LEASE_SECONDS = 9.0
-RENEW_SECONDS = 3.0
+LEASE_SECONDS = 8.0
+RENEW_SECONDS = 2.0
 STANDBY_SECONDS = 1.0
-"""Silent for a lease, and found out within this: the next one polls within 15 s, the start of its poll included."""
+"""Silent for a lease, and found out within this: the next one has it after 9 s, and of the 15 s that are promised 6 are
+left for a slow Postgres and the start of the poll. A holder may miss two renewals."""
 PATIENCE_SECONDS = 5.0
 """What Postgres and its tables get at our start to tell whose turn it is, before we poll without being told."""
 TELEGRAM_SECONDS = 10.0
@@ -50,6 +51,8 @@ class Turns:
     lease: Lease | None = None
     clock: Callable[[], float] = time.monotonic
     _asked_at: float = -TELEGRAM_SECONDS
+    _renewed_at: float | None = None
+    """When the holder was heard of last, by our clock."""
 
     @property
     def is_ours(self) -> bool:
@@ -80,7 +83,8 @@ class Turns:
         """Poll and renew, until stop or until it is another's turn."""
         over = asyncio.Event()
         self.metrics.is_polling.set(1)
-        log.info("our_turn_to_poll", fence=self.lease.fence if self.lease else None)
+        silent = None if self._renewed_at is None else round(self.clock() - self._renewed_at, 3)
+        log.info("our_turn_to_poll", fence=self.lease.fence if self.lease else None, silent_seconds=silent)
         polling = asyncio.ensure_future(self.listen(over))
         try:
             while self.is_ours and not stop.is_set() and not polling.done():
@@ -100,6 +104,8 @@ class Turns:
         try:
             async with self.database.transaction(timeout=ANSWER_SECONDS) as session:
                 self.lease = await take(session, POLLING, self.me, timedelta(seconds=LEASE_SECONDS))
+            if not self.is_ours:
+                self._renewed_at = self.clock() - (LEASE_SECONDS - self.lease.left_seconds)
         except Unavailable as failure:
             log.info("turn_not_known", error=str(failure), polling=self.is_ours)
 

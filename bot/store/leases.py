@@ -16,10 +16,17 @@ from bot.store.models import LeaseRow
 
 @dataclass(frozen=True)
 class Lease:
-    """Who holds it. fence: how often it has changed hands; a higher number is a later holder."""
+    """Who holds it. fence: how often it has changed hands; a higher number is a later holder.
+
+    left_seconds: until it is free, if it is not renewed.
+    """
 
     holder: str
     fence: int
+    left_seconds: float
+
+
+_LEASE = (LeaseRow.holder, LeaseRow.fence, func.extract("epoch", LeaseRow.until - func.clock_timestamp()))
 
 
 async def take(session: AsyncSession, name: str, holder: str, lasts: timedelta) -> Lease:
@@ -32,11 +39,11 @@ async def take(session: AsyncSession, name: str, holder: str, lasts: timedelta) 
             index_elements=["name"],
             set_={"holder": holder, "fence": LeaseRow.fence + case((is_same, 0), else_=1), "until": until},
             where=or_(is_same, LeaseRow.until < func.clock_timestamp()),
-        ).returning(LeaseRow.holder, LeaseRow.fence)
+        ).returning(*_LEASE)
     )
     if (row := taken.one_or_none()) is None:
-        row = (await session.execute(select(LeaseRow.holder, LeaseRow.fence).where(LeaseRow.name == name))).one()
-    return Lease(row[0], row[1])
+        row = (await session.execute(select(*_LEASE).where(LeaseRow.name == name))).one()
+    return Lease(row[0], row[1], float(row[2]))
 
 
 async def give_up(session: AsyncSession, name: str, holder: str) -> None:
