@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, ViewportSize, async_playwright, expect
 
 PHONE = (390, 844)
 DESKTOP = (1280, 800)
@@ -31,7 +31,7 @@ expect.set_options(timeout=60_000)  # a loaded machine takes its time
 
 @asynccontextmanager
 async def open_page(
-    size: tuple[int, int] = DESKTOP, *, with_outage: bool = False, has_touch: bool = False
+    size: tuple[int, int] = DESKTOP, *, with_outage: bool = False, has_touch: bool = False, scale: float = 1
 ) -> AsyncGenerator[Page]:
     """An empty page. The test fails if a page shown in it threw an error or said anything to the console.
 
@@ -47,7 +47,8 @@ async def open_page(
     complaints: list[str] = []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=QUIET)
-        page = await browser.new_page(viewport={"width": size[0], "height": size[1]}, has_touch=has_touch)
+        viewport: ViewportSize = {"width": size[0], "height": size[1]}
+        page = await browser.new_page(viewport=viewport, has_touch=has_touch, device_scale_factor=scale)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page

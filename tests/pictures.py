@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.accessibility import expect_accessible
-from tests.browser import DESKTOP, PHONE
+from tests.browser import DESKTOP, PHONE, open_page
 
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
@@ -49,3 +49,17 @@ AT_REST = "new Promise((resolve) => { requestAnimationFrame(() => { setTimeout(r
 
 async def resize(page: Page, pixels: tuple[int, int]) -> None:
     await page.set_viewport_size({"width": pixels[0], "height": pixels[1]})
+
+
+async def keep_chat(sandbox_url: str, shows: str, name: str) -> None:
+    """Take the sandbox's chat as a phone shows it, once it shows that text: `chat-<name>.webp`."""
+    folder = os.environ.get("TOCSIN_SCREENSHOTS")
+    if not folder:
+        return
+    async with open_page(PHONE, scale=1.5) as page:
+        await page.goto(sandbox_url)
+        bubble = page.get_by_role("log").get_by_text(shows).last
+        await expect(bubble).to_be_visible()
+        await bubble.scroll_into_view_if_needed()
+        taken = Image.open(io.BytesIO(await page.screenshot()))
+        taken.save(Path(folder, f"chat-{name}.webp"), quality=QUALITY, method=6)

@@ -36,18 +36,19 @@ _queues, _queue, _failed, _job, _status = Queues(), Queue(), Failed(), Job(), St
 _incidents, _ack, _silence, _rules, _oncall = Incidents(), Ack(), SilenceCommand(), Rules(), OnCall()
 _errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
 _retry, _audit, _chart, _login = Retry(), Audit(), ChartCommand(), Login()
+_handover, _digest = HandoverCommand(), Digest()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _chart, _failed, _job, _errors, _schedulers, _incidents, _ack, _silence),
     *(Maintenance(), Logs(), _retry, Promote(), Pause(), Resume()),
-    *(_oncall, HandoverCommand(), Digest()),
+    *(_oncall, _handover, _digest),
     *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, _login, WhoAmI(), Grant(), Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
 PRESSES: tuple[Pressable, ...] = (
     *(_queues, _queue, _chart, _failed, _job, _errors, _schedulers, Offer()),
-    *(_incidents, _route, _test, _rules, _status, _audit, _login),
+    *(_incidents, _route, _test, _rules, _status, _audit, _handover, _digest, _login),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
 ACTS: tuple[Pressable, ...] = (_ack, _silence, _retry, Go(), _oncall)

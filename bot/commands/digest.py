@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from bot import texts
-from bot.delivery.messages import Ask, Reply
+from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
 from bot.render.incidents import REMINDER_BUTTONS, incident_lines
 from bot.render.markup import bold, fit, name
@@ -26,11 +26,17 @@ class Digest:
     needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await self._tell(desk)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await self._tell(desk)
+
+    async def _tell(self, desk: Desk) -> Reply:
         try:
             async with desk.database.transaction(timeout=2) as session:
                 count, held = await count_held(session), await held_incidents(session, TOP)
         except Unavailable:
-            return Reply(texts.POSTGRES_AWAY)
+            return Reply(texts.POSTGRES_AWAY, notice=texts.POSTGRES_AWAY)
         now_ms = int(time.time() * 1000)
         lines = [bold(texts.HELD_NOW.format(count=count) if count else texts.NOTHING_HELD)]
         lines.append(as_old(desk.pulse.read_ago, now_ms))
@@ -41,7 +47,8 @@ class Digest:
         lines.append(
             texts.QUIET_HOURS.format(hours=", ".join(_words(one) for one in hours)) if hours else texts.NO_QUIET_HOURS
         )
-        return Reply(fit(lines), REMINDER_BUTTONS if count else ())
+        refresh = (Button(texts.REFRESH, data=f"{self.name}:"),)
+        return Reply(fit(lines), (*(REMINDER_BUTTONS if count else ()), refresh), notice=texts.UPDATED)
 
 
 def _words(one: QuietHours) -> str:

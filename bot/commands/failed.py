@@ -12,7 +12,7 @@ from bot.incidents.trial import FINGERPRINT
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle, place, shared_names
 from bot.render.actions import offer
-from bot.render.jobs import failed_incidents_text, failed_text
+from bot.render.jobs import failed_buttons, failed_incidents_text, failed_text
 from bot.render.pages import cut, page_buttons, page_of, wanted
 from bot.store.incidents import newest_failures
 from tocsin.breakers import Unavailable
@@ -69,6 +69,7 @@ class Failed:
 
     async def _list(self, about: About, page: int, desk: Desk) -> Reply:
         shared = shared_names(place(one) for one in desk.ledger.own().queues)
+        jobs: Buttons = ()
         try:
             found = await desk.history.failed_jobs(about.source, about.queue, wanted(page, PER_PAGE))
         except (Unavailable, Refused) as failure:
@@ -77,8 +78,9 @@ class Failed:
             now_ms = int(time.time() * 1000)
             items, has_more = cut(found.items, page, PER_PAGE)
             text = failed_text(items, about=about.title, as_of=found.as_of, now_ms=now_ms, shared=shared)
+            jobs = failed_buttons(items)
         turn = page_buttons(f"{self.name}:{about.button}", page, has_more=has_more)
-        return Reply(text, self._buttons(about, turn, can_act=desk.links.can_act), notice=texts.UPDATED)
+        return Reply(text, (*jobs, *self._buttons(about, turn, can_act=desk.links.can_act)), notice=texts.UPDATED)
 
     async def _own(
         self, about: About, page: int, note: str, shared: frozenset[tuple[str, str]], desk: Desk

@@ -125,6 +125,12 @@ class HandoverCommand:
     needs: Role = Role.VIEWER
 
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await self._tell(desk)
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        return await self._tell(desk)
+
+    async def _tell(self, desk: Desk) -> Reply:
         now_ms = int(time.time() * 1000)
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
@@ -132,11 +138,12 @@ class HandoverCommand:
                 found = await handover(session, since_ms=_since(duty, now_ms), now_ms=now_ms)
                 held = await count_held(session)
         except Unavailable:
-            return Reply(texts.POSTGRES_AWAY)
+            return Reply(texts.POSTGRES_AWAY, notice=texts.POSTGRES_AWAY)
         button = Button(texts.I_HAVE_IT, data=desk.seal.close("oncall:take"))
         incidents = Button(texts.ALL_INCIDENTS, data="incidents:0")
+        refresh = Button(texts.REFRESH, data=f"{self.name}:")
         text = handover_text(found, held, now_ms=now_ms, read_seconds_ago=desk.pulse.read_ago)
-        return Reply(text, ((button, incidents),))
+        return Reply(text, ((button, incidents), (refresh,)), notice=texts.UPDATED)
 
 
 def _since(duty: Duty | None, now_ms: int) -> int:

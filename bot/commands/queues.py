@@ -27,4 +27,4 @@ class Queues:
     async def _page(self, page: int, desk: Desk) -> Reply:
         numbers = await desk.ledger.queues()
         text = queues_text(numbers.queues, page=page, now_ms=int(time.time() * 1000), note=numbers.note)
-        return Reply(text, queues_buttons(len(numbers.queues), page), notice=texts.UPDATED)
+        return Reply(text, queues_buttons(numbers.queues, page), notice=texts.UPDATED)

@@ -1,7 +1,7 @@
 """What the job events of a batch amount to: failures and their like, by what makes them one incident (pure)."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ LAST_MS = 253_402_300_799_000
 NOT_STORED = "(Postgres could not hold the details of this failure; history has them)"
 MOST_WORKERS = 20
 OTHER_WORKERS = "others"
+_FOREIGN = ("node_modules", "node:", "<anonymous>", "site-packages", "dist-packages", "/lib/python", "internal/")
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,17 @@ def _last(event: JobEvent, found: Ringing) -> LastFailure:
         job_name=stored(event.job_name, SHORT),
         error_type=stored(found.title or event.error_type, SHORT),
         error=stored(found.text or event.error, LONG),
-        frame=stored(event.stack[0], SHORT) if event.stack else "",
+        frame=stored(failing_frame(event.stack), SHORT),
         attempt=event.attempt,
         max_attempts=event.max_attempts,
         worker=stored(event.worker, SHORT),
     )
+
+
+def failing_frame(stack: Sequence[str]) -> str:
+    """The newest call in the app's own code: a library's own frames say less; the newest of all where there is none."""
+    own = (frame for frame in stack if not any(mark in frame for mark in _FOREIGN))
+    return next(own, stack[0] if stack else "")
 
 
 def stored(text: str, most: int) -> str:

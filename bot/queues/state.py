@@ -94,8 +94,12 @@ def shared_names(places: Iterable[Place]) -> frozenset[tuple[str, str]]:
 
 def handle(one: QueueState) -> str:
     """A short name of a queue that fits a button, whatever its real name is."""
-    whole = "\0".join((one.env, one.source, one.queue)).encode(errors="replace")
-    return blake2s(whole, digest_size=8).hexdigest()
+    return handle_of((one.env, one.source, one.queue))
+
+
+def handle_of(where: Place) -> str:
+    """The same, of a queue's place."""
+    return blake2s("\0".join(where).encode(errors="replace"), digest_size=8).hexdigest()
 
 
 def find(queues: Sequence[QueueState], said: str) -> list[QueueState]:

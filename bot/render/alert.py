@@ -19,6 +19,8 @@ from bot.routing.routes import Runbook, runbook_of
 
 ERROR_UNITS = 700
 FRAME_UNITS = 200
+_LONG_PATH = re.compile(r"(?:\w+://)?/?(?:[^\s/()\"]+/){2,}(?=[^\s/()\"]+/[^\s/()\"]+)")
+"""All but the last two names of a path that has four or more."""
 NOTE_UNITS = 300
 SHOWN_NOTES = 3
 TOP_KINDS = 10
@@ -155,8 +157,13 @@ def workers_words(workers: Mapping[str, int]) -> str:
 def _what(incident: Incident) -> list[str]:
     lines = [pre(prose(incident.last.error or texts.NO_ERROR, ERROR_UNITS))]
     if incident.last.frame:
-        lines.append(code(name(incident.last.frame.strip(), FRAME_UNITS)))
+        lines.append(code(name(_short(incident.last.frame.strip()), FRAME_UNITS)))
     return lines
+
+
+def _short(frame: str) -> str:
+    """A frame with the end of a long path only: that tells the file, and a phone's line holds it."""
+    return _LONG_PATH.sub("…/", frame)
 
 
 def _when(incident: Incident, number: int) -> list[str]:

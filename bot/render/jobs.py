@@ -6,8 +6,9 @@ from typing import Any
 from bot import texts
 from bot.delivery.messages import Button, Buttons
 from bot.incidents.machine import Incident, Phase
+from bot.queues.state import handle_of
 from bot.render.actions import BUTTON_BYTES, offer
-from bot.render.markup import bold, code, fit, name, prose
+from bot.render.markup import bold, clip, code, fit, name, prose, visible
 from bot.render.queues import queue_name
 from bot.render.times import age, as_old, clock, duration, moment, parse_rfc3339
 
@@ -15,6 +16,7 @@ ERROR_UNITS = 160
 JOB_ERROR_UNITS = 600
 MOST_ATTEMPTS = 10
 DATA_UNITS = 400
+MOST_DEEPER, DEEPER_PER_ROW, DEEPER_UNITS = 6, 3, 16
 
 
 def _when(row: Mapping[str, Any], field: str = "ts") -> str:
@@ -56,6 +58,17 @@ def failed_text(
         error = str(item.get("error") or item.get("error_type") or "")
         lines.append(f"   {_when(item)} {prose(error, ERROR_UNITS).replace(chr(10), ' ')}".rstrip())
     return fit(lines)
+
+
+def failed_buttons(items: Sequence[Mapping[str, Any]]) -> Buttons:
+    """The newest of them a tap away, each with every attempt's own error. An id too long for a button has none."""
+    found: list[Button] = []
+    for item in items[:MOST_DEEPER]:
+        env, source, queue, job_id = (str(item.get(field, "")) for field in ("env", "source", "queue", "job_id"))
+        data = f"job:{handle_of((env, source, queue))}:{job_id}"
+        if job_id and len(data.encode(errors="replace")) <= BUTTON_BYTES:
+            found.append(Button(clip(visible(job_id), DEEPER_UNITS), data=data))
+    return tuple(tuple(found[at : at + DEEPER_PER_ROW]) for at in range(0, len(found), DEEPER_PER_ROW))
 
 
 def failed_incidents_text(

@@ -21,6 +21,7 @@ from bot.render.times import age, clock
 
 PER_PAGE = 8
 LABEL_UNITS = 60
+MOST_DEEPER, DEEPER_PER_ROW, DEEPER_UNITS = 4, 2, 24
 
 
 OLD_SECONDS = 180
@@ -114,16 +115,24 @@ def page_count(queues: int) -> int:
     return max(1, -(-queues // PER_PAGE))
 
 
-def queues_buttons(count: int, page: int) -> Buttons:
-    """Turn pages, refresh in place."""
-    pages = page_count(count)
+def queues_buttons(queues: Sequence[QueueState], page: int) -> Buttons:
+    """A button for each of the worst of a page, to see why; turn pages, refresh in place."""
+    pages = page_count(len(queues))
     page = max(0, min(page, pages - 1))
     refresh = Button(texts.REFRESH, data=f"queues:{page}")
-    if pages == 1:
-        return ((refresh,),)
     back = Button(texts.BACK_PAGE, data=f"queues:{(page - 1) % pages}")
     on = Button(texts.NEXT_PAGE, data=f"queues:{(page + 1) % pages}")
-    return ((back, refresh, on),)
+    turn = (back, refresh, on) if pages > 1 else (refresh,)
+    shared = shared_names(place(one) for one in queues)
+    shown = worst_first(queues)[page * PER_PAGE : (page + 1) * PER_PAGE]
+    worst = [_deeper(one, shared) for one in shown if in_trouble(one)][:MOST_DEEPER]
+    rows = [tuple(worst[at : at + DEEPER_PER_ROW]) for at in range(0, len(worst), DEEPER_PER_ROW)]
+    return (*rows, turn)
+
+
+def _deeper(one: QueueState, shared: Container[tuple[str, str]]) -> Button:
+    label = f"{one.source}/{one.queue}" if (one.env, one.queue) in shared else one.queue
+    return Button(clip(visible(label), DEEPER_UNITS), data=f"queue:{handle(one)}")
 
 
 def queue_text(found: Sequence[QueueState], *, now_ms: int, note: str) -> str:

@@ -45,11 +45,11 @@ def moment(ms: int) -> str:
 
 
 def span(first_ms: int, last_ms: int) -> str:
-    """From and to, with the date only where the two differ in it or it happened but once."""
+    """`22 Nov 03:12:40 to 03:14:02 UTC`: the second date only where it is another one."""
     first, last = datetime.fromtimestamp(first_ms / 1000, UTC), datetime.fromtimestamp(last_ms / 1000, UTC)
     if first_ms == last_ms:
         return moment(first_ms)
-    return f"{moment(first_ms)} to {moment(last_ms) if first.date() != last.date() else clock(last_ms)}"
+    return f"{first:%d %b %H:%M:%S} to {moment(last_ms) if first.date() != last.date() else clock(last_ms)}"
 
 
 def parse_rfc3339(text: str) -> int:

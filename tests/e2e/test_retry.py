@@ -10,6 +10,7 @@ from tests.bullmq import node
 from tests.clients import redis
 from tests.eventually import eventually
 from tests.integration.bridge.failed_jobs import retries
+from tests.pictures import keep_chat
 from tests.product import CHAT, Product
 
 JOBS, BAD, REMOVED = 40, 6, 3
@@ -69,6 +70,7 @@ async def test_retry_these_is_counted_confirmed_done_once_and_followed_across_a_
     await tocsin.ready()
     await bullmq(redis_url, "fail", JOBS)
     card = await found(tocsin, f"ProviderDown ×{JOBS}")
+    await keep_chat(tocsin.url("sandbox"), f"Retry these {JOBS}", "alert")
 
     await tap(tocsin, card, f"🔁 Retry these {JOBS}")
     question = await found(tocsin, f"Retry {JOBS} jobs of orders?")
@@ -77,6 +79,7 @@ async def test_retry_these_is_counted_confirmed_done_once_and_followed_across_a_
     await found(tocsin, "nothing was done")
     await tap(tocsin, card, f"🔁 Retry these {JOBS}")
     question = await found(tocsin, "Confirm within")
+    await keep_chat(tocsin.url("sandbox"), "Confirm within", "confirm")
     taps = await asyncio.gather(*(tap(tocsin, question, f"Yes, retry {JOBS}") for _ in range(3)))
     assert sorted(taps) == ["It has begun.", "It was begun already.", "It was begun already."]
     await found(tocsin, f"{JOBS} retried: {JOBS} on their way")
@@ -88,6 +91,7 @@ async def test_retry_these_is_counted_confirmed_done_once_and_followed_across_a_
     done = f"{JOBS} retried: {JOBS - BAD - REMOVED} completed, {BAD} failed again, {REMOVED} gone"
     told = await found(tocsin, f"🟠 {done}")
     assert told["message_id"] == question["message_id"], "the question itself tells what came of it"
+    await keep_chat(tocsin.url("sandbox"), done, "outcome")
     card = await found(tocsin, f"ProviderDown ×{JOBS + BAD}")
     assert f": {done}" in card["text"], "the incident remembers it"
     client = redis.from_url(redis_url)

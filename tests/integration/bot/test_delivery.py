@@ -8,6 +8,7 @@ from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
+from tests.pictures import keep_chat
 
 STORM = re.compile(r"🌩 prod · \d+ incidents at once, ×(?P<failures>\d+)")
 GROUP, SUPERGROUP = -4321, -1_000_000_004_321
@@ -44,6 +45,7 @@ async def test_all_alerts_arrive_after_telegram_was_down_and_a_storm_is_one_mess
 
     await eventually(counts_on, what="the same messages with the new counts")
     assert len(await house.texts()) == 6
+    await keep_chat(f"http://127.0.0.1:{house.sandbox_port}", "incidents at once", "storm")
     assert "You have 26 now" in (await house.press(storm, "🙋 Ack all"))["answer"]["text"]
     await eventually(lambda: house.has_text("all of them are taken"), what="the storm, taken")
 

@@ -69,6 +69,7 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
 
     await eventually(held, what="what is held back")
     text, _ = await house.ask("/handover", expect="2 incidents are held back")
+    assert (await house.press((await house.messages())[-1], "🔄 Refresh"))["answer"]["text"] == "Up to date"
     assert " s old (" in text
     assert await house.alerts() == []
     await bot.kill()
@@ -79,5 +80,6 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
     await house.put(failure())
     await eventually(lambda: house.has_text("CardError ×2"), what="an alert like any other")
     await house.ask("/digest", expect="Nothing is held back")
+    assert (await house.press((await house.messages())[-1], "🔄 Refresh"))["answer"]["text"] == "Up to date"
     text, _ = await house.ask("/ack", expect="nobody has acked")
     assert " s old (" in text

@@ -53,7 +53,7 @@ def drawn(one: Course) -> Counter[str]:
 def test_a_whole_hour_has_no_gap_and_says_its_numbers() -> None:
     assert all(not panel.gaps for panel in chart_of(course()).panels)
     text = words(course())
-    assert "Last 1 h: 26 Nov 10:00:00 UTC to 11:00:00 UTC" in text
+    assert "Last 1 h: 26 Nov 10:00:00 to 11:00:00 UTC" in text
     assert "4 s old (10:59:56 UTC)" in text
     assert "completed 600 (10 a minute), failed for good 0, tried again 0" in text
     assert "waiting 5 when last seen, 5 at most" in text

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents.failures import MOST_WORKERS, NOT_STORED, OTHER_WORKERS, Key, Tally, bare, tally
+from bot.incidents.failures import MOST_WORKERS, NOT_STORED, OTHER_WORKERS, Key, Tally, bare, failing_frame, tally
 from bot.incidents.late import MOST_KINDS, OTHER_KINDS, Late, add_late
 from bot.incidents.machine import Call, Incident, Phase, Step, resolve, step
 from bot.render.alert import alert_text, late_text
@@ -172,3 +172,16 @@ def test_workers_are_counted_and_bounded() -> None:
     many = count(*(failed(worker=f"w{number}") for number in range(MOST_WORKERS + 5)))[KEY]
     assert many.workers[OTHER_WORKERS] == 5
     assert apply(apply(None, failed(worker="a")).incident, failed(worker="a")).incident.workers == {"a": 2}
+
+
+def test_the_frame_of_a_card_is_the_apps_own_and_short_enough_for_a_phone() -> None:
+    stack = [
+        "at Client.send (/srv/app/node_modules/pg/lib/client.js:5:7)",
+        "at node:internal/process/task_queues:95:5",
+        "at Worker.charge (file:///srv/app/releases/42/dist/jobs/charge.js:41:9)",
+        "at main (/srv/app/index.js:1:1)",
+    ]
+    text = alert_text(apply(None, failed(stack=stack)).incident)
+    assert "<code>at Worker.charge (…/jobs/charge.js:41:9)</code>" in text
+    assert failing_frame(stack[:2]) == stack[0], "a library's is better than none"
+    assert failing_frame([]) == ""

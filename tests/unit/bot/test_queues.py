@@ -71,9 +71,18 @@ def test_a_state_of_long_ago_is_no_state_of_now() -> None:
 def test_a_long_list_pages_around() -> None:
     many = [queue(f"q{number:02}") for number in range(20)]
     assert "page 3 of 3" in queues_text(many, page=2, now_ms=NOW_MS, note="")
-    [row] = queues_buttons(20, 2)
+    [row] = queues_buttons(many, 2)
     assert [one.data for one in row] == ["queues:1", "queues:2", "queues:0"]
-    assert [one.data for [one] in queues_buttons(3, 0)] == ["queues:0"]
+    assert [one.data for [one] in queues_buttons(many[:3], 0)] == ["queues:0"]
+
+
+def test_the_worst_of_a_page_are_a_tap_away() -> None:
+    troubled = [queue(f"q{number}", failed=number) for number in range(1, 10)]
+    rows = queues_buttons([queue("fine"), *troubled], 0)
+    assert [[one.label for one in row] for row in rows[:-1]] == [["q9", "q8"], ["q7", "q6"]]
+    assert rows[0][0].data == f"queue:{handle(troubled[-1])}"
+    [[first], _] = queues_buttons([queue(source="eu", failed=1), queue()], 0)
+    assert first.label == "eu/orders"
 
 
 def test_queues_are_found_by_name_source_or_case_and_near_names_are_offered() -> None:
