@@ -1,4 +1,4 @@
-"""Pictures of the page for docs/screenshots: kept when TOCSIN_SCREENSHOTS names a folder, else not taken."""
+"""Pictures of the page and of the chat for docs: kept when TOCSIN_SCREENSHOTS names a folder, else not taken."""
 
 import io
 import os

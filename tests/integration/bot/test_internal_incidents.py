@@ -1,5 +1,7 @@
 """Incidents, silences and views by the internal API, in step with the chat."""
 
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -120,6 +122,23 @@ async def test_silences_and_views_are_kept_listed_and_ended_by_who_may(guarded: 
     work = await bot("POST", "silences", body={**ANN, "env": "prod", "minutes": 60, "is_maintenance": True})
     assert (await bot("DELETE", f"silences/{work.json()['id']}?user_id={CHAT}&role=admin")).status_code == 204
     await house.message("Maintenance of prod is over")
+
+    async def silence_late(seconds: float) -> None:
+        until = datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()
+        made = await bot("POST", "silences", body={**ANN, "queue": "late", "until": until})
+        assert made.status_code == 201
+
+    async def hidden(*wanted: int) -> bool:
+        return [one["hidden"] for one in (await bot("GET", "silences")).json()["items"]] == list(wanted)
+
+    await silence_late(3600)
+    await house.put(failure("late", error_type="Late"))
+    await eventually(lambda: hidden(1), what="what the silence hid")
+    await silence_late(1)  # the same target again: another end
+    await eventually(hidden, what="the silence's end, by itself")
+    assert not await house.has_text("Late ×")
+    await house.put(failure("late", error_type="Late"))
+    await house.message("Late ×2")
 
     async def view(who: dict[str, Any], **more: Any) -> Any:
         return await bot("POST", "views", body={**who, "title": "Mine", "query": "/logs?queue=mail", **more})
