@@ -16,6 +16,11 @@ def _rfc3339(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
+def _figures(queue: str, p95: float) -> dict[str, Any]:
+    run = {"count": 1000, "p95": p95, "p99": p95}
+    return {"source": "main", "queue": queue, "added": 1000, "completed": 20_000, "failed": 0, "run": run}
+
+
 class FakeLogsvc:
     """Answers what `queues`, `failed` and `jobs` hold."""
 
@@ -29,6 +34,8 @@ class FakeLogsvc:
         self.asked_lines: list[dict[str, str]] = []
         self.markers: list[dict[str, Any]] = []
         self.completed = 0
+        self.run_p95: dict[str, float] = {}
+        """By queue of source main, in ms."""
         self.port = free_port()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -66,7 +73,8 @@ class FakeLogsvc:
 
         @get("/api/v1/durations", sync_to_thread=False)
         def durations(request: Request[Any, Any, Any]) -> dict[str, Any]:
-            return self._over_time(request, {"completed": self.completed, "failed": 1, "retried": 2}) | {"queues": []}
+            found = self._over_time(request, {"completed": self.completed, "failed": 1, "retried": 2})
+            return found | {"queues": [_figures(queue, p95) for queue, p95 in self.run_p95.items()]}
 
         @get("/api/v1/backlog", sync_to_thread=False)
         def backlog(request: Request[Any, Any, Any]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from bot.rules.watching import Tables
 from bot.settings import BotSettings
 from bot.store.database import open_engine
 from tests.eventually import eventually
-from tests.integration.bot.house import House, failure, snapshot
+from tests.integration.bot.fake_logsvc import FakeLogsvc
+from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.service import SERVICE_TOKEN, Service
 from tests.unit.bot.test_snapshots import Clock
 from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State
 from tocsin.settings import read
@@ -137,6 +139,98 @@ async def test_schedules_sources_gaps_and_stalled_jobs_ring(house: House) -> Non
     await house.message("Jobs stall ×3")
     await house.put_row(house.topics.schedulers, "main:orders:nightly", None)
     await eventually(lambda: house.has_text("✅ prod · orders · "), what="the end with the schedule itself")
+
+
+QUIET: dict[str, Any] = {"completed_per_minute": 5, "failed_per_minute": 0}
+TROUBLE: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "oldest-waiting": ("Jobs wait too long", "has waited 33 min; 3", {"waiting": 3, "oldest_waiting_seconds": 2000.0}),
+    "depth": ("Backlog", "12000 jobs are ready", {"waiting": 12_000, "oldest_waiting_seconds": 1.0}),
+    "unlocked": (
+        "Worker wedged",
+        "Job 7 has been active for 2 min and has no lock",
+        {
+            **{"active": 1, "longest_active_id": "7", "longest_active_seconds": 130.0},
+            **{"is_longest_active_locked": False},
+        },
+    ),
+    "overdue": ("Delayed jobs overdue", "4 delayed jobs are due", {"delayed": 4, "overdue": 4}),
+    "paused": ("Paused too long", "paused, and 2 jobs are ready", {"is_paused": True, "waiting": 2}),
+    "failure-rate": (
+        "Many jobs fail",
+        "Of the 30 jobs that ended in the last minute 20",
+        {"completed_per_minute": 10, "failed_per_minute": 20},
+    ),
+    "long-running": (
+        "A job runs too long",
+        "Job 9 has been active for 33 min; 99 % of this queue's jobs take less than 1 s",
+        {
+            **{"active": 1, "longest_active_id": "9", "longest_active_seconds": 2000.0},
+            **{"is_longest_active_locked": True},
+        },
+    ),
+}
+"""A queue of the rule's name, and what the bridge tells of it: what rings then, and what it says."""
+
+
+async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House) -> None:
+    logsvc = FakeLogsvc()
+    logsvc.run_p95 = {"long-running": 1000, "still": 1000}
+    await logsvc.start()
+    queues = (*TROUBLE, "still")
+
+    async def measure(seconds: float, queue: str, **more: Any) -> None:
+        values = {"sources_queues": len(queues), "overdue": 0, **QUIET, **more}
+        await house.put(snapshot(queue, ts=START_MS + int(seconds * 1000), **values))
+
+    async def redis(**more: Any) -> None:
+        values: dict[str, Any] = {"memory_bytes": 10 * 2**20, "max_memory_bytes": 100 * 2**20, **more}
+        row = SourceSnapshot(v=VERSION, ts=int(time.time() * 1000), env="prod", source="main", **values)
+        await house.put_row(house.topics.sources, "main", row)
+
+    for queue in queues:
+        await measure(0, queue)
+    await redis()
+    bot = Service(
+        await house.start_bot(LOGSVC_URL=f"http://127.0.0.1:{logsvc.port}", TOCSIN_SERVICE_TOKEN=SERVICE_TOKEN)
+    )
+    engine = open_engine(house.postgres)
+    try:
+        await begun(engine)
+        # Only their times are cut short: how long each waits is for tests that need no services.
+        at_once = {"fire_seconds": 0.0, "resolve_seconds": 0.0}
+        changes = {rule: at_once for rule in (*TROUBLE, "redis-unreachable", "memory")}
+        changes |= {"still": {**at_once, "fire": 0.2}, "bridge-silent": {**at_once, "fire": 1.0, "resolve": 0.5}}
+        changes["behind"] = {**at_once, "fire": 0.0001, "resolve": 0.0001}
+        for rule, change in changes.items():
+            body = {"user_id": CHAT, "name": "Ann", "version": 0, "change": change}
+            (await bot("PUT", f"rules/{rule}", body=body)).raise_for_status()
+        await house.message("Tocsin is behind")
+        await house.message("The bridge has told nothing of source main")
+
+        for queue, (_, _, told) in TROUBLE.items():
+            await measure(60, queue, **told)
+        await measure(60, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
+        await house.message("still · Jobs wait too long")
+        await measure(160, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
+        card = await house.message("still · Nothing moves")
+        assert "no job has ended for 3 min" in card["text"]
+        for queue, (title, text, _) in TROUBLE.items():
+            card = await house.message(f"🟠 prod · {queue} · {title}", seconds=150)
+            assert text in card["text"]
+        await redis(memory_bytes=95 * 2**20)
+        assert "Redis holds 95 MiB of 100 MiB" in (await house.message("Redis is nearly full"))["text"]
+        await redis(is_reachable=False, memory_bytes=None)
+        assert "cannot reach the Redis of source main" in (await house.message("Redis unreachable"))["text"]
+
+        await redis()
+        for queue in queues:
+            await measure(220, queue)
+        ends = [f"{queue} · {title}" for queue, (title, _, _) in TROUBLE.items()]
+        for end in (*ends, "still · Nothing moves", "main · Redis is nearly full", "main · Redis unreachable"):
+            await house.message(f"✅ prod · {end}")
+    finally:
+        await engine.dispose()
+        await logsvc.stop()
 
 
 async def test_a_bridge_that_does_not_come_back_with_the_bot_is_told_of(house: House) -> None:
