@@ -239,6 +239,7 @@ async def naive(kafka: str, prefix: str, port: int) -> None:
     """One send a message a viewer, as the first version of such a thing is written with Starlette."""
     applications: Any = importlib.import_module("starlette.applications")
     routing: Any = importlib.import_module("starlette.routing")
+    gone: type[Exception] = importlib.import_module("starlette.websockets").WebSocketDisconnect
     viewers: dict[Any, str] = {}
 
     async def live(websocket: Any) -> None:
@@ -253,7 +254,7 @@ async def naive(kafka: str, prefix: str, port: int) -> None:
     async def deliver(websocket: Any, row: Mapping[str, Any]) -> None:
         try:
             await websocket.send_json(row)
-        except (OSError, RuntimeError):  # it has left
+        except (gone, RuntimeError):
             viewers.pop(websocket, None)
 
     async def fan_out() -> None:
