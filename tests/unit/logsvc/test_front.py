@@ -291,6 +291,32 @@ async def test_a_login_link_that_is_only_looked_at_is_not_used(dist: Path) -> No
     assert (await ask(open_one, "/login", "localhost"))[0]["status"] == 303
 
 
+@pytest.mark.parametrize(
+    ("following", "lands"), [("incidents/17", "incidents/17"), ("//evil.example", "logs"), ("", "queues")]
+)
+async def test_a_link_that_leads_somewhere_lands_there_after_the_login(dist: Path, following: str, lands: str) -> None:
+    person = {"user_id": "7", "name": "Ann", "role": "viewer"}
+    times = {"issued_at": "2026-11-22T06:15:12+00:00", "expires_at": "2126-11-22T06:15:12+00:00"}
+    redeemed = httpx.Response(200, json={**person, **times})
+    front, _, _, _ = make_front(dist, "/tocsin/", redeemed, BOT_URL="http://127.0.0.1:1", **LOCKED)
+    host, wanted = "tocsin.example.com", following.encode()
+    _, shown = await ask(front, "/tocsin/login", host, query=b"next=%s&ticket=abc" % wanted)
+    told = lands if following else ""
+    assert f'name="next" type="hidden" value="{told}"'.encode() in shown["body"]
+    body = b"ticket=abc&next=" + wanted
+    [head, _] = await ask(
+        *(front, "/tocsin/login", host),
+        method="POST",
+        body=body,
+        origin=LOCKED["PUBLIC_URL"],
+        cookie="tocsin_next=queues",
+    )
+    assert (head["status"], dict(head["headers"])[b"location"]) == (303, f"/tocsin/{lands}".encode())
+    cookie = next(value for name, value in head["headers"] if name == b"set-cookie").decode().partition(";")[0]
+    _, shown = await ask(front, "/tocsin/login", host, query=b"next=%s&ticket=abc" % wanted, cookie=cookie)
+    assert f'<strong>Ann</strong>, viewer: <a href="{told or "logs"}">go on</a>'.encode() in shown["body"]
+
+
 async def test_whoever_guesses_links_has_to_wait_and_is_told_how_long(dist: Path) -> None:
     unknown = httpx.Response(404, json={"error": "unknown", "message": "no such link"})
     front, _, _, _ = make_front(dist, "/", unknown, BOT_URL="http://127.0.0.1:1", **LOCKED)
