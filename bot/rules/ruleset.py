@@ -4,6 +4,7 @@ Each number here is a default; people change them by /rules and on the page.
 """
 
 from bot.render.times import age
+from bot.rules import measures
 from bot.rules.conditions import (
     MINUTE,
     BridgeSight,
@@ -22,122 +23,13 @@ def _some(count: float, one: str, more: str = "") -> str:
     return f"{count:g} {one if count == 1 else more or f'{one}s'}"
 
 
-def _oldest_waiting(seen: QueueSight) -> float | None:
-    if not seen.is_attended:
-        return None  # told by other rules
-    return seen.queue.oldest_waiting_seconds if seen.ready else 0
-
-
-def _depth(seen: QueueSight) -> float | None:
-    return None if seen.queue.is_paused else seen.ready
-
-
-def _no_workers(seen: QueueSight) -> float | None:
-    queue = seen.queue
-    if queue.workers is None or queue.is_paused:
-        return None
-    return float(queue.workers == 0 and (seen.ready > 0 or (queue.overdue or 0) > 0))
-
-
-def _unlocked(seen: QueueSight) -> float | None:
-    queue = seen.queue
-    if not queue.active:
-        return 0
-    return None if queue.is_longest_active_locked is None else float(not queue.is_longest_active_locked)
-
-
-def _overdue(seen: QueueSight) -> float | None:
-    if seen.queue.overdue is None or not seen.is_attended:
-        return None
-    return max(0, seen.queue.overdue - seen.overdue_schedules)
-
-
-def _paused(seen: QueueSight) -> float | None:
-    return float(seen.queue.is_paused and seen.ready > 0)
-
-
-def _schedule(seen: ScheduleSight) -> float | None:
-    if seen.queue is not None and not QueueSight(seen.queue).is_attended:
-        return None  # told by other rules
-    return seen.schedule.overdue_seconds if seen.schedule.is_overdue else 0
-
-
-def _ended(seen: QueueSight) -> float | None:
-    queue = seen.queue
-    if queue.completed_per_minute is None or queue.failed_per_minute is None:
-        return None
-    return queue.completed_per_minute + queue.failed_per_minute
-
-
-def _failure_rate(seen: QueueSight) -> float | None:
-    ended = _ended(seen)
-    return None if ended is None else (seen.queue.failed_per_minute or 0) / max(1, ended)
-
-
-LEAST_STILL_SECONDS, PATIENCE = 10 * MINUTE, 3
-
-
-def still_for(seen: QueueSight) -> float | None:
-    """How long nothing may end in this queue before that is strange; None = history does not say."""
-    habit = seen.habit
-    if habit.run_p99 is None or not habit.ends_per_minute:
-        return None
-    return max(LEAST_STILL_SECONDS, PATIENCE * habit.run_p99, PATIENCE * MINUTE / habit.ends_per_minute)
-
-
-def _still(seen: QueueSight) -> float | None:
-    usual = still_for(seen)
-    if usual is None or seen.still_seconds is None or not seen.queue.workers or seen.queue.is_rate_limited:
-        return None
-    return seen.still_seconds / usual
-
-
-def _nothing_added(seen: QueueSight) -> float | None:
-    habit = seen.habit
-    if habit.usual_added is None or habit.added is None:
-        return None
-    return 0 if habit.added else habit.usual_added
-
-
-LEAST_RUN_SECONDS = 10 * MINUTE
-
-
-def _runs_long(seen: QueueSight) -> float | None:
-    if not seen.queue.active:
-        return 0
-    if seen.habit.run_p99 is None or seen.queue.longest_active_seconds is None:
-        return None
-    if seen.queue.longest_active_seconds < LEAST_RUN_SECONDS:
-        return 0
-    return seen.queue.longest_active_seconds / max(1.0, seen.habit.run_p99)
-
-
-LEAST_SLOW_SECONDS = 1.0
-
-
-def _slow(seen: QueueSight) -> float | None:
-    habit = seen.habit
-    if habit.run_p95 is None or habit.lately_p95 is None:
-        return None
-    if habit.lately_p95 < LEAST_SLOW_SECONDS:
-        return 0
-    return habit.lately_p95 / max(0.001, habit.run_p95)
-
-
-def _memory(seen: SourceSight) -> float | None:
-    source = seen.source
-    if source.memory_bytes is None or source.max_memory_bytes is None:
-        return None
-    return source.memory_bytes / source.max_memory_bytes if source.max_memory_bytes else 0
-
-
 QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
     Rule(
         name="no-workers",
         title="No workers",
         about="jobs are ready and no worker is connected",
         why="a deployment that did not come back looks like this; one that takes 3 min does not",
-        measure=_no_workers,
+        measure=measures.no_workers,
         explain=lambda seen: (
             f"{_some(seen.ready, 'job is', 'jobs are')} ready, and no worker is connected to this queue."
         ),
@@ -148,7 +40,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Jobs wait too long",
         about="the next job in line has waited for {fire}",
         why="workers are there, and do not keep up or do not move",
-        measure=_oldest_waiting,
+        measure=measures.oldest_waiting,
         explain=lambda seen: (
             f"The next job in line has waited {age(seen.queue.oldest_waiting_seconds or 0)}; {seen.ready} are ready, "
             f"{seen.queue.active} active, workers {'unknown' if seen.queue.workers is None else seen.queue.workers}."
@@ -163,7 +55,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Backlog",
         about="{fire} jobs are ready",
         why="far more comes in than is done, and Redis keeps it all in memory",
-        measure=_depth,
+        measure=measures.depth,
         explain=lambda seen: f"{_some(seen.ready, 'job is', 'jobs are')} ready, {seen.queue.active} active.",
         fire=10_000,
         resolve=5_000,
@@ -175,7 +67,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Worker wedged",
         about="the job that has run for longest has lost its lock",
         why="its worker died or hangs; BullMQ's own check, every 30 s where a worker is, has not moved the job on",
-        measure=_unlocked,
+        measure=measures.unlocked,
         explain=lambda seen: (
             f"Job {seen.queue.longest_active_id} has been active for "
             f"{age(seen.queue.longest_active_seconds or 0)} and has no lock: its worker is dead, or too busy to renew "
@@ -188,7 +80,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Delayed jobs overdue",
         about="delayed jobs are due and nobody moves them",
         why="workers are connected, and none takes what is due: they are wedged, or all busy",
-        measure=_overdue,
+        measure=measures.overdue,
         explain=lambda seen: (
             f"{_some(seen.queue.overdue or 0, 'delayed job is', 'delayed jobs are')} due, and no worker has moved them."
         ),
@@ -199,7 +91,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Paused too long",
         about="a queue is paused while jobs are ready",
         why="a pause is meant to end, and is easily forgotten",
-        measure=_paused,
+        measure=measures.paused,
         explain=lambda seen: f"The queue is paused, and {_some(seen.ready, 'job is', 'jobs are')} ready.",
         fire_seconds=60 * MINUTE,
     ),
@@ -208,17 +100,17 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Many jobs fail",
         about="{fire} of the jobs that end fail for good, of at least {least} in a minute",
         why="one failure is an incident of its own; this says that most of a queue's work is lost",
-        measure=_failure_rate,
+        measure=measures.failure_rate,
         explain=lambda seen: (
-            f"Of the {_ended(seen) or 0:g} jobs that ended in the last minute {seen.queue.failed_per_minute or 0} "
-            "failed for good."
+            f"Of the {measures.ended(seen) or 0:g} jobs that ended in the last minute "
+            f"{seen.queue.failed_per_minute or 0} failed for good."
         ),
         fire=0.5,
         resolve=0.25,
         fire_seconds=5 * MINUTE,
         resolve_seconds=5 * MINUTE,
         unit=Unit.SHARE,
-        volume=_ended,
+        volume=measures.ended,
         least=20,
     ),
     Rule(
@@ -226,11 +118,11 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Nothing moves",
         about="workers are connected, jobs are ready, and none has ended for {fire} what the queue's last week allows",
         why="workers that are alive and do nothing look well everywhere else; a queue of long jobs is given their time",
-        measure=_still,
+        measure=measures.stillness,
         explain=lambda seen: (
             f"{_some(seen.ready, 'job is', 'jobs are')} ready, {_some(seen.queue.workers or 0, 'worker')} connected, "
             f"and no job has ended for {age(seen.still_seconds or 0)}; its history lets one expect "
-            f"{age(still_for(seen) or 0)} at most."
+            f"{age(measures.still_for(seen) or 0)} at most."
         ),
         unit=Unit.TIMES,
     ),
@@ -239,7 +131,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Nothing comes in",
         about="no job came in for an hour in which at least {fire} always do (it needs a week of history)",
         why="whatever adds the jobs has stopped, and a queue that is empty looks well",
-        measure=_nothing_added,
+        measure=measures.nothing_added,
         explain=lambda seen: f"No job came in for an hour, in which usually {seen.habit.usual_added or 0} or more do.",
         fire=10,
         resolve=1,
@@ -250,7 +142,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="A job runs too long",
         about="one job has been active for 10 min and {fire} as long as 99 % of the last week's",
         why="it hangs, and holds a worker; nothing in BullMQ ends it",
-        measure=_runs_long,
+        measure=measures.runs_long,
         explain=lambda seen: (
             f"Job {seen.queue.longest_active_id} has been active for {age(seen.queue.longest_active_seconds or 0)}; "
             f"99 % of this queue's jobs take less than {age(seen.habit.run_p99 or 0)}."
@@ -265,7 +157,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         title="Jobs take longer",
         about="the slowest 5 % of the last 10 min took {fire} as long as in the last week, of at least {least} jobs",
         why="what the jobs depend on has become slow; waiting and failures come next",
-        measure=_slow,
+        measure=measures.slowness,
         explain=lambda seen: (
             f"5 % of the last 10 min's jobs took {age(seen.habit.lately_p95 or 0)} or more; in the last week that was "
             f"{age(seen.habit.run_p95 or 0)}."
@@ -285,7 +177,7 @@ SCHEDULE_RULES: tuple[Rule[ScheduleSight], ...] = (
         title="Schedule did not fire",
         about="a job scheduler's time is {fire} past, and no worker has begun its job",
         why="nothing fails when a nightly job does not run: nobody would hear of it",
-        measure=_schedule,
+        measure=measures.schedule_overdue,
         explain=lambda seen: (
             f"The schedule {seen.schedule.scheduler} was due {age(seen.schedule.overdue_seconds)} ago, and no worker "
             "has begun its job."
@@ -310,7 +202,7 @@ SOURCE_RULES: tuple[Rule[SourceSight], ...] = (
         title="Redis is nearly full",
         about="Redis holds {fire} of its maxmemory",
         why="when it is full, jobs can no longer be added, or are thrown away",
-        measure=_memory,
+        measure=measures.memory_share,
         explain=lambda seen: (
             f"Redis holds {(seen.source.memory_bytes or 0) / 2**20:,.0f} MiB of "
             f"{(seen.source.max_memory_bytes or 0) / 2**20:,.0f} MiB (maxmemory-policy "
