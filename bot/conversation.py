@@ -169,7 +169,7 @@ class Conversation:
             return
         if not reply.text:
             return
-        self.pacer.spoke(ask.chat_id, time.monotonic())
+        self.pacer.answer(ask.chat_id, time.monotonic())
         try:
             if reply.picture:
                 await self._picture(ask, reply)
@@ -191,7 +191,7 @@ class Conversation:
             notice = texts.MUST_BE_SILENT.format(age=age(frozen))
             await self.telegram.answer_press(ask.press_id, notice, is_alert=True)
             return
-        self.pacer.spoke(ask.user_id, time.monotonic())
+        self.pacer.answer(ask.user_id, time.monotonic())
         try:
             await self.telegram.send(ask.user_id, reply.text, buttons=reply.buttons)
         except Gone:

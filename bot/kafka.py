@@ -189,7 +189,11 @@ class PositionedFeed:
         ends = await _within(ANSWER_SECONDS, "last offsets", self._consumer.end_offsets(list(mine)))
         return Sight(at_ms, {one.partition: end for one, end in ends.items()})
 
-    async def behind(self, sight: Sight) -> int | None:
+    def partition_count(self) -> int:
+        """How many partitions the topic has, whoever reads them; 0 = not known yet."""
+        return len(self._consumer.partitions_for_topic(self.topic) or ())
+
+    async def behind(self, sight: Sight) -> dict[int, int] | None:
         """How many offsets of what was there then we have not passed; None if our partitions are others now.
 
         While bridges write there is always something newer than our position, if only the mark that ends a
@@ -198,10 +202,10 @@ class PositionedFeed:
         mine = self._consumer.assignment()
         if self._unplaced or {one.partition for one in mine} != set(sight.ends):
             return None
-        missing = 0
+        missing: dict[int, int] = {}
         for one in mine:
             position = await _within(ANSWER_SECONDS, "position", self._consumer.position(one))
-            missing += max(0, sight.ends[one.partition] - position)
+            missing[one.partition] = max(0, sight.ends[one.partition] - position)
         return missing
 
 

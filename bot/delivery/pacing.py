@@ -61,8 +61,9 @@ class _Chat:
 
 @dataclass
 class Pacer:
-    """Seconds by any clock that only goes forward."""
+    """Seconds by any clock that only goes forward. answered: chat -> answers that the other bots have not heard of."""
 
+    answered: dict[int, int] = field(default_factory=dict[int, int])
     overall: Bucket = field(default_factory=lambda: Bucket(OVERALL_PER_SECOND, OVERALL_PER_SECOND))
     _chats: dict[int, _Chat] = field(default_factory=dict[int, _Chat])
 
@@ -76,6 +77,11 @@ class Pacer:
         """Count a message or an edit."""
         for bucket in (*self._chat(chat_id).buckets, self.overall):
             bucket.take(now)
+
+    def answer(self, chat_id: int, now: float) -> None:
+        """Count an answer to somebody, which waits for nothing."""
+        self.spoke(chat_id, now)
+        self.answered[chat_id] = self.answered.get(chat_id, 0) + 1
 
     def freeze(self, chat_id: int, seconds: float, now: float) -> None:
         """Telegram asked for silence in this chat."""

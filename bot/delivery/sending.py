@@ -30,8 +30,8 @@ from bot.metrics import Metrics
 from bot.render.markup import strip_markup
 from bot.render.outbox import dropped_text
 from bot.routing.chats import Chats
-from bot.store import outbox
-from bot.store.database import Database
+from bot.store import outbox, paces
+from bot.store.database import Database, Session
 from bot.store.models import Card
 from bot.store.stale import drop_stale
 from bot.store.subscriptions import move_subscriptions
@@ -45,6 +45,8 @@ IDLE_SECONDS = 1.0
 SHORTEST_NAP_SECONDS = 0.02
 AT_ONCE = 8
 SWEEP_SECONDS = 5.0
+SAME_SECONDS = 1.0
+"""A chat's rest that two bots know to within this is the same."""
 NEW_SECONDS = 30.0
 """What a new message may take: given up too early, one that Telegram took slowly would be sent again."""
 LEASE_SPARE_SECONDS = 5.0
@@ -157,6 +159,7 @@ class Delivery:
             await self._drop_stale()
             self._swept_at = now
         async with self.database.transaction() as session:
+            await self._share_pace(session)
             cards = await outbox.claim_due(
                 session,
                 now_ms=_now_ms(),
@@ -170,6 +173,19 @@ class Delivery:
             self._busy.add(card.chat_id)
             sending.create_task(self._deliver(card))
         return min([IDLE_SECONDS, *resting.values()])
+
+    async def _share_pace(self, session: Session) -> None:
+        """Tell the other bots what was said beside the outbox and which chat wants silence, and hear of theirs."""
+        now = time.monotonic()
+        answered, self.pacer.answered = self.pacer.answered, {}
+        await paces.spend(session, answered)
+        known = self.pacer.frozen(now)
+        told = await paces.frozen(session)
+        for chat_id, seconds in known.items():
+            if seconds > told.get(chat_id, 0) + SAME_SECONDS:
+                await paces.freeze(session, chat_id, seconds)
+        for chat_id, seconds in told.items():
+            self.pacer.freeze(chat_id, seconds, now)
 
     async def _drop_stale(self) -> None:
         """Before anything is sent, leave out what is too old to be of use, and say so where it would have come."""
@@ -283,6 +299,8 @@ class Delivery:
             self.pacer.freeze(card.chat_id, failure.retry_after, time.monotonic())
             self.metrics.rate_limited.inc()
             log.warning("rate_limited", chat=card.chat_id, seconds=failure.retry_after)
+            async with self.database.transaction() as session:
+                await paces.freeze(session, card.chat_id, failure.retry_after)
             return
         log.warning("message_refused", chat=card.chat_id, card=card.id, error=str(failure))
         async with self.database.transaction() as session:

@@ -18,7 +18,7 @@ from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
 from bot.rules.policy import FINAL_FAILURE, GAP, STALLED
 from bot.store.database import Database
-from bot.store.offsets import advance, begin_at, read_offsets
+from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
 from tocsin.breakers import Unavailable
 from tocsin.events import BadRecord, JobEvent, decode
 from tocsin.health import Health
@@ -38,11 +38,11 @@ MARKS = (FINAL_FAILURE.encode(), f'"{GAP}"'.encode(), f'"{STALLED}"'.encode())
 
 @dataclass
 class Progress:
-    """How reading goes; for /status. read_at: by the monotonic clock.
+    """How reading goes, over all partitions, whichever bot reads them; for /status. read_at: by the monotonic clock.
 
     lag: how much of what Kafka held at the look before the last one is still to be read. heard_ms: whatever reached
     Kafka before then, by our clock, is counted. expired: records that Kafka dropped before we read them, since the
-    start.
+    start. problem: what keeps this bot itself from reading.
     """
 
     lag: int | None = None
@@ -53,8 +53,13 @@ class Progress:
     problem: str = ""
 
     def behind_seconds(self) -> float | None:
-        """How old the newest is that is counted; None where that is not known, as with another bot reading."""
+        """How old the newest is that is counted; None where that is not known."""
         return None if self.heard_ms is None else max(0.0, time.time() - self.heard_ms / 1000)
+
+    def take(self, whole: Whole) -> None:
+        """Know what all bots together know."""
+        self.heard_ms, self.lag = whole.heard_ms, whole.lag
+        self.read_at = None if whole.read_ago is None else time.monotonic() - whole.read_ago
 
 
 class Consumer:
@@ -93,6 +98,7 @@ class Consumer:
         self._next_look = 0.0
         self._seen: Sight | None = None
         self._awaited: Sight | None = None
+        self._heard_ms: int | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until stop. Kafka or Postgres may come and go."""
@@ -127,15 +133,15 @@ class Consumer:
             return
         seen = await self._feed.look()
         before = self._seen or seen
-        self.progress.lag = await self._feed.behind(before) if before else None
+        behind = await self._feed.behind(before) if before else None
         self._seen = seen
         self._awaited = self._awaited or seen
-        self.progress.read_at = time.monotonic()
-        self._next_look = self.progress.read_at + (LOOK_SECONDS if seen else 0)  # until it is known, look each round
+        await self._share(behind or {})
+        self._next_look = time.monotonic() + (LOOK_SECONDS if seen else 0)  # until it is known, look each round
         self.progress.problem = ""
         self._health.ok("kafka")
-        if self.progress.lag is not None:
-            self._metrics.lag.set(self.progress.lag)
+        if behind is not None:
+            self._metrics.lag.set(sum(behind.values()))
 
     async def _note_heard(self) -> None:
         """Once all that was there at a look is counted, everything up to that look is heard."""
@@ -143,10 +149,26 @@ class Consumer:
             return
         behind = await self._feed.behind(self._awaited)
         if behind is None:  # other partitions are ours now: what is theirs is not heard yet
-            self._seen = self._awaited = self.progress.heard_ms = None
-        elif behind == 0:
-            self.progress.heard_ms, self._awaited = self._awaited.at_ms, None
-            self._metrics.heard.set(self.progress.heard_ms / 1000)
+            self._seen = self._awaited = self._heard_ms = None
+        elif not any(behind.values()):
+            self._heard_ms, self._awaited = self._awaited.at_ms, None
+            self._metrics.heard.set(self._heard_ms / 1000)
+            await self._share(behind)
+
+    async def _share(self, behind: Mapping[int, int]) -> None:
+        """Tell the other bots how far our partitions are read, and hear of theirs.
+
+        What one bot alone knows is no reason to call anything quiet, or Tocsin well: the next failure may be another's
+        to count.
+        """
+        cluster, topic = self._cluster, self._feed.topic
+        readings = {partition: Reading(self._heard_ms, missing) for partition, missing in behind.items()}
+        try:
+            async with self._database.transaction() as session:
+                await note_reading(session, cluster, topic, readings)
+                self.progress.take(await whole_reading(session, cluster, topic, self._feed.partition_count()))
+        except Unavailable as failure:
+            log.info("reading_not_shared", error=str(failure))  # what is known grows old, and says so
 
     async def _place_new(self) -> None:
         """Seek the partitions we were given to where the last commit left them."""

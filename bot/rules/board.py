@@ -32,8 +32,8 @@ KEEP_SECONDS = 60.0
 
 
 GONE_SECONDS = 3 * KEEP_SECONDS
-OWN = frozenset(one.name for one in (*BRIDGE_RULES, *SELF_RULES))
-"""Rules over what this bot itself hears and counts; the others judge what every bot reads alike."""
+OWN = frozenset(one.name for one in BRIDGE_RULES)
+"""Rules over what this bot itself hears; the others judge what every bot reads alike."""
 
 TOCSIN = "tocsin"
 """Env and source of what a rule finds in Tocsin itself."""
@@ -152,10 +152,14 @@ class Board:
         """Go on from what this bot, or another, had stored.
 
         What a bot finds by its own ears is its own, until it has said nothing of it for so long that it must be gone.
+        What has rung goes before what we only begin to suspect: who forgot it would never end it.
         """
         for spot, watch in stored.items():
-            if spot.rule not in OWN or now_ms - watch.at_ms >= GONE_SECONDS * 1000:
-                self.watches.setdefault(spot, watch)
+            if spot.rule in OWN and now_ms - watch.at_ms < GONE_SECONDS * 1000:
+                continue
+            mine = self.watches.get(spot)
+            if mine is None or (watch.is_firing and not mine.is_firing):
+                self.watches[spot] = watch
 
     def accept(self, changes: Iterable[Change]) -> None:
         """These changes are stored."""

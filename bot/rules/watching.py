@@ -12,7 +12,7 @@ from bot.incidents.alerts import Alerts
 from bot.metrics import Metrics
 from bot.queues.snapshots import Snapshots
 from bot.queues.tables import Table
-from bot.rules.board import OWN, Board, Change, World
+from bot.rules.board import Board, Change, World
 from bot.rules.conditions import Habit
 from bot.store.database import Database
 from bot.store.milestones import WATCHED, reach, reached_ms
@@ -86,7 +86,7 @@ class Watching:
             try:
                 has_begun = has_begun or await self._begin()
                 if has_begun and time.monotonic() - adopted_at >= ADOPT_SECONDS:
-                    await self._adopt_own()
+                    await self._adopt()
                     adopted_at = time.monotonic()
                 if has_begun:
                     await self._look(stop)
@@ -111,10 +111,10 @@ class Watching:
         log.info("watching_begins", in_trouble_already=len(changes))
         return True
 
-    async def _adopt_own(self) -> None:
-        """Take over what a bot that is gone had found by its own ears, so that somebody ends it."""
+    async def _adopt(self) -> None:
+        """Take over what other bots have found, so that somebody ends it when they are gone."""
         async with self.database.transaction() as session:
-            stored = await read_watches(session, OWN)
+            stored = await read_watches(session)
         self.board.adopt(stored, now_ms=_now_ms())
 
     async def _look(self, stop: asyncio.Event) -> None:

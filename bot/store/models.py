@@ -27,7 +27,8 @@ class Base(DeclarativeBase):
 class KafkaOffset(Base):
     """The next record to read of a partition, moved in the transaction that stores what the records before it did.
 
-    cluster: Kafka's cluster id; a rebuilt cluster begins anew.
+    cluster: Kafka's cluster id; a rebuilt cluster begins anew. heard_ms: whatever reached the partition before then is
+    counted; lag: how much was still to be read when its reader looked last, at read_at by Postgres' clock.
     """
 
     __tablename__ = "kafka_offsets"
@@ -35,6 +36,9 @@ class KafkaOffset(Base):
     topic: Mapped[str] = mapped_column(Text, primary_key=True)
     partition: Mapped[int] = mapped_column(Integer, primary_key=True)
     next_offset: Mapped[int] = mapped_column(BigInteger)
+    heard_ms: Mapped[int | None] = mapped_column(BigInteger)
+    lag: Mapped[int | None] = mapped_column(BigInteger)
+    read_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class IncidentRow(Base):
@@ -201,6 +205,19 @@ class Card(Base):
     claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_ms: Mapped[int] = mapped_column(BigInteger)
     changed_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class ChatPace(Base):
+    """How fast a chat is spoken to by all bots together; see bot/store/paces.py. Times are Postgres' own.
+
+    second_at, minute_at: when what was said would have been said at Telegram's pace. frozen_until: a 429 asks for it.
+    """
+
+    __tablename__ = "chat_paces"
+    chat_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    second_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    minute_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    frozen_until: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
 class ChatMove(Base):

@@ -1,5 +1,6 @@
 """The outbox: messages wanted, sent, and dead."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery.messages import Buttons, as_json
 from bot.routing.routes import Destination
-from bot.store.models import Card, ChatMove
+from bot.store.models import Card, ChatMove, ChatPace
+from bot.store.paces import IS_FREE, hold_free, room_for_all, spend
 
 ONLY_PRIORITY = 1
 """The column is there for the release before this one."""
@@ -214,19 +216,28 @@ async def claim_due(
     """Claim the next message of each chat that may have one: pages, new ones, edits, digests; the oldest first.
 
     No other sender gets a claimed card before the lease ends; its own sender gets it again at once. A card that
-    somebody is changing at this moment is left for the next time.
+    somebody is changing at this moment is left for the next time. All senders together keep to each chat's pace: a
+    claim is counted as a message, whatever becomes of it.
     """
+    most = await room_for_all(session, most)
+    if most <= 0:
+        return []
     is_free = or_(Card.claimed_by == sender, Card.claimed_until.is_(None), Card.claimed_until < func.clock_timestamp())
     is_due = and_(Card.state == "live", Card.wanted > Card.sent, is_free)
+    rests = select(ChatPace.chat_id).where(ChatPace.chat_id == Card.chat_id, ~IS_FREE).exists()
     next_of_chat = (
-        select(Card.id, _URGENCY.label("urgency"))
-        .where(is_due, Card.not_before_ms <= now_ms, Card.chat_id.not_in(not_to))
+        select(Card.id, Card.chat_id, _URGENCY.label("urgency"))
+        .where(is_due, Card.not_before_ms <= now_ms, Card.chat_id.not_in(not_to), ~rests)
         .ext(distinct_on(Card.chat_id))
         .order_by(Card.chat_id, _URGENCY, Card.id)
         .subquery()
     )
-    chosen = select(next_of_chat.c.id).order_by(next_of_chat.c.urgency, next_of_chat.c.id).limit(most)
-    held = select(Card.id).where(Card.id.in_(chosen), is_due).with_for_update(skip_locked=True).cte("held")
+    wanted = select(next_of_chat.c.id, next_of_chat.c.chat_id).order_by(next_of_chat.c.urgency, next_of_chat.c.id)
+    chosen = {chat_id: card_id for card_id, chat_id in await session.execute(wanted.limit(most))}
+    free = [chosen[chat_id] for chat_id in await hold_free(session, chosen)]
+    if not free:
+        return []
+    held = select(Card.id).where(Card.id.in_(free), is_due).with_for_update(skip_locked=True).cte("held")
     claimed = await session.scalars(
         update(Card)
         .where(Card.id.in_(select(held.c.id)))
@@ -234,7 +245,9 @@ async def claim_due(
         .returning(Card),
         execution_options={"synchronize_session": False},
     )
-    return claimed.all()
+    cards = claimed.all()
+    await spend(session, Counter(card.chat_id for card in cards))
+    return cards
 
 
 async def mark_sent(

@@ -1,19 +1,19 @@
 """What rules remember, as rows."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.rules.board import Change, Spot
-from bot.rules.conditions import Watch
+from bot.rules.conditions import Verdict, Watch
 from bot.store.models import WatchRow
 
 
-async def read_watches(session: AsyncSession, rules: Collection[str] = ()) -> dict[Spot, Watch]:
-    """What is remembered, of these rules or of all."""
-    rows = await session.scalars(select(WatchRow).where(WatchRow.rule.in_(rules)) if rules else select(WatchRow))
+async def read_watches(session: AsyncSession) -> dict[Spot, Watch]:
+    """What is remembered."""
+    rows = await session.scalars(select(WatchRow))
     return {
         Spot(row.rule, row.env, row.source, row.queue, row.part): Watch(
             row.since_ms, row.at_ms, row.is_firing, row.well_since_ms
@@ -23,13 +23,17 @@ async def read_watches(session: AsyncSession, rules: Collection[str] = ()) -> di
 
 
 async def store_watches(session: AsyncSession, changes: Iterable[Change]) -> None:
-    """Keep what is to be remembered, forget the rest; in one order, so that nobody deadlocks."""
+    """Keep what is to be remembered, forget the rest; in one order, so that nobody deadlocks.
+
+    What has rung stays until it is over: a bot that has only begun to suspect it, or has thought better of that, says
+    nothing of what another found.
+    """
     for one in sorted(changes, key=lambda change: change.spot):
         names = one.spot._asdict()
         if one.watch is None:
-            row = await session.get(WatchRow, tuple(names.values()))
-            if row is not None:
-                await session.delete(row)
+            is_over = one.finding is not None and one.finding.verdict is Verdict.RESOLVE
+            mine = [getattr(WatchRow, name) == value for name, value in names.items()]
+            await session.execute(delete(WatchRow).where(*mine, *([] if is_over else [~WatchRow.is_firing])))
             continue
         values = {
             "since_ms": one.watch.since_ms,
@@ -40,5 +44,9 @@ async def store_watches(session: AsyncSession, changes: Iterable[Change]) -> Non
         await session.execute(
             insert(WatchRow)
             .values(**names, **values)
-            .on_conflict_do_update(index_elements=list(Spot._fields), set_=values)
+            .on_conflict_do_update(
+                index_elements=list(Spot._fields),
+                set_=values,
+                where=None if one.watch.is_firing else ~WatchRow.is_firing,
+            )
         )

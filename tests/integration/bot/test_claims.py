@@ -1,25 +1,31 @@
 """Several senders on one outbox: each message is claimed by one, and free again when that one is gone."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 
 import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from bot.delivery.pacing import CHAT_BURST, MOST_DEBT
 from bot.errors import Fenced
 from bot.routing.routes import Destination
+from bot.store import paces
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from bot.store.models import Card
-from bot.store.offsets import advance, begin_at, read_offsets
+from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
 from bot.store.outbox import Subject, claim_due, mark_ended, mark_sent, put
 from tests.certificate import make_certificate
 from tests.eventually import eventually
-from tests.integration.bot.house import House, failure, snapshot
+from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.test_answers import make_chat
+from tests.integration.bot.test_postgres_refuses import Sql
 from tests.pgbouncer import running_pgbouncer
 
 CHATS = 6
+OTHER = 3003
 HEARS = "our_turn_to_poll"
 FAILOVER_SECONDS = 15.0
 """By what the next one says itself: how long the other had been silent, and how long its poll took to begin."""
@@ -118,10 +124,59 @@ async def test_a_claim_holds_only_the_version_that_is_being_sent(engine: AsyncEn
     assert card_id not in await claim(engine, "a")
 
 
+@pytest.mark.parametrize("chat", [500, -500])
+async def test_two_senders_have_one_chats_budget_between_them(engine: AsyncEngine, chat: int) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        for _ in range(20):
+            put(session, Subject("notice"), Destination(chat), "text", (), now_ms=1)
+    began, count = time.monotonic(), 0
+    for number in range(16):
+        for sender in ("a", "b"):
+            async with AsyncSession(engine) as session, session.begin():
+                found = await claim_due(session, now_ms=2, not_to=range(1, 7), most=9, sender=sender, lease_seconds=60)
+                for card in found:
+                    await mark_sent(session, card.id, 1, number + 1, now_ms=3, not_before_ms=3)
+                count += len(found)
+    assert CHAT_BURST <= count <= CHAT_BURST + time.monotonic() - began
+
+
+async def test_what_people_are_answered_is_of_the_same_budget_and_holds_up_alerts_a_little(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await paces.spend(session, {1: 1000, 2: CHAT_BURST})
+    assert await claim(engine, "a", most=6) == {3, 4, 5, 6}
+
+    async def all_claimed() -> bool:
+        return {1, 2} <= await claim(engine, "a")
+
+    await eventually(all_claimed, seconds=MOST_DEBT + 20, what="the claims of those who were answered a lot")
+
+
+async def test_a_chat_that_one_bot_must_not_speak_to_is_left_alone_by_all(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await paces.freeze(session, 1, 3600)
+        await paces.freeze(session, 1, 1)
+        assert 3500 < (await paces.frozen(session))[1] <= 3600
+    assert await claim(engine, "a") == await claim(engine, "a") == {2, 3, 4, 5, 6}
+
+
+async def test_a_topic_is_read_as_far_as_the_partition_that_is_furthest_behind(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        for partition in range(3):
+            await begin_at(session, "kafka", "jobs", partition, 5)
+        await note_reading(session, "kafka", "jobs", {0: Reading(900, 3), 1: Reading(700, 0)})
+        assert await whole_reading(session, "kafka", "jobs", 3) == Whole()
+        await note_reading(session, "kafka", "jobs", {1: Reading(None, 2), 2: Reading(800, 0)})
+        found = await whole_reading(session, "kafka", "jobs", 3)
+        assert (found.heard_ms, found.lag) == (700, 5)
+        assert found.read_ago is not None
+        assert await whole_reading(session, "kafka", "jobs", 4) == Whole()  # one that nobody has begun yet
+        assert await whole_reading(session, "another", "jobs", 3) == Whole()
+
+
 async def nothing_waits(house: House) -> bool:
     engine = open_engine(house.postgres)
     async with engine.connect() as connection:
-        waiting = await connection.scalar(text("SELECT count(*) FROM cards WHERE wanted > sent"))
+        waiting = await connection.scalar(text(f"SELECT count(*) FROM cards WHERE wanted > sent AND chat_id = {CHAT}"))
     await engine.dispose()
     return waiting == 0
 
@@ -138,13 +193,32 @@ async def pooled(house: House) -> AsyncGenerator[House]:
             await bot.kill()
 
 
+async def calls_to_other(house: House) -> int:
+    return sum(one["chat_id"] == OTHER for one in await house.calls("sendMessage"))
+
+
+async def status_says(house: House, part: str) -> bool:
+    status, _ = await house.ask("/status", expect="Kafka")
+    return part in status
+
+
 async def test_of_two_bots_behind_pgbouncer_one_polls_and_the_other_takes_over_without_a_double(
     pooled: House,
 ) -> None:
     house = pooled
     await house.put(snapshot("orders", waiting=5))
+    sql = Sql(house.postgres)
+    await make_chat(house, id=OTHER, first_name="Other")
+    await house.fault(kind="retry_after", retry_after=3600, chat_id=OTHER, method="sendMessage", times=None)
+    house.environ["TELEGRAM_ALERT_CHATS"] = f"{CHAT},{OTHER}"
     first = await house.start_bot()
     second = await house.start_bot()
+
+    async def is_frozen() -> bool:
+        return bool(await sql.value(f"SELECT true FROM chat_paces WHERE chat_id = {OTHER} AND frozen_until > now()"))
+
+    await eventually(is_frozen, what="the greeting's 429")
+    refused = await calls_to_other(house)
     for number in range(12):
         await house.put(failure(f"q{number}", fingerprint=f"f{number}"))
 
@@ -154,7 +228,15 @@ async def test_of_two_bots_behind_pgbouncer_one_polls_and_the_other_takes_over_w
     await eventually(all_rung, what="every alert")
     # A kill between Telegram's acceptance and our commit doubles a message (promise 4): not now.
     await eventually(lambda: nothing_waits(house), what="the last commit")
+    assert await calls_to_other(house) == refused, "a chat that asked one bot for silence was spoken to"
     assert (HEARS in first.output(), HEARS in second.output()) == (True, False)
+    # How far all is read is what /status tells: here of a partition that nobody reads any more.
+    columns = "(cluster, topic, partition, next_offset, heard_ms, lag, read_at)"
+    theirs = "cluster, topic, 99, 0, heard_ms, 7, now() - interval '2 hours'"
+    await sql.run(f"INSERT INTO kafka_offsets {columns} SELECT {theirs} FROM kafka_offsets WHERE partition = 0")
+    await eventually(lambda: status_says(house, "7 records behind, read 2 h"), what="the deaf partition in /status")
+    await sql.run("DELETE FROM kafka_offsets WHERE partition = 99")
+    await eventually(lambda: status_says(house, "Kafka: 0 records behind"), what="the end of it")
     await first.kill()
     await house.ask("/queues", expect="waiting 5", seconds=60)
     await eventually(lambda: bool(second.lines("polling")), what="the start of its poll")

@@ -245,15 +245,26 @@ def test_tocsin_that_is_behind_is_found() -> None:
 
 
 def test_what_a_bot_that_is_gone_had_found_by_its_own_ears_is_ended_by_another() -> None:
-    spot = Spot("behind", "tocsin", "tocsin")
-    day, fired = Day(behind_seconds=1.0), Watch(NOW_MS - 300_000, NOW_MS - 30_000, is_firing=True)
+    spot = Spot("bridge-silent", "prod", "main")
+    day, fired = Day(silent_seconds={"main": 1.0}), Watch(NOW_MS - 300_000, NOW_MS - 30_000, is_firing=True)
     day.board.adopt({spot: fired}, now_ms=NOW_MS)
-    day.show()
-    assert day.board.watches == {}, "another bot says so and is there: it may be behind where we are not"
+    day.show(redis())
+    assert day.board.watches == {}, "another bot says so and is there: it may not hear what we do"
     day.board.adopt({spot: fired}, now_ms=NOW_MS + 180_000)
     while not day.found and day.at < HOUR:
-        day.show()
+        day.show(redis())
     assert [(one.spot, one.verdict) for one in day.found] == [(spot, Verdict.RESOLVE)]
+
+
+def test_what_another_bot_rang_for_is_ended_by_one_that_had_only_begun_to_suspect_it() -> None:
+    day = Day()
+    day.show(queue(waiting=9, workers=0))
+    [(spot, suspected)] = [one for one in day.board.watches.items() if one[0].rule == "no-workers"]
+    assert not suspected.is_firing
+    day.board.adopt({spot: Watch(NOW_MS - HOUR * 1000, suspected.at_ms, is_firing=True)}, now_ms=NOW_MS)
+    while day.board.watches and day.at < HOUR:
+        day.show(queue())
+    assert (day.found[-1].spot, day.found[-1].verdict) == (spot, Verdict.RESOLVE)
 
 
 @pytest.mark.parametrize("fault", ["still", "nothing-added", "long-running", "slow"])
