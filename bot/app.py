@@ -23,6 +23,7 @@ from bot.heartbeat import Heartbeat
 from bot.history import FIGURES, LOGSVC, History
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import MARKS, Consumer, Progress
+from bot.incidents.departed import Departures
 from bot.incidents.deploys import Deploys
 from bot.incidents.handling import Handling
 from bot.incidents.reading import born_at, read_failures
@@ -43,7 +44,7 @@ from bot.people.roster import People
 from bot.people.seal import Seal
 from bot.pulse import Pulse
 from bot.queues.numbers import Ledger
-from bot.queues.snapshots import Followed, Snapshots, follow
+from bot.queues.snapshots import QUIET_SECONDS, Followed, Snapshots, follow
 from bot.render.alert import Links
 from bot.routing.chats import Chats
 from bot.rules.board import Board
@@ -157,7 +158,20 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             has_alert_chats=lambda: bool(chats.all_destinations()),
         )
         habits = Habits(history, lambda: snapshots.by_place().keys(), snapshots.watched)
-        tables = Tables(snapshots, habits=lambda: habits.by_place, behind_seconds=progress.behind_seconds)
+        tables = Tables(
+            snapshots,
+            habits=lambda: habits.by_place,
+            behind_seconds=progress.behind_seconds,
+            gone=lambda: departures.gone,
+        )
+        departures = Departures(
+            database,
+            alerts,
+            reported=lambda: tables.reported(QUIET_SECONDS),
+            known=tables.known,
+            is_listening=lambda: tables.is_listening,
+            woken=delivery.wake,
+        )
         watching = Watching(
             database, alerts, tables, board, metrics, lambda: greeting.is_complete(time.monotonic()), delivery.wake
         )
@@ -243,6 +257,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 "greeting": lambda: greeting.run(stop),
                 "resolver": lambda: let_time_pass(database, alerts, progress, snapshots, delivery.wake, stop),
                 "watching": lambda: watching.run(stop),
+                "departed": lambda: departures.run(stop),
                 "forgetting": lambda: forget_old(database, stop),
                 "pulse": lambda: pulse.sample(database, stop),
                 "dispatching": lambda: dispatching.run(stop),

@@ -21,6 +21,7 @@ from bot.commands.pause import Pause, Resume
 from bot.commands.promote import Promote
 from bot.commands.queue import Queue
 from bot.commands.queues import Queues
+from bot.commands.resolve import Resolve
 from bot.commands.retry import Retry
 from bot.commands.route import RouteCommand
 from bot.commands.rules import Rules
@@ -35,12 +36,12 @@ from bot.desk import Command, Pressable
 _queues, _queue, _failed, _job, _status = Queues(), Queue(), Failed(), Job(), Status()
 _incidents, _ack, _silence, _rules, _oncall = Incidents(), Ack(), SilenceCommand(), Rules(), OnCall()
 _errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
-_retry, _audit, _chart, _login = Retry(), Audit(), ChartCommand(), Login()
+_retry, _audit, _chart, _login, _resolve = Retry(), Audit(), ChartCommand(), Login(), Resolve()
 _handover, _digest = HandoverCommand(), Digest()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _chart, _failed, _job, _errors, _schedulers, _incidents, _ack, _silence),
-    *(Maintenance(), Logs(), _retry, Promote(), Pause(), Resume()),
+    *(_resolve, Maintenance(), Logs(), _retry, Promote(), Pause(), Resume()),
     *(_oncall, _handover, _digest),
     *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, _login, WhoAmI(), Grant(), Revoke(), Help()),
 )
@@ -51,7 +52,7 @@ PRESSES: tuple[Pressable, ...] = (
     *(_incidents, _route, _test, _rules, _status, _audit, _handover, _digest, _login),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
-ACTS: tuple[Pressable, ...] = (_ack, _silence, _retry, Go(), _oncall)
+ACTS: tuple[Pressable, ...] = (_ack, _silence, _resolve, _retry, Go(), _oncall)
 """Those whose buttons change something: only a sealed button of ours does, and only for who may act."""
 ANYWHERE = frozenset((WhoAmI().name, Here().name))
 """What an admin may say in a group where no alerts go yet."""

@@ -66,9 +66,11 @@ class Incidents:
 
 def shown(number: int, incident: Incident, desk: Desk, notice: str) -> Reply:
     """One incident as an answer, with its buttons and the way back."""
+    about = f"resolve:{number}:{incident.episode}"
+    over = () if incident.is_over else ((Button(texts.RESOLVE, data=desk.seal.close(about)),),)
     again = (Button(texts.REFRESH, data=f"incidents:show:{number}"), Button(texts.ALL_INCIDENTS, data="incidents:0"))
     text = alert_text(incident, number=number, runbook=desk.links.runbook_as_text(incident.key))
-    return Reply(text, (*alert_buttons(number, incident, desk.links, desk.seal), again), notice=notice)
+    return Reply(text, (*alert_buttons(number, incident, desk.links, desk.seal), *over, again), notice=notice)
 
 
 async def after_press(ask: Ask, number: int, incident: Incident | None, desk: Desk, notice: str) -> Reply:

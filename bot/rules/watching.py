@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,22 +32,26 @@ READ_LATELY_SECONDS = 15.0
 
 @dataclass
 class Tables:
-    """Everything rules look at, as the bot has read it."""
+    """Everything rules look at, as the bot has read it. gone: sources that are no longer there, whatever rows say."""
 
     snapshots: Snapshots
     schedules: Table[SchedulerSnapshot] = field(default_factory=lambda: Table(SchedulerSnapshot))
     sources: Table[SourceSnapshot] = field(default_factory=lambda: Table(SourceSnapshot))
     habits: Callable[[], Mapping[tuple[str, str], Habit]] = dict
     behind_seconds: Callable[[], float | None] = lambda: None
+    gone: Callable[[], Collection[str]] = frozenset
     clock: Callable[[], float] = time.monotonic
 
     def world(self) -> World:
         """As it is now."""
         tables, heard = (self.snapshots, self.schedules, self.sources), self.sources.heard
+        gone = set(self.gone())
+        queues = self.snapshots.by_place()
+        rows = [one for one in self.schedules.rows.values() if one.source not in gone]
         return World(
-            queues=self.snapshots.by_place(),
-            schedules={(one.source, one.queue, one.scheduler): one for one in self.schedules.rows.values()},
-            sources={one.source: one for one in self.sources.rows.values()},
+            queues={place: one for place, one in queues.items() if one.source not in gone} if gone else queues,
+            schedules={(one.source, one.queue, one.scheduler): one for one in rows},
+            sources={one.source: one for one in self.sources.rows.values() if one.source not in gone},
             skew_ms=dict(self.snapshots.skew_ms),
             silent_seconds=self._silent(),
             unheard=frozenset(one.source for key, one in self.sources.rows.items() if not heard[key].is_live),
@@ -55,6 +59,24 @@ class Tables:
             habits=self.habits(),
             behind_seconds=self.behind_seconds(),
         )
+
+    def reported(self, seconds: float) -> set[str]:
+        """The sources that a bridge has told of within so many seconds, as we heard it."""
+        now, rows = self.clock(), self.sources.rows
+        heard = [(rows[key].source, one) for key, one in self.sources.heard.items() if key in rows]
+        live = {source for source, one in heard if one.is_live and now - one.at <= seconds}
+        return live | set(self.snapshots.watched(0))
+
+    def known(self) -> set[str]:
+        """The sources that a bridge has ever told of, as far as Kafka keeps it."""
+        return {one.source for one in (*self.sources.rows.values(), *self.snapshots.all())}
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether we have read all there is, and do so now."""
+        now = self.clock()
+        times = [one.read_at if one.has_caught_up else None for one in (self.sources, self.snapshots)]
+        return all(at is not None and now - at <= READ_LATELY_SECONDS for at in times)
 
     def _silent(self) -> Mapping[str, float]:
         now, read_at = self.clock(), self.sources.read_at

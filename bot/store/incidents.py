@@ -69,6 +69,17 @@ async def lock_open_since(
     return await _free(session, wanted, limit)
 
 
+async def lock_of_source(session: AsyncSession, source: str, limit: int) -> Sequence[IncidentRow]:
+    """Open incidents of a source, that nobody else holds."""
+    wanted = select(IncidentRow).where(IS_OPEN, IncidentRow.source == source).order_by(IncidentRow.id)
+    return await _free(session, wanted, limit)
+
+
+async def sources_of_open(session: AsyncSession) -> set[str]:
+    """The sources that anything open belongs to."""
+    return set(await session.scalars(select(IncidentRow.source).where(IS_OPEN).distinct()))
+
+
 async def lock_waiting(
     session: AsyncSession, *, told_before_ms: int, acked_before_ms: int, limit: int
 ) -> Sequence[IncidentRow]:

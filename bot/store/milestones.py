@@ -10,6 +10,10 @@ BORN = "born"
 GREETED = "greeted"
 WATCHED = "watched"
 PROBED = "probed"
+SEEN = "seen:"
+"""Before a source's name: when a bridge reported it last."""
+LEFT = "left:"
+"""Before a source's name: when it was taken to have been taken away."""
 
 
 async def reach(session: AsyncSession, name: str, at_ms: int) -> bool:
@@ -29,3 +33,11 @@ async def mark(session: AsyncSession, name: str, at_ms: int) -> None:
 async def reached_ms(session: AsyncSession, name: str) -> int | None:
     """When it happened, or None."""
     return await session.scalar(select(Milestone.at_ms).where(Milestone.name == name))
+
+
+async def marked(session: AsyncSession, prefix: str) -> dict[str, int]:
+    """When each of those that begin so happened last, by the rest of their names."""
+    rows = await session.execute(
+        select(Milestone.name, Milestone.at_ms).where(Milestone.name.startswith(prefix, autoescape=True))
+    )
+    return {name.removeprefix(prefix): at_ms for name, at_ms in rows}

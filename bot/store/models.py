@@ -229,7 +229,9 @@ class ChatMove(Base):
 
 
 class Milestone(Base):
-    """What happened once and must not happen again after a restart: `born`, `greeted`, `watched`."""
+    """What happened once and must not happen again after a restart (`born`, `greeted`, `watched`), or when it last did
+    (`probed`, `seen:SOURCE`).
+    """
 
     __tablename__ = "milestones"
     name: Mapped[str] = mapped_column(Text, primary_key=True)

@@ -226,6 +226,10 @@ async def test_an_incident_is_shown_and_acted_on_from_the_list(house: House) -> 
     assert detail is not None
     assert (await tap(house, detail, "🙋 Ack"))["text"] == "You have it now."
     await eventually(lambda: two_say(house, "has it since"), what="the ack in the list's message and on the card")
+    await house.ask("/resolve", expect="Say which incident is over")
+    assert (await tap(house, detail, "✅ Resolve"))["text"] == f"{number} is over. It rings anew when it returns."
+    await eventually(lambda: two_say(house, "· quiet again"), what="its end in both")
+    await house.ask(f"/resolve {number}", expect="That is over already")
 
 
 async def is_some(found: Any) -> bool:
