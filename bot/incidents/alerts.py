@@ -8,30 +8,24 @@ from bot.delivery.channels import (
     What,
     matching,
     subject_of,
-    subjects_of_storm,
     told_of,
-    told_of_late,
-    told_of_storm,
 )
 from bot.delivery.messages import Buttons
 from bot.incidents.failures import Key, Tally, key_part
 from bot.incidents.found import found, unheard
-from bot.incidents.late import Late, add_late, count_kind, label
+from bot.incidents.late import count_kind, label
+from bot.incidents.latecomers import Latecomers
 from bot.incidents.machine import UNHEEDED, Call, Deploy, Incident, Paged, Step, cover, resolve, step, wait
 from bot.incidents.reminders import together
 from bot.incidents.silences import Silence, covering, quiet_until
-from bot.incidents.storms import Member, Storm, room
+from bot.incidents.storming import Storming
 from bot.metrics import Metrics
 from bot.people.seal import Seal
 from bot.render.alert import (
     Links,
     alert_buttons,
     alert_text,
-    late_text,
     nudge_text,
-    storm_buttons,
-    storm_nudge_text,
-    storm_text,
 )
 from bot.render.incidents import REMINDER_BUTTONS, TOP, digest_text, maintenance_over_text, reminder_text
 from bot.render.markup import plain
@@ -43,7 +37,7 @@ from bot.rules.board import Finding
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.store.database import Session
-from bot.store.dispatches import dispatch, rung
+from bot.store.dispatches import dispatch
 from bot.store.duty import duty_now, read_turns
 from bot.store.incidents import (
     lock_covered,
@@ -58,33 +52,20 @@ from bot.store.incidents import (
     unheeded_now,
     write,
 )
-from bot.store.late import open_summary, save_summary, to_late
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.outbox import (
     DIGEST,
     INCIDENT,
-    LATE,
     NOTICE,
     NUDGE,
-    STORM,
     Rewrite,
     Subject,
     nudge,
     put,
     put_reminder,
     rewrite_incidents,
-    rewrite_late,
 )
 from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
-from bot.store.storms import (
-    begin_storm,
-    hold_open_storm,
-    nudge_below,
-    places_of_storm,
-    rewrite_card,
-    rung_lately,
-    storms,
-)
 
 AT_ONCE = 100
 MOST_HELD, MOST_WOKEN, MOST_DUE = 2000, 10, 2000
@@ -108,6 +89,14 @@ class Alerts:
     def policy(self) -> Policy:
         """What incidents go by now."""
         return self.book.policy
+
+    @property
+    def storming(self) -> Storming:
+        return Storming(self.policy, self.chats, self.metrics, self.links, self.seal, self.channels)
+
+    @property
+    def latecomers(self) -> Latecomers:
+        return Latecomers(self.policy, self.chats, self.links, self.channels)
 
     async def record(self, session: Session, tallies: Mapping[Key, Tally], *, now_ms: int) -> int:
         """Apply a batch to its incidents; return how many ring."""
@@ -196,7 +185,7 @@ class Alerts:
         if not due:
             return
         unheeded = await unheeded_now(session)
-        reached = together(due, {one.id: self._hear_of(one.key, one.paged) for one in unheeded})
+        reached = together(due, {one.id: self.chats.hear_of(one.key, one.paged) for one in unheeded})
         await mark_told(session, {number for several in reached.values() for number in several}, now_ms=now_ms)
         shown = await read_incidents(session, {one for several in reached.values() for one in several[:TOP]})
         for to, several in reached.items():
@@ -251,8 +240,7 @@ class Alerts:
                 row.held_ms = now_ms if self._is_quiet(done.incident, now_ms) else None
         steps = [self._with_deploy(session, row, done) for row, done in steps]
         steps = await self._page(session, steps, now_ms=now_ms)
-        blown = await self._storms(session, steps, now_ms=now_ms)
-        late: dict[Destination, list[Step]] = {}
+        await self.storming.gather(session, steps, now_ms=now_ms)
         for row, done in steps:
             match done.call:
                 case Call.RING if row.storm_id is not None or row.held_ms is not None:
@@ -260,26 +248,19 @@ class Alerts:
                 case Call.RING:
                     self.ring(session, row, done.incident, self._places(done.incident), now_ms=now_ms)
                     await self.tell_channels(session, row, done.incident, now_ms=now_ms)
-                case Call.SUMMARY:
-                    for to in self.chats.destinations(*done.incident.key[:3]):
-                        late.setdefault(to, []).append(done)
-                case Call.HUSH:
+                case Call.SUMMARY | Call.HUSH:
                     pass
                 case Call.EDIT | Call.NUDGE | Call.REMIND:
                     edits.append(self._edit(row, done.incident))
                     await self.tell_channels(session, row, done.incident, now_ms=now_ms)
         await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
-        joined = {row.id for row, done in steps if done.call is Call.RING}
-        await self._show_storms(session, blown, joined, now_ms=now_ms)
+        await self.storming.show(session, steps, now_ms=now_ms)
         for row, done in steps:
-            if done.call is Call.NUDGE:
+            if done.call is Call.NUDGE and row.storm_id is None:  # a storm makes a sound of its own
                 buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
                 await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
-        told: set[tuple[str, Key]] = set()
-        for to, late_steps in late.items():
-            late_id, summary = await self._summarise(session, to, late_steps, now_ms)
-            await self._tell_channels_of_late(session, late_id, summary, late_steps, told, now_ms=now_ms)
+        await self.latecomers.tell(session, [done for _, done in steps if done.call is Call.SUMMARY], now_ms=now_ms)
 
     def _with_deploy(self, session: Session, row: IncidentRow, done: Step) -> tuple[IncidentRow, Step]:
         """Let an incident tell the last deploy before it began, as soon as that is known."""
@@ -323,25 +304,12 @@ class Alerts:
             silently = [replace(to, is_silent=True) for to in self._places(incident)]
             self.ring(session, row, incident, silently, now_ms=now_ms)
             await self.tell_channels(session, row, incident, now_ms=now_ms)
-        await self._wake_as_storm(session, [row for row, _ in goes_on[MOST_WOKEN:]], now_ms=now_ms)
+        await self.storming.wake(session, [row for row, _ in goes_on[MOST_WOKEN:]], now_ms=now_ms)
         return len(woken)
-
-    async def _wake_as_storm(self, session: Session, rows: Sequence[IncidentRow], *, now_ms: int) -> None:
-        """What goes on beyond the worst of a night, below the digest too, in one message of each env."""
-        for row in sorted(rows, key=lambda one: one.env):
-            storm = await hold_open_storm(session, row.env, now_ms) or await begin_storm(session, row.env, now_ms)
-            row.storm_id, storm.joined_ms = storm.id, now_ms
-        await session.flush()
-        ids = {row.storm_id for row in rows if row.storm_id is not None}
-        await self._show_storms(session, ids, (), now_ms=now_ms, is_silent=True)
 
     def _places(self, incident: Incident) -> list[Destination]:
         """Who hears of an incident: the chats of its queue, and whom it was brought to by name."""
-        return self._hear_of(incident.key, [(one.chat_id, one.topic_id) for one in incident.paged])
-
-    def _hear_of(self, key: Key, paged: Iterable[tuple[int, int | None]]) -> list[Destination]:
-        named = [Destination(*one) for one in paged]
-        return _each_once([*self.chats.destinations(*key[:3]), *named])
+        return self.chats.hear_of(incident.key, [(one.chat_id, one.topic_id) for one in incident.paged])
 
     async def _page(
         self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int
@@ -385,83 +353,6 @@ class Alerts:
         await self.tell(session, edits, now_ms=now_ms)
         return len(edits)
 
-    async def _storms(self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int) -> set[int]:
-        """Let what rings beside too many others be told by a storm; return the storms whose messages change."""
-        ringing: dict[str, list[tuple[IncidentRow, Step]]] = {}
-        for row, done in steps:
-            if done.call is Call.RING:
-                row.rung_ms, row.storm_id = 0 if row.held_ms else now_ms, None
-            if done.call is Call.RING and row.held_ms is None:
-                ringing.setdefault(done.incident.key.env, []).append((row, done))
-        await session.flush()
-        for env, several in sorted(ringing.items()):
-            storm = await hold_open_storm(session, env, now_ms)
-            # Those of this batch are counted too, as they are written.
-            lately = await rung_lately(session, env, now_ms) - len(several)
-            alone = 0 if storm else room(self.policy.storm_incidents, lately)
-            worst_first = sorted(several, key=lambda one: (-one[1].incident.count, one[1].incident.key))
-            for row, _ in worst_first[alone:]:
-                storm = storm or await begin_storm(session, env, now_ms)
-                row.storm_id, storm.joined_ms = storm.id, now_ms
-        await session.flush()
-        return {row.storm_id for row, _ in steps if row.storm_id is not None}
-
-    async def _show_storms(
-        self,
-        session: Session,
-        ids: Collection[int],
-        joined: Collection[int],
-        *,
-        now_ms: int,
-        is_silent: bool = False,
-    ) -> None:
-        """Bring a storm's message up to date in every place where one of its incidents would have rung.
-
-        joined: incidents that joined one just now; they make a sound where nothing waited for anybody. is_silent:
-        another message makes the sound.
-        """
-        for storm in await storms(session, ids):
-            await self._tell_channels_of_storm(session, storm, joined, now_ms=now_ms)
-            heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
-            for member in storm.members:
-                for to in self._hear_of(member.key, member.paged):
-                    heard.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(member)
-            for card_id, place in await places_of_storm(session, storm.id):
-                to, members = heard.pop((place.chat_id, place.topic_id), (place, []))
-                if not members:
-                    continue
-                told = replace(storm, members=members)
-                buttons = storm_buttons(told, self.seal)
-                await rewrite_card(session, card_id, storm_text(told), buttons, now_ms=now_ms)
-                if told.calls_again(joined):
-                    await nudge_below(session, card_id, to, storm_nudge_text(told), buttons, now_ms=now_ms)
-                    self.metrics.sounded.labels(NUDGE).inc()
-            for place, members in heard.values():
-                to = replace(place, is_silent=place.is_silent or is_silent)
-                told = replace(storm, members=members)
-                about = Subject(STORM, storm_id=storm.id)
-                put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)
-
-    async def _tell_channels_of_storm(
-        self, session: Session, storm: Storm, joined: Collection[int], *, now_ms: int
-    ) -> None:
-        """One word for all of it: that it began, that nobody is waited for any more, that it is over.
-
-        What joins it after all of it was taken begins it anew: an alert that somebody took rings nowhere again.
-        """
-        names = sorted({one.name for member in storm.members for one in matching(self.channels, *member.key[:3])})
-        if not names:
-            return
-        subjects = subjects_of_storm(storm.id)
-        begun = await rung(session, names, subjects)
-        what = What.RESOLVE if storm.is_over else What.RING if storm.unheeded else What.ACK
-        if what is What.RING:
-            is_anew = not begun or storm.calls_again(joined)
-            begun = subjects[len(begun) :][:1] if is_anew else begun[-1:]
-        told = told_of_storm(storm, plain(storm_text(storm)), self.links.page_url)
-        for subject in begun:
-            await dispatch(session, names, subject, what, told, now_ms=now_ms)
-
     def ring(
         self, session: Session, row: IncidentRow, incident: Incident, places: Sequence[Destination], *, now_ms: int
     ) -> None:
@@ -491,44 +382,6 @@ class Alerts:
         text = alert_text(incident, number=row.id, runbook=self.links.runbook_as_text(incident.key))
         return text, alert_buttons(row.id, incident, self.links, self.seal)
 
-    async def _tell_channels_of_late(
-        self,
-        session: Session,
-        late_id: int,
-        late: Late,
-        steps: Sequence[Step],
-        told: set[tuple[str, Key]],
-        *,
-        now_ms: int,
-    ) -> None:
-        """One word for each summary. told: which channel has heard of what by the summary of another chat."""
-        heard = {
-            (one.name, late_one.incident.key)
-            for late_one in steps
-            for one in matching(self.channels, *late_one.incident.key[:3])
-        }
-        names = sorted({name for name, _ in heard - told})
-        told |= heard
-        if names:
-            says = told_of_late(late_id, steps[0].incident.key, late, plain(late_text(late)), self.links.page_url)
-            await dispatch(session, names, f"late:{late_id}", What.RING, says, now_ms=now_ms)
-
-    async def _summarise(
-        self, session: Session, to: Destination, steps: Sequence[Step], now_ms: int
-    ) -> tuple[int, Late]:
-        """Add these to a chat's summary; return its id, and how it is now."""
-        row = await open_summary(session, to, now_ms - int(self.policy.stale_seconds * 1000))
-        summary = to_late(row)
-        for one in steps:
-            summary = add_late(summary, one)
-        is_new = row is None
-        late_id = await save_summary(session, row, to, summary, now_ms=now_ms)
-        if is_new:
-            put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
-        else:
-            await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
-        return late_id, summary
-
 
 def what_of(incident: Incident) -> What | None:
     """What channels that cannot be edited hear of an incident as it is now; None = nothing new."""
@@ -546,14 +399,6 @@ def next_page(paged: Sequence[Paged], rota: Sequence[Turn], chain: Sequence[Dest
     people = [Paged(one.user_id, one.name, now_ms) for one in others(rota, first, now_ms)] if paged else []
     chats = [Paged(one.chat_id, f"chat {one.chat_id}", now_ms, one.topic_id, is_person=False) for one in chain]
     return next((one for one in (*people, *chats) if (one.chat_id, one.topic_id) not in before), None)
-
-
-def _each_once(places: Iterable[Destination]) -> list[Destination]:
-    """Each chat and topic once, as it comes first."""
-    chosen: dict[tuple[int, int | None], Destination] = {}
-    for to in places:
-        chosen.setdefault((to.chat_id, to.topic_id), to)
-    return list(chosen.values())
 
 
 def _count_hidden(silences: Mapping[int, SilenceRow], done: Step) -> None:

@@ -54,6 +54,8 @@ async def _look(database: Database, alerts: Alerts, progress: Progress, snapshot
     async with database.transaction() as session:
         changed["tests_ended"] = await end_forgotten(session, alerts, now_ms=now_ms)
     async with database.transaction() as session:
+        changed["summaries_ended"] = await alerts.latecomers.end(session, now_ms=now_ms)
+    async with database.transaction() as session:
         changed["silences_ended"] = await alerts.end_silences(session, now_ms=now_ms)
     async with database.transaction() as session:
         changed["digested"] = await alerts.tell_digest(session, now_ms=now_ms)

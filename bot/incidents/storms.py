@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot.incidents.failures import Key
 from bot.incidents.machine import UNHEEDED, Phase
+from bot.rules.policy import Policy
 
 WITHIN_MS = 60_000
 """Incidents that ring within this are counted together; a storm that none joins for so long takes in no more."""
@@ -30,13 +31,18 @@ class Member:
 
 @dataclass(frozen=True)
 class Storm:
-    """What one place hears of a storm: the incidents that would have rung there. Times are ms, our clock."""
+    """What one place hears of a storm: the incidents that would have rung there. Times are ms, our clock.
+
+    told: when people last heard a sound about it, and how many failures nobody had taken then.
+    """
 
     id: int
     env: str
     began_ms: int
     joined_ms: int
     members: Sequence[Member]
+    told_ms: int = 0
+    told_count: int = 0
 
     @property
     def failures(self) -> int:
@@ -47,6 +53,10 @@ class Storm:
         return sum(one.is_unheeded for one in self.members)
 
     @property
+    def waiting_failures(self) -> int:
+        return sum(one.count for one in self.members if one.is_unheeded)
+
+    @property
     def is_over(self) -> bool:
         return all(one.phase is Phase.RESOLVED for one in self.members)
 
@@ -54,6 +64,13 @@ class Storm:
         """Whether nothing of it waited for anybody until these joined."""
         waiting = {one.id for one in self.members if one.is_unheeded}
         return bool(waiting) and waiting <= set(joined)
+
+    def has_grown(self, policy: Policy, now_ms: int) -> bool:
+        """Whether what nobody has taken has passed a step since people heard of it, not just now; see machine.py."""
+        waiting = self.waiting_failures
+        if not waiting or now_ms - self.told_ms < policy.between_sounds_seconds * 1000:
+            return False
+        return not self.told_count or any(self.told_count < one <= waiting for one in policy.loud_counts)
 
 
 def takes_in(began_ms: int, joined_ms: int, now_ms: int) -> bool:

@@ -310,8 +310,16 @@ def storm_text(storm: Storm) -> str:
 
 def storm_nudge_text(storm: Storm) -> str:
     """Below a storm's message: what has joined it since nothing of it waited for anybody."""
+    return _storm_waits(storm, texts.STORM_AGAIN.format(count=storm.unheeded))
+
+
+def storm_grown_text(storm: Storm) -> str:
+    """Below a storm's message: how much more often it has failed, the worst first."""
+    return _storm_waits(storm, texts.STORM_GROWN.format(failures=storm.waiting_failures))
+
+
+def _storm_waits(storm: Storm, told: str) -> str:
     waiting = [one for one in storm.members if one.is_unheeded]
-    told = texts.STORM_AGAIN.format(count=len(waiting))
     lines = [f"{texts.ICON_STORM} {name(storm.env, 20)} · {bold(told)}"]
     lines += [_storm_line(one) for one in waiting[:TOP_KINDS]]
     if len(waiting) > TOP_KINDS:

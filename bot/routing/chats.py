@@ -1,11 +1,12 @@
 """The alert chats as they are now: the settings' routes and what chats have asked for, with groups that moved."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
+from bot.incidents.failures import Key
 from bot.routing.routes import Destination, Route, Subscription, destinations
 from bot.settings import BotSettings
 from bot.store.database import Database
@@ -47,6 +48,11 @@ class Chats:
         """Where a queue's alerts go now: whatever matches it, else the admins in private."""
         found = destinations(self._routes(), env, source, queue)
         return found or [Destination(one) for one in self._settings.telegram_admins]
+
+    def hear_of(self, key: Key, paged: Iterable[tuple[int, int | None]]) -> list[Destination]:
+        """Who hears of an incident, each once: the chats of its queue, and whom it was brought to by name."""
+        both = [*self.destinations(*key[:3]), *(Destination(*one) for one in paged)]
+        return list({(to.chat_id, to.topic_id): to for to in reversed(both)}.values())[::-1]
 
     def all_destinations(self) -> list[Destination]:
         """Every destination there is, each once; the admins in private if there is none."""

@@ -39,6 +39,13 @@ async def rung(session: AsyncSession, channels: Collection[str], subjects: Seque
     return [one for one in subjects if one in found]
 
 
+async def told_ring(session: AsyncSession, subject: str) -> list[tuple[str, dict[str, Any]]]:
+    """Which channels were told that something began, and what of it."""
+    mine = (DispatchRow.subject == subject, DispatchRow.what == What.RING)
+    rows = await session.execute(select(DispatchRow.channel, DispatchRow.told).where(*mine).order_by(DispatchRow.id))
+    return [(channel, told) for channel, told in rows]
+
+
 async def claim_dispatches(
     session: AsyncSession, *, now_ms: int, not_to: Collection[str], most: int, lease_seconds: float
 ) -> Sequence[DispatchRow]:

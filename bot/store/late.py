@@ -1,11 +1,15 @@
 """Late summaries as rows."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.late import Late
+from bot.incidents.machine import Phase
 from bot.routing.routes import Destination
-from bot.store.models import LateSummary
+from bot.store.incidents import IS_TOO_FEW
+from bot.store.models import IncidentRow, LateSummary
 
 
 async def open_summary(session: AsyncSession, to: Destination, touched_after_ms: int) -> LateSummary | None:
@@ -21,6 +25,23 @@ async def open_summary(session: AsyncSession, to: Destination, touched_after_ms:
         .limit(1)
         .with_for_update()
     )
+
+
+async def lock_over(session: AsyncSession, touched_before_ms: int, limit: int) -> Sequence[LateSummary]:
+    """Summaries that take in no more and of which nothing is open that has never rung by itself."""
+    goes_on = select(IncidentRow.id).where(
+        IncidentRow.phase.not_in((Phase.RESOLVED, Phase.SILENCED)),
+        ~IncidentRow.has_rung,
+        ~IS_TOO_FEW,
+        IncidentRow.first_ms <= LateSummary.last_ms,
+    )
+    wanted = (
+        select(LateSummary)
+        .where(LateSummary.ended_ms.is_(None), LateSummary.touched_ms < touched_before_ms, ~goes_on.exists())
+        .order_by(LateSummary.id)
+        .limit(limit)
+    )
+    return (await session.scalars(wanted.with_for_update(skip_locked=True))).all()
 
 
 async def save_summary(

@@ -93,7 +93,10 @@ class IncidentRow(Base):
 
 
 class StormRow(Base):
-    """Many incidents of one env at once; see bot/incidents/storms.py. is_open: it still takes in new ones."""
+    """Many incidents of one env at once; see bot/incidents/storms.py. is_open: it still takes in new ones.
+
+    told_ms, told_count: when it last made a sound, and how many failures nobody had taken then.
+    """
 
     __tablename__ = "storms"
     __table_args__ = (Index("storms_open", "env", unique=True, postgresql_where=text("is_open")),)
@@ -102,6 +105,8 @@ class StormRow(Base):
     began_ms: Mapped[int] = mapped_column(BigInteger)
     joined_ms: Mapped[int] = mapped_column(BigInteger)
     is_open: Mapped[bool] = mapped_column(Boolean)
+    told_ms: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    told_count: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class SilenceRow(Base):
@@ -147,9 +152,13 @@ class WatchRow(Base):
 
 
 class LateSummary(Base):
-    """What was read late, for one destination; a new one begins when the last is long untouched."""
+    """What was read late, for one destination; a new one begins when the last is long untouched.
+
+    ended_ms: since when all is over that only this told of.
+    """
 
     __tablename__ = "late_summaries"
+    __table_args__ = (Index("late_summaries_on", "id", postgresql_where=text("ended_ms IS NULL")),)
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     chat_id: Mapped[int] = mapped_column(BigInteger)
     topic_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -158,6 +167,7 @@ class LateSummary(Base):
     kinds: Mapped[dict[str, int]] = mapped_column(JSONB)
     first_ms: Mapped[int] = mapped_column(BigInteger)
     last_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Card(Base):

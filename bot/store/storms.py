@@ -49,7 +49,26 @@ async def storms(session: AsyncSession, ids: Collection[int]) -> list[Storm]:
     if not wanted:
         return []
     rows = await session.scalars(select(StormRow).where(StormRow.id.in_(wanted)).order_by(StormRow.id))
-    return [Storm(row.id, row.env, row.began_ms, row.joined_ms, await _members(session, row.id)) for row in rows]
+    return [
+        Storm(
+            row.id,
+            row.env,
+            row.began_ms,
+            row.joined_ms,
+            await _members(session, row.id),
+            told_ms=row.told_ms,
+            told_count=row.told_count,
+        )
+        for row in rows
+    ]
+
+
+async def note_told(session: AsyncSession, storm_id: int, count: int, *, now_ms: int) -> None:
+    """People hear a sound about a storm now, of which nobody has taken so many failures."""
+    await session.execute(
+        update(StormRow).where(StormRow.id == storm_id).values(told_ms=now_ms, told_count=count),
+        execution_options={"synchronize_session": "evaluate"},
+    )
 
 
 async def _members(session: AsyncSession, storm_id: int) -> Sequence[Member]:

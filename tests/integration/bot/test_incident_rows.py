@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.channels import Channel, Kind
 from bot.incidents.alerts import Alerts
+from bot.incidents.departed import Departures
 from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.handling import AT_ONCE, Handling
 from bot.incidents.machine import Person
@@ -23,8 +24,8 @@ from bot.routing.chats import Chats
 from bot.routing.duty import Shift
 from bot.routing.quiet import parse_quiet_hours
 from bot.routing.routes import Destination
-from bot.rules.board import Finding, Spot
-from bot.rules.conditions import Verdict
+from bot.rules.board import Change, Finding, Spot
+from bot.rules.conditions import Verdict, Watch
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
@@ -36,6 +37,7 @@ from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRo
 from bot.store.outbox import INCIDENT
 from bot.store.silences import to_silence
 from bot.store.stale import drop_stale
+from bot.store.watches import read_watches, store_watches
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -291,6 +293,59 @@ async def test_what_joins_a_storm_that_is_taken_makes_a_sound_and_rings_anew_in_
     ]
 
 
+async def test_a_storm_that_goes_on_makes_a_sound_when_it_has_grown_and_none_that_people_just_heard(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.book.policy = replace(alerts.policy, remind_seconds=1800, ack_seconds=3600)
+    now_ms = at("23 12:00")
+    handling = Handling(
+        Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60), alerts, lambda: None
+    )
+
+    async def go_on(seconds: int, count: int) -> list[str]:
+        at_ms = now_ms + seconds * 1000
+        seen = Tally(count, at_ms, at_ms, is_fresh=True, last=LastFailure())
+        async with AsyncSession(engine) as session, session.begin():
+            await alerts.record(session, {numbered(7, 1)[0]: seen}, now_ms=at_ms)
+        return [text.partition("\n")[0] for _, text in await send_all(engine)]
+
+    await fail(engine, alerts, now_ms, *numbered(0, 8))
+    assert [kind for kind, _ in await send_all(engine)] == ["incident"] * 5 + ["storm"]
+    assert await go_on(1, 150) == [], "they have just heard of it"
+    assert await go_on(400, 1) == ["🌩 prod · <b>it goes on: ×154 that nobody has</b>"]
+    assert await go_on(800, 1) == [], "no step since then"
+    assert await go_on(1200, 1000) == ["🌩 prod · <b>it goes on: ×1155 that nobody has</b>"]
+    assert await handling.ack_storm(1, Person(1, "Ann", "operator")) == 3
+    assert await go_on(1800, 9000) == [], "somebody has it"
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.wait(session, now_ms=int(time.time() * 1000) + 3_601_000)
+    assert [kind for kind, _ in await send_all(engine)] == ["reminder"], "the reminder alone makes the sound"
+
+
+async def test_a_storm_that_was_taken_rings_channels_anew_for_what_a_digest_adds(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"),)
+    night, morning = at("23 23:00"), at("24 06:00")
+    handling = Handling(
+        Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60), alerts, lambda: None
+    )
+    await fail(engine, alerts, night, *numbered(0, 25))
+    await fail(engine, alerts, morning, *numbered(100, 8))
+    assert await handling.ack_storm(1, Person(1, "Ann", "operator")) == 3
+    assert [kind for kind, _ in await send_all(engine)] == ["incident"] * 5 + ["storm"]
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=morning + 5000) == 25
+    assert "nudge" not in [kind for kind, _ in await send_all(engine)], "the digest makes the sound"
+    async with AsyncSession(engine) as session:
+        told = await session.execute(
+            select(DispatchRow.subject, DispatchRow.what)
+            .where(DispatchRow.subject.startswith("storm"))
+            .order_by(DispatchRow.id)
+        )
+    assert [tuple(one) for one in told] == [("storm:1", "ring"), ("storm:1", "ack"), ("storm:1:2", "ring")]
+
+
 async def test_one_reminder_each_half_hour_tells_of_everything_that_nobody_has(
     engine: AsyncEngine, alerts: Alerts
 ) -> None:
@@ -338,3 +393,78 @@ async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: Asy
         [told] = (await session.scalars(select(DispatchRow))).all()
     assert (told.channel, told.subject, told.what) == ("pagerduty-1", "late:1", "ring")
     assert told.told["text"].startswith("🟠 2 failures of")
+
+    async def end_late(seconds: int) -> int:
+        async with AsyncSession(engine) as session, session.begin():
+            return await alerts.latecomers.end(session, now_ms=now_ms + seconds * 1000)
+
+    assert await end_late(3600) == 0, "what it told of goes on"
+    async with AsyncSession(engine) as session, session.begin():
+        quiet_ms = now_ms + 3_600_000
+        assert await alerts.resolve_quiet(session, now_ms=quiet_ms, heard_ms=quiet_ms, sources=["main"]) == 6
+    assert [await end_late(3600), await end_late(3601)] == [1, 0]
+    async with AsyncSession(engine) as session:
+        over = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()[-1]
+    assert (over.channel, over.subject, over.what) == ("pagerduty-1", "late:1", "resolve")
+    assert over.told["text"].startswith("✅ Over: 🟠 2 failures of")
+
+
+async def test_what_a_rule_rang_for_is_remembered_until_it_is_over_whatever_another_bot_suspects(
+    engine: AsyncEngine,
+) -> None:
+    spot = Spot("no-workers", "prod", "main", "orders")
+    suspected, rang = Watch(5, 9), Watch(1, 8, is_firing=True)
+    over = Finding(spot, Verdict.RESOLVE, "", "", 1, 9)
+    kept: list[bool] = []
+    for change in (
+        Change(spot, suspected),
+        Change(spot, rang),  # one bot rings
+        Change(spot, suspected),  # another has only begun to look
+        Change(spot, None),  # and finds that all is well
+        Change(spot, replace(rang, at_ms=99)),
+        Change(spot, None, over),
+    ):
+        async with AsyncSession(engine) as session, session.begin():
+            await store_watches(session, [change])
+            kept.append(any(one.is_firing for one in (await read_watches(session)).values()))
+    assert kept == [False, True, True, True, True, False]
+
+
+async def test_a_source_that_alone_is_reported_no_more_for_a_day_ends_what_belonged_to_it_and_says_so(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    reported, now_ms = {"main", "other"}, at("20 12:00")
+    clock, woken = [0.0], list[bool]()
+    departures = Departures(
+        database,
+        alerts,
+        lambda: reported,
+        lambda: {"main", "other"},
+        is_listening=lambda: True,
+        woken=lambda: woken.append(True),
+        clock=lambda: clock[0],
+    )
+    await fail(engine, alerts, now_ms, KEY, KEY._replace(source="other"))
+    assert await departures.look(now_ms=now_ms) == 0
+    reported.clear()  # every bridge is dead: their alarms must stay
+    clock[0] += 1000
+    day_ms = 86_400_000
+    assert await departures.look(now_ms=now_ms + 2 * day_ms) == 0
+    reported.add("other")
+    assert await departures.look(now_ms=now_ms + 2 * day_ms) == 1
+    assert (departures.gone, woken) == ({"main"}, [True])
+    told = [text for kind, text in await send_all(engine) if kind == "notice"]
+    assert len(told) == 1
+    assert "1 incident of it ended" in told[0]
+    async with AsyncSession(engine) as session:
+        rows = {row.source: row for row in await session.scalars(select(IncidentRow))}
+        acted = await session.scalar(select(AuditRow.target).where(AuditRow.action == "resolve"))
+    assert (rows["main"].phase, rows["other"].phase, acted) == ("resolved", "new", "source=main")
+    assert rows["main"].notes[0]["by"] == "Tocsin"
+    # A bot that begins now does not let its rules ring about it; and when it is reported again, it is there again.
+    later = replace(departures, gone=frozenset(), _listens_since=None)
+    assert (await later.look(now_ms=now_ms + 2 * day_ms + 1), later.gone) == (0, {"main"})
+    reported.add("main")
+    assert (await later.look(now_ms=now_ms + 2 * day_ms + 60_000), later.gone) == (0, frozenset())
+    assert (await later.look(now_ms=now_ms + 2 * day_ms + 120_000), later.gone) == (0, frozenset())
