@@ -109,7 +109,7 @@ async def session_within(engine: AsyncEngine, deadline: float) -> AsyncGenerator
             driver: Any = connection.driver_connection
             watchdog = loop.call_at(end, driver.terminate)
             yield session
-    except SICK as failure:
+    except (*SICK, AttributeError) as failure:  # the last: asyncpg, of a connection that was aborted under its hands
         if watchdog is not None and loop.time() >= end:
             raise Slow(POSTGRES, f"not done in {deadline:g} s") from failure
         raise
