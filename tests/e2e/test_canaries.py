@@ -8,6 +8,7 @@ from tests.e2e.arrival import everything_stored
 from tests.eventually import eventually
 from tests.kafka_reader import KafkaReader, Records
 from tests.product import Product
+from tests.sandbox import TOKEN
 
 SECRET = "hunter2canary7f3a9b"
 QUEUE = "canaries"
@@ -61,12 +62,14 @@ async def test_no_secret_leaves_the_process(tocsin: Product, redis_url: str, ver
     answers = await answered(tocsin, 3)
     api = [await tocsin.get(f"/api/v1/{path}") for path in ("jobs", "logs", "queues", f"jobs/main/{QUEUE}/2")]
 
-    assert not [topic for topic, key, value in records.raw if SECRET.encode() in key + value]
+    for secret in (SECRET, TOKEN):
+        assert not [topic for topic, key, value in records.raw if secret.encode() in key + value]
     assert not [header for header in records.headers if SECRET.encode() in header]
     assert not [answer for answer in api if SECRET in str(answer)]
     assert not [text for text in answers if SECRET in text]
     assert await tocsin.stop("logsvc") == 0
-    assert not [service for service in ("bridge", "logsvc", "bot") if SECRET in tocsin.log(service)]
+    for secret in (SECRET, TOKEN):
+        assert not [service for service in ("bridge", "logsvc", "bot") if secret in tocsin.log(service)]
     tables = [str(row[0]) for row in (await tocsin.query(TABLES))[0]]
     assert "journal" in tables
     for table, rows in zip(tables, await tocsin.query(*(f"SELECT * FROM {table}" for table in tables)), strict=True):
