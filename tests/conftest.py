@@ -11,6 +11,7 @@ import pytest
 
 from tests import servers
 from tests.clients import aiokafka_admin, asyncpg
+from tests.one_context import share_one_context
 from tests.ports import free_port
 from tests.product import Product, product
 from tocsin.stack.ports import Ports
@@ -22,6 +23,7 @@ StartValkey = Callable[[Path], Awaitable[Server]]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Open the run, in the controlling process only."""
+    share_one_context()
     if not hasattr(config, "workerinput"):
         servers.open_run()
 

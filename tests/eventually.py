@@ -15,6 +15,8 @@ async def eventually(
         outcome = condition()
         if await outcome if inspect.isawaitable(outcome) else outcome:
             return time.monotonic() - started
-        if time.monotonic() - started > seconds:
+        waited = time.monotonic() - started
+        if waited > seconds:
             raise AssertionError(f"{what} did not come true within {seconds:g} s")
-        await asyncio.sleep(0.02)
+        # Often at first; who has waited for seconds can wait for a tenth of one, and what is asked has work to do.
+        await asyncio.sleep(min(0.1, 0.02 + waited / 20))

@@ -1,59 +1,69 @@
 """How far Kafka and a consumer group are, by what consumers see: committed records only, markers not counted."""
 
 from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
 from tests.clients import aiokafka, aiokafka_admin
 
 
-async def last_offsets(bootstrap: str, topics: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
-    """(topic, partition) -> (offset of its last committed record, number of committed records); empty ones left out."""
-    consumer = aiokafka.AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    found: dict[tuple[str, int], tuple[int, int]] = {}
-    try:
-        places = await _places(bootstrap, topics)
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        while [place for place in places if await consumer.position(place) < ends[place]]:
-            for place, records in (await consumer.getmany(timeout_ms=200)).items():
-                _, count = found.get((place.topic, place.partition), (0, 0))
-                found[place.topic, place.partition] = (records[-1].offset, count + len(records))
-    finally:
-        await consumer.stop()
-    return found
+class Committed:
+    """The committed records of some topics. Each question reads on from where the last one ended.
 
+    async with Committed(bootstrap, ["tocsin.jobs"]) as committed:
+        await eventually(lambda: committed.are_read_by("tocsin.logsvc"))
+    """
 
-async def committed_records(bootstrap: str, topic: str) -> int:
-    """How many records of a topic a read_committed consumer sees."""
-    return sum(count for _, count in (await last_offsets(bootstrap, [topic])).values())
+    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
+        self._topics = list(topics)
+        self._admin: Any = aiokafka_admin.AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        self._consumer: Any = aiokafka.AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest"
+        )
+        self._last: dict[tuple[str, int], int] = {}
+        self._count = 0
 
+    async def __aenter__(self) -> "Committed":
+        await self._admin.start()
+        await self._consumer.start()
+        return self
 
-async def is_at_the_end(bootstrap: str, group: str, topics: Sequence[str]) -> bool:
-    """Whether a group has committed past the last record of each partition."""
-    admin = aiokafka_admin.AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        offsets = await admin.list_consumer_group_offsets(group)
-    finally:
-        await admin.close()
-    committed = {(place.topic, place.partition): kept.offset for place, kept in offsets.items()}
-    last = await last_offsets(bootstrap, topics)
-    return all(committed.get(place, -1) > offset for place, (offset, _) in last.items())
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
 
+    async def count(self) -> int:
+        """How many records a read_committed consumer sees."""
+        await self._read_on()
+        return self._count
 
-async def _places(bootstrap: str, topics: Sequence[str]) -> list[Any]:
-    """Every partition of these topics that exist."""
-    admin = aiokafka_admin.AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        described = await admin.describe_topics(list(topics))
-    finally:
-        await admin.close()
-    return [
-        aiokafka.TopicPartition(topic["topic"], partition["partition"])
-        for topic in described
-        for partition in topic["partitions"]
-    ]
+    async def are_read_by(self, group: str) -> bool:
+        """Whether a group has committed past the last record of each partition."""
+        offsets = await self._admin.list_consumer_group_offsets(group)
+        committed = {(place.topic, place.partition): kept.offset for place, kept in offsets.items()}
+        await self._read_on()
+        return all(committed.get(place, -1) > offset for place, offset in self._last.items())
+
+    async def _read_on(self) -> None:
+        places = await self._places()
+        new = [place for place in places if place not in self._consumer.assignment()]
+        if new:
+            at = {place: await self._consumer.position(place) for place in self._consumer.assignment()}
+            self._consumer.assign(places)
+            for place, offset in at.items():
+                self._consumer.seek(place, offset)
+        ends = await self._consumer.end_offsets(places)
+        while [place for place in places if await self._consumer.position(place) < ends[place]]:
+            for place, records in (await self._consumer.getmany(timeout_ms=200)).items():
+                self._last[place.topic, place.partition] = records[-1].offset
+                self._count += len(records)
+
+    async def _places(self) -> list[Any]:
+        """Every partition of these topics that exist."""
+        return [
+            aiokafka.TopicPartition(topic["topic"], partition["partition"])
+            for topic in await self._admin.describe_topics(self._topics)
+            for partition in topic["partitions"]
+        ]

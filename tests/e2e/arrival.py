@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tests.clients import redis
 from tests.eventually import eventually
-from tests.kafka_positions import committed_records, is_at_the_end
+from tests.kafka_positions import Committed
 from tests.product import Product
 
 
@@ -20,20 +20,20 @@ async def entries_added(redis_url: str, queues: Sequence[str], *, prefix: str = 
 async def everything_relayed(tocsin: Product, redis_url: str, queues: Sequence[str], *, seconds: float = 60) -> int:
     """Wait until Kafka holds an event for every stream entry; return how many."""
     expected = await entries_added(redis_url, queues)
+    async with Committed(tocsin.kafka, [f"{tocsin.prefix}jobs"]) as committed:
 
-    async def relayed() -> bool:
-        return await committed_records(tocsin.kafka, f"{tocsin.prefix}jobs") >= expected
+        async def relayed() -> bool:
+            return await committed.count() >= expected
 
-    await eventually(relayed, seconds=seconds, what=f"{expected} events in Kafka")
+        await eventually(relayed, seconds=seconds, what=f"{expected} events in Kafka")
     return expected
 
 
 async def everything_stored(tocsin: Product, *, seconds: float = 60) -> None:
     """Wait until logsvc has stored every record that is in Kafka now."""
+    async with Committed(tocsin.kafka, [f"{tocsin.prefix}jobs", f"{tocsin.prefix}logs"]) as committed:
 
-    async def stored() -> bool:
-        return await is_at_the_end(
-            tocsin.kafka, f"{tocsin.prefix}logsvc", [f"{tocsin.prefix}jobs", f"{tocsin.prefix}logs"]
-        )
+        async def stored() -> bool:
+            return await committed.are_read_by(f"{tocsin.prefix}logsvc")
 
-    await eventually(stored, seconds=seconds, what="logsvc at the end of Kafka")
+        await eventually(stored, seconds=seconds, what="logsvc at the end of Kafka")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.clients import asyncpg
 from tests.eventually import eventually
-from tests.kafka_positions import committed_records
+from tests.kafka_positions import Committed
 from tests.old_queues import fill
 from tests.product import Product
 
@@ -34,7 +34,8 @@ async def test_the_past_makes_one_message_and_no_incident(tocsin: Product, redis
         return await tocsin.metric("bridge", "bridge_events_relayed_total") >= QUEUES * events
 
     await eventually(all_relayed, seconds=700, what="the backfill")
-    assert await committed_records(tocsin.kafka, f"{tocsin.prefix}jobs") == QUEUES * events
+    async with Committed(tocsin.kafka, [f"{tocsin.prefix}jobs"]) as committed:
+        assert await committed.count() == QUEUES * events
 
     written = time.time()
 
