@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import functools
 import json
+import re
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -352,6 +353,7 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         assert (await client.post(f"{url}/api/v1/markers", json=DEPLOY, headers=viewer)).status_code == 403
         await eventually(lambda: is_marked(tocsin, operator), what="a deploy marked by a token")
         await incidents_rules_silences_and_views_are_the_bots(client, url, viewer, operator)
+        await a_viewer_looks_and_touches_nothing(tocsin, queue)
         dry = await act(operator, filter=ALL, dry_run=True)
         assert dry.status_code == 200, dry.text
         failed = dry.json()["count"]
@@ -384,6 +386,28 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         assert rows["r-1"]["outcome"] == f"done: {failed} done"
         assert (rows["r-1"]["user_id"].partition(":")[0], rows["r-1"]["role"]) == ("token", "operator")
         assert rows["r-1"]["target"] == f"main/{queue}"
+
+
+async def a_viewer_looks_and_touches_nothing(tocsin: Product, queue: str) -> None:
+    """In a browser, with the role viewer: what acts says what it takes, or is not there."""
+    link, base = await login_link(tocsin, "Vic", "viewer"), tocsin.url("logsvc")
+    # From another address: this one's wrong tokens, while the new ones were not known yet, are counted.
+    async with person(tocsin, "127.0.0.2") as vic, open_page(with_outage=True) as page:
+        assert (await log_in(vic, link)).status_code == 303
+        await page.context.add_cookies(
+            [{"name": name, "value": vic.cookies[name], "url": base} for name in vic.cookies]
+        )
+        await page.goto(f"{base}/queue/main/{queue}")
+        await expect(page.get_by_test_id("queue-head")).to_be_visible()
+        for button in await page.locator("[data-testid^=action-]").all():
+            await expect(button).to_be_disabled()
+            await expect(button).to_have_attribute("title", re.compile("needs the role operator"))
+        await expect(page.get_by_test_id("action-pause")).to_have_count(1)
+        await page.get_by_role("link", name="Incidents").first.click()
+        await expect(page.get_by_test_id("maintenance")).to_be_disabled()
+        await page.goto(f"{base}/incidents/rules")
+        await expect(page.get_by_test_id("rule").first).to_be_visible()
+        await expect(page.get_by_role("main").get_by_role("button", name="Change")).to_have_count(0)
 
 
 async def incidents_rules_silences_and_views_are_the_bots(
