@@ -18,6 +18,13 @@ ANSWER_SECONDS = 2.0
 FORGET_SECONDS = 3600.0
 """A replica that is registered no more, and silent for so long, is not told of any longer."""
 SICK = (httpx.HTTPError, msgspec.MsgspecError, UnicodeError)
+_IN_WORDS = {
+    "ConnectError": "nothing listens there",
+    "HTTPStatusError": "it answers with an error",
+    "DecodeError": "it answers something else",
+    "ValidationError": "it answers something else",
+}
+"""Reasons that are the names of errors, as people say them."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Others:
                 answer = (await self._client.get(f"{address}/status", timeout=ANSWER_SECONDS)).raise_for_status()
                 status = msgspec.json.decode(answer.content, type=Status)
         except Unavailable as error:
-            self._seen[key] = replace(before, problem=error.reason)
+            self._seen[key] = replace(before, problem=_IN_WORDS.get(error.reason, error.reason))
         else:
             self._seen[key] = Seen(service, address, status, self._clock())
 

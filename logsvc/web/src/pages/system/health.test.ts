@@ -74,7 +74,7 @@ describe("findingsOf", () => {
   });
 
   it("names a bridge or bot that is silent, behind, or hears nothing of others", () => {
-    expect(texts({ services: [bridge, { ...bridge, as_of: null, problem: "ConnectError" }] })).toEqual([]);
+    expect(texts({ services: [bridge, { ...bridge, as_of: null, problem: "nothing listens there" }] })).toEqual([]);
     const silent = { ...bridge, as_of: "2026-11-22T11:58:00Z", problem: "no answer in 2 s" };
     expect(texts({ services: [silent] })).toEqual([
       "bridge at 10.0.0.7:9101 has not answered for 2 min: no answer in 2 s",
