@@ -47,15 +47,12 @@ def lane_on(
     reconcile_seconds: float = 20,
     read_back: ReadBack = _nothing_told,
     room: Room | None = None,
+    turns: asyncio.Semaphore | None = None,
 ) -> Lane:
     """A lane of the source `main`."""
     told = tell_uncounted, read_back, _never_let_go
-    records, turns = Records(Topics("t.")), asyncio.Semaphore()
-    return Lane(
-        Surroundings(
-            "main", "main", door, outbox, records, metrics, turns, *told, reconcile_seconds, int, room or Room()
-        )
-    )
+    shared = Records(Topics("t.")), metrics, turns or asyncio.Semaphore()
+    return Lane(Surroundings("main", "main", door, outbox, *shared, *told, reconcile_seconds, int, room or Room()))
 
 
 def read_in(

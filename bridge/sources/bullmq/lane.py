@@ -176,19 +176,19 @@ class Lane:
         """Read some streams once, and hand on what they brought.
 
         That is done in the same turn, and forgotten queue by queue: what waits longer leaves the processor's cache,
-        which cost a fifth of all. Whose logs are long must wait, for Redis and for room.
+        which cost a fifth of all. What must wait for others has its turn over first: they may wait for Kafka.
         """
         await self._outbox.room()
-        long: list[Read] = []
+        late: list[Read] = []
         async with self._turns:
             reads = deque(await self._read(queues))
             self._meet_refused(queues)
             while reads:
-                if reads[0].long_logs:
-                    long.append(reads.popleft())
+                if _must_wait(reads[0]):
+                    late.append(reads.popleft())
                 else:
                     await self._hand_on(reads.popleft())
-        for read in long:
+        for read in late:
             await self._jobs.tell_long_logs(read)
             await self._hand_on(read)
 
@@ -441,3 +441,8 @@ class Lane:
         epoch, now = queue.position.epoch, self._door.now_ms()
         told = queue.tail.tell(job_id, job, lines, epoch=epoch, ts=now, attempt=attempt, backfill=False)
         await self._outbox.put(told)
+
+
+def _must_wait(read: Read) -> bool:
+    """Whether handing it on waits: for the rest of a log, or for who rebuilds what its queue lost."""
+    return bool(read.long_logs) or read.queue.moving.locked() or read.reading.is_reset

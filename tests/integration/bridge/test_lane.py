@@ -190,3 +190,25 @@ async def test_run_that_ends_while_its_jobs_hash_is_read_leaves_no_doubt(app: An
         ("active", "active", 2, "", True),
         ("completed", "completed", 2, "", True),
     ]
+
+
+async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(app: Any, redis_url: str) -> None:
+    """Who mends it may wait for a Kafka that hangs, for this partition alone."""
+    door, metrics, end, turns = Door(redis_url), new_metrics(), asyncio.Event(), asyncio.Semaphore(1)
+    boxes = {queue: Outbox(lambda record: record, list[Record]) for queue in ("mended", "other")}
+    lanes = {queue: lane_on(door, box, metrics, turns=turns) for queue, box in boxes.items()}
+    for queue, lane in lanes.items():
+        await make_queue(app, queue)
+        await add_events(app, queue, 3)
+        read_in(lane, door, metrics, queue)
+    (mended,) = lanes["mended"]._queues.values()  # pyright: ignore[reportPrivateUsage]  # what the mender holds
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        async with mended.moving:
+            group.create_task(lanes["mended"].run(end))
+            await eventually(lambda: bool(mended.moving._waiters), what="its first batch waiting")  # pyright: ignore
+            group.create_task(lanes["other"].run(end))
+            await eventually(lambda: lanes["other"].has_met_all, what="the other queue read")
+            assert not lanes["mended"].has_met_all
+        await eventually(lambda: lanes["mended"].has_met_all, what="the mended queue handed on")
+        end.set()
+    await door.close()
