@@ -15,7 +15,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from litestar import Litestar, Response, get, post
+from litestar import Litestar, Request, Response, get, post
 from litestar.params import FromPath
 from redis.asyncio import Redis
 
@@ -45,6 +45,7 @@ from tocsin.topics import Topics
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"  # the example of Telegram's own documentation
 WRONG = "wrong-secret-9f3b"
+CLICKHOUSE_DOC = (Path(__file__).parents[2] / "docs" / "clickhouse.md").read_text()
 
 
 @pytest.fixture
@@ -430,6 +431,10 @@ async def test_chats_that_the_bot_cannot_reach_are_named(sandbox: str) -> None:
     nobody = await check_telegram({**environ, "TELEGRAM_ALERT_CHATS": ""})
     assert "TELEGRAM_ADMINS" in only(nobody, Verdict.WARN).mend
     assert "entry 1" in only(await check_telegram({**environ, "TELEGRAM_ALERT_CHATS": "everyone"}), Verdict.BAD).found
+    people = {"TELEGRAM_ALERT_CHATS": "1001", "TELEGRAM_ADMINS": "1001, 424242", "BOT_ESCALATE_TO": "-100555/7"}
+    told = await check_telegram({**environ, **people})
+    assert "424242" in only(told, Verdict.WARN).check, "an admin who never pressed Start hears of nothing"
+    assert "BOT_ESCALATE_TO" in only(told, Verdict.BAD).found
 
 
 @pytest.mark.parametrize(
@@ -448,6 +453,35 @@ async def test_what_clickhouse_refuses_is_told_apart(status: int, code: str, wor
         finding = only(await check_clickhouse({"CLICKHOUSE_URL": url}), Verdict.BAD)
     assert word in finding.found + finding.mend
     assert WRONG not in str(finding)
+
+
+@pytest.mark.parametrize(
+    ("user", "has_tables", "verdict", "word"),
+    [
+        ("of a DBA", True, Verdict.OK, "a DBA brings its tables up to date"),
+        ("of a DBA", False, Verdict.WARN, "--print-sql"),
+        ("that migrates", False, Verdict.OK, "database tocsin"),
+        ("that only reads", True, Verdict.BAD, "GRANT SELECT, INSERT ON tocsin.*"),
+    ],
+)
+async def test_the_least_rights_of_the_docs_are_enough_for_clickhouse(
+    user: str, has_tables: bool, verdict: Verdict, word: str
+) -> None:
+    """A stand-in that answers CHECK GRANT by the GRANTs of docs/clickhouse.md: the embedded engine has no users."""
+    least, migrating = (set(rights.split(", ")) for rights in re.findall(r"GRANT (.*) ON tocsin\.\*", CLICKHOUSE_DOC))
+    granted = {"of a DBA": least, "that migrates": least | migrating, "that only reads": {"SELECT"}}[user]
+
+    @post("/", status_code=200)
+    async def answer(request: Request[Any, Any, Any]) -> str:
+        query = (await request.body()).decode()
+        if asked := re.fullmatch(r"CHECK GRANT (.*) ON \*", query):
+            return str(int(set(asked[1].split(", ")) <= granted))
+        return str(int(has_tables)) if "system.tables" in query else "26.9"
+
+    async with answering(answer) as at:
+        [finding] = await check_clickhouse({"CLICKHOUSE_URL": f"{at}/tocsin"})
+    assert finding.verdict is verdict, finding
+    assert word in finding.found + finding.mend
 
 
 @pytest.mark.parametrize(
@@ -488,6 +522,9 @@ async def test_a_chat_in_which_the_bot_may_not_write_is_named(
     [
         (200, '{"items": []}', Verdict.OK, "Tocsin answers"),
         (401, '{"detail": "please log in"}', Verdict.OK, "Tocsin answers"),
+        (401, "<h1>401 Unauthorized</h1>", Verdict.OK, "asks for a password"),
+        (403, '{"detail": "not served under this name"}', Verdict.WARN, "refuses to be called that"),
+        (403, "<h1>Forbidden</h1>", Verdict.WARN, "not as Tocsin does"),
         (302, "", Verdict.OK, "log in elsewhere (sso.example.com)"),
         (503, "", Verdict.WARN, "no logsvc behind it"),
         (404, "<h1>Welcome to nginx</h1>", Verdict.WARN, "not as Tocsin does"),
@@ -497,7 +534,8 @@ async def test_a_chat_in_which_the_bot_may_not_write_is_named(
 async def test_what_answers_at_the_public_address_is_told(status: int, body: str, verdict: Verdict, words: str) -> None:
     @get("/tocsin/api/v1/queues", sync_to_thread=False)
     def queues() -> Response[str]:
-        return Response(body, status_code=status, headers={"location": "https://sso.example.com/x"})
+        told = {"location": "https://sso.example.com/x", "www-authenticate": 'Basic realm="Tocsin"'}
+        return Response(body, status_code=status, headers=told)
 
     async with answering(queues) as url:
         [found] = await check_public_url({"PUBLIC_URL": f"{url}/tocsin/"})

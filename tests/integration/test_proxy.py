@@ -180,7 +180,8 @@ async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: 
             running_proxy(tmp_path, environ) as port,
             httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=trust, trust_env=False) as client,
         ):
-            assert (await client.get("/logs")).status_code == 401
+            refused = await client.get("/logs")
+            assert (refused.status_code, refused.headers["www-authenticate"][:6]) == (401, "Basic ")
             assert (await client.get("/logs", auth=("ann", "wrong"))).status_code == 401
 
             async def is_up() -> bool:

@@ -8,12 +8,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import httpx
 
 from tocsin.doctor.environment import Unreadable, place, value
-from tocsin.doctor.finding import Environ, Finding, bad, note, ok
+from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
 
 SECONDS = 4.0
 _PORTS = {"http": 8123, "https": 8443}
 """Where clickhouse-connect looks when the address names no port."""
-_RIGHTS = ("CREATE TABLE", "INSERT", "SELECT", "ALTER")
+_RIGHTS = "SELECT, INSERT"
+"""What logsvc cannot do without."""
+_MIGRATION = "CREATE TABLE, ALTER TABLE"
+"""What it needs besides to bring its tables up to date by itself; a DBA may do that instead."""
+_TABLES = "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_migrations'"
 _CODES = {516: "password", 193: "password", 192: "password", 194: "password", 497: "rights", 81: "database"}
 """ClickHouse's error numbers (src/Common/ErrorCodes.cpp) that have a mend of their own."""
 
@@ -84,7 +88,9 @@ async def _server(url: str, environ: Environ) -> Finding:
             base_url=f"{parts.scheme}://{where}", headers=headers, timeout=SECONDS, verify=verify
         ) as client:
             version = await _ask(client, "SELECT version()", database)
-            grants = await _ask(client, f"CHECK GRANT {', '.join(_RIGHTS)} ON *", database)
+            may_store = await _ask(client, f"CHECK GRANT {_RIGHTS} ON *", database) != "0"
+            may_migrate = await _ask(client, f"CHECK GRANT {_MIGRATION} ON *", database) != "0"
+            has_tables = may_migrate or await _ask(client, _TABLES, database) != "0"
     except _Refused as refusal:
         return _explain(refusal, where, database, blank)
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
@@ -99,9 +105,16 @@ async def _server(url: str, environ: Environ) -> Finding:
             f"no ClickHouse answers at {where} ({type(error).__name__})",
             f"is it up, and open to this machine? curl -sS {parts.scheme}://{where}/ping   (address: CLICKHOUSE_URL)",
         )
-    if grants == "0":
+    if not may_store:
         return _explain(_Refused(497, ""), where, database, blank)
-    return ok("ClickHouse", f"{version} at {where}, database {database}")
+    if not has_tables:
+        return warn(
+            "ClickHouse",
+            f"{database} holds no tables of Tocsin yet, and the user of CLICKHOUSE_URL may not create them",
+            f"let a DBA run what `tocsin migrate --print-sql` prints, or: {_grant(_MIGRATION, database)}",
+        )
+    by_dba = "" if may_migrate else "; a DBA brings its tables up to date"
+    return ok("ClickHouse", f"{version} at {where}, database {database}{by_dba}")
 
 
 class _Refused(Exception):
@@ -140,8 +153,12 @@ def _explain(refusal: _Refused, where: str, database: str, blank: str) -> Findin
         case "rights":
             return bad(
                 "ClickHouse",
-                f"the user of CLICKHOUSE_URL may not do all of {', '.join(_RIGHTS)} in {database}",
-                f"clickhouse-client -q 'GRANT {', '.join(_RIGHTS)} ON {database}.* TO USER'",
+                f"the user of CLICKHOUSE_URL may not do all of {_RIGHTS} in {database}",
+                _grant(_RIGHTS, database),
             )
         case _:
             return bad("ClickHouse", f"{where} answers with error {refusal.code}", "see the server's own log for it")
+
+
+def _grant(rights: str, database: str) -> str:
+    return f"clickhouse-client -q 'GRANT {rights} ON {database}.* TO USER'"

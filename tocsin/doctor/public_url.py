@@ -26,8 +26,18 @@ async def check_public_url(environ: Environ) -> list[Finding]:
         return [_unreachable(where, error)]
     if answer.is_redirect:
         return [ok(CHECK, f"{where} asks to log in elsewhere ({place(answer.headers['location'])})")]
-    if answer.status_code in (200, 401, 403) and _is_ours(answer):
+    if answer.status_code == 403 and _is_ours(answer):
+        return [
+            warn(
+                CHECK,
+                f"Tocsin answers at {where}, but refuses to be called that",
+                f"logsvc needs this PUBLIC_URL too, and the proxy must pass `Host: {where}` on as people send it",
+            )
+        ]
+    if answer.status_code in (200, 401) and _is_ours(answer):
         return [ok(CHECK, f"Tocsin answers at {where}")]
+    if answer.status_code == 401 and "basic" in answer.headers.get("www-authenticate", "").lower():
+        return [ok(CHECK, f"{where} asks for a password before it lets anybody through to Tocsin")]
     if answer.status_code in (502, 503, 504):
         return [
             warn(

@@ -68,8 +68,7 @@ async def _rivals(client: httpx.AsyncClient, environ: Environ) -> list[Finding]:
 async def _chats(client: httpx.AsyncClient, environ: Environ, bot: dict[str, Any]) -> list[Finding]:
     entries = [part for part in environ.get("TELEGRAM_ALERT_CHATS", "").split(",") if part.strip()]
     found = [_TARGET.search(entry.strip()) for entry in entries]
-    chats = list(dict.fromkeys(match[1] for match in found if match))[:MAX_CHATS]
-    admins = [part.strip() for part in environ.get("TELEGRAM_ADMINS", "").split(",") if part.strip()]
+    addressed = _addressed(environ)
     findings: list[Finding] = []
     if wrong := [number for number, match in enumerate(found, 1) if match is None]:
         findings.append(
@@ -79,7 +78,7 @@ async def _chats(client: httpx.AsyncClient, environ: Environ, bot: dict[str, Any
                 "export TELEGRAM_ALERT_CHATS='[env or source/queue glob=]chat_id[/topic_id][:silent],…'",
             )
         )
-    if not chats and not admins:
+    if not {"TELEGRAM_ALERT_CHATS", "TELEGRAM_ADMINS"} & set(addressed.values()):
         findings.append(
             warn(
                 "Telegram chats",
@@ -87,16 +86,31 @@ async def _chats(client: httpx.AsyncClient, environ: Environ, bot: dict[str, Any
                 f"send /whoami to @{bot['username']}, then: export TELEGRAM_ADMINS=your id",
             )
         )
-    return [*findings, *await asyncio.gather(*(_chat(client, chat, bot) for chat in chats))]
+    asked = list(addressed.items())[:MAX_CHATS]
+    return [*findings, *await asyncio.gather(*(_chat(client, chat, setting, bot) for chat, setting in asked))]
 
 
-async def _chat(client: httpx.AsyncClient, chat: str, bot: dict[str, Any]) -> Finding:
+def _addressed(environ: Environ) -> dict[str, str]:
+    """Every chat that settings send something to, with the first of them that names it."""
+    found: dict[str, str] = {}
+    for setting in ("TELEGRAM_ALERT_CHATS", "BOT_ESCALATE_TO", "TELEGRAM_ADMINS"):
+        for entry in environ.get(setting, "").split(","):
+            if match := _TARGET.search(entry.strip()):
+                found.setdefault(match[1], setting)
+    return found
+
+
+async def _chat(client: httpx.AsyncClient, chat: str, setting: str, bot: dict[str, Any]) -> Finding:
     check = f"Telegram chat {chat}"
     answer = await _call(client, "getChat", chat_id=chat)
     invite = f"add @{bot['username']} to the group, or in private press Start"
     if not answer.get("ok"):
-        return bad(
-            check, f"Telegram says: {answer.get('description', 'no')}", f"{invite}; /whoami in the chat tells its id"
+        # An admin hears only of what no chat was named for, or asked for with /here: no reason not to start.
+        tell = warn if setting == "TELEGRAM_ADMINS" else bad
+        return tell(
+            check,
+            f"Telegram says: {answer.get('description', 'no')} ({setting})",
+            f"{invite}; /whoami in the chat tells its id",
         )
     found = answer["result"]
     name = found.get("title") or found.get("first_name") or "private"
