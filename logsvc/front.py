@@ -26,8 +26,11 @@ LIVE = "/api/v1/live"
 EVENTS = "/api/v1/live/sse"
 REFRESHES = "/ws"
 MOST_QUERY_BYTES = 32 * 1024
-OPEN = ("/health/", "/metrics")
-"""What Prometheus, Consul and a load balancer ask for by whatever name they know this host."""
+OPEN = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""What Prometheus, Consul and a load balancer ask for by whatever name they know this host, and without a login.
+
+Only so, letter by letter and not below PUBLIC_URL's path: a proxy that keeps these paths to itself knows no other.
+"""
 EDGE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -86,7 +89,7 @@ class Front:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         if path == EVENTS:
             await self._serve_stream(self._events, scope, receive, send)
-        elif path.startswith(OPEN):
+        elif path in OPEN and path == _sent_path(scope):
             await self._api({**scope, "path": path}, receive, send)
         elif not self._gate.admits(scope["headers"]) and not self._door.shows_good_secret(scope):
             await send_answer(_refusal(403, "not served under this name or to this page: set PUBLIC_URL"), method, send)
@@ -125,8 +128,7 @@ class Front:
     def _below_base(self, scope: Any) -> str:
         """The path as the application knows it: without the base, and as sent where segments are names."""
         path: str = scope["path"]
-        raw: bytes = scope.get("raw_path") or path.encode()
-        sent = raw.partition(b"?")[0].decode("latin-1")
+        sent = _sent_path(scope)
         for base in dict.fromkeys((self._base, "/")):
             if path.startswith(base):
                 below, sent_below = path[len(base) - 1 :], sent[len(base) - 1 :]
@@ -150,6 +152,12 @@ class OnlyRefreshes:
             await send({"type": "websocket.close", "code": 1008})
         elif scope["type"] == "http":
             await send_answer(_refusal(404, "only the WebSocket /ws is here"), scope["method"], send)
+
+
+def _sent_path(scope: Any) -> str:
+    """The path as it was sent: nothing of it decoded."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.partition(b"?")[0].decode("latin-1")
 
 
 def _edge_id(scope: Any) -> dict[str, str]:

@@ -226,6 +226,17 @@ async def test_an_unknown_host_sees_health_only(dist: Path) -> None:
     assert api.paths == ["/health/ready"]
 
 
+@pytest.mark.parametrize("base", ["", "/tocsin"])
+async def test_metrics_are_open_only_by_the_path_that_a_proxy_keeps_to_itself(dist: Path, base: str) -> None:
+    front, api, _, _ = make_front(dist, f"{base}/", **{**LOCKED, "PUBLIC_URL": f"https://tocsin.example.com{base}"})
+    host = "tocsin.example.com"
+    for path in ("/%6detrics", "/health/%72eady", "/tocsin/metrics", "/tocsin/health/ready", "/metrics/../api/v1/logs"):
+        assert (await ask(front, path, host))[0]["status"] == 401, path
+    assert api.paths == []
+    await ask(front, "/metrics", "10.0.0.7:9001", query=b"x=1")
+    assert api.paths == ["/metrics"]
+
+
 LOCKED = {
     "SESSION_SECRET": "s" * 40,
     "TOCSIN_SERVICE_TOKEN": "service-token-of-the-test",
