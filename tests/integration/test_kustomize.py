@@ -103,6 +103,13 @@ def test_each_service_starts_with_the_settings_it_is_given(resources: list[Resou
         assert pod["terminationGracePeriodSeconds"] > waits
 
 
+def test_the_proxy_is_told_of_the_header_that_logsvc_believes(resources: list[Resource]) -> None:
+    [container] = [container for name, _, container in containers(resources) if name == "proxy"]
+    [told] = [variable["valueFrom"] for variable in container["env"] if variable["name"] == "PROXY_USER_HEADER"]
+    assert told["configMapKeyRef"]["key"].lower() in SERVICES["logsvc"].model_fields
+    assert told["configMapKeyRef"]["name"] in of_kind(resources, "ConfigMap")
+
+
 def mounted_files(pod: Resource, container: Resource) -> dict[str, str]:
     """Path in the container -> key of tocsin-secrets."""
     volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}

@@ -75,7 +75,8 @@ def test_the_configuration_is_valid_in_every_variant(certificate: Path) -> None:
     consul = {"CONSUL_DNS": "127.0.0.1:8600"}
     tls = {"PROXY_CERTIFICATE": str(certificate)}
     behind = {"PROXY_BEHIND": "10.0.0.0/8 fd00::/8"}
-    for environ in ({}, consul, tls, password, behind, {**consul, **tls, **password, **behind}):
+    named = {"PROXY_USER_HEADER": "X-Forwarded-User"}
+    for environ in ({}, consul, tls, password, behind, named, {**consul, **tls, **password, **behind, **named}):
         assert problems(environ) == "", sorted(environ)
 
 
@@ -136,9 +137,9 @@ async def test_an_address_that_asks_too_often_is_refused(tmp_path: Path) -> None
 async def test_behind_a_load_balancer_each_client_counts_by_itself(tmp_path: Path) -> None:
     async with Replica().serving() as replica:
         environ = {"LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}", "PROXY_REQUESTS_PER_10S": "20"}
-        per_session = {"PROXY_SESSION_REQUESTS_PER_10S": "10"}
+        more = {"PROXY_SESSION_REQUESTS_PER_10S": "10", "PROXY_USER_HEADER": "X-Sso-User"}
         async with (
-            running_proxy(tmp_path, {**environ, **per_session, "PROXY_BEHIND": "10.0.0.0/8 127.0.0.1"}) as port,
+            running_proxy(tmp_path, {**environ, **more, "PROXY_BEHIND": "10.0.0.0/8 127.0.0.1"}) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
         ):
             ann = {"X-Forwarded-For": "6.6.6.6, 203.0.113.1", "X-Forwarded-Proto": "https"}
@@ -156,16 +157,23 @@ async def test_behind_a_load_balancer_each_client_counts_by_itself(tmp_path: Pat
                 "203.0.113.3",
                 "https",
             )
+            said = [("X-Sso-User", "ann, of ops"), ("X-Forwarded-User", "root"), ("X-Forwarded-For", "203.0.113.9")]
+            await client.get("/logs", headers=said)
+            assert (replica.headers["x-sso-user"], replica.headers.get("x-forwarded-user")) == ("ann, of ops", None)
+            await client.get("/logs", headers=[*said, ("X-Sso-User", "root")])
+            assert "x-sso-user" not in replica.headers, "who says two things is not believed"
             for session in ({"Cookie": "__Host-tocsin_session=a"}, {"Authorization": "Bearer b"}):
                 froms = [{**session, "X-Forwarded-For": f"198.51.100.{number}"} for number in range(20)]
                 statuses = [(await client.get("/logs", headers=one)).status_code for one in froms]
                 assert statuses == [200] * 10 + [429] * 10, "one session counts as one, wherever it comes from"
         async with (
-            running_proxy(tmp_path, {**environ, "PROXY_BEHIND": "10.0.0.0/8"}) as port,
+            running_proxy(tmp_path, {**environ, **more, "PROXY_BEHIND": "10.0.0.0/8"}) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
         ):
             assert "strict-transport-security" not in (await client.get("/logs", headers=ann)).headers
             assert (replica.headers["x-forwarded-for"], replica.headers["x-forwarded-proto"]) == ("127.0.0.1", "http")
+            await client.get("/logs", headers={"X-Sso-User": "root"})
+            assert "x-sso-user" not in replica.headers, "said from elsewhere"
 
 
 async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: Path) -> None:
