@@ -1,5 +1,9 @@
-"""docs/metrics.md, generated from the bridge's own registry: `python -m tests.metrics_page` writes it."""
+"""docs/metrics.md and the end of docs/logsvc.md, generated from the services' own registries.
 
+`python -m tests.metrics_page` writes them.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,12 +11,21 @@ from prometheus_client import CollectorRegistry
 
 from bridge.metrics import STATES, Metrics
 from bridge.settings import BridgeSettings
+from logsvc.metrics import Metrics as LogsvcMetrics
+from logsvc.settings import LogsvcSettings
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.log_topic import lines_counter
-from tocsin.settings import read
+from tocsin.settings import Settings, read
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
+LOGSVC_PAGE = PAGE.with_name("logsvc.md")
+LOGSVC_HEAD = """## Metrics
+
+`GET /metrics` of every replica; each tells of the partitions it owns and the viewers it has. Labels come from closed
+sets. Generated from the code by `python -m tests.metrics_page`; a test compares.
+
+"""
 HEAD = f"""# Metrics of the bridge
 
 `GET /metrics` of every replica. Labels come from closed sets: `source` from the settings, `queue` from discovery,
@@ -69,7 +82,7 @@ questions from history. The mean of attempts is `bridge_job_run_seconds_count` b
 
 
 class Metric(NamedTuple):
-    """One of the bridge's metrics, as it is scraped."""
+    """One of a service's metrics, as it is scraped."""
 
     name: str
     kind: str
@@ -84,27 +97,56 @@ class Metric(NamedTuple):
 
 def metrics() -> list[Metric]:
     """Every metric that a bridge has, in the order they are made."""
-    registry: Any = CollectorRegistry()  # nothing public of it tells a metric's labels
+    registry = CollectorRegistry()
     Metrics(registry)
-    settings = read(BridgeSettings, {"REDIS_URL": "redis://r", "KAFKA_BOOTSTRAP_SERVERS": "k:9092"})
+    return _all(registry, read(BridgeSettings, {"REDIS_URL": "redis://r", "KAFKA_BOOTSTRAP_SERVERS": "k:9092"}))
+
+
+def logsvc_metrics() -> list[Metric]:
+    """Every metric that a logsvc has that hears syslog."""
+    registry = CollectorRegistry()
+    LogsvcMetrics(registry)
+    given = {"CLICKHOUSE_URL": "chdb:///c", "KAFKA_BOOTSTRAP_SERVERS": "k:9092"}
+    found = _all(registry, read(LogsvcSettings, given))
+    return [*found, *_made(lines_counter("logsvc_syslog", CollectorRegistry()))]
+
+
+def _all(registry: CollectorRegistry, settings: Settings) -> list[Metric]:
+    """Those of a service's own page, and those that every service has."""
     Breakers(settings, registry)
     Directory(settings, registry)
-    lines_counter("bridge", registry)
+    lines_counter(settings.service, registry)
+    collectors: Any = registry  # nothing public of it tells a metric's labels
+    return _made(*collectors._collector_to_names)
+
+
+def _made(*collectors: Any) -> list[Metric]:
     found: list[Metric] = []
-    for collector in registry._collector_to_names:
+    for collector in collectors:
         [family] = collector.describe()
         name = f"{family.name}_total" if family.type == "counter" else family.name
         found.append(Metric(name, family.type, tuple(collector._labelnames), family.documentation))
     return found
 
 
-def page() -> str:
-    """The text of docs/metrics.md."""
-    lines = [HEAD, "| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n"]
-    for one in metrics():
+def table(found: Iterable[Metric]) -> str:
+    """Markdown, a line for each."""
+    lines = ["| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n"]
+    for one in found:
         labels = ", ".join(one.labels)
         unit = one.unit.replace("_", " ")
         lines.append(f"| `{one.name}` | {one.kind} | {unit} | {labels} | {one.meaning} |\n")
+    return "".join(lines)
+
+
+def logsvc_end() -> str:
+    """The last section of docs/logsvc.md."""
+    return LOGSVC_HEAD + table(logsvc_metrics())
+
+
+def page() -> str:
+    """The text of docs/metrics.md."""
+    lines = [HEAD, table(metrics())]
     lines.append("\n## Coming from another exporter\n")
     for exporter, names in EXPORTERS.items():
         lines.append(f"\n| {exporter} | here |\n|---|---|\n")
@@ -116,3 +158,4 @@ def page() -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    LOGSVC_PAGE.write_text(LOGSVC_PAGE.read_text().partition(LOGSVC_HEAD[:11])[0] + logsvc_end())
