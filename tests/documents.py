@@ -40,9 +40,14 @@ def parse(file: str, text: str) -> Iterator[Typed]:
     lexer = shlex.shlex(plain, posix=True, punctuation_chars="();<>|&\n")
     lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
     command: list[str] = []
+    is_file = False
     for word in [*lexer, "\n"]:
         if not set(word) <= set("();<>|&\n"):
-            command.append(word)
+            if not is_file:
+                command.append(word)
+            is_file = False
+        elif word in ("<", ">"):
+            is_file = True
         elif command:
             yield from _simple(file, command)
             command = []

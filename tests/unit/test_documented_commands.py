@@ -24,6 +24,12 @@ from tocsin.topics import Topics
 PLACEHOLDERS = {"SERVICE": "bridge", "$service": "bridge", "USER": "ann", "NAME": "ann", "ROLE": "admin"}
 OF_THE_READER = {"TOCSIN", "TOKEN", "TOCSIN_TOKEN_FILE", "PGSSLROOTCERT"}
 """Variables of examples, and of other programs, that are no settings."""
+PROGRAMS_OF = {
+    "postgres": {"pg_dump", "pg_restore", "createdb", "dropdb"},
+    "clickhouse": {"sh", "mkdir", "rm"},
+    "kafka": {"kafka-consumer-groups.sh"},
+}
+"""Of the images that are not ours."""
 FOREIGN = {"openssl", "jq", "sops"}
 
 
@@ -64,16 +70,33 @@ def docker(words: Sequence[str]) -> None:
     assert words[0] == "compose"
     services = set(yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"])
     command, *rest = words[1:]
-    options = {"--tail": 1}  # how many words each takes; others take none
+    options = {"--tail": 1, "-u": 1, "-e": 1}  # how many words each takes; others take none
     while rest and rest[0].startswith("-"):
         rest = rest[1 + options.get(rest[0], 0) :]
     if command in ("run", "exec"):
         service, *inside = rest
         assert service in services, service
-        tocsin(inside if command == "run" else inside[1:])  # run: by the image's entry point
+        if command == "run":  # by the image's entry point
+            tocsin(inside)
+        else:
+            in_container(service, *inside)
+    elif command == "cp":
+        assert {word.partition(":")[0] for word in rest if ":" in word} <= services, rest
     else:
-        assert command in ("up", "ps", "logs", "restart", "down"), command
+        assert command in ("up", "ps", "logs", "restart", "down", "stop"), command
         assert set(rest) <= services, rest
+
+
+def in_container(service: str, program: str, *words: str) -> None:
+    """What is in the servers' images nobody can try here; whose names they are given can be told."""
+    name = program.rpartition("/")[2]
+    assert name in PROGRAMS_OF.get(service, {"tocsin"}), name
+    if name == "tocsin":
+        tocsin(words)
+    elif name == "kafka-consumer-groups.sh":
+        assert words[words.index("--group") + 1] == "tocsin.logsvc", words
+    elif name.startswith(("pg_", "createdb", "dropdb")):
+        assert "tocsin" in words[words.index("-U") + 2 :], words
 
 
 def kubectl(words: Sequence[str]) -> None:
@@ -176,6 +199,8 @@ def test_what_a_document_says_can_be_typed(one: Typed) -> None:
         "make tset",
         "docker compose logs bridg",
         "docker compose exec bot tocsin login-lnk ann",
+        "docker compose exec -T postgres pg_dump -U tocsin tocsn > postgres.dump",
+        "docker compose cp clickhuose:/var/lib/clickhouse/backups/tocsin.zip .",
         "kubectl apply -k kustomize/overlays/nowhere",
         "consul services register connect/nobody.json",
         "kafka-acls.sh --add --topic tocsin.job",
