@@ -205,7 +205,7 @@ async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(ap
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         async with mended.moving:
             group.create_task(lanes["mended"].run(end))
-            await eventually(lambda: bool(mended.moving._waiters), what="its first batch waiting")  # pyright: ignore
+            await eventually(lambda: bool(mended.moving._waiters), what="its first batch waiting")  # pyright: ignore[reportPrivateUsage]  # only there can it be seen
             group.create_task(lanes["other"].run(end))
             await eventually(lambda: lanes["other"].has_met_all, what="the other queue read")
             assert not lanes["mended"].has_met_all
