@@ -64,7 +64,11 @@ def parser_of_commands() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="run everything here, with servers of its own where no address is set")
     up.add_argument("--demo", action="store_true", help="with a sample app and a stand-in for Telegram")
     up.add_argument("--data", type=Path, help="directory of all data (.tocsin/up, or .tocsin/demo)")
-    up.add_argument("--port", type=_port, help="port of the live page (9001, or LOGSVC_PORT)")
+    up.add_argument(
+        "--port",
+        type=_port,
+        help="port of the live page (9001, or LOGSVC_PORT); when it is taken another, which is told",
+    )
     for name, help_text in _SERVICES.items():
         commands.add_parser(name, help=help_text, add_help=False)
     doctor = commands.add_parser("doctor", help="check the settings and every server; say what mends a problem")

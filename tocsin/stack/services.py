@@ -33,22 +33,34 @@ def service_settings(
     """
     settings = {**kept_secrets(data), "LOG_FORMAT": "json"}
     settings = {name: value for name, value in settings.items() if not _is_set(name, environ)}
-    asked = {name: int(environ.get(name) or default) for name, default in _PORTS.items()}
-    if port is not None:
-        asked["LOGSVC_PORT"] = port
+    asked = _asked_ports(environ, demo=demo, port=port)
     settings |= {name: str(ports.take(name, number)) for name, number in asked.items()}
     if demo:
-        sandbox = str(ports.take("SANDBOX_PORT", int(environ.get("SANDBOX_PORT") or _SANDBOX_PORT)))
         settings |= {
-            "SANDBOX_PORT": sandbox,
             "TELEGRAM_BOT_TOKEN": sandbox_bot_token(data),
-            "TELEGRAM_API_URL": f"http://127.0.0.1:{sandbox}",
+            "TELEGRAM_API_URL": f"http://127.0.0.1:{settings['SANDBOX_PORT']}",
             "TELEGRAM_ALERT_CHATS": _DEMO_CHAT,
             "TELEGRAM_ADMINS": _DEMO_ADMIN,
         }
         if not _is_set("PUBLIC_URL", environ):
             settings["PUBLIC_URL"] = f"http://127.0.0.1:{settings['LOGSVC_PORT']}"
     return settings
+
+
+def moved_ports(environ: Mapping[str, str], settings: Mapping[str, str], *, demo: bool, port: int | None) -> list[str]:
+    """What people must know of ports that are not the ones asked for, one line each."""
+    return [
+        f"{name}: {settings[name]} instead of {number}, which is taken, or was when {settings[name]} was chosen"
+        for name, number in _asked_ports(environ, demo=demo, port=port).items()
+        if number and settings[name] != str(number)
+    ]
+
+
+def _asked_ports(environ: Mapping[str, str], *, demo: bool, port: int | None) -> dict[str, int]:
+    """port: of the live page, on the command line."""
+    defaults = {**_PORTS, "SANDBOX_PORT": _SANDBOX_PORT} if demo else _PORTS
+    asked = {name: int(environ.get(name) or default) for name, default in defaults.items()}
+    return asked if port is None else {**asked, "LOGSVC_PORT": port}
 
 
 def services(environ: Mapping[str, str], data: Path, *, demo: bool) -> list[Service]:

@@ -18,7 +18,7 @@ from tocsin.stack.data import AlreadyRunning, keep_settings, owned
 from tocsin.stack.demo import demo_environ
 from tocsin.stack.ports import Ports
 from tocsin.stack.process import StartFailed
-from tocsin.stack.services import STOP_ORDER, port_problems, service_settings, services
+from tocsin.stack.services import STOP_ORDER, moved_ports, port_problems, service_settings, services
 from tocsin.stack.stack import Stack, StartAgain, can_run_kafka, given_by
 from tocsin.stack.supervise import BadSettings, Service, Supervisor
 
@@ -66,6 +66,8 @@ class _Run:
         """Start everything and keep it running; return only when it cannot."""
         ports = Ports(self.data)
         settings = service_settings(self.environ, ports, self.data, demo=self.demo, port=self.port)
+        for line in moved_ports(self.environ, settings, demo=self.demo, port=self.port):
+            _say(line)
         environ = {**self.environ, **settings}
         if await self._finds_problems(environ):
             return REFUSED

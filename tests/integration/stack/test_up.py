@@ -334,6 +334,7 @@ async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: 
     page = first.url("live page")
     assert page is not None
     assert f":{taken}/" not in page, "a port that is taken is left to its owner"
+    assert any(line.startswith("LOGSVC_PORT: ") and f"instead of {taken}," in line for line in first.lines)
     lines = await history(page)
     last, later = lines[-1], next(line["ts"] for line in reversed(lines) if line["ts"] > lines[-1]["ts"])
     assert await first.end() == 0

@@ -1,10 +1,11 @@
 """What the services are told."""
 
+import socket
 from pathlib import Path
 
 from tests.ports import free_port
 from tocsin.stack.ports import Ports
-from tocsin.stack.services import service_settings, services
+from tocsin.stack.services import moved_ports, service_settings, services
 
 
 def settings_for(tmp_path: Path, environ: dict[str, str], *, demo: bool, port: int | None = None) -> dict[str, str]:
@@ -35,6 +36,18 @@ def test_the_port_of_the_command_line_wins_over_the_environment(tmp_path: Path) 
     port = free_port()
     settings = settings_for(tmp_path, {"LOGSVC_PORT": str(free_port())}, demo=False, port=port)
     assert settings["LOGSVC_PORT"] == str(port)
+
+
+def test_a_port_that_moved_is_told_as_long_as_it_stays_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        taken = somebody.getsockname()[1]
+        environ = {"BRIDGE_PORT": "0", "BOT_PORT": str(free_port()), "SANDBOX_PORT": "0"}
+        first = settings_for(tmp_path, environ, demo=True, port=taken)
+    again = settings_for(tmp_path, environ, demo=True, port=taken)
+    assert again["LOGSVC_PORT"] == first["LOGSVC_PORT"] != str(taken)
+    for settings in (first, again):
+        [told] = moved_ports(environ, settings, demo=True, port=taken)
+        assert told.startswith(f"LOGSVC_PORT: {settings['LOGSVC_PORT']} instead of {taken},")
 
 
 def test_only_logsvc_gets_the_temporary_directory_of_its_store(tmp_path: Path) -> None:
