@@ -31,16 +31,17 @@ def problems(environ: Mapping[str, str]) -> str:
 async def running_proxy(folder: Path, environ: Mapping[str, str]) -> AsyncGenerator[int]:
     """HAProxy with these variables; gives its http port, or its https port if PROXY_CERTIFICATE is among them."""
     http, https, metrics = free_port(), free_port(), free_port()
-    ports = {"PROXY_HTTP_PORT": str(http), "PROXY_HTTPS_PORT": str(https), "PROXY_METRICS_PORT": str(metrics)}
+    free = {"PROXY_HTTP_PORT": str(http), "PROXY_HTTPS_PORT": str(https), "PROXY_METRICS_PORT": str(metrics)}
+    given = {"PATH": os.environ["PATH"], **free, **environ}
     child = start(
         Command(
             name="haproxy",
             argv=[tool("haproxy"), "-db", "-f", str(CONFIG)],
             log_file=folder / "haproxy.log",
-            env={"PATH": os.environ["PATH"], **ports, **environ},
+            env=given,
         )
     )
-    port = https if "PROXY_CERTIFICATE" in environ else http
+    port = int(given["PROXY_HTTPS_PORT" if environ.get("PROXY_CERTIFICATE") else "PROXY_HTTP_PORT"])
     try:
         await wait_ready(child, lambda: accepts_connections(port), seconds=15)
         yield port

@@ -166,12 +166,9 @@ async def product(
     data: Path, *, kafka: str, prefix: str, redis: str, postgres: str, settings: Mapping[str, str] | None = None
 ) -> AsyncGenerator[Product]:
     """A product with its own topics, database and history; nothing runs yet. Everything ends with the block."""
-    ports = {name: free_port() for name in (*SERVICES, "sandbox")}
-    (data / "tmp").mkdir(parents=True, exist_ok=True)
+    ports = free_ports()
     environ = {
-        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
-        "PYTHONPATH": os.getcwd(),
-        "TMPDIR": str(data / "tmp"),
+        **machine(data),
         "KAFKA_BOOTSTRAP_SERVERS": kafka,
         "KAFKA_TOPIC_PREFIX": prefix,
         "REDIS_URL": redis,
@@ -192,9 +189,27 @@ async def product(
         "LOG_FORMAT": "json",
         **(settings or {}),
     }
-    running = Product(environ, data, ports)
-    try:
+    async with ending(Product(environ, data, ports)) as running:
         yield running
+
+
+def free_ports() -> dict[str, int]:
+    """A port for each process."""
+    return {name: free_port() for name in (*SERVICES, "sandbox")}
+
+
+def machine(data: Path) -> dict[str, str]:
+    """What a process finds in its environment though nobody has set Tocsin up."""
+    (data / "tmp").mkdir(parents=True, exist_ok=True)
+    own = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+    return {**own, "PYTHONPATH": os.getcwd(), "TMPDIR": str(data / "tmp")}
+
+
+@asynccontextmanager
+async def ending(tocsin: Product) -> AsyncGenerator[Product]:
+    """Whatever still runs of it ends with the block."""
+    try:
+        yield tocsin
     finally:
-        for service in list(running.running):
-            await running.kill(service)
+        for service in list(tocsin.running):
+            await tocsin.kill(service)

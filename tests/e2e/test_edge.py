@@ -1,9 +1,14 @@
-"""The services with Consul between them and HAProxy in front, TLS included: what docker-compose.yaml arranges."""
+"""What docker-compose.yaml arranges, as plain processes: Consul between the services and HAProxy in front, with TLS.
+
+Their settings are compose's own, from the same files; the secrets are those envs/secrets.sh makes.
+"""
 
 import asyncio
 import json
 import re
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +19,15 @@ from websockets.asyncio.client import connect
 from bot.texts import OWN_NUMBERS
 from tests.bullmq.driver import make_states, run_workload
 from tests.certificate import make_certificate
-from tests.consul_agent import running_agent
+from tests.compose import environments, make_secrets
+from tests.consul_agent import ConsulAgent, running_agent
 from tests.dashboards import DASHBOARDS, named_in
 from tests.eventually import eventually
 from tests.haproxy import running_proxy
 from tests.ports import free_port
-from tests.product import product
+from tests.product import CHAT, Product, ending, free_ports, machine
 from tests.prometheus import answer, running_prometheus
+from tests.sandbox import TOKEN
 from tocsin.doctor.finding import Verdict
 from tocsin.doctor.public_url import check_public_url
 
@@ -28,6 +35,14 @@ SERVICES = ("logsvc", "bridge", "bot")
 FAR = 4_000_000_000_000
 """The year 2096."""
 NOBODY = "http://127.0.0.1:9"
+SOONER = {
+    "BREAKER_PROBE_SECONDS": "1",
+    "BRIDGE_SESSION_SECONDS": "6",
+    "LOGSVC_SESSION_SECONDS": "4",
+    "BRIDGE_DISCOVERY_SECONDS": "1",
+    "BRIDGE_POLL_SECONDS": "1",
+}
+"""A test has less time than people have."""
 ONLY_WHEN_IT_HAPPENS = {
     "bot_errors_total",
     "bridge_schedulers_overdue",
@@ -45,6 +60,58 @@ PANEL_QUERIES = [
 ]
 
 
+@dataclass
+class Stack:
+    """Services of docker-compose.yaml on this machine's loopback: the proxy's environment, and the product."""
+
+    proxy: dict[str, str]
+    tocsin: Product
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.proxy['PROXY_HTTPS_PORT']}"
+
+
+def stack(folder: Path, agent: ConsulAgent, *, kafka: str, prefix: str, redis: str, postgres: str) -> Stack:
+    """What compose would start, on other servers and ports."""
+    secrets, certificate = folder / "secrets", make_certificate(folder)
+    secrets.mkdir()
+    # As somebody does who has these servers already; the script keeps what it finds.
+    (secrets / "database_url").write_text(postgres)
+    (secrets / "clickhouse_url").write_text(f"chdb://{folder / 'clickhouse'}")
+    make_secrets(secrets, REDIS_URL=redis, TELEGRAM_BOT_TOKEN=TOKEN)
+    ports, https, syslog = free_ports(), str(free_port()), str(free_port())
+    composed = environments(
+        TOCSIN_SECRETS=str(secrets),
+        PROXY_CERTIFICATE_FILE=str(certificate),
+        PROXY_HTTPS=https,
+        PUBLIC_URL=f"https://localhost:{https}",
+        TELEGRAM_ALERT_CHATS=str(CHAT),
+        TELEGRAM_ADMINS=str(CHAT),
+    )
+    moved = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka,
+        "CONSUL_HTTP_ADDR": agent.address,
+        "CONSUL_DNS": f"127.0.0.1:{agent.dns_port}",
+        "PROXY_SYSLOG": f"127.0.0.1:{syslog}",
+        "LOGSVC_SYSLOG_PORT": syslog,
+    }
+    added = {
+        "KAFKA_TOPIC_PREFIX": prefix,
+        "TELEGRAM_API_URL": f"http://127.0.0.1:{ports['sandbox']}",
+        **{f"{name.upper()}_PORT": str(ports[name]) for name in SERVICES},
+        **{f"{name.upper()}_URL": NOBODY for name in SERVICES},  # only Consul can tell
+        **SOONER,
+    }
+    for environ in composed.values():
+        # Only where a file has set them: what it forgets must be missed.
+        environ.update({name: place for name, place in moved.items() if name in environ})
+    own: dict[str, Mapping[str, str]] = {name: {**composed[name], **added} for name in SERVICES}
+    own["bridge"] = {**own["bridge"], "REDIS_ACTIONS_URL_FILE": str(secrets / "redis_url")}
+    proxy = composed["proxy"] | {"PROXY_HTTPS_PORT": https, "PROXY_METRICS_PORT": str(free_port())}
+    return Stack(proxy, Product(machine(folder), folder, ports, own))
+
+
 async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
     kafka_bootstrap: str,
     topic_prefix: str,
@@ -54,32 +121,11 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counted = await make_states(redis_url)
-    certificate = make_certificate(tmp_path)
     async with running_agent() as agent:
-        proxy_environ = {
-            "CONSUL_DNS": f"127.0.0.1:{agent.dns_port}",
-            "PROXY_CERTIFICATE": str(certificate),
-            "PROXY_METRICS_PORT": str(proxy_metrics := free_port()),
-        }
-        async with (
-            running_proxy(tmp_path, proxy_environ) as edge,
-            product(
-                tmp_path,
-                kafka=kafka_bootstrap,
-                prefix=topic_prefix,
-                redis=redis_url,
-                postgres=postgres_url,
-                settings={
-                    "CONSUL_HTTP_ADDR": agent.address,
-                    **{f"{name.upper()}_URL": NOBODY for name in SERVICES},  # only Consul can tell
-                    "BREAKER_PROBE_SECONDS": "1",
-                    "PUBLIC_URL": f"https://localhost:{edge}",
-                    "SESSION_SECRET": "session-secret-of-the-test-0123456789",
-                    "TOCSIN_SERVICE_TOKEN": "service-token-of-the-test",
-                },
-            ) as tocsin,
-        ):
-            tocsin.own["bridge"] = {"REDIS_ACTIONS_URL": redis_url}
+        servers = {"kafka": kafka_bootstrap, "prefix": topic_prefix, "redis": redis_url, "postgres": postgres_url}
+        composed = stack(tmp_path, agent, **servers)
+        certificate = composed.proxy["PROXY_CERTIFICATE"]
+        async with running_proxy(tmp_path, composed.proxy), ending(composed.tocsin) as tocsin:
             for service in ("sandbox", *SERVICES):
                 await tocsin.start(service)
             await tocsin.ready()
@@ -91,7 +137,7 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
             await eventually(all_pass, what="a passing check for every service")
 
             trust = ssl.create_default_context(cafile=certificate)
-            base = f"https://localhost:{edge}"
+            base = composed.url
             async with httpx.AsyncClient(base_url=base, verify=trust, trust_env=False, timeout=60) as person:
 
                 async def is_asked_to_log_in() -> bool:
@@ -110,14 +156,16 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
                 assert (await person.get("/metrics")).status_code == 404
                 [untrusted] = await check_public_url({"PUBLIC_URL": base})
                 assert "is not trusted here" in untrusted.found
-                monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+                monkeypatch.setenv("SSL_CERT_FILE", certificate)
                 [trusted] = await check_public_url({"PUBLIC_URL": base})
                 assert trusted.verdict is Verdict.OK, trusted
-                live = f"wss://localhost:{edge}/api/v1/live"
+                live = f"{base.replace('https', 'wss')}/api/v1/live"
                 session = {"cookie": "; ".join(f"{name}={value}" for name, value in person.cookies.items())}
                 async with connect(live, ssl=trust, origin=base, additional_headers=session) as socket:  # type: ignore[arg-type]  # a plain string is an origin
                     async with asyncio.timeout(20):
                         assert json.loads(await socket.recv())["type"] == "hello"
+                asked = (await person.get("/api/v1/me")).headers["x-request-id"]
+                await eventually(lambda: is_told_by_the_proxy(person, asked), what="the proxy's line on the page")
                 assert await retry_failed(person, counted[0].queue) == {"done": counted[0].counts["failed"]}
 
             async def told() -> bool:
@@ -135,7 +183,10 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
             await eventually(told, seconds=60, what="an answer of logsvc to /queues")
 
             await run_workload(redis_url, version=6, jobs=40, queues=["watched"], rate=40)
-            scraped = {**{service: tocsin.ports[service] for service in SERVICES}, "proxy": proxy_metrics}
+            scraped = {
+                **{service: tocsin.ports[service] for service in SERVICES},
+                "proxy": int(composed.proxy["PROXY_METRICS_PORT"]),
+            }
             async with running_prometheus(tmp_path, scraped) as prometheus:
 
                 async def are_scraped() -> bool:
@@ -170,6 +221,12 @@ async def is_logged_in(person: httpx.AsyncClient, ticket: str) -> bool:
     assert {"Path=/", "HttpOnly", "Secure", "SameSite=Lax"} <= set(attributes)
     assert "domain" not in cookie.lower(), "a __Host- cookie with one is not taken"
     return True
+
+
+async def is_told_by_the_proxy(person: httpx.AsyncClient, request_id: str) -> bool:
+    """Whether the page shows the proxy's own line of a request."""
+    told = await person.get("/api/v1/logs", params={"service": "proxy", "q": f'"{request_id}"'})
+    return told.is_success and len(told.json()["items"]) == 1
 
 
 async def retry_failed(person: httpx.AsyncClient, queue: str) -> dict[str, Any]:

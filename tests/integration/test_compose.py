@@ -16,29 +16,16 @@ import yaml
 from bot.settings import BotSettings
 from bridge.settings import BridgeSettings
 from logsvc.settings import LogsvcSettings
-from tests.tools import tool
+from tests.compose import COMPOSE, EXAMPLE, ROOT, config, environments, make_secrets
 from tocsin.settings import Settings, read
 
-ROOT = Path(__file__).parents[2]
-COMPOSE = ROOT / "docker-compose.yaml"
 SERVICES: dict[str, type[Settings]] = {"bridge": BridgeSettings, "logsvc": LogsvcSettings, "bot": BotSettings}
-
-
-def compose(file: Path, *, env_file: Path | None, **more: str) -> subprocess.CompletedProcess[str]:
-    """`docker-compose config`, with nothing of this shell's own settings."""
-    argv = [tool("compose"), "-f", str(file), "--project-directory", str(ROOT)]
-    if env_file:
-        argv += ["--env-file", str(env_file)]
-    environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **more}
-    return subprocess.run(
-        [*argv, "config"], env=environ, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
-    )
 
 
 @pytest.fixture(scope="module")
 def resolved() -> dict[str, Any]:
     """The services as docker-compose sees them, with the values of envs/example.env and every profile."""
-    done = compose(COMPOSE, env_file=ROOT / "envs" / "example.env")
+    done = config()
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
     return yaml.safe_load(done.stdout)["services"]
@@ -54,42 +41,39 @@ def test_docker_compose_accepts_the_file(resolved: dict[str, Any]) -> None:
 def test_a_mistake_in_the_file_would_be_noticed(tmp_path: Path) -> None:
     broken = tmp_path / "docker-compose.yaml"
     broken.write_text(COMPOSE.read_text().replace("healthcheck:", "healthchek:", 1))
-    assert compose(broken, env_file=ROOT / "envs" / "example.env").returncode != 0
-    assert "PUBLIC_URL" in compose(COMPOSE, env_file=None).stderr
+    assert config(broken).returncode != 0
+    assert "PUBLIC_URL" in config(env_file=None).stderr
 
 
 def test_every_variable_of_the_file_is_documented() -> None:
     used = set(re.findall(r"(?<!\$)\$\{(\w+)", COMPOSE.read_text()))
-    documented = set(re.findall(r"^#?(\w+)=", (ROOT / "envs" / "example.env").read_text(), re.MULTILINE))
+    documented = set(re.findall(r"^#?(\w+)=", EXAMPLE.read_text(), re.MULTILINE))
     assert used - documented == set()
     assert documented - used == {"COMPOSE_PROFILES"}
 
 
-def test_every_secret_of_the_file_is_made_and_each_service_starts_with_its_settings(
-    resolved: dict[str, Any], tmp_path: Path
-) -> None:
-    secrets = tmp_path / "secrets"
-    making = {"PATH": os.environ["PATH"], "TOCSIN_SECRETS": str(secrets), "TELEGRAM_BOT_TOKEN": "1:x"}
-    subprocess.run(["sh", str(ROOT / "envs" / "secrets.sh")], env=making, check=True, capture_output=True)
-    wanted = set(yaml.safe_load(COMPOSE.read_text())["secrets"])
-    assert {file.name for file in secrets.iterdir()} == wanted
+def test_every_secret_of_the_file_is_made_and_each_service_starts_with_its_settings(tmp_path: Path) -> None:
+    make_secrets(tmp_path / "secrets")
+    assert {file.name for file in (tmp_path / "secrets").iterdir()} == set(
+        yaml.safe_load(COMPOSE.read_text())["secrets"]
+    )
+    given = environments(TOCSIN_SECRETS=str(tmp_path / "secrets"))
     for name, model in SERVICES.items():
-        given = {secret["source"] for secret in resolved[name]["secrets"]}
-        environ: dict[str, str] = {}
-        for variable, value in resolved[name]["environment"].items():
-            text = str(value or "")
-            assert not text.startswith("/run/secrets/") or text.removeprefix("/run/secrets/") in given, variable
-            environ[variable] = text.replace("/run/secrets", str(secrets))
-        settings = read(model, environ)
+        settings = read(model, given[name])
         assert settings.bind_host == "127.0.0.1"
         assert settings.log_format == "json"
 
 
+def test_a_service_reads_no_secret_that_it_is_not_given(tmp_path: Path) -> None:
+    make_secrets(tmp_path / "secrets")
+    for name, environ in environments(TOCSIN_SECRETS=str(tmp_path / "secrets")).items():
+        assert not [value for value in environ.values() if value.startswith("/run/secrets/")], name
+
+
 def test_the_secrets_script_changes_nothing_that_is_there(tmp_path: Path) -> None:
-    making = {"PATH": os.environ["PATH"], "TOCSIN_SECRETS": str(tmp_path / "s"), "TELEGRAM_BOT_TOKEN": "1:x"}
     runs: list[dict[str, str]] = []
     for _ in range(2):
-        subprocess.run(["sh", str(ROOT / "envs" / "secrets.sh")], env=making, check=True, capture_output=True)
+        make_secrets(tmp_path / "s")
         runs.append({file.name: file.read_text() for file in (tmp_path / "s").iterdir()})
     assert runs[0] == runs[1]
     assert len({value for name, value in runs[0].items() if "password" in name}) == 3
@@ -97,8 +81,7 @@ def test_the_secrets_script_changes_nothing_that_is_there(tmp_path: Path) -> Non
 
 def test_secrets_can_be_written_into_by_their_owner_and_reached_by_nobody_else(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    making = {"PATH": os.environ["PATH"], "TOCSIN_SECRETS": str(folder), "TELEGRAM_BOT_TOKEN": "1:x"}
-    subprocess.run(["sh", str(ROOT / "envs" / "secrets.sh")], env=making, check=True, capture_output=True)
+    make_secrets(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o644}
 
