@@ -20,6 +20,7 @@ async def open_summary(session: AsyncSession, to: Destination, touched_after_ms:
             LateSummary.chat_id == to.chat_id,
             LateSummary.topic_id.is_not_distinct_from(to.topic_id),
             LateSummary.touched_ms >= touched_after_ms,
+            LateSummary.ended_ms.is_(None),  # channels have heard that it is over
         )
         .order_by(LateSummary.id.desc())
         .limit(1)

@@ -407,6 +407,14 @@ async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: Asy
         over = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()[-1]
     assert (over.channel, over.subject, over.what) == ("pagerduty-1", "late:1", "resolve")
     assert over.told["text"].startswith("✅ Over: 🟠 2 failures of")
+    # What comes after that, by the clock of a bot that is behind, is another summary: what is over is told of no more.
+    late_ms = now_ms + 2000
+    seen = Tally(1, late_ms - 3_600_000, late_ms - 3_600_000, is_fresh=False, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, dict.fromkeys(numbered(6, 1), seen), now_ms=late_ms)
+    async with AsyncSession(engine) as session:
+        anew = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()[-1]
+    assert (anew.subject, anew.what) == ("late:2", "ring")
 
 
 async def test_what_a_rule_rang_for_is_remembered_until_it_is_over_whatever_another_bot_suspects(

@@ -1,5 +1,6 @@
 """Postgres' tables: from every earlier revision, with rows in them, to what the code says, and nothing lost."""
 
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from bot.store.late import lock_over
 from bot.store.migrate import MIGRATIONS, VERSION_TABLE, migrate
 from bot.store.models import Base
 
@@ -80,5 +82,25 @@ async def test_tables_of_every_revision_come_to_this_one_with_their_rows(postgre
             after = {name: await connection.run_sync(rows_of, name) for name in before}
         assert after == before
         assert sum(before.values()) > 5
+    finally:
+        await engine.dispose()
+
+
+async def test_channels_are_not_told_after_an_upgrade_that_summaries_of_weeks_ago_are_over(postgres_url: str) -> None:
+    now_ms = int(time.time() * 1000)
+    week_ago, just_now = now_ms - 7 * 86_400_000, now_ms - 60_000
+    insert = sa.text(
+        "INSERT INTO late_summaries (chat_id, touched_ms, failures, first_ms, last_ms, kinds)"
+        " VALUES (1, :touched_ms, 1, 1, 1, '{}')"
+    )
+    engine = create_async_engine(postgres_url)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda sync: command.upgrade(config_of(sync), "0018"))
+            await connection.execute(insert, [{"touched_ms": at_ms} for at_ms in (week_ago, just_now)])
+        await migrate(engine)
+        async with AsyncSession(engine) as session:
+            over = await lock_over(session, now_ms, limit=10)
+            assert [one.touched_ms for one in over] == [just_now]
     finally:
         await engine.dispose()
