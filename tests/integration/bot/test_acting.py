@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.actions.acting import FOLLOWED_AT_ONCE, Acting
-from bot.actions.action import Action, Stage
+from bot.actions.action import Action, Fate, Stage
 from bot.actions.bridge import Answer, Bridge
 from bot.incidents.handling import Handling
 from bot.kafka import Replay
@@ -21,7 +21,7 @@ from bot.settings import BotSettings
 from bot.store.actions import UNDER_WAY, add_action, claim_action, renew_claim
 from bot.store.database import Database, open_engine
 from bot.store.migrate import migrate
-from bot.store.models import ActionRow
+from bot.store.models import ActionJob, ActionRow
 from tests.eventually import eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -44,6 +44,8 @@ async def add(engine: AsyncEngine, action: str, stage: Stage) -> int:
         row = await session.get_one(ActionRow, added.id)
         row.begun_ms, row.fates = now_ms, {"moving": 1}
         row.next_offset = 0 if stage is Stage.FOLLOWING else None
+        if stage is Stage.FOLLOWING:
+            session.add(ActionJob(action_id=added.id, job_id="1", fate=Fate.MOVING))
         return added.id
 
 

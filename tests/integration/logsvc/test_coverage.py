@@ -53,7 +53,7 @@ async def test_what_was_lost_is_told_by_queue_and_forgotten_when_it_is_old(
         assert [known.lost_of({"queue": queues}) for queues in ([], ["a"], ["b", "c"], ["c"])] == [13, 6, 7, 0]
         assert [gap["lost"] for gap in known.gaps] == [5, 7, 1]
 
-        async def too_heavy(*_: object) -> list[dict[str, object]]:
+        async def too_heavy(*_: object, **__: object) -> list[dict[str, object]]:
             raise QueryTooHeavy("too heavy")
 
         with monkeypatch.context() as patch:
