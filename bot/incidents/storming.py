@@ -20,6 +20,7 @@ from bot.store.outbox import NUDGE, STORM, Subject, put
 from bot.store.storms import (
     begin_storm,
     hold_open_storm,
+    hold_storms,
     note_told,
     nudge_below,
     places_of_storm,
@@ -43,7 +44,10 @@ class Storming:
     channels: Sequence[Channel]
 
     async def gather(self, session: Session, steps: Told, *, now_ms: int) -> None:
-        """Let what rings beside too many others be told by a storm, instead of messages of its own."""
+        """Let what rings beside too many others be told by a storm, instead of messages of its own.
+
+        Holds every storm that show will touch: comes before any message is touched.
+        """
         ringing: dict[str, list[tuple[IncidentRow, Step]]] = {}
         for row, done in steps:
             if done.call is Call.RING:
@@ -51,6 +55,7 @@ class Storming:
             if done.call is Call.RING and row.held_ms is None:
                 ringing.setdefault(done.incident.key.env, []).append((row, done))
         await session.flush()
+        await hold_storms(session, {row.storm_id for row, _ in steps if row.storm_id is not None}, ringing)
         for env, several in sorted(ringing.items()):
             storm = await hold_open_storm(session, env, now_ms)
             # Those of this batch are counted too, as they are written.
@@ -67,6 +72,7 @@ class Storming:
 
         Channels hear of it as of anything that needs somebody anew: they have no digest.
         """
+        await hold_storms(session, (), {row.env for row in rows})
         for row in sorted(rows, key=lambda one: one.env):
             storm = await hold_open_storm(session, row.env, now_ms) or await begin_storm(session, row.env, now_ms)
             row.storm_id, storm.joined_ms = storm.id, now_ms

@@ -1,8 +1,8 @@
-"""Storms as rows. Who locks incidents and storms locks the incidents first."""
+"""Storms as rows. Who locks incidents, storms and messages locks them in this order, the storms all at once."""
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import func, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -22,6 +22,17 @@ async def rung_lately(session: AsyncSession, env: str, now_ms: int) -> int:
     found = select(func.count()).select_from(IncidentRow)
     lately = IncidentRow.rung_ms > now_ms - WITHIN_MS
     return await session.scalar(found.where(IncidentRow.env == env, lately, IncidentRow.storm_id.is_(None))) or 0
+
+
+async def hold_storms(session: AsyncSession, ids: Collection[int], envs: Collection[str]) -> None:
+    """Hold these storms and those that still take in incidents of these envs; in one order, so that nobody deadlocks.
+
+    Who touches the message of a storm first holds the storm: another may hold it and wait for that message.
+    """
+    if not ids and not envs:
+        return
+    wanted = or_(StormRow.id.in_(sorted(ids)), and_(StormRow.env.in_(sorted(envs)), StormRow.is_open))
+    await session.execute(select(StormRow.id).where(wanted).order_by(StormRow.id).with_for_update())
 
 
 async def hold_open_storm(session: AsyncSession, env: str, now_ms: int) -> StormRow | None:

@@ -1,5 +1,6 @@
 """Incidents on a real Postgres, by a clock that is passed in."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -7,14 +8,14 @@ from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.channels import Channel, Kind
 from bot.incidents.alerts import Alerts
 from bot.incidents.departed import Departures
 from bot.incidents.failures import Key, LastFailure, Tally
-from bot.incidents.handling import AT_ONCE, Handling
+from bot.incidents.handling import AT_ONCE, Handling, Outcome
 from bot.incidents.machine import Person
 from bot.incidents.trial import NOWHERE, end_forgotten
 from bot.metrics import Metrics
@@ -33,11 +34,12 @@ from bot.store.database import Database, open_engine
 from bot.store.duty import begin_shift
 from bot.store.incidents import list_incidents, open_incidents
 from bot.store.migrate import migrate
-from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow
+from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow, StormRow
 from bot.store.outbox import INCIDENT
 from bot.store.silences import to_silence
 from bot.store.stale import drop_stale
 from bot.store.watches import read_watches, store_watches
+from tests.eventually import eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -244,6 +246,35 @@ async def test_all_of_a_storm_is_taken_together_and_its_message_written_once_for
     assert storm.wanted <= 3
     assert "all of them are taken" in storm.text
     assert len(set(acks)) == len(acks) == taken
+
+
+async def test_a_storm_is_joined_by_one_while_another_takes_a_part_of_it_and_neither_is_refused(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    now_ms = at("23 12:00")
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling = Handling(database, alerts, woken=lambda: None)
+    await fail(engine, alerts, now_ms, *numbered(0, 8))
+    await send_all(engine)
+
+    async def are_waiting(count: int) -> bool:
+        async with AsyncSession(engine) as session:
+            waits = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return await session.scalar(text(waits)) == count
+
+    async with AsyncSession(engine) as session, session.begin(), asyncio.TaskGroup() as both:
+        await session.execute(select(StormRow.id).with_for_update())
+        both.create_task(fail(engine, alerts, now_ms + 1000, *numbered(8, 1)))
+        await eventually(lambda: are_waiting(1), what="the one that joins")
+        taking = both.create_task(handling.ack(6, Person(1, "Ann", "operator")))
+        await eventually(lambda: are_waiting(2), what="the one that takes")
+        await session.commit()
+    assert taking.result().outcome is Outcome.DONE
+    async with AsyncSession(engine) as session:
+        storm = (await session.scalars(select(Card).where(Card.kind == "storm"))).one()
+        assert storm.wanted == 3, "it tells of both"
 
 
 async def test_a_trickle_of_new_failures_is_hidden_by_a_storm_for_five_minutes_at_most(
