@@ -175,6 +175,7 @@ class Consumer:
         waiting = self._feed.unplaced()
         if not waiting:
             return
+        self._seen = self._awaited = self._heard_ms = None  # what was heard of others is not heard of these
         bounds = await self._feed.bounds(waiting)
         try:
             places = await self._store_places(waiting, bounds)

@@ -2,17 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.pacing import CHAT_BURST, MOST_DEBT
 from bot.errors import Fenced
+from bot.incidents.alerts import Alerts
+from bot.incidents.consume import Consumer, Progress
+from bot.kafka import Cluster, KafkaRecord, PositionedFeed, Sight
+from bot.metrics import Metrics
+from bot.people.seal import Seal
+from bot.render.alert import Links
+from bot.routing.chats import Chats
 from bot.routing.routes import Destination
+from bot.rules.policy import Policy
+from bot.rules.rulebook import RuleBook
+from bot.settings import BotSettings
 from bot.store import paces
-from bot.store.database import open_engine
+from bot.store.database import Database, open_engine
 from bot.store.migrate import migrate
 from bot.store.models import Card
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
@@ -23,6 +34,10 @@ from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
 from tests.pgbouncer import running_pgbouncer
+from tests.unit.bot.test_routes import BASE
+from tocsin.breakers import Breakers
+from tocsin.health import Health
+from tocsin.settings import read
 
 CHATS = 6
 OTHER = 3003
@@ -171,6 +186,82 @@ async def test_a_topic_is_read_as_far_as_the_partition_that_is_furthest_behind(e
         assert found.read_ago is not None
         assert await whole_reading(session, "kafka", "jobs", 4) == Whole()  # one that nobody has begun yet
         assert await whole_reading(session, "another", "jobs", 3) == Whole()
+
+
+class HandingOver(PositionedFeed):
+    """Partition 0, all read; the moment that has been noted, 1 too, of which nothing is read. No Kafka."""
+
+    def __init__(self) -> None:
+        self.topic = "jobs"
+        self.mine = {0: 0}
+        """Partition -> how much of it is to be read."""
+        self.looks = 0
+        self._waiting, self._asked = {0}, list[str]()
+
+    def unplaced(self) -> list[int]:
+        return sorted(self._waiting)
+
+    async def bounds(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        return dict.fromkeys(partitions, (0, 9))
+
+    def place(self, positions: Mapping[int, int]) -> None:
+        self._waiting -= set(positions)
+
+    def unplace(self, partition: int) -> None:
+        self._waiting.add(partition)
+
+    async def read(self, *, wait_seconds: float, most: int) -> dict[int, list[KafkaRecord]]:
+        await asyncio.sleep(0.02)
+        if self._asked == ["behind"] and len(self.mine) == 1:
+            self.mine[1], self._waiting = 3, {0, 1}
+        self._asked.clear()
+        return {}
+
+    async def look(self) -> Sight | None:
+        self._asked.append("look")
+        self.looks += 1
+        return None if self._waiting else Sight(int(time.time() * 1000), dict.fromkeys(self.mine, 9))
+
+    def partition_count(self) -> int:
+        return 2
+
+    async def behind(self, sight: Sight) -> dict[int, int] | None:
+        self._asked.append("behind")
+        return None if self._waiting or set(sight.ends) != set(self.mine) else dict(self.mine)
+
+
+async def test_what_was_heard_before_a_partition_came_is_not_said_of_that_partition(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.incidents.consume.LOOK_SECONDS", 0.5)
+    async with AsyncSession(engine) as session, session.begin():
+        await begin_at(session, "kafka", "jobs", 1, 5)
+        await note_reading(session, "kafka", "jobs", {1: Reading(700, 0)})
+    settings, metrics = read(BotSettings, BASE), Metrics(CollectorRegistry())
+    alerts = Alerts(Chats(settings), RuleBook(Policy()), metrics, Links(""), Seal("secret"))
+    feed, stop, progress = HandingOver(), asyncio.Event(), Progress()
+    database = Database(engine, Breakers(settings, CollectorRegistry()), timeout=30)
+    consumer = Consumer(
+        feed,
+        Cluster("kafka", frozenset()),
+        database,
+        alerts,
+        metrics,
+        Health(),
+        skew_ms={},
+        born_ms=0,
+        woken=lambda: None,
+        progress=progress,
+    )
+    async with asyncio.TaskGroup() as running:
+        running.create_task(consumer.run(stop))
+        await eventually(lambda: 1 in feed.mine, what="the other partition")
+        looks = feed.looks
+        await eventually(lambda: feed.looks > looks + 3 and progress.lag == 3, what="several looks at both")
+        assert progress.heard_ms == 700, "nothing of it has been read since the other bot left it"
+        feed.mine[1] = 0
+        await eventually(lambda: (progress.heard_ms or 0) > 700, what="both being read")
+        stop.set()
 
 
 async def nothing_waits(house: House) -> bool:
