@@ -82,8 +82,11 @@ async def note_reading(session: AsyncSession, cluster: str, topic: str, readings
 
 
 async def whole_reading(session: AsyncSession, cluster: str, topic: str, partitions: int) -> Whole:
-    """How far all of a topic's partitions are read; one that nobody has ever read is not known."""
-    mine = (KafkaOffset.cluster == cluster, KafkaOffset.topic == topic)
+    """How far all of a topic's partitions are read; one that nobody has ever read is not known.
+
+    A topic that was made anew with fewer partitions leaves rows behind, which nobody will ever read on.
+    """
+    mine = (KafkaOffset.cluster == cluster, KafkaOffset.topic == topic, KafkaOffset.partition < partitions)
     ago = func.extract("epoch", func.clock_timestamp() - func.min(KafkaOffset.read_at))
     counts = (func.count(KafkaOffset.heard_ms), func.count(KafkaOffset.lag), func.count(KafkaOffset.read_at))
     heard, lag = func.min(KafkaOffset.heard_ms), func.sum(KafkaOffset.lag)

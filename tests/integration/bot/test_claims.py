@@ -186,6 +186,8 @@ async def test_a_topic_is_read_as_far_as_the_partition_that_is_furthest_behind(e
         assert found.read_ago is not None
         assert await whole_reading(session, "kafka", "jobs", 4) == Whole()  # one that nobody has begun yet
         assert await whole_reading(session, "another", "jobs", 3) == Whole()
+        found = await whole_reading(session, "kafka", "jobs", 1)  # made anew, smaller
+        assert (found.heard_ms, found.lag) == (900, 3)
 
 
 class HandingOver(PositionedFeed):
