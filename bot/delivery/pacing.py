@@ -4,6 +4,7 @@ Telegram's limits are about 1 message a second to one chat, 20 a minute to one g
 ones are not published, so a 429 is obeyed for that chat alone.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 GROUP_BURST, GROUP_PER_MINUTE = 5, 15
@@ -63,7 +64,7 @@ class _Chat:
 class Pacer:
     """Seconds by any clock that only goes forward. answered: chat -> answers that the other bots have not heard of."""
 
-    answered: dict[int, int] = field(default_factory=dict[int, int])
+    answered: Counter[int] = field(default_factory=Counter[int])
     overall: Bucket = field(default_factory=lambda: Bucket(OVERALL_PER_SECOND, OVERALL_PER_SECOND))
     _chats: dict[int, _Chat] = field(default_factory=dict[int, _Chat])
 
@@ -81,7 +82,7 @@ class Pacer:
     def answer(self, chat_id: int, now: float) -> None:
         """Count an answer to somebody, which waits for nothing."""
         self.spoke(chat_id, now)
-        self.answered[chat_id] = self.answered.get(chat_id, 0) + 1
+        self.answered[chat_id] += 1
 
     def freeze(self, chat_id: int, seconds: float, now: float) -> None:
         """Telegram asked for silence in this chat."""

@@ -158,8 +158,9 @@ class Delivery:
         if self._swept_at is None or now - self._swept_at > SWEEP_SECONDS:
             await self._drop_stale()
             self._swept_at = now
+        await self._tell_pace()
         async with self.database.transaction() as session:
-            await self._share_pace(session)
+            await self._hear_pace(session)
             cards = await outbox.claim_due(
                 session,
                 now_ms=_now_ms(),
@@ -174,17 +175,27 @@ class Delivery:
             sending.create_task(self._deliver(card))
         return min([IDLE_SECONDS, *resting.values()])
 
-    async def _share_pace(self, session: Session) -> None:
-        """Tell the other bots what was said beside the outbox and which chat wants silence, and hear of theirs."""
+    async def _tell_pace(self) -> None:
+        """Tell the other bots what was said beside the outbox and which chat wants silence.
+
+        Each in a transaction of its own: the one holds the row of all chats at its end, and so may wait for no chat's.
+        What was said is told again if that transaction fails.
+        """
+        if answered := self.pacer.answered.copy():
+            async with self.database.transaction() as session:
+                await paces.spend(session, answered)
+            self.pacer.answered -= answered
+        if known := self.pacer.frozen(time.monotonic()):
+            async with self.database.transaction() as session:
+                told = await paces.frozen(session)
+                for chat_id, seconds in sorted(known.items()):
+                    if seconds > told.get(chat_id, 0) + SAME_SECONDS:
+                        await paces.freeze(session, chat_id, seconds)
+
+    async def _hear_pace(self, session: Session) -> None:
+        """Hear from the other bots which chats want silence."""
         now = time.monotonic()
-        answered, self.pacer.answered = self.pacer.answered, {}
-        await paces.spend(session, answered)
-        known = self.pacer.frozen(now)
-        told = await paces.frozen(session)
-        for chat_id, seconds in known.items():
-            if seconds > told.get(chat_id, 0) + SAME_SECONDS:
-                await paces.freeze(session, chat_id, seconds)
-        for chat_id, seconds in told.items():
+        for chat_id, seconds in (await paces.frozen(session)).items():
             self.pacer.freeze(chat_id, seconds, now)
 
     async def _drop_stale(self) -> None:

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.pacing import CHAT_BURST, MOST_DEBT
+from bot.delivery.sending import Delivery
 from bot.errors import Fenced
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import Consumer, Progress
@@ -25,12 +26,13 @@ from bot.settings import BotSettings
 from bot.store import paces
 from bot.store.database import Database, open_engine
 from bot.store.migrate import migrate
-from bot.store.models import Card
+from bot.store.models import Card, ChatPace
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
 from bot.store.outbox import Subject, claim_due, mark_ended, mark_sent, put
+from bot.telegram import Telegram
 from tests.certificate import make_certificate
 from tests.eventually import eventually
-from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
 from tests.pgbouncer import running_pgbouncer
@@ -172,6 +174,65 @@ async def test_a_chat_that_one_bot_must_not_speak_to_is_left_alone_by_all(engine
         await paces.freeze(session, 1, 1)
         assert 3500 < (await paces.frozen(session))[1] <= 3600
     assert await claim(engine, "a") == await claim(engine, "a") == {2, 3, 4, 5, 6}
+
+
+@pytest.fixture
+async def sender(engine: AsyncEngine) -> AsyncGenerator[Delivery]:
+    """A bot's sender with nothing to send, running; it gives a transaction up after 3 s."""
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(delete(Card))
+        await paces.hold_free(session, (5, 7))
+    settings, registry, stop = read(BotSettings, BASE), CollectorRegistry(), asyncio.Event()
+    breakers, telegram = Breakers(settings, registry), Telegram(TOKEN, "http://127.0.0.1:1", lambda: None)
+    one = Delivery(
+        *(Database(engine, breakers, timeout=3), telegram, breakers, Chats(settings), Metrics(registry), Health()),
+        edit_seconds=1,
+        call_seconds=1,
+    )
+    async with asyncio.TaskGroup() as running:
+        running.create_task(one.run(stop))
+        yield one
+        stop.set()
+    await telegram.close()
+
+
+async def have_waited(engine: AsyncEngine, count: int) -> bool:
+    """Whether so many connections wait for a row; those that were given up go on waiting."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with AsyncSession(engine) as session:
+        return await session.scalar(text(waits)) == count
+
+
+async def test_a_bot_tells_of_answers_and_of_silence_while_another_sends_and_neither_is_refused(
+    engine: AsyncEngine, sender: Delivery
+) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(text("SET LOCAL deadlock_timeout = '100ms'"))
+        assert await paces.hold_free(session, [5]) == [5]
+        sender.pacer.answer(7, time.monotonic())
+        sender.pacer.freeze(5, 60, time.monotonic())
+        await eventually(lambda: have_waited(engine, 1), what="the one that tells")
+        await paces.spend(session, {5: 1})
+
+    async def is_told() -> bool:
+        async with AsyncSession(engine) as session:
+            return 5 in await paces.frozen(session)
+
+    await eventually(is_told, what="the silence that was asked for")
+
+
+async def test_answers_that_could_not_be_told_are_told_later(engine: AsyncEngine, sender: Delivery) -> None:
+    mine = select(ChatPace.second_at).where(ChatPace.chat_id == 7)
+    async with AsyncSession(engine) as session, session.begin():
+        before = await session.scalar(mine.with_for_update())
+        sender.pacer.answer(7, time.monotonic())
+        await eventually(lambda: have_waited(engine, 2), seconds=30, what="a second try")
+
+    async def is_told() -> bool:
+        async with AsyncSession(engine) as session:
+            return await session.scalar(mine) != before and not sender.pacer.answered
+
+    await eventually(is_told, what="the answer")
 
 
 async def test_a_topic_is_read_as_far_as_the_partition_that_is_furthest_behind(engine: AsyncEngine) -> None:
