@@ -6,6 +6,7 @@ import time
 import structlog
 
 from bot.store.database import Database
+from bot.store.paces import forget_paces
 from bot.store.people import forget_people
 from bot.store.retention import forget, forget_audit
 from bot.store.tickets import forget_access
@@ -28,6 +29,7 @@ async def forget_old(database: Database, stop: asyncio.Event) -> None:
                 gone = await forget(session, int(time.time() * 1000) - KEEP_MS) + await forget_audit(session)
                 await forget_access(session)
                 await forget_people(session)
+                await forget_paces(session)
         except Unavailable as failure:
             log.info("forgetting_waits", error=str(failure))
         if gone:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +25,7 @@ from bot.store.models import ChatPace
 ALL_CHATS = 0
 """The row of all chats together; no chat has this id."""
 NOW = func.clock_timestamp()
+KEEP = timedelta(hours=1)
 EACH_SECOND, EACH_MINUTE = timedelta(seconds=1 / CHAT_PER_SECOND), timedelta(seconds=60 / GROUP_PER_MINUTE)
 EACH_OF_ALL = timedelta(seconds=1 / OVERALL_PER_SECOND)
 AHEAD_SECOND, AHEAD_MINUTE = EACH_SECOND * (CHAT_BURST - 1), EACH_MINUTE * (GROUP_BURST - 1)
@@ -59,6 +60,7 @@ async def hold_free(session: AsyncSession, chats: Collection[int]) -> list[int]:
 async def spend(session: AsyncSession, messages: Mapping[int, int]) -> None:
     """Count messages, chat -> how many; also answers, which wait for no budget, so that alerts wait for them a little.
 
+    The row of all chats comes last, and then nothing more in that transaction: others wait for it, holding chats.
     What answers can take in advance has an end: however much people ask, an alert must not wait long behind them.
     """
     for chat_id, count in sorted(messages.items()):
@@ -106,3 +108,14 @@ async def frozen(session: AsyncSession) -> dict[int, float]:
         await session.execute(select(ChatPace.chat_id, left).where(ChatPace.frozen_until > NOW))
     ).all()
     return {chat_id: float(seconds) for chat_id, seconds in rows}
+
+
+async def forget_paces(session: AsyncSession) -> None:
+    """Delete the rows of chats that nobody has spoken to for an hour: they say no more than none. Held ones stay."""
+    is_past = and_(*(one < NOW - KEEP for one in (ChatPace.second_at, ChatPace.minute_at, ChatPace.frozen_until)))
+    past = select(ChatPace.chat_id).where(ChatPace.chat_id != ALL_CHATS, is_past)
+    held = past.with_for_update(skip_locked=True).cte("held")
+    await session.execute(
+        delete(ChatPace).where(ChatPace.chat_id.in_(select(held.c.chat_id))),
+        execution_options={"synchronize_session": False},
+    )

@@ -4,16 +4,17 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.incidents.failures import Key
 from bot.incidents.machine import Incident, Phase
 from bot.routing.routes import Destination
+from bot.store import paces
 from bot.store.database import open_engine
 from bot.store.incidents import write
 from bot.store.migrate import migrate
-from bot.store.models import AuditRow, Card, IncidentRow
+from bot.store.models import AuditRow, Card, ChatPace, IncidentRow
 from bot.store.outbox import Subject, mark_sent, put
 from bot.store.retention import forget, forget_audit
 
@@ -80,3 +81,20 @@ async def test_of_the_audit_a_year_is_kept(engine: AsyncEngine) -> None:
         assert await forget_audit(session) == 1
     async with AsyncSession(engine) as session, session.begin():
         assert set(await session.scalars(select(AuditRow.action))) == {"1 days ago", "364 days ago"}
+
+
+async def test_the_pace_of_a_chat_is_forgotten_once_it_is_an_hour_past(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await paces.spend(session, {1: 1, 2: 1, 3: 1, 4: 1})
+        await paces.freeze(session, 3, 60)
+        past = {"second_at": func.now() - timedelta(hours=2), "minute_at": func.now() - timedelta(hours=2)}
+        await session.execute(update(ChatPace).where(ChatPace.chat_id.in_((1, 3, 4))).values(past))
+        await session.execute(
+            update(ChatPace).where(ChatPace.chat_id.in_((1, 4))).values(frozen_until=func.now() - timedelta(hours=2))
+        )
+    async with AsyncSession(engine) as other, other.begin():
+        await other.execute(select(ChatPace).where(ChatPace.chat_id == 4).with_for_update())
+        async with AsyncSession(engine) as session, session.begin():
+            await paces.forget_paces(session)
+    async with AsyncSession(engine) as session:
+        assert set(await session.scalars(select(ChatPace.chat_id))) == {2, 3, 4}
