@@ -2,8 +2,9 @@
 
 Every call but the probe passes the breaker `clickhouse`.
 clickhouse_connect is synchronous and a client serialises its calls, so each worker thread has a client of its own.
-Inserts and queries have separate threads: a heavy question never delays the ingest. All SQL that reaches a server is
-ours; what people typed travels as bound parameters only.
+Inserts, with what is read back for them, and queries have separate threads: a heavy question never delays the ingest.
+Queries wait for a thread before the breaker's deadline begins: that many are asked is no illness of ClickHouse.
+All SQL that reaches a server is ours; what people typed travels as bound parameters only.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, ProgrammingError
 
 from logsvc.batch import Span
-from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
+from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown, TooMany
 from logsvc.settings import LogsvcSettings
 from logsvc.tables import on_cluster
 from logsvc.words import SearchIndex
@@ -37,6 +38,9 @@ INSERT_THREADS = 2
 QUERY_THREADS = 4
 QUERY_SECONDS = 10
 CALL_SECONDS = 60.0
+MOST_WAITING = 100
+WAIT_SECONDS = 30.0
+"""So many queries wait for a thread, and for so long: about as long as a person does."""
 CLOSE_SECONDS = 5.0
 QUERY_LIMITS = {
     "max_execution_time": QUERY_SECONDS,
@@ -78,6 +82,8 @@ NOT_YET = frozenset({60, 81})
 """No such table, no such database: it is well, and what is to be made in it must not have to wait for the breaker."""
 MISTAKES = frozenset({16, 36, 42, 43, 44, 46, 47, 48, 50, 62, 63, 80, 344, 497})
 
+TOO_MANY = "too many questions are being answered just now: ask again in a moment, or narrow the time or the queues"
+
 T = TypeVar("T")
 
 Client = Any
@@ -104,6 +110,9 @@ class Store:
         self._clients: list[Client] = []
         self._inserting = Workers(INSERT_THREADS, "insert")
         self._asking = Workers(QUERY_THREADS, "query")
+        self._turns = asyncio.Semaphore(QUERY_THREADS)
+        self._waiting = 0
+        self._ended = 0
 
     async def insert(self, table: str, rows: bytes, token: str) -> None:
         """Insert JSON lines as one block; with a token seen before, ClickHouse takes nothing and says so not.
@@ -152,7 +161,7 @@ class Store:
     ) -> set[int]:
         """Offsets of an origin (cluster, topic, partition) stored within span and ts_bounds."""
         cluster, topic, partition = origin
-        found = await self.query(
+        found = await self._read_back(
             f"SELECT kafka_offset FROM {table} WHERE ts BETWEEN {{earliest:Int64}} AND {{latest:Int64}}"
             " AND kafka_offset BETWEEN {first:Int64} AND {last:Int64} AND kafka_cluster = {cluster:String}"
             " AND kafka_topic = {topic:String} AND kafka_partition = {partition:UInt16}",
@@ -165,13 +174,13 @@ class Store:
                 "topic": topic,
                 "partition": partition,
             },
-            settings={"select_sequential_consistency": 1},
+            {"select_sequential_consistency": 1},
         )
         return {int(row["kafka_offset"]) for row in found}
 
     async def newest_offsets(self, table: str, topic: str, partition: int) -> dict[str, int]:
         """The highest stored offset of a partition, by cluster incarnation."""
-        found = await self.query(
+        found = await self._read_back(
             f"SELECT kafka_cluster, max(kafka_offset) AS newest FROM {table}"
             " WHERE kafka_topic = {topic:String} AND kafka_partition = {partition:UInt16} GROUP BY kafka_cluster",
             {"topic": topic, "partition": partition},
@@ -183,7 +192,7 @@ class Store:
     ) -> tuple[int, int] | None:
         """Offset and ts of the newest row from offsets first to last of an origin (cluster, topic, partition)."""
         cluster, topic, partition = origin
-        found = await self.query(
+        found = await self._read_back(
             f"SELECT kafka_offset, ts FROM {table} WHERE kafka_offset BETWEEN {{first:Int64}} AND {{last:Int64}}"
             " AND kafka_cluster = {cluster:String} AND kafka_topic = {topic:String}"
             " AND kafka_partition = {partition:UInt16} ORDER BY kafka_offset DESC LIMIT 1",
@@ -196,14 +205,48 @@ class Store:
     ) -> list[dict[str, Any]]:
         """Run our SQL with people's values bound; return rows as dicts.
 
-        Raises QueryTooHeavy when a limit was hit, StoreDown when ClickHouse is unusable.
+        Raises TooMany when too many wait, QueryTooHeavy when a limit was hit, StoreDown when ClickHouse is unusable.
         """
+        async with self._turn():
+            return await self._ask(self._asking, sql, parameters, settings)
 
+    async def _read_back(
+        self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """The same for the ingest, which waits for nobody's question."""
+        return await self._ask(self._inserting, sql, parameters, settings)
+
+    async def _ask(
+        self, pool: Workers, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None
+    ) -> list[dict[str, Any]]:
         def work(client: Client) -> list[dict[str, Any]]:
             result = client.query(sql, parameters=dict(parameters or {}), settings={**QUERY_LIMITS, **(settings or {})})
             return [dict(row) for row in result.named_results()]
 
-        return await self._run(self._asking, work, QueryTooHeavy)
+        return await self._run(pool, work, QueryTooHeavy)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        """Wait until a thread is free for a query. Raises TooMany, StoreDown if none of those before it ends."""
+        if self._waiting >= MOST_WAITING:
+            raise TooMany(TOO_MANY)
+        ended = self._ended
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            if self._ended > ended:
+                raise TooMany(TOO_MANY) from error
+            async with self._guarded():  # the breaker hears of it: each query has a limit, so ClickHouse hangs
+                raise StoreDown(f"no query ended in {WAIT_SECONDS:g} s") from error
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._ended += 1
+            self._turns.release()
 
     async def command(
         self,

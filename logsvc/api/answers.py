@@ -84,7 +84,7 @@ MEANINGS = {
     503: "Not now: ClickHouse is away, or Tocsin has only just started. `Retry-After` says when to come again.",
 }
 MEMORY = (400, 401, 403, 414, 503)
-HISTORY = (*MEMORY, 422)
+HISTORY = (*MEMORY, 422, 429)
 
 
 def refusals(*statuses: int) -> dict[int, ResponseSpec]:

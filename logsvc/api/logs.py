@@ -152,7 +152,7 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
 
 def _file(media_type: str) -> dict[int, ResponseSpec]:
     said = "All rows of the filter, newest first; the last line says whether it is all. `x-tocsin-rows`: how many."
-    return refusals(*HISTORY, 429) | {
+    return refusals(*HISTORY) | {
         200: ResponseSpec(str, generate_examples=False, description=said, media_type=media_type)
     }
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from prometheus_client import CollectorRegistry
 
-from logsvc.errors import StoreDown
+from logsvc.errors import StoreDown, TooMany
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tocsin.breakers import Breakers
@@ -90,3 +91,70 @@ async def test_a_call_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Mo
     await asking
     with pytest.raises(StoreDown):
         await store.command("SELECT 1")
+
+
+class Asked(Client):
+    """Answers what is slow when it is told to, or after a moment; anything else at once."""
+
+    answers = threading.Event()
+    seconds = 60.0
+    row: ClassVar[dict[str, Any]] = {"kafka_cluster": "c", "newest": 1}
+
+    def query(self, sql: str, **_: object) -> Any:
+        if sql == "slow":
+            self.answers.wait(self.seconds)
+        return SimpleNamespace(named_results=lambda: [self.row])
+
+    def raw_insert(self, *_: object, **__: object) -> None: ...
+
+
+def asked_store(monkeypatch: pytest.MonkeyPatch) -> tuple[Store, Breakers]:
+    monkeypatch.setattr("clickhouse_connect.get_client", Asked)
+    monkeypatch.setattr(Asked, "answers", threading.Event())
+    settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CLICKHOUSE_URL": "http://ch/tocsin"})
+    breakers = Breakers(settings, CollectorRegistry())
+    return Store(settings, breakers), breakers
+
+
+async def test_many_slow_questions_are_no_illness_and_do_not_stop_the_ingest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is well within the deadline; one after the other they take longer than that."""
+    store, breakers = asked_store(monkeypatch)
+    monkeypatch.setattr("logsvc.store.CALL_SECONDS", 2.0)
+    monkeypatch.setattr(Asked, "seconds", 0.1)
+    assert await asyncio.gather(*[store.query("slow") for _ in range(100)]) == [[Asked.row]] * 100
+    await store.insert("journal", b"{}", "t")
+    assert breakers.states() == {"clickhouse": "closed"}
+    await store.close()
+
+
+async def test_questions_wait_up_to_a_bound_and_what_is_read_back_for_the_ingest_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, breakers = asked_store(monkeypatch)
+    monkeypatch.setattr("logsvc.store.MOST_WAITING", 3)
+    asking = [asyncio.create_task(store.query("slow")) for _ in range(7)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooMany, match="ask again"):
+        await store.query("quick")
+    async with asyncio.timeout(30):
+        assert await store.newest_offsets("journal", "t", 0) == {"c": 1}
+        await store.insert("journal", b"{}", "t")
+    Asked.answers.set()
+    assert len(await asyncio.gather(*asking)) == 7
+    assert await store.query("quick") == [Asked.row]
+    assert breakers.states() == {"clickhouse": "closed"}
+    await store.close()
+
+
+async def test_a_clickhouse_that_ends_no_question_at_all_is_ill(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, breakers = asked_store(monkeypatch)
+    monkeypatch.setattr("logsvc.store.WAIT_SECONDS", 0.05)
+    asking = [asyncio.create_task(store.query("slow")) for _ in range(4)]
+    await asyncio.sleep(0)
+    for _ in range(5):
+        with pytest.raises(StoreDown, match="no query ended"):
+            await store.query("quick")
+    assert breakers.is_open("clickhouse")
+    Asked.answers.set()
+    await asyncio.gather(*asking)
+    await store.close()
