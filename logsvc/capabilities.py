@@ -14,31 +14,42 @@ log = structlog.get_logger("logsvc.migrate")
 BEST_FIRST = (SearchIndex.TEXT, SearchIndex.TOKENBF, SearchIndex.NONE)
 
 
-async def add_projections(store: Store, wanted: Sequence[Projection]) -> None:
+async def settle_projections(store: Store, wanted: Sequence[Projection], dropped: Sequence[tuple[str, str]]) -> None:
     """Add the projections that are missing, as a ClickHouse had refused them that has been upgraded since.
 
+    dropped: table and name of those of old; one that is still there, as it was not let go of, goes now.
     What is refused (an older server, no right to ALTER) is said: its questions are answered from the rows, with the
-    same figures, only later. Raises StoreDown.
+    same figures, only later. Raises StoreDown, LogsvcError if a table is not there.
     """
+    names = {one.table for one in wanted} | {table for table, _ in dropped}
     found = await store.query(
         "SELECT name, create_table_query FROM system.tables"
         " WHERE database = currentDatabase() AND name IN {tables:Array(String)}",
-        {"tables": sorted({one.table for one in wanted})},
+        {"tables": sorted(names)},
     )
     made = {str(row["name"]): str(row["create_table_query"]) for row in found}
+    if missing := sorted(names - made.keys()):
+        raise LogsvcError(
+            f"{store.database} has no table {', '.join(missing)}, though schema_migrations says that it was made: have"
+            " a DBA run what `python -m logsvc --print-sql` tells, which makes only what is missing"
+        )
     for table, name, definition in wanted:
+        if f"PROJECTION {name} " not in made[table]:
+            await _change(store, table, name, f"ADD PROJECTION IF NOT EXISTS {name} {definition}")
+    for table, name in dropped:
         if f"PROJECTION {name} " in made[table]:
-            continue
-        try:
-            await store.command(
-                f"ALTER TABLE {table}{on_cluster(store.cluster)} ADD PROJECTION IF NOT EXISTS {name} {definition}"
-            )
-        except StoreDown:
-            raise
-        except LogsvcError as error:
-            log.warning("projection_refused", table=table, projection=name, reason=str(error))
-        else:
-            log.info("projection_added", table=table, projection=name)
+            await _change(store, table, name, f"DROP PROJECTION IF EXISTS {name}")
+
+
+async def _change(store: Store, table: str, name: str, change: str) -> None:
+    try:
+        await store.command(f"ALTER TABLE {table}{on_cluster(store.cluster)} {change}")
+    except StoreDown:
+        raise
+    except LogsvcError as error:
+        log.warning("projection_refused", table=table, projection=name, change=change[:4].strip(), reason=str(error))
+    else:
+        log.info("projection_changed", table=table, projection=name, change=change[:4].strip())
 
 
 async def index_text(store: Store, wanted: SearchIndex | None) -> SearchIndex:

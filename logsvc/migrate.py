@@ -7,11 +7,21 @@ has run it all already, only reading is left to do.
 import structlog
 from prometheus_client import CollectorRegistry
 
-from logsvc.capabilities import add_projections, index_text
+from logsvc.capabilities import index_text, settle_projections
 from logsvc.errors import LogsvcError, StoreDown
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
-from logsvc.tables import LEDGER, RETENTION, TABLES, migrations, projections, rendered, statements, without_projections
+from logsvc.tables import (
+    LEDGER,
+    RETENTION,
+    TABLES,
+    dropped_projections,
+    migrations,
+    projections,
+    rendered,
+    statements,
+    without_projections,
+)
 from logsvc.words import SearchIndex, add_index
 from tocsin.breakers import Breakers
 
@@ -62,7 +72,8 @@ async def apply(store: Store, retention_days: int, search_index: SearchIndex | N
     await _see_replication(store)
     for table in TABLES:
         await _keep_for(store, table, retention_days)
-    await add_projections(store, projections(text for _, text in versions))
+    texts = [text for _, text in versions]
+    await settle_projections(store, projections(texts), dropped_projections(texts))
     store.search_index = await index_text(store, search_index)
 
 
@@ -85,7 +96,7 @@ async def apply_file(store: Store, version: str, text: str) -> None:
 
 
 async def _run(store: Store, statement: str) -> None:
-    """Run a statement; where a projection of it is refused, without it. add_projections then tells what is missing."""
+    """Run a statement; where a projection of it is refused, without it: settle_projections sees to those."""
     try:
         await store.command(statement)
     except StoreDown:

@@ -94,6 +94,14 @@ def projections(texts: Iterable[str]) -> list[Projection]:
     return list(found.values())
 
 
+def dropped_projections(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Table and name of those that a version has dropped, and no later one has made again."""
+    texts = list(texts)
+    kept = {(one.table, one.name) for one in projections(texts)}
+    changes = [found.groups() for text in texts for one in statements(text) if (found := _ALTERED.match(one))]
+    return [(table, name) for table, what, name, _ in changes if what == "DROP" and (table, name) not in kept]
+
+
 def without_projections(statement: str) -> str:
     """The same without projections; "" if it is about nothing else."""
     return "" if _ALTERED.match(statement) else _CREATED.sub("", statement)

@@ -230,6 +230,34 @@ async def test_without_projections_the_answers_are_the_same_and_an_upgrade_bring
         assert str(mixed) == str(await bare.query(sql, settings={"optimize_use_projections": 0})), sql
 
 
+async def test_a_projection_whose_end_was_refused_goes_later_and_a_missing_table_is_named(
+    bare: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a user who had no right to ALTER when the version was run, and has it now."""
+
+    async def kept() -> bool:
+        [found] = await bare.query("SELECT create_table_query AS sql FROM system.tables WHERE name = 'journal'")
+        return "PROJECTION durations " in str(found["sql"])
+
+    known = bare.command
+
+    async def refuse(sql: str, *given: Any, **named: Any) -> None:
+        if "DROP PROJECTION" in sql:
+            raise LogsvcError("not allowed")
+        await known(sql, *given, **named)
+
+    monkeypatch.setattr(bare, "command", refuse)
+    await migrate.apply(bare, 30)
+    assert await kept()
+    assert "projection_refused" in capsys.readouterr().out
+    monkeypatch.undo()
+    await migrate.apply(bare, 30)
+    assert not await kept()
+    await bare.command("DROP TABLE journal SYNC")
+    with pytest.raises(LogsvcError, match=r"no table journal, .* --print-sql"):
+        await migrate.apply(bare, 30)
+
+
 async def test_the_sql_for_a_cluster_is_read_and_its_settings_known_by_clickhouse(
     bare: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
