@@ -1,11 +1,11 @@
-"""A job's life told from its rows: runs (an id may be used again), and each attempt with its own error. Pure."""
+"""A job's life told from its rows: each attempt with its own error. Pure."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from logsvc.rows import Row
-from logsvc.times import parse_time, rfc3339_or_none
+from logsvc.times import rfc3339_or_none
 
 ENDINGS = {"completed": "completed", "failed": "failed", "retrying": "failed", "stalled": "stalled"}
 
@@ -72,20 +72,3 @@ def _end(attempt: Attempt, row: Row, outcome: str) -> None:
     attempt.worker = attempt.worker or row.worker
     attempt.started = attempt.started or rfc3339_or_none(row.started_at)
     attempt.run_ms = row.run_ms if attempt.run_ms is None else attempt.run_ms
-
-
-def run_of(rows: Sequence[Row]) -> list[int]:
-    """Which run (added_at, ms; 0 = unknown) each row of one job id belongs to. rows: oldest first.
-
-    A row that does not know its job's added_at (the hash was gone) belongs to the newest run added by then, else to the
-    first one known.
-    """
-    known = sorted({row.added_at for row in rows if row.added_at})
-    runs: list[int] = []
-    for row in rows:
-        if row.added_at or not known:
-            runs.append(row.added_at)
-            continue
-        ts = parse_time("ts", row.ts)
-        runs.append(max((added for added in known if added <= ts), default=known[0]))
-    return runs

@@ -1,24 +1,54 @@
 """One job: its runs, and of one run every attempt, the timeline and the log."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from logsvc.api.answers import Coverage
-from logsvc.api.job_list import JobItem
+from logsvc.api.job_list import AT, TELLS_STATE, JobItem
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
 from logsvc.attempts import Attempt, attempts_of
-from logsvc.rows import COLUMNS, Row
+from logsvc.rows import COLUMNS, Row, row_of
 from logsvc.times import parse_time, rfc3339, rfc3339_or_none
 
 MOST_TIMELINE_ROWS = 20_000
 
-ONE = (
-    f"SELECT {COLUMNS} FROM journal WHERE source = {{source:String}} AND queue = {{queue:String}}"
-    " AND job_id = {job_id:String} ORDER BY ts DESC, kind, kafka_offset DESC, line DESC LIMIT {most:UInt32}"
-)
+MOST_RUNS = 1_000
+
+ROWS = "journal WHERE source = {source:String} AND queue = {queue:String} AND job_id = {job_id:String}"
+
+# A row that does not know its run (added_at 0: the hash was gone) belongs to the newest one added by then, else to the
+# first one known; 0 = none is known.
+RUN = f"""
+WITH
+    (
+        SELECT groupArray(added_at)
+        FROM (SELECT DISTINCT added_at FROM {ROWS} AND added_at > 0 ORDER BY added_at DESC LIMIT {MOST_RUNS})
+    ) AS known,
+    multiIf(added_at > 0, added_at, empty(known), 0,
+        arrayExists(added -> added <= ts, known), arrayFirst(added -> added <= ts, known), known[-1]) AS run
+"""
+
+RUNS = f"""{RUN}
+SELECT run, min(ts) AS first_ts, max(ts) AS last_ts, argMaxIf(state, {AT}, {TELLS_STATE}) AS last_state
+FROM {ROWS}
+GROUP BY run
+ORDER BY run DESC
+LIMIT {MOST_RUNS}
+"""
+
+ONE = f"""{RUN}
+SELECT {COLUMNS} FROM {ROWS} AND run = {{run:Int64}}
+ORDER BY ts DESC, kind, kafka_offset DESC, line DESC
+LIMIT {{most:UInt32}}
+"""
+
+# Of all job ids only a scheduler's, `repeat:<scheduler>:<ms>`, holds colons; so may the scheduler and the prefix.
+_PARENT = re.compile(r".*?:([^:]+):(repeat:.+:\d{10,}|[^:]+)", re.DOTALL)
 
 CHILDREN = """
 SELECT source, queue, job_id, max(ts) AS last,
@@ -63,7 +93,7 @@ class Job(JobItem, kw_only=True):
     parent: Redis key of the job that waits for this one; parent_job: the same by its names. children: the jobs it
     waited for, 200 at most. markers: of its environment, while it lasted.
 
-    is_cut: the run has more rows than are shown; the newest are.
+    runs: of the same id, the newest 1,000. is_cut: the run has more rows than are shown; the newest are.
     """
 
     data: str
@@ -83,20 +113,35 @@ class Job(JobItem, kw_only=True):
     coverage: Coverage
 
 
-def runs_of(rows: Sequence[Row], runs: Sequence[int]) -> list[Run]:
-    """All runs of the id, newest first."""
-    by_run: dict[int, list[Row]] = {}
-    for row, run in zip(rows, runs, strict=True):
-        by_run.setdefault(run, []).append(row)
-    return [
-        Run(
-            added_at=rfc3339_or_none(run),
-            first_ts=mine[0].ts,
-            last_ts=mine[-1].ts,
-            state=_newest(mine, "state", "unknown"),
-        )
-        for run, mine in sorted(by_run.items(), reverse=True)
-    ]
+@dataclass(frozen=True)
+class Found:
+    """One run of an id. runs: all of them, newest first. rows: of this one, oldest first; none = no such run."""
+
+    runs: Sequence[Run]
+    added_at: int
+    rows: Sequence[Row]
+    is_cut: bool
+
+
+async def find_run(journal: Journal, names: Mapping[str, str], wanted: int | None) -> Found:
+    """A run by its added_at, ms; None = the newest."""
+    runs = await journal.ask(RUNS, Where([], dict(names)), rows=True)
+    if not runs:
+        return Found([], 0, [], is_cut=False)
+    run = int(runs[0]["run"]) if wanted is None else wanted
+    look = Where([], {**names, "run": run, "most": MOST_TIMELINE_ROWS + 1})
+    found = await journal.ask(ONE, look, rows=True)
+    rows = [row_of(row) for row in reversed(found[:MOST_TIMELINE_ROWS])]
+    return Found([_run(row) for row in runs], run, rows, len(found) > MOST_TIMELINE_ROWS)
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    return Run(
+        added_at=rfc3339_or_none(int(row["run"])),
+        first_ts=rfc3339(int(row["first_ts"])),
+        last_ts=rfc3339(int(row["last_ts"])),
+        state=row["last_state"] or "unknown",
+    )
 
 
 def _newest(rows: Sequence[Row], name: str, besides: Any = "") -> Any:
@@ -105,10 +150,15 @@ def _newest(rows: Sequence[Row], name: str, besides: Any = "") -> Any:
     return next((value for value in told if value not in ("", None, besides)), besides)
 
 
+def state_of(rows: Sequence[Row]) -> str:
+    """The newest state that its rows tell."""
+    return _newest(rows, "state", "unknown")
+
+
 def parent_of(source: str, parent: str) -> JobName | None:
     """The names in a parent's key, `prefix:queue:id`."""
-    parts = parent.rsplit(":", 2)
-    return JobName(source, parts[1], parts[2]) if len(parts) == 3 else None
+    found = _PARENT.fullmatch(parent)
+    return JobName(source, *found.groups()) if found else None
 
 
 async def children_of(journal: Journal, names: Mapping[str, str], rows: Sequence[Row]) -> list[Child]:
@@ -129,15 +179,13 @@ async def children_of(journal: Journal, names: Mapping[str, str], rows: Sequence
 
 def job_of(
     names: dict[str, str],
-    added_at: int,
-    rows: Sequence[Row],
-    runs: list[Run],
-    is_cut: bool,
+    found: Found,
     children: list[Child],
     markers: list[Marker],
     as_of: str | None,
     coverage: Coverage,
 ) -> Job:
+    rows = found.rows
     events = [row for row in rows if row.kind == "event"]
     last = events[-1] if events else rows[-1]
     failure = next((row for row in reversed(events) if row.error), last)
@@ -145,10 +193,10 @@ def job_of(
         **names,
         env=last.env,
         job_name=_newest(rows, "job_name") or last.job_name,
-        added_at=rfc3339_or_none(added_at),
+        added_at=rfc3339_or_none(found.added_at),
         ts=last.ts,
         event=last.event,
-        state=_newest(rows, "state", "unknown"),
+        state=state_of(rows),
         attempt=max((row.attempt for row in events), default=0),
         max_attempts=max((row.max_attempts for row in events), default=0),
         error=failure.error,
@@ -166,11 +214,11 @@ def job_of(
         children=children,
         markers=markers,
         scheduler=_newest(rows, "scheduler"),
-        runs=runs,
+        runs=list(found.runs),
         attempts=attempts_of(events),
         timeline=list(rows),
         logs=sorted((row for row in rows if row.kind == "log"), key=lambda row: row.line),
-        is_cut=is_cut,
+        is_cut=found.is_cut,
         as_of=as_of,
         coverage=coverage,
     )

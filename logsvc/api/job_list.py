@@ -39,10 +39,11 @@ FROM
 # Which jobs, and in which order: as few columns as that takes. Innermost: each run of a job that changed in the window,
 # with everything since `earliest`: its state, its name and the text sought may stand in rows older than the window; of
 # the text each word may stand in another row, log lines among them.
-# Then rows that do not know their run (added_at 0: the hash was gone) join the newest run of the same id.
+# Then rows that do not know their run (added_at 0: the hash was gone) join the newest run of the same id: has_unknown.
 WHICH = f"""
 SELECT source, queue, job_id, run, bitShiftRight(max(last), 20) AS last_ts,
-    argMax(a_state, state_at) AS last_state, argMax(a_name, name_at) AS last_name{{any}}
+    argMax(a_state, state_at) AS last_state, argMax(a_name, name_at) AS last_name,
+    min(added_at) = 0 AS has_unknown{{any}}
 FROM
 (
     SELECT *, if(added_at = 0, max(added_at) OVER (PARTITION BY source, queue, job_id), added_at) AS run
@@ -269,14 +270,18 @@ async def _told(journal: Journal, which: Sequence[dict[str, Any]], earliest: int
     parts: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for part in await journal.ask(WHAT, Where([], parameters)):
         parts.setdefault((part["source"], part["queue"], part["job_id"]), []).append(part)
-    return [_item(row, parts[row["source"], row["queue"], row["job_id"]]) for row in which]
+    items: list[JobItem] = []
+    for row in which:
+        # The run may be known from log lines alone, and its events be those that do not know it.
+        runs = (int(row["run"]), 0) if row["has_unknown"] else (int(row["run"]),)
+        told = parts.get((row["source"], row["queue"], row["job_id"]), [])
+        if mine := [part for part in told if int(part["added_at"]) in runs]:  # else its days went in between
+            items.append(_item(row, mine))
+    return items
 
 
-def _item(row: dict[str, Any], parts: Sequence[dict[str, Any]]) -> JobItem:
+def _item(row: dict[str, Any], mine: Sequence[dict[str, Any]]) -> JobItem:
     """One job of what was found by its run and, where that was unknown, by id alone."""
-    run = int(row["run"])
-    newest_run = max(int(part["added_at"]) for part in parts)
-    mine = [part for part in parts if int(part["added_at"]) == run or (not part["added_at"] and run == newest_run)]
     newest = max(mine, key=lambda part: int(part["last"]))
     error, error_type, fingerprint = max(mine, key=lambda part: int(part["failed_at"]))["a_failure"]
     worker, wait_ms, run_ms = newest["a_work"]
@@ -286,7 +291,7 @@ def _item(row: dict[str, Any], parts: Sequence[dict[str, Any]]) -> JobItem:
         queue=row["queue"],
         job_id=row["job_id"],
         job_name=row["last_name"],
-        added_at=rfc3339_or_none(run),
+        added_at=rfc3339_or_none(int(row["run"])),
         ts=rfc3339(int(row["last_ts"])),
         event=newest["a_event"],
         state=row["last_state"] or "unknown",

@@ -25,18 +25,18 @@ from logsvc.api.answers import (
     refusals,
     refuse_unknown,
 )
-from logsvc.api.job import MOST_TIMELINE_ROWS, ONE, Job, children_of, job_of, runs_of
+from logsvc.api.job import Found, Job, children_of, find_run, job_of, state_of
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
-from logsvc.api.journal import Journal, Range, Where, sets, time_range
+from logsvc.api.journal import Journal, Range, sets, time_range
 from logsvc.api.markers import markers_between
-from logsvc.attempts import run_of
 from logsvc.cursors import JobKey, pack, unpack
-from logsvc.rows import row_of
 from logsvc.search import parse
 from logsvc.sets import values
 from logsvc.times import parse_time
 
 KNOWN = ("env", "source", "queue", "state", "name", "id", "q", "from", "to", "cursor", "limit")
+
+ENDED = ("completed", "failed", "removed")
 
 
 def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
@@ -98,34 +98,23 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
         refuse_unknown(request, ("added_at",))
         wanted = parse_time("added_at", added_at) if added_at else None
         names = {"source": unquote(source), "queue": unquote(queue), "job_id": unquote(job_id)}
-        found, coverage = await asyncio.gather(
-            journal.ask(ONE, Where([], {**names, "most": MOST_TIMELINE_ROWS}), rows=True), _coverage(journal, names)
+        found = await find_run(journal, names, wanted)
+        if not found.rows:
+            raise NotFoundException("no such run of this job in history" if found.runs else "no such job in history")
+        first, last = parse_time("ts", found.rows[0].ts), parse_time("ts", found.rows[-1].ts)
+        children, markers, coverage = await asyncio.gather(
+            children_of(journal, names, found.rows),
+            markers_between(journal, [found.rows[0].env], first, last),
+            _coverage(journal, names, found),
         )
-        rows = [row_of(row) for row in reversed(found)]
-        runs = run_of(rows)
-        chosen = wanted if wanted is not None else max(runs, default=0)
-        mine = [row for row, run in zip(rows, runs, strict=True) if run == chosen]
-        if not mine:
-            raise NotFoundException("no such job in history" if not rows else "no such run of this job in history")
-        first, last = parse_time("ts", mine[0].ts), parse_time("ts", mine[-1].ts)
-        children, markers = await asyncio.gather(
-            children_of(journal, names, mine), markers_between(journal, [mine[0].env], first, last)
-        )
-        return job_of(
-            names,
-            chosen,
-            mine,
-            runs_of(rows, runs),
-            len(found) == MOST_TIMELINE_ROWS,
-            children,
-            markers,
-            journal.as_of(),
-            coverage,
-        )
+        return job_of(names, found, children, markers, journal.as_of(), coverage)
 
     return [jobs, job]
 
 
-async def _coverage(journal: Journal, names: dict[str, str]) -> Coverage:
+async def _coverage(journal: Journal, names: dict[str, str], found: Found) -> Coverage:
+    """Of the queue while the job lived: up to now, if it has not ended as far as is told."""
+    first, last = parse_time("ts", found.rows[0].ts), parse_time("ts", found.rows[-1].ts)
+    lived = Range(min(first, found.added_at or first), last + 1 if state_of(found.rows) in ENDED else None)
     place = sets({"source": [names["source"]], "queue": [names["queue"]]})
-    return await journal.coverage(Range(None, None), place, await journal.since())
+    return await journal.coverage(lived, place, await journal.since())

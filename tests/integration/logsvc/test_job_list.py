@@ -1,4 +1,4 @@
-"""The list of jobs over real rows: windows of time, odd times, and pages that lose nothing."""
+"""Jobs over real rows: windows of time, odd times, pages that lose nothing, and runs of one id."""
 
 import time
 from collections.abc import Sequence
@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
+from logsvc.api.job import find_run
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, Where
 from logsvc.batch import Feed, row_prefix, splice
 from logsvc.search import parse
 from logsvc.store import Store
-from tocsin.events import JobEvent, encode
+from logsvc.times import rfc3339
+from tocsin.events import JobEvent, LogLine, encode
 
 T0 = 1_795_000_000_000
 HOUR = 3_600_000
+LINES = Feed("t.logs", "journal", LogLine, "log")
 JOBS = Feed("t.jobs", "journal", JobEvent, "event")
 BEFORE = Range(None, T0 + 1)
 
@@ -36,6 +39,12 @@ def event(number: int, job_id: str, ts: int, **fields: Any) -> bytes:
         "added_at": T0 - 5 * HOUR,
     }
     return splice(row_prefix(JOBS, "c", 0), number, encode(JobEvent(**(known | fields))))
+
+
+def line(number: int, job_id: str, ts: int, message: str, added_at: int) -> bytes:
+    place: dict[str, Any] = {"env": "prod", "source": "main", "queue": "orders", "job_id": job_id}
+    one = LogLine(v=1, id=f"l{number}", ts=ts, message=message, added_at=added_at, **place)
+    return splice(row_prefix(LINES, "c", 0), number, encode(one))
 
 
 async def told(store: Store, rows: Sequence[bytes], wanted: Wanted, limit: int) -> list[JobItem]:
@@ -102,3 +111,49 @@ async def test_the_few_that_failed_are_told_page_by_page_as_all_are(store: Store
     assert [item.job_id for item in items] == ["3", "10", "24", "31", "38", "45", "52", "59"]
     whole = await told(store, rows, Wanted(Where(), BEFORE), 5)
     assert [item for item in whole if item.state == "failed"] == items
+
+
+async def test_a_run_that_only_its_log_lines_know_is_found_by_them(store: Store) -> None:
+    """Its events came when the hash was gone. Another job's events know an older run, one's are all known."""
+    older, newer = T0 - 9 * HOUR, T0 - 2 * HOUR
+    rows = [
+        event(1, "a", T0 - 1000, event="removed", state="removed", added_at=0),
+        event(2, "b", T0 - 8 * HOUR, event="completed", state="completed", added_at=older),
+        event(3, "b", T0 - 2000, event="removed", state="removed", added_at=0),
+        event(4, "c", T0 - 3000, event="failed", state="failed", added_at=newer),
+    ]
+    rows += [line(n, job_id, T0 - HOUR, "Card declined", newer) for n, job_id in enumerate("abc")]
+    items = await told(store, rows, Wanted(Where(), BEFORE, terms=parse("declined")), 2)
+    assert [(item.job_id, item.event, item.ts) for item in items] == [
+        ("a", "removed", rfc3339(T0 - 1000)),
+        ("b", "removed", rfc3339(T0 - 2000)),
+        ("c", "failed", rfc3339(T0 - 3000)),
+    ]
+    assert {item.added_at for item in items} == {rfc3339(newer)}
+    every = await told(store, rows, Wanted(Where(), BEFORE), 10)
+    assert [(item.job_id, item.event) for item in every] == [("a", "removed"), ("b", "removed"), ("c", "failed")]
+
+
+async def test_a_run_is_found_whole_however_many_rows_the_newer_ones_have(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logsvc.api.job.MOST_TIMELINE_ROWS", 5)
+    old, new = T0 - 5 * HOUR, T0 - 2 * HOUR
+    rows = [event(n, "7", old + n, added_at=old) for n in range(3)]
+    rows += [event(3, "7", old - 10, added_at=0), event(4, "7", old + HOUR, state="failed", added_at=0)]
+    rows += [event(10 + n, "7", new + n, added_at=new) for n in range(6)]
+    rows += [event(20, "8", T0, added_at=0)]
+    await store.insert("journal", b"\n".join(rows), "t")
+    journal = Journal(store, lambda: None, time.time)
+    names = {"source": "main", "queue": "orders", "job_id": "7"}
+    newest = await find_run(journal, names, None)
+    assert [(run.added_at, run.state) for run in newest.runs] == [(rfc3339(new), "waiting"), (rfc3339(old), "failed")]
+    assert (newest.added_at, newest.is_cut) == (new, True)
+    assert [row.ts for row in newest.rows] == [rfc3339(new + n) for n in range(1, 6)]
+    older = await find_run(journal, names, old)
+    assert (older.added_at, older.is_cut) == (old, False), "as many as are shown are no cut"
+    assert [row.ts for row in older.rows] == [rfc3339(old + after) for after in (-10, 0, 1, 2, HOUR)]
+    assert (await find_run(journal, names, old + 1)).rows == []
+    unknown = await find_run(journal, names | {"job_id": "8"}, None)
+    assert (unknown.added_at, len(unknown.rows)) == (0, 1)
+    assert (await find_run(journal, names | {"job_id": "9"}, None)).runs == []

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from logsvc.attempts import attempts_of, run_of
+import pytest
+
+from logsvc.api.job import JobName, parent_of
+from logsvc.attempts import attempts_of
 from logsvc.rows import Row
 from logsvc.times import rfc3339
 from tests.unit.logsvc.records import NOW_MS
@@ -67,13 +70,20 @@ def test_attempts_are_numbered_when_nobody_told_their_number() -> None:
     assert [(one.n, one.outcome) for one in found] == [(1, "failed"), (2, "completed")]
 
 
-def test_rows_that_do_not_know_their_run_join_the_newest_added_before() -> None:
-    rows = [
-        row(0, added_at=NOW_MS),
-        row(5),
-        row(10, added_at=NOW_MS + 10),
-        row(12),
-    ]
-    assert run_of(rows) == [NOW_MS, NOW_MS, NOW_MS + 10, NOW_MS + 10]
-    assert run_of([row(1), row(2)]) == [0, 0]
-    assert run_of([row(1), row(2, added_at=NOW_MS + 2)]) == [NOW_MS + 2, NOW_MS + 2]
+@pytest.mark.parametrize(
+    ("parent", "queue", "job_id"),
+    [
+        ("bull:orders:7", "orders", "7"),
+        ("{bull}:site:orders:7", "orders", "7"),
+        ("bull:orders:repeat:nightly:1795000000000", "orders", "repeat:nightly:1795000000000"),
+        ("a:bull:orders:repeat:nightly:eu:1795000000000", "orders", "repeat:nightly:eu:1795000000000"),
+        ("bull:repeat:7", "repeat", "7"),
+    ],
+)
+def test_a_parent_is_named_by_its_queue_and_its_whole_id(parent: str, queue: str, job_id: str) -> None:
+    assert parent_of("main", parent) == JobName("main", queue, job_id)
+
+
+def test_what_is_no_key_names_no_parent() -> None:
+    assert parent_of("main", "") is None
+    assert parent_of("main", "orders:7") is None
