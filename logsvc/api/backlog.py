@@ -13,7 +13,7 @@ from litestar.params import Parameter
 
 from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refusals, refuse_unknown
 from logsvc.api.buckets import cut
-from logsvc.api.journal import DAY, Journal, closed, sets, time_range
+from logsvc.api.journal import DAY, Journal, Range, closed, sets, time_range
 from logsvc.api.markers import Marker, markers_of
 from logsvc.times import rfc3339
 
@@ -90,7 +90,7 @@ def backlog_routes(journal: Journal) -> list[HTTPRouteHandler]:
             end=rfc3339(buckets.end),
             markers=await markers_of(journal, places, buckets.start, buckets.end),
             as_of=journal.as_of(),
-            coverage=await journal.coverage(asked, places, since),
+            coverage=await journal.coverage(Range(buckets.start, buckets.end), places, since),
         )
 
     return [backlog]

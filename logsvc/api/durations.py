@@ -15,7 +15,7 @@ from litestar.params import Parameter
 
 from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refusals, refuse_unknown
 from logsvc.api.buckets import Buckets, cut
-from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed, sets, time_range
+from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, closed, sets, time_range
 from logsvc.api.markers import Marker, markers_of
 from logsvc.times import rfc3339
 
@@ -159,7 +159,7 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
             _figures(journal, where, buckets, unit),
             _trends(journal, where, buckets, unit),
             markers_of(journal, places, buckets.start, buckets.end),
-            journal.coverage(asked, places, since),
+            journal.coverage(Range(buckets.start, buckets.end), places, since),
         )
         nothing: Mapping[str, Any] = {}
         by_time = {int(row["part"]): row for row in found["part"]}

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from logsvc.api.journal import MINUTE, Journal, Where
+from logsvc.api.journal import MINUTE, Journal, Range, Where
 from logsvc.times import rfc3339
 
 TREND = 24
@@ -94,6 +94,11 @@ class Span:
     def of(cls, earliest: int, latest: int) -> "Span":
         """The minutes that a range of ms touches."""
         return cls(earliest // MINUTE, max(-(-latest // MINUTE), earliest // MINUTE + 1))
+
+    @property
+    def range(self) -> Range:
+        """The same in ms."""
+        return Range(self.first * MINUTE, self.after * MINUTE)
 
     @property
     def before(self) -> "Span":

@@ -115,7 +115,7 @@ def errors_routes(journal: Journal, incidents: Incidents) -> list[HTTPRouteHandl
             items=await tell_groups(journal, where, found[:limit], span),
             next_cursor=pack(key) if key else None,
             as_of=journal.as_of(),
-            coverage=await journal.coverage(asked, where, since),
+            coverage=await journal.coverage(span.range, where, since),
         )
 
     @get(
@@ -132,7 +132,7 @@ def errors_routes(journal: Journal, incidents: Incidents) -> list[HTTPRouteHandl
         group = await _one_group(journal, unquote(fingerprint), span)
         if group is None:
             raise NotFoundException("no such failure in the time asked for, or in history")
-        return await _detail(journal, incidents, group, span, asked, since)
+        return await _detail(journal, incidents, group, span, since)
 
     return [errors, error]
 
@@ -144,7 +144,7 @@ async def _one_group(journal: Journal, fingerprint: str, span: Span) -> ErrorGro
 
 
 async def _detail(
-    journal: Journal, incidents: Incidents, group: ErrorGroup, span: Span, asked: Range, since: int | None
+    journal: Journal, incidents: Incidents, group: ErrorGroup, span: Span, since: int | None
 ) -> ErrorDetail:
     mine = Where(["fingerprint = {fingerprint:String}"], {"fingerprint": group.fingerprint})
     envs = sorted({one.env for one in group.queues})
@@ -166,5 +166,5 @@ async def _detail(
         marker_before=earlier[-1] if earlier else None,
         handling=await incidents.last_handling(group.fingerprint),
         as_of=journal.as_of(),
-        coverage=await journal.coverage(asked, sets({"env": envs}), since),
+        coverage=await journal.coverage(span.range, sets({"env": envs}), since),
     )

@@ -14,7 +14,7 @@ from litestar.params import Parameter
 
 from logsvc.api.answers import HISTORY, Coverage, refusals, refuse_unknown
 from logsvc.api.buckets import Buckets, cut
-from logsvc.api.journal import DAY, MINUTE, Journal, Where, closed
+from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, closed
 from logsvc.api.logs import FILTER, FILTERED, Wanted
 from logsvc.api.markers import Marker, markers_of
 from logsvc.api.text import add_search
@@ -92,7 +92,7 @@ def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
             total=sum(item.total for item in items),
             markers=await markers_of(journal, wanted.places, buckets.start, buckets.end),
             as_of=journal.as_of(),
-            coverage=await journal.coverage(wanted.asked, wanted.places, since),
+            coverage=await journal.coverage(Range(buckets.start, buckets.end), wanted.places, since),
         )
 
     return [histogram]

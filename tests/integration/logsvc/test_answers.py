@@ -85,6 +85,20 @@ async def test_a_histogram_counts_what_the_logs_hold(known: House) -> None:
     assert whole["total"] == ROWS
 
 
+async def test_events_are_lost_in_the_time_that_an_answer_covers(known: House) -> None:
+    """Ends are moved to where a bucket or a minute ends: the gap lies right outside of what is asked."""
+    gap = T0 - 30 * MINUTE
+    for chart in ("histogram", "durations", "backlog"):
+        told = await known.json(f"/api/v1/{chart}", **{"from": rfc3339(T0 - HOUR), "to": rfc3339(gap)}, bucket=3600)
+        assert (told["to"], told["coverage"]["events_lost"]) == (rfc3339(T0), LOST), chart
+    for path in ("errors", "errors/f-refused"):
+        times = {"from": rfc3339(gap + 1000), "to": rfc3339(T0)}
+        assert (await known.json(f"/api/v1/{path}", **times))["coverage"]["events_lost"] == LOST, path
+    for number, lost in ((30, LOST), (10, 0)):
+        job = await known.json(f"/api/v1/jobs/main/orders/{number}")
+        assert job["coverage"]["events_lost"] == lost, "while the job lasted"
+
+
 async def test_failures_are_told_in_groups_with_their_past(known: House) -> None:
     times = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0 + MINUTE)}
     page = await known.json("/api/v1/errors", **times, sort="failures")
