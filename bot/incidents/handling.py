@@ -12,7 +12,7 @@ from bot.incidents.found import unheard
 from bot.incidents.machine import Incident, Person, Step, ack, end, note, unack
 from bot.incidents.silences import Scope, Silence
 from bot.store import audit
-from bot.store.audit import Actor
+from bot.store.audit import NOTED, Actor
 from bot.store.database import Database, Session
 from bot.store.incidents import incident_of_message, lock_incident, lock_numbered, to_incident, write
 from bot.store.models import IncidentRow, SilenceRow
@@ -237,7 +237,7 @@ class Handling:
             return None
         noted = note(to_incident(row), who, text, now_ms=now_ms)
         await self.show(session, row, noted, now_ms)
-        await _audit(session, who, "note", _about(row.id, noted))
+        await _audit(session, who, NOTED, _about(row.id, noted))
         return noted
 
     async def about(self, chat_id: int, message_id: int) -> int | None:

@@ -11,7 +11,8 @@ from bot.store.models import AuditRow
 
 LONGEST = 500
 """Characters of one column. What people typed goes in here, and must not fill the disk."""
-
+NOTED = "note"
+"""The action of who wrote a note on an incident."""
 
 MOST_PAUSES = 1_000
 

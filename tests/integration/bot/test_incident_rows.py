@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.channels import Channel, Kind
@@ -30,6 +30,7 @@ from bot.rules.conditions import Verdict, Watch
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
+from bot.store.changes import read_changes
 from bot.store.database import Database, open_engine
 from bot.store.duty import begin_shift
 from bot.store.incidents import list_incidents, open_incidents
@@ -275,6 +276,35 @@ async def test_a_storm_is_joined_by_one_while_another_takes_a_part_of_it_and_nei
     async with AsyncSession(engine) as session:
         storm = (await session.scalars(select(Card).where(Card.kind == "storm"))).one()
         assert storm.wanted == 3, "it tells of both"
+
+
+async def test_whether_incidents_have_changed_is_seen_without_reading_what_is_over(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    await fail(engine, alerts, at("23 12:00"), *numbered(0, 1000))
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(update(IncidentRow).where(IncidentRow.id > 2).values(phase="resolved"))
+        await session.execute(text("ANALYZE incidents"))
+    tuples = text(
+        "SELECT pg_stat_get_xact_tuples_returned(c) + pg_stat_get_xact_tuples_fetched(c) "
+        "FROM to_regclass('incidents') AS c"
+    )
+
+    async def word() -> str:
+        async with AsyncSession(engine) as session, session.begin():
+            before = (await session.execute(tuples)).scalar_one()
+            now = await read_changes(session)
+            assert (await session.execute(tuples)).scalar_one() - before < 10
+            return now.incidents
+
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    words = [await word(), await word()]
+    for act in (handling.ack(1, ann), handling.note_on(900, ann, "was the deploy"), handling.resolve(2, ann)):
+        await act
+        words.append(await word())
+    assert words[0] == words[1]
+    assert len({*words[1:]}) == 4, "taken, noted although it is over, ended"
 
 
 async def test_a_trickle_of_new_failures_is_hidden_by_a_storm_for_five_minutes_at_most(
