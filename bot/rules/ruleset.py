@@ -235,8 +235,8 @@ BRIDGE_RULES: tuple[Rule[BridgeSight], ...] = (
         measure=lambda seen: seen.silent_seconds,
         explain=lambda seen: (
             f"The bridge has told nothing of source {seen.source.source} since it was seen last; failures there do not "
-            "ring. Is the bridge running? (If the source was taken away on purpose, /resolve this; it ends by itself "
-            "after a day in which other sources are seen.)"
+            "ring. Is the bridge running? (If the source was taken away on purpose, /ack this or silence it for a day; "
+            "it ends by itself after a day in which other sources are seen.)"
         ),
         fire=5 * MINUTE,
         resolve=MINUTE,

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from bot.incidents.found import found
+from bot.incidents.machine import Call, Person, ack
 from bot.rules.board import Board, Finding, Spot, World
 from bot.rules.conditions import MOST_APART_SECONDS, Habit, Verdict, Watch
+from bot.rules.policy import Policy
 from bot.rules.rulebook import Tuning
 from bot.rules.ruleset import RULES
 from tests.unit.bot.events import NOW_MS
@@ -254,6 +257,20 @@ def test_what_a_bot_that_is_gone_had_found_by_its_own_ears_is_ended_by_another()
     while not day.found and day.at < HOUR:
         day.show(redis())
     assert [(one.spot, one.verdict) for one in day.found] == [(spot, Verdict.RESOLVE)]
+
+
+def test_a_source_that_was_taken_away_rings_once_for_who_does_as_its_alert_says() -> None:
+    day = Day(silent_seconds={"main": 301.0})
+    [fired] = day.show(redis())
+    assert ("/ack" in fired.text, "/resolve" in fired.text) == (True, False)
+    rung = found(fired, None, NOW_MS, Policy(), None)
+    assert rung is not None
+    assert rung.call is Call.RING
+    mine = ack(rung.incident, Person(1, "Ann"), now_ms=NOW_MS)
+    again = Day(silent_seconds={"main": 301.0}).show(redis())  # a bot that begins anew finds it itself
+    assert [one.verdict for one in again] == [Verdict.FIRE]
+    told = found(again[0], mine, NOW_MS + 1, Policy(), None)
+    assert told is None or told.call is not Call.RING
 
 
 def test_what_another_bot_rang_for_is_ended_by_one_that_had_only_begun_to_suspect_it() -> None:
