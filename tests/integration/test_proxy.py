@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+import sys
 import warnings
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.tcp import close, listening
 from tocsin.discovery import Directory
 from tocsin.http import serve_http
 from tocsin.settings import Settings, read
+from tocsin.stack.process import Command, kill_group, start
 
 
 class Replica:
@@ -251,50 +253,51 @@ async def test_a_plain_request_is_sent_to_the_port_of_tls(
     assert answer.headers["location"] == f"https://{host}{port}/logs?q=a%20b"
 
 
-async def test_a_second_replica_is_found_and_no_read_fails_when_one_dies(tmp_path: Path) -> None:
+async def test_a_second_replica_is_found_and_no_read_fails_when_one_is_killed(tmp_path: Path) -> None:
+    """All of it under load: one becomes two, and one of them dies with the requests it was about to answer."""
     async with contextlib.AsyncExitStack() as stack:
         agent = await stack.enter_async_context(running_agent())
         environ = {"CONSUL_DNS": f"127.0.0.1:{agent.dns_port}", "PROXY_REQUESTS_PER_10S": "100000"}
         port = await stack.enter_async_context(running_proxy(tmp_path, environ))
         client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30)
         )
 
-        async def answering() -> set[str]:
-            return {(await client.get("/logs")).text for _ in range(6)}
-
-        lasting, dying = Replica(), Replica()
-        await stack.enter_async_context(lasting.serving())
-        mortal = contextlib.AsyncExitStack()
-        await stack.enter_async_context(mortal)
-        await mortal.enter_async_context(dying.serving())
-        for replica in (lasting, dying):
+        async def register(port: int) -> str:
             settings = read(Settings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CONSUL_HTTP_ADDR": agent.address})
-            await Directory(settings, CollectorRegistry()).register("logsvc", replica.port)
-        both = {f"replica {replica.port}" for replica in (lasting, dying)}
+            await Directory(settings, CollectorRegistry()).register("logsvc", port)
+            return f"replica {port}"
 
-        async def serves_both() -> bool:
-            return await answering() == both
+        lasting = await stack.enter_async_context(Replica().serving())
+        first = await register(lasting.port)
 
-        await eventually(serves_both, seconds=30)
-        statuses: list[int] = []
+        async def is_up() -> bool:
+            return (await client.get("/logs")).text == first
+
+        await eventually(is_up, seconds=30, what="the first replica")
+        answers: list[tuple[int, str]] = []
         done = asyncio.Event()
 
         async def read_on() -> None:
             while not done.is_set():
-                statuses.append((await client.get("/logs")).status_code)
+                answer = await client.get("/logs")
+                answers.append((answer.status_code, answer.text))
 
         readers = [asyncio.create_task(read_on()) for _ in range(4)]
-        await eventually(lambda: len(statuses) > 50)
-        await mortal.aclose()
-
-        async def serves_one() -> bool:
-            return await answering() == {f"replica {lasting.port}"}
-
-        await eventually(serves_one, seconds=30)
+        await eventually(lambda: len(answers) > 50, what="load on one")
+        mortal = free_port()
+        argv = [sys.executable, "-m", "tests.replica", str(mortal)]
+        child = start(Command("replica", argv, tmp_path / "replica.log", cwd=Path(__file__).parents[2]))
+        stack.push_async_callback(child.stop)
+        second = await register(mortal)
+        await eventually(lambda: (200, second) in answers[-20:], seconds=30, what="a second replica under load")
+        kill_group(child.pid)
+        killed = len(answers)
+        await eventually(lambda: len(answers) > killed + 200, seconds=30, what="reads after the death")
         done.set()
         await asyncio.gather(*readers)
-        assert set(statuses) == {200}
+        assert {text for _, text in answers[-20:]} == {first}
+        assert {answer for answer in answers} == {(200, first), (200, second)}, "no read failed"
 
 
 async def _first_line(port: int, request: bytes) -> bytes:
