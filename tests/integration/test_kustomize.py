@@ -16,6 +16,7 @@ from bot.settings import BotSettings
 from bridge.settings import BridgeSettings
 from logsvc.settings import LogsvcSettings
 from tests.tools import tool
+from tocsin.doctor.consul import LOOKED_UP
 from tocsin.settings import Settings, read
 
 ROOT = Path(__file__).parents[2]
@@ -208,6 +209,22 @@ def test_only_the_edge_is_open(resources: list[Resource]) -> None:
             path["backend"]["service"]["name"] for rule in one["spec"]["rules"] for path in rule["http"]["paths"]
         ]
         assert backends == ["proxy"]
+
+
+def test_every_service_lets_in_those_that_call_it(resources: list[Resource]) -> None:
+    callers = {name: {caller for caller, called in LOOKED_UP.items() if name in called} for name in SERVICES}
+    callers["logsvc"].add("proxy")
+    policies = of_kind(resources, "NetworkPolicy")
+    for name, expected in callers.items():
+        spec = policies[name]["spec"]
+        assert spec["podSelector"] == {"matchLabels": {NAME: name}}
+        admitted: set[str] = set()
+        for rule in spec["ingress"]:
+            assert rule.get("ports", [{"port": "http"}]) == [{"port": "http"}]
+            admitted |= {peer["podSelector"]["matchLabels"][NAME] for peer in rule["from"]}
+        assert admitted == expected, name
+    [egress, _] = policies["proxy"]["spec"]["egress"]
+    assert egress == {"to": [{"podSelector": {"matchLabels": {NAME: "logsvc"}}}]}
 
 
 def test_the_servers_are_those_of_docker_compose(resources: list[Resource]) -> None:
