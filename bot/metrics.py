@@ -62,7 +62,14 @@ class Metrics:
         self.is_polling = Gauge(
             "bot_is_polling", "1 while this bot hears commands: of several on one database, one does", registry=registry
         )
-        self.outbox = Gauge("bot_outbox_messages", "Messages waiting to be sent", registry=registry)
+        self.outbox = Gauge(
+            "bot_outbox_messages", "Messages and edits of messages waiting to be sent", registry=registry
+        )
+        self.unsent = Gauge(
+            "bot_outbox_unsent_seconds",
+            "Age of the oldest message that waits to be sent and is no edit; 0: none waits",
+            registry=registry,
+        )
         self.ring_seconds = Histogram(
             "bot_ring_duration_seconds",
             "From wanting a new message to Telegram's acceptance",

@@ -58,6 +58,7 @@ class Pulse:
                     self.backlogs = await backlogs(session, dead_since_ms=since_ms)
                 self.outbox_at, self.outbox_problem = self.clock(), ""
                 self.metrics.outbox.set(self.outbox.waiting)
+                self.metrics.unsent.set(self.outbox.unsent_seconds(time.time()))
                 self.metrics.away.set(sum(one.waiting for one in self.outbox.away))
             except Unavailable as failure:
                 self.outbox_problem = str(failure)

@@ -236,16 +236,23 @@ BOT = Dashboard(
     [
         Panel(
             "Failures are counted up to",
-            "How long ago everything in Kafka was counted.",
-            [("time() - max(bot_kafka_heard_timestamp_seconds)", "ago")],
+            "How long ago the bot furthest behind had counted everything in Kafka; decades: not once since its start.",
+            [("time() - min(bot_kafka_heard_timestamp_seconds)", "ago")],
             "s",
-            alarm=300,
+            alarm=60,
         ),
         Panel("Not read yet", "Records in Kafka.", [("max(bot_kafka_lag_records)", "records")]),
         Panel(
             "Messages that wait",
-            "For Telegram; and for a chat that does not let the bot in.",
+            "For Telegram, edits too; and for a chat that does not let the bot in.",
             [("max(bot_outbox_messages)", "to be sent"), ("max(bot_away_messages)", "for a closed chat")],
+        ),
+        Panel(
+            "Oldest unsent message",
+            "Waits for Telegram and is no edit.",
+            [("max(bot_outbox_unsent_seconds)", "age")],
+            "s",
+            alarm=240,
         ),
         Panel("From wanting to ring to Telegram's yes", "New messages.", percentiles("bot_ring_duration_seconds"), "s"),
         Panel(

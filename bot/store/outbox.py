@@ -397,21 +397,31 @@ class Away:
 class Depth:
     """The outbox at a moment: messages waiting, since when the oldest does, chats away, and the dead of the last day.
 
-    What waits for a chat that is away is not among the waiting.
+    What waits for a chat that is away is not among the waiting. unsent_ms: when the oldest of those that are not in
+    their chat at all was wanted first; None where only edits wait.
     """
 
     waiting: int
     oldest_ms: int | None
+    unsent_ms: int | None
     away: tuple[Away, ...]
     dead: int
     dead_notes: tuple[str, ...]
+
+    def unsent_seconds(self, now: float) -> float:
+        """How long the oldest new message has waited; 0 where none does."""
+        return 0.0 if self.unsent_ms is None else max(0.0, now - self.unsent_ms / 1000)
 
 
 async def depth(session: AsyncSession, *, dead_since_ms: int) -> Depth:
     """Measure the outbox. A message with an edit outstanding counts from that edit."""
     is_wanted = and_(Card.state == "live", Card.wanted > Card.sent)
-    waiting = (
-        await session.execute(select(func.count(), func.min(Card.changed_ms)).where(is_wanted, Card.note == ""))
+    # Not changed_ms: each failure more rewrites what still waits.
+    unsent_ms = func.min(Card.created_ms).filter(Card.message_id.is_(None))
+    waiting, oldest_ms, newly_ms = (
+        await session.execute(
+            select(func.count(), func.min(Card.changed_ms), unsent_ms).where(is_wanted, Card.note == "")
+        )
     ).one()
     away = await session.execute(
         select(Card.chat_id, func.count(), func.max(Card.note), func.min(Card.not_before_ms))
@@ -428,4 +438,4 @@ async def depth(session: AsyncSession, *, dead_since_ms: int) -> Depth:
     ).all()
     notes = tuple(f"{count} to chat {chat}: {note}" for chat, note, count in dead[:5])
     chats = tuple(Away(*row) for row in away)
-    return Depth(waiting[0], waiting[1], chats, sum(count for *_, count in dead), notes)
+    return Depth(waiting, oldest_ms, newly_ms, chats, sum(count for *_, count in dead), notes)

@@ -73,6 +73,14 @@ def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
     run(tool("promtool"), "test", "rules", str(tests))
 
 
+def test_every_alert_is_seen_both_quiet_and_firing() -> None:
+    groups = yaml.safe_load((PROMETHEUS / "rules" / "tocsin.yml").read_text())["groups"]
+    alerts = {rule["alert"] for group in groups for rule in group["rules"]}
+    tests = yaml.safe_load(Path(__file__).with_name("rules_test.yml").read_text())["tests"]
+    seen = {(case["alertname"], bool(case["exp_alerts"])) for one in tests for case in one.get("alert_rule_test", ())}
+    assert seen == {(alert, fires) for alert in alerts for fires in (False, True)}
+
+
 def test_the_dashboards_are_those_of_the_code() -> None:
     files = {file.stem: file.read_text() for file in FOLDER.glob("*.json")}
     assert files == {one.name: dashboards.text(one) for one in dashboards.DASHBOARDS}

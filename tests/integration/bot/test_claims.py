@@ -28,7 +28,7 @@ from bot.store.database import Database, open_engine
 from bot.store.migrate import migrate
 from bot.store.models import Card, ChatPace
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
-from bot.store.outbox import Subject, claim_due, mark_ended, mark_sent, put
+from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put
 from bot.telegram import Telegram
 from tests.certificate import make_certificate
 from tests.eventually import eventually
@@ -82,6 +82,21 @@ async def test_a_sender_gets_its_own_again_and_others_get_them_when_its_lease_ha
         return await claim(engine, "b") == mine
 
     await eventually(taken, what="the claim of those whose lease has ended")
+
+
+async def test_the_outbox_is_as_old_as_its_oldest_message_that_is_not_there_yet(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        cards = (await session.scalars(select(Card).order_by(Card.id))).all()
+        for number, card in enumerate(cards):  # one is there, and an edit of it waits; others' texts changed meanwhile
+            card.message_id, card.created_ms, card.changed_ms = 7 if number == 0 else None, 1000 * (number + 1), 99_000
+        cards[1].note = "the chat is away"
+        await session.flush()
+        found = await depth(session, dead_since_ms=0)
+        assert (found.waiting, found.oldest_ms, found.unsent_ms) == (CHATS - 1, 99_000, 3000)
+        assert found.unsent_seconds(now=10.0) == 7.0
+        await session.execute(update(Card).values(message_id=7))
+        found = await depth(session, dead_since_ms=0)
+        assert (found.waiting, found.unsent_ms, found.unsent_seconds(now=10.0)) == (CHATS - 1, None, 0.0)
 
 
 async def test_what_rings_goes_before_edits_and_these_before_digests(engine: AsyncEngine) -> None:
