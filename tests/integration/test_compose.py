@@ -127,11 +127,18 @@ def test_a_stop_has_more_time_than_the_drain(resolved: dict[str, Any]) -> None:
         assert _seconds(resolved[name]["stop_grace_period"]) > drain
 
 
-def test_services_run_without_root_and_cannot_write(resolved: dict[str, Any]) -> None:
+def test_nothing_runs_as_root_or_with_a_capability(resolved: dict[str, Any]) -> None:
+    for name, service in resolved.items():
+        user = service.get("user", "").partition(":")[0]
+        assert user not in ("", "0", "root"), f"{name}: whom its image is run as by itself is the image's choice"
+        assert service.get("cap_drop") == ["ALL"], name
+        assert not service.get("cap_add"), name
+
+
+def test_services_run_as_one_user_and_cannot_write(resolved: dict[str, Any]) -> None:
     for name in SERVICES:
         assert resolved[name]["user"] == "10001:10001"
         assert resolved[name]["read_only"] is True
-        assert resolved[name]["cap_drop"] == ["ALL"]
         assert resolved[name]["network_mode"] == "service:proxy"
 
 
