@@ -105,7 +105,7 @@ class LogsvcSettings(Settings):
         ge=1,
         le=65535,
         description="UDP and TCP port that hears the proxy's log lines (syslog), from private "
-        "addresses only. Unset: none.",
+        "addresses (100.64.0.0/10 too) only. Unset: none.",
     )
     websocket_port: int | None = Field(
         None, ge=0, le=65535, description="An extra port for the WebSocket /ws alone; it is at LOGSVC_PORT too."

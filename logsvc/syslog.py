@@ -1,7 +1,7 @@
 """The proxy's log lines by syslog, UDP and TCP on LOGSVC_SYSLOG_PORT, as service lines of the service `proxy`.
 
-Only this host and private addresses are heard. A message is at most MOST_BYTES; what comes too fast, or cannot be read,
-is dropped and counted.
+Only this host and private addresses (100.64.0.0/10 too) are heard. A message is at most MOST_BYTES; what comes too
+fast, or cannot be read, is dropped and counted.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ SERVICE = "proxy"
 MOST_BYTES = 8 * 1024
 MOST_CONNECTIONS = 20
 IDLE_SECONDS = 3600.0
+_SHARED = ipaddress.ip_network("100.64.0.0/10")
+"""RFC 6598. Python does not call them private."""
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 _RFC5424 = re.compile(r"1 (\S+) (\S+) (\S+) (\S+) (\S+) (?:-|(?:\[(?:[^\]\\]|\\.)*\])+)(?: \ufeff?(.*))?", re.DOTALL)
 _RFC3164 = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:(\S+) )?([^\s:\[]{1,64})(?:\[\d+\])?: ?(.*)", re.DOTALL)
@@ -131,8 +133,9 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncGenerator[bytes]:
 
 
 def _is_near(address: str) -> bool:
-    """Whether an address is this host's, or a private one."""
+    """Whether an address is this host's, or a private one, or of the shared ones that clusters give their pods."""
     try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_private
+        found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
+    return found.is_private or found in _SHARED

@@ -54,7 +54,7 @@ class Settings(BaseModel):
     kafka_bootstrap_servers: str = Field(description="Kafka's addresses, `host:port,host:port`.")
     kafka_security_protocol: SecurityProtocol = Field("PLAINTEXT", description="How to talk to Kafka.")
     kafka_sasl_mechanism: SaslMechanism | None = Field(
-        None, validate_default=True, description="How to log in to Kafka, with SASL_*."
+        None, validate_default=True, description="How to log in to Kafka, with SASL_*; OAUTHBEARER is refused yet."
     )
     kafka_sasl_username: str | None = Field(None, validate_default=True, description="Kafka user, for PLAIN and SCRAM.")
     kafka_sasl_password: SecretStr | None = Field(None, validate_default=True, description="That user's password.")
