@@ -59,7 +59,7 @@ from logsvc.store import Store
 from logsvc.syslog import Syslog
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
-from tocsin.health import Health
+from tocsin.health import RECENT_SECONDS, Health
 from tocsin.http import serve_http
 from tocsin.lifecycle import Part, pause, supervise
 from tocsin.log_topic import LogTopic
@@ -89,7 +89,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         hub = Hub(Ring(settings.logsvc_ring_rows, settings.logsvc_ring_mib * 1024 * 1024), metrics)
         tail = Tail(settings, hub, health)
         snapshots = Snapshots(settings, health)
-        health.degraded = lambda: _degraded(breakers, ingest)
+        health.degraded = lambda: _degraded(breakers, ingest, hub)
         journal = Journal(store, lambda: ingest.as_of_ms, time.time)
         history = HistoryCoverage(store)
         directory = Directory(settings, registry, breakers)
@@ -207,9 +207,14 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             log.warning("drained_late", parts=late)
 
 
-def _degraded(breakers: Breakers, ingest: Ingest) -> list[str]:
-    """What people miss while it is so: history, and that what comes in is stored."""
-    found = {"clickhouse": breakers.is_open("clickhouse"), "ingest": ingest.retrying > 0}
+def _degraded(breakers: Breakers, ingest: Ingest, hub: Hub) -> list[str]:
+    """What people miss while it is so: history, what is new, and that it is stored.
+
+    A Kafka that went away leaves history and the last counts: were this not ready then, neither Consul nor Kubernetes
+    would lead anybody to the page that says so.
+    """
+    is_deaf = hub.as_of_ms > 0 and time.time() * 1000 - hub.as_of_ms > RECENT_SECONDS * 1000
+    found = {"clickhouse": breakers.is_open("clickhouse"), "ingest": ingest.retrying > 0, "kafka": is_deaf}
     return [name for name, is_ill in found.items() if is_ill]
 
 

@@ -41,7 +41,6 @@ class Tail:
                         resume = dict(reader.start)
                     await self._read(reader, resume, stop)
             except KafkaDown as error:
-                self._health.lost("kafka")
                 log.warning("tail_interrupted", reason=str(error))
                 await pause(stop, RETRY_SECONDS)
 
@@ -56,4 +55,4 @@ class Tail:
             if heard is not None:
                 self._hub.as_of_ms = heard
                 if time.time() * 1000 - heard < HEARD_MS:
-                    self._health.ok("kafka")
+                    self._health.ok("kafka", lasting=True)
