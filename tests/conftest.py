@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import servers
 from tests.clients import aiokafka_admin, asyncpg
@@ -17,6 +18,10 @@ from tests.product import Product, product
 from tocsin.stack.ports import Ports
 from tocsin.stack.server import Server
 from tocsin.stack.valkey import start_valkey
+
+settings.register_profile("no-clock", deadline=None)  # a slow machine fails no test
+if settings.get_current_profile_name() == "default":  # in CI Hypothesis chooses its own, as strict
+    settings.load_profile("no-clock")
 
 StartValkey = Callable[[Path], Awaitable[Server]]
 
