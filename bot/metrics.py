@@ -22,6 +22,7 @@ class Metrics:
         )
         self.sent = Counter("bot_messages_sent_total", "Messages Telegram took", ["kind"], registry=registry)
         self.dead = Counter("bot_messages_dead_total", "Messages that can never arrive", ["reason"], registry=registry)
+        self.dead.labels("refused")
         self.dropped = Counter(
             "bot_messages_dropped_total",
             "Left out because it was too old to be of use: edits, and sounds about what somebody has taken; no alerts",
@@ -34,6 +35,9 @@ class Metrics:
         self.away = Gauge("bot_away_messages", "Messages waiting for a chat to let us in", registry=registry)
         self.rate_limited = Counter("bot_rate_limited_total", "429 answers from Telegram", registry=registry)
         self.errors = Counter("bot_errors_total", "Errors met", ["stage", "kind"], registry=registry)
+        # Once is too often for these, and who watches a rate must see that first step.
+        for stage, kind in (("receive", "bad_record"), ("receive", "expired"), ("process", "unfit")):
+            self.errors.labels(stage, kind)
         self.asks = Counter("bot_asks_total", "Commands and presses", ["command"], registry=registry)
         self.answer_seconds = Histogram(
             "bot_answer_duration_seconds",

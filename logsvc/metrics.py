@@ -87,6 +87,8 @@ class Metrics:
         self.exported = Counter(
             "logsvc_exported_rows_total", "Rows written into exported files", ["format"], registry=registry
         )
+        for kind in ("csv", "ndjson"):
+            self.exported.labels(kind)
         self.live_unreadable = Counter(
             "logsvc_live_unreadable_total",
             "Times a record that cannot be read was left out of the stream",

@@ -98,6 +98,16 @@ def test_promtool_accepts_the_configuration(tmp_path: Path) -> None:
     run(tool("promtool"), "check", "config", str(changed))
 
 
+def test_what_happens_seldom_is_counted_from_0() -> None:
+    """A counter whose first sample is 1 has not increased, to Prometheus."""
+    registry = CollectorRegistry()
+    bot.metrics.Metrics(registry)
+    logsvc.metrics.Metrics(registry).begin_topic("tocsin.jobs")
+    begun = {sample.name for family in registry.collect() for sample in family.samples if sample.value == 0}
+    seldom = {"bot_errors_total", "bot_messages_dead_total"}
+    assert seldom | {"logsvc_dead_letters_total", "logsvc_exported_rows_total"} <= begun
+
+
 def test_every_alert_and_panel_names_metrics_that_exist() -> None:
     files = [yaml.safe_load(file.read_text()) for file in (PROMETHEUS / "rules").glob("*.yml")]
     rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
