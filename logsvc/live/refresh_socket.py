@@ -1,7 +1,8 @@
 """`/ws`: refresh messages over a WebSocket. `{"type":"subscribe","to":[{"type":…,"queueName":…}, …]}` narrows them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice, product
 from typing import Any
 
 import structlog
@@ -10,7 +11,7 @@ from logsvc.errors import BadRequest
 from logsvc.live.crowd import Crowd
 from logsvc.live.origin import Gate
 from logsvc.live.refresh_feed import RefreshFeed
-from logsvc.live.refreshes import Subscription, parse_terms
+from logsvc.live.refreshes import MOST_TERMS, Subscription, parse_terms
 from logsvc.live.session import SEND_SECONDS, parameters
 from logsvc.live.websocket import (
     GOING_AWAY,
@@ -49,13 +50,7 @@ class RefreshSocket:
                         await refuse(send, str(error))
 
     async def _stay(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
-        asked = parameters(scope["query_string"])
-        terms = [
-            {"type": kind, "queueName": queue}
-            for kind in asked.get("type", [""])
-            for queue in asked.get("queueName", [""])
-        ]
-        subscription = Subscription(parse_terms(terms))
+        subscription = Subscription(parse_terms(asked_terms(parameters(scope["query_string"]))))
         arrived = self._feed.listen(subscription)
         try:
             await first_to_end(self._tell(subscription, arrived, send), _hear(subscription, receive, send))
@@ -76,6 +71,12 @@ class RefreshSocket:
                 await close(send, TRY_AGAIN_LATER, "you read too slowly")
                 return
         await close(send, GOING_AWAY)
+
+
+def asked_terms(asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Each type with each queue; of too many one more than are taken, by which they are refused."""
+    pairs = product(asked.get("type", [""]), asked.get("queueName", [""]))
+    return [{"type": kind, "queueName": queue} for kind, queue in islice(pairs, MOST_TERMS + 1)]
 
 
 async def _hear(subscription: Subscription, receive: Receive, send: Send) -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from logsvc.errors import BadRequest
-from logsvc.live.refreshes import MOST_OF_A_QUEUE, Refreshes, Subscription, parse_terms
+from logsvc.live.refresh_socket import asked_terms
+from logsvc.live.refreshes import MOST_OF_A_QUEUE, MOST_TERMS, Refreshes, Subscription, parse_terms
 from tocsin.refresh import Refresh, Touched, encode_refresh, path_of
 
 
@@ -68,3 +69,12 @@ def test_a_subscription_narrows_what_is_heard() -> None:
 def test_a_subscription_that_cannot_be_read_is_refused(asked: str) -> None:
     with pytest.raises(BadRequest):
         parse_terms(json.loads(asked))
+
+
+def test_of_types_and_queues_in_an_address_no_more_are_joined_than_are_taken() -> None:
+    many = {"type": ["job-refresh"] * 500, "queueName": [str(n) for n in range(500)]}
+    terms = asked_terms(many)
+    assert len(terms) == MOST_TERMS + 1
+    with pytest.raises(BadRequest, match="at most"):
+        parse_terms(terms)
+    assert asked_terms({}) == [{"type": "", "queueName": ""}]
