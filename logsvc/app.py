@@ -31,6 +31,7 @@ from logsvc.auth.bot import BOT, Bot
 from logsvc.auth.door import Door
 from logsvc.auth.limits import Attempts
 from logsvc.auth.login import Login
+from logsvc.auth.logouts import Logouts
 from logsvc.batch import feeds
 from logsvc.coverage import HistoryCoverage
 from logsvc.errors import LogsvcError
@@ -97,6 +98,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         bot = Bot(settings, directory, breakers, client)
         breakers.probe_with(BOT, bot.probe)
         access = Access(bot)
+        logouts = Logouts(bot)
         services = Others(directory, breakers, client, ["bridge", *([BOT] if bot.is_configured else [])])
         replayer = Replayer(feeds(topics), store, lambda: Originals(settings), settings.logsvc_retention_days)
         door = Door(settings, access, Attempts())
@@ -168,7 +170,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             LiveEvents(hub, archive, gate, crowd, metrics),
             gate,
             door,
-            Login(door, access, bot, base),
+            Login(door, access, bot, logouts, base),
             base,
         )
         parts: dict[str, Part] = {
@@ -187,6 +189,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             "announce": announce,
             "access": lambda: access.follow(stop),
             "arrivals": lambda: door.arrivals.follow(bot, stop),
+            "logouts": lambda: logouts.follow(stop),
             "consul": lambda: directory.watch(stop),
             "services": lambda: services.run(stop),
             "watched": lambda: watched.run(stop),

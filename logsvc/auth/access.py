@@ -31,6 +31,7 @@ class Access:
         self._tokens: dict[str, KnownToken] = {}
         self._ended: dict[str, int] = {}
         self._ended_here: OrderedDict[str, None] = OrderedDict()
+        self._persons_here: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     @property
     def can_ask(self) -> bool:
@@ -52,13 +53,22 @@ class Access:
         if session.id in self._ended_here or session.expires_ms <= self._clock() * 1000:
             return True
         everywhere = self._ended.get(f"{PERSON}{session.user_id}", -1)
+        here, told_before = self._persons_here.get(session.user_id, (-1, -1))
+        if everywhere == told_before:  # else the bot has heard of it, and its clock is the one of logins
+            everywhere = max(everywhere, here)
         return f"{SESSION}{session.id}" in self._ended or session.issued_ms <= everywhere
 
-    def end_here(self, session: Session) -> None:
+    def end_here(self, session: Session, *, everywhere: bool = False) -> None:
         """This replica knows at once; the others hear of it from the bot."""
         self._ended_here[session.id] = None
         if len(self._ended_here) > MOST_ENDED_HERE:
             self._ended_here.popitem(last=False)
+        if everywhere:
+            told = self._ended.get(f"{PERSON}{session.user_id}", -1)
+            self._persons_here[session.user_id] = (int(self._clock() * 1000), told)
+            self._persons_here.move_to_end(session.user_id)
+            if len(self._persons_here) > MOST_ENDED_HERE:
+                self._persons_here.popitem(last=False)
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Ask the bot every few seconds until stop is set."""

@@ -14,6 +14,7 @@ from logsvc.auth import pages
 from logsvc.auth.access import Access, milliseconds
 from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.door import Door
+from logsvc.auth.logouts import Logouts
 from logsvc.auth.sessions import PLAIN, SECURE, cookies_of, set_cookie
 from logsvc.auth.who import Denied, Session, Who
 from logsvc.page import CONTENT_SECURITY_POLICY, Answer, Page, send_answer
@@ -46,16 +47,27 @@ WHY = {
     "revoked": "This link no longer counts: its owner was logged out everywhere. Ask for a new one.",
     "unknown": "This is no login link that was given out. Was it copied whole?",
 }
+GONE = {
+    (True, False): "This device is logged out.",
+    (True, True): "This device and all others are logged out.",
+    (False, False): "This device is logged out. The bot does not answer, and hears of it when it does.",
+    (
+        False,
+        True,
+    ): "This device is logged out. The bot does not answer: others may stay logged in until it does.",
+}
+"""By whether the bot has heard, and whether everywhere was asked for."""
 FOREIGN = "Your browser does not say that this page asked. Open the login page itself, by https, and try again."
 
 
 class Login:
     """The pages. base: the path of PUBLIC_URL, with slashes around."""
 
-    def __init__(self, door: Door, access: Access, bot: Bot, base: str) -> None:
+    def __init__(self, door: Door, access: Access, bot: Bot, logouts: Logouts, base: str) -> None:
         self._door = door
         self._access = access
         self._bot = bot
+        self._logouts = logouts
         self._base = base
 
     async def serve(self, path: str, scope: Any, receive: Any, send: Any) -> None:
@@ -160,14 +172,16 @@ class Login:
             return _html(403, pages.told_page("Not logged out", "The form is too old. Try again.", "logout"))
         if who.session is None:
             return _html(200, pages.told_page("Not logged in here", "The proxy in front logs you in: log out there."))
-        await self._end(who, who.session, everywhere=form.get("where") == "everywhere")
+        everywhere = form.get("where") == "everywhere"
+        is_told = await self._end(who, who.session, everywhere=everywhere)
         is_secure = self._door.is_secure(headers)
-        answer = _html(200, pages.told_page("Logged out", "This device is logged out."))
+        answer = _html(200, pages.told_page("Logged out", GONE[is_told, everywhere]))
         answer.headers.append(set_cookie(SECURE if is_secure else PLAIN, "", seconds=0, is_secure=is_secure))
         return answer
 
-    async def _end(self, who: Who, session: Session, *, everywhere: bool) -> None:
-        self._access.end_here(session)
+    async def _end(self, who: Who, session: Session, *, everywhere: bool) -> bool:
+        """Return whether every replica hears of it now."""
+        self._access.end_here(session, everywhere=everywhere)
         until = datetime.fromtimestamp(session.expires_ms / 1000, UTC).isoformat()
         asked = EndRequest(
             user_id=session.user_id,
@@ -177,11 +191,9 @@ class Login:
             everywhere=everywhere,
             address=who.address,
         )
-        try:
-            await self._bot.end(asked)
-        except (Unavailable, BotRefused) as failure:
-            log.warning("logout_not_told", user_id=session.user_id, error=str(failure))
+        is_told = await self._logouts.tell(asked)
         log.info("logout", user_id=session.user_id, everywhere=everywhere, address=who.address)
+        return is_told
 
     def _how(self, notice: str = "", *, is_bot_away: bool = False) -> str:
         proxies = self._door.proxies

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 import httpx
@@ -12,17 +13,18 @@ from pydantic import SecretStr
 
 from logsvc.auth.access import Access
 from logsvc.auth.arrivals import MOST_WAITING, Arrivals
-from logsvc.auth.bot import Bot
+from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.door import Door
 from logsvc.auth.limits import ALL, MOST_ADDRESSES, PER_ADDRESS, WINDOW_SECONDS, Attempts
 from logsvc.auth.login import _next  # pyright: ignore[reportPrivateUsage]  # an open redirect would hide there
+from logsvc.auth.logouts import Logouts
 from logsvc.auth.pages import confirm_page, login_page, told_page
 from logsvc.auth.sessions import Sessions
 from logsvc.auth.who import Denied, Session, Who
 from logsvc.proxies import Proxies, headers_of, parse_networks, parse_roles
 from logsvc.settings import LogsvcSettings
 from tests.eventually import eventually
-from tocsin.access import AccessList, Arrival, Ended, KnownToken, hash_of
+from tocsin.access import AccessList, Arrival, Complaint, Ended, EndRequest, KnownToken, hash_of
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 from tocsin.roles import Role
@@ -189,6 +191,14 @@ def test_a_session_that_was_ended_is_over_everywhere() -> None:
     assert status_of(door, asking(authorization=f"Bearer {TOKEN}")) == 401  # revoked: no longer told
     door.access.end_here(mine)
     assert status_of(door, asking(cookie=cookie(door, mine))) == 401
+    other = replace(mine, id="s9")
+    assert not door.access.is_over(other)
+    door.access.end_here(mine, everywhere=True)
+    assert door.access.is_over(other), "of the same person, also while the bot is away"
+    assert not door.access.is_over(replace(other, user_id="8"))
+    later = Ended(subject="user:1001", at="2020-01-02T00:00:00Z")
+    door.access.learn(AccessList(as_of="", tokens=[], ended=[later]))
+    assert not door.access.is_over(other), "the bot has heard, and its clock counts: a login since then is good"
 
 
 OURS = {"origin": SITE, "sec_fetch_site": "same-origin"}
@@ -373,6 +383,33 @@ class Audit:
         if self.is_away:
             raise Unavailable("bot", "away")
         self.told.append((arrival.user_id, arrival.role, arrival.address))
+
+
+async def test_a_logout_while_the_bot_is_away_is_told_when_it_is_back() -> None:
+    class Away:
+        is_away = True
+
+        def __init__(self) -> None:
+            self.told: list[str] = []
+
+        async def end(self, asked: EndRequest) -> None:
+            if self.is_away:
+                raise Unavailable("bot", "away")
+            if asked.session_id == "bad":
+                raise BotRefused(400, Complaint(error="bad_request", message="no such session"))
+            self.told.append(asked.session_id)
+
+    bot, stop = Away(), asyncio.Event()
+    logouts = Logouts(cast(Bot, bot))
+    for session_id in ("s1", "bad", "s2"):
+        asked = EndRequest(user_id="7", name="Ann", session_id=session_id, until="2099-01-01T00:00:00Z")
+        assert not await logouts.tell(asked)
+    bot.is_away = False
+    following = asyncio.create_task(logouts.follow(stop))
+    await eventually(lambda: bot.told == ["s1", "s2"], what="the bot told, past what it refuses")
+    stop.set()
+    await asyncio.wait_for(following, 20)
+    assert bot.told == ["s1", "s2"]
 
 
 async def test_whom_a_proxy_lets_in_the_audit_is_told_once_a_day_and_address() -> None:

@@ -14,6 +14,7 @@ from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.limits import PER_ADDRESS, WINDOW_SECONDS, Attempts
 from logsvc.auth.login import Login
+from logsvc.auth.logouts import Logouts
 from logsvc.front import LIVE, Front
 from logsvc.live.origin import Gate
 from logsvc.page import Page
@@ -181,7 +182,8 @@ def make_front(
     access = Access(bot)
     door = Door(settings, access, Attempts())
     gate = Gate.of(str(settings.public_url) if settings.public_url else None)
-    front = Front(api, Page(dist, base), {LIVE: socket}, events, gate, door, Login(door, access, bot, base), base)
+    login = Login(door, access, bot, Logouts(bot), base)
+    front = Front(api, Page(dist, base), {LIVE: socket}, events, gate, door, login, base)
     return front, api, socket, events
 
 
