@@ -34,7 +34,7 @@ from logsvc.auth.login import Login
 from logsvc.auth.logouts import Logouts
 from logsvc.batch import feeds
 from logsvc.coverage import HistoryCoverage
-from logsvc.errors import LogsvcError
+from logsvc.errors import KafkaDown, LogsvcError
 from logsvc.front import LIVE, REFRESHES, Front, OnlyRefreshes
 from logsvc.ingest import Ingest
 from logsvc.kafka import DeadLetters, Originals
@@ -86,12 +86,13 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         topics = settings.topics
         letters = DeadLetters(settings)
         stack.push_async_callback(letters.close)
-        ingest = Ingest(settings, feeds(topics), store, letters, metrics)
+        asking = breakers.guard_loops("kafka", errors_that_count=(KafkaDown,), reset_seconds=RETRY_SECONDS)
+        ingest = Ingest(settings, feeds(topics), store, letters, metrics, asking)
         hub = Hub(Ring(settings.logsvc_ring_rows, settings.logsvc_ring_mib * 1024 * 1024), metrics)
         tail = Tail(settings, hub, health)
         snapshots = Snapshots(settings, health)
         health.degraded = lambda: _degraded(breakers, ingest, hub)
-        journal = Journal(store, lambda: ingest.as_of_ms, time.time)
+        journal = Journal(store, lambda: ingest.completeness.as_of_ms, time.time)
         history = HistoryCoverage(store)
         directory = Directory(settings, registry, breakers)
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from logsvc.batch import JOURNAL, Feed
+from logsvc.completeness import Completeness
 from logsvc.errors import KafkaDown
 from logsvc.kafka import Member
 from logsvc.lane import Lane, Limits
@@ -15,12 +16,15 @@ from logsvc.pace import Pace
 from logsvc.places import Place
 from logsvc.ports import Letters, Table
 from logsvc.settings import LogsvcSettings
+from tocsin.breakers import Guard, Unavailable
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("logsvc.ingest")
 
 REVOKE_SECONDS = 5.0
 RETRY_SECONDS = 2.0
+COMPARE_SECONDS = 0.5
+ASK_SECONDS = 5.0
 MEASURE_SECONDS = 1.0
 
 
@@ -34,20 +38,19 @@ class Ingest:
         table: Table,
         letters: Letters,
         metrics: Metrics,
+        guard: Guard = asyncio.timeout,
     ) -> None:
         self.lanes: dict[Place, Lane] = {}
         self.member: Member | None = None
-        self.as_of_ms: int | None = None
-        """Events and lines produced up to then are all stored, as far as this replica's partitions go; None = unknown.
-
-        Snapshots do not count: they are stored at leisure, and no answer about events waits for them.
-        """
+        self.completeness = Completeness()
+        """Of events and lines. Snapshots do not count: they are stored at leisure, and no answer waits for them."""
         self._settings = settings
         self._feeds: Mapping[str, Feed] = {feed.topic: feed for feed in feeds}
         self._paces = {feed.table: Pace(settings.logsvc_insert_seconds * feed.pace) for feed in feeds}
         self._table = table
         self._letters = letters
         self._metrics = metrics
+        self._guard = guard
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._measured = 0.0
         self._buried = 0
@@ -84,9 +87,11 @@ class Ingest:
             )
             self.member = member
             async with member:
+                comparing = group.create_task(self._compare(member), name="completeness")
                 try:
                     await self._feed_lanes(member, stop)
                 finally:
+                    comparing.cancel()
                     await self._let_go(self._settings.drain_seconds * 0.7, flush=stop.is_set())
 
     async def _feed_lanes(self, member: Member, stop: asyncio.Event) -> None:
@@ -96,7 +101,28 @@ class Ingest:
                     lane.arrived(records)
             if time.monotonic() - self._measured >= MEASURE_SECONDS:
                 await self._measure(member)
-            self._tell_as_of(member)
+
+    async def _compare(self, member: Member) -> None:
+        """Ask again and again how far all replicas have stored, and where Kafka ends. While Kafka is away nothing new
+        is known."""
+        while True:
+            await asyncio.sleep(COMPARE_SECONDS)
+            try:
+                async with self._guard(ASK_SECONDS):
+                    await self._compare_once(member)
+            except (KafkaDown, Unavailable, TimeoutError) as error:
+                log.debug("completeness_unknown", reason=str(error))
+
+    async def _compare_once(self, member: Member) -> None:
+        """Own partitions are stored as far as their lanes are, the others as far as the group has committed."""
+        places = [place for place in member.places() if self._feeds[place.topic].table == JOURNAL]
+        if not places:
+            return
+        stored = {place: lane.next_offset for place, lane in self.lanes.items() if lane.next_offset is not None}
+        if others := [place for place in places if place not in stored]:
+            stored |= await member.done(others)
+        at_ms = int(time.time() * 1000)
+        self.completeness.learn(stored, at_ms, await member.ends(places))
 
     def _begin(self, places: Sequence[Place], group: asyncio.TaskGroup) -> None:
         assert self.member is not None
@@ -144,20 +170,6 @@ class Ingest:
     def dead_letters(self) -> int:
         """Dead letters written since this process began."""
         return self._buried + sum(lane.dead_letters for lane in self.lanes.values())
-
-    def _tell_as_of(self, member: Member) -> None:
-        """Go forward with what Kafka has told and the lanes have stored; a lane that is not restored yet holds it."""
-        lanes = [lane for place, lane in self.lanes.items() if self._feeds[place.topic].table == JOURNAL]
-        if not lanes or any(lane.next_offset is None for lane in lanes):
-            return
-        waiting = [lane.oldest_unstored_ms for lane in lanes]
-        oldest = min((ms for ms in waiting if ms is not None), default=None)
-        behind = any(lane.lag for lane in lanes if lane.oldest_unstored_ms is None)
-        if oldest is None and behind:
-            return
-        heard = member.heard_at()
-        if heard is not None:
-            self.as_of_ms = max(self.as_of_ms or 0, heard if oldest is None else min(oldest, heard))
 
     async def _measure(self, member: Member) -> None:
         self._measured = time.monotonic()

@@ -40,6 +40,8 @@ from tocsin.events import BadRecord
 
 log = structlog.get_logger("logsvc.ingest")
 
+LOOK_SECONDS = 1.0
+"""How often an idle lane looks whether Kafka was read past what is no record."""
 SIFT_RECORDS = 2_000
 """Records decoded at a stretch, so that the loop turns in between; as many dead letters are sent together."""
 
@@ -179,6 +181,7 @@ class Lane:
         self._start = await self._beginning.find()
         self._inserts = self._inserts_of(self._start)
         self.next_offset = self._start.offset
+        self._finish_at = None if self._start.recover else self._start.offset or None
         self._is_recovering = self._start.recover is not None
         self._buffer = Buffer()
         self._is_astray = False
@@ -245,12 +248,25 @@ class Lane:
                 if self._is_full or now >= self._turn:
                     return self._take()
                 await self._wait(self._turn - now)
-            elif self._finish_at is None:
-                await self._wait(None)
             elif now < self._idle_at:
                 await self._wait(self._idle_at - now)
             else:
-                await self._finish()
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Say that all is stored, as far as Kafka was read: past what is no record (markers, what was aborted).
+
+        The other replicas tell by this commit what of this partition is stored (logsvc/completeness.py).
+        """
+        position = await self._kafka.position(self.place)
+        if self._buffer or self._is_astray or self._stop.is_set():
+            return
+        if position is not None and position > (self.next_offset or 0):
+            self.next_offset = self._finish_at = position
+        if self._finish_at is None:
+            await self._wait(LOOK_SECONDS)
+        else:
+            await self._finish()
 
     @property
     def _is_full(self) -> bool:

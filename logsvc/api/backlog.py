@@ -78,6 +78,7 @@ def backlog_routes(journal: Journal) -> list[HTTPRouteHandler]:
     ) -> Backlog:
         refuse_unknown(request, ("env", "source", "queue", "from", "to", "bucket"))
         places = sets({"env": env, "source": source, "queue": queue})
+        as_of = journal.as_of()
         asked, since = time_range(start, end), await journal.since()
         buckets = cut(*closed(asked, since, journal.now_ms(), usually=DAY), bucket, least=LEAST_SECONDS)
         where = places.copy()
@@ -89,7 +90,7 @@ def backlog_routes(journal: Journal) -> list[HTTPRouteHandler]:
             start=rfc3339(buckets.start),
             end=rfc3339(buckets.end),
             markers=await markers_of(journal, places, buckets.start, buckets.end),
-            as_of=journal.as_of(),
+            as_of=as_of,
             coverage=await journal.coverage(Range(buckets.start, buckets.end), places, since),
         )
 

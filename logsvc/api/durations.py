@@ -151,6 +151,7 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
     ) -> Durations:
         refuse_unknown(request, ("env", "source", "queue", "name", "from", "to", "bucket"))
         places = sets({"env": env, "source": source, "queue": queue})
+        as_of = journal.as_of()
         asked, since = time_range(start, end), await journal.since()
         buckets = cut(*closed(asked, since, journal.now_ms(), usually=DAY), bucket, least=60)
         where = sets({"env": env, "source": source, "queue": queue, "job_name": name})
@@ -187,7 +188,7 @@ def durations_routes(journal: Journal) -> list[HTTPRouteHandler]:
             start=rfc3339(buckets.start),
             end=rfc3339(buckets.end),
             markers=markers,
-            as_of=journal.as_of(),
+            as_of=as_of,
             coverage=coverage,
         )
 

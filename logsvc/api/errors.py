@@ -94,6 +94,7 @@ def errors_routes(journal: Journal, incidents: Incidents) -> list[HTTPRouteHandl
         limit: Limit = 50,
     ) -> Page[ErrorGroup]:
         refuse_unknown(request, KNOWN)
+        as_of = journal.as_of()
         where = sets({"env": env, "source": source, "queue": queue})
         having = add_search(Where(), parse(text), None, TEXT)
         asked, since = time_range(start, end), await journal.since()
@@ -114,7 +115,7 @@ def errors_routes(journal: Journal, incidents: Incidents) -> list[HTTPRouteHandl
         return Page(
             items=await tell_groups(journal, where, found[:limit], span),
             next_cursor=pack(key) if key else None,
-            as_of=journal.as_of(),
+            as_of=as_of,
             coverage=await journal.coverage(span.range, where, since),
         )
 
@@ -127,12 +128,13 @@ def errors_routes(journal: Journal, incidents: Incidents) -> list[HTTPRouteHandl
         request: Request[Any, Any, Any], fingerprint: Segment, start: FromTime = None, end: ToTime = None
     ) -> ErrorDetail:
         refuse_unknown(request, ("from", "to"))
+        as_of = journal.as_of()
         asked, since = time_range(start, end), await journal.since()
         span = Span.of(*closed(asked, since, journal.now_ms(), usually=7 * DAY))
         group = await _one_group(journal, unquote(fingerprint), span)
         if group is None:
             raise NotFoundException("no such failure in the time asked for, or in history")
-        return await _detail(journal, incidents, group, span, since)
+        return await _detail(journal, incidents, group, span, since, as_of)
 
     return [errors, error]
 
@@ -144,7 +146,7 @@ async def _one_group(journal: Journal, fingerprint: str, span: Span) -> ErrorGro
 
 
 async def _detail(
-    journal: Journal, incidents: Incidents, group: ErrorGroup, span: Span, since: int | None
+    journal: Journal, incidents: Incidents, group: ErrorGroup, span: Span, since: int | None, as_of: str | None
 ) -> ErrorDetail:
     mine = Where(["fingerprint = {fingerprint:String}"], {"fingerprint": group.fingerprint})
     envs = sorted({one.env for one in group.queues})
@@ -165,6 +167,6 @@ async def _detail(
         markers=await markers_between(journal, envs, buckets.start, buckets.end),
         marker_before=earlier[-1] if earlier else None,
         handling=await incidents.last_handling(group.fingerprint),
-        as_of=journal.as_of(),
+        as_of=as_of,
         coverage=await journal.coverage(span.range, sets({"env": envs}), since),
     )

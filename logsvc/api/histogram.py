@@ -75,6 +75,7 @@ def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
         ] = None,
     ) -> Histogram:
         refuse_unknown(request, (*FILTER, "by", "bucket"))
+        as_of = journal.as_of()
         since = await journal.since()
         buckets = cut(*closed(wanted.asked, since, journal.now_ms(), usually=DAY), bucket)
         fine = add_search(wanted.fine.copy(), wanted.terms, journal.search_index)
@@ -91,7 +92,7 @@ def histogram_routes(journal: Journal) -> list[HTTPRouteHandler]:
             end=rfc3339(buckets.end),
             total=sum(item.total for item in items),
             markers=await markers_of(journal, wanted.places, buckets.start, buckets.end),
-            as_of=journal.as_of(),
+            as_of=as_of,
             coverage=await journal.coverage(Range(buckets.start, buckets.end), wanted.places, since),
         )
 

@@ -103,8 +103,8 @@ class Journal:
         return int(self._now() * 1000)
 
     def as_of(self) -> str | None:
-        known = self._as_of()
-        return rfc3339_or_none(known)
+        """Up to when everything is stored. Take it before the first question: the answers hold what was stored then."""
+        return rfc3339_or_none(self._as_of())
 
     async def ask(self, sql: str, where: Where, *, rows: bool = False) -> list[dict[str, Any]]:
         """Answers of a question. rows: it is about single rows, for which no projection needs to be considered."""

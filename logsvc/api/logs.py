@@ -101,6 +101,7 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         request: Request[Any, Any, Any], wanted: Wanted, cursor: CursorText = None, limit: Limit = 200
     ) -> Page[Row]:
         refuse_unknown(request, (*FILTER, "cursor", "limit"))
+        as_of = journal.as_of()
         since = await journal.since()
         reading = Reading(journal, wanted, unpack(RowKey, cursor) if cursor else None, since)
         found, coverage = await asyncio.gather(
@@ -109,7 +110,7 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         return Page(
             items=[row_of(row) for row in found[:limit]],
             next_cursor=pack(key_of(found[limit - 1])) if len(found) > limit else None,
-            as_of=journal.as_of(),
+            as_of=as_of,
             coverage=coverage,
         )
 

@@ -64,6 +64,13 @@ async def committed(admin: AIOKafkaAdminClient, group: str, place: Place) -> Com
     return Committed(int(found.offset), str(found.metadata or ""))
 
 
+async def done(admin: AIOKafkaAdminClient, group: str, places: Sequence[Place]) -> dict[Place, int]:
+    """The offsets a group has committed, in one call; a partition without one is left out."""
+    keys = [partition(place) for place in places]
+    answer: Mapping[Any, Any] = await reach(admin.list_consumer_group_offsets(group, partitions=keys))
+    return {place: int(answer[key].offset) for place, key in zip(places, keys, strict=True) if answer[key].offset >= 0}
+
+
 async def peek(options: Mapping[str, Any], place: Place, offset: int) -> Record | None:
     """The record at exactly this offset; None if Kafka has none there (expired, compacted, a marker)."""
     consumer = AIOKafkaConsumer(

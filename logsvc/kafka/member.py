@@ -15,10 +15,10 @@ from logsvc.kafka.calls import (
     CALL_SECONDS,
     NotPlaced,
     OutOfRange,
-    answered,
     close,
     cluster_id,
     committed,
+    done,
     partition,
     peek,
     poll,
@@ -110,6 +110,22 @@ class Member:
         end: Mapping[Any, int] = await reach(self._consumer.end_offsets([partition(place)]))
         return Bounds(begin[partition(place)], end[partition(place)])
 
+    def places(self) -> list[Place]:
+        """Every partition of the topics, whoever owns it; none as long as not all of the topics are known."""
+        found = {topic: self._consumer.partitions_for_topic(topic) for topic in self._topics}
+        if not all(found.values()):
+            return []
+        return [Place(topic, number) for topic, numbers in found.items() for number in sorted(numbers or ())]
+
+    async def done(self, places: Sequence[Place]) -> dict[Place, int]:
+        """How far the group has stored partitions, by what their owners committed; one without a commit is left out."""
+        return await done(self._admin, self._group, places)
+
+    async def ends(self, places: Sequence[Place]) -> dict[Place, int]:
+        """Where partitions end now: at the last stable offset, which is not included."""
+        found: Mapping[Any, int] = await reach(self._consumer.end_offsets([partition(place) for place in places]))
+        return {place: found[partition(place)] for place in places}
+
     async def peek(self, place: Place, offset: int) -> Record | None:
         """The record at exactly this offset; None if Kafka has none there (expired, compacted, a marker)."""
         return await peek(self._options, place, offset)
@@ -149,10 +165,6 @@ class Member:
             async with asyncio.timeout(1):
                 return int(await self._consumer.position(partition(place)))
         return None
-
-    def heard_at(self) -> int | None:
-        """Up to when Kafka told us everything, ms: the oldest of our partitions' latest answers; None = not known."""
-        return min(answered(self._consumer, self._consumer.assignment()), default=None)
 
     def stable_end(self, place: Place) -> int | None:
         """Last stable offset as of the latest fetch; None before the first."""

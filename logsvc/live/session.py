@@ -73,7 +73,8 @@ class Session:
         The first is `hello`, at the cursor the viewer came with. A `ping` has a cursor where nothing waits, for the
         tail goes forward without a match too.
         """
-        yield _json({"type": "hello", "cursor": self._cursor, "as_of": self.as_of()}), self._cursor
+        at = rfc3339(int(time.time() * 1000))
+        yield _json({"type": "hello", "cursor": self._cursor, "as_of": self.as_of(), "at": at}), self._cursor
         while not self.hub.closing.is_set():
             frame = self.viewer.take(int(time.time() * 1000))
             if frame is not None:

@@ -92,7 +92,7 @@ class Follow:
                     frame = _frame(await stream.recv())
                 if frame["type"] == "hello" and self._held is not None:
                     # Also on a later connection than the first: what cut that off has cut history off too.
-                    history = asyncio.create_task(self._show_history(str(frame["as_of"])))
+                    history = asyncio.create_task(self._show_history(str(frame.get("at") or frame["as_of"])))
                 self._take(frame)
                 if history is not None and history.done():
                     history.result()
@@ -130,10 +130,11 @@ class Follow:
             return msgspec.json.encode(row).decode()
         return line_of(row, None, is_coloured=self._options.is_coloured)
 
-    async def _show_history(self, as_of: str) -> None:
+    async def _show_history(self, began: str) -> None:
         """Print what there is since then, oldest first, then what the stream has brought meanwhile.
 
-        History is told up to where it is complete, and again until it has come as far as the stream began.
+        History is told up to where it is complete, and again until it has come as far as the stream began. Where that
+        takes too long, it is said from when on lines may be missing.
         """
         assert self._options.since is not None
         start, until = self._options.since.isoformat(), asyncio.get_running_loop().time() + SETTLE_SECONDS
@@ -148,9 +149,12 @@ class Follow:
                             raise
                         await asyncio.sleep(1)
                         continue
-                    is_last = complete >= as_of or asyncio.get_running_loop().time() > until
+                    is_whole = complete > began
+                    is_last = is_whole or asyncio.get_running_loop().time() > until
                     self._show_past(row for row in rows if is_last or row["ts"] <= complete)
                     if is_last:
+                        if not is_whole:
+                            self._notice(_not_whole(complete, began))
                         break
                     await asyncio.sleep(1)
         except (httpx.HTTPError, KeyError, msgspec.MsgspecError) as error:
@@ -196,6 +200,11 @@ def _frame(text: str | bytes) -> dict[str, Any]:
 def _gap(frame: Mapping[str, Any]) -> str:
     between = f", between {frame['from']} and {frame['to']}" if frame.get("from") and frame.get("to") else ""
     return f"lines are missing here{between}: they are in the history"
+
+
+def _not_whole(complete: str, began: str) -> str:
+    since = complete or "the beginning"
+    return f"lines from {since} to {began} may be missing here: not everything is stored yet; ask again later for them"
 
 
 def _refused(url: str, status: int) -> str:

@@ -1,6 +1,7 @@
 """Promise 3 with two owners: partitions move while rows are on their way. Both share one ClickHouse in this process."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,6 +167,46 @@ async def test_an_insert_that_lands_after_its_partition_moved_changes_nothing(ho
     assert second.ingest.dead_letters == 0
 
 
+async def test_neither_replica_calls_history_complete_while_the_other_cannot_store(home: House, pair: Pair) -> None:
+    first, second = pair.join(), pair.join()
+
+    def as_of(replica: Replica) -> int:
+        return replica.ingest.completeness.as_of_ms or 0
+
+    def both_share() -> bool:
+        shares = [len(replica.ingest.lanes) for replica in (first, second)]
+        return min(shares) > 0 and sum(shares) == LANES
+
+    async def first_has_stored_its_part() -> bool:
+        return (await pair.rows())[1] > 100 and all(lane.lag == 0 for lane in first.ingest.lanes.values())
+
+    await eventually(both_share, seconds=60, what="both with a share")
+    await home.produce([home.event(number) for number in range(100)])
+    produced = now_ms()
+    await eventually(lambda: min(as_of(first), as_of(second)) > produced, seconds=30, what="both complete")
+    assert (await pair.rows())[1] == 100
+
+    second.table.gate.clear()
+    await home.produce([home.event(number) for number in range(100, 200)])
+    produced = now_ms()
+    await eventually(lambda: len(second.table.held) > 0, seconds=30, what="an insert of the second one held")
+    await eventually(first_has_stored_its_part, seconds=30, what="the part of the first one")
+    later = now_ms()
+    for replica in (first, second):
+        asked = replica.ingest.completeness
+        await eventually(lambda asked=asked: asked.asked_at_ms > later, seconds=30, what="a comparison")
+        assert 0 < as_of(replica) < produced
+
+    second.task.cancel()  # as a process that hangs: what it did not store comes to the first one
+    await asyncio.gather(second.task, return_exceptions=True)
+    pair.replicas.remove(second)
+    await eventually(lambda: as_of(first) > produced, seconds=60, what="the first one complete")
+    assert await pair.rows() == (200, 200, 200)
+    second.table.gate.set()
+    await asyncio.gather(*second.table.held)
+    assert await pair.rows() == (200, 200, 200)
+
+
 async def test_records_that_expire_before_a_running_owner_read_them_are_counted(home: House, pair: Pair) -> None:
     replica = pair.join()
     jobs = Place(home.topics.jobs, partition_of("main", "orders", PARTITIONS))
@@ -185,6 +226,10 @@ async def test_records_that_expire_before_a_running_owner_read_them_are_counted(
     assert await pair.rows() == (6, 6, 6)
     expired = replica.metrics.registry.get_sample_value("logsvc_offsets_expired_total", {"topic": jobs.topic})
     assert expired == 4
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 async def _produce_slowly(home: House, number: int) -> None:

@@ -193,6 +193,16 @@ async def test_each_insert_is_announced_before_and_finished_when_idle() -> None:
     assert list(rig.table.tokens) == ["c:tocsin.jobs:3:0-4", "c:tocsin.jobs:3:5-7"]
 
 
+async def test_an_idle_owner_commits_past_what_is_no_record_for_the_other_replicas_to_see() -> None:
+    rig = Rig(log=FakeLog([record(0), record(1)]))
+    async with rig.owner() as lane:
+        await rig.until(lambda: rig.log.commits[-1:] == [(2, "")])
+        rig.log.passed = 9  # markers, and what was aborted
+        await rig.until(lambda: rig.log.commits[-1:] == [(9, "")])
+        assert lane.next_offset == 9
+    assert rig.log.commits == [(0, "0-1"), (2, ""), (9, "")]
+
+
 async def test_a_fenced_owner_stores_nothing() -> None:
     rig = Rig(log=FakeLog([record(0)], is_fenced=True))
     async with rig.owner() as lane:

@@ -96,6 +96,9 @@ def test_it_says_that_logsvc_is_not_there(capsys: pytest.CaptureFixture[str]) ->
     assert main(["tail", "--since", "soon"]) == 2
 
 
+HELLO = {"type": "hello", "cursor": "W1", "as_of": "2026-11-22T06:15:12.123Z", "at": "2026-11-22T06:15:12.201Z"}
+
+
 class CutOff:
     """Stands in for a logsvc whose first viewer loses the connection while history is read, and comes back."""
 
@@ -118,7 +121,7 @@ class CutOff:
     async def stream(self, viewer: ServerConnection) -> None:
         assert viewer.request is not None
         self.asked.append(viewer.request.path)
-        await viewer.send(json.dumps({"type": "hello", "cursor": "W1", "as_of": "2026-11-22T06:15:12.123Z"}))
+        await viewer.send(json.dumps(HELLO))
         if len(self.asked) == 1:
             await self.asked_for_history.wait()
             rows = [row(id="held"), row(id="held too")]
@@ -127,6 +130,47 @@ class CutOff:
         self.is_back.set()
         await viewer.send(json.dumps({"type": "rows", "rows": [row(id="new")], "dropped": 0, "cursor": "W3"}))
         await viewer.wait_closed()
+
+
+class Behind:
+    """Stands in for a logsvc on which, when it is first asked, not all is stored that came before the stream began."""
+
+    def __init__(self) -> None:
+        self.pages = [
+            {"items": [row(id="second"), row(id="first")], "next_cursor": None, "as_of": "2026-11-22T06:15:12.150Z"},
+            {
+                "items": [row(id="second"), row(id="late"), row(id="first")],
+                "next_cursor": None,
+                "as_of": "2026-11-22T06:15:12.300Z",
+            },
+        ]
+
+    def answer(self, _: ServerConnection, request: Request) -> Response | None:
+        if not request.path.startswith("/api/v1/logs"):
+            return None
+        body = msgspec.json.encode(self.pages.pop(0) if len(self.pages) > 1 else self.pages[0])
+        headers = Headers({"content-type": "application/json", "content-length": str(len(body))})
+        return Response(200, "OK", headers, body)
+
+    async def stream(self, viewer: ServerConnection) -> None:
+        await viewer.send(json.dumps(HELLO))
+        await viewer.send(json.dumps({"type": "rows", "rows": [row(id="new")], "dropped": 0, "cursor": "W2"}))
+        await viewer.wait_closed()
+
+
+async def test_history_that_is_behind_the_stream_is_read_again_and_what_was_stored_late_is_shown() -> None:
+    lines: list[str] = []
+    logsvc = Behind()
+    async with serve(logsvc.stream, "127.0.0.1", 0, process_request=logsvc.answer, close_timeout=1) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        asked = options("--since", "1h", "--json", "--url", f"http://127.0.0.1:{port}")
+        following = asyncio.create_task(Follow(asked, lines.append, lambda _: None).run())
+        try:
+            await eventually(lambda: len(lines) >= 4 or following.done(), what="all lines shown")
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    assert [json.loads(line)["id"] for line in lines] == ["first", "second", "late", "new"]
 
 
 async def test_history_that_is_cut_off_begins_again_and_nothing_is_lost_or_told_twice() -> None:
