@@ -48,6 +48,8 @@ QUERY_LIMITS = {
     "max_memory_usage": 2_000_000_000,
     "max_threads": 2,
 }
+WHOLE = {"select_sequential_consistency": 1}
+"""Of a cluster's replicas only one that has all answers: what is not seen is stored again, or under another token."""
 READ_SETTINGS = {"input_format_skip_unknown_fields": 1}
 INSERT_SETTINGS = {
     **READ_SETTINGS,
@@ -174,7 +176,6 @@ class Store:
                 "topic": topic,
                 "partition": partition,
             },
-            {"select_sequential_consistency": 1},
         )
         return {int(row["kafka_offset"]) for row in found}
 
@@ -210,11 +211,9 @@ class Store:
         async with self._turn():
             return await self._ask(self._asking, sql, parameters, settings)
 
-    async def _read_back(
-        self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
+    async def _read_back(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The same for the ingest, which waits for nobody's question."""
-        return await self._ask(self._inserting, sql, parameters, settings)
+        return await self._ask(self._inserting, sql, parameters, WHOLE)
 
     async def _ask(
         self, pool: Workers, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None

@@ -9,6 +9,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from prometheus_client import CollectorRegistry
 
+from logsvc.batch import Span
 from logsvc.errors import StoreDown, TooMany
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
@@ -67,6 +68,25 @@ async def test_no_space_left_is_a_full_disk_under_whatever_code_and_no_illness(m
         with pytest.raises(StoreDown, match="No space"):
             await store.insert("journal", b"{}", "t")
     assert breakers.states() == {"clickhouse": "closed"}
+    await store.close()
+
+
+async def test_what_is_stored_already_is_asked_of_a_replica_that_has_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Asked(Client):
+        def query(self, sql: str, *, settings: dict[str, Any], **_: object) -> Any:
+            asked.append(settings)
+            return SimpleNamespace(named_results=list)
+
+    monkeypatch.setattr("clickhouse_connect.get_client", Asked)
+    settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CLICKHOUSE_URL": "http://ch/tocsin"})
+    store = Store(settings, Breakers(settings, CollectorRegistry()))
+    origin = ("c", "tocsin.jobs", 0)
+    await store.offsets("journal", origin, Span(0, 9), (0, 9))
+    await store.newest_offsets("journal", "tocsin.jobs", 0)
+    await store.newest_row("journal", origin, 0, 9)
+    assert [one.get("select_sequential_consistency") for one in asked] == [1, 1, 1]
     await store.close()
 
 
