@@ -28,11 +28,13 @@ from logsvc.api.build import build_api
 from logsvc.api.export import Exports
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
+from logsvc.auth.who import SCOPE_KEY, Who
 from logsvc.metrics import Metrics
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tocsin.breakers import Breakers
 from tocsin.health import Health
+from tocsin.roles import Role
 from tocsin.settings import read
 
 CLIENT_BYTES = 1_000_000
@@ -88,6 +90,7 @@ async def take(api: Any, taken: Taken) -> None:
     scope: dict[str, Any] = {"type": "http", "http_version": "1.1", "method": "GET", "path": "/api/v1/logs.ndjson"}
     scope |= {"raw_path": b"/api/v1/logs.ndjson", "root_path": "", "scheme": "http", "query_string": b"", "headers": []}
     scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {}}
+    scope[SCOPE_KEY] = Who("local", "local", "this machine", Role.ADMIN)
     begun = False
 
     async def receive() -> dict[str, Any]:

@@ -4,6 +4,7 @@ Rows are read page by page as the reader takes them, so memory stays flat and Cl
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 import structlog
 from litestar.response.base import ASGIResponse
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
 from logsvc.api.files import Writing
 from logsvc.errors import LogsvcError, QueryTooHeavy, TooMany
@@ -19,8 +20,10 @@ from logsvc.rows import Row
 
 log = structlog.get_logger("logsvc.export")
 
-AT_ONCE = 4
+AT_ONCE = 12
 """Exports under way in one replica; each asks ClickHouse one question at a time."""
+AT_ONCE_EACH = 4
+"""Of one person, however slowly they are taken: the others still find a place."""
 
 PAGE_ROWS = 2_000
 CHUNK_BYTES = 64 * 1024
@@ -37,17 +40,20 @@ Pages = Callable[[int], Awaitable[Sequence[Row]]]
 class Exports:
     """The exports of this replica. stop: set when the service ends; then they end too, and say so in the file."""
 
-    def __init__(self, stop: asyncio.Event, rows: Counter) -> None:
+    def __init__(self, stop: asyncio.Event, rows: Metric) -> None:
         self.stop = stop
-        self.under_way = 0
+        self.under_way: Counter[str] = Counter()
+        """How many each person has."""
         self._rows = rows
 
-    def admit(self) -> "Place":
+    def admit(self, user_id: str) -> "Place":
         """Take a place, at once: nobody else has it from here on. Raises TooMany if none is free."""
-        if self.under_way >= AT_ONCE:
+        if self.under_way[user_id] >= AT_ONCE_EACH:
+            raise TooMany(f"{AT_ONCE_EACH} exports of yours are under way; wait for one to end")
+        if self.under_way.total() >= AT_ONCE:
             raise TooMany(f"{AT_ONCE} exports are under way; wait for one to end")
-        self.under_way += 1
-        return Place(self)
+        self.under_way[user_id] += 1
+        return Place(self.under_way, user_id)
 
     async def chunks(self, writing: Writing, first: Sequence[Row], pages: Pages) -> AsyncGenerator[bytes]:
         """The file, piece by piece. first: the first page, read before anything was sent."""
@@ -89,14 +95,15 @@ class Exports:
 class Place:
     """One of the exports under way; who holds it gives it back once. As a context: given back if the block fails."""
 
-    def __init__(self, exports: Exports) -> None:
-        self._exports = exports
+    def __init__(self, under_way: Counter[str], user_id: str) -> None:
+        self._under_way = under_way
+        self._user_id = user_id
         self._is_held = True
 
     def give_back(self) -> None:
         if self._is_held:
             self._is_held = False
-            self._exports.under_way -= 1
+            self._under_way -= Counter([self._user_id])  # forgets who has none left
 
     def __enter__(self) -> Self:
         return self

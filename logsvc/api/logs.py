@@ -28,6 +28,7 @@ from logsvc.api.export import PAGE_ROWS, Exports, FileAnswer, Place
 from logsvc.api.files import Csv, Ndjson, Writing
 from logsvc.api.journal import SETS, Journal, Range, Where, sets, time_range, window_starts
 from logsvc.api.text import add_search
+from logsvc.auth.who import who_of
 from logsvc.cursors import RowKey, pack, unpack
 from logsvc.errors import LogsvcError
 from logsvc.rows import COLUMNS, Row, row_of
@@ -116,7 +117,7 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
 
     async def export(request: Request[Any, Any, Any], wanted: RowFilter, writing: Writing) -> FileAnswer:
         refuse_unknown(request, FILTER)
-        with exports.admit() as place:
+        with exports.admit(_person(request)) as place:
             return await begin(wanted, writing, place)
 
     async def begin(wanted: RowFilter, writing: Writing, place: Place) -> FileAnswer:
@@ -149,6 +150,10 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         return await export(request, wanted, Ndjson())
 
     return [logs, logs_csv, logs_ndjson]
+
+
+def _person(request: Request[Any, Any, Any]) -> str:
+    return who_of(request.scope).user_id
 
 
 def _file(media_type: str) -> dict[int, ResponseSpec]:

@@ -17,10 +17,12 @@ from logsvc.api.export import CHUNK_BYTES, Exports, FileAnswer
 from logsvc.api.files import COLUMNS, Csv, Ndjson
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
+from logsvc.auth.who import SCOPE_KEY, Who
 from logsvc.errors import QueryTooHeavy, StoreDown
 from logsvc.rows import Row
 from tests.eventually import eventually
 from tocsin.health import Health
+from tocsin.roles import Role
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20A1"]
 
@@ -125,25 +127,25 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(mo
         return await endless(limit)
 
     one, reader = exports(), Reader(takes=6)
-    answer = FileAnswer(one.admit(), one.chunks(Ndjson(), await endless(0), counted), "x", {})
+    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(0), counted), "x", {})
     async with asyncio.timeout(60):
         await answer({}, reader.receive, reader.send)
     assert pages <= 1
     assert all(len(message.get("body", b"")) <= CHUNK_BYTES for message in reader.sent)
     assert reader.sent[-1]["more_body"], "an answer that was not ended is not taken for whole"
-    assert one.under_way == 0
+    assert one.under_way == {}
 
 
 async def test_a_reader_that_leaves_ends_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 200)
     one, reader = exports(), Reader()
-    answer = FileAnswer(one.admit(), one.chunks(Ndjson(), await endless(0), endless), "x", {})
+    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(0), endless), "x", {})
     sending = asyncio.create_task(answer({}, reader.receive, reader.send))
     await eventually(lambda: len(reader.sent) >= 10, what="ten pieces sent")
     reader.gone.set()
     async with asyncio.timeout(60):
         await sending
-    assert one.under_way == 0
+    assert one.under_way == {}
 
 
 class Waiting:
@@ -160,19 +162,37 @@ class Waiting:
         return None
 
 
-async def test_so_many_exports_at_once_and_no_more_however_many_ask_at_the_same_time() -> None:
+async def test_so_many_exports_at_once_of_each_person_and_of_all_however_many_ask_at_the_same_time() -> None:
     one, journal, registry = exports(), Waiting(), CollectorRegistry()
-    api = build_api(logs_routes(cast(Journal, journal), one), Health(), registry, journal.as_of)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(cast(Any, api)), base_url="http://localhost") as client:
-        asked = [asyncio.create_task(client.get(f"/api/v1/logs.{('csv', 'ndjson')[n % 2]}")) for n in range(20)]
-        await eventually(lambda: sum(one.done() for one in asked) >= 16, seconds=20, what="all but four refused")
-        refused = [one.result() for one in asked if one.done()]
-        assert {answer.status_code for answer in refused} == {429}
-        assert "4 exports are under way" in refused[0].text
+    api: Any = build_api(logs_routes(cast(Journal, journal), one), Health(), registry, journal.as_of)
+
+    async def as_who_it_says(scope: Any, receive: Any, send: Any) -> None:
+        user_id = dict(scope["headers"])[b"x-user"].decode()
+        await api({**scope, SCOPE_KEY: Who("session", user_id, user_id, Role.VIEWER)}, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(as_who_it_says), base_url="http://localhost") as client:
+
+        def ask(user_id: str, times: int) -> list[asyncio.Task[httpx.Response]]:
+            asking = [client.get(f"/api/v1/logs.{kind}", headers={"x-user": user_id}) for kind in ("csv", "ndjson")]
+            asking += [client.get("/api/v1/logs.csv", headers={"x-user": user_id}) for _ in range(times - 2)]
+            return [asyncio.create_task(one) for one in asking]
+
+        async def refused(asked: list[asyncio.Task[httpx.Response]], number: int) -> str:
+            await eventually(lambda: sum(one.done() for one in asked) == number, seconds=20, what="those refused")
+            answers = [one.result() for one in asked if one.done()]
+            assert {answer.status_code for answer in answers} <= {429}
+            return answers[0].text if answers else ""
+
+        asked = ask("ann", 20)
+        assert "4 exports of yours are under way" in await refused(asked, 16)
+        others = ask("bob", 4) + ask("cid", 4)
+        await eventually(lambda: one.under_way.total() == 12, seconds=20, what="the others let in")
+        late = ask("dan", 2)
+        assert "12 exports are under way" in await refused(late, 2)
         journal.let.set()
-        answers = await asyncio.gather(*asked)
-    assert sorted(answer.status_code for answer in answers) == [429] * 16 + [503] * 4
-    assert one.under_way == 0, "what failed before it began leaves its place"
+        answers = await asyncio.gather(*asked, *others)
+    assert sorted(answer.status_code for answer in answers) == [429] * 16 + [503] * 12
+    assert one.under_way == {}, "what failed before it began leaves its place"
 
 
 async def test_memory_stays_flat_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
