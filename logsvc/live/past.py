@@ -31,6 +31,9 @@ AT_ONCE = 4
 """Viewers that read from Kafka at the same time; the others wait their turn."""
 TURN_SECONDS = 20.0
 READ_SECONDS = 20.0
+"""How long a turn lasts at most."""
+HOLD_SECONDS = 1.0
+"""A viewer that has not taken its slice by then (it is paused, hidden or slow) takes another turn for the next one."""
 
 
 class Archive:
@@ -53,9 +56,37 @@ class Past:
         self._seen = seen
         self._replay: Replay | None = None
         self._until = 0.0
+        self._let_go_later: asyncio.TimerHandle | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def offer_more(self, viewer: Viewer) -> bool:
         """Queue the next slice for a viewer that has taken all; False once it has joined the tail."""
+        self._hold()
+        try:
+            return await self._offer_next(viewer)
+        finally:
+            if self._replay is not None:
+                self._let_go_later = asyncio.get_running_loop().call_later(HOLD_SECONDS, self._let_go)
+
+    async def close(self) -> None:
+        """Let go of Kafka."""
+        self._hold()
+        self._let_go()
+        if self._closing is not None:
+            await self._closing
+
+    def _hold(self) -> None:
+        if self._let_go_later is not None:
+            self._let_go_later.cancel()
+
+    def _let_go(self) -> None:
+        """Give the turn to another, at once; the client takes its time."""
+        replay, self._replay = self._replay, None
+        if replay is not None:
+            self._archive.turns.release()
+            self._closing = asyncio.create_task(replay.close())
+
+    async def _offer_next(self, viewer: Viewer) -> bool:
         if self._seen is None:
             self._seen = self._hub.skip(viewer, None)
             return True
@@ -69,13 +100,6 @@ class Past:
             log.info("viewer_has_a_gap", reason=str(error) or "it took too long to read it again")
             self._seen = self._hub.skip(viewer, self._seen)
         return True
-
-    async def close(self) -> None:
-        """Let go of Kafka."""
-        replay, self._replay = self._replay, None
-        if replay is not None:
-            self._archive.turns.release()
-            await replay.close()
 
     async def _offer_from_ring(self, viewer: Viewer, seen: TailPosition) -> bool:
         await asyncio.sleep(0)  # others have their turn
@@ -104,6 +128,8 @@ class Past:
             raise KafkaDown("the topics have more partitions than then")
         if sum(floor[place] - offset for place, offset in behind.items()) > self._archive.settings.logsvc_resume_rows:
             raise KafkaDown("it is more than LOGSVC_RESUME_ROWS")
+        if self._closing is not None:
+            await self._closing
         async with asyncio.timeout(TURN_SECONDS):
             await self._archive.turns.acquire()
         replay = Replay(self._archive.settings, behind)
