@@ -121,18 +121,26 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
             return await begin(wanted, writing, place)
 
     async def begin(wanted: RowFilter, writing: Writing, place: Place) -> FileAnswer:
+        as_of = journal.as_of()
         since, now = await journal.since(), journal.now_ms()
         latest = now if wanted.asked.latest is None else wanted.asked.latest
         closed = RowFilter(
             wanted.places, wanted.coarse, wanted.fine, wanted.terms, Range(wanted.asked.earliest, latest)
         )
         reading = Reading(journal, closed, None, since)
-        first = await reading.page(PAGE_ROWS)
+        first, coverage = await asyncio.gather(
+            reading.page(PAGE_ROWS), journal.coverage(closed.asked, wanted.places, since)
+        )
         rows = len(first) if len(first) < PAGE_ROWS else await reading.count()
         name = f"tocsin-logs-{rfc3339(now)[:19].replace(':', '')}.{writing.suffix}"
+        told = {
+            "rows": rows,
+            "as-of": as_of,
+            "history-since": coverage.history_since,
+            "events-lost": coverage.events_lost,
+        }
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        if rows is not None:
-            headers["x-tocsin-rows"] = str(rows)
+        headers |= {f"x-tocsin-{name}": str(value) for name, value in told.items() if value is not None}
         chunks = exports.chunks(writing, first, reading.page)
         return FileAnswer(place, chunks, writing.media_type, headers)
 
@@ -157,7 +165,11 @@ def _person(request: Request[Any, Any, Any]) -> str:
 
 
 def _file(media_type: str) -> dict[int, ResponseSpec]:
-    said = "All rows of the filter, newest first; the last line says whether it is all. `x-tocsin-rows`: how many."
+    said = (
+        "All rows of the filter, newest first; the last line says whether it is all. `x-tocsin-rows`: how many. "
+        "`x-tocsin-as-of`, `x-tocsin-history-since` and `x-tocsin-events-lost`: as in the other answers. What is not "
+        "known is left out."
+    )
     return refusals(*HISTORY) | {
         200: ResponseSpec(str, generate_examples=False, description=said, media_type=media_type)
     }

@@ -229,6 +229,10 @@ async def test_what_is_shown_can_be_had_as_a_file(known: House) -> None:
     assert told.headers["content-type"] == "text/csv; charset=utf-8"
     assert told.headers["content-disposition"].startswith('attachment; filename="tocsin-logs-')
     assert told.headers["x-tocsin-rows"] == "9"
+    same = await known.json("/api/v1/logs", queue="orders", job_id="7")
+    assert told.headers["x-tocsin-as-of"] <= same["as_of"]
+    assert told.headers["x-tocsin-history-since"] == same["coverage"]["history_since"]
+    assert int(told.headers["x-tocsin-events-lost"]) == same["coverage"]["events_lost"]
     assert "'=cmd()" in told.text
     assert told.text.splitlines()[-1] == "# complete: 9 rows"
     lines = (await known.get("/api/v1/logs.ndjson", queue="orders")).text.splitlines()
