@@ -72,12 +72,13 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
             parse(text),
             unpack(JobKey, cursor) if cursor else None,
         )
+        as_of = journal.as_of()
         since = await journal.since()
         page = await newest_jobs(journal, wanted, limit, since)
         return Page(
             items=page.items,
             next_cursor=pack(page.next) if page.next else None,
-            as_of=journal.as_of(),
+            as_of=as_of,
             coverage=await journal.coverage(wanted.asked, sets(places), since),
         )
 
@@ -98,6 +99,7 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
         refuse_unknown(request, ("added_at",))
         wanted = parse_time("added_at", added_at) if added_at else None
         names = {"source": unquote(source), "queue": unquote(queue), "job_id": unquote(job_id)}
+        as_of = journal.as_of()
         found = await find_run(journal, names, wanted)
         if not found.rows:
             raise NotFoundException("no such run of this job in history" if found.runs else "no such job in history")
@@ -107,7 +109,7 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
             markers_between(journal, [found.rows[0].env], first, last),
             _coverage(journal, names, found),
         )
-        return job_of(names, found, children, markers, journal.as_of(), coverage)
+        return job_of(names, found, children, markers, as_of, coverage)
 
     return [jobs, job]
 
