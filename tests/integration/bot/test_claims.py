@@ -400,11 +400,12 @@ async def test_of_two_bots_behind_pgbouncer_one_polls_and_the_other_takes_over_w
     assert await calls_to_other(house) == refused, "a chat that asked one bot for silence was spoken to"
     assert (HEARS in first.output(), HEARS in second.output()) == (True, False)
     # How far all is read is what /status tells: here of a partition that nobody reads any more.
-    columns = "(cluster, topic, partition, next_offset, heard_ms, lag, read_at)"
-    theirs = "cluster, topic, 99, 0, heard_ms, 7, now() - interval '2 hours'"
-    await sql.run(f"INSERT INTO kafka_offsets {columns} SELECT {theirs} FROM kafka_offsets WHERE partition = 0")
+    deaf = "NEW.lag := 7; NEW.read_at := now() - interval '2 hours'; RETURN NEW;"
+    await sql.run(f"CREATE FUNCTION deafen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {deaf} END $$")
+    when = "BEFORE UPDATE ON kafka_offsets FOR EACH ROW WHEN (NEW.partition = 0)"
+    await sql.run(f"CREATE TRIGGER deafen {when} EXECUTE FUNCTION deafen()")
     await eventually(lambda: status_says(house, "7 records behind, read 2 h"), what="the deaf partition in /status")
-    await sql.run("DELETE FROM kafka_offsets WHERE partition = 99")
+    await sql.run("DROP TRIGGER deafen ON kafka_offsets")
     await eventually(lambda: status_says(house, "Kafka: 0 records behind"), what="the end of it")
     await first.kill()
     await house.ask("/queues", expect="waiting 5", seconds=60)
