@@ -232,11 +232,13 @@ class House:
         return json.loads(output)
 
     async def all_stored(self) -> bool:
-        """Whether everything that is in Kafka is stored and said to be finished."""
+        """Whether everything that is in Kafka is stored and said to be finished, and as_of is known."""
         system = await self.json("/api/v1/system")
         lanes = system["pipeline"]
-        return len(lanes) == LANES and all(
-            lane["state"] == "storing" and lane["lag"] == 0 and lane["buffered_bytes"] == 0 for lane in lanes
+        return (
+            len(lanes) == LANES
+            and system["as_of"] is not None
+            and all(lane["state"] == "storing" and lane["lag"] == 0 and lane["buffered_bytes"] == 0 for lane in lanes)
         )
 
     async def stored(self, rows: int, *, seconds: float = 60) -> None:
