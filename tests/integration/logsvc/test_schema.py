@@ -236,7 +236,10 @@ async def test_a_projection_whose_end_was_refused_goes_later_and_a_missing_table
     """As a user who had no right to ALTER when the version was run, and has it now."""
 
     async def kept() -> bool:
-        [found] = await bare.query("SELECT create_table_query AS sql FROM system.tables WHERE name = 'journal'")
+        [found] = await bare.query(
+            "SELECT create_table_query AS sql FROM system.tables"
+            " WHERE database = currentDatabase() AND name = 'journal'"
+        )
         return "PROJECTION durations " in str(found["sql"])
 
     known = bare.command
