@@ -1,7 +1,5 @@
 """The main job on the real Node BullMQ: every event travels to ClickHouse once, and each failure rings once."""
 
-import functools
-
 import pytest
 
 from tests.bullmq.driver import Major, run_workload
@@ -12,7 +10,6 @@ from tests.product import Product
 
 QUEUES = ["orders", "mails", "images", "reports", "gone"]
 EPHEMERAL = "gone"
-LEVELS = ("info", "warning", "error")
 
 
 @pytest.mark.parametrize("version", [6, 5])
@@ -39,13 +36,5 @@ async def test_what_happened_to_every_job_is_told_once(tocsin: Product, redis_ur
         return rings(await tocsin.chat()) == expected_rings(truth)
 
     await eventually(rung, seconds=150, what="every failure in the chat, each with its count")
-
-    async def tells_of_itself(service: str) -> bool:
-        rows = (await tocsin.get("/api/v1/logs", service=service, limit=1))["items"]
-        return [(row["kind"], row["service"], row["level"] in LEVELS) for row in rows] == [("log", service, True)]
-
-    for service in ("bridge", "bot", "logsvc"):
-        is_told = functools.partial(tells_of_itself, service)
-        await eventually(is_told, seconds=30, what=f"a line of {service} in the history")
 
     await assert_history_is_true(tocsin, truth, relayed=relayed, ephemeral=EPHEMERAL)
