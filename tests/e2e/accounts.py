@@ -33,7 +33,7 @@ def differences(truth: Truth, ends: Sequence[Sequence[Any]], *, ephemeral: str) 
 
     Of the ephemeral queue's jobs, whose hash may have gone before it was read, attempts' errors may be missing where
     the record is marked enriched=false; their count, the last state, the name and the final error must be right. So
-    it is with jobs that handed themselves back and were read late.
+    it is with jobs that handed themselves back, or were by a rate limit, and were read late.
     """
     told: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
     for row in ends:
@@ -54,7 +54,7 @@ def _of_job(job: Job, rows: Sequence[Sequence[Any]], *, is_ephemeral: bool) -> I
     certain = [row for row in rows if row[8]]
     if is_ephemeral and len(certain) < len(rows) and job.postponed:
         return  # without its hash nothing tells a run that was put off from one that failed
-    if len(certain) < len(rows) and job.kind == "handed-back":
+    if len(certain) < len(rows) and job.kind in ("handed-back", "rate-limited"):
         return  # nor does the hash itself, read late, tell a run that was handed back
     if not is_ephemeral and len(certain) < len(rows) and job.kind != "thrown-text":
         yield f"{job.key} ({job.kind}): {len(rows) - len(certain)} records not enriched though the hash stays"

@@ -212,7 +212,7 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         await measure(60, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
         await house.message("still · Jobs wait too long")
         await measure(160, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
-        card = await house.message("still · Nothing moves")
+        card = await house.message("still · Nothing moves", seconds=150)  # history is looked at once a minute
         assert "no job has ended for 3 min" in card["text"]
         for queue, (title, text, _) in TROUBLE.items():
             card = await house.message(f"🟠 prod · {queue} · {title}", seconds=150)
