@@ -33,7 +33,8 @@ def differences(truth: Truth, ends: Sequence[Sequence[Any]], *, ephemeral: str) 
 
     Of the ephemeral queue's jobs, whose hash may have gone before it was read, attempts' errors may be missing where
     the record is marked enriched=false; their count, the last state, the name and the final error must be right. So
-    it is with jobs that handed themselves back, or were by a rate limit, and were read late.
+    it is with jobs that were handed back, by themselves or by a rate limit, and failed besides, and were read late:
+    BullMQ does both by one script, and writes of it what it writes of a retry.
     """
     told: dict[tuple[str, str], list[Sequence[Any]]] = defaultdict(list)
     for row in ends:
@@ -54,8 +55,9 @@ def _of_job(job: Job, rows: Sequence[Sequence[Any]], *, is_ephemeral: bool) -> I
     certain = [row for row in rows if row[8]]
     if is_ephemeral and len(certain) < len(rows) and job.postponed:
         return  # without its hash nothing tells a run that was put off from one that failed
-    if len(certain) < len(rows) and job.kind in ("handed-back", "rate-limited"):
-        return  # nor does the hash itself, read late, tell a run that was handed back
+    is_doubtful = job.kind in ("handed-back", "rate-limited") and len(job.attempts) > 1
+    if len(certain) < len(rows) and is_doubtful and {row[2] for row in rows} == {job.name}:
+        return  # nor does the hash itself, read late, tell a run that was handed back from one that failed
     if not is_ephemeral and len(certain) < len(rows) and job.kind != "thrown-text":
         yield f"{job.key} ({job.kind}): {len(rows) - len(certain)} records not enriched though the hash stays"
     if {row[2] for row in rows} != {job.name}:
