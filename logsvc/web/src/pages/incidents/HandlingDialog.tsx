@@ -3,6 +3,7 @@ import { useState, type ReactNode } from "react";
 import { useHandling, useIncident, type Handling, type Incident } from "../../api/incidents.ts";
 import { ConfirmDialog } from "../../parts/ConfirmDialog.tsx";
 import { useNow } from "../../shell/useNow.ts";
+import { QuietFields, type Quiet } from "./QuietFields.tsx";
 import { QUIET_TIMES, questionOf, tooLate, type Deed } from "./words.ts";
 
 interface HandlingDialogProps {
@@ -17,16 +18,15 @@ export function HandlingDialog({ deed, incident: shown, close }: HandlingDialogP
   const now = useNow();
   const handling = useHandling();
   const asked = useIncident(String(shown.id));
-  const [minutes, setMinutes] = useState<number>(QUIET_TIMES[1].minutes);
-  const [reason, setReason] = useState("");
+  const [quiet, setQuiet] = useState<Quiet>({ minutes: QUIET_TIMES[1].minutes, reason: "" });
   const incident = asked.data ?? shown;
   const isKnown = asked.isFetchedAfterMount && asked.data !== undefined;
   const late = isKnown && handling.isIdle ? tooLate(deed, incident, now) : "";
-  const quietFor = QUIET_TIMES.find((each) => each.minutes === minutes)?.name ?? "";
+  const quietFor = QUIET_TIMES.find((each) => each.minutes === quiet.minutes)?.name ?? "";
   const question = questionOf(deed, incident, quietFor);
   const wish: Handling =
     deed === "silence"
-      ? { do: deed, incident, minutes, reason: reason.trim() }
+      ? { do: deed, incident, minutes: quiet.minutes, reason: quiet.reason.trim() }
       : { do: deed, id: incident.id, episode: incident.episode };
   return (
     <ConfirmDialog
@@ -42,30 +42,7 @@ export function HandlingDialog({ deed, incident: shown, close }: HandlingDialogP
       {!isKnown && !asked.error && <p>Counting what it is about…</p>}
       {late !== "" && <p>{late}</p>}
       {isKnown && late === "" && <p>{question.consequence}</p>}
-      {isKnown && late === "" && deed === "silence" && (
-        <>
-          <label className="field">
-            For how long
-            <select className="select" value={minutes} onChange={(event) => setMinutes(Number(event.target.value))}>
-              {QUIET_TIMES.map(({ minutes: length, name }) => (
-                <option key={length} value={length}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          </label>
-          <label className="field">
-            Why (others see it)
-            <input
-              type="text"
-              className="text-input"
-              maxLength={500}
-              value={reason}
-              onChange={(event) => setReason(event.target.value)}
-            />
-          </label>
-        </>
-      )}
+      {isKnown && late === "" && deed === "silence" && <QuietFields quiet={quiet} setQuiet={setQuiet} />}
     </ConfirmDialog>
   );
 }

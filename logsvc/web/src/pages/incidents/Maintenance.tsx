@@ -5,6 +5,7 @@ import { useMe } from "../../api/me.ts";
 import { NOT_ALLOWED } from "../../parts/actionWords.ts";
 import { Dialog } from "../../shell/Dialog.tsx";
 import { useEnvs, useKnownEnvs } from "../../shell/envs.ts";
+import { QuietFields, type Quiet } from "./QuietFields.tsx";
 import { QUIET_TIMES } from "./words.ts";
 
 /** A button that begins the maintenance of an environment; it ends in the list of what is kept quiet. */
@@ -34,15 +35,17 @@ function MaintenanceDialog({ close }: { close: () => void }): ReactNode {
   const known = useKnownEnvs();
   const [chosen] = useEnvs();
   const [env, setEnv] = useState(chosen ?? (known.length === 1 ? (known[0] ?? "") : ""));
-  const [minutes, setMinutes] = useState<number>(QUIET_TIMES[0].minutes);
-  const [reason, setReason] = useState("");
+  const [quiet, setQuiet] = useState<Quiet>({ minutes: QUIET_TIMES[0].minutes, reason: "" });
   return (
     <Dialog title="Maintenance of an environment" close={close} isBusy={handling.isPending}>
       <form
         className="dialog-body"
         onSubmit={(event) => {
           event.preventDefault();
-          handling.mutate({ do: "maintenance", env, minutes, reason: reason.trim() }, { onSuccess: close });
+          handling.mutate(
+            { do: "maintenance", env, minutes: quiet.minutes, reason: quiet.reason.trim() },
+            { onSuccess: close },
+          );
         }}
       >
         <p className="quiet">
@@ -62,26 +65,7 @@ function MaintenanceDialog({ close }: { close: () => void }): ReactNode {
             ))}
           </select>
         </label>
-        <label className="field">
-          For how long
-          <select className="select" value={minutes} onChange={(event) => setMinutes(Number(event.target.value))}>
-            {QUIET_TIMES.map(({ minutes: length, name }) => (
-              <option key={length} value={length}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label className="field">
-          Why (others see it)
-          <input
-            type="text"
-            className="text-input"
-            maxLength={500}
-            value={reason}
-            onChange={(event) => setReason(event.target.value)}
-          />
-        </label>
+        <QuietFields quiet={quiet} setQuiet={setQuiet} />
         {handling.error && (
           <p className="action-error" role="alert">
             {handling.error.message}.
