@@ -11,15 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.bullmq.driver import run_workload
-from tests.e2e.accounts import assert_history_is_true, expected_rings, rings
-from tests.e2e.arrival import everything_relayed, everything_stored
-from tests.eventually import eventually
+from tests.e2e.main_job import EPHEMERAL, do_main_job
 from tests.product import Product
 
 ROOT = Path(__file__).parents[2]
-QUEUES = ["orders", "mails", "gone"]
-EPHEMERAL = "gone"
+QUEUES = ["orders", "mails", EPHEMERAL]
 KEPT_SINCE = "tests/contract/earlier/first.py"
 
 
@@ -64,21 +60,4 @@ async def test_the_main_job_is_done_by_two_releases_together(
     for service in ("sandbox", "logsvc", "bridge", "bot"):
         await tocsin.start(service)
     await tocsin.ready()
-
-    truth = await run_workload(
-        redis_url,
-        version=6,
-        jobs=400,
-        queues=QUEUES,
-        ephemeral=EPHEMERAL,
-        rate=200,
-        without=["handed-back", "rate-limited"],
-    )
-    relayed = await everything_relayed(tocsin, redis_url, QUEUES)
-    await everything_stored(tocsin)
-
-    async def rung() -> bool:
-        return rings(await tocsin.chat()) == expected_rings(truth)
-
-    await eventually(rung, seconds=150, what="every failure in the chat, each with its count")
-    await assert_history_is_true(tocsin, truth, relayed=relayed, ephemeral=EPHEMERAL)
+    await do_main_job(tocsin, redis_url, QUEUES, jobs=400, rate=200)

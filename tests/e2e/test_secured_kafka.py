@@ -2,18 +2,15 @@
 
 from pathlib import Path
 
-from tests.bullmq.driver import run_workload
 from tests.certificate import make_certificate
-from tests.e2e.accounts import assert_history_is_true, expected_rings, rings
-from tests.e2e.arrival import everything_relayed, everything_stored
-from tests.eventually import eventually
+from tests.e2e.main_job import EPHEMERAL, do_main_job
 from tests.product import product
 from tests.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
 from tocsin.doctor.finding import Verdict
 from tocsin.doctor.kafka import check_kafka
 from tocsin.topics import Topics
 
-QUEUES = ["orders", "mails", "gone"]
+QUEUES = ["orders", "mails", EPHEMERAL]
 PREFIX = "team-a.tocsin."
 
 
@@ -30,24 +27,7 @@ async def test_the_main_job_runs_under_the_rights_that_the_docs_give(
         for service in ("sandbox", "logsvc", "bridge", "bot"):
             await tocsin.start(service)
         await tocsin.ready()
-
-        truth = await run_workload(
-            redis_url,
-            version=6,
-            jobs=500,
-            queues=QUEUES,
-            ephemeral="gone",
-            rate=200,
-            without=["handed-back", "rate-limited"],
-        )
-        relayed = await everything_relayed(tocsin, redis_url, QUEUES)
-        await everything_stored(tocsin)
-
-        async def rung() -> bool:
-            return rings(await tocsin.chat()) == expected_rings(truth)
-
-        await eventually(rung, seconds=90, what="every failure in the chat, each with its count")
-        await assert_history_is_true(tocsin, truth, relayed=relayed, ephemeral="gone")
+        await do_main_job(tocsin, redis_url, QUEUES, jobs=500, rate=200, ring_seconds=90)
         [services] = await tocsin.query("SELECT DISTINCT service FROM journal WHERE service != '' ORDER BY service")
         assert services == [["bot"], ["bridge"], ["logsvc"]], "somebody's own log lines are missing"
         for service in ("bridge", "logsvc", "bot"):
