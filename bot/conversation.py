@@ -11,7 +11,6 @@ from bot.delivery.messages import Ask, Buttons, Reply
 from bot.delivery.pacing import Pacer
 from bot.desk import Command, Desk, Pressable
 from bot.errors import Gone, RateLimited, Rejected, TelegramError, Unreachable
-from bot.incidents.machine import Person
 from bot.metrics import Metrics
 from bot.people.access import Access, Gate
 from bot.people.seal import Expired, Forged
@@ -108,8 +107,7 @@ class Conversation:
             if not ask.may_act:
                 about = await self.desk.handling.about(ask.chat_id, message_id)
                 return None if about is None else Reply(texts.NOT_YOURS)
-            who = Person(ask.user_id, ask.user_name, ask.role or "")
-            incident = await self.desk.handling.note(ask.chat_id, message_id, who, ask.text)
+            incident = await self.desk.handling.note(ask.chat_id, message_id, ask.who, ask.text)
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
         if incident is None:

@@ -9,7 +9,7 @@ from bot.commands.queue import look_up
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.handling import Handled, Outcome
-from bot.incidents.machine import UNHEEDED, Person
+from bot.incidents.machine import UNHEEDED
 from bot.render.incidents import PER_PAGE, incident_lines, incidents_buttons
 from bot.render.markup import bold, fit, name
 from bot.render.times import as_old
@@ -39,7 +39,7 @@ class Ack:
             if not ask.may_act:
                 return Reply(texts.NOT_YOURS)
             if number.isdecimal():
-                done = await desk.handling.ack(int(number[:18]), _who(ask))
+                done = await desk.handling.ack(int(number[:18]), ask.who)
                 return Reply(_said(done, int(number[:18])))
             return await self._queue(ask, rest.strip(), desk)
         except Unavailable:
@@ -48,11 +48,11 @@ class Ack:
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         which, _, storm = rest.partition(":")
         if which == "storm":
-            taken = await desk.handling.ack_storm(int(storm), _who(ask))
+            taken = await desk.handling.ack_storm(int(storm), ask.who)
             notice = texts.ACKED_ALL.format(count=taken) if taken else texts.NOTHING_TO_ACK
             return Reply("", notice=notice, is_alert=not taken)
         number, episode = (int(part) for part in rest.split(":"))
-        done = await desk.handling.ack(number, _who(ask), episode=episode)
+        done = await desk.handling.ack(number, ask.who, episode=episode)
         reply = await after_press(ask, number, done.incident, desk, _said(done, number))
         return replace(reply, is_alert=done.outcome is not Outcome.DONE)
 
@@ -77,14 +77,10 @@ class Ack:
             async with desk.database.transaction(timeout=2) as session:
                 found = await open_incidents(session, offset=0, limit=MOST_AT_ONCE, queue=queue)
             unheeded = [(number, one.episode) for number, one in found.page if one.phase in UNHEEDED]
-            taken += await desk.handling.ack_all(unheeded, _who(ask))
+            taken += await desk.handling.ack_all(unheeded, ask.who)
         if taken:
             return Reply(texts.ACKED_ALL.format(count=taken))
         return Reply(texts.NOTHING_TO_ACK) if looked.found else looked.unknown("queue")
-
-
-def _who(ask: Ask) -> Person:
-    return Person(ask.user_id, ask.user_name, ask.role or "")
 
 
 def _said(done: Handled, number: int) -> str:

@@ -9,7 +9,6 @@ from bot.actions.bridge import BRIDGE
 from bot.commands.queue import look_up, which_source
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.incidents.machine import Person
 from bot.queues.state import QueueState
 from bot.render.actions import action_buttons, action_text
 from bot.render.markup import name, prose
@@ -22,9 +21,8 @@ async def propose(wish: Wish, ask: Ask, desk: Desk) -> Reply:
     """Count what would be done, and ask whether to do it. To a press it is a message of its own."""
     if not desk.acting.is_configured:
         return _no(texts.NO_ACTIONS)
-    who = Person(ask.user_id, ask.user_name, ask.role or "")
     try:
-        action, others = await desk.acting.ask(wish, who, Destination(ask.chat_id, ask.topic_id))
+        action, others = await desk.acting.ask(wish, ask.who, Destination(ask.chat_id, ask.topic_id))
     except NotDone as refusal:
         return _no(texts.ACTION_REFUSED.format(icon=texts.ICON_WARN, reason=prose(str(refusal), 900)))
     except Unavailable as failure:
@@ -54,15 +52,14 @@ class Go:
     needs: Role = Role.OPERATOR
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        who = Person(ask.user_id, ask.user_name, ask.role or "")
         which, _, number = rest.rpartition(":")
         if which == "no":
-            cancelled = await desk.acting.cancel(int(number), who)
+            cancelled = await desk.acting.cancel(int(number), ask.who)
             if cancelled is None:
                 return Reply("", notice=texts.ACTION_BEGUN_BEFORE, is_alert=True)
             return Reply(action_text(cancelled), notice=texts.CANCEL)
         try:
-            action, is_mine = await desk.acting.begin(int(number), who, ask.message_id)
+            action, is_mine = await desk.acting.begin(int(number), ask.who, ask.message_id)
         except NotDone:
             return Reply("", notice=texts.ACTION_TOO_OLD, is_alert=True)
         if action.stage is Stage.CANCELLED:

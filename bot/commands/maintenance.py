@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from bot import texts
-from bot.commands.silence import end, place, who
+from bot.commands.silence import end, place
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.silences import Scope, read_wish
@@ -51,6 +51,6 @@ class Maintenance:
             envs = ", ".join(name(one, 30) for one in known[:10]) or texts.UNKNOWN
             return Reply(texts.NO_SUCH_ENV.format(env=name(env, 40), envs=envs))
         silence = await desk.handling.silence(
-            Scope(env=env), who(ask), place(ask), until_ms=wish.until_ms, reason=wish.reason, is_maintenance=True
+            Scope(env=env), ask.who, place(ask), until_ms=wish.until_ms, reason=wish.reason, is_maintenance=True
         )
         return Reply(maintenance_on_text(silence), silences_buttons([silence], desk.seal))

@@ -7,7 +7,6 @@ from bot.commands.incidents import after_press
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.handling import Handled, Outcome
-from bot.incidents.machine import Person
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
@@ -28,19 +27,15 @@ class Resolve:
                 number = await desk.handling.about(ask.chat_id, ask.reply_to)
             if number is None:
                 return Reply(texts.HOW_RESOLVE)
-            return Reply(_said(await desk.handling.resolve(number, _who(ask)), number))
+            return Reply(_said(await desk.handling.resolve(number, ask.who), number))
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         number, episode = (int(part) for part in rest.split(":"))
-        done = await desk.handling.resolve(number, _who(ask), episode=episode)
+        done = await desk.handling.resolve(number, ask.who, episode=episode)
         reply = await after_press(ask, number, done.incident, desk, _said(done, number))
         return replace(reply, is_alert=done.outcome is not Outcome.DONE)
-
-
-def _who(ask: Ask) -> Person:
-    return Person(ask.user_id, ask.user_name, ask.role or "")
 
 
 def _said(done: Handled, number: int) -> str:

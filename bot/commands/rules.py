@@ -8,7 +8,6 @@ import structlog
 from bot import texts
 from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
-from bot.incidents.machine import Person
 from bot.kafka import KafkaError
 from bot.render.markup import name as shown
 from bot.render.preview import preview_text
@@ -76,14 +75,13 @@ class Rules:
         return self._page(int(rest) if rest.isdecimal() and len(rest) < 4 else 0, desk)
 
     async def _change(self, rule: str, words: list[str], ask: Ask, desk: Desk) -> Reply:
-        who = Person(ask.user_id, ask.user_name, ask.role or "")
         try:
             await desk.rules.refresh()
             now = desk.board.book.tuning(rule)
             wanted = read_tuning(words, now)
             if wanted.is_on and rule in desk.board.book.base.off:
                 return Reply(texts.RULE_OFF_BY_SETTING)
-            await desk.rules.change(rule, wanted, who, version=now.version)
+            await desk.rules.change(rule, wanted, ask.who, version=now.version)
         except BadTuning as bad:
             return Reply(texts.RULE_BAD.format(reason=shown(str(bad), 300)))
         except Changed:

@@ -9,7 +9,6 @@ from bot.commands.queue import look_up, which_source
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.handling import Outcome, Place
-from bot.incidents.machine import Person
 from bot.incidents.silences import Scope, read_wish
 from bot.render.incidents import scope_words, silences_buttons, silences_text
 from bot.render.times import moment
@@ -64,7 +63,7 @@ class SilenceCommand:
             silences = await desk.handling.silences()
             return Reply(silences_text(silences), silences_buttons(silences, desk.seal), notice=notice)
         done = await desk.handling.silence_incident(
-            int(number), who(ask), place(ask), minutes=BUTTON_HOURS[hours], episode=int(episode)
+            int(number), ask.who, place(ask), minutes=BUTTON_HOURS[hours], episode=int(episode)
         )
         until_ms = done.incident.silenced_until_ms if done.incident else None
         match done.outcome:
@@ -95,7 +94,7 @@ class SilenceCommand:
             scope = replace(scope, env=one.env, source=one.source, queue=one.queue)
         if scope.is_everything:
             return Reply(texts.HOW_SILENCE)
-        silence = await desk.handling.silence(scope, who(ask), place(ask), until_ms=wish.until_ms, reason=wish.reason)
+        silence = await desk.handling.silence(scope, ask.who, place(ask), until_ms=wish.until_ms, reason=wish.reason)
         said_until = texts.SILENCED.format(until=moment(silence.until_ms))
         text = f"{texts.ICON_SILENCED} #{silence.id} {scope_words(silence.scope)}\n{said_until}"
         return Reply(text, silences_buttons([silence], desk.seal))
@@ -106,15 +105,11 @@ def wish_words(rest: str, target: str) -> str:
     return " ".join(rest.split()[len(target.split()) :])
 
 
-def who(ask: Ask) -> Person:
-    return Person(ask.user_id, ask.user_name, ask.role or "")
-
-
 def place(ask: Ask) -> Place:
     return Place(ask.chat_id, ask.topic_id)
 
 
 async def end(number: int, ask: Ask, desk: Desk) -> str:
     """End a silence or a maintenance, and say so."""
-    ended = await desk.handling.end_silence(number, who(ask))
+    ended = await desk.handling.end_silence(number, ask.who)
     return (texts.NO_SUCH_SILENCE if ended is None else texts.SILENCE_ENDED).format(number=number)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bot.incidents.machine import Person
 from tocsin.roles import Role
 
 
@@ -70,6 +71,11 @@ class Ask:
     said_id: int = 0
     reply_to: int | None = None
     role: Role | None = None
+
+    @property
+    def who(self) -> Person:
+        """The person, as those see it who are told what was done."""
+        return Person(self.user_id, self.user_name, self.role or "")
 
     @property
     def may_act(self) -> bool:
