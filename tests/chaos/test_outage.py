@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
-from tests.integration.logsvc.fronted import Server, agrees_with_kafka, house_on, is_live, lanes, mixed
+from tests.integration.logsvc.fronted import Server, agrees_with_kafka, house_on, is_live, lanes, mixed, server_in
 from tests.integration.logsvc.house import House
 from tocsin.events import QueueSnapshot
 
@@ -19,11 +19,8 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncGenerator[Server]:
-    """A ClickHouse over HTTP, running."""
-    one = Server.at(tmp_path / "clickhouse")
-    await one.start()
-    yield one
-    await one.kill()
+    async with server_in(tmp_path) as one:
+        yield one
 
 
 @pytest.fixture

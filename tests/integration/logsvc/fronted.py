@@ -93,6 +93,15 @@ class Server:
 
 
 @asynccontextmanager
+async def server_in(directory: Path) -> AsyncGenerator[Server]:
+    """A ClickHouse over HTTP, running."""
+    one = Server.at(directory / "clickhouse")
+    await one.start()
+    yield one
+    await one.kill()
+
+
+@asynccontextmanager
 async def house_on(server: Server, data: Path, kafka: str, prefix: str) -> AsyncGenerator[House]:
     """A logsvc on that ClickHouse, not started yet, with little room for what is not stored."""
     settings = {

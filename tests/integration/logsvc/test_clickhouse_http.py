@@ -13,7 +13,7 @@ import pytest
 from tests.certificate import make_certificate
 from tests.clickhouse_front import Fault
 from tests.eventually import eventually
-from tests.integration.logsvc.fronted import Server, agrees_with_kafka, house_on, is_live, lanes, mixed
+from tests.integration.logsvc.fronted import Server, agrees_with_kafka, house_on, is_live, lanes, mixed, server_in
 from tests.integration.logsvc.house import LANES, House
 from tests.ports import free_port
 from tests.tcp import tls_before
@@ -25,11 +25,8 @@ PARTITIONS = 4
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncGenerator[Server]:
-    """A ClickHouse over HTTP, running."""
-    one = Server.at(tmp_path / "clickhouse")
-    await one.start()
-    yield one
-    await one.kill()
+    async with server_in(tmp_path) as one:
+        yield one
 
 
 @pytest.fixture
