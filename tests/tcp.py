@@ -9,28 +9,48 @@ from pathlib import Path
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-@contextlib.asynccontextmanager
-async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncGenerator[int]:
-    """Let `serve` handle each connection on a free port of loopback, over TLS if wished; yields the port."""
-    running: set[asyncio.Task[None]] = set()
+class Connections:
+    """What a server has accepted, each handled by `serve` in a task of its own, and closed when it returns."""
 
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._ended = False
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """What asyncio.start_server() calls."""
+        if self._ended:  # accepted before its server was closed, and told of after
+            writer.transport.abort()
+            return
+        self._open[asyncio.create_task(self._handle(reader, writer))] = writer
+
+    async def end(self) -> None:
+        """Cut them all, also those whose task has not begun: such a task ends without a line of it run."""
+        self._ended = True
+        for task in self._open:
+            task.cancel()
+        await asyncio.gather(*self._open, return_exceptions=True)
+        for writer in self._open.values():
+            await close(writer)
+        self._open.clear()
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await serve(reader, writer)
+            await self._serve(reader, writer)
         finally:
             await close(writer)
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        running.add(asyncio.create_task(handle(reader, writer)))
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+@contextlib.asynccontextmanager
+async def listening(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncGenerator[int]:
+    """Let `serve` handle each connection on a free port of loopback, over TLS if wished; yields the port."""
+    connections = Connections(serve)
+    server = await asyncio.start_server(connections.accept, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await connections.end()
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +81,9 @@ async def tls_before(port: int, certificate: Path) -> AsyncGenerator[int]:
 
 
 async def close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection and wait until it is."""
+    """Close a connection; one that does not take what is left within a second is dropped."""
     writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await writer.wait_closed()
+    writer.transport.abort()

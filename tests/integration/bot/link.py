@@ -1,8 +1,9 @@
 """A TCP link that can be cut: what stands between the bot and a server when the server is to fail."""
 
 import asyncio
-from contextlib import suppress
 from typing import Literal
+
+from tests.tcp import Connections, close
 
 State = Literal["open", "refusing", "silent", "dripping"]
 WAYS: tuple[State, ...] = ("refusing", "silent", "dripping")
@@ -18,14 +19,15 @@ class Link:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._connections = Connections(self._serve)
         self.state: State = "open"
         self._speaking = asyncio.Event()
         self._speaking.set()
         self.port = 0
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._connections = Connections(self._serve)
+        self._server = await asyncio.start_server(self._connections.accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def set(self, state: State) -> None:
@@ -41,13 +43,7 @@ class Link:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        self._running.clear()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._running.add(asyncio.create_task(self._serve(reader, writer)))
+        await self._connections.end()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -60,11 +56,9 @@ class Link:
                     group.create_task(self._pump(reader, far_writer))
                     group.create_task(self._pump(far_reader, writer, drips=True))
             finally:
-                await _end(far_writer)
+                await close(far_writer)
         except* (OSError, asyncio.IncompleteReadError):
             pass
-        finally:
-            await _end(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, drips: bool = False) -> None:
         while chunk := await reader.read(65536):
@@ -79,12 +73,3 @@ class Link:
             await writer.drain()
         if writer.can_write_eof():
             writer.write_eof()
-
-
-async def _end(writer: asyncio.StreamWriter) -> None:
-    """Close a connection; one that does not take what is left soon is dropped."""
-    writer.close()
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(1):
-            await writer.wait_closed()
-    writer.transport.abort()

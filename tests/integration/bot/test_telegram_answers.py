@@ -11,6 +11,7 @@ from bot import telegram
 from bot.errors import Unanswered
 from bot.telegram import Telegram
 from tests.eventually import eventually
+from tests.tcp import listening
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 TOKEN = "1:x"
@@ -20,26 +21,16 @@ TOKEN = "1:x"
 async def answering(answer: Answer) -> AsyncGenerator[Telegram]:
     """A door to a server that answers so."""
 
-    serving: set[asyncio.Task[None]] = set()
-
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if (task := asyncio.current_task()) is not None:
-            serving.add(task)
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # it may go before it asks
             await answer(reader, writer)
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    door = Telegram(TOKEN, f"http://{host}:{port}", lambda: None)
-    try:
-        yield door
-    finally:
-        await door.close()
-        server.close()
-        await asyncio.wait_for(asyncio.gather(*serving), 30)
+    async with listening(serve) as port:
+        door = Telegram(TOKEN, f"http://127.0.0.1:{port}", lambda: None)
+        try:
+            yield door
+        finally:
+            await door.close()
 
 
 async def test_an_answer_that_cannot_be_read_is_no_crash() -> None:
