@@ -10,21 +10,19 @@ import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
-from typing import cast
 
 import structlog
 
 from bridge.cursors import Restored
 from bridge.errors import SourceUnavailable
 from bridge.lag import Lag
-from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.discovery import Missed
-from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.enrich import whole
+from bridge.sources.bullmq.entryreader import EntryReader
 from bridge.sources.bullmq.follower import Follower
-from bridge.sources.bullmq.gaps import Mender, Work, mendable
+from bridge.sources.bullmq.gaps import Mender
 from bridge.sources.bullmq.gone import Farewell
-from bridge.sources.bullmq.groups import cursor, cut_back
+from bridge.sources.bullmq.groups import cursor
 from bridge.sources.bullmq.handover import Handover
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
@@ -32,17 +30,18 @@ from bridge.sources.bullmq.lastlines import LastLines
 from bridge.sources.bullmq.logreader import LogReader
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
+from bridge.sources.bullmq.mending import Mending
 from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile import Reconciler
 from bridge.sources.bullmq.reconciling import Reconciling
-from bridge.sources.bullmq.stream import Position, Reading, Unreadable
+from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.takeup import TakeUp
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup
-from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
+from bridge.sources.bullmq.watched import Queue, Read
 from bridge.window import DEFAULT_MAX_LEN
 from tocsin.lifecycle import pause
 
@@ -55,9 +54,6 @@ CHECK_SECONDS = 15.0
 
 CHECKED_A_SECOND = 200
 """Of all queues of a source, that is: 10,000 are read so every 50 s."""
-
-MEND_AGAIN_SECONDS = 5.0
-"""After a queue's gaps were mended, or could not be: other queues have their turn."""
 
 LEAVE_AGAIN_SECONDS = 15.0
 """After a primary did not say whether a queue is there: where replicas are read, reading goes on without it."""
@@ -77,14 +73,14 @@ class Lane:
         reader = LogReader(door)
         self._logging = asyncio.Lock()
         last_lines = LastLines(door, reader, outbox)
-        self._mender = Mender(site, door, outbox, records, metrics, around.read_back, last_lines, self._logging)
+        mender = Mender(site, door, outbox, records, metrics, around.read_back, last_lines, self._logging)
+        self._mending = Mending(mender, door, around.source)
         self._reconciler = Reconciler(site, door, outbox, records, metrics, every_seconds=every)
         self._take_up = TakeUp(door, around.read_back)
         self._taking_up: asyncio.Task[None] | None = None
         self._reconcile_seconds = every
         self._is_asking = False
         self._room = around.room
-        self._tell_uncounted = around.tell_uncounted
         self._site = site
         self._source = around.source
         self._turns = around.turns
@@ -94,14 +90,12 @@ class Lane:
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
+        self._entries = EntryReader(around)
         self._jobs = JobReader(door, reader, self._tell)
         self._follower = Follower(door, reader, self._tell)
         self._queues: dict[str, Queue] = {}
         self._unfinished: set[str] = set()
-        self._mending: list[Work] = []
-        self._mending_task: asyncio.Task[None] | None = None
-        self._handover = Handover(around, self._reconciler, self._follower.meet, self._stop_mending_of)
-        self._mending_since = 0.0
+        self._handover = Handover(around, self._reconciler, self._follower.meet, self._mending.stop_of)
         self._next_check = 0.0
         self._next_leave = 0.0
 
@@ -145,7 +139,7 @@ class Lane:
             for queue in self._queues.values():
                 await self._reconciler.store_all(queue)
         finally:
-            await self._stop_mending()
+            await self._mending.stop()
             await self._stop_taking_up()
             for queue in self._queues.values():
                 queue.reconciling.jobs.leave()
@@ -161,7 +155,7 @@ class Lane:
                     async with self._logging:
                         await self._relay(woken[start : start + STREAMS_A_READ])
                 self._take_up_open_jobs()
-                await self._mend()
+                await self._mending.step((queue, key not in self._unfinished) for key, queue in self._queues.items())
                 await self._reconcile()
                 await self._take_leave()
                 if not self._follower.seconds_left:
@@ -214,53 +208,9 @@ class Lane:
             self._taking_up.cancel()
             await asyncio.gather(self._taking_up, return_exceptions=True)
 
-    async def _mend(self) -> None:
-        """Rebuild what is missing of the queues where that is due, beside the reading. Raises SourceUnavailable."""
-        if self._mending_task is not None:
-            if self._mending_task.done():
-                await self._end_mending(self._mending_task)
-            return
-        works = [self._work(key, queue) for key, queue in self._queues.items()]
-        self._mending = [work for work in works if work is not None]
-        if self._mending:
-            self._mending_since = time.monotonic()
-            self._mending_task = asyncio.create_task(self._mender.mend(self._mending), name=f"mend-{self._source}")
-
-    def _work(self, key: str, queue: Queue) -> Work | None:
-        """What can be mended of a queue now."""
-        if queue.is_refused or not queue.is_taken_up or time.monotonic() < queue.mend_at:
-            return None
-        now, read = self._door.now_ms(), stream.order(queue.position.last_id)[0]
-        gap = mendable(queue.position.gaps, min(now, read) if key in self._unfinished else now)
-        ends = list(queue.reconciling.ended.values())
-        return Work(queue, gap, ends) if gap is not None or ends else None
-
-    async def _end_mending(self, task: asyncio.Task[None]) -> None:
-        """Forget what is mended. It took its time: reading has four times as long now."""
-        works, self._mending, self._mending_task = self._mending, [], None
-        now = time.monotonic()
-        for work in works:
-            work.queue.mend_at = now + max(MEND_AGAIN_SECONDS, 4 * (now - self._mending_since))
-            if work.is_done:
-                work.queue.reconciling.mended(work.ends)
-                if work.gap is not None:
-                    await self._mender.forget(work.queue, work.gap)
-        task.result()
-
-    async def _stop_mending(self) -> None:
-        if self._mending_task is not None:
-            task, self._mending_task, self._mending = self._mending_task, None, []
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _stop_mending_of(self, queue: Queue) -> None:
-        """Its stream is no more."""
-        if any(work.queue is queue for work in self._mending):
-            await self._stop_mending()
-
     async def _reconcile(self) -> None:
         """Correct what no event corrects, of queues that were read to their ends."""
-        mending = {work.queue.keys.events for work in self._mending}
+        mending = {queue.keys.events for queue in self._mending.queues}
         ready = [
             queue
             for key, queue in self._queues.items()
@@ -328,104 +278,14 @@ class Lane:
 
     async def _read(self, queues: Sequence[Queue]) -> list[Read]:
         """Read some streams once, exactly, with what Redis knows of their jobs."""
-        counts = [min(queue.portion.count, MOST_ENTRIES // len(queues)) for queue in queues]
         try:
-            replies = await self._door.ask(
-                [
-                    command
-                    for queue, count in zip(queues, counts, strict=True)
-                    for command in stream.read_commands(queue.keys.events, queue.position, count)
-                ],
-                as_text=True,
-            )
-        except SourceUnavailable:
-            for queue in queues:
-                queue.portion.shrink()
-            raise
-        reads: list[Read] = []
-        for at, (queue, count) in enumerate(zip(queues, counts, strict=True)):
-            mine = replies[at * stream.COMMANDS_PER_READ : (at + 1) * stream.COMMANDS_PER_READ]
-            reading = self._parse(queue, mine, count)
-            if reading is not None and reading.is_reset and self._door.may_lag:
-                await self._confirm_reset(queue, count)
-            if reading is not None and (reading.is_reset or reading.lost):
-                reading = await self._look_closer(queue, reading)
-            if reading is not None:
-                reads.append(Read(*cut_back(reading), queue=queue))
+            reads = await self._entries.read(queues)
+        finally:
+            self._unfinished -= {queue.keys.events for queue in queues if queue.is_refused}
         for read in reads:
             queue = read.queue
             await queue.past.recall(self._door, queue.keys.events, queue.position.last_id, read.entries, queue.memory)
         return await self._jobs.read(reads)
-
-    def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
-        """What one stream answered; None if it is refused."""
-        try:
-            info, entries = stream.parse(replies)
-        except Unreadable as error:
-            self._refuse(queue, str(error))
-            return None
-        if info is not None and info.added is None:
-            self._tell_uncounted()
-        if queue.is_refused:
-            queue.is_refused = False
-            self._metrics.queues_refused.labels(self._source).dec()
-        if info is not None and info.added is not None:
-            self._watch_window(queue, info.added, info.length)
-        queue.portion.learn([entry.size for entry in entries])
-        return stream.advance(queue.position, info, entries, count)
-
-    async def _confirm_reset(self, queue: Queue, count: int) -> None:
-        """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
-        commands = stream.read_commands(queue.keys.events, queue.position, count)
-        try:
-            info, entries = stream.parse(await self._door.ask_primary(commands))
-        except Unreadable as error:
-            raise SourceUnavailable(f"the primary refuses {queue.place.queue}: {error}") from error
-        if not stream.advance(queue.position, info, entries, count).is_reset:
-            raise SourceUnavailable(f"the replica is behind what was read of {queue.place.queue} before")
-
-    async def _look_closer(self, queue: Queue, reading: Reading) -> Reading:
-        """Whether a stream that is another was only cut short, and one that lost entries is another all the same.
-
-        Raises SourceUnavailable.
-        """
-        position, keys = queue.position, queue.keys
-        if reading.lost and position.jobs_added:
-            (counter,) = await self._door.ask_primary([("GET", keys.of("id"))])
-            is_another = not isinstance(counter, Refused) and whole(counter) < position.jobs_added
-            return stream.begin_anew(position, is_there=True) if is_another else reading
-        if reading.is_reset and reading.is_full and queue.recent:
-            command = ("XREVRANGE", keys.events, position.last_id, "-", "COUNT", stream.LOOKED_BACK)
-            (reply,) = await self._door.ask_primary([command])
-            if not isinstance(reply, Refused):
-                ids = [entry.id for entry in stream.entries_of(cast(list[Reply], reply))]
-                return stream.go_on(position, queue.recent, ids) or reading
-        return reading
-
-    def _watch_window(self, queue: Queue, added: int, length: int) -> None:
-        position, window = queue.position, queue.lag.window
-        is_history = position.is_first_contact or position.is_backfill(position.last_id)
-        window.see(added=added, length=length, passed=position.pos, is_history=is_history)
-        small = window.small()
-        if small is not None:
-            log.warning(
-                "trim_window_small",
-                source=self._source,
-                queue=queue.place.queue,
-                max_len=small.max_len,
-                events_a_second=round(small.rate, 1),
-                holds_seconds=round(small.seconds, 1),
-                left=round(small.left, 2),
-                mend=small.mend,
-            )
-
-    def _refuse(self, queue: Queue, reason: str) -> None:
-        self._unfinished.discard(queue.keys.events)
-        queue.lag.unread(None)
-        if not queue.is_refused:
-            queue.is_refused = True
-            self._metrics.queues_refused.labels(self._source).inc()
-            log.error("queue_refused", source=self._source, queue=queue.place.queue, error=reason)
 
     def _meet_refused(self, queues: Sequence[Queue]) -> None:
         """A queue refused at first contact gets a cursor too, or it would pass for one created after the next scan."""

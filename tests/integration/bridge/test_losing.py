@@ -17,7 +17,7 @@ from tests.lanes import Kafka, lane_reading
 def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     """With gaps that are past soon, and tried again soon."""
     monkeypatch.setattr(gaps, "SKEW_MS", 200)
-    monkeypatch.setattr("bridge.sources.bullmq.lane.MEND_AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.sources.bullmq.mending.AGAIN_SECONDS", 0.5)
     return Kafka()
 
 

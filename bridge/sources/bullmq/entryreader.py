@@ -1,0 +1,125 @@
+"""Reads what is new in some streams, exactly: MULTI{XINFO, XREAD} each, and a closer look where something was lost.
+
+A stream that Redis refuses (another type, or forbidden) is marked so and left out; the others are read on.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import structlog
+
+from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq import stream
+from bridge.sources.bullmq.door import Refused, Reply
+from bridge.sources.bullmq.enrich import whole
+from bridge.sources.bullmq.groups import cut_back
+from bridge.sources.bullmq.stream import Reading, Unreadable
+from bridge.sources.bullmq.surroundings import Surroundings
+from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
+
+log = structlog.get_logger("bridge.lane")
+
+
+class EntryReader:
+    """For one lane."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._source = around.source
+        self._door = around.door
+        self._metrics = around.metrics
+        self._tell_uncounted = around.tell_uncounted
+
+    async def read(self, queues: Sequence[Queue]) -> list[Read]:
+        """Read each stream once; together they bring MOST_ENTRIES at most. Raises SourceUnavailable."""
+        counts = [min(queue.portion.count, MOST_ENTRIES // len(queues)) for queue in queues]
+        commands = [
+            command
+            for queue, count in zip(queues, counts, strict=True)
+            for command in stream.read_commands(queue.keys.events, queue.position, count)
+        ]
+        try:
+            replies = await self._door.ask(commands, as_text=True)
+        except SourceUnavailable:
+            for queue in queues:
+                queue.portion.shrink()
+            raise
+        reads: list[Read] = []
+        for at, (queue, count) in enumerate(zip(queues, counts, strict=True)):
+            mine = replies[at * stream.COMMANDS_PER_READ : (at + 1) * stream.COMMANDS_PER_READ]
+            reading = self._parse(queue, mine, count)
+            if reading is not None and reading.is_reset and self._door.may_lag:
+                await self._confirm_reset(queue, count)
+            if reading is not None and (reading.is_reset or reading.lost):
+                reading = await self._look_closer(queue, reading)
+            if reading is not None:
+                reads.append(Read(*cut_back(reading), queue=queue))
+        return reads
+
+    def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
+        """What one stream answered; None if it is refused."""
+        try:
+            info, entries = stream.parse(replies)
+        except Unreadable as error:
+            self._refuse(queue, str(error))
+            return None
+        if info is not None and info.added is None:
+            self._tell_uncounted()
+        if queue.is_refused:
+            queue.is_refused = False
+            self._metrics.queues_refused.labels(self._source).dec()
+        if info is not None and info.added is not None:
+            self._watch_window(queue, info.added, info.length)
+        queue.portion.learn([entry.size for entry in entries])
+        return stream.advance(queue.position, info, entries, count)
+
+    async def _confirm_reset(self, queue: Queue, count: int) -> None:
+        """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
+        commands = stream.read_commands(queue.keys.events, queue.position, count)
+        try:
+            info, entries = stream.parse(await self._door.ask_primary(commands))
+        except Unreadable as error:
+            raise SourceUnavailable(f"the primary refuses {queue.place.queue}: {error}") from error
+        if not stream.advance(queue.position, info, entries, count).is_reset:
+            raise SourceUnavailable(f"the replica is behind what was read of {queue.place.queue} before")
+
+    async def _look_closer(self, queue: Queue, reading: Reading) -> Reading:
+        """Whether a stream that is another was only cut short, and one that lost entries is another all the same.
+
+        Raises SourceUnavailable.
+        """
+        position, keys = queue.position, queue.keys
+        if reading.lost and position.jobs_added:
+            (counter,) = await self._door.ask_primary([("GET", keys.of("id"))])
+            is_another = not isinstance(counter, Refused) and whole(counter) < position.jobs_added
+            return stream.begin_anew(position, is_there=True) if is_another else reading
+        if reading.is_reset and reading.is_full and queue.recent:
+            command = ("XREVRANGE", keys.events, position.last_id, "-", "COUNT", stream.LOOKED_BACK)
+            (reply,) = await self._door.ask_primary([command])
+            if not isinstance(reply, Refused):
+                ids = [entry.id for entry in stream.entries_of(cast(list[Reply], reply))]
+                return stream.go_on(position, queue.recent, ids) or reading
+        return reading
+
+    def _watch_window(self, queue: Queue, added: int, length: int) -> None:
+        position, window = queue.position, queue.lag.window
+        is_history = position.is_first_contact or position.is_backfill(position.last_id)
+        window.see(added=added, length=length, passed=position.pos, is_history=is_history)
+        small = window.small()
+        if small is not None:
+            log.warning(
+                "trim_window_small",
+                source=self._source,
+                queue=queue.place.queue,
+                max_len=small.max_len,
+                events_a_second=round(small.rate, 1),
+                holds_seconds=round(small.seconds, 1),
+                left=round(small.left, 2),
+                mend=small.mend,
+            )
+
+    def _refuse(self, queue: Queue, reason: str) -> None:
+        queue.lag.unread(None)
+        if not queue.is_refused:
+            queue.is_refused = True
+            self._metrics.queues_refused.labels(self._source).inc()
+            log.error("queue_refused", source=self._source, queue=queue.place.queue, error=reason)
