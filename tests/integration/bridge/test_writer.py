@@ -9,9 +9,9 @@ import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from bridge import kafka
 from bridge.errors import KafkaResting, WriterLost
-from bridge.kafka import Membership, Writer, guard_by
+from bridge.kafka import Membership, Writer, guard_by, read_cursors, reader
+from bridge.kafka.calls import RESET_SECONDS
 from bridge.record import Record
 from tests.eventually import eventually
 from tests.integration.bridge.test_sites import site
@@ -61,7 +61,7 @@ async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
         def breaker() -> float | None:
             return registry.get_sample_value("bridge_breaker_state", {"dependency": "kafka-relay"})
 
-        monkeypatch.setattr(kafka, "START_SECONDS", 0.2)
+        monkeypatch.setattr("bridge.kafka.writer.START_SECONDS", 0.2)
         for _ in range(settings.breaker_fail_max):
             assert breaker() == 0
             with pytest.raises(WriterLost, match=r"no answer in 0\.2 s"):
@@ -70,15 +70,15 @@ async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
         with pytest.raises(KafkaResting, match="breaker open"):
             await Writer(settings, 0, guard).__aenter__()
         with pytest.raises(KafkaResting, match="breaker open"):
-            await kafka.read_cursors(settings, 0, guard)
+            await read_cursors(settings, 0, guard)
         assert (breaker(), calls) == (2, before), "it was asked all the same"
 
-        is_back, now = True, now + kafka.RESET_SECONDS
-        monkeypatch.setattr(kafka, "START_SECONDS", 20)
+        is_back, now = True, now + RESET_SECONDS
+        monkeypatch.setattr("bridge.kafka.writer.START_SECONDS", 20)
         async with Writer(settings, 0, guard) as writer:
             assert breaker() == 0
             await writer.write(writer.batches([Record.of(settings.topics.cursors, b"k", b"1")]))
-        assert await kafka.read_cursors(settings, 0, guard) == {b"k": b"1"}
+        assert await read_cursors(settings, 0, guard) == {b"k": b"1"}
 
 
 class Assigned:
@@ -98,7 +98,7 @@ async def test_group_is_entered_once_kafka_is_back(
     kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await until_topics_fit(site("eu", kafka_bootstrap, topic_prefix), asyncio.Event())
-    monkeypatch.setattr(kafka, "JOIN_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.kafka.membership.JOIN_AGAIN_SECONDS", 0.05)
     is_back = False
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -154,7 +154,7 @@ async def test_transaction_of_many_batches_keeps_the_order_in_each_topic(
         await writer.write(
             writer.batches([record for three in zip(*written.values(), strict=True) for record in three])
         )
-    consumer = kafka.reader(settings, "test")
+    consumer = reader(settings, "test")
     await consumer.start()
     consumer.assign([TopicPartition(topic, 0) for topic in written])
     found: dict[str, list[Any]] = {topic: [] for topic in written}
@@ -173,7 +173,7 @@ async def test_writer_that_cannot_flush_is_closed_all_the_same(
     kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kafka falls silent for good: the connections are closed, and what waited for them ends."""
-    monkeypatch.setattr(kafka, "END_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.kafka.calls.END_SECONDS", 0.5)
     settings = site("eu", kafka_bootstrap, topic_prefix)
     await until_topics_fit(settings, asyncio.Event())
     before = asyncio.all_tasks()

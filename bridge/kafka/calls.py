@@ -1,0 +1,67 @@
+"""Calls of Kafka's clients: what guards them, how they fail, and how a client is closed."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import (
+    BrokerNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+)
+
+from bridge.errors import KafkaResting, WriterLost
+from tocsin.breakers import Breakers, Guard, Unavailable
+
+START_SECONDS = 20.0
+END_SECONDS = 5.0
+
+RESET_SECONDS = 0.5
+"""While its breaker is open: replicas try again by themselves, and BullMQ trims what they do not read."""
+
+AWAY = (
+    OSError,
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    BrokerNotAvailableError,
+)
+"""What a Kafka that is away raises. One that fences a writer, or refuses it, has answered."""
+
+FAILED = (KafkaError, OSError, TimeoutError, Unavailable)
+
+
+def guard_by(breakers: Breakers) -> Guard:
+    """What holds the relay's calls; one for all partitions."""
+    return breakers.guard_loops("kafka-relay", errors_that_count=AWAY, reset_seconds=RESET_SECONDS)
+
+
+async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Close a client within END_SECONDS, also when no broker answers any more.
+
+    A producer that cannot flush never comes to close its connections; closed under it, what it waits for fails.
+    """
+    any_client: Any = client
+    connections = any_client.client if isinstance(client, AIOKafkaProducer) else any_client._client
+    for close in (client.stop, connections.close):
+        with suppress(KafkaError, OSError):
+            try:
+                async with asyncio.timeout(END_SECONDS):
+                    return await close()
+            except TimeoutError:
+                continue
+
+
+def say(error: BaseException) -> str:
+    told = error.__cause__ if isinstance(error, Unavailable) else None
+    return (str(told) if told is not None else "") or str(error) or type(error).__name__
+
+
+def lost(what: str, error: BaseException) -> WriterLost:
+    was_asked = not isinstance(error, Unavailable) or error.__cause__ is not None
+    return (WriterLost if was_asked else KafkaResting)(f"{what}: {say(error)}")

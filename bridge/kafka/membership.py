@@ -1,0 +1,91 @@
+"""This replica's place in its site's group."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+
+from bridge.kafka.calls import AWAY, START_SECONDS, close_client, say
+from bridge.settings import BridgeSettings
+from tocsin.breakers import Guard, Unavailable
+from tocsin.kafka import client_options
+from tocsin.lifecycle import pause
+
+log = structlog.get_logger("bridge.kafka")
+
+JOIN_AGAIN_SECONDS = 1.0
+
+
+def group_id(settings: BridgeSettings) -> str:
+    """The group whose assignment of `cursors` partitions is the ownership of queues."""
+    return f"{settings.kafka_topic_prefix}bridge-{settings.bridge_site}"
+
+
+class Owner(Protocol):
+    """Told which partitions are this replica's, one call at a time; `revoked` holds the group up until it ends."""
+
+    async def assigned(self, partitions: Sequence[int]) -> None: ...
+    async def revoked(self, partitions: Sequence[int]) -> None: ...
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._owner.revoked(sorted(place.partition for place in revoked))
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._owner.assigned(sorted(place.partition for place in assigned))
+
+
+class Membership:
+    """This replica's place in the site's group: Kafka's own group protocol says which partitions it owns."""
+
+    def __init__(self, settings: BridgeSettings, owner: Owner, guard: Guard = asyncio.timeout) -> None:
+        self._settings = settings
+        self._listener = _Listener(owner)
+        self._guard = guard
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Stay in the group until stop is set. The cursors themselves are not read here."""
+        while not stop.is_set():
+            consumer = self._make_consumer()
+            try:
+                if await self._is_reached(consumer):
+                    await self._stay(consumer, stop)
+                else:
+                    await pause(stop, JOIN_AGAIN_SECONDS)
+            finally:
+                await close_client(consumer)
+
+    async def _is_reached(self, consumer: AIOKafkaConsumer) -> bool:
+        try:
+            async with self._guard(START_SECONDS):
+                await consumer.start()
+        except (*AWAY, TimeoutError, Unavailable) as error:
+            log.warning("group_not_reached", reason=say(error))
+            return False
+        return True
+
+    async def _stay(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        consumer.subscribe([self._settings.topics.cursors], listener=self._listener)
+        while not stop.is_set():
+            consumer.pause(*consumer.assignment())
+            await consumer.getmany(timeout_ms=500)
+
+    def _make_consumer(self) -> AIOKafkaConsumer:
+        session_ms = int(self._settings.bridge_session_seconds * 1000)
+        return AIOKafkaConsumer(
+            **client_options(self._settings, f"bridge-{self._settings.bridge_site}"),
+            group_id=group_id(self._settings),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 3,
+            max_poll_interval_ms=60_000,
+            rebalance_timeout_ms=20_000,
+        )
