@@ -55,20 +55,21 @@ async def cluster_id(admin: AIOKafkaAdminClient) -> str:
     return str(described.get("cluster_id") or "unknown")
 
 
-async def committed(admin: AIOKafkaAdminClient, group: str, place: Place) -> Committed:
-    """Ask a group's coordinator; our own client would not tell the metadata."""
-    answer: Mapping[Any, Any] = await reach(admin.list_consumer_group_offsets(group, partitions=[partition(place)]))
-    found = answer.get(partition(place))
-    if found is None or found.offset < 0:
-        return Committed(None, "")
-    return Committed(int(found.offset), str(found.metadata or ""))
+async def committed(admin: AIOKafkaAdminClient, group: str, places: Sequence[Place]) -> dict[Place, Committed]:
+    """What a group last committed for each place. Asks its coordinator: our own client would not tell the metadata.
 
-
-async def done(admin: AIOKafkaAdminClient, group: str, places: Sequence[Place]) -> dict[Place, int]:
-    """The offsets a group has committed, in one call; a partition without one is left out."""
+    aiokafka passes over an error of the whole group (its coordinator has just begun, or is another broker now): then
+    nothing is told of any partition. "Nothing committed yet" Kafka does tell, as -1.
+    """
     keys = [partition(place) for place in places]
     answer: Mapping[Any, Any] = await reach(admin.list_consumer_group_offsets(group, partitions=keys))
-    return {place: int(answer[key].offset) for place, key in zip(places, keys, strict=True) if answer[key].offset >= 0}
+    if untold := [key for key in keys if key not in answer]:
+        raise KafkaDown(f"the coordinator of {group} does not tell how far {untold[0].topic} is read")
+    return {place: _committed(answer[key]) for place, key in zip(places, keys, strict=True)}
+
+
+def _committed(told: Any) -> Committed:
+    return Committed(int(told.offset), str(told.metadata or "")) if told.offset >= 0 else Committed(None, "")
 
 
 async def peek(options: Mapping[str, Any], place: Place, offset: int) -> Record | None:

@@ -18,7 +18,6 @@ from logsvc.kafka.calls import (
     close,
     cluster_id,
     committed,
-    done,
     partition,
     peek,
     poll,
@@ -101,8 +100,8 @@ class Member:
             return {}
 
     async def committed(self, place: Place) -> Committed:
-        """Ask the group's coordinator; our own client would not tell the metadata."""
-        return await committed(self._admin, self._group, place)
+        """What the group last committed for a partition, whoever owned it then."""
+        return (await committed(self._admin, self._group, [place]))[place]
 
     async def bounds(self, place: Place) -> Bounds:
         """The offsets Kafka holds now."""
@@ -119,7 +118,8 @@ class Member:
 
     async def done(self, places: Sequence[Place]) -> dict[Place, int]:
         """How far the group has stored partitions, by what their owners committed; one without a commit is left out."""
-        return await done(self._admin, self._group, places)
+        found = await committed(self._admin, self._group, places)
+        return {place: one.offset for place, one in found.items() if one.offset is not None}
 
     async def ends(self, places: Sequence[Place]) -> dict[Place, int]:
         """Where partitions end now: at the last stable offset, which is not included."""

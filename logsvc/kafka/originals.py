@@ -35,7 +35,7 @@ class Originals:
 
     async def committed(self, place: Place) -> Committed:
         """How far the ingest group is."""
-        return await committed(self._admin, self._group, place)
+        return (await committed(self._admin, self._group, [place]))[place]
 
     async def record(self, place: Place, offset: int) -> Record | None:
         """The record at exactly this offset; None if Kafka has none there."""

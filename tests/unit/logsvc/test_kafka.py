@@ -1,14 +1,18 @@
-"""Clients of a Kafka that is away: leaving them never takes for ever."""
+"""Clients of a Kafka that is away or not ready yet: leaving them never takes for ever, and no answer is made up."""
 
 import asyncio
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupLoadInProgressError, KafkaConnectionError, KafkaTimeoutError
+from aiokafka.protocol.commit import OffsetFetchResponse_v3  # pyright: ignore[reportMissingTypeStubs]  # has none
 
 from logsvc.errors import KafkaDown
 from logsvc.kafka import DeadLetters, Member
+from logsvc.kafka.calls import committed
 from logsvc.letters import Letter
+from logsvc.places import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.settings import read
 
@@ -64,6 +68,20 @@ class Dying:
         return done
 
 
+class Coordinator(AIOKafkaAdminClient):
+    """aiokafka's own admin client, with a group's coordinator that gives one answer."""
+
+    def __init__(self, *answer: object) -> None:
+        super().__init__(bootstrap_servers="127.0.0.1:1")
+        self._answer = answer
+
+    async def find_coordinator(self, *_: object, **__: object) -> int:
+        return 1
+
+    async def _send_request(self, *_: object, **__: object) -> Any:
+        return OffsetFetchResponse_v3(0, *self._answer)
+
+
 @pytest.fixture
 def settings() -> LogsvcSettings:
     return read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": "chdb:///nowhere"})
@@ -113,3 +131,12 @@ async def test_the_group_is_left_in_time(settings: LogsvcSettings, monkeypatch: 
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(KafkaDown):
             await member.__aenter__()
+
+
+async def test_a_coordinator_that_is_loading_is_not_taken_for_a_group_that_has_committed_nothing() -> None:
+    places = [Place("t", 0), Place("t", 1)]
+    none_and_five = [("t", [(0, -1, "", 0), (1, 5, "5-9", 0)])]
+    told = await committed(Coordinator(none_and_five, 0), "g", places)
+    assert told == {places[0]: Committed(None, ""), places[1]: Committed(5, "5-9")}
+    with pytest.raises(KafkaDown):
+        await committed(Coordinator([], GroupLoadInProgressError.errno), "g", places)
