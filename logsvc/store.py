@@ -48,8 +48,13 @@ QUERY_LIMITS = {
     "max_memory_usage": 2_000_000_000,
     "max_threads": 2,
 }
-WHOLE = {"select_sequential_consistency": 1}
-"""Of a cluster's replicas only one that has all answers: what is not seen is stored again, or under another token."""
+READ_BACK_SETTINGS = {
+    # Nobody can narrow what the ingest asks, and it goes on only once it has the answer.
+    "max_execution_time": CALL_SECONDS - 10,
+    "max_rows_to_read": 0,
+    # Of a cluster's replicas only one that has all answers: what is not seen is stored again, or under another token.
+    "select_sequential_consistency": 1,
+}
 READ_SETTINGS = {"input_format_skip_unknown_fields": 1}
 INSERT_SETTINGS = {
     **READ_SETTINGS,
@@ -213,7 +218,7 @@ class Store:
 
     async def _read_back(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The same for the ingest, which waits for nobody's question."""
-        return await self._ask(self._inserting, sql, parameters, WHOLE)
+        return await self._ask(self._inserting, sql, parameters, READ_BACK_SETTINGS)
 
     async def _ask(
         self, pool: Workers, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from logsvc import migrate, tables
 from logsvc.batch import Feed, Span, row_prefix, splice
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
-from logsvc.store import Store
+from logsvc.store import QUERY_LIMITS, Store
 from tests.eventually import eventually
 from tests.integration.logsvc.conftest import store_settings
 from tocsin.breakers import Breakers
@@ -92,13 +92,21 @@ async def test_the_window_of_tokens_outlives_many_other_inserts(store: Store) ->
     assert await count(store) == 1500
 
 
-async def test_read_backs_tell_one_origin_from_another(store: Store) -> None:
+async def test_read_backs_tell_one_origin_from_another_and_know_no_limit_of_rows(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await store.insert("journal", block(5, 10), "t")
+    monkeypatch.setitem(QUERY_LIMITS, "max_rows_to_read", 3)
+    with pytest.raises(QueryTooHeavy):
+        await store.query(
+            "SELECT max(kafka_offset) FROM journal WHERE ts > 0", settings={"optimize_use_projections": 0}
+        )
     origin = ("c", "t.jobs", 0)
     assert await store.offsets("journal", origin, Span(0, 9), (T0, T0 + 100)) == set(range(5, 10))
     assert await store.offsets("journal", ("other", "t.jobs", 0), Span(0, 99), (T0, T0 + 100)) == set()
     assert await store.newest_offsets("journal", "t.jobs", 0) == {"c": 14}
     assert await store.newest_offsets("journal", "t.jobs", 1) == {}
+    assert await store.newest_row("journal", origin, 0, 99) == (14, T0 + 14)
 
 
 async def test_a_refusal_is_told_from_an_illness(store: Store) -> None:
