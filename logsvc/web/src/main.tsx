@@ -11,6 +11,7 @@ import type { Clock } from "./live/socket.ts";
 import { Tail } from "./live/tail.ts";
 import { TailContext } from "./live/TailContext.tsx";
 import { App } from "./shell/App.tsx";
+import { PageFault } from "./shell/PageFault.tsx";
 import { applyStoredTheme } from "./shell/theme.ts";
 import "./styles/index.css";
 
@@ -37,7 +38,11 @@ document.addEventListener("visibilitychange", watchVisibility);
 watchVisibility();
 
 const queries = new QueryClient({
-  defaultOptions: { queries: { retry: 1, refetchInterval: ({ state }) => retryMs(state.error) } },
+  defaultOptions: {
+    // Never held back for a browser that thinks it is offline: what cannot be asked says so, and nothing is done later.
+    queries: { retry: 1, refetchInterval: ({ state }) => retryMs(state.error), networkMode: "always" },
+    mutations: { networkMode: "always" },
+  },
   queryCache: new QueryCache({
     // The server sends who is not logged in to the login page, and back here afterwards.
     onError: (error) => isLoggedOut(error) && location.reload(),
@@ -59,10 +64,12 @@ const root = document.querySelector("#root");
 if (root === null) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <QueryClientProvider client={queries}>
-      <TailContext value={tail}>
-        <App />
-      </TailContext>
-    </QueryClientProvider>
+    <PageFault place="">
+      <QueryClientProvider client={queries}>
+        <TailContext value={tail}>
+          <App />
+        </TailContext>
+      </QueryClientProvider>
+    </PageFault>
   </StrictMode>,
 );

@@ -49,14 +49,14 @@ export function App(): ReactNode {
       <Announcer />
       <main className="main">
         <SoundBlocked />
-        <PageFault key={current}>
+        <PageFault place={path + search}>
           <Suspense fallback={<p className="empty empty-quiet">Loading…</p>}>
             {page ? <page.entry.Component search={search} rest={page.rest} /> : <NoSuchPage />}
           </Suspense>
         </PageFault>
       </main>
       <TabBar section={section} unheeded={unheeded} openPalette={openPalette} />
-      <PageFault key={overlay}>
+      <PageFault place={overlay ?? ""}>
         <Suspense>
           {overlay === "palette" && (
             <Palette close={() => setOverlay(null)} openHelp={openHelp} openSave={() => setOverlay("save")} />

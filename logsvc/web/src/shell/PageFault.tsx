@@ -1,15 +1,26 @@
 import { Component, type ReactNode } from "react";
 
 interface PageFaultProps {
+  /** What is shown, by its address: another may do better. */
+  place: string;
   children: ReactNode;
 }
 
-/** Keeps the frame when a page cannot be shown: its script did not load (a new version is there), or it has a bug. */
-export class PageFault extends Component<PageFaultProps, { hasFailed: boolean }> {
-  override state = { hasFailed: false };
+interface PageFaultState {
+  place: string;
+  hasFailed: boolean;
+}
 
-  static getDerivedStateFromError(): { hasFailed: boolean } {
+/** Keeps the frame when a page cannot be shown: its script did not load (a new version is there), or it has a bug. */
+export class PageFault extends Component<PageFaultProps, PageFaultState> {
+  override state: PageFaultState = { place: this.props.place, hasFailed: false };
+
+  static getDerivedStateFromError(): Partial<PageFaultState> {
     return { hasFailed: true };
+  }
+
+  static getDerivedStateFromProps({ place }: PageFaultProps, state: PageFaultState): PageFaultState | null {
+    return place === state.place ? null : { place, hasFailed: false };
   }
 
   override render(): ReactNode {

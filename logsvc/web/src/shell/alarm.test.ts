@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import type { Incident } from "../api/incidents.ts";
-import { newOnes, occurrence, soundBlock, tell } from "./alarm.ts";
+import { newOnes, occurrence, soundBlock, switchAlarm, tell } from "./alarm.ts";
 import { withBadge } from "./useTitleBadge.ts";
 
 const one = { id: 1, episode: 1 } as Incident;
@@ -24,6 +24,31 @@ describe("withBadge", () => {
     expect(withBadge("Live · Tocsin", 3)).toBe("(3) Live · Tocsin");
     expect(withBadge("(3) Live · Tocsin", 4)).toBe("(4) Live · Tocsin");
     expect(withBadge("(4) Live · Tocsin", 0)).toBe("Live · Tocsin");
+  });
+});
+
+describe("the notification", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("is missing, and breaks nothing, where a browser allows it and then throws", async () => {
+    const stored = new Map([["tocsin-notify", "on"]]);
+    vi.stubGlobal("localStorage", {
+      getItem: (key: string) => stored.get(key) ?? null,
+      setItem: (key: string, value: string) => stored.set(key, value),
+    });
+    vi.stubGlobal(
+      "Notification",
+      // As Chrome on Android has it.
+      class {
+        static permission = "granted";
+        constructor() {
+          throw new TypeError("Illegal constructor");
+        }
+      },
+    );
+    expect(() => tell([{ ...one, error: "boom" }], () => {})).not.toThrow();
+    expect(await switchAlarm("notify", true)).toBe("impossible");
+    expect(stored.get("tocsin-notify")).toBe("off");
   });
 });
 

@@ -13,22 +13,35 @@ export function isAlarmOn(kind: AlarmKind): boolean {
   }
 }
 
-/** Switch one on or off; returns whether it is on now: a browser may forbid notifications. */
-export async function switchAlarm(kind: AlarmKind, isOn: boolean): Promise<boolean> {
-  const isAllowed = !isOn || kind === "sound" || (await mayNotify());
-  const becomes = isOn && isAllowed;
+/** forbidden: by whoever uses this browser; impossible: this browser has no such thing. */
+export type AlarmState = "on" | "off" | "forbidden" | "impossible";
+
+/** Switch one on or off; returns what it is now. One that is switched on shows at once how it will be. */
+export async function switchAlarm(kind: AlarmKind, isOn: boolean): Promise<AlarmState> {
+  const state = isOn && kind === "notify" ? await tryToNotify() : isOn ? "on" : "off";
   try {
-    localStorage.setItem(KEYS[kind], becomes ? "on" : "off");
+    localStorage.setItem(KEYS[kind], state === "on" ? "on" : "off");
   } catch {
-    return false;
+    return "impossible";
   }
-  if (becomes && kind === "sound") void ring();
-  return becomes;
+  if (state === "on" && kind === "sound") void ring();
+  return state;
 }
 
-async function mayNotify(): Promise<boolean> {
-  if (!("Notification" in globalThis)) return false;
-  return Notification.permission === "granted" || (await Notification.requestPermission()) === "granted";
+async function tryToNotify(): Promise<AlarmState> {
+  if (!("Notification" in globalThis)) return "impossible";
+  const isAllowed = Notification.permission === "granted" || (await Notification.requestPermission()) === "granted";
+  if (!isAllowed) return "forbidden";
+  return notify("Tocsin tells of new incidents like this", { tag: "tocsin-shown-how" }) ? "on" : "impossible";
+}
+
+/** Show a notification; null where there can be none. Chrome on Android lets pages ask for them, and then throws. */
+function notify(title: string, options: NotificationOptions): Notification | null {
+  try {
+    return new Notification(title, options);
+  } catch {
+    return null;
+  }
 }
 
 /** What names one occurrence of an incident: one that comes back is new again. */
@@ -48,11 +61,11 @@ export function tell(incidents: readonly Incident[], open: (incident: Incident) 
   if (isAlarmOn("sound")) void ring();
   if (!isAlarmOn("notify") || !("Notification" in globalThis) || Notification.permission !== "granted") return;
   const more = incidents.length > 1 ? ` and ${incidents.length - 1} more` : "";
-  const shown = new Notification(`${first.env} · ${first.queue}: ${first.title}${more}`, {
+  const shown = notify(`${first.env} · ${first.queue}: ${first.title}${more}`, {
     body: first.error.slice(0, 200),
     tag: `tocsin-${occurrence(first)}`,
   });
-  shown.addEventListener("click", () => {
+  shown?.addEventListener("click", () => {
     focus();
     open(first);
     shown.close();

@@ -1,7 +1,7 @@
 import { useState, type ReactNode } from "react";
 
 import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";
-import { isAlarmOn, switchAlarm, type AlarmKind } from "../../shell/alarm.ts";
+import { isAlarmOn, switchAlarm, type AlarmKind, type AlarmState } from "../../shell/alarm.ts";
 import { switchLetterKeys, useLetterKeys } from "../../shell/shortcuts.ts";
 import { chooseTheme, THEMES, useTheme } from "../../shell/theme.ts";
 
@@ -36,23 +36,23 @@ export function ThisBrowser(): ReactNode {
   );
 }
 
+const REFUSALS: Readonly<Partial<Record<AlarmState, string>>> = {
+  forbidden: "Your browser does not allow it for this address: allow notifications in its settings of this site.",
+  impossible: "This browser shows no notifications of a page, as Chrome on Android. Telegram tells you all the same.",
+};
+
 function Alarm({ kind, label }: { kind: AlarmKind; label: string }): ReactNode {
-  const [isOn, setOn] = useState(() => isAlarmOn(kind));
-  const [isRefused, setRefused] = useState(false);
-  const change = async (wanted: boolean): Promise<void> => {
-    const becomes = await switchAlarm(kind, wanted);
-    setOn(becomes);
-    setRefused(wanted && !becomes);
-  };
+  const [state, setState] = useState<AlarmState>(() => (isAlarmOn(kind) ? "on" : "off"));
+  const change = async (wanted: boolean): Promise<void> => setState(await switchAlarm(kind, wanted));
   return (
     <>
       <label className="browser-row">
-        <input type="checkbox" checked={isOn} onChange={(event) => void change(event.target.checked)} />
+        <input type="checkbox" checked={state === "on"} onChange={(event) => void change(event.target.checked)} />
         {label}
       </label>
-      {isRefused && (
+      {REFUSALS[state] && (
         <p className="quiet" role="status">
-          Your browser does not allow it for this address: allow notifications in its settings of this site.
+          {REFUSALS[state]}
         </p>
       )}
     </>
