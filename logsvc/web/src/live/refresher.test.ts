@@ -102,6 +102,33 @@ describe("Refresher", () => {
     expect(job()).toBe(4);
   });
 
+  it("lets an answer come that takes longer than changes do, and asks once more for what changed meanwhile", async () => {
+    const answers: (() => void)[] = [];
+    const ask = vi.fn(
+      () =>
+        new Promise<number>((answer) => {
+          answers.push(() => answer(answers.length));
+        }),
+    );
+    const seen = new QueryObserver(queries, { queryKey: ["slow"], queryFn: ask, meta: QUEUE, staleTime: Infinity });
+    seen.subscribe(() => {});
+    await connect();
+    for (let told = 0; told < 5; told += 1) {
+      channels[0]?.events.onText(QUEUE_CHANGED);
+      // oxlint-disable-next-line no-await-in-loop
+      await vi.advanceTimersByTimeAsync(1_100);
+    }
+    expect(ask).toHaveBeenCalledTimes(1);
+    answers[0]?.();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(seen.getCurrentResult().data).toBe(1);
+    await vi.advanceTimersByTimeAsync(1_100);
+    answers[1]?.();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(seen.getCurrentResult().data).toBe(2);
+    expect(ask).toHaveBeenCalledTimes(2);
+  });
+
   it("polls while it is not connected, and comes back", async () => {
     const queue = watch("queue", QUEUE);
     await connect();

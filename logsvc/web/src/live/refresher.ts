@@ -36,6 +36,8 @@ const GOOD_AFTER_MS = 5_000;
 /** When one query was asked last, and what is planned for it: soon after a change, or once more after that. */
 interface Plan {
   askedAt: number;
+  /** It changed while an answer was on its way, which may not know of it: to be asked once more. */
+  isOwed: boolean;
   next: "none" | "soon" | "once more";
   cancel: () => void;
 }
@@ -72,6 +74,7 @@ export class Refresher {
     this.#ports.queries.getQueryCache().subscribe(({ type, query }) => {
       if (type === "observerAdded" || type === "observerRemoved") this.#subscribeSoon();
       if (type === "removed") this.#forget(query.queryHash);
+      if (type === "updated") this.#askOwed(query);
     });
     this.#connect();
     this.#poll();
@@ -185,7 +188,7 @@ export class Refresher {
   }
 
   #planOf(query: Query): Plan {
-    const plan = this.#plans.get(query.queryHash) ?? { askedAt: 0, next: "none", cancel: () => {} };
+    const plan = this.#plans.get(query.queryHash) ?? { askedAt: 0, isOwed: false, next: "none", cancel: () => {} };
     this.#plans.set(query.queryHash, plan);
     return plan;
   }
@@ -200,9 +203,22 @@ export class Refresher {
     for (const query of this.#inUse()) this.#invalidate(query);
   }
 
-  #invalidate({ queryKey, meta }: Query): void {
+  #invalidate(query: Query): void {
+    // To begin anew each time would never end where an answer takes longer than changes do.
+    if (query.state.fetchStatus === "fetching") {
+      this.#planOf(query).isOwed = true;
+      return;
+    }
+    const { queryKey, meta } = query;
     const refetchType = this.#ports.isHidden() && meta?.isAlarm !== true ? "none" : "active";
     void this.#ports.queries.invalidateQueries({ queryKey, exact: true, refetchType });
+  }
+
+  #askOwed(query: Query): void {
+    const plan = this.#plans.get(query.queryHash);
+    if (plan?.isOwed !== true || query.state.fetchStatus === "fetching") return;
+    plan.isOwed = false;
+    this.#touch(query);
   }
 
   #inUse(): Query[] {
