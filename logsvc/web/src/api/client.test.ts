@@ -1,6 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { ApiError, retryMs } from "./client.ts";
+import { ApiError, getJson, retryMs } from "./client.ts";
 
 describe("retryMs", () => {
   it("asks again for what was away, as soon as the server says", () => {
@@ -13,5 +13,18 @@ describe("retryMs", () => {
     for (const status of [400, 401, 403, 404, 422]) expect(retryMs(new ApiError(status, "no"))).toBe(false);
     expect(retryMs(null)).toBe(false);
     expect(retryMs(new Error("a bug"))).toBe(false);
+  });
+});
+
+describe("getJson", () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("takes a proxy's own page for no answer, and asks again", async () => {
+    const page = new Response("<html>Log in</html>", { status: 200, headers: { "content-type": "text/html" } });
+    vi.stubGlobal("fetch", () => Promise.resolve(page));
+    const error: unknown = await getJson(new URL("https://tocsin.invalid/")).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ApiError);
+    expect(error).toMatchObject({ status: 0, message: expect.stringContaining("a proxy") as string });
+    expect(retryMs(error)).toBe(5_000);
   });
 });

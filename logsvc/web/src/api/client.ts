@@ -74,20 +74,28 @@ async function answerOf<Answer>(
   deadlineMs = DEADLINE_MS,
 ): Promise<Answer> {
   const deadline = AbortSignal.timeout(deadlineMs);
-  let response: Response;
-  try {
-    response = await fetch(url, {
-      ...init,
-      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-      headers: { accept: "application/json", ...init.headers },
-    });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ApiError(0, deadline.aborted ? "Tocsin took too long to answer" : "Tocsin could not be reached");
-  }
+  /** Wait for a part of the answer; onError: what is said of it where it does not come. */
+  const part = async <Part>(coming: Promise<Part>, onError: string): Promise<Part> => {
+    try {
+      return await coming;
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new ApiError(0, deadline.aborted ? "Tocsin took too long to answer" : onError);
+    }
+  };
+  const asked = fetch(url, {
+    ...init,
+    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+    headers: { accept: "application/json", ...init.headers },
+  });
+  const response = await part(asked, "Tocsin could not be reached");
   if (!response.ok) throw await refusal(response);
   if (response.status === 204) return undefined as Answer;
-  return (await response.json()) as Answer;
+  // The page of a proxy that wants a login, and says that all is well; or the connection broke off.
+  return await part(
+    response.json() as Promise<Answer>,
+    "What answered was not Tocsin: a proxy on the way may want you to log in, so load this page again",
+  );
 }
 
 async function refusal(response: Response): Promise<ApiError> {

@@ -12,12 +12,13 @@ const PATIENCE_MS = 2_000;
 /** Where one begins: the view that is one's home, else the live page. */
 export function HomePage(): ReactNode {
   useEffect(() => {
-    const patience = AbortSignal.timeout(PATIENCE_MS);
+    const left = new AbortController();
     const go = async (): Promise<void> => {
-      const { path, search } = await homeOf(patience);
-      navigate(path, search, { replace: true });
+      const { path, search } = await homeOf(AbortSignal.any([left.signal, AbortSignal.timeout(PATIENCE_MS)]));
+      if (!left.signal.aborted) navigate(path, search, { replace: true });
     };
     void go();
+    return () => left.abort();
   }, []);
   return <p className="empty empty-quiet">Loading…</p>;
 }
