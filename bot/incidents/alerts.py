@@ -140,13 +140,15 @@ class Alerts:
         await self.tell(session, steps, now_ms=now_ms)
         return sum(done.call is Call.RING for _, done in steps)
 
-    async def resolve_quiet(self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str]) -> int:
+    async def resolve_quiet(
+        self, session: Session, *, now_ms: int, heard_ms: int, sources: Sequence[str], most: int = AT_ONCE
+    ) -> int:
         """Resolve incidents of these sources that were quiet for long enough by heard_ms; return how many.
 
         heard_ms: everything up to then is counted. Their messages say so, unheard.
         """
         before_ms = heard_ms - int(self.policy.resolve_seconds * 1000)
-        rows = await lock_quiet(session, before_ms, [key_part(one) for one in sources], AT_ONCE)
+        rows = await lock_quiet(session, before_ms, [key_part(one) for one in sources], most)
         steps: list[tuple[IncidentRow, Step]] = []
         for row in rows:
             incident = resolve(to_incident(row), now_ms=now_ms, heard_ms=heard_ms, policy=self.policy)
@@ -155,13 +157,13 @@ class Alerts:
         await self.tell(session, steps, now_ms=now_ms)
         return len(steps)
 
-    async def wait(self, session: Session, *, now_ms: int) -> int:
+    async def wait(self, session: Session, *, now_ms: int, most: int = MOST_DUE) -> int:
         """Remind of what nobody has taken, and of what was taken too long ago; return how many incidents."""
         rows = await lock_waiting(
             session,
             told_before_ms=now_ms - int(self.policy.remind_seconds * 1000),
             acked_before_ms=now_ms - int(self.policy.ack_seconds * 1000),
-            limit=MOST_DUE,
+            limit=most,
         )
         due: list[int] = []
         given_back: list[tuple[IncidentRow, Step]] = []
@@ -194,9 +196,9 @@ class Alerts:
             await put_reminder(session, to, text, REMINDER_BUTTONS, now_ms=now_ms)
             self.metrics.sounded.labels("reminder").inc()
 
-    async def end_silences(self, session: Session, *, now_ms: int) -> int:
+    async def end_silences(self, session: Session, *, now_ms: int, most: int = AT_ONCE) -> int:
         """End what has had its time; return how many."""
-        rows = await hold_ended(session, now_ms, AT_ONCE)
+        rows = await hold_ended(session, now_ms, most)
         for row in rows:
             await self.end_silence(session, row, by="", now_ms=now_ms)
         return len(rows)
@@ -276,14 +278,14 @@ class Alerts:
     def _is_quiet(self, incident: Incident, now_ms: int) -> bool:
         return quiet_until_ms(self.policy.quiet_hours, *incident.key[:3], now_ms) is not None
 
-    async def tell_digest(self, session: Session, *, now_ms: int) -> int:
+    async def tell_digest(self, session: Session, *, now_ms: int, most: int = MOST_HELD) -> int:
         """Tell what was held back in quiet hours that are over; return how many incidents. The rest waits on.
 
         What goes on is from now on an alert like any other: brought to who is on call and to the channels, with a
         message of its own, or beyond MOST_WOKEN in a storm's.
         """
         woken: list[tuple[IncidentRow, Incident]] = []
-        for row in await lock_held(session, MOST_HELD):
+        for row in await lock_held(session, most):
             incident = to_incident(row)
             if self._is_quiet(incident, now_ms):
                 continue
@@ -329,9 +331,9 @@ class Alerts:
             brought.append((row, done))
         return brought
 
-    async def escalate(self, session: Session, *, now_ms: int) -> int:
+    async def escalate(self, session: Session, *, now_ms: int, most: int = AT_ONCE) -> int:
         """Bring what nobody has taken in time to the next one; return how many incidents."""
-        rows = await lock_due_pages(session, now_ms, AT_ONCE)
+        rows = await lock_due_pages(session, now_ms, most)
         if not rows:
             return 0
         rota, edits = await read_turns(session), list[tuple[IncidentRow, Step]]()

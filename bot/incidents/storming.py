@@ -72,10 +72,15 @@ class Storming:
 
         Channels hear of it as of anything that needs somebody anew: they have no digest.
         """
-        await hold_storms(session, (), {row.env for row in rows})
-        for row in sorted(rows, key=lambda one: one.env):
-            storm = await hold_open_storm(session, row.env, now_ms) or await begin_storm(session, row.env, now_ms)
-            row.storm_id, storm.joined_ms = storm.id, now_ms
+        of_env: dict[str, list[IncidentRow]] = {}
+        for row in rows:
+            of_env.setdefault(row.env, []).append(row)
+        await hold_storms(session, (), of_env)
+        for env, several in sorted(of_env.items()):
+            storm = await hold_open_storm(session, env, now_ms) or await begin_storm(session, env, now_ms)
+            storm.joined_ms = now_ms
+            for row in several:
+                row.storm_id = storm.id
         await session.flush()
         joined = {row.id for row in rows}
         for storm in await storms(session, {row.storm_id for row in rows if row.storm_id is not None}):

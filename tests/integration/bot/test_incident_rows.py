@@ -2,24 +2,29 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select, text, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.channels import Channel, Kind
-from bot.incidents.alerts import Alerts
+from bot.incidents.alerts import MOST_HELD, Alerts
+from bot.incidents.consume import Progress
 from bot.incidents.departed import Departures
 from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.handling import AT_ONCE, Handling, Outcome
 from bot.incidents.machine import Person
+from bot.incidents.resolver import chores_of
 from bot.incidents.trial import NOWHERE, end_forgotten
 from bot.metrics import Metrics
 from bot.people.seal import Seal
+from bot.queues.snapshots import Snapshots
 from bot.render.alert import Links
 from bot.routing.chats import Chats
 from bot.routing.duty import Shift
@@ -425,21 +430,64 @@ async def test_one_reminder_each_half_hour_tells_of_everything_that_nobody_has(
     assert "… and 130 more" in reminders[0]
 
 
+@contextmanager
+def statements(engine: AsyncEngine) -> Generator[list[str]]:
+    """What Postgres is asked meanwhile: each is a round trip."""
+    asked: list[str] = []
+
+    def ask(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", ask)
+    yield asked
+    event.remove(engine.sync_engine, "before_cursor_execute", ask)
+
+
 async def test_all_that_goes_on_in_the_morning_is_shown_paged_and_told_to_channels(
     engine: AsyncEngine, alerts: Alerts
 ) -> None:
     alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"),)
     night, morning = at("23 23:00"), at("24 06:00")
-    await fail(engine, alerts, night, *numbered(0, 25))
-    async with AsyncSession(engine) as session, session.begin():
-        assert await alerts.tell_digest(session, now_ms=morning) == 25
+    await fail(engine, alerts, night, *numbered(0, 100))
+    with statements(engine) as asked:
+        async with AsyncSession(engine) as session, session.begin():
+            assert await alerts.tell_digest(session, now_ms=morning) == 100
+    assert len(asked) < 50, "as many, however many there are"
     assert [kind for kind, _ in await send_all(engine)] == ["digest"] + ["incident"] * 10 + ["storm"]
     async with AsyncSession(engine) as session, session.begin():
         cards = await session.scalars(select(Card).where(Card.kind != "digest"))
         assert all(one.is_silent for one in cards), "the digest makes the sound"
         rung = await session.scalars(select(DispatchRow.what).order_by(DispatchRow.id))
         assert rung.all() == ["ring"] * 11, "ten of them, and the storm of the rest"
-        assert await alerts.escalate(session, now_ms=morning + 15 * 60_000) == 25
+        assert await alerts.escalate(session, now_ms=morning + 15 * 60_000) == 100
+
+
+async def test_what_cannot_be_done_in_time_keeps_nothing_else_and_is_tried_with_less(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    night, morning = at("23 23:00"), at("24 06:00")
+    await fail(engine, alerts, night, *numbered(0, 25), Key("staging", "main", "orders", "f"))
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=1)
+    chores = {one.name: one for one in chores_of(alerts, Progress(), Snapshots())}
+    done: Counter[str] = Counter()
+
+    async def all_else_is_done() -> bool:
+        for name, chore in chores.items():
+            done[name] += await chore.do(database, morning)
+        return done["reminded"] > 0 and done["escalated"] > 0
+
+    async with AsyncSession(engine) as another:  # holds what the digest needs
+        another.add(StormRow(env="prod", began_ms=morning, joined_ms=morning, is_open=True))
+        await another.flush()
+        await eventually(all_else_is_done, what="what is due beside the digest")
+        assert not done["digested"]
+        assert chores["digested"].now_most < MOST_HELD
+
+    async def all_is_digested() -> bool:
+        done["digested"] += await chores["digested"].do(database, morning)
+        return done["digested"] == 25
+
+    await eventually(all_is_digested, what="the digest once nobody holds it up")
 
 
 async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: AsyncEngine, alerts: Alerts) -> None:
