@@ -376,7 +376,15 @@ UNDER_WAY = {
     "pause": "⏸ <b>Pausing {queue}</b>",
     "resume": "▶️ <b>Resuming {queue}</b>",
 }
-SENT_TO_BRIDGE = "The bridge is at it; nothing is known of them yet."
+SENT_TO_BRIDGE = "On its way to the bridge; nothing is known of it yet."
+NOT_SENT_IN_TIME = (
+    "within {minutes} min it could not be handed to the bridge (see /status), and after that I do nothing unasked. "
+    "Ask again if it is still wanted."
+)
+NOT_HEARD_OF_IN_TIME = (
+    "as far as I know. The bridge was asked more than {minutes} min ago and I have not heard what came of it: look "
+    "before you ask again."
+)
 DONE_TO_JOBS = {"retry": "{count} retried", "promote": "{count} promoted"}
 DONE_TO_QUEUE = {"pause": "⏸ <b>{queue} is paused</b>", "resume": "▶️ <b>{queue} goes on</b>"}
 FATES = {

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import structlog
 
+from bot import texts
 from bot.actions.action import (
     ASK_SECONDS,
     SEND_SECONDS,
@@ -199,6 +200,9 @@ class Acting:
         """Do what is left of one action. Whatever stands in the way, it is taken up again."""
         feed: Replay | None = None
         try:
+            if action.stage is Stage.BEGUN and _is_too_late(action):
+                await self._refused(action, _too_late_words(action))
+                return
             partition = 0
             if action.is_on_jobs:
                 feed = self.open_feed()
@@ -253,7 +257,7 @@ class Acting:
             if answer.status != 503 or answer.error == "not_configured":
                 return await self._refused(action, reason)
             waits = float(answer.retry_after or RETRY_SECONDS)
-        if _now_ms() - (action.begun_ms or 0) > SEND_SECONDS * 1000:
+        if _is_too_late(action):
             return await self._refused(action, f"{reason}; I have tried for {SEND_SECONDS / 60:.0f} min")
         log.info("action_waits", action=action.id, reason=reason[:200])
         await pause(stop, min(waits, 30.0))
@@ -332,6 +336,17 @@ class Acting:
 
 def _body(wish: Wish) -> dict[str, Any]:
     return {"action": wish.action, "source": wish.source, "queue": wish.queue, **wish.wanted}
+
+
+def _is_too_late(action: Action) -> bool:
+    """Whether nobody expects any more that it is done: who confirmed it may have helped themselves meanwhile."""
+    return _now_ms() - (action.begun_ms or 0) > SEND_SECONDS * 1000
+
+
+def _too_late_words(action: Action) -> str:
+    was_never_sent = action.is_on_jobs and action.offset is None
+    words = texts.NOT_SENT_IN_TIME if was_never_sent else texts.NOT_HEARD_OF_IN_TIME
+    return words.format(minutes=round(SEND_SECONDS / 60))
 
 
 def _reason(answer: Answer) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
@@ -11,10 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.actions.acting import FOLLOWED_AT_ONCE, Acting
-from bot.actions.action import Action, Fate, Stage
+from bot.actions.action import SEND_SECONDS, Action, Fate, Stage
 from bot.actions.bridge import Answer, Bridge
 from bot.incidents.handling import Handling
-from bot.kafka import Replay
+from bot.kafka import KafkaError, Replay
 from bot.people.seal import Seal
 from bot.routing.routes import Destination
 from bot.settings import BotSettings
@@ -36,8 +37,8 @@ async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
     await one.dispose()
 
 
-async def add(engine: AsyncEngine, action: str, stage: Stage) -> int:
-    now_ms = int(time.time() * 1000)
+async def add(engine: AsyncEngine, action: str, stage: Stage, *, seconds_ago: float = 0) -> int:
+    now_ms = int((time.time() - seconds_ago) * 1000)
     async with AsyncSession(engine) as session, session.begin():
         one = Action(0, stage, action, "prod", "main", "orders", {}, 1, None, "", "Ann", now_ms)
         added = await add_action(session, one, Destination(1), "1")
@@ -67,28 +68,46 @@ class StillMoving:
         return 0
 
 
+class KafkaIsAway(StillMoving):
+    async def start(self) -> int:
+        raise KafkaError
+
+
 class Willing:
     """A bridge that does it."""
 
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
     async def act(self, body: Mapping[str, Any]) -> Answer:
+        self.done.append(body["action"])
         return Answer(200, {"count": 1, "results": [{"outcome": "done"}]})
+
+
+@asynccontextmanager
+async def acting(engine: AsyncEngine, bridge: Willing, feed: type[StillMoving]) -> AsyncGenerator[None]:
+    """Carry out what was confirmed, meanwhile."""
+    one = Acting(
+        Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=30),
+        cast(Bridge, bridge),
+        cast(Handling, None),  # there is no incident to tell
+        Seal("secret"),
+        lambda: cast(Replay, feed()),
+        woken=lambda: None,
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(one.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(running, 30)
 
 
 async def test_what_is_confirmed_does_not_wait_for_jobs_that_are_followed_for_hours(engine: AsyncEngine) -> None:
     for _ in range(FOLLOWED_AT_ONCE + 1):
         await add(engine, "retry", Stage.FOLLOWING)
     pause = await add(engine, "pause", Stage.BEGUN)
-    settings = read(BotSettings, BASE)
-    acting = Acting(
-        Database(engine, Breakers(settings, CollectorRegistry()), timeout=30),
-        cast(Bridge, Willing()),
-        cast(Handling, None),  # there is no incident to tell
-        Seal("secret"),
-        lambda: cast(Replay, StillMoving()),
-        woken=lambda: None,
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(acting.run(stop))
 
     async def counts() -> tuple[str | None, int]:
         async with AsyncSession(engine) as session:
@@ -99,11 +118,29 @@ async def test_what_is_confirmed_does_not_wait_for_jobs_that_are_followed_for_ho
     async def is_done() -> bool:
         return await counts() == (Stage.ENDED, FOLLOWED_AT_ONCE)
 
-    try:
+    async with acting(engine, Willing(), StillMoving):
         await eventually(is_done, what="the pause, beside all that is followed")
-    finally:
-        stop.set()
-        await asyncio.wait_for(running, 30)
+
+
+async def test_what_was_confirmed_long_ago_is_not_done_when_kafka_and_the_bridge_return(engine: AsyncEngine) -> None:
+    kept = await add(engine, "retry", Stage.BEGUN)
+    for action in ("retry", "pause"):
+        await add(engine, action, Stage.BEGUN, seconds_ago=SEND_SECONDS + 1)
+    bridge, refused = Willing(), dict[str, str]()
+
+    async def both_are_refused() -> bool:
+        async with AsyncSession(engine) as session:
+            rows = (await session.scalars(select(ActionRow).where(ActionRow.stage == Stage.REFUSED))).all()
+            refused.update({one.action: one.note for one in rows if one.id != kept})
+        return len(refused) == 2
+
+    async with acting(engine, bridge, KafkaIsAway):
+        await eventually(both_are_refused, what="the end of what was confirmed too long ago")
+    assert not bridge.done
+    assert "could not be handed to the bridge" in refused["retry"], "it was not sent, and the message says so"
+    assert "look before you ask again" in refused["pause"], "nobody knows whether it was sent"
+    async with AsyncSession(engine) as session:
+        assert (await session.get_one(ActionRow, kept)).stage == Stage.BEGUN, "it waits for Kafka"
 
 
 async def test_who_was_too_slow_takes_nothing_back_from_the_bot_that_went_on(engine: AsyncEngine) -> None:
