@@ -103,7 +103,7 @@ async def floor(redis_url: str) -> Figures:
         position = Position()
         while True:
             replies = await door.ask(read_commands(f"bull:bench-{number}:events", position, 1000), as_text=True)
-            _, entries = parse(replies)
+            _, entries = parse(position, replies)
             if not entries:
                 break
             position = Position(last_id=entries[-1].id)

@@ -13,9 +13,10 @@ from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.groups import cut_back
+from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Reading, Unreadable
 from bridge.sources.bullmq.surroundings import Surroundings
-from bridge.sources.bullmq.watched import MOST_ENTRIES, Queue, Read
+from bridge.sources.bullmq.watched import MOST_ENTRIES, READ_BYTES, Queue, Read
 
 log = structlog.get_logger("bridge.lane")
 
@@ -49,7 +50,7 @@ class EntryReader:
             reading = self._parse(queue, mine, count)
             if reading is not None and reading.is_reset and self._door.may_lag:
                 await self._confirm_reset(queue, count)
-            if reading is not None and (reading.is_reset or reading.lost):
+            if reading is not None and (reading.is_reset or reading.is_miscounted or reading.lost):
                 reading = await self._look_closer(queue, reading)
             if reading is not None:
                 reads.append(Read(*cut_back(reading), queue=queue))
@@ -58,7 +59,7 @@ class EntryReader:
     def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
         """What one stream answered; None if it is refused."""
         try:
-            info, entries = stream.parse(replies)
+            info, entries = stream.parse(queue.position, replies)
         except Unreadable as error:
             self._refuse(queue, str(error))
             return None
@@ -76,7 +77,7 @@ class EntryReader:
         """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
         commands = stream.read_commands(queue.keys.events, queue.position, count)
         try:
-            info, entries = stream.parse(await self._door.ask_primary(commands))
+            info, entries = stream.parse(queue.position, await self._door.ask_primary(commands))
         except Unreadable as error:
             raise SourceUnavailable(f"the primary refuses {queue.place.queue}: {error}") from error
         if not stream.advance(queue.position, info, entries, count).is_reset:
@@ -92,13 +93,30 @@ class EntryReader:
             (counter,) = await self._door.ask_primary([("GET", keys.of("id"))])
             is_another = not isinstance(counter, Refused) and whole(counter) < position.jobs_added
             return stream.begin_anew(position, is_there=True) if is_another else reading
-        if reading.is_reset and reading.is_full and queue.recent:
-            command = ("XREVRANGE", keys.events, position.last_id, "-", "COUNT", stream.LOOKED_BACK)
-            (reply,) = await self._door.ask_primary([command])
-            if not isinstance(reply, Refused):
-                ids = [entry.id for entry in stream.entries_of(cast(list[Reply], reply))]
-                return stream.go_on(position, queue.recent, ids) or reading
+        if (reading.is_miscounted or (reading.is_reset and reading.is_full)) and queue.recent:
+            return stream.go_on(position, queue.recent, await self._ids_before(queue)) or reading
         return reading
+
+    async def _ids_before(self, queue: Queue) -> list[str]:
+        """The ids of a stream's entries up to the position, newest first, at least to where they are known again.
+
+        As many are looked at as may be known. Raises SourceUnavailable.
+        """
+        ids: list[str] = []
+        portion = Portion(first=100, most=stream.MOST_RECENT, wanted_bytes=READ_BYTES)
+        end = queue.position.last_id
+        while len(ids) < stream.MOST_RECENT:
+            count = portion.count
+            (reply,) = await self._door.ask_primary([("XREVRANGE", queue.keys.events, end, "-", "COUNT", count)])
+            if isinstance(reply, Refused):
+                break
+            page = stream.entries_of(cast(list[Reply], reply))
+            ids += [entry.id for entry in page]
+            if len(page) < count or page[-1].id in queue.recent:
+                break
+            portion.learn([entry.size for entry in page])
+            end = f"({page[-1].id}"
+        return ids
 
     def _watch_window(self, queue: Queue, added: int, length: int) -> None:
         position, window = queue.position, queue.lag.window

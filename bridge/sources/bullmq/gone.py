@@ -61,7 +61,7 @@ class Farewell:
         commands = stream.read_commands(queue.keys.events, queue.position, 1)
         *replies, exists = await self.door.ask_primary([*commands, ("EXISTS", queue.keys.meta)])
         try:
-            info, entries = stream.parse(replies)
+            info, entries = stream.parse(queue.position, replies)
         except Unreadable:
             return False
         reading = stream.advance(queue.position, info, entries, 1)

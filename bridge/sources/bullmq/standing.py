@@ -138,7 +138,7 @@ def unread_jobs(position: Position, executed: Sequence[Reply]) -> set[str] | Non
     None = these must be read first, or Redis refuses the stream: then nothing is certain.
     """
     try:
-        info, entries = stream.parse([list(executed[:2])])
+        info, entries = stream.parse(position, [list(executed[:2])])
     except stream.Unreadable:
         return None
     reading = stream.advance(position, info, entries, ENTRIES_A_QUESTION)

@@ -3,6 +3,9 @@
 XREAD after a trimmed id silently goes on at the oldest entry. XINFO's `entries-added` never decreases, so the position
 of the first entry present is entries-added - length + 1, and everything before it that we have not passed is lost.
 Both are read in one MULTI. Needs Redis 7 or Valkey; older servers have no such counter.
+
+Each read begins with the last entry passed: if that is there no more although it cannot have been trimmed, the stream
+is another, or lost its end by a failover, whatever came since. That is known before anything is handed on.
 """
 
 from bisect import bisect_right
@@ -35,8 +38,6 @@ class Gap:
 
 MAX_GAPS = 8
 MOST_RECENT = 500
-LOOKED_BACK = 100
-"""Entries looked at in search of the last one passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,17 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """XINFO STREAM. added: None without the counter. has_deletions: somebody used XDEL; counts then differ."""
+    """XINFO STREAM. added: None without the counter. has_deletions: somebody used XDEL; counts then differ.
+
+    holds_last: the last entry passed is still there.
+    """
 
     length: int
     last_generated_id: str
     added: int | None
     first_id: str | None
     has_deletions: bool = False
+    holds_last: bool = False
 
 
 class Entry(msgspec.Struct, eq=True, gc=False):
@@ -103,6 +108,7 @@ class Reading:
     or after somebody's XDEL, the last one there was).
     is_reset: the stream is another than before; entries are then empty. position points at its start, or where its last
     entries were lost at what is left of them.
+    is_miscounted: the last entry passed is there, but not where it was counted; position is counted anew.
     is_full: there may be more right now.
     """
 
@@ -112,6 +118,7 @@ class Reading:
     lost_from: str = ""
     lost_to: str = ""
     is_reset: bool = False
+    is_miscounted: bool = False
     is_full: bool = False
 
 
@@ -124,15 +131,31 @@ class Recent:
 
     def pass_on(self, reading: Reading) -> None:
         """These were read now."""
-        if reading.lost or reading.is_reset:
+        if reading.lost:
             self._ids.clear()
+        while reading.is_reset and self._ids and self._ids[-1] != reading.position.last_id:
+            self._ids.pop()
         self._ids.extend([entry.id for entry in reading.entries[-MOST_RECENT:]])
         self._pos = reading.position.pos
 
-    def pos_of(self, entry_id: str) -> int | None:
-        """How many entries had been passed with this one; None = it is not among them."""
-        at = next((at for at, known in enumerate(reversed(self._ids)) if known == entry_id), None)
-        return None if at is None else self._pos - at
+    def last_in(self, newest_first: Sequence[str]) -> tuple[str, int] | None:
+        """The last entry passed that these ids hold, and how many had been passed with it; None = they hold none.
+
+        It is what both have in common from the oldest on: behind it another entry may have the id of one that is lost.
+        """
+        known = {entry_id: at for at, entry_id in enumerate(self._ids)}
+        oldest = next((at for at in range(len(newest_first) - 1, -1, -1) if newest_first[at] in known), None)
+        if oldest is None:
+            return None
+        at = known[newest_first[oldest]]
+        for entry_id in reversed(newest_first[:oldest]):
+            if at + 1 == len(self._ids) or self._ids[at + 1] != entry_id:
+                break
+            at += 1
+        return self._ids[at], self._pos - (len(self._ids) - 1 - at)
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._ids
 
     def __bool__(self) -> bool:
         return bool(self._ids)
@@ -146,16 +169,24 @@ def order(entry_id: str) -> tuple[int, int]:
 
 
 def read_commands(key: str, position: Position, count: int) -> list[Command]:
-    """The COMMANDS_PER_READ commands of one exact read."""
+    """The COMMANDS_PER_READ commands of one exact read: of the last entry passed, and `count` after it."""
     return [
         ("MULTI",),
         ("XINFO", "STREAM", key),
-        ("XREAD", "COUNT", count, "STREAMS", key, position.last_id),
+        ("XREAD", "COUNT", count + 1, "STREAMS", key, _before(position.last_id)),
         ("EXEC",),
     ]
 
 
-def parse(replies: Sequence[Reply]) -> tuple[Info | None, list[Entry]]:
+def _before(entry_id: str) -> str:
+    """The greatest id before this one."""
+    milliseconds, sequence = order(entry_id)
+    if sequence:
+        return f"{milliseconds}-{sequence - 1}"
+    return f"{milliseconds - 1}-{2**64 - 1}" if milliseconds else entry_id
+
+
+def parse(position: Position, replies: Sequence[Reply]) -> tuple[Info | None, list[Entry]]:
     """Replies to `read_commands` -> the stream's state (None: no such key) and the entries after the position.
 
     Raises Unreadable if Redis refuses this stream, SourceUnavailable if it refuses more than that.
@@ -168,7 +199,9 @@ def parse(replies: Sequence[Reply]) -> tuple[Info | None, list[Entry]]:
     for answer in answers:
         if isinstance(answer, Refused):
             raise (Unreadable if is_about_key(answer) else SourceUnavailable)(str(answer))
-    return _parse_info(info), entries_of(read[0][1]) if read else []
+    raws: Sequence[Reply] = read[0][1] if read else []
+    holds_last = bool(raws) and _text(raws[0][0]) == position.last_id
+    return _parse_info(info, holds_last=holds_last), entries_of(raws[1:] if holds_last else raws)
 
 
 def advance(position: Position, info: Info | None, entries: list[Entry], count: int) -> Reading:
@@ -179,26 +212,29 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
     with (`go_on`), if an entry is known again. Once it is read to its end nothing that comes is backfill, by any clock.
 
     After somebody's XDEL the counters no longer say where the missing entries were; how many is exact again whenever
-    the end of the stream is reached.
+    the end of the stream is reached. A counter that does not fit though the last entry is there (Redis 6, which has
+    none, became Redis 7) is followed.
     """
-    if _is_another(position, info, entries, count):
+    if _is_another(position, info):
         return begin_anew(position, is_there=info is not None)
     if info is None:
         met = replace(position, is_first_contact=False, is_gone=False)
         return Reading([], met)  # what it will hold is all new
     is_full = len(entries) >= count and entries[-1].id != info.last_generated_id
     lost = _lost(position, info, len(entries), is_full=is_full)
+    counted = position.pos + lost + len(entries)
+    pos = counted if info.added is None else min(counted, info.added) if is_full else info.added
     moved = replace(
         position,
         last_id=entries[-1].id if entries else (info.last_generated_id if lost else position.last_id),
-        pos=position.pos + lost + len(entries),
+        pos=pos,
         is_first_contact=False,
         is_gone=False,
     )
     if not is_full:
         moved = replace(moved, baseline_id=min(moved.baseline_id, moved.last_id, key=order))
     if lost == 0 or position.is_first_contact:
-        return Reading(entries, moved, is_full=is_full)
+        return Reading(entries, moved, is_miscounted=pos != counted, is_full=is_full)
     lost_to = entries[0].id if entries and not info.has_deletions else moved.last_id
     moved = replace(moved, gaps=_with_gap(position, lost_to))
     return Reading(entries, moved, lost=lost, lost_from=position.last_id, lost_to=lost_to, is_full=is_full)
@@ -211,17 +247,17 @@ def begin_anew(position: Position, *, is_there: bool) -> Reading:
 
 
 def go_on(position: Position, recent: Recent, newest_first: Sequence[str]) -> Reading | None:
-    """Where to go on in a stream whose last entries a failover has lost; None = no entry is known again.
+    """Where to go on in a stream whose last entries a failover has lost; None = no entry is known again, or all are.
 
-    newest_first: ids of its entries up to the position. Those before the first that is known came after the failover,
-    by a clock that is behind. Their ids may be those of lost ones: it is a new epoch.
+    newest_first: ids of its entries up to the position. Those behind the last that is known came after the failover,
+    by a clock that is behind. Their ids may be those of lost ones: it is a new epoch. Jobs may be lost, too, and be
+    counted again.
     """
-    for entry_id in newest_first:
-        pos = recent.pos_of(entry_id)
-        if pos is not None:
-            left = replace(position, last_id=entry_id, pos=pos, epoch=position.epoch + 1)
-            return Reading([], left, is_reset=True, is_full=True)
-    return None
+    last = recent.last_in(newest_first)
+    if last is None or last[0] == position.last_id:
+        return None
+    left = replace(position, last_id=last[0], pos=last[1], epoch=position.epoch + 1, jobs_added=0)
+    return Reading([], left, is_reset=True, is_full=True)
 
 
 def _with_gap(position: Position, lost_to: str) -> tuple[Gap, ...]:
@@ -238,10 +274,10 @@ def _lost(position: Position, info: Info, read: int, *, is_full: bool) -> int:
         return 0
     if info.has_deletions and not is_full:
         return max(0, info.added - position.pos - read)
-    return max(0, info.added - info.length - position.pos)
+    return 0 if info.holds_last else max(0, info.added - info.length - position.pos)
 
 
-def _is_another(position: Position, info: Info | None, entries: list[Entry], count: int) -> bool:
+def _is_another(position: Position, info: Info | None) -> bool:
     """Whether this cannot be the stream the position was taken in.
 
     A new stream that was already trimmed beyond the old position looks as if the old one had been: the queue's counter
@@ -251,21 +287,18 @@ def _is_another(position: Position, info: Info | None, entries: list[Entry], cou
         return False
     if info is None or order(info.last_generated_id) < order(position.last_id):
         return True
-    if info.added is None:
+    if info.added is None or info.holds_last:
         return False
     if info.added < position.pos:
         return True
     if info.has_deletions:
         return False
-    trimmed = max(0, info.added - info.length)
-    if trimmed < position.pos and info.first_id is not None and order(info.first_id) > order(position.last_id):
-        return True  # entries we passed should still be there, and are not
-    if len(entries) < count and position.last_id != "0-0":
-        return max(trimmed, position.pos) + len(entries) != info.added and info.length > 0
-    return False
+    is_trimmed = info.added - info.length >= position.pos
+    holds_older = info.first_id is not None and order(info.first_id) < order(position.last_id)
+    return not is_trimmed or holds_older  # what is trimmed goes from the oldest on
 
 
-def _parse_info(reply: Reply) -> Info:
+def _parse_info(reply: Reply, *, holds_last: bool) -> Info:
     flat = cast(list[Any], reply)
     fields = {_text(flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}
     first = fields.get("first-entry")
@@ -275,6 +308,7 @@ def _parse_info(reply: Reply) -> Info:
         added=fields.get("entries-added"),
         first_id=_text(first[0]) if first else None,
         has_deletions=_text(fields.get("max-deleted-entry-id", "0-0")) != "0-0",
+        holds_last=holds_last,
     )
 
 

@@ -1,6 +1,7 @@
 """Positions and losses, against a model of a Redis stream that also remembers what Redis forgets."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,10 @@ from tests.unit.bridge.entries import entry_of
 
 @dataclass
 class Stream:
-    """What XADD, XTRIM, XDEL and DEL do to a stream, as XINFO and XREAD show it. Its clock never goes back."""
+    """What XADD, XTRIM, XDEL, DEL and a failover do to a stream, as XINFO and XREAD show it.
+
+    Its clock goes back at a failover only; no id is given twice. primary: the how-manieth.
+    """
 
     clock: int = 1000
     ids: list[str] = field(default_factory=list[str])
@@ -35,14 +39,24 @@ class Stream:
     last_id: str = "0-0"
     has_deletions: bool = False
     exists: bool = False
+    primary: int = 0
 
     def add(self, count: int) -> None:
-        self.exists = True
+        self.exists = self.exists or count > 0
         for _ in range(count):
             self.clock += 1
-            self.last_id = f"{self.clock}-0"
+            self.last_id = f"{self.clock}-{self.primary}"
             self.ids.append(self.last_id)
         self.added += count
+
+    def fail_over(self, lost: int, *, is_behind: bool = False) -> None:
+        """To a primary that lacks the last entries, though not all that are kept; its clock may be behind."""
+        del self.ids[len(self.ids) - lost :]
+        self.added -= lost
+        self.last_id = self.ids[-1]
+        self.primary += 1
+        if is_behind:
+            self.clock = order(self.last_id)[0]
 
     def trim(self, keep: int) -> None:
         self.ids = self.ids[len(self.ids) - keep :] if keep < len(self.ids) else self.ids
@@ -55,27 +69,36 @@ class Stream:
         self.ids, self.added, self.last_id = [], 0, "0-0"
         self.has_deletions = self.exists = False
 
-    def info(self) -> Info | None:
+    def info(self, position: Position) -> Info | None:
         if not self.exists:
             return None
-        first = self.ids[0] if self.ids else None
-        return Info(len(self.ids), self.last_id, self.added, first, has_deletions=self.has_deletions)
+        first, holds_last = self.ids[0] if self.ids else None, position.last_id in self.ids
+        return Info(len(self.ids), self.last_id, self.added, first, self.has_deletions, holds_last)
 
     def read(self, position: Position, count: int) -> Reading:
         after = [id for id in self.ids if order(id) > order(position.last_id)][:count]
         entries = [entry_of(id, {"event": "drained"}) for id in after]
-        return advance(position, self.info(), entries, count)
+        return advance(position, self.info(position), entries, count)
+
+    def before(self, position: Position) -> list[str]:
+        """The ids up to the position, newest first."""
+        return [id for id in reversed(self.ids) if order(id) <= order(position.last_id)]
 
 
 class Reader(RuleBasedStateMachine):
-    """One reader of one stream, which is read a little at a time while everything happens to it."""
+    """One reader of one stream, which is read a little at a time while everything happens to it.
+
+    told: since the stream was last read from its start. seen, lost: since pos was last set, to `begun`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.stream = Stream()
         self.position = Position()
+        self.recent = Recent()
+        self.told: set[str] = set()
         self.seen: list[str] = []
-        self.lost = 0
+        self.lost = self.begun = 0
         self.resets = 0
 
     @rule(count=st.integers(1, 30))
@@ -93,51 +116,73 @@ class Reader(RuleBasedStateMachine):
 
     @rule(count=st.integers(2, 12))
     def reader_reads(self, count: int) -> None:
-        self._take(self.stream.read(self.position, count))
+        self._take(count)
 
-    @rule(more=st.integers(0, 5))
+    @rule(more=st.integers(0, 60))
     def app_obliterates(self, more: int) -> None:
-        """Deleted when the reader had read to its end, and begun anew with fewer entries: that is always seen."""
+        """Deleted when the reader had read to its end, and begun anew."""
         self._read_to_end()
         passed = self.position.pos
         self.stream.delete()
-        if more and more < passed:
-            self.stream.add(more)
+        self.stream.add(more)
         before = self.resets
         self._read_to_end()
         assert self.resets == before + (passed > 0)
 
+    @precondition(lambda self: len(self.stream.ids) > 1 and not self.stream.has_deletions)
+    @rule(share=st.floats(0, 0.999), more=st.integers(0, 30), is_behind=st.booleans(), count=st.integers(2, 12))
+    def redis_fails_over(self, share: float, more: int, is_behind: bool, count: int) -> None:
+        """Whatever comes after it, it is seen at once where told entries are lost, and only there."""
+        self.stream.fail_over(int(share * len(self.stream.ids)), is_behind=is_behind)
+        is_cut = bool(self.told) and order(self.stream.last_id) < order(self.position.last_id)
+        self.stream.add(more)
+        before, is_known = self.resets, any(id in self.recent for id in self.stream.ids)
+        self._take(count)
+        assert (self.resets > before) == is_cut
+        if is_cut and is_known:
+            assert self.position.last_id in self.told, "gone on with"
+        self._take(count)
+        assert self.resets == before + is_cut
+
     @invariant()
     def every_entry_was_read_or_counted_lost(self) -> None:
-        assert self.position.pos == len(self.seen) + self.lost
+        assert self.position.pos == self.begun + len(self.seen) + self.lost
         assert self.position.pos <= self.stream.added
         assert self.seen == sorted(set(self.seen), key=order)
 
     def teardown(self) -> None:
         self._read_to_end()
-        assert len(self.seen) + self.lost == self.stream.added
+        assert self.told.issuperset(self.stream.ids)
         assert self.position.pos == self.stream.added
 
     def _read_to_end(self) -> None:
         for _ in range(1000):
-            reading = self.stream.read(self.position, 5)
-            self._take(reading)
-            if not reading.is_full:
+            if not self._take(5).is_full:
                 return
         raise AssertionError("no end")
 
-    def _take(self, reading: Reading) -> None:
+    def _take(self, count: int) -> Reading:
+        reading = self.stream.read(self.position, count)
+        if reading.is_reset and reading.is_full:
+            reading = go_on(self.position, self.recent, self.stream.before(self.position)) or reading
         if reading.is_reset:
-            assert not self.stream.exists or self.stream.added < self.position.pos or self.position.pos == 0
             self.resets += 1
             assert reading.position.epoch == self.position.epoch + 1
-            self.seen, self.lost = [], 0
+            self.begun, self.seen, self.lost = reading.position.pos, [], 0
+            if reading.position.last_id == "0-0":
+                self.told.clear()
         elif reading.lost:
             assert order(reading.lost_from) < order(reading.lost_to)
             assert reading.lost_from == self.position.last_id
-        self.seen += [entry.id for entry in reading.entries]
+        assert not reading.is_miscounted
+        ids = [entry.id for entry in reading.entries]
+        assert self.told.isdisjoint(ids), "told twice"
+        self.told.update(ids)
+        self.seen += ids
         self.lost += reading.lost
         self.position = reading.position
+        self.recent.pass_on(reading)
+        return reading
 
 
 TestReader = Reader.TestCase
@@ -261,7 +306,7 @@ def test_failover_that_lost_entries_is_a_reset() -> None:
     stream = Stream()
     stream.add(9)
     _, position = read_all(stream)
-    stream.ids, stream.added, stream.last_id = stream.ids[:5], 5, stream.ids[4]
+    stream.fail_over(4)
 
     assert stream.read(position, 10).is_reset
 
@@ -270,7 +315,7 @@ def test_what_a_failover_left_is_told_again_as_backfill_and_what_comes_after_it_
     stream = Stream()
     stream.add(9)
     _, position = read_all(stream)
-    stream.ids, stream.added, stream.last_id = stream.ids[:5], 5, stream.ids[4]
+    stream.fail_over(4)
     reset = stream.read(position, 10)
     stream.add(2)
     reading = stream.read(reset.position, 10)
@@ -278,37 +323,83 @@ def test_what_a_failover_left_is_told_again_as_backfill_and_what_comes_after_it_
     assert [reading.position.is_backfill(entry.id) for entry in reading.entries] == [True] * 5 + [False] * 2
 
 
-def test_failover_that_lost_entries_is_gone_on_with_where_they_ended() -> None:
-    stream, recent = Stream(), Recent()
-    stream.add(900)
-    readings, position = read_all(stream, count=100)
+def passed(readings: Sequence[Reading]) -> Recent:
+    """What is known after these."""
+    recent = Recent()
     for reading in readings:
         recent.pass_on(reading)
-    told = list(stream.ids)
-    stream.ids, stream.added = told[:895], 895
-    stream.ids.append(f"{order(told[894])[0]}-7")  # by a clock that is behind
-    stream.added, stream.last_id = 896, stream.ids[-1]
-    assert stream.read(position, 100).is_reset
-    left = go_on(position, recent, stream.ids[::-1][:100])
+    return recent
+
+
+@pytest.mark.parametrize("more", [1, 5, 6, 95])
+@pytest.mark.parametrize("is_behind", [False, True])
+def test_failover_that_lost_entries_is_gone_on_with_where_they_ended(more: int, is_behind: bool) -> None:
+    """However many came since: fewer than one read brings, as many as were lost, or more."""
+    stream = Stream()
+    stream.add(900)
+    readings, position = read_all(stream, count=100)
+    recent, told = passed(readings), list(stream.ids)
+    stream.fail_over(5, is_behind=is_behind)
+    stream.add(more)
+    assert stream.read(position, 20).is_reset
+    left = go_on(replace(position, jobs_added=99), recent, stream.before(position))
     assert left is not None
     assert (left.position.last_id, left.position.pos, left.position.epoch) == (told[894], 895, 2)
+    assert left.position.jobs_added == 0, "the jobs that were lost are counted again"
     readings, position = read_all(stream, left.position)
-    assert [entry.id for reading in readings for entry in reading.entries] == [stream.ids[-1]]
-    assert position.pos == 896
+    assert [entry.id for reading in readings for entry in reading.entries] == stream.ids[895:]
+    assert position.pos == 895 + more
     assert not any(reading.lost or reading.is_reset for reading in readings)
+    recent.pass_on(left)
+    assert recent.last_in(told[893::-1]) == (told[893], 894), "a second failover is gone on with, too"
+
+
+def test_entry_with_the_id_of_a_lost_one_is_not_taken_for_it() -> None:
+    stream = Stream()
+    stream.add(100)
+    readings, position = read_all(stream)
+    recent, told = passed(readings), list(stream.ids)
+    stream.fail_over(3, is_behind=True)
+    stream.add(3)
+    stream.ids[-1] = stream.last_id = told[-1]
+    stream.add(30)
+
+    reading = stream.read(position, 100)
+    assert (reading.is_reset, reading.is_miscounted) == (False, False), "as many were lost"
+    del stream.ids[97]
+    stream.added -= 1
+    reading = stream.read(position, 100)
+    assert (reading.is_reset, reading.is_miscounted) == (False, True)
+    left = go_on(position, recent, stream.before(position))
+    assert left is not None
+    assert (left.position.last_id, left.position.pos) == (told[96], 97)
+
+
+def test_server_that_has_a_counter_at_last_is_followed_and_nothing_is_told_again() -> None:
+    """Redis 6 passed entries uncounted; Redis 7 counts from those it finds in its file on."""
+    stream = Stream()
+    stream.add(30)
+    position = Position(stream.last_id, pos=5_000)
+    stream.add(50)
+    first = stream.read(position, 10)
+    assert (first.is_reset, first.lost, first.position.pos) == (False, 0, 80)
+    readings, position = read_all(stream, first.position)
+    told = [entry.id for reading in (first, *readings) for entry in reading.entries]
+    assert told == stream.ids[30:]
+    assert (position.pos, position.epoch) == (80, 1)
+    assert go_on(position, passed(readings), stream.before(position)) is None, "the same entries"
 
 
 def test_stream_of_which_no_entry_is_known_is_another() -> None:
-    stream, recent = Stream(), Recent()
+    stream = Stream()
     stream.add(1000)
     readings, position = read_all(stream, count=600)
-    for reading in readings:
-        recent.pass_on(reading)
-    assert recent.pos_of(stream.ids[-1]) == 1000
-    assert recent.pos_of(stream.ids[500]) == 501
-    assert recent.pos_of(stream.ids[499]) is None, "too long ago"
-    assert go_on(position, recent, stream.ids[:500]) is None
-    recent.pass_on(Reading([], position, is_reset=True))
+    recent = passed(readings)
+    assert recent.last_in(stream.ids[::-1]) == (stream.ids[-1], 1000)
+    assert recent.last_in(stream.ids[500::-1]) == (stream.ids[500], 501)
+    assert recent.last_in(stream.ids[499::-1]) is None, "too long ago"
+    assert go_on(position, recent, stream.ids[499::-1]) is None
+    recent.pass_on(Reading([], Position(), is_reset=True))
     assert not recent
 
 
@@ -316,7 +407,7 @@ def test_once_a_stream_was_read_to_its_end_nothing_that_comes_is_backfill() -> N
     stream = Stream()
     stream.add(9)
     _, position = read_all(stream)
-    stream.ids, stream.added, stream.last_id = stream.ids[:5], 5, stream.ids[4]
+    stream.fail_over(4)
     _, position = read_all(stream, stream.read(position, 10).position)
     stream.clock = 1006  # behind the old one
     stream.add(1)
@@ -341,7 +432,7 @@ def test_reply_is_parsed_and_bytes_that_are_no_text_are_replaced() -> None:
     info = [b"length", 2, b"last-generated-id", b"5-1", b"max-deleted-entry-id", b"0-0", b"entries-added", 9]
     first = [b"first-entry", [b"4-0", [b"event", b"x"]]]
     read = [[b"bull:q:events", [[b"5-1", [b"event", b"\xff\xfe", b"odd"]]]]]
-    parsed, (entry,) = parse([b"OK", b"QUEUED", b"QUEUED", [[*info, *first], read]])
+    parsed, (entry,) = parse(START, [b"OK", b"QUEUED", b"QUEUED", [[*info, *first], read]])
 
     assert parsed == Info(2, "5-1", 9, "4-0")
     assert (entry.id, entry.fields, entry.event, entry.ts) == ("5-1", {"event": "��"}, "��", 5)
@@ -353,23 +444,38 @@ def test_texts_are_parsed_like_bytes() -> None:
     assert entries_of([["1700000000000-12", ["event", "waiting", "jobId", "7"]]]) == entries_of([raw])
     info = [b"length", 0, b"last-generated-id", b"5-1", b"max-deleted-entry-id", b"5-1", b"entries-added", 1]
     texts = [word.decode() if isinstance(word, bytes) else word for word in info]
-    assert parse(["OK", "", "", [texts, None]]) == parse([b"OK", b"", b"", [info, None]])
+    assert parse(START, ["OK", "", "", [texts, None]]) == parse(START, [b"OK", b"", b"", [info, None]])
 
 
 def test_absent_key_is_no_stream_and_a_refused_one_is_unreadable() -> None:
-    assert parse([b"OK", b"", b"", [Refused("ERR no such key"), None]]) == (None, [])
+    assert parse(START, [b"OK", b"", b"", [Refused("ERR no such key"), None]]) == (None, [])
     wrong = Refused("WRONGTYPE Operation against a key holding the wrong kind of value")
     with pytest.raises(Unreadable):
-        parse([b"OK", b"", b"", [wrong, wrong]])
+        parse(START, [b"OK", b"", b"", [wrong, wrong]])
     with pytest.raises(Unreadable):
-        parse([b"OK", Refused("NOPERM no"), b"", Refused("EXECABORT")])
+        parse(START, [b"OK", Refused("NOPERM no"), b"", Refused("EXECABORT")])
     with pytest.raises(SourceUnavailable):
-        parse([b"OK", b"", b"", [Refused("LOADING Redis is loading"), None]])
+        parse(START, [b"OK", b"", b"", [Refused("LOADING Redis is loading"), None]])
 
 
 def test_both_commands_run_in_one_transaction() -> None:
     names = [command[0] for command in read_commands("k", Position("3-0"), 7)]
     assert names == ["MULTI", "XINFO", "XREAD", "EXEC"]
+
+
+@pytest.mark.parametrize(
+    ("last_id", "before"), [("5-3", "5-2"), ("5-0", f"4-{2**64 - 1}"), ("0-1", "0-0"), ("0-0", "0-0")]
+)
+def test_read_begins_with_the_last_entry_passed_which_is_not_told_again(last_id: str, before: str) -> None:
+    position = Position(last_id)
+    assert read_commands("k", position, 7)[2] == ("XREAD", "COUNT", 8, "STREAMS", "k", before)
+    info = ["length", 9, "last-generated-id", "9-0", "entries-added", 9]
+    for ids in ([last_id, "9-0"], ["9-0"], []):
+        raws = [[id, ["event", "drained"]] for id in ids]
+        found, entries = parse(position, ["OK", "", "", [info, [["k", raws]] if raws else None]])
+        assert found is not None
+        assert found.holds_last == (last_id in ids)
+        assert [entry.id for entry in entries] == [id for id in ids if id != last_id]
 
 
 def test_history_ends_behind_the_last_entry_that_was_there_before() -> None:
