@@ -91,7 +91,8 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         hub = Hub(Ring(settings.logsvc_ring_rows, settings.logsvc_ring_mib * 1024 * 1024), metrics)
         tail = Tail(settings, hub, health)
         snapshots = Snapshots(settings, health)
-        health.degraded = lambda: _degraded(breakers, ingest, hub)
+        migrated = asyncio.Event()
+        health.degraded = lambda: _degraded(breakers, migrated, ingest, hub)
         journal = Journal(store, lambda: ingest.completeness.as_of_ms, time.time)
         history = HistoryCoverage(store)
         directory = Directory(settings, registry, breakers)
@@ -123,6 +124,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         async def store_when_ready() -> None:
             await _until_migrated(settings, store, stop)
             if not stop.is_set():
+                migrated.set()
                 metrics.store_up.set_function(lambda: 0.0 if breakers.is_open("clickhouse") else 1.0)
                 await ingest.run(stop)
 
@@ -211,14 +213,15 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             log.warning("drained_late", parts=late)
 
 
-def _degraded(breakers: Breakers, ingest: Ingest, hub: Hub) -> list[str]:
+def _degraded(breakers: Breakers, migrated: asyncio.Event, ingest: Ingest, hub: Hub) -> list[str]:
     """What people miss while it is so: history, what is new, and that it is stored.
 
     A Kafka that went away leaves history and the last counts: were this not ready then, neither Consul nor Kubernetes
     would lead anybody to the page that says so.
     """
     is_deaf = hub.as_of_ms > 0 and time.time() * 1000 - hub.as_of_ms > RECENT_SECONDS * 1000
-    found = {"clickhouse": breakers.is_open("clickhouse"), "ingest": ingest.retrying > 0, "kafka": is_deaf}
+    is_unasked = not migrated.is_set() or breakers.is_open("clickhouse")
+    found = {"clickhouse": is_unasked, "ingest": ingest.retrying > 0, "kafka": is_deaf}
     return [name for name, is_ill in found.items() if is_ill]
 
 

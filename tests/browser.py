@@ -49,7 +49,7 @@ async def open_page(
         browser = await playwright.chromium.launch(executable_path=chromium, args=QUIET)
         viewport: ViewportSize = {"width": size[0], "height": size[1]}
         page = await browser.new_page(viewport=viewport, has_touch=has_touch, device_scale_factor=scale)
-        page.on("console", lambda message: complaints.append(message.text))
+        page.on("console", lambda message: complaints.append(f"{message.text} ({message.location['url']})"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
         await browser.close()

@@ -62,7 +62,7 @@ class Product:
         return process
 
     async def ready(self, *services: str) -> None:
-        """Wait until these services say they are ready."""
+        """Wait until these services say they are ready, embedded ClickHouse too."""
         async with httpx.AsyncClient(timeout=5) as client:
             for service in services or tuple(self.running):
                 is_ready = functools.partial(self._is_ready, client, service)
@@ -72,9 +72,11 @@ class Product:
         process = self.running[service]
         assert process.returncode is None, f"{service} ended: {self.log(service)[-2000:]}"
         try:
-            return (await client.get(f"{self.url(service)}/health/ready")).status_code == 200
+            answer = await client.get(f"{self.url(service)}/health/ready")
         except httpx.TransportError:
             return False
+        is_whole = "clickhouse" not in answer.json().get("degraded", [])
+        return answer.status_code == 200 and (is_whole or not self.environ["CLICKHOUSE_URL"].startswith("chdb:"))
 
     async def kill(self, service: str) -> None:
         """kill -9."""

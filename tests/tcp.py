@@ -81,9 +81,14 @@ async def tls_before(port: int, certificate: Path) -> AsyncGenerator[int]:
 
 
 async def close(writer: asyncio.StreamWriter) -> None:
-    """Close a connection; one that does not take what is left within a second is dropped."""
+    """Close a connection; one that does not take what is left within a second is dropped.
+
+    Whoever is cancelled here leaves it to be closed once more: what tells that it is closed is cancelled for nobody.
+    """
     writer.close()
-    with contextlib.suppress(OSError, TimeoutError):
-        async with asyncio.timeout(1):
-            await writer.wait_closed()
-    writer.transport.abort()
+    closing = asyncio.ensure_future(writer.wait_closed())
+    try:
+        await asyncio.wait({closing}, timeout=1)
+    finally:
+        writer.transport.abort()
+        closing.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -194,7 +194,7 @@ async def _see_bridge_and_bot(page: Page, tocsin: Product) -> None:
 
 async def _tune_a_rule(page: Page) -> None:
     await page.get_by_role("link", name="Incidents").first.click()
-    await page.get_by_role("link", name="Rules").click()
+    await page.get_by_role("link", name="Rules", exact=True).click()
     rule = page.locator("[data-rule=oldest-waiting]")
     await rule.get_by_role("button", name="Change").click()
     editor = page.get_by_test_id("rule-editor")

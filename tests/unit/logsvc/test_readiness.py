@@ -55,11 +55,13 @@ async def test_a_page_that_was_ready_stays_so_without_kafka_and_says_it_hears_no
     monkeypatch.setattr("logsvc.live.tail.Reader", Dying)
     settings, now = read(LogsvcSettings, GOOD), [0.0]
     hub = Hub(Ring(10, 1000), Metrics(CollectorRegistry()))
-    health, stop = Health("kafka", clock=lambda: now[0]), asyncio.Event()
+    health, stop, migrated = Health("kafka", clock=lambda: now[0]), asyncio.Event(), asyncio.Event()
     health.degraded = lambda: app._degraded(  # pyright: ignore[reportPrivateUsage]  # what the answer names
-        Breakers(settings, CollectorRegistry()), cast(Ingest, SimpleNamespace(retrying=0)), hub
+        Breakers(settings, CollectorRegistry()), migrated, cast(Ingest, SimpleNamespace(retrying=0)), hub
     )
-    assert (health.missing(), health.degraded()) == (["kafka"], [])
+    assert (health.missing(), health.degraded()) == (["kafka"], ["clickhouse"])
+    migrated.set()
+    assert health.degraded() == []
     tail = asyncio.create_task(Tail(settings, hub, health).run(stop))
     await eventually(lambda: health.missing() == [], what="ready")
     assert health.degraded() == []
