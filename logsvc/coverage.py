@@ -10,6 +10,7 @@ import structlog
 
 from logsvc.errors import LogsvcError
 from logsvc.store import Store
+from logsvc.times import LATEST_MS
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("logsvc.coverage")
@@ -18,28 +19,45 @@ REFRESH_SECONDS = 5.0
 STALE_SECONDS = 15.0
 """Older than that it is not told: ClickHouse does not answer."""
 
-ROWS_ONLY = {"optimize_use_projections": 0}
-"""Gaps are few: the column of events tells sooner where there are none than counts by the minute do."""
-
-WEEK_MS = 7 * 24 * 3600 * 1000
-OLDEST = "SELECT min(ts) AS oldest, count() AS n, version() AS clickhouse FROM journal"
-LOST = "SELECT env, source, queue, sum(lost) AS lost FROM journal WHERE event = 'gap' GROUP BY env, source, queue"
-GAPS = (
-    "SELECT ts, env, source, queue, lost FROM journal WHERE event = 'gap' AND ts >= {since:Int64}"
-    " ORDER BY ts DESC LIMIT 100"
+DAY_MS = 24 * 3600 * 1000
+GAP_TS = "if(event = 'gap', ts, 0)"
+"""When a gap was found, 0 for any other row: the projection `gaps` has it so."""
+GAPS_WITHIN = (
+    f"intDiv(ts, {DAY_MS}) >= intDiv({{gaps_from:Int64}}, {DAY_MS})"
+    f" AND intDiv(ts, {DAY_MS}) <= intDiv({{gaps_to:Int64}}, {DAY_MS})"
+    f" AND {GAP_TS} >= {{gaps_from:Int64}} AND {GAP_TS} < {{gaps_to:Int64}}"
 )
+"""A condition for the gaps of gaps_bounds(), in words that the projection `gaps` answers."""
+ANY_ROWS = {"max_rows_to_read": 0}
+"""Of gaps without a limit of rows: every answer says what was lost, and that few gaps need few rows no limit knows."""
+
+LISTED = 100
+WEEK_MS = 7 * DAY_MS
+OLDEST = "SELECT min(ts) AS oldest, count() AS n, version() AS clickhouse FROM journal"
+LOST = f"SELECT env, source, queue, sum(lost) AS lost FROM journal WHERE {GAPS_WITHIN} GROUP BY env, source, queue"
+COUNT = f"SELECT count() AS n FROM journal WHERE {GAPS_WITHIN}"
+GAPS = (
+    f"SELECT {GAP_TS} AS at, env, source, queue, sum(lost) AS lost FROM journal WHERE {GAPS_WITHIN}"
+    f" GROUP BY at, env, source, queue ORDER BY at DESC, env, source, queue LIMIT {LISTED}"
+)
+
+
+def gaps_bounds(earliest: int | None, latest: int | None) -> dict[str, int]:
+    """What GAPS_WITHIN asks, earliest <= ts < latest; None = open."""
+    return {"gaps_from": max(1, earliest or 0), "gaps_to": LATEST_MS if latest is None else latest}
 
 
 @dataclass(frozen=True)
 class Known:
-    """oldest: ts of the oldest row, None = no rows. lost: events, by (env, source, queue). gaps: of the last week.
+    """oldest: ts of the oldest row, None = no rows. lost: events, by (env, source, queue).
 
-    clickhouse: its version.
+    gaps: the newest LISTED ones of the last week, which has gap_count of them. clickhouse: its version.
     """
 
     oldest: int | None
     lost: Mapping[tuple[str, str, str], int]
     gaps: Sequence[Mapping[str, Any]]
+    gap_count: int
     clickhouse: str = ""
 
     def lost_of(self, wanted: Mapping[str, Sequence[str]]) -> int:
@@ -78,12 +96,17 @@ class HistoryCoverage:
                 log.info("coverage_unknown", reason=str(error))
 
     async def _ask(self) -> Known:
+        week = gaps_bounds(int(time.time() * 1000) - WEEK_MS, None)
         [oldest] = await self._store.query(OLDEST)
-        lost = await self._store.query(LOST, settings=ROWS_ONLY)
-        gaps = await self._store.query(GAPS, {"since": int(time.time() * 1000) - WEEK_MS}, settings=ROWS_ONLY)
+        lost = await self._store.query(LOST, gaps_bounds(None, None), settings=ANY_ROWS)
+        gaps = await self._store.query(GAPS, week, settings=ANY_ROWS)
+        [counted] = (
+            await self._store.query(COUNT, week, settings=ANY_ROWS) if len(gaps) == LISTED else [{"n": len(gaps)}]
+        )
         return Known(
             int(oldest["oldest"]) if oldest["n"] else None,
             {(str(row["env"]), str(row["source"]), str(row["queue"])): int(row["lost"]) for row in lost},
             gaps,
+            int(counted["n"]),
             str(oldest["clickhouse"]),
         )

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from logsvc.api.answers import Coverage
+from logsvc.coverage import ANY_ROWS, GAPS_WITHIN, gaps_bounds
 from logsvc.errors import BadRequest
-from logsvc.fitness import LATEST_MS
 from logsvc.sets import values
 from logsvc.store import Store
 from logsvc.times import parse_time, rfc3339_or_none
@@ -117,11 +117,7 @@ class Journal:
 
     async def coverage(self, asked: Range, where: Where, since: int | None) -> Coverage:
         """What the answer covers. where: the sets of env, source and queue asked for."""
-        lost = where.copy().add(
-            "ts >= {lost_from:Int64} AND ts < {lost_to:Int64}",
-            lost_from=asked.earliest if asked.earliest is not None else 0,
-            lost_to=asked.latest if asked.latest is not None else LATEST_MS,
-        )
-        sql = f"SELECT sum(lost) AS lost FROM journal WHERE event = 'gap' AND {lost}"
-        found = await self.ask(sql, lost, rows=True)
+        lost = where.copy().add(GAPS_WITHIN, **gaps_bounds(asked.earliest, asked.latest))
+        sql = f"SELECT sum(lost) AS lost FROM journal WHERE {lost}"
+        found = await self._store.query(sql, lost.parameters, settings=ANY_ROWS)
         return Coverage(rfc3339_or_none(since), int(found[0]["lost"]))

@@ -118,7 +118,8 @@ class Service(msgspec.Struct):
 
 
 class System(msgspec.Struct):
-    """as_of: everything up to then is stored; null = not known. gaps: of the last 7 days; null = ClickHouse is down.
+    """as_of: everything up to then is stored; null = not known. gaps: the newest 100 of the last 7 days, which has
+    gap_count; null = ClickHouse is down.
 
     dead_letters: written by this replica since it began; all_dead_letters: of every service.
     """
@@ -138,6 +139,7 @@ class System(msgspec.Struct):
     queues_as_of: str | None
     sources: list[Redis]
     gaps: list[Gap] | None
+    gap_count: int | None
 
 
 def system_routes(
@@ -185,6 +187,7 @@ def system_routes(
             queues_as_of=rfc3339_or_none(snapshots.as_of_ms),
             sources=[_redis(one) for _, one in sorted(snapshots.sources.items())],
             gaps=[_gap(row) for row in known.gaps] if known else None,
+            gap_count=known.gap_count if known else None,
         )
 
     return [system]
@@ -209,7 +212,7 @@ def changed_word(
         snapshots.letters.count,
         tuple(one.ts for one in snapshots.sources.values()),
         tuple((one.address, one.at, one.problem) for one in others.seen),
-        known and len(known.gaps),
+        known and known.gap_count,
     )
 
 
@@ -233,4 +236,4 @@ def _redis(one: SourceSnapshot) -> Redis:
 
 
 def _gap(row: Mapping[str, Any]) -> Gap:
-    return Gap(rfc3339(int(row["ts"])), str(row["env"]), str(row["source"]), str(row["queue"]), int(row["lost"]))
+    return Gap(rfc3339(int(row["at"])), str(row["env"]), str(row["source"]), str(row["queue"]), int(row["lost"]))

@@ -1,34 +1,63 @@
-"""What the history covers, held in memory."""
+"""What the history covers: held in memory, and told with every answer."""
 
 import asyncio
 import time
 
 import pytest
 
+from logsvc.api.journal import Journal, Range, sets
 from logsvc.batch import Feed, row_prefix, splice
 from logsvc.coverage import STALE_SECONDS, HistoryCoverage
 from logsvc.errors import QueryTooHeavy
-from logsvc.store import Store
+from logsvc.store import QUERY_LIMITS, Store
 from tests.eventually import eventually
 from tocsin.events import JobEvent, encode
 
 JOBS = Feed("t.jobs", "journal", JobEvent, "event")
 
 
-def gap(offset: int, queue: str, lost: int) -> bytes:
-    event = JobEvent(
+NOW = int(time.time() * 1000)
+
+
+def event(offset: int, queue: str, kind: str = "completed", lost: int = 0) -> bytes:
+    one = JobEvent(
         v=1,
         id=f"g{offset}",
-        ts=int(time.time() * 1000) - offset,
+        ts=NOW - offset,
         env="prod",
         source="main",
         queue=queue,
         epoch=0,
         stream_id="",
-        event="gap",
+        event=kind,
         lost=lost,
     )
-    return splice(row_prefix(JOBS, "c", 0), offset, encode(event))
+    return splice(row_prefix(JOBS, "c", 0), offset, encode(one))
+
+
+def gap(offset: int, queue: str, lost: int) -> bytes:
+    return event(offset, queue, "gap", lost)
+
+
+async def is_told_with_every_answer(store: Store) -> None:
+    """To the millisecond, from a history of more rows than a question may read, with its projection and without."""
+    journal = Journal(store, lambda: None, time.time)
+
+    async def lost(earliest: int | None, latest: int | None, *queues: str) -> int | None:
+        return (await journal.coverage(Range(earliest, latest), sets({"queue": queues}), None)).events_lost
+
+    with pytest.raises(QueryTooHeavy):
+        await store.query(
+            "SELECT sum(lost) AS lost FROM journal WHERE ts > 0", settings={"optimize_use_projections": 0}
+        )
+    for _ in range(2):
+        assert await lost(None, None) == 13
+        assert await lost(None, None, "a") == 6
+        assert await lost(NOW - 2, None) == 12
+        assert await lost(NOW - 2, NOW - 1) == 7
+        assert await lost(None, NOW - 2) == 1
+        assert await lost(NOW, NOW) == 0
+        await store.command("ALTER TABLE journal DROP PROJECTION IF EXISTS gaps")
 
 
 def is_known(history: HistoryCoverage) -> bool:
@@ -41,7 +70,11 @@ async def test_what_was_lost_is_told_by_queue_and_forgotten_when_it_is_old(
     monkeypatch.setattr("logsvc.coverage.REFRESH_SECONDS", 0.05)
     now = 0.0
     history = HistoryCoverage(store, clock=lambda: now)
-    await store.insert("journal", b"\n".join([gap(1, "a", 5), gap(2, "b", 7), gap(3, "a", 1)]), "t")
+    monkeypatch.setattr("logsvc.coverage.LISTED", 3)
+    monkeypatch.setitem(QUERY_LIMITS, "max_rows_to_read", 2)
+    lines = [gap(1, "a", 5), gap(2, "b", 7), gap(3, "a", 1), *(event(offset, "a") for offset in range(4, 9))]
+    await store.insert("journal", b"\n".join(lines), "t")
+    await is_told_with_every_answer(store)
     assert not is_known(history)
     stop = asyncio.Event()
     running = asyncio.create_task(history.run(stop))
@@ -52,6 +85,7 @@ async def test_what_was_lost_is_told_by_queue_and_forgotten_when_it_is_old(
         assert known.oldest is not None
         assert [known.lost_of({"queue": queues}) for queues in ([], ["a"], ["b", "c"], ["c"])] == [13, 6, 7, 0]
         assert [gap["lost"] for gap in known.gaps] == [5, 7, 1]
+        assert known.gap_count == 3
 
         async def too_heavy(*_: object, **__: object) -> list[dict[str, object]]:
             raise QueryTooHeavy("too heavy")

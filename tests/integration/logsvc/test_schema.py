@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from logsvc import capabilities, migrate, tables
+from logsvc.coverage import GAP_TS
 from logsvc.errors import LogsvcError
 from logsvc.store import Store
 from logsvc.words import SEARCHED, SearchIndex
@@ -41,6 +42,8 @@ ERRORS = (
 AGGREGATES = [
     "SELECT intDiv(ts, 60000) AS minute, state, level, count() AS n, sum(lost) AS lost FROM journal"
     " WHERE intDiv(ts, 60000) > 0 AND source = 'main' GROUP BY minute, state, level ORDER BY minute, state, level",
+    f"SELECT {GAP_TS} AS at, queue, count() AS n, sum(lost) AS lost FROM journal"
+    f" WHERE intDiv(ts, {DAY}) > 0 AND {GAP_TS} > 0 AND source = 'main' GROUP BY at, queue ORDER BY at, queue",
     *(DURATIONS.format(key=key) for key in ("queue", "intDiv(ts, 900000)", "intDiv(intDiv(ts, 900000), 4)")),
     *(ERRORS.format(key=key) for key in ("queue", "state", f"intDiv({AT}, 60)")),
 ]
@@ -214,6 +217,7 @@ async def test_without_projections_the_answers_are_the_same_and_an_upgrade_bring
         "per_partition",
         "quarters",
         "failures",
+        "gaps",
     ]
     assert capsys.readouterr().out.count("projection_refused") == len(wanted)
     await bare.insert("journal", rows(0, 1000), "old")

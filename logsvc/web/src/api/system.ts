@@ -78,8 +78,10 @@ export interface System {
   schedulers: number;
   queues_as_of: string | null;
   sources: readonly RedisState[];
-  /** Of the last 7 days; null = ClickHouse is down. */
+  /** The newest of the last 7 days; null = ClickHouse is down. */
   gaps: readonly Gap[] | null;
+  /** How many there are in those 7 days. */
+  gap_count: number | null;
 }
 
 /** How Tocsin itself does. */

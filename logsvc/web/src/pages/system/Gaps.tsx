@@ -11,8 +11,16 @@ import { useZone } from "../../shell/timeStyle.ts";
 
 const AROUND_MS = 60_000;
 
-/** What BullMQ trimmed before it was read, with the way to the lines around it. gaps: null = not known. */
-export function Gaps({ gaps, envs }: { gaps: readonly Gap[] | null; envs: readonly string[] }): ReactNode {
+interface GapsProps {
+  /** null = not known. */
+  gaps: readonly Gap[] | null;
+  /** How many older ones there are, of any environment. */
+  unlisted: number;
+  envs: readonly string[];
+}
+
+/** What BullMQ trimmed before it was read, with the way to the lines around it. */
+export function Gaps({ gaps, unlisted, envs }: GapsProps): ReactNode {
   const zone = useZone();
   return (
     <section>
@@ -57,6 +65,7 @@ export function Gaps({ gaps, envs }: { gaps: readonly Gap[] | null; envs: readon
           </table>
         </div>
       )}
+      {unlisted > 0 && <p className="quiet">These are the newest; {count(unlisted)} older ones are not listed.</p>}
     </section>
   );
 }

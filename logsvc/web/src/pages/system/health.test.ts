@@ -43,6 +43,7 @@ const well = {
   services: [],
   sources: [redis],
   gaps: [],
+  gap_count: 0,
 } as unknown as System;
 
 function texts(change: Partial<System>): string[] {
@@ -71,6 +72,12 @@ describe("findingsOf", () => {
       "Redis of main does not answer the bridge",
       "218 events were lost in the last 7 days",
     ]);
+  });
+
+  it("does not take the gaps it is told for all of them", () => {
+    const gaps = [{ ts: "", env: "", source: "main", queue: "q", lost: 218 }];
+    expect(texts({ gaps, gap_count: 1 })).toEqual(["218 events were lost in the last 7 days"]);
+    expect(texts({ gaps, gap_count: 2 })).toEqual(["At least 218 events were lost in the last 7 days"]);
   });
 
   it("names a bridge or bot that is silent, behind, or hears nothing of others", () => {

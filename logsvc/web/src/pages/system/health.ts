@@ -138,13 +138,13 @@ function redisFindings(redis: RedisState, now: number): Finding[] {
   return found;
 }
 
-function lossFindings({ gaps, all_dead_letters: letters, coverage }: System): Finding[] {
+function lossFindings({ gaps, gap_count: gapCount, all_dead_letters: letters, coverage }: System): Finding[] {
   const found: Finding[] = [];
   const lost = (gaps ?? []).reduce((sum, gap) => sum + gap.lost, 0);
   if (lost > 0) {
     found.push({
       tone: "warn",
-      text: `${counted(lost, "event")} were lost in the last 7 days`,
+      text: `${(gapCount ?? 0) > (gaps ?? []).length ? "At least " : ""}${counted(lost, "event")} were lost in the last 7 days`,
       mend: "BullMQ had trimmed them before the bridge read them. Raise streams.events.maxLen of those queues.",
     });
   }
