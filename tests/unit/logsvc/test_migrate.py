@@ -38,7 +38,7 @@ def test_a_dba_gets_all_of_it_with_the_retention_asked_for() -> None:
     sql = migration_sql(7)
     assert "toIntervalDay(7)" in sql
     assert "${" not in sql
-    assert len(statements(sql)) == 45
+    assert len(statements(sql)) == 47
 
 
 def test_on_a_cluster_every_table_is_replicated_and_every_change_goes_to_all_servers() -> None:
