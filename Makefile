@@ -13,7 +13,7 @@ PAGE   := logsvc/web/dist/index.html
 WEB    := $(shell find logsvc/web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up doctor test check lint web tools bench chaos pictures recording audit sbom clean
+.PHONY: help install demo up doctor test check lint web tools bench chaos docs pictures recording audit sbom clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -75,6 +75,9 @@ bench: $(STAMP) ## Print the benchmarks' figures
 
 chaos: $(STAMP) ## Kill things for minutes and count what arrives
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
+
+docs: $(STAMP) ## Write anew what is generated: the pages of settings and metrics, Grafana's dashboards
+	@for page in settings_page metrics_page dashboards; do $(BIN)/python -m tests.$$page || exit 1; done
 
 PICTURED = tests/integration/logsvc/test_shell.py tests/integration/logsvc/test_pages.py \
 	tests/integration/logsvc/test_dead_letters.py tests/e2e/test_page_jobs.py tests/e2e/test_page_handling.py \

@@ -20,7 +20,7 @@ BATCH_RECORDS = 5000
 
 
 QUIET_SECONDS = 120.0
-"""A source without a snapshot for so long is not watched: the bridge writes one of each queue every 30 s."""
+"""A source without a snapshot for so long is not watched: the bridge tells of each queue once a minute at least."""
 
 
 @dataclass(frozen=True)

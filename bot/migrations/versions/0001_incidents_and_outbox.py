@@ -1,6 +1,6 @@
 """Incidents, outbox, Kafka positions.
 
-A migration says what was, so it repeats the tables of that day instead of importing models.py.
+A migration says what was, so it repeats the tables of that day instead of importing models.
 """
 
 import sqlalchemy as sa
