@@ -32,7 +32,7 @@ from logsvc.auth.door import Door
 from logsvc.auth.limits import Attempts
 from logsvc.auth.login import Login
 from logsvc.auth.logouts import Logouts
-from logsvc.batch import feeds
+from logsvc.batch import JOURNAL, QUEUE_SNAPSHOTS, feeds
 from logsvc.coverage import HistoryCoverage
 from logsvc.errors import KafkaDown, LogsvcError
 from logsvc.front import LIVE, REFRESHES, Front, OnlyRefreshes
@@ -93,7 +93,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         snapshots = Snapshots(settings, health)
         migrated = asyncio.Event()
         health.degraded = lambda: _degraded(breakers, migrated, ingest, hub)
-        journal = Journal(store, lambda: ingest.completeness.as_of_ms, time.time)
+        journal = Journal(store, lambda: ingest.completeness[JOURNAL].as_of_ms, time.time)
         history = HistoryCoverage(store)
         directory = Directory(settings, registry, breakers)
         client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
@@ -142,7 +142,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
                 *histogram_routes(journal),
                 *errors_routes(journal, BotIncidents(bot)),
                 *durations_routes(journal),
-                *backlog_routes(journal),
+                *backlog_routes(journal, lambda: ingest.completeness[QUEUE_SNAPSHOTS].as_of_ms),
                 *markers_routes(journal, store),
                 *schedulers_routes(snapshots, history, journal),
                 *system_routes(ingest, hub, snapshots, journal, history, breakers, services),

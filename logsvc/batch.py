@@ -37,6 +37,7 @@ class Fit(msgspec.Struct, frozen=True, gc=False):
 
 
 JOURNAL = "journal"
+QUEUE_SNAPSHOTS = "queue_snapshots"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def feeds(topics: Topics) -> tuple[Feed, ...]:
     return (
         Feed(topics.jobs, JOURNAL, JobEvent, "event"),
         Feed(topics.logs, JOURNAL, LogLine, "log"),
-        Feed(topics.queues, "queue_snapshots", QueueSnapshot, pace=20),
+        Feed(topics.queues, QUEUE_SNAPSHOTS, QueueSnapshot, pace=20),
         Feed(topics.schedulers, "scheduler_snapshots", SchedulerSnapshot, pace=20),
         Feed(topics.sources, "source_snapshots", SourceSnapshot, pace=20),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from logsvc.batch import JOURNAL, Feed
+from logsvc.batch import JOURNAL, QUEUE_SNAPSHOTS, Feed
 from logsvc.completeness import Completeness
 from logsvc.errors import KafkaDown
 from logsvc.kafka import Member
@@ -42,8 +42,8 @@ class Ingest:
     ) -> None:
         self.lanes: dict[Place, Lane] = {}
         self.member: Member | None = None
-        self.completeness = Completeness()
-        """Of events and lines. Snapshots do not count: they are stored at leisure, and no answer waits for them."""
+        self.completeness = {JOURNAL: Completeness(), QUEUE_SNAPSHOTS: Completeness()}
+        """By table: snapshots are stored at leisure, and no answer about events and lines waits for them."""
         self._settings = settings
         self._feeds: Mapping[str, Feed] = {feed.topic: feed for feed in feeds}
         self._paces = {feed.table: Pace(settings.logsvc_insert_seconds * feed.pace) for feed in feeds}
@@ -115,14 +115,16 @@ class Ingest:
 
     async def _compare_once(self, member: Member) -> None:
         """Own partitions are stored as far as their lanes are, the others as far as the group has committed."""
-        places = [place for place in member.places() if self._feeds[place.topic].table == JOURNAL]
+        places = [place for place in member.places() if self._feeds[place.topic].table in self.completeness]
         if not places:
             return
         stored = {place: lane.next_offset for place, lane in self.lanes.items() if lane.next_offset is not None}
         if others := [place for place in places if place not in stored]:
             stored |= await member.done(others)
         at_ms = int(time.time() * 1000)
-        self.completeness.learn(stored, at_ms, await member.ends(places))
+        ends = await member.ends(places)
+        for table, known in self.completeness.items():
+            known.learn(stored, at_ms, {at: end for at, end in ends.items() if self._feeds[at.topic].table == table})
 
     def _begin(self, places: Sequence[Place], group: asyncio.TaskGroup) -> None:
         assert self.member is not None

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from logsvc import migrate
-from logsvc.batch import Span, feeds
+from logsvc.batch import JOURNAL, Span, feeds
 from logsvc.ingest import Ingest
 from logsvc.kafka import DeadLetters
 from logsvc.metrics import Metrics
@@ -171,7 +171,7 @@ async def test_neither_replica_calls_history_complete_while_the_other_cannot_sto
     first, second = pair.join(), pair.join()
 
     def as_of(replica: Replica) -> int:
-        return replica.ingest.completeness.as_of_ms or 0
+        return replica.ingest.completeness[JOURNAL].as_of_ms or 0
 
     def both_share() -> bool:
         shares = [len(replica.ingest.lanes) for replica in (first, second)]
@@ -193,7 +193,7 @@ async def test_neither_replica_calls_history_complete_while_the_other_cannot_sto
     await eventually(first_has_stored_its_part, seconds=30, what="the part of the first one")
     later = now_ms()
     for replica in (first, second):
-        asked = replica.ingest.completeness
+        asked = replica.ingest.completeness[JOURNAL]
         await eventually(lambda asked=asked: asked.asked_at_ms > later, seconds=30, what="a comparison")
         assert 0 < as_of(replica) < produced
 

@@ -51,7 +51,7 @@ export interface Durations {
 }
 
 export interface Backlog {
-  /** null = nobody looked. */
+  /** null = nobody looked, or not at every queue. */
   items: readonly {
     ts: string;
     waiting: number | null;
