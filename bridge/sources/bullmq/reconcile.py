@@ -234,7 +234,7 @@ class Reconciler:
         unread = standing.unread_jobs(queue.position, cast(list[Reply], reply))
         if unread is None:
             return False
-        replaced = list(state.jobs.replaced)
+        replaced, state.jobs.replaced = state.jobs.replaced, []  # before what is open is stored, with what is told
         told = [(job_id, job, standing.REPLACED) for job_id, job in replaced]
         if orphans:
             told += self._judge_orphans(state.jobs, {id: found for id, found in answers.items() if id not in unread})
@@ -242,7 +242,6 @@ class Reconciler:
             state.suspects = state.suspects[len(ids) :]
             told += self._judge(queue, {id: found for id, found in answers.items() if id not in unread})
         await self._tell(queue, told)
-        del state.jobs.replaced[: len(replaced)]
         return not unread
 
     def _judge_orphans(self, jobs: OpenJobs, answers: Mapping[str, Standing | None]) -> list[Corrected]:
@@ -284,8 +283,6 @@ class Reconciler:
         for job_id, job, correction in told:
             event = standing.reconciled(queue.place, queue.position.epoch, job_id, job, correction, now)
             records.append(self._records.job(event))
-            if correction is standing.REPLACED:
-                continue
             if correction.state not in OPEN:
                 if jobs.get(job_id) is job:
                     jobs.close(job_id)

@@ -245,17 +245,16 @@ def correct(job_id: str, job: OpenJob, standing: Standing) -> Correction | None:
     return None
 
 
+REPLACED = Correction(State.REMOVED, "the queue's stream was begun anew, and its id belongs to a job added later")
+
+
 def orphaned(job: OpenJob, standing: Standing) -> Correction | None:
     """The same for a job of a stream that was begun anew; None = it lives on."""
-    is_another = bool(job.added_at and standing.added_at and job.added_at != standing.added_at)
-    if standing.has_hash and not is_another:
-        return None
-    return Correction(
-        State.REMOVED, "the queue's stream was begun anew and the job's hash is gone: obliterated, or flushed"
-    )
-
-
-REPLACED = Correction(State.REMOVED, "the queue's stream was begun anew, and its id belongs to a job added later")
+    if not standing.has_hash:
+        return Correction(
+            State.REMOVED, "the queue's stream was begun anew and the job's hash is gone: obliterated, or flushed"
+        )
+    return REPLACED if job.added_at and standing.added_at and job.added_at != standing.added_at else None
 
 
 def reconciled(place: Place, epoch: int, job_id: str, job: OpenJob, found: Correction, ts: int) -> JobEvent:

@@ -74,11 +74,11 @@ class Lanes:
                 self.events.append(decode(JobEvent, record.value or b""))
 
 
-async def add_jobs(app: Any, jobs: Sequence[str] = JOBS) -> None:
+async def add_jobs(app: Any, jobs: Sequence[str] = JOBS, *, added_at: int = 1) -> None:
     await make_queue(app, "mail")
     pipe = app.pipeline(transaction=False)
     for job_id in jobs:
-        pipe.hset(f"bull:mail:{job_id}", mapping={"name": "send", "opts": "{}", "data": "{}", "timestamp": 1})
+        pipe.hset(f"bull:mail:{job_id}", mapping={"name": "send", "opts": "{}", "data": "{}", "timestamp": added_at})
         pipe.lpush("bull:mail:wait", job_id)
         pipe.xadd("bull:mail:events", {"event": "added", "jobId": job_id, "name": "send"})
     await pipe.execute()
@@ -97,6 +97,24 @@ async def test_all_open_jobs_are_known_after_a_bridge_that_ended_in_peace(
     await lanes.run("reconciled", len(JOBS))
     assert sorted(event.job_id for event in lanes.of("reconciled")) == sorted(JOBS)
     assert lanes.of("left-out") == []
+
+
+async def test_job_that_another_replaced_is_told_once_across_a_restart(app: Any, redis_url: str) -> None:
+    """The queue was obliterated, and its ids began anew. What is told after the restart is of the second job."""
+    await add_jobs(app, ["1"])
+    lanes = Lanes(redis_url)
+
+    async def replace() -> None:
+        await app.delete("bull:mail:events", "bull:mail:wait", "bull:mail:1")
+        await add_jobs(app, ["1"], added_at=2)
+
+    await lanes.run("added", 1, then=replace, event_then="reconciled")
+    await app.delete("bull:mail:wait", "bull:mail:1")
+    await lanes.run("reconciled", 2)
+    assert [(event.job_id, event.added_at, event.state) for event in lanes.of("reconciled")] == [
+        ("1", 1, "removed"),
+        ("1", 2, "removed"),
+    ]
 
 
 async def test_ten_thousand_jobs_drained_are_told_within_a_minute(app: Any, redis_url: str) -> None:

@@ -6,6 +6,7 @@ from bridge.sources.bullmq.door import Refused
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
 from bridge.sources.bullmq.standing import (
     LISTED,
+    REPLACED,
     Correction,
     Standing,
     correct,
@@ -91,7 +92,7 @@ def test_priority_is_told_when_it_was_known_and_differs() -> None:
 def test_orphan_lives_on_where_its_hash_does() -> None:
     job = OpenJob(State.WAITING, added_at=5)
     assert orphaned(job, Standing("wait", has_hash=True, added_at=5)) is None
-    assert orphaned(job, Standing("wait", has_hash=True, added_at=6)) is not None
+    assert orphaned(job, Standing("wait", has_hash=True, added_at=6)) == REPLACED
     assert orphaned(job, GONE) is not None
 
 
