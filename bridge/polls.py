@@ -164,8 +164,8 @@ class Polls:
 
     async def _poll_server(self) -> None:
         queues = self._source.discovery.found
-        snapshot = await self._server.look(len(queues.queues) if queues else None)
-        self._metrics.tell_source(snapshot, self._server.warn(snapshot))
+        snapshot, evicted = await self._server.look(len(queues.queues) if queues else None)
+        self._metrics.tell_source(snapshot, self._server.warn(snapshot, evicted))
         last = self._told_source
         if last is None or _is_due(snapshot, last) or _kinds(snapshot) != _kinds(last):
             await self._put([self._records.source(snapshot)])

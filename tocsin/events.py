@@ -212,7 +212,9 @@ class SchedulerSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
 class SourceSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The Redis of one source at `ts` (its own clock, ms), by one replica. None = it does not say.
 
-    is_reachable: False = it did not answer; then nothing else is known. ping_ms: median of a few round trips.
+    is_reachable: False = it did not answer; then nothing else is known. ping_ms: median of a few round trips. Of a
+    cluster's primaries: the memory of the fullest, the clients of the most crowded, evictions and commands of all, else
+    what is worst; one that does not answer makes it unreachable.
     max_memory_bytes: 0 = no bound. evicted_keys: since that Redis began; queues lose jobs when it grows.
     policy: anything but `noeviction` may throw jobs away.
     """

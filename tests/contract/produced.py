@@ -191,7 +191,7 @@ def _schedulers() -> dict[str, msgspec.Struct]:
 def _sources() -> dict[str, msgspec.Struct]:
     away = SourceSnapshot(v=VERSION, ts=START, env="prod", source="main", queues=312, is_reachable=False)
     seen = SourceSnapshot(v=VERSION, ts=START, env="prod", source="main", queues=312, ping_ms=0.41)
-    server.fill(seen, server.parse_info(INFO))
+    server.fill(seen, [server.parse_info(INFO)])
     return {"source_snapshot.full": seen, "source_snapshot.away": away}
 
 
