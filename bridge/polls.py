@@ -99,16 +99,21 @@ class Polls:
     async def _poll_queues(self, schedulers: Schedulers) -> None:
         """Ask for the counts and the schedulers of the queues whose turn it is.
 
-        Queues that are no more, of which schedulers were told, have their turn too: for these alone.
+        Queues that are no more, of which schedulers were told, have their turn too: for these alone. Each process is
+        asked by itself, and raises SourceUnavailable if it is away once the others have told.
         """
         moved = {queue: tally.last_ts for queue in self._places if (tally := self._tallies.get(queue)) is not None}
         due = self._rounds.due({**dict.fromkeys(schedulers.queues, 0), **moved}, self._source.count_queues())
-        try:
-            await self._poll_counts([self._places[queue] for queue in due if queue in moved])
-            await self._poll_schedulers(schedulers, due)
-        except SourceUnavailable:
-            self._rounds.ask_again(due)
-            raise
+        away: SourceUnavailable | None = None
+        for some in self._source.by_shard(due):
+            try:
+                await self._poll_counts([self._places[queue] for queue in some if queue in self._places])
+                await self._poll_schedulers(schedulers, some)
+            except SourceUnavailable as error:
+                self._rounds.ask_again(some)
+                away = error
+        if away is not None:
+            raise away
 
     async def _poll_counts(self, places: Sequence[Place]) -> None:
         snapshots = await self._source.snapshots(places) if places else []

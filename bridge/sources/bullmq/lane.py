@@ -64,9 +64,13 @@ keeps it for some 100 ms at most: where one alone brings all."""
 
 
 class Lane:
-    """Reads its queues for ever. Not for concurrent use but `add`."""
+    """Reads its queues for ever. Not for concurrent use but `add`.
 
-    def __init__(self, around: Surroundings) -> None:
+    shard: of a cluster's processes, which one has them all, or had when they were added: it stalls itself if away.
+    """
+
+    def __init__(self, around: Surroundings, shard: str = "") -> None:
+        self.shard = shard
         site, door, outbox = around.site, around.door, around.outbox
         records, metrics, every = around.records, around.metrics, around.reconcile_seconds
         self._farewell = Farewell(site, door, records, around.let_go)

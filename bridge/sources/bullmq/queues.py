@@ -231,17 +231,15 @@ class Workers:
         return None if found == 0 and self._named[queue] else found
 
     async def read(self, door: Door) -> None:
-        """Ask anew every process that workers are connected to. A refusal (managed Redis, ACL) means unknown, not none.
+        """Ask anew every process that workers are connected to.
 
-        So does silence of a primary whose replica is read; raises SourceUnavailable otherwise.
+        Silence of one, or a refusal (managed Redis, ACL), means unknown, not none.
         """
         try:
             replies = [(await primary.ask([("CLIENT", "LIST")]))[0] for primary in await door.primaries()]
         except SourceUnavailable:
             self.learn(None)
-            if door.may_lag:
-                return
-            raise
+            return
         listings = [cast(bytes, reply).decode(errors="replace") for reply in replies if not isinstance(reply, Refused)]
         self.learn(*(listings if len(listings) == len(replies) else [None]))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -12,6 +12,7 @@ from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.opening import open_link
+from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
 from tocsin.breakers import Breakers
@@ -77,6 +78,17 @@ class BullmqSource:
             some = places[start : start + QUEUES_A_PIPELINE]
             made += await read_snapshots(self.door, self.source.prefix, some, self._workers, known)
         return made
+
+    def by_shard(self, queues: Iterable[str]) -> list[list[str]]:
+        """Queues that may be away together, each with the others of its process."""
+        found: dict[str, list[str]] = {}
+        for queue in queues:
+            found.setdefault(self.shard(queue), []).append(queue)
+        return list(found.values())
+
+    def shard(self, queue: str) -> str:
+        """What is the same for queues of one process: see Door.shard."""
+        return self.door.shard(Keys(self.source.prefix, queue).events)
 
     def count_queues(self) -> int:
         """How many there are, as far as is known."""

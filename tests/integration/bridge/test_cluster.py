@@ -1,5 +1,6 @@
 """A Redis Cluster: queues in as many slots as there are queues, or all in one; slots move, and nothing is lost."""
 
+import signal
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -254,6 +255,55 @@ async def test_node_that_dies_is_replaced_by_its_replica(
         return (f"redis:main/{nodes[0].address}",) not in states and set(states.values()) == {0}
 
     await eventually(are_closed, what="no breaker of the node that is no more")
+
+
+async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge, servers: RedisServers) -> None:
+    """It has no replica: nobody takes over. Whatever of the others is told goes on, and its own when it is back."""
+    bridge = unset_bridge
+    nodes = await servers.start_cluster(3, options=("--cluster-require-full-coverage", "no"))
+    queues = [f"{{q{number}}}" for number in range(9)]
+    owners = {queue: await owner_of(nodes, slot_of(queue)) for queue in queues}
+    away = [queue for queue in queues if owners[queue] is nodes[0]]
+    there = [queue for queue in queues if queue not in away]
+    assert away
+    async with app_of(nodes[1]) as app:
+        for queue in queues:
+            await make_queue(app, queue)
+            await add_events(app, queue, 10)
+        bridge.watch(source(nodes))
+        await bridge.start()
+
+        async def are_told(queues: list[str], count: int) -> bool:
+            records = await bridge.records()
+            return all(len(records.of_queue(queue)) == count for queue in queues)
+
+        await eventually(lambda: are_told(queues, 10), seconds=40, what="what was there")
+        nodes[0].child.process.send_signal(signal.SIGSTOP)
+        for queue in there:
+            await add_events(app, queue, 10, first=10)
+            await app.lpush(f"bull:{queue}:wait", "job-1")
+        await eventually(lambda: are_told(there, 20), seconds=40, what="what came to the others")
+
+        async def are_counted() -> bool:
+            records = await bridge.records()
+            waiting = [newest.waiting if (newest := records.newest(queue)) else 0 for queue in there]
+            return set(waiting) == {1} and not records.sources[-1].is_reachable
+
+        await eventually(are_counted, seconds=60, what="the others' counts, and that one is away")
+        nodes[0].child.process.send_signal(signal.SIGCONT)
+        for queue in away:
+            await add_events(app, queue, 10, first=10)
+        await eventually(lambda: are_told(queues, 20), seconds=40, what="what came to the one that was away")
+
+        async def is_back() -> bool:
+            return (await bridge.records()).sources[-1].is_reachable
+
+        await eventually(is_back, seconds=40, what="a source that answers")
+    records = await bridge.records()
+    for queue in queues:
+        assert [event.job_id for event in records.of_queue(queue)] == [f"job-{number}" for number in range(20)]
+    assert {event.epoch for event in records.jobs} == {1}
+    assert await bridge.metric("bridge_events_lost_total") == 0
 
 
 async def test_standalone_source_that_is_a_cluster_is_told_so(unset_bridge: Bridge, nodes: list[RedisServer]) -> None:

@@ -44,6 +44,10 @@ class Asked:
         return []
 
 
+def alone(queues: Sequence[str]) -> list[Sequence[str]]:
+    return [queues]
+
+
 def never_refuse(record: Record) -> Record:
     raise AssertionError("nothing is too big")
 
@@ -71,6 +75,7 @@ def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: 
         door=SimpleNamespace(ask=asked.ask, now_ms=lambda: 0),
         snapshots=asked.snapshots,
         count_queues=lambda: QUEUES,
+        by_shard=alone,
     )
     tallies = cast(Tallies, dict.fromkeys(places, SimpleNamespace(last_ts=7)))
     outbox, metrics = Outbox(never_refuse, list[Record]), Metrics(CollectorRegistry())

@@ -72,6 +72,10 @@ class Door:
         """The keys in groups, each of which one command may name together."""
         return self._link.groups(keys)
 
+    def shard(self, key: str) -> str:
+        """What is the same for keys that one process has, as far as is known: those of another may be away alone."""
+        return self._link.shard(key)
+
     def blocking(self) -> AbstractAsyncContextManager[bool]:
         """Hold while a command blocks; False = too many do already, ask without."""
         return self._link.blocking()
@@ -79,10 +83,18 @@ class Door:
     async def read_clock(self) -> int:
         """Read Redis's own clock (ms) by INFO, else by TIME, and remember how far it is from ours.
 
-        Of several processes the one that is behind counts. Where both are refused ours must do: that is said once.
+        Of several processes the one that is behind counts, of those that answer; raises SourceUnavailable if none does.
+        Where both are refused ours must do: that is said once.
         """
         await self._link.look_around()
-        times = [await _time_at(part) for part in await self.parts()]
+        times, away = list[int | None](), None
+        for part in await self.parts():
+            try:
+                times.append(await _time_at(part))
+            except SourceUnavailable as error:
+                away = error
+        if away is not None and not times:
+            raise away
         known = [now for now in times if now is not None]
         if known:
             self._clock_offset_ms = min(known) - int(time.time() * 1000)

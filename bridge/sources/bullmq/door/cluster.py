@@ -37,6 +37,7 @@ class Cluster:
         self._from_replica = topology.read_from == "replica"
         self._nodes: dict[Address, Single] = {}
         self._table: SlotTable | None = None
+        self._is_stale = True
         self._learning = asyncio.Lock()
         self._may_block = MOST_BLOCKING
 
@@ -65,6 +66,12 @@ class Cluster:
             by_slot.setdefault(slot_of(key), []).append(key)
         return list(by_slot.values())
 
+    def shard(self, key: str) -> str:
+        try:
+            return "" if self._table is None else str(self._table.shard(slot_of(key)).primary)
+        except SourceUnavailable:
+            return ""
+
     @asynccontextmanager
     async def blocking(self) -> AsyncGenerator[bool]:
         if self._may_block == 0:
@@ -86,7 +93,7 @@ class Cluster:
 
     async def look_around(self) -> None:
         """Learn the nodes anew; those that left are let go."""
-        self._table = None
+        self._is_stale = True
         shards = (await self._learned()).shards
         there = {address for shard in shards for address in (shard.primary, *shard.replicas)}
         for address in self._nodes.keys() - there:
@@ -139,6 +146,7 @@ class Cluster:
         again: list[Unit] = []
         for (address, some), answer in zip(by_node.items(), answers, strict=True):
             if isinstance(answer, BaseException):
+                self._ask_last(address)
                 self._forget(table)
                 raise answer
             at = 0
@@ -162,12 +170,16 @@ class Cluster:
 
     def _forget(self, table: SlotTable) -> None:
         if self._table is table:
-            self._table = None
+            self._is_stale = True
+
+    def _ask_last(self, address: Address) -> None:
+        """It is away: whoever must learn the slots waits for it no more than once."""
+        self._nodes[address] = self._nodes.pop(address)
 
     async def _learned(self) -> SlotTable:
         async with self._learning:
-            if self._table is None:
-                self._table = await self._learn()
+            if self._table is None or self._is_stale:
+                self._table, self._is_stale = await self._learn(), False
             return self._table
 
     async def _learn(self) -> SlotTable:
@@ -177,6 +189,7 @@ class Cluster:
             try:
                 reply = (await self._node(address).ask([("CLUSTER", "SLOTS")], timeout=LEARN_SECONDS))[0]
             except SourceUnavailable as error:
+                self._ask_last(address)
                 why = error
                 continue
             if not isinstance(reply, Refused):

@@ -75,6 +75,10 @@ class Link(Protocol):
         """Keys that one command may name together."""
         ...
 
+    def shard(self, key: str) -> str:
+        """Names what a key shares its fate with, as far as is known: the process that has it."""
+        ...
+
     def blocking(self) -> AbstractAsyncContextManager[bool]:
         """Room for one more command that blocks, or False."""
         ...

@@ -75,6 +75,9 @@ class Single:
     def groups(self, keys: Iterable[str]) -> list[list[str]]:
         return [list(keys)]
 
+    def shard(self, key: str) -> str:
+        return ""
+
     @asynccontextmanager
     async def blocking(self) -> AsyncGenerator[bool]:
         yield True  # the pool has room
