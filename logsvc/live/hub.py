@@ -17,6 +17,8 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("logsvc.live")
 
 TICK_SECONDS = 0.05
+SKEW_MS = 60_000
+"""How far the clocks of two replicas may be apart."""
 
 
 class Hub:
@@ -72,8 +74,16 @@ class Hub:
         self._reached = reached
 
     def position_of(self, cursor: str) -> TailPosition | None:
-        """What a cursor says; None if it is from another Kafka cluster. Raises BadRequest if it is none at all."""
-        return unpack_position(self._cluster, cursor)
+        """What a cursor says; None if it is from another Kafka cluster, or from before a topic was made anew.
+
+        One that is further than we are is from a replica that was ahead of us, unless we have read on since then and
+        still are not there. Raises BadRequest if it is none at all.
+        """
+        self._hand_out()
+        seen = unpack_position(self._cluster, cursor)
+        if seen is not None and self._ahead(seen.offsets) and self.as_of_ms > seen.at_ms + SKEW_MS:
+            return None
+        return seen
 
     def holds(self, position: TailPosition) -> bool:
         """Whether everything since then is in memory."""
@@ -86,8 +96,11 @@ class Hub:
         """
         self._hand_out()
         if seen is not None:
-            for chunk in self.cut(Sieve(list(self.ring.since(seen.offsets))), viewer.filter, seen.offsets):
+            entries = list(self.ring.since(seen.offsets))
+            for chunk in self.cut(Sieve(entries), viewer.filter, seen.offsets):
                 viewer.offer(chunk)
+            for entry in entries:
+                entry.forget()
             viewer.after = self._ahead(seen.offsets)
         self._viewers.setdefault(viewer.filter, set()).add(viewer)
 

@@ -121,6 +121,7 @@ class Past:
         return self._offer(viewer, self._in_order(polled), seen, reached)
 
     async def _begin(self, seen: TailPosition) -> Replay:
+        """Read every partition again: the ring may forget meanwhile what it still holds of the others."""
         floor = self._hub.ring.floor
         behind = {place: seen.offsets.get(place, -1) for place in floor}
         behind = {place: offset for place, offset in behind.items() if offset < floor[place]}
@@ -132,7 +133,7 @@ class Past:
             await self._closing
         async with asyncio.timeout(TURN_SECONDS):
             await self._archive.turns.acquire()
-        replay = Replay(self._archive.settings, behind)
+        replay = Replay(self._archive.settings, {place: seen.offsets[place] for place in floor})
         try:
             await replay.open()
         except BaseException:

@@ -84,7 +84,7 @@ async def _hear(subscription: Subscription, receive: Receive, send: Send) -> Non
         while (said := await next_message(receive)) is not None:
             if said.get("type") != "subscribe":
                 raise BadRequest("type: expected subscribe")
-            subscription.terms = parse_terms(said.get("to"))
+            subscription.ask_for(parse_terms(said.get("to")))
             await say(send, {"type": "done", "what": "subscribe"})
     except BadRequest as error:
         await refuse(send, str(error))

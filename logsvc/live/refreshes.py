@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 
 import msgspec
 
@@ -15,6 +16,9 @@ MOST_OF_A_QUEUE = 100
 MOST = 5_000
 MOST_TERMS = 200
 OF_JOBS = ("job-refresh", "log-refresh")
+
+_Pattern = tuple[str, str | None, str | None]
+"""Type, queue, and job or scheduler. "": any is asked for. None: no certain one is told of."""
 
 
 class Refreshes:
@@ -53,39 +57,44 @@ class Refreshes:
 
 
 class Term(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A part of a subscription; what is left out stands for any."""
+    """A part of a subscription; what is left out stands for any. Of our own types only the type counts."""
 
     type: str = ""
     queue_name: str = ""
     job_id: str = ""
     scheduler_key: str = ""
 
-    def wants(self, refresh: Refresh) -> bool:
-        """Whether it is asked for. One about jobs that names none may be about any; our own are told by name only."""
-        said = refresh.data
-        if refresh.type in OWN_TYPES:
-            return self.type == refresh.type
-        if (self.job_id and refresh.type not in OF_JOBS) or (self.scheduler_key and refresh.type in OF_JOBS):
-            return False
-        pairs = (
-            (self.queue_name, said.queue_name),
-            (self.job_id, said.job_id),
-            (self.scheduler_key, said.scheduler_key),
-        )
-        return self.type in ("", refresh.type) and all(not want or not name or want == name for want, name in pairs)
+    def patterns(self) -> Iterator[_Pattern]:
+        """What messages it is for, as `_patterns_of` names them: also of one that names no queue, or nothing in it."""
+        for kind in TYPES if not self.type else (self.type,):
+            if kind in OWN_TYPES:
+                yield kind, None, None
+                continue
+            name, other = self.job_id, self.scheduler_key
+            if kind not in OF_JOBS:
+                name, other = other, name
+            if not other:  # no message of this type can be about it
+                yield from product((kind,), (self.queue_name, None), (name, None))
 
 
 class Subscription:
-    """What one viewer wants to hear of, and what waits for it. Bounded: beyond MOST it hears that all has changed."""
+    """What one viewer wants to hear of, and what waits for it. Bounded: beyond MOST it hears that all has changed.
+
+    A message costs the same however many terms there are.
+    """
 
     def __init__(self, terms: Sequence[Term] = (Term(),)) -> None:
-        self.terms = terms
         self._waiting: dict[Refresh, None] = {}
+        self.ask_for(terms)
+
+    def ask_for(self, terms: Sequence[Term]) -> None:
+        """Want these from now on, in place of what was wanted before."""
+        self._patterns = frozenset(one for term in terms for one in term.patterns())
 
     def offer(self, refreshes: Iterable[Refresh]) -> bool:
         """Keep what is wanted; return whether anything waits."""
         for refresh in refreshes:
-            if any(term.wants(refresh) for term in self.terms):
+            if not self._patterns.isdisjoint(_patterns_of(refresh)):
                 self._waiting[refresh] = None
         if len(self._waiting) > MOST:
             self._waiting = {Refresh(kind): None for kind in (*TYPES, *OWN_TYPES) if self.wants_any(kind)}
@@ -93,12 +102,23 @@ class Subscription:
 
     def wants_any(self, kind: RefreshType) -> bool:
         """Whether anything of this kind is wanted."""
-        return any(term.type == kind or (term.type == "" and kind in TYPES) for term in self.terms)
+        return (kind, None, None) in self._patterns
 
     def take(self) -> Sequence[Refresh]:
         """Remove and return all that waits."""
         waiting, self._waiting = self._waiting, {}
         return list(waiting)
+
+
+def _patterns_of(refresh: Refresh) -> Iterable[_Pattern]:
+    """What a term that wants it has one of. A message about jobs that names none may be about any."""
+    said = refresh.data
+    name = said.job_id if refresh.type in OF_JOBS else said.scheduler_key
+    if refresh.type in OWN_TYPES:
+        return ((refresh.type, None, None),)
+    return product(
+        (refresh.type,), (said.queue_name, "") if said.queue_name else (None,), (name, "") if name else (None,)
+    )
 
 
 def parse_terms(asked: object) -> Sequence[Term]:

@@ -13,7 +13,7 @@ from logsvc.cursors import TailPosition, pack_position, unpack_position
 from logsvc.errors import BadRequest
 from logsvc.live.crowd import Crowd, Crowded
 from logsvc.live.filter import Filter, parse_filter, subject_of
-from logsvc.live.hub import Hub
+from logsvc.live.hub import SKEW_MS, Hub
 from logsvc.live.past import Archive
 from logsvc.live.ring import Entry, Ring
 from logsvc.live.session import Session, parameters
@@ -181,6 +181,18 @@ def test_a_viewer_from_a_replica_that_was_further_on_sees_nothing_twice() -> Non
     hand_out(hub, entry(3))
     assert is_whole
     assert seen(viewer) == ["main:orders:0:3-0"]
+
+
+def test_a_cursor_that_is_ahead_though_we_read_on_is_of_a_topic_made_anew() -> None:
+    hub = make_hub()
+    ahead = pack_position("c", {JOBS: 3, LOGS: 0}, NOW_MS)
+    for as_of_ms, is_known in ((NOW_MS, True), (NOW_MS + SKEW_MS, True), (NOW_MS + SKEW_MS + 1, False)):
+        hub.as_of_ms = as_of_ms
+        assert (hub.position_of(ahead) is not None) == is_known
+    viewer, is_whole = watch(hub, ahead)
+    hand_out(hub, entry(1))
+    assert (is_whole, seen(viewer)) == (False, ["main:orders:0:1-0"])
+    assert hub.position_of(pack_position("c", {JOBS: 1, LOGS: 0}, NOW_MS)) is not None
 
 
 def test_a_return_after_more_than_the_ring_holds_is_a_gap() -> None:

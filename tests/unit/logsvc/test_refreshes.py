@@ -1,13 +1,14 @@
 """Refresh messages: the agreed words, at most one a second for each thing, and only what was asked for."""
 
 import json
+from itertools import product
 
 import pytest
 
 from logsvc.errors import BadRequest
 from logsvc.live.refresh_socket import asked_terms
-from logsvc.live.refreshes import MOST_OF_A_QUEUE, MOST_TERMS, Refreshes, Subscription, parse_terms
-from tocsin.refresh import Refresh, Touched, encode_refresh, path_of
+from logsvc.live.refreshes import MOST_OF_A_QUEUE, MOST_TERMS, OF_JOBS, Refreshes, Subscription, Term, parse_terms
+from tocsin.refresh import OWN_TYPES, TYPES, Refresh, Touched, encode_refresh, path_of
 
 
 def job(number: int, queue: str = "orders") -> Refresh:
@@ -61,6 +62,26 @@ def test_a_subscription_narrows_what_is_heard() -> None:
     assert subscription.offer(said)
     assert subscription.take() == [job(7), of_queue, Refresh("job-refresh")]
     assert not subscription.offer([job(8)])
+
+
+def test_a_term_meets_what_agrees_with_all_that_both_say() -> None:
+    def agrees(term: Term, refresh: Refresh) -> bool:
+        said = refresh.data
+        if refresh.type in OWN_TYPES:
+            return term.type == refresh.type
+        both = (term.queue_name, said.queue_name), (term.job_id, said.job_id), (term.scheduler_key, said.scheduler_key)
+        elsewhere = term.scheduler_key if refresh.type in OF_JOBS else term.job_id
+        return term.type in ("", refresh.type) and not elsewhere and all(not a or not b or a == b for a, b in both)
+
+    names = list(product(("", "a", "b"), ("", "1"), ("", "x")))
+    terms = [Term(kind, *of) for kind, of in product(("", *TYPES, *OWN_TYPES), names)]
+    said = [Refresh(kind, Touched("", *of)) for kind, of in product((*TYPES, *OWN_TYPES), names)]
+    said = [one for one in said if not (one.data.scheduler_key if one.type in OF_JOBS else one.data.job_id)]
+    assert {one.type for one in said} == {*TYPES, *OWN_TYPES}
+    for term in terms:
+        subscription = Subscription([term])
+        subscription.offer(said)
+        assert subscription.take() == [one for one in said if agrees(term, one)], term
 
 
 @pytest.mark.parametrize(
