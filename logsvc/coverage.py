@@ -35,11 +35,12 @@ LISTED = 100
 WEEK_MS = 7 * DAY_MS
 OLDEST = "SELECT min(ts) AS oldest, count() AS n, version() AS clickhouse FROM journal"
 LOST = f"SELECT env, source, queue, sum(lost) AS lost FROM journal WHERE {GAPS_WITHIN} GROUP BY env, source, queue"
-COUNT = f"SELECT count() AS n FROM journal WHERE {GAPS_WITHIN}"
+BY_ENV = f"SELECT env, count() AS gaps, sum(lost) AS lost FROM journal WHERE {GAPS_WITHIN} GROUP BY env"
 GAPS = (
     f"SELECT {GAP_TS} AS at, env, source, queue, sum(lost) AS lost FROM journal WHERE {GAPS_WITHIN}"
-    f" GROUP BY at, env, source, queue ORDER BY at DESC, env, source, queue LIMIT {LISTED}"
+    f" GROUP BY at, env, source, queue ORDER BY at DESC, env, source, queue LIMIT {LISTED} BY env"
 )
+"""The newest of each environment: one that loses much takes no room from another."""
 
 
 def gaps_bounds(earliest: int | None, latest: int | None) -> dict[str, int]:
@@ -48,16 +49,25 @@ def gaps_bounds(earliest: int | None, latest: int | None) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Known:
-    """oldest: ts of the oldest row, None = no rows. lost: events, by (env, source, queue).
+class Losses:
+    """All of the last week in one environment: gaps, and the events lost in them."""
 
-    gaps: the newest LISTED ones of the last week, which has gap_count of them. clickhouse: its version.
+    env: str
+    gaps: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """oldest: ts of the oldest row, None = no rows. lost: events, by (env, source, queue). clickhouse: its version.
+
+    gaps: of the last week, the newest LISTED of each environment. week: all of them, counted.
     """
 
     oldest: int | None
     lost: Mapping[tuple[str, str, str], int]
     gaps: Sequence[Mapping[str, Any]]
-    gap_count: int
+    week: Sequence[Losses]
     clickhouse: str = ""
 
     def lost_of(self, wanted: Mapping[str, Sequence[str]]) -> int:
@@ -100,13 +110,11 @@ class HistoryCoverage:
         [oldest] = await self._store.query(OLDEST)
         lost = await self._store.query(LOST, gaps_bounds(None, None), settings=ANY_ROWS)
         gaps = await self._store.query(GAPS, week, settings=ANY_ROWS)
-        [counted] = (
-            await self._store.query(COUNT, week, settings=ANY_ROWS) if len(gaps) == LISTED else [{"n": len(gaps)}]
-        )
+        by_env = await self._store.query(BY_ENV, week, settings=ANY_ROWS)
         return Known(
             int(oldest["oldest"]) if oldest["n"] else None,
             {(str(row["env"]), str(row["source"]), str(row["queue"])): int(row["lost"]) for row in lost},
             gaps,
-            int(counted["n"]),
+            [Losses(str(row["env"]), int(row["gaps"]), int(row["lost"])) for row in by_env],
             str(oldest["clickhouse"]),
         )

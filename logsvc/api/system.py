@@ -50,6 +50,14 @@ class Gap(msgspec.Struct):
     lost: int
 
 
+class EnvLosses(msgspec.Struct):
+    """All that one environment lost in the last 7 days: in how many gaps, and how many events."""
+
+    env: str
+    gaps: int
+    lost: int
+
+
 class Live(msgspec.Struct):
     """The live stream of this replica."""
 
@@ -118,8 +126,8 @@ class Service(msgspec.Struct):
 
 
 class System(msgspec.Struct):
-    """as_of: everything up to then is stored; null = not known. gaps: the newest 100 of the last 7 days, which has
-    gap_count; null = ClickHouse is down.
+    """as_of: everything up to then is stored; null = not known. gaps: of the last 7 days the newest 100 of
+    each environment; losses: all of them, counted. null = ClickHouse is down.
 
     dead_letters: written by this replica since it began; all_dead_letters: of every service.
     """
@@ -139,7 +147,7 @@ class System(msgspec.Struct):
     queues_as_of: str | None
     sources: list[Redis]
     gaps: list[Gap] | None
-    gap_count: int | None
+    losses: list[EnvLosses] | None
 
 
 def system_routes(
@@ -187,7 +195,7 @@ def system_routes(
             queues_as_of=rfc3339_or_none(snapshots.as_of_ms),
             sources=[_redis(one) for _, one in sorted(snapshots.sources.items())],
             gaps=[_gap(row) for row in known.gaps] if known else None,
-            gap_count=known.gap_count if known else None,
+            losses=[EnvLosses(one.env, one.gaps, one.lost) for one in known.week] if known else None,
         )
 
     return [system]
@@ -212,7 +220,7 @@ def changed_word(
         snapshots.letters.count,
         tuple(one.ts for one in snapshots.sources.values()),
         tuple((one.address, one.at, one.problem) for one in others.seen),
-        known and known.gap_count,
+        known and tuple(known.week),
     )
 
 

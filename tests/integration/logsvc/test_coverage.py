@@ -7,7 +7,7 @@ import pytest
 
 from logsvc.api.journal import Journal, Range, sets
 from logsvc.batch import Feed, row_prefix, splice
-from logsvc.coverage import STALE_SECONDS, HistoryCoverage
+from logsvc.coverage import STALE_SECONDS, HistoryCoverage, Losses
 from logsvc.errors import QueryTooHeavy
 from logsvc.store import QUERY_LIMITS, Store
 from tests.eventually import eventually
@@ -19,12 +19,12 @@ JOBS = Feed("t.jobs", "journal", JobEvent, "event")
 NOW = int(time.time() * 1000)
 
 
-def event(offset: int, queue: str, kind: str = "completed", lost: int = 0) -> bytes:
+def event(offset: int, queue: str, kind: str = "completed", lost: int = 0, env: str = "prod") -> bytes:
     one = JobEvent(
         v=1,
         id=f"g{offset}",
         ts=NOW - offset,
-        env="prod",
+        env=env,
         source="main",
         queue=queue,
         epoch=0,
@@ -35,8 +35,8 @@ def event(offset: int, queue: str, kind: str = "completed", lost: int = 0) -> by
     return splice(row_prefix(JOBS, "c", 0), offset, encode(one))
 
 
-def gap(offset: int, queue: str, lost: int) -> bytes:
-    return event(offset, queue, "gap", lost)
+def gap(offset: int, queue: str, lost: int, env: str = "prod") -> bytes:
+    return event(offset, queue, "gap", lost, env)
 
 
 async def is_told_with_every_answer(store: Store) -> None:
@@ -70,11 +70,13 @@ async def test_what_was_lost_is_told_by_queue_and_forgotten_when_it_is_old(
     monkeypatch.setattr("logsvc.coverage.REFRESH_SECONDS", 0.05)
     now = 0.0
     history = HistoryCoverage(store, clock=lambda: now)
-    monkeypatch.setattr("logsvc.coverage.LISTED", 3)
     monkeypatch.setitem(QUERY_LIMITS, "max_rows_to_read", 2)
     lines = [gap(1, "a", 5), gap(2, "b", 7), gap(3, "a", 1), *(event(offset, "a") for offset in range(4, 9))]
     await store.insert("journal", b"\n".join(lines), "t")
     await is_told_with_every_answer(store)
+    # So many that they would fill a list of the newest of all.
+    loud = [gap(10 + number, "c", 1, "staging") for number in range(120)]
+    await store.insert("journal", b"\n".join(loud), "t2")
     assert not is_known(history)
     stop = asyncio.Event()
     running = asyncio.create_task(history.run(stop))
@@ -83,9 +85,10 @@ async def test_what_was_lost_is_told_by_queue_and_forgotten_when_it_is_old(
         known = history.known
         assert known is not None
         assert known.oldest is not None
-        assert [known.lost_of({"queue": queues}) for queues in ([], ["a"], ["b", "c"], ["c"])] == [13, 6, 7, 0]
-        assert [gap["lost"] for gap in known.gaps] == [5, 7, 1]
-        assert known.gap_count == 3
+        assert [known.lost_of({"queue": queues}) for queues in ([], ["a"], ["b", "c"], ["d"])] == [133, 6, 127, 0]
+        assert [gap["lost"] for gap in known.gaps if gap["env"] == "prod"] == [5, 7, 1]
+        assert len(known.gaps) == 3 + 100
+        assert sorted(known.week, key=lambda one: one.env) == [Losses("prod", 3, 13), Losses("staging", 120, 120)]
 
         async def too_heavy(*_: object, **__: object) -> list[dict[str, object]]:
             raise QueryTooHeavy("too heavy")

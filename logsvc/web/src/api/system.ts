@@ -25,6 +25,13 @@ export interface Gap {
   lost: number;
 }
 
+/** All that one environment lost in the last 7 days. */
+export interface EnvLosses {
+  env: string;
+  gaps: number;
+  lost: number;
+}
+
 /** The Redis of one source at as_of; null = it does not say. */
 export interface RedisState {
   env: string;
@@ -78,10 +85,9 @@ export interface System {
   schedulers: number;
   queues_as_of: string | null;
   sources: readonly RedisState[];
-  /** The newest of the last 7 days; null = ClickHouse is down. */
+  /** Of the last 7 days: the newest of each environment, and all of them counted; null = ClickHouse is down. */
   gaps: readonly Gap[] | null;
-  /** How many there are in those 7 days. */
-  gap_count: number | null;
+  losses: readonly EnvLosses[] | null;
 }
 
 /** How Tocsin itself does. */

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
-import type { Gap } from "../../api/system.ts";
-import { count } from "../../format/count.ts";
+import type { EnvLosses, Gap } from "../../api/system.ts";
+import { count, counted } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
 import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
 import { QueueName } from "../../parts/QueueName.tsx";
@@ -12,22 +12,29 @@ import { useZone } from "../../shell/timeStyle.ts";
 const AROUND_MS = 60_000;
 
 interface GapsProps {
-  /** null = not known. */
+  /** The newest; null = not known. */
   gaps: readonly Gap[] | null;
-  /** How many older ones there are, of any environment. */
-  unlisted: number;
+  /** All of them, counted. */
+  losses: readonly EnvLosses[];
   envs: readonly string[];
 }
 
 /** What BullMQ trimmed before it was read, with the way to the lines around it. */
-export function Gaps({ gaps, unlisted, envs }: GapsProps): ReactNode {
+export function Gaps({ gaps, losses, envs }: GapsProps): ReactNode {
   const zone = useZone();
+  const all = losses.reduce((sum, one) => sum + one.gaps, 0);
+  const lost = losses.reduce((sum, one) => sum + one.lost, 0);
   return (
     <section>
       <h2 className="section-title">Gaps of the last 7 days</h2>
       {gaps === null && <p className="quiet">Not known now: ClickHouse does not answer.</p>}
       {gaps?.length === 0 && (
         <p className="quiet">None{inEnvs(envs)}: every event was read before BullMQ trimmed it.</p>
+      )}
+      {gaps !== null && all > gaps.length && (
+        <p className="quiet">
+          The newest {count(gaps.length)} of {counted(all, "gap")}, in which {counted(lost, "event")} were lost.
+        </p>
       )}
       {gaps !== null && gaps.length > 0 && (
         <div className="table-frame">
@@ -65,7 +72,6 @@ export function Gaps({ gaps, unlisted, envs }: GapsProps): ReactNode {
           </table>
         </div>
       )}
-      {unlisted > 0 && <p className="quiet">These are the newest; {count(unlisted)} older ones are not listed.</p>}
     </section>
   );
 }

@@ -47,11 +47,7 @@ function Parts({ system }: { system: System }): ReactNode {
       <Pipeline system={system} now={now} />
       <Services services={system.services} now={now} />
       <RedisTable sources={system.sources.filter(isShown)} envs={envs} now={now} />
-      <Gaps
-        gaps={system.gaps?.filter(isShown) ?? null}
-        unlisted={(system.gap_count ?? 0) - (system.gaps?.length ?? 0)}
-        envs={envs}
-      />
+      <Gaps gaps={system.gaps?.filter(isShown) ?? null} losses={system.losses?.filter(isShown) ?? []} envs={envs} />
       <DeadLetters letters={system.all_dead_letters} />
       <Breakers breakers={system.breakers} />
       <Versions system={system} />

@@ -138,13 +138,13 @@ function redisFindings(redis: RedisState, now: number): Finding[] {
   return found;
 }
 
-function lossFindings({ gaps, gap_count: gapCount, all_dead_letters: letters, coverage }: System): Finding[] {
+function lossFindings({ losses, all_dead_letters: letters, coverage }: System): Finding[] {
   const found: Finding[] = [];
-  const lost = (gaps ?? []).reduce((sum, gap) => sum + gap.lost, 0);
+  const lost = (losses ?? []).reduce((sum, one) => sum + one.lost, 0);
   if (lost > 0) {
     found.push({
       tone: "warn",
-      text: `${(gapCount ?? 0) > (gaps ?? []).length ? "At least " : ""}${counted(lost, "event")} were lost in the last 7 days`,
+      text: `${counted(lost, "event")} were lost in the last 7 days`,
       mend: "BullMQ had trimmed them before the bridge read them. Raise streams.events.maxLen of those queues.",
     });
   }
@@ -155,7 +155,7 @@ function lossFindings({ gaps, gap_count: gapCount, all_dead_letters: letters, co
       mend: "They are kept as dead letters, below.",
     });
   }
-  if (coverage.events_lost === null && gaps === null) {
+  if (coverage.events_lost === null && losses === null) {
     found.push({ tone: "warn", text: "What was lost is not known now", mend: "It is told once ClickHouse answers." });
   }
   return found;
