@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { count, counted, percent } from "./count.ts";
 import { jsonTokens, prettyJson } from "./json.ts";
 import { cut, splitHits, withoutAnsi } from "./text.ts";
-import { age, clockTime, duration, tickTime } from "./time.ts";
+import { age, clockTime, duration, exactTime, tickTime } from "./time.ts";
 
 describe("time", () => {
   it("writes durations in at most two units", () => {
@@ -43,7 +43,9 @@ describe("time", () => {
   it("shows milliseconds today and the day for what is older", () => {
     const now = Date.parse("2026-11-22T12:00:00Z");
     expect(clockTime("2026-11-22T11:59:58.120Z", now, "local")).toMatch(/^\d\d:\d\d:58\.120$/);
-    expect(clockTime("2026-11-19T11:59:58.120Z", now, "local")).toMatch(/^\d\d Nov \d\d:59$/);
+    expect(clockTime("2026-11-19T11:59:58.120Z", now, "local")).toMatch(/^\d\d Nov \d\d:59:58$/);
+    expect(exactTime("2026-11-19T11:59:58.120Z", now, "local")).toMatch(/^\d\d Nov \d\d:59:58\.120$/);
+    expect(exactTime("2026-11-22T11:59:58.120Z", now, "local")).toMatch(/^\d\d:\d\d:58\.120$/);
     expect(clockTime("never", now, "local")).toBe("–");
   });
 });

@@ -15,6 +15,23 @@ const DAY_AND_CLOCK = inZones({
   minute: "2-digit",
   hourCycle: "h23",
 });
+const DAY_AND_SECOND = inZones({
+  day: "2-digit",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+const DAY_AND_MILLISECOND = inZones({
+  day: "2-digit",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+  hourCycle: "h23",
+});
 const FULL = inZones({
   weekday: "short",
   day: "numeric",
@@ -31,19 +48,30 @@ const MINUTE = inZones({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" })
 const SECOND = inZones({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const DAY = inZones({ day: "numeric", month: "short" });
 
-function inZones(options: Intl.DateTimeFormatOptions): Readonly<Record<Zone, Intl.DateTimeFormat>> {
+type Zones = Readonly<Record<Zone, Intl.DateTimeFormat>>;
+
+function inZones(options: Intl.DateTimeFormatOptions): Zones {
   return {
     local: new Intl.DateTimeFormat("en-GB", options),
     utc: new Intl.DateTimeFormat("en-GB", { ...options, timeZone: "UTC" }),
   };
 }
 
-/** Time of a row: to the millisecond when it is less than 20 h old, else with its day. now: ms since 1970. */
+/** Time of a row: to the millisecond when it is less than 20 h old, else its day, to the second. now: ms since 1970. */
 export function clockTime(ts: string, now: number, zone: Zone): string {
+  return timeOfDay(ts, now, zone, DAY_AND_SECOND);
+}
+
+/** The same where there is room: to the millisecond however old. */
+export function exactTime(ts: string, now: number, zone: Zone): string {
+  return timeOfDay(ts, now, zone, DAY_AND_MILLISECOND);
+}
+
+function timeOfDay(ts: string, now: number, zone: Zone, withDay: Zones): string {
   const time = Date.parse(ts);
   if (Number.isNaN(time)) return "–";
   const isRecent = Math.abs(now - time) < 20 * 3_600_000;
-  return isRecent ? CLOCK[zone].format(time) : DAY_AND_CLOCK[zone].format(time).replace(",", "");
+  return isRecent ? CLOCK[zone].format(time) : withDay[zone].format(time).replace(",", "");
 }
 
 /** Time with day and zone, for titles and the detail. */

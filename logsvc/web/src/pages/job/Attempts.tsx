@@ -4,7 +4,7 @@ import type { Attempt, Job } from "../../api/jobs.ts";
 import type { Row } from "../../api/types.ts";
 import { counted } from "../../format/count.ts";
 import { withoutAnsi } from "../../format/text.ts";
-import { clockTime, duration, fullTime } from "../../format/time.ts";
+import { duration, exactTime, fullTime } from "../../format/time.ts";
 import { Ansi } from "../../parts/Ansi.tsx";
 import { CopyButton } from "../../parts/CopyButton.tsx";
 import { StateBadge } from "../../parts/StateBadge.tsx";
@@ -62,7 +62,7 @@ function AttemptCard({ attempt, compared, logs, mostAttempts, isNewest }: Attemp
         <span className="attempt-facts" title={attempt.started ? fullTime(attempt.started, zone) : undefined}>
           {[
             attempt.run_ms === null ? "" : `ran ${duration(attempt.run_ms)}`,
-            attempt.started ? `began ${clockTime(attempt.started, now, zone)}` : "nobody saw it begin",
+            attempt.started ? `began ${exactTime(attempt.started, now, zone)}` : "nobody saw it begin",
             attempt.worker && `on ${attempt.worker}`,
           ]
             .filter(Boolean)

@@ -2,7 +2,7 @@ import { useState, type ReactNode } from "react";
 
 import type { Job } from "../../api/jobs.ts";
 import { counted } from "../../format/count.ts";
-import { clockTime, duration, fullTime } from "../../format/time.ts";
+import { duration, exactTime, fullTime } from "../../format/time.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { summaryOf } from "../live/summary.ts";
@@ -30,7 +30,7 @@ export function Story({ job }: { job: Job }): ReactNode {
             return (
               <li key={row.id} data-level={row.level}>
                 <time dateTime={row.ts} title={fullTime(row.ts, zone)}>
-                  {clockTime(row.ts, now, zone)}
+                  {exactTime(row.ts, now, zone)}
                 </time>
                 <span className="story-since">
                   {before ? `+${duration(Math.max(0, Date.parse(row.ts) - Date.parse(before.ts)))}` : ""}

@@ -11,7 +11,7 @@ import { useNow } from "../../shell/useNow.ts";
 export function DetailFacts({ row }: { row: Row }): ReactNode {
   const now = useNow();
   const zone = useZone();
-  const isLocalUtc = new Date(now).getTimezoneOffset() === 0;
+  const isLocalUtc = new Date(row.ts).getTimezoneOffset() === 0;
   const facts: readonly NamedFact[] = [
     ["Time", `${fullTime(row.ts, zone)} · ${ago(now - Date.parse(row.ts))}`],
     ["UTC", isLocalUtc || zone === "utc" ? "" : row.ts],
