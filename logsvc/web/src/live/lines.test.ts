@@ -119,10 +119,10 @@ describe("Lines", () => {
     lines.append(rows(1));
     const marker = lines.mark("gap", null);
     lines.append(rows(9));
-    expect(lines.around(marker.id)).toEqual({ before: row(1), after: row(9), until: 0 });
-    lines.fillMarker(marker.id, rows(7, 8, 9), false);
+    expect(lines.around(marker?.id ?? "")).toEqual({ before: row(1), after: row(9), until: 0 });
+    lines.fillMarker(marker?.id ?? "", rows(7, 8, 9), false);
     expect(shown(lines)).toEqual(["1", "gap:null", "7", "8", "9"]);
-    lines.fillMarker(marker.id, rows(1, 2), true);
+    lines.fillMarker(marker?.id ?? "", rows(1, 2), true);
     expect(shown(lines)).toEqual(["1", "2", "7", "8", "9"]);
   });
 
@@ -168,9 +168,9 @@ describe("Lines", () => {
     lines.hold("pause");
     const unseen = lines.mark("skipped", 3);
     lines.append(rows(9));
-    lines.fillMarker(unseen.id, rows(7, 8), true);
+    lines.fillMarker(unseen?.id ?? "", rows(7, 8), true);
     expect(shown(lines)).toEqual(["1", "gap:null"]);
-    lines.fillMarker(seen.id, rows(2, 3), true);
+    lines.fillMarker(seen?.id ?? "", rows(2, 3), true);
     expect([shown(lines), lines.newCount]).toEqual([["1", "2", "3"], 3]);
   });
 
@@ -181,5 +181,16 @@ describe("Lines", () => {
     lines.append(rows(5, 6, 7));
     lines.keepOnly((each) => each.id === "1" || each.id === "7");
     expect([shown(lines), lines.newCount]).toEqual([["1", "unheld:null", "7"], 2]);
+  });
+
+  it("says of a gap that came while there was no room for it, once the view follows again", () => {
+    const lines = new Lines(small);
+    lines.append(rows(1, 2, 3, 4));
+    lines.hold("scroll");
+    expect(lines.mark("gap", null, START + 9_000)).toBeNull();
+    lines.append(rows(10));
+    lines.releaseAll();
+    expect(shown(lines)).toEqual(["3", "4", "unheld:null", "10"]);
+    expect(lines.around(lines.at(2)?.id ?? "").until).toBe(START + 9_000);
   });
 });

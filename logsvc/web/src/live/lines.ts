@@ -28,6 +28,8 @@ export class Lines {
   readonly #ids = new Set<string>();
   readonly #holds = new Set<Hold>();
   #overflowed = 0;
+  /** What was to be said of missing lines while there was no room for it; null: nothing. until: as of a marker. */
+  #unsaid: { until: number } | null = null;
   #forgottenUpTo: number | null = null;
   /** Sequence number of the first entry that came since the view was held. */
   #seenEnd = 0;
@@ -138,7 +140,7 @@ export class Lines {
     if (reason === "pause") this.#pausedEnd = null;
     if (!this.isFollowing) return;
     const late = this.#takeOverflow();
-    if (late.lost > 0) this.mark("unheld", late.lost);
+    if (late.lost > 0 || late.unsaid) this.mark("unheld", late.unsaid ? null : late.lost, late.unsaid?.until);
     this.append(late.rows);
   }
 
@@ -160,14 +162,15 @@ export class Lines {
     }
   }
 
-  /** Say at the newest end that lines are missing here. */
-  mark(reason: Marker["reason"], count: number | null, until = 0): Marker {
+  /** Say at the newest end that lines are missing here; null: it is said once the view follows again. */
+  mark(reason: Marker["reason"], count: number | null, until = 0): Marker | null {
     const marker = this.#marker(reason, count, until);
     if (!this.isFollowing && this.#ring.isFullFor(weightOf(marker))) {
-      this.#overflowed += count ?? 0;
-    } else {
-      this.#ring.push(marker, weightOf(marker));
+      if (count === null) this.#unsaid = { until: Math.max(until, this.#unsaid?.until ?? 0) };
+      else this.#overflowed += count;
+      return null;
     }
+    this.#ring.push(marker, weightOf(marker));
     return marker;
   }
 
@@ -236,7 +239,7 @@ export class Lines {
     }
     this.#replace(kept);
     const late = this.#takeOverflow();
-    if (late.lost > 0) this.mark("unheld", null);
+    if (late.lost > 0 || late.unsaid) this.mark("unheld", null, late.unsaid?.until);
     this.append(late.rows.filter((row) => isWanted(row)));
   }
 
@@ -292,11 +295,16 @@ export class Lines {
     };
   }
 
-  /** Empty what was kept apart: its rows, and how many lines before them it had to forget. */
-  #takeOverflow(): { rows: Row[]; lost: number } {
-    const taken = { rows: this.#overflow.entries().map(([row]) => row), lost: this.#overflowed };
+  /** Empty what was kept apart: its rows, how many lines before them it had to forget, and what was not said. */
+  #takeOverflow(): { rows: Row[]; lost: number; unsaid: { until: number } | null } {
+    const taken = {
+      rows: this.#overflow.entries().map(([row]) => row),
+      lost: this.#overflowed,
+      unsaid: this.#unsaid,
+    };
     this.#overflow.clear();
     this.#overflowed = 0;
+    this.#unsaid = null;
     return taken;
   }
 

@@ -9,6 +9,7 @@ import { Lines, type Hold, type LinesLimits } from "./lines.ts";
 import { QueuesSeen } from "./queuesSeen.ts";
 import { Connection, type Clock, type OpenChannel, type Via } from "./socket.ts";
 import {
+  AFTER_LINK_MS,
   isSamePast,
   type ConnectionView,
   type HistoryState,
@@ -19,8 +20,6 @@ import {
 import { Told } from "./told.ts";
 
 const HISTORY_RETRY_MS = 5_000;
-/** How much after a linked line is shown with it. */
-const AFTER_LINK_MS = 30_000;
 
 export interface TailPorts {
   /** Bounds of the memory; left out: those of a page. */
@@ -233,7 +232,8 @@ export class Tail {
     if (frame.type === "gap") {
       if (this.#isLive) {
         // We were away for too long to resume. History has what we missed, or will have it soon: fetch it unasked.
-        void this.fill(this.#lines.mark("gap", frame.count, this.#history.liveSince).id);
+        const marker = this.#lines.mark("gap", frame.count, this.#history.liveSince);
+        if (marker !== null) void this.fill(marker.id);
       }
     } else if (frame.type === "hello") {
       this.#history.liveSince = Date.parse(frame.as_of) || 0;

@@ -7,6 +7,9 @@ export interface LinkedLine {
   ts: string;
 }
 
+/** How much after a linked line is shown with it. */
+export const AFTER_LINK_MS = 30_000;
+
 /** A stretch of the past, ms since 1970. */
 export interface Past {
   from: number;

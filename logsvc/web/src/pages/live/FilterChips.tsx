@@ -19,7 +19,7 @@ export function FilterChips({ filter, setFilter }: { filter: Filter; setFilter: 
   const chips = (Object.entries(CHIP_NAMES) as [SetKey, string][]).flatMap(([key, name]) =>
     filter[key].map((value) => ({ key, name, value })),
   );
-  if (chips.length === 0) return null;
+  if (isEmptyFilter(filter)) return null;
   return (
     <div className="chips">
       {chips.map(({ key, name, value }) => (
@@ -34,11 +34,9 @@ export function FilterChips({ filter, setFilter }: { filter: Filter; setFilter: 
           <Icon name="close" />
         </button>
       ))}
-      {!isEmptyFilter(filter) && (
-        <button type="button" className="link-button" onClick={() => setFilter(NO_FILTER)}>
-          Clear all
-        </button>
-      )}
+      <button type="button" className="link-button" onClick={() => setFilter(NO_FILTER)}>
+        Clear all
+      </button>
     </div>
   );
 }

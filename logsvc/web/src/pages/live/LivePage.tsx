@@ -3,9 +3,9 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type
 import { useQueueNames } from "../../api/queues.ts";
 import type { Row } from "../../api/types.ts";
 import { isMarker } from "../../live/entries.ts";
-import { filterFromSearch, filterParams, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
+import { filterFromSearch, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
 import { useTail, useTailView } from "../../live/TailContext.tsx";
-import { rangeFromSearch, rangeParams, searchWithRange, wider, type Range } from "../../parts/timeRange.ts";
+import { rangeFromSearch, searchWithRange, wider, type Range } from "../../parts/timeRange.ts";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
 import { FilterBar } from "./FilterBar.tsx";
@@ -14,7 +14,7 @@ import { LevelHistogram } from "./LevelHistogram.tsx";
 import { LineList, type LineListHandle } from "./LineList.tsx";
 import { LinkedBanner } from "./LinkedBanner.tsx";
 import { PastBanner } from "./PastBanner.tsx";
-import { linkedFromSearch, pastFromSearch, searchLive } from "./permalink.ts";
+import { exportParams, linkedFromSearch, pastFromSearch, searchLive } from "./permalink.ts";
 import { Tools } from "./Tools.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useViewOptions } from "./viewOptions.ts";
@@ -34,13 +34,19 @@ export function LivePage({ search }: PageProps): ReactNode {
   const filter = useMemo(() => filterFromSearch(search), [search]);
   const linked = useMemo(() => linkedFromSearch(search), [search]);
   const range = useMemo(() => rangeFromSearch(search) ?? USUAL, [search]);
-  const isPast = pastFromSearch(search) !== null;
+  const past = useMemo(() => pastFromSearch(search), [search]);
   const { options, choose } = useViewOptions();
   const queues = useQueueNames();
   const list = useRef<LineListHandle>(null);
   const textInput = useRef<HTMLInputElement>(null);
   const [cursorId, setCursorId] = useState<string | null>(linked?.id ?? null);
   const [openRow, setOpenRow] = useState<Row | null>(null);
+  // Another line was linked to, by a link of this page or by Back: it is marked.
+  const [markedLink, setMarkedLink] = useState(linked?.id);
+  if (linked?.id !== markedLink) {
+    setMarkedLink(linked?.id);
+    if (linked !== null) setCursorId(linked.id);
+  }
 
   const isMissing =
     linked !== null && view.history.status === "ready" && view.count > 0 && !tail.placeOfLinked().isHere;
@@ -81,9 +87,9 @@ export function LivePage({ search }: PageProps): ReactNode {
   }, []);
 
   const goLive = useCallback(() => {
-    if (linked !== null || isPast) navigate("logs", searchLive(search));
+    if (linked !== null || past !== null) navigate("logs", searchLive(search));
     tail.follow();
-  }, [tail, linked, isPast, search]);
+  }, [tail, linked, past, search]);
 
   const togglePause = useCallback(() => {
     if (view.isFollowing) tail.hold("pause");
@@ -143,17 +149,15 @@ export function LivePage({ search }: PageProps): ReactNode {
         setRange={setRange}
         options={options}
         choose={choose}
-        exported={() => ({ ...filterParams(filter), ...rangeParams(range, Date.now()) })}
+        exported={() => exportParams(filter, range, linked, Date.now())}
       />
       {options.hasHistogram && (
-        <LevelHistogram filter={filter} range={range} zoom={zoom} zoomOut={isPast ? zoomOut : undefined} />
+        <LevelHistogram filter={filter} range={range} zoom={zoom} zoomOut={past === null ? undefined : zoomOut} />
       )}
       {linked !== null && (
         <LinkedBanner linked={linked} isMissing={isMissing} goLive={goLive} newCount={view.newCount} />
       )}
-      {linked === null && view.past !== null && (
-        <PastBanner past={view.past} goLive={goLive} newCount={view.newCount} />
-      )}
+      {linked === null && past !== null && <PastBanner past={past} goLive={goLive} newCount={view.newCount} />}
       <div className="live-body" data-wrapped={options.isWrapped} data-detail={openRow !== null}>
         <LineList
           ref={list}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { filterFromSearch, NO_FILTER } from "../../live/filter.ts";
-import { linkedFromSearch, pastFromSearch, searchLive, searchOfLine } from "./permalink.ts";
+import { exportParams, linkedFromSearch, pastFromSearch, searchLive, searchOfLine } from "./permalink.ts";
 
 const line = { id: "main:orders:0:17-0&x", ts: "2026-11-22T12:00:00.120Z" };
 
@@ -26,5 +26,16 @@ describe("permalink", () => {
     expect(searchLive(past)).toBe("?queue=a");
     expect(pastFromSearch("?range=6h")).toBeNull();
     expect(searchLive("?range=6h&at=2026-11-22T12:00:00Z&row=1")).toBe("?range=6h");
+  });
+
+  it("exports the time around the line, and not the last hour", () => {
+    const at = Date.parse(line.ts);
+    const now = at + 86_400_000;
+    const hour = { span: "1h" } as const;
+    expect(exportParams(NO_FILTER, hour, line, now)).toEqual({
+      from: String(at + 30_000 - 3_600_000),
+      to: String(at + 30_000),
+    });
+    expect(exportParams(NO_FILTER, hour, null, now)).toEqual({ from: String(now - 3_600_000) });
   });
 });

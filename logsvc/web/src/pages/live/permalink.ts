@@ -1,7 +1,8 @@
+import type { Params } from "../../api/client.ts";
 import type { Row } from "../../api/types.ts";
-import { filterFromSearch, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
-import type { LinkedLine, Past } from "../../live/tailView.ts";
-import { rangeFromSearch, searchWithRange } from "../../parts/timeRange.ts";
+import { filterFromSearch, filterParams, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
+import { AFTER_LINK_MS, type LinkedLine, type Past } from "../../live/tailView.ts";
+import { rangeFromSearch, rangeParams, searchWithRange, type Range } from "../../parts/timeRange.ts";
 
 /** The line that `?at=<time>&row=<id>` points at. */
 export function linkedFromSearch(search: string): LinkedLine | null {
@@ -34,4 +35,11 @@ export function pastFromSearch(search: string): Past | null {
 export function searchLive(search: string): string {
   const range = rangeFromSearch(search);
   return searchWithRange(filterToSearch(filterFromSearch(search)), range !== null && "span" in range ? range : null);
+}
+
+/** What an export is asked for: the time chosen; of a linked line as much time, up to what is shown after it. */
+export function exportParams(filter: Filter, range: Range, linked: LinkedLine | null, now: number): Params {
+  if (linked === null || !("span" in range)) return { ...filterParams(filter), ...rangeParams(range, now) };
+  const end = Date.parse(linked.ts) + AFTER_LINK_MS;
+  return { ...filterParams(filter), ...rangeParams(range, end), to: String(end) };
 }
