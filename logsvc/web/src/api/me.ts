@@ -28,6 +28,12 @@ export function useMe(): UseQueryResult<Me> {
   });
 }
 
+/** Whether who is here may act, as operators and admins do; undefined while it is not known. */
+export function useMayAct(): boolean | undefined {
+  const { data: me } = useMe();
+  return me && me.role !== "viewer";
+}
+
 /** Whether an answer says that one has to log in. */
 export function isLoggedOut(error: unknown): boolean {
   return error instanceof ApiError && error.status === 401;

@@ -166,7 +166,7 @@ function useFixedChoices(openHelp: () => void, openSave: () => void): Choice[] {
       };
     });
     const save: Choice = { id: "save view", group: "Views", name: "Save this view…", run: openSave };
-    const canSave = me?.has_bot === true && me.role !== "viewer";
+    const canSave = me?.has_bot === true;
     return [
       ...ofPage,
       ...pages,

@@ -1,6 +1,8 @@
 import { useState, type ReactNode } from "react";
 
+import { useMayAct } from "../api/me.ts";
 import { useViewChange } from "../api/views.ts";
+import { NOT_ALLOWED } from "../parts/actionWords.ts";
 import { Dialog } from "./Dialog.tsx";
 import { usePlace } from "./router.ts";
 import { queryOfPlace } from "./views.ts";
@@ -9,6 +11,7 @@ import { queryOfPlace } from "./views.ts";
 export default function SaveView({ close }: { close: () => void }): ReactNode {
   const place = usePlace();
   const changing = useViewChange();
+  const mayShare = useMayAct() === true;
   const [name, setName] = useState("");
   const [isShared, setShared] = useState(false);
   const [isHome, setHome] = useState(false);
@@ -35,9 +38,14 @@ export default function SaveView({ close }: { close: () => void }): ReactNode {
           value={name}
           onChange={(event) => setName(event.target.value)}
         />
-        <label className="check">
-          <input type="checkbox" checked={isShared} onChange={(event) => setShared(event.target.checked)} /> Everybody
-          sees it
+        <label className="check" title={mayShare ? undefined : NOT_ALLOWED}>
+          <input
+            type="checkbox"
+            checked={isShared}
+            disabled={!mayShare}
+            onChange={(event) => setShared(event.target.checked)}
+          />{" "}
+          Everybody sees it
         </label>
         <label className="check">
           <input type="checkbox" checked={isHome} onChange={(event) => setHome(event.target.checked)} /> I begin with it

@@ -1,7 +1,8 @@
 import type { ReactNode } from "react";
 
-import type { Me } from "../../api/me.ts";
+import { useMayAct, type Me } from "../../api/me.ts";
 import { useViewChange, useViews, type View, type ViewChange, type ViewWish } from "../../api/views.ts";
+import { NOT_ALLOWED } from "../../parts/actionWords.ts";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { placeOfView } from "../../shell/views.ts";
@@ -10,6 +11,7 @@ import { placeOfView } from "../../shell/views.ts";
 export function Views({ me }: { me: Me }): ReactNode {
   const { data: views, error, dataUpdatedAt, refetch, isPending } = useViews();
   const changing = useViewChange();
+  const mayShare = useMayAct() === true;
   return (
     <section>
       <h2 className="section-title">Saved views</h2>
@@ -46,6 +48,7 @@ export function Views({ me }: { me: Me }): ReactNode {
                   key={view.id}
                   view={asWished(view, changing.isPending ? changing.variables : undefined)}
                   isOwn={isOwn(view, me)}
+                  mayShare={mayShare}
                   change={(part) => changing.mutate({ do: "change", id: view.id, view: { ...wishOf(view), ...part } })}
                   forget={() => changing.mutate({ do: "forget", id: view.id })}
                 />
@@ -74,11 +77,12 @@ function isOwn(view: View, me: Me): boolean {
 interface ViewRowProps {
   view: View;
   isOwn: boolean;
+  mayShare: boolean;
   change: (part: Partial<View>) => void;
   forget: () => void;
 }
 
-function ViewRow({ view, isOwn: isMine, change, forget }: ViewRowProps): ReactNode {
+function ViewRow({ view, isOwn: isMine, mayShare, change, forget }: ViewRowProps): ReactNode {
   return (
     <tr data-row data-testid="view">
       <th scope="row">
@@ -95,6 +99,8 @@ function ViewRow({ view, isOwn: isMine, change, forget }: ViewRowProps): ReactNo
             type="checkbox"
             aria-label={`Share ${view.title} with everybody`}
             checked={view.shared}
+            disabled={!mayShare}
+            title={mayShare ? undefined : NOT_ALLOWED}
             onChange={(event) => change({ shared: event.target.checked })}
           />
         ) : (
