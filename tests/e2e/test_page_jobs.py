@@ -223,7 +223,7 @@ async def a_queue_is_paused_by_who_says_so(page: Page) -> None:
     await expect(dialog).to_contain_text("The queue is paused")
     await dialog.get_by_role("button", name="Close").click()
     await expect(head).to_have_attribute("data-paused", "true")
-    await expect(head).to_contain_text("paused by this machine")
+    await expect(head).to_contain_text("last by this machine")
     await expect(head).to_contain_text("the provider moves")
     await expect(page.get_by_test_id("audit")).to_contain_text("pause")
 

@@ -39,5 +39,6 @@ export function pauseWords(pauses: readonly Pause[] | undefined, { source, queue
   const pause = pauses.find((one) => one.source === source && one.queue === queue);
   if (pause === undefined) return "paused, not by Tocsin";
   const why = pause.reason === "" ? "no reason given" : pause.reason;
-  return `paused by ${pause.by}, ${ago(now - Date.parse(pause.at))}: ${why}`;
+  // It may have been resumed and paused by other means since: Tocsin does not see who did that.
+  return `paused; through Tocsin last by ${pause.by}, ${ago(now - Date.parse(pause.at))}: ${why}`;
 }

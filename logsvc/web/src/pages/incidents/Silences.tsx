@@ -4,6 +4,7 @@ import { useHandling, useSilences } from "../../api/incidents.ts";
 import { useMe } from "../../api/me.ts";
 import { count } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
+import { Trouble } from "../../parts/Trouble.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { left, scopeOf } from "./words.ts";
@@ -13,11 +14,20 @@ export function Silences(): ReactNode {
   const zone = useZone();
   const now = useNow();
   const { data: me } = useMe();
-  const { data: silences } = useSilences();
+  const { data: silences, error, dataUpdatedAt, refetch } = useSilences();
   const handling = useHandling();
-  if (!silences || silences.length === 0) return null;
+  const trouble = error && (
+    <Trouble
+      what="What is kept quiet"
+      error={error}
+      shownSince={silences ? dataUpdatedAt : 0}
+      retry={() => void refetch()}
+    />
+  );
+  if (!silences || silences.length === 0) return trouble;
   return (
     <div className="page-body">
+      {trouble}
       <section>
         <h2 className="section-title">Kept quiet</h2>
         {handling.error && (

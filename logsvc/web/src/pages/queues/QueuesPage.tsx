@@ -59,6 +59,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
         <p className="queues-sum">
           {data && (
             <>
+              {data.next_cursor !== null && "the first "}
               {counted(ranked.length, "queue")}
               {ranked.length > 0 && (troubled === 0 ? ", all healthy" : `, ${count(troubled)} with trouble`)}
               {data.as_of !== null && <span className="queues-age"> · told {ago(now - Date.parse(data.as_of))}</span>}

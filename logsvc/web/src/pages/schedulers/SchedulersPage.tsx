@@ -34,6 +34,7 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
       <div className="page-head">
         <h1>Schedulers</h1>
         <p className="page-sum">
+          {data?.next_cursor && "the first "}
           {data && counted(all.length, "scheduler")}
           {all.length > 0 && (late === 0 ? ", all on time" : `, ${count(late)} overdue`)}
           <Told asOf={data?.as_of} />
