@@ -1,10 +1,11 @@
 """A queue's job schedulers: read page by page with ZSCAN, which misses none that stays; hashes only where needed.
 
 A scheduler's score, its next run, changes with every iteration: with it its hash is read again, and all hashes now and
-then, since `upsert` may change one and leave its next run. One is gone when two complete readings do not find it.
+then, since `upsert` may change one and leave its next run. One is gone when two complete readings do not find it, and
+where replicas are read, its primary knows nothing of it either: see reconcile.py.
 """
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -94,22 +95,22 @@ class Schedulers:
         places: of all queues that are there; another one is only looked at for what is gone.
         """
         for start in range(0, len(queues), QUEUES_A_PIPELINE):
-            for found in await self._scan(queues[start : start + QUEUES_A_PIPELINE]):
+            for found in await self._scan(queues[start : start + QUEUES_A_PIPELINE], self._door.ask):
                 changes, place = Changes(), places.get(found.queue)
                 if found.runs and place is not None:
                     await self._tell(place, found, changes)
                 if found.is_whole:
-                    self._miss(found, changes)
+                    await self._miss(found, changes)
                 if changes.told or changes.gone:
                     yield changes
 
-    async def _scan(self, queues: Sequence[str]) -> list[Found]:
+    async def _scan(self, queues: Sequence[str], ask: Callable[[list[Command]], Awaitable[list[Reply]]]) -> list[Found]:
         """The ids and next runs of some queues' schedulers, a page of each at a time."""
         found = [Found(queue, Keys(self._prefix, queue)) for queue in queues]
         going = [(one, b"0") for one in found]
         while going:
             asked: list[Command] = [("ZSCAN", one.keys.of("repeat"), cursor, "COUNT", PAGE) for one, cursor in going]
-            replies = await self._door.ask(asked)
+            replies = await ask(asked)
             self._tell_refused(going, replies)
             going = [
                 (one, cursor)
@@ -168,17 +169,39 @@ class Schedulers:
         else:
             before.read_ms = now
 
-    def _miss(self, found: Found, changes: Changes) -> None:
-        """After a complete reading: count those that were not in it."""
+    async def _miss(self, found: Found, changes: Changes) -> None:
+        """After a complete reading: count those that were not in it, and take leave of those missed often enough."""
         known = self._known.get(found.queue, {})
-        there = {name_of(raw) for raw in found.runs}
+        _count_missed(known, found)
+        if self._door.may_lag and _are_any_gone(known):
+            primary = await self._scan_primary(found.queue)
+            if primary is None or not primary.is_whole:
+                return
+            for name in {name_of(raw) for raw in primary.runs} & known.keys():
+                known[name].missed = 0
         for name, one in list(known.items()):
-            one.missed = 0 if name in there else one.missed + 1
             if one.missed >= GONE_AFTER:
                 changes.gone.append(one.told)
                 del known[name]
         if not known:
             self._known.pop(found.queue, None)
+
+    async def _scan_primary(self, queue: str) -> Found | None:
+        """None = it does not answer: what it would be asked for waits."""
+        try:
+            return (await self._scan([queue], self._door.ask_primary))[0]
+        except SourceUnavailable:
+            return None
+
+
+def _count_missed(known: Mapping[str, Known], found: Found) -> None:
+    there = {name_of(raw) for raw in found.runs}
+    for name, one in known.items():
+        one.missed = 0 if name in there else one.missed + 1
+
+
+def _are_any_gone(known: Mapping[str, Known]) -> bool:
+    return any(one.missed >= GONE_AFTER for one in known.values())
 
 
 def _take_page(found: Found, reply: Reply) -> bytes | None:

@@ -72,7 +72,7 @@ def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: 
     places = {f"q{number}": Place("prod", "main", f"q{number}") for number in range(QUEUES)}
     source: Any = SimpleNamespace(
         source=settings.sources[0],
-        door=SimpleNamespace(ask=asked.ask, now_ms=lambda: 0),
+        door=SimpleNamespace(ask=asked.ask, now_ms=lambda: 0, may_lag=False),
         snapshots=asked.snapshots,
         count_queues=lambda: QUEUES,
         by_shard=alone,

@@ -8,7 +8,7 @@ import pytest
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import schedulers
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
-from bridge.sources.bullmq.repeat import FIELDS, snapshot
+from bridge.sources.bullmq.repeat import FIELDS, GONE_AFTER, snapshot
 from bridge.sources.bullmq.schedulers import Changes, Schedulers
 from bridge.sources.bullmq.translate import Place
 from tests.unit.bridge.entries import PLACE
@@ -28,11 +28,23 @@ class Sets(Door):
         self.has_hashes = True
         self.asked: list[Command] = []
         self.refuses: set[str] = set()
+        self.primarys_runs: dict[bytes, int] | None = None
         self.data = b""
         self.most_bytes = 0
 
     def now_ms(self) -> int:
         return self.now
+
+    @property
+    def may_lag(self) -> bool:
+        return self.primarys_runs is not None
+
+    async def ask_primary(self, commands: Sequence[Command]) -> list[Reply]:
+        mine, self.runs = self.runs, self.primarys_runs or {}
+        try:
+            return await self.ask(commands)
+        finally:
+            self.runs = mine
 
     async def ask(self, commands: Sequence[Command], *, timeout: float = 10, as_text: bool = False) -> list[Reply]:
         self.asked += commands
@@ -131,6 +143,21 @@ async def test_only_two_complete_readings_make_one_gone() -> None:
     door.refuses = set()
     assert [one.scheduler for one in (await read(those)).gone] == ["poll"]
     assert not (await read(those)).gone
+
+
+async def test_replica_that_knows_nothing_of_one_does_not_make_it_gone() -> None:
+    """Its primary does: a slot moves, or it is behind."""
+    door = Sets()
+    door.runs = {b"poll": NOW + HOUR}
+    door.primarys_runs = dict(door.runs)
+    those = known_to(door)
+    await read(those)
+    door.runs = {}
+    for _ in range(2 * GONE_AFTER):
+        assert not (await read(those)).gone
+    door.primarys_runs = {}
+    gone = [one.scheduler for _ in range(GONE_AFTER) for one in (await read(those)).gone]
+    assert gone == ["poll"]
 
 
 async def test_one_that_is_back_in_the_next_reading_is_not_gone() -> None:
