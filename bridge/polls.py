@@ -189,7 +189,8 @@ class Polls:
         for state in STATES:
             metrics.queue_jobs.labels(*labels, state).set(getattr(snapshot, state))
         metrics.queue_paused.labels(*labels).set(snapshot.is_paused)
-        metrics.oldest_waiting.labels(*labels).set(snapshot.oldest_waiting_seconds or 0)
+        is_unknown = snapshot.waiting + snapshot.prioritized > 0 and snapshot.oldest_waiting_seconds is None
+        metrics.tell(metrics.oldest_waiting, None if is_unknown else snapshot.oldest_waiting_seconds or 0, *labels)
         is_unknown = snapshot.active > 0 and snapshot.longest_active_seconds is None
         metrics.tell(metrics.longest_active, None if is_unknown else snapshot.longest_active_seconds or 0, *labels)
         metrics.lock_lost.labels(*labels).set(snapshot.is_longest_active_locked is False)

@@ -106,5 +106,9 @@ async def test_what_redis_refuses_is_unknown_and_the_counts_are_there(bridge: Br
     await bridge.start()
     async with scene(redis_url, "overdue", queue="mail", version=6):
         told = await snapshot_with(bridge, "mail", lambda one: one.delayed == 3, "the counts")
+        assert await bridge.metric("bridge_queue_oldest_waiting_seconds", queue="mail") == 0
+        await app.lpush("bull:mail:wait", "who waits")
+        await snapshot_with(bridge, "mail", lambda one: one.waiting == 1, "a job that waits")
+        assert not await bridge.samples("bridge_queue_oldest_waiting_seconds", queue="mail")
     assert (told.workers, told.overdue, told.is_rate_limited, told.longest_active_seconds) == (None, None, None, None)
     assert await bridge.metric("bridge_snapshots_refused_total") == 0
