@@ -114,12 +114,18 @@ def _priority_seen(job_id: str, found: Inventory, known: int) -> int:
 
 
 def strangers(jobs: OpenJobs, found: Inventory) -> dict[str, str]:
-    """Jobs that stand in Redis and of which nothing is known here, with their places."""
+    """Jobs that stand in Redis and of which nothing is known here, with their places.
+
+    Not those whose ids records do not show as Redis has them: see OpenJobs.told.
+    """
     return {
         job_id: place
         for place, ids in found.ids.items()
         for job_id in ids
-        if job_id not in jobs and "\ufffd" not in job_id and not job_id.startswith("0:")
+        if job_id not in jobs
+        and "\ufffd" not in job_id
+        and not job_id.startswith("0:")
+        and redact.identifier(job_id) == job_id
     }
 
 

@@ -15,6 +15,7 @@ from bridge.sources.bullmq.standing import (
     parse_answers,
     parse_inventory,
     parse_job,
+    strangers,
     suspects,
 )
 from tocsin.events import State
@@ -173,3 +174,13 @@ def test_job_of_a_long_list_or_of_a_group_may_stand_out_of_sight(
     found = parse_job("x", [[b"send", b"5", None, group], None, None, None, None, None], lists)
     assert found is not None
     assert (found.place, found.is_in_sight) == (None, is_in_sight)
+
+
+def test_only_strangers_that_records_can_name_are_met() -> None:
+    """No record shows an endless id whole, and a MB of it would not fit what is stored of the open jobs."""
+    jobs = OpenJobs()
+    jobs.put("1", OpenJob(State.WAITING))
+    reply = [b"1", b"2", b"0:1795330800000", b"\xff", b"x" * 2000, b"x" * 1000]
+    found = parse_inventory([[], reply, [], [], [], []])
+    assert found is not None
+    assert strangers(jobs, found) == {"2": "wait", "x" * 1000: "wait"}
