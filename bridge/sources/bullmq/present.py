@@ -38,6 +38,8 @@ EVENTS = {
 }
 """BullMQ's word for what brought a job to a place."""
 
+WITHOUT = "what a gap swallowed of jobs that have not ended is not rebuilt"
+
 
 class Unread(Exception):
     """The stream has more that must be read first."""
@@ -56,8 +58,11 @@ class Present:
 
 async def find_present(door: Door, keys: Keys, jobs: OpenJobs) -> list[str]:
     """Jobs of which nothing is known here, or that stand elsewhere than was told. Raises SourceUnavailable."""
-    found = standing.parse_inventory(await door.ask(standing.inventory_commands(keys)))
+    commands = standing.inventory_commands(keys)
+    replies = await door.ask(commands)
+    found = standing.parse_inventory(replies)
     if found is None:
+        door.say_any_refused(commands, replies, without=WITHOUT)
         return []
     elsewhere = [job_id for job_id in standing.suspects(jobs, found)[0] if found.place_of(job_id) is not None]
     return [*standing.strangers(jobs, found), *elsewhere]
@@ -72,8 +77,10 @@ async def rebuild_present(
     """
     opening = stream.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
     asked = [command for job_id in ids for command in _commands(keys, job_id)]
-    executed = (await door.ask([*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]))[-1]
+    commands = [*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]
+    *queued, executed = await door.ask(commands)
     if isinstance(executed, Refused):
+        door.say_any_refused(commands, [*queued, executed], without=WITHOUT)
         return []
     unread = standing.unread_jobs(position, cast(list[Reply], executed))
     if unread is None:

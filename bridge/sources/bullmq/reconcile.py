@@ -49,6 +49,8 @@ LEFT_OUT_SECONDS = 600.0
 
 ENDS = (State.COMPLETED, State.FAILED)
 
+WITHOUT = "what no event says (drained, cleaned, obliterated jobs) is not told"
+
 Corrected = tuple[str, OpenJob, Correction]
 """A job, what was told of it, and what is to be told instead."""
 
@@ -175,8 +177,11 @@ class Reconciler:
     async def _look(self, queue: Queue) -> None:
         """Compare all that was told with the queue's lists."""
         state = queue.reconciling
-        found = standing.parse_inventory(await self._door.ask(standing.inventory_commands(queue.keys)))
+        commands = standing.inventory_commands(queue.keys)
+        replies = await self._door.ask(commands)
+        found = standing.parse_inventory(replies)
         if found is None:
+            self._door.say_any_refused(commands, replies, without=WITHOUT)
             return
         missing, unseen = standing.suspects(state.jobs, found)
         state.suspects = missing + unseen[:UNSEEN_A_PASS]
@@ -221,13 +226,17 @@ class Reconciler:
         keys = queue.keys
         opening = stream.read_commands(keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
         asked = [command for job_id in ids for command in standing.job_commands(keys, job_id)]
+        commands = [*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]
         try:
-            reply = (await self._door.ask_primary([*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]))[-1]
+            *queued, reply = await self._door.ask_primary(commands)
         except SourceUnavailable:  # where replicas are read, reading goes on without it
             self._resting_until = time.monotonic() + self._every_seconds
             raise
         answers = standing.parse_answers(ids, cast(list[Reply], reply)[2:]) if isinstance(reply, list) else None
         if answers is None:  # refused: nothing is known of any
+            executed = cast(list[Reply], reply) if isinstance(reply, list) else []
+            replies: list[Reply] = [*queued, reply, *executed]
+            self._door.say_any_refused([*commands, *commands[1:]], replies, without=WITHOUT)
             state.resting_until = time.monotonic() + self._every_seconds
             state.suspects.clear()
             return False

@@ -215,9 +215,10 @@ async def test_refusals_correct_nothing(bridge: Bridge, app: Any, redis_url: str
     await silent(redis_url, "mail", "drain")
 
     async def is_refused() -> bool:
-        return len(await app.acl_log()) > before
+        return len(await app.acl_log()) > before and "command_refused" in bridge.log
 
-    await eventually(is_refused, what="a refusal")
+    await eventually(is_refused, what="a refusal, and that it is said")
+    assert "allow LRANGE" in bridge.log
     assert await reconciled(bridge) == []
     for allowed in ("+zscore", "+lrange", "+hmget"):
         await app.execute_command("ACL", "SETUSER", "bridge", allowed)

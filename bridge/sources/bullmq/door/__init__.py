@@ -124,6 +124,12 @@ class Door:
                 "command_refused", source=self._source, command=command, error=str(reply), without=without, mend=mend
             )
 
+    def say_any_refused(self, commands: Sequence[Command], replies: Sequence[Reply], *, without: str) -> None:
+        """The same of the first of these commands that is refused, if any is."""
+        for command, reply in zip(commands, replies, strict=False):
+            if isinstance(reply, Refused):
+                return self.say_refused(str(command[0]), reply, without=without)
+
     async def close(self) -> None:
         """Close every connection."""
         await self._link.close()
