@@ -70,14 +70,19 @@ def commands(keys: Keys, now_ms: int) -> list[Command]:
 
 
 def next_in_line(replies: Sequence[Reply]) -> str | None:
-    """The id of the job next in line, or None if none waits. Pre-v5 markers (`0:…`) are no jobs."""
+    """The id of the job next in line, or None if none waits."""
     waiting, paused, prioritized = replies[COUNTS : COUNTS + 3]
     by_priority = cast(list[bytes], prioritized) if isinstance(prioritized, list) else []
     candidates: list[Reply] = [waiting, paused, *by_priority[:1]]
     for candidate in candidates:
-        if isinstance(candidate, bytes) and not candidate.startswith(b"0:"):
+        if isinstance(candidate, bytes) and not _is_marker(candidate):
             return candidate.decode(errors="replace")
     return None
+
+
+def _is_marker(reply: Reply) -> bool:
+    """What BullMQ before 5 leaves at the end of an idle queue's list: it is no job."""
+    return isinstance(reply, bytes) and reply.startswith(b"0:")
 
 
 def longest_active(replies: Sequence[Reply]) -> str | None:
@@ -119,6 +124,7 @@ def snapshot(
     meta = cast(list[bytes | None], replies[0])
     lists = dict(zip(LISTS, cast(list[int], replies[1:4]), strict=True))
     sets = dict(zip(SETS, cast(list[int], replies[4:9]), strict=True))
+    waiting = lists["wait"] + lists["paused"] - sum(map(_is_marker, replies[COUNTS : COUNTS + 2]))
     overdue, begun, left = replies[-3:]
     made = QueueSnapshot(
         v=VERSION,
@@ -126,7 +132,7 @@ def snapshot(
         env=place.env,
         source=place.source,
         queue=place.queue,
-        waiting=lists["wait"] + lists["paused"],
+        waiting=max(0, waiting),
         active=lists["active"],
         delayed=sets["delayed"],
         prioritized=sets["prioritized"],

@@ -109,6 +109,14 @@ def test_counts_join_both_lists_of_a_paused_queue() -> None:
     assert (found.completed, found.failed, found.max_len_events, found.bullmq_version) == (8, 9, 10000, "")
 
 
+def test_marker_of_an_older_bullmq_is_no_job_that_waits() -> None:
+    found, gone = counted(next=b"0:1795330800000"), counted(wait=0, paused=0, next=b"0:1795330800000")
+
+    assert found is not None
+    assert gone is not None
+    assert (found.waiting, gone.waiting) == (6, 0)
+
+
 @pytest.mark.parametrize("bound", [b"", b"x", b"-1", b"9" * 400])
 def test_odd_bound_is_no_bound(bound: bytes) -> None:
     found = counted(meta=[None, bound, b"\xff", bound, bound, bound])
