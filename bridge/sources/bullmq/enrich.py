@@ -41,6 +41,9 @@ CACHED_CHARACTERS = 512
 STACK_CHARACTERS = 64 * 1024
 """A longer stack keeps its beginning and its end: the error's name and the frames."""
 
+SKEW_MS = 2_000
+"""What the clocks of Redis and of the app's hosts, by which a hash has its times, may differ."""
+
 MAX_WHOLE = 2**53
 """Larger numbers are not of this world: no time, no count."""
 

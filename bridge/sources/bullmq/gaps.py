@@ -21,10 +21,11 @@ from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.enrich import SKEW_MS
 from bridge.sources.bullmq.groups import cursor, open_jobs
 from bridge.sources.bullmq.lastlines import LastLines
 from bridge.sources.bullmq.present import JOBS_A_QUESTION, MOST_PRESENT, Unread, find_present, rebuild_present
-from bridge.sources.bullmq.rebuild import SKEW_MS, ends_in, has_ends, rebuild
+from bridge.sources.bullmq.rebuild import ends_in, has_ends, rebuild
 from bridge.sources.bullmq.stream import MAX_GAPS, Gap
 from bridge.sources.bullmq.tally import Sum
 from bridge.sources.bullmq.told import ENDS, TOLD_BEFORE_MS, Ended, ReadBack, Told

@@ -17,6 +17,7 @@ from bridge.sources.bullmq.logplace import LogPlace, Look
 from bridge.sources.bullmq.logreader import LogReader, end, end_commands, read_command
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.portions import Portion
+from bridge.sources.bullmq.told import ENDS
 from bridge.sources.bullmq.translate import NEEDS_HASH
 from bridge.sources.bullmq.watched import Read, Tell
 
@@ -27,7 +28,7 @@ HELD_BYTES = 16 * 1024 * 1024
 
 _NOT_TOLD = LogPlace()
 
-FINAL = frozenset({"completed", "failed"})
+FINAL = frozenset(ENDS)
 HANDED_BACK = frozenset({"delayed", "waiting"})
 """Events that end a run of an active job, and mean something else for any other."""
 

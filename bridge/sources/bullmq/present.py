@@ -15,7 +15,7 @@ from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.rebuild import is_in, record
-from bridge.sources.bullmq.standing import PLACES, Standing
+from bridge.sources.bullmq.standing import DUE_UNIT, PLACES, Standing
 from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.told import Told
 from bridge.sources.bullmq.translate import Place
@@ -23,9 +23,6 @@ from tocsin.events import JobEvent, State
 
 MOST_PRESENT = 10_000
 JOBS_A_QUESTION = 100
-DUE_UNIT = 4096
-"""A delayed job's score is its due time (ms) times this, and some more."""
-
 COMMANDS_PER_JOB = standing.COMMANDS_PER_JOB + enrich.COMMANDS_PER_JOB + 2
 
 EVENTS = {

@@ -16,6 +16,7 @@ from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply, is_about_key
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.standing import DUE_UNIT
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import VERSION, QueueSnapshot
 
@@ -29,8 +30,6 @@ JOB_COMMANDS = 3
 
 OVERDUE_MS = 5000
 """A worker needs a moment to move what is due; this late, nobody does."""
-DUE_SCALE = 4096
-"""A delayed job's score is its due time in ms, times this."""
 BLOCKED_BY_HAND = 2**53 - 1
 """What BullMQ's own `rateLimit` writes as the number of jobs begun."""
 
@@ -63,7 +62,7 @@ def commands(keys: Keys, now_ms: int) -> list[Command]:
         ("LINDEX", keys.of("paused"), -1),
         ("ZRANGE", keys.of("prioritized"), 0, 0),
         ("LINDEX", keys.of("active"), -1),
-        ("ZCOUNT", keys.of("delayed"), "-inf", (now_ms - OVERDUE_MS) * DUE_SCALE),
+        ("ZCOUNT", keys.of("delayed"), "-inf", (now_ms - OVERDUE_MS) * DUE_UNIT),
         ("GET", keys.of("limiter")),
         ("PTTL", keys.of("limiter")),
     ]

@@ -12,7 +12,7 @@ from bridge import redact
 from bridge.sources.bullmq import enrich
 from bridge.sources.bullmq.attempts import failure
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
-from bridge.sources.bullmq.enrich import JobHash, whole
+from bridge.sources.bullmq.enrich import SKEW_MS, JobHash, whole
 from bridge.sources.bullmq.jobs import MOST_JOBS, PIPELINE_BYTES, size_of
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.portions import Portion
@@ -21,7 +21,6 @@ from bridge.sources.bullmq.told import ENDS, Ended, Told
 from bridge.sources.bullmq.translate import LEVELS, STATES, Place, add_failure
 from tocsin.events import JobEvent, Level, State
 
-SKEW_MS = 2000
 ENDS_A_READ = 5000
 
 

@@ -28,7 +28,7 @@ from bridge.sources.bullmq.groups import all_open_jobs, no_pages, open_jobs
 from bridge.sources.bullmq.open_jobs import OPEN, STORED_JOBS, OpenJob, OpenJobs
 from bridge.sources.bullmq.standing import Correction, Standing
 from bridge.sources.bullmq.stream import Entry, Position
-from bridge.sources.bullmq.told import Ended
+from bridge.sources.bullmq.told import ENDS, Ended
 from bridge.sources.bullmq.translate import Bad, Translated
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import Level, State
@@ -46,8 +46,6 @@ STEP_SECONDS = 0.05
 
 STORE_SECONDS = 5.0
 LEFT_OUT_SECONDS = 600.0
-
-ENDS = (State.COMPLETED, State.FAILED)
 
 WITHOUT = "what no event says (drained, cleaned, obliterated jobs) is not told"
 

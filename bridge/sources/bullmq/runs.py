@@ -10,12 +10,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bridge.sources.bullmq.attempts import STALLED_TOO_OFTEN, Counted, End, count, is_the_next
-from bridge.sources.bullmq.enrich import JobHash, whole
+from bridge.sources.bullmq.enrich import SKEW_MS, JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.stream import Entry
-
-SKEW_MS = 2_000
-"""What the clocks of Redis and of the app's hosts may differ."""
 
 
 class Run(msgspec.Struct, gc=False):

@@ -11,16 +11,18 @@ from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.told import ENDS
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import JobEvent, State
 
 LISTS = ("active", "wait", "paused")
 SETS = ("delayed", "prioritized", "waiting-children")
-ENDS = ("completed", "failed")
 LISTED = 10_000
 """Ids looked at in each list and set. `wait` and `paused` give those that are next."""
 
 PRIORITY_UNIT = 2**32
+DUE_UNIT = 4096
+"""A delayed job's score is its due time (ms) times this, and some more."""
 
 WAITING = frozenset({"wait", "paused", "prioritized"})
 PLACES: Mapping[State, frozenset[str]] = {

@@ -6,11 +6,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.enrich import SKEW_MS
 from bridge.sources.bullmq.gaps import mendable, without
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.present import find_present
-from bridge.sources.bullmq.rebuild import SKEW_MS, has_ends
+from bridge.sources.bullmq.rebuild import has_ends
 from bridge.sources.bullmq.stream import MAX_GAPS, Gap
 
 NOW = 1_000_000
