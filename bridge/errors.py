@@ -15,3 +15,7 @@ class KafkaResting(WriterLost):
 
 class SourceUnavailable(BridgeError):
     """A Redis source did not answer or refused; try again later."""
+
+
+class TooSlow(SourceUnavailable):
+    """A Redis source was reached and did not answer in time: it hangs, or its answer is too big for the connection."""

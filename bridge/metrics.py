@@ -83,7 +83,7 @@ class Metrics:
         self.dead_letters = Counter("bridge_dead_letters_total", "Entries that are no event", queue, registry=registry)
         self.queues_refused = Gauge(
             "bridge_queues_refused",
-            "Queues whose keys Redis refuses: another type, or forbidden",
+            "Queues whose keys Redis refuses (another type, or forbidden), or whose entries are too big to arrive",
             ["source"],
             registry=registry,
         )

@@ -1,16 +1,19 @@
 """Reads what is new in some streams, exactly: MULTI{XINFO, XREAD} each, and a closer look where something was lost.
 
-A stream that Redis refuses (another type, or forbidden) is marked so and left out; the others are read on.
+A stream that Redis refuses (another type, or forbidden) is marked so and left out; the others are read on. Where one
+read does not arrive in time, an entry of some stream may be too big to come with others: each is read alone then, with
+more time. One that does not arrive even so is left like a refused one.
 """
 
+import time
 from collections.abc import Sequence
 from typing import cast
 
 import structlog
 
-from bridge.errors import SourceUnavailable
+from bridge.errors import SourceUnavailable, TooSlow
 from bridge.sources.bullmq import stream
-from bridge.sources.bullmq.door import Refused, Reply
+from bridge.sources.bullmq.door import ASK_SECONDS, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.groups import cut_back
 from bridge.sources.bullmq.portions import Portion
@@ -19,6 +22,16 @@ from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.watched import MOST_ENTRIES, READ_BYTES, Queue, Read
 
 log = structlog.get_logger("bridge.lane")
+
+ALONE_SECONDS = 60.0
+"""For what one stream alone brings: the first and the last entry, which XINFO shows, the last one passed, and new ones.
+Its lane waits."""
+
+QUICK_SECONDS = 1.0
+"""A stream that was read alone in less may be read with others again."""
+
+APART_SECONDS = 600.0
+"""How long one that did not arrive even alone is left."""
 
 
 class EntryReader:
@@ -32,6 +45,29 @@ class EntryReader:
 
     async def read(self, queues: Sequence[Queue]) -> list[Read]:
         """Read each stream once; together they bring MOST_ENTRIES at most. Raises SourceUnavailable."""
+        together, slow = [queue for queue in queues if not queue.is_slow], [queue for queue in queues if queue.is_slow]
+        reads = await self._read(together, ASK_SECONDS) if together else []
+        for queue in slow:
+            if time.monotonic() >= queue.apart_until:
+                reads += await self._read_alone(queue)
+        return reads
+
+    async def _read_alone(self, queue: Queue) -> list[Read]:
+        """Redis is asked before whether it answers at all, which is known sooner, and before the entries are blamed."""
+        is_there = ("EXISTS", queue.keys.events)
+        await self._door.ask([is_there])
+        begun = time.monotonic()
+        try:
+            reads = await self._read([queue], ALONE_SECONDS)
+        except TooSlow:
+            await self._door.ask([is_there])
+            queue.apart_until = time.monotonic() + APART_SECONDS
+            self._refuse(queue, f"an entry is too big to arrive within {ALONE_SECONDS:g} s")
+            return []
+        queue.is_slow = time.monotonic() - begun > QUICK_SECONDS
+        return reads
+
+    async def _read(self, queues: Sequence[Queue], seconds: float) -> list[Read]:
         counts = [min(queue.portion.count, MOST_ENTRIES // len(queues)) for queue in queues]
         commands = [
             command
@@ -39,10 +75,11 @@ class EntryReader:
             for command in stream.read_commands(queue.keys.events, queue.position, count)
         ]
         try:
-            replies = await self._door.ask(commands, as_text=True)
-        except SourceUnavailable:
+            replies = await self._door.ask(commands, timeout=seconds, as_text=True)
+        except SourceUnavailable as error:
             for queue in queues:
                 queue.portion.shrink()
+                queue.is_slow = queue.is_slow or isinstance(error, TooSlow)
             raise
         reads: list[Read] = []
         for at, (queue, count) in enumerate(zip(queues, counts, strict=True)):

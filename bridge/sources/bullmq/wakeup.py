@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import cast
 
+from bridge.errors import TooSlow
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.watched import Queue
 
@@ -41,7 +42,7 @@ class Wakeup:
         self._next_round = 0.0
 
     async def wait(self, queues: Mapping[str, Queue], *, is_hurried: bool) -> set[str]:
-        """The streams with entries after their position; all of a group that Redis refuses: reading tells which.
+        """The streams with entries after their position; all where Redis refuses or is slow: reading tells which.
 
         queues: by the stream's key, at least one. is_hurried: do not wait for one, there is something to do anyhow.
         Returns after about BLOCK_MS at the latest. Raises SourceUnavailable.
@@ -108,7 +109,10 @@ class Wakeup:
     ) -> set[str]:
         asked = list(groups)
         commands = [_command(queues, keys, block_ms) for keys in asked]
-        replies = await self._door.ask(commands, timeout=(block_ms or 0) / 1000 + 5)
+        try:
+            replies = await self._door.ask(commands, timeout=(block_ms or 0) / 1000 + 5)
+        except TooSlow:  # the entries that wake us may be too big together: reading does them apart
+            return {key for keys in asked for key in keys}
         woken: set[str] = set()
         for keys, reply in zip(asked, replies, strict=True):
             if isinstance(reply, Refused):

@@ -38,6 +38,8 @@ class Queue:
 
     past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
     before whatever is put there now. portion: entries to ask for. missed: two complete scans did not find it.
+    is_slow: what it brings did not arrive in time, alone or with others: it is read alone. apart_until: it did not
+    even so, and is left until then.
     reconciling: what was told of its open jobs, and how far that is compared with Redis.
     moving: held by whoever tells of the queue together with its position. mend_at: its gaps are left until then;
     mend_failures: how often Kafka did not tell in time what was told.
@@ -55,6 +57,8 @@ class Queue:
     reconciling: Reconciling = field(default_factory=Reconciling)
     portion: Portion = field(default_factory=_entries)
     is_refused: bool = False
+    is_slow: bool = False
+    apart_until: float = 0.0
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
     mend_at: float = 0.0
     mend_failures: int = 0

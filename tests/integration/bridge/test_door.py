@@ -7,10 +7,16 @@ import time
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from bridge.errors import SourceUnavailable
+from bridge.errors import SourceUnavailable, TooSlow
 from bridge.sources.bullmq.door import Door, Refused, is_about_key
+from bridge.sources.bullmq.door.guards import Guards
+from bridge.sources.bullmq.door.pools import pool_of_url
+from bridge.sources.bullmq.door.single import Single
 from tests.conftest import StartValkey
+from tests.integration.bridge.test_sites import site
+from tocsin.breakers import Breakers
 
 
 async def test_replies_come_in_order_and_refusals_in_their_place(redis_url: str) -> None:
@@ -28,14 +34,18 @@ async def test_replies_come_in_order_and_refusals_in_their_place(redis_url: str)
     await door.close()
 
 
-async def test_redis_that_says_nothing_is_given_up_in_time(start_redis: StartValkey, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_breaker", [False, True])
+async def test_redis_that_says_nothing_is_given_up_in_time(
+    start_redis: StartValkey, tmp_path: Path, has_breaker: bool
+) -> None:
     server = await start_redis(tmp_path / "valkey")
-    door = Door(server.settings["REDIS_URL"])
+    breakers = Breakers(site("eu", "unused", "t."), CollectorRegistry()) if has_breaker else None
+    door = Door(Single(pool_of_url(server.settings["REDIS_URL"]), Guards("main", breakers).of()))
     await door.one("PING")
     os.kill(server.child.process.pid, signal.SIGSTOP)
     try:
         begun = time.monotonic()
-        with pytest.raises(SourceUnavailable):
+        with pytest.raises(TooSlow):
             await door.one("PING", timeout=0.3)
         assert time.monotonic() - begun < 10, "it would have waited for ever"
     finally:
@@ -65,6 +75,7 @@ async def test_redis_that_cannot_be_used_is_unavailable(redis_url: str, url: str
     with pytest.raises(SourceUnavailable) as caught:
         await door.one("PING")
     assert "wrong" not in str(caught.value)
+    assert not isinstance(caught.value, TooSlow)
     await door.close()
 
 

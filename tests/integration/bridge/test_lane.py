@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from bridge.errors import TooSlow
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.sources.bullmq.door import Command, Door, Reply
@@ -211,4 +212,36 @@ async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(ap
             assert not lanes["mended"].has_met_all
         await eventually(lambda: lanes["mended"].has_met_all, what="the mended queue handed on")
         end.set()
+    await door.close()
+
+
+class LateDoor(Door):
+    """Nothing of a pipeline arrives in time that reads the stream of `huge`."""
+
+    asked = 0
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        if any(command[0] == "XREAD" and "bull:huge:events" in command for command in commands):
+            self.asked += 1
+            raise TooSlow("no answer")
+        return await super().ask(commands, timeout=timeout, as_text=as_text)
+
+
+async def test_entry_too_big_to_arrive_keeps_no_other_queue_waiting(app: Any, redis_url: str) -> None:
+    """Its queue is tried with the others, alone, and not again for a while."""
+    kafka, door, metrics, end = Kafka(), LateDoor(redis_url), new_metrics(), asyncio.Event()
+    lane = lane_on(door, kafka.outbox, metrics)
+    for queue in ("huge", "mail"):
+        await make_queue(app, queue)
+        await add_events(app, queue, 1)
+        read_in(lane, door, metrics, queue)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: len(kafka.of("job-0")) == 1, what="the other queue's event")
+        asked = door.asked
+        await add_events(app, "mail", 1, first=1)
+        await eventually(lambda: bool(kafka.of("job-1")), what="what comes after it")
+        end.set()
+    assert {event.queue for event in kafka.events} == {"mail"}
+    assert door.asked == asked
     await door.close()

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
-from bridge.errors import SourceUnavailable
+from bridge.errors import SourceUnavailable, TooSlow
 from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused, Reply
 from bridge.sources.bullmq.door.pools import pool_to
@@ -118,7 +118,7 @@ class Cluster:
                         break
                     await asyncio.sleep(pause)
         except TimeoutError:
-            raise SourceUnavailable("the cluster did not answer in time") from None
+            raise TooSlow("the cluster did not answer in time") from None
         return replies  # of what is left: the refusal
 
     async def _send(

@@ -13,7 +13,7 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA  # what the parser of each co
 from redis.exceptions import AskError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as ConnectionFailed
 
-from bridge.errors import SourceUnavailable
+from bridge.errors import SourceUnavailable, TooSlow
 from bridge.sources.bullmq.door.link import ASK_SECONDS, AWAY, Command, Link, Reply, Tracking, why
 from bridge.sources.bullmq.door.pools import Pool
 from tocsin.breakers import Guard
@@ -56,7 +56,8 @@ class Single:
                 with suppress(Exception):
                     await connection.disconnect(nowait=True)
             if isinstance(error, AWAY):
-                raise SourceUnavailable(why(error)) from error
+                is_late = isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
+                raise (TooSlow if is_late else SourceUnavailable)(why(error)) from error
             raise
         finally:
             if connection is not None:
