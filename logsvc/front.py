@@ -109,12 +109,16 @@ class Front:
             await self._serve_api(path, scope, receive, send)
 
     async def _show_page(self, path: str, scope: Any, headers: Mapping[bytes, bytes]) -> Answer:
-        """What the page is made of is no secret; but who has to log in should be told before it is loaded."""
+        """What the page is made of is no secret; but who has to log in should be told before it is loaded.
+
+        What is only not known yet the page is told as it asks, and asks again.
+        """
         try:
             if not Page.is_asset(path):
                 self._door.identify(scope)
         except Denied as denied:
-            return self._login.send_to_login(path, scope) if denied.status == 401 else _denial(denied)
+            if denied.status != 503:
+                return self._login.send_to_login(path, scope) if denied.status == 401 else _denial(denied)
         return await asyncio.to_thread(self._page.answer, path, headers)
 
     async def _serve_api(self, path: str, scope: Any, receive: Any, send: Any) -> None:

@@ -80,7 +80,9 @@ class Settings(BaseModel):
     consul_http_addr: str | None = Field(None, description="Consul agent, `host:port` or URL. Unset: no Consul.")
     consul_http_token: SecretStr | None = Field(None, description="Consul ACL token.")
 
-    tocsin_service_token: SecretStr | None = Field(None, description="Bearer token of the internal APIs.")
+    tocsin_service_token: SecretStr | None = Field(
+        None, min_length=24, description="Bearer token of the internal APIs, 24 characters or more."
+    )
     public_url: AnyHttpUrl | None = Field(
         None, description="Where people reach the page, e.g. https://tocsin.example.com."
     )

@@ -17,6 +17,9 @@ from tocsin.lifecycle import pause
 log = structlog.get_logger("logsvc.auth")
 
 REFRESH_SECONDS = 3.0
+WAIT_SECONDS = 30.0
+"""Of a process that has just started, for the bot: it knows who was logged out. Where it is away for longer, whoever
+holds a session is let in: on such a night the page must be there."""
 MOST_ENDED_HERE = 10_000
 
 
@@ -26,6 +29,7 @@ class Access:
     def __init__(self, bot: Bot, clock: Callable[[], float] = time.time) -> None:
         self._bot = bot
         self._clock = clock
+        self._waits_until = clock() + WAIT_SECONDS
         self.is_fresh = False
         self.is_known = False
         self._tokens: dict[str, KnownToken] = {}
@@ -47,6 +51,11 @@ class Access:
         if known is None or (known.expires_at and milliseconds(known.expires_at) <= self._clock() * 1000):
             return None
         return known
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the bot has not said yet which sessions are over, and may say so in a moment."""
+        return self.can_ask and not self.is_known and self._clock() < self._waits_until
 
     def is_over(self, session: Session) -> bool:
         """Whether somebody has logged out of this session, or was logged out."""

@@ -64,7 +64,7 @@ class Door:
         return who
 
     def identify(self, scope: Any) -> Who:
-        """Who asks. Raises Denied (401, 429)."""
+        """Who asks. Raises Denied (401, 429, 503)."""
         headers = headers_of(scope["headers"])
         address = self.address(scope, headers)
         who = self._by_secret(headers, address) or self._by_proxy(scope, headers, address)
@@ -75,6 +75,8 @@ class Door:
         session = self.sessions.open(self.cookie(headers))
         if session is None or self.access.is_over(session):
             raise Denied(401, "please log in")
+        if self.access.is_waiting:
+            raise Denied(503, "logsvc has just started, and waits for the bot to say who was logged out", 2)
         return Who("session", session.user_id, session.name, session.role, address, session=session)
 
     def shows_good_secret(self, scope: Any) -> bool:

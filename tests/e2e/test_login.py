@@ -73,6 +73,10 @@ async def answers(url: str) -> bool:
         return False
 
 
+async def is_let_in(client: httpx.AsyncClient, url: str) -> bool:
+    return (await client.get(f"{url}/api/v1/me", headers={"origin": url})).status_code == 200
+
+
 def person(tocsin: Product, address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
     """Somebody with a browser of their own."""
     base = tocsin.url("logsvc")
@@ -127,6 +131,7 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
             assert not loser.cookies
             for replica in (tocsin, other):
                 here = replica.url("logsvc")
+                await eventually(functools.partial(is_let_in, winner, here), what="let in, once the bot was heard")
                 me = await winner.get(f"{here}/api/v1/me", headers={"origin": here})
                 assert (me.status_code, me.json()["role"], me.json()["user_id"]) == (200, "admin", "1001")
             csrf = me.json()["csrf_token"]

@@ -205,7 +205,7 @@ def test_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     assert settings.sources[0].url == SecretStr(f"redis://:{SECRET}@h/0")
 
 
-TOKEN = {"TOCSIN_SERVICE_TOKEN": "service-token"}
+TOKEN = {"TOCSIN_SERVICE_TOKEN": "service-token-of-the-test"}
 
 
 def test_actions_of_the_one_redis_have_a_url_of_their_own() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from itsdangerous import URLSafeSerializer
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from logsvc.auth.access import Access
+from logsvc.auth.access import WAIT_SECONDS, Access
 from logsvc.auth.arrivals import MOST_WAITING, Arrivals
 from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.door import Door
@@ -59,15 +60,16 @@ def session(**more: Any) -> Session:
     return Session(**{**known, **more})
 
 
-def make_door(**more: str) -> Door:
+def make_door(*, clock: Callable[[], float] = time.time, is_told: bool = True, **more: str) -> Door:
     given = {**GOOD, **more}
     settings = read(LogsvcSettings, {name: value for name, value in given.items() if value})
     registry = CollectorRegistry()
     bot = Bot(settings, Directory(settings, registry), Breakers(settings, registry), httpx.AsyncClient())
-    access = Access(bot)
+    access = Access(bot, clock)
     known = KnownToken(id="t1", name="ci", role=Role.OPERATOR, hash=hash_of(TOKEN), expires_at=None)
     over = KnownToken(id="t2", name="old", role=Role.ADMIN, hash=hash_of("old"), expires_at="2020-01-01T00:00:00Z")
-    access.learn(AccessList(as_of="2026-01-01T00:00:00Z", tokens=[known, over], ended=[]))
+    if is_told:
+        access.learn(AccessList(as_of="2026-01-01T00:00:00Z", tokens=[known, over], ended=[]))
     return Door(settings, access, Attempts())
 
 
@@ -89,6 +91,22 @@ def status_of(door: Door, scope: dict[str, Any], path: str = "") -> int | str:
         return door.admit(scope, path).kind
     except Denied as denied:
         return denied.status
+
+
+def test_a_process_that_has_just_started_waits_a_little_for_who_was_logged_out() -> None:
+    now = time.time()
+    door = make_door(clock=lambda: now, is_told=False)
+    scope = asking(cookie=cookie(door))
+    assert status_of(door, scope) == 503
+    now += WAIT_SECONDS
+    assert status_of(door, scope) == "session", "the bot is away for long, and the page must be there"
+    ended = Ended(subject=f"session:{session().id}", at="2026-01-01T00:00:00Z")
+    door.access.learn(AccessList(as_of="2026-01-01T00:00:00Z", tokens=[], ended=[ended]))
+    assert status_of(door, scope) == 401
+    without = make_door(
+        is_told=False, TOCSIN_SERVICE_TOKEN="", LOGSVC_PROXY_USER_HEADER="X-User", TRUSTED_PROXIES="192.0.2.9"
+    )
+    assert status_of(without, asking(cookie=cookie(without))) == "session", "there is no bot to wait for"
 
 
 def test_a_session_is_what_was_sealed_and_nothing_else() -> None:

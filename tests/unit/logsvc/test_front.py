@@ -19,6 +19,7 @@ from logsvc.front import LIVE, Front
 from logsvc.live.origin import Gate
 from logsvc.page import Page
 from logsvc.settings import LogsvcSettings
+from tocsin.access import AccessList
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.settings import read
@@ -180,6 +181,7 @@ def make_front(
     client = httpx.AsyncClient(transport=network)
     bot = Bot(settings, Directory(settings, registry), Breakers(settings, registry), client)
     access = Access(bot)
+    access.learn(AccessList(as_of="2026-01-01T00:00:00Z", tokens=[], ended=[]))
     door = Door(settings, access, Attempts())
     gate = Gate.of(str(settings.public_url) if settings.public_url else None)
     login = Login(door, access, bot, Logouts(bot), base)

@@ -32,7 +32,7 @@ def test_everything_wrong_is_said_at_once() -> None:
     assert "LOGSVC_BATCH_ROW: unknown setting (typo?)" in said
 
 
-LINKS = {"SESSION_SECRET": "x" * 48, "TOCSIN_SERVICE_TOKEN": "service-token"}
+LINKS = {"SESSION_SECRET": "x" * 48, "TOCSIN_SERVICE_TOKEN": "service-token-of-the-test"}
 PROXY = {
     "SESSION_SECRET": "x" * 48,
     "TRUSTED_PROXIES": "10.0.0.5",

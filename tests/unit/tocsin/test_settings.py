@@ -406,7 +406,7 @@ def test_every_secret_is_known_to_the_logs() -> None:
     found = shop(
         SHOP_SPARE="postgres://tocsin:p%40ssw%3Ard@db/x",
         SHOP_PLACES="redis://:first-pass@a:1,redis://u:second-pass@b:1",
-        TOCSIN_SERVICE_TOKEN="service-token",
+        TOCSIN_SERVICE_TOKEN="service-token-of-the-test",
     )
     assert {
         "hunter2hunter2",
@@ -416,7 +416,7 @@ def test_every_secret_is_known_to_the_logs() -> None:
         "redis://:first-pass@a:1",
         "first-pass",
         "second-pass",
-        "service-token",
+        "service-token-of-the-test",
     } <= set(secrets_of(found))
 
 
