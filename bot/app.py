@@ -133,7 +133,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             breakers,
             health,
             metrics,
-            lambda over: telegram.listen(conversation.hear, delivery.notice, LISTED, over),
+            lambda over: telegram.listen(conversation.hear, delivery.notice, delivery.hear_of_move, LISTED, over),
         )
         heartbeat = Heartbeat(
             settings.heartbeat_url,

@@ -26,8 +26,6 @@ from bot.store import audit, people, tickets, tokens
 from bot.store.audit import Actor
 from bot.store.database import SICK, Database, Session, open_engine, session_within
 from bot.store.migrate import migrate
-from bot.store.outbox import chat_moves
-from bot.store.subscriptions import subscriptions
 from bot.store.times import wire
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.roles import Role
@@ -106,8 +104,7 @@ async def test_alert(settings: BotSettings, words: Sequence[str]) -> int:
     try:
         await migrate(engine)
         async with database.transaction() as session:
-            chats.learn(await chat_moves(session))
-            chats.subscribed(await subscriptions(session))
+            await chats.read(session)
         trial = await ring(database, alerts, chats, key, getpass.getuser(), seconds=TEST_SECONDS)
         async with database.transaction() as session:
             await audit.note(session, Actor(_BY, getpass.getuser()), "test", f"#{trial.number}", "done")

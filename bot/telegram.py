@@ -47,6 +47,7 @@ log = structlog.get_logger("bot.telegram")  # the library's own logger is called
 
 Hear = Callable[[Ask], Awaitable[None]]
 Notice = Callable[[int], None]
+Moved = Callable[[int, int], Awaitable[None]]
 
 TELEGRAM = "telegram"
 """The dependency's name among the breakers."""
@@ -241,11 +242,12 @@ class Telegram:
             await self._bot.set_my_commands([BotCommand(name, about) for name, about in commands])
 
     async def listen(
-        self, hear: Hear, noticed: Notice, commands: Sequence[tuple[str, str]], stop: asyncio.Event
+        self, hear: Hear, noticed: Notice, moved: Moved, commands: Sequence[tuple[str, str]], stop: asyncio.Event
     ) -> None:
         """Poll until stop; hand on every message and press. Asks in flight are let end.
 
-        noticed: called with the chat of whatever happens, our own coming and going included.
+        noticed: called with the chat of whatever happens, our own coming and going included. moved: with a group's old
+        and new id.
 
         Telegram may be down when this begins: it tries until it answers. A failing poll is tried again by the library,
         with growing pauses.
@@ -254,6 +256,8 @@ class Telegram:
         async def on_update(update: Update, _context: ContextTypes.DEFAULT_TYPE) -> None:
             if update.effective_chat is not None:
                 noticed(update.effective_chat.id)
+            if update.message is not None and update.message.migrate_to_chat_id is not None:
+                await moved(update.message.chat.id, update.message.migrate_to_chat_id)
             ask = to_ask(update)
             if ask is not None:
                 await hear(ask)

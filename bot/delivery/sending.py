@@ -118,6 +118,22 @@ class Delivery:
             self._let_in.add(chat_id)
             self.wake()
 
+    async def hear_of_move(self, old: int, new: int) -> None:
+        """Telegram says that a group has a new id. Groups that no alert goes to are not kept: anybody can make them."""
+        if self.chats.may_ring(old):
+            await self.follow(old, new)
+
+    async def follow(self, old: int, new: int) -> None:
+        """A group has a new id: what waits for it goes there. Where Postgres is away, the next message finds out."""
+        self.chats.learn({old: new})
+        try:
+            async with self.database.transaction() as session:
+                await outbox.move_chat(session, old, new)
+                await move_subscriptions(session, old, new)
+        except Unavailable as failure:
+            log.info("move_not_written", chat=old, to=new, error=str(failure))
+        self.wake()
+
     async def run(self, stop: asyncio.Event) -> None:
         """Send until stop. What is being sent then is finished; what waits, waits in Postgres."""
         try:
@@ -314,11 +330,11 @@ class Delivery:
                 await paces.freeze(session, card.chat_id, failure.retry_after)
             return
         log.warning("message_refused", chat=card.chat_id, card=card.id, error=str(failure))
+        if isinstance(failure, Migrated):
+            await self.follow(card.chat_id, failure.new_chat_id)
+            return
         async with self.database.transaction() as session:
             match failure:
-                case Migrated():
-                    await outbox.move_chat(session, card.chat_id, failure.new_chat_id)
-                    await move_subscriptions(session, card.chat_id, failure.new_chat_id)
                 case TopicGone() if card.topic_id is not None:
                     text = f"{texts.TOPIC_GONE}\n{card.text}"
                     await outbox.move_to_general(session, card.id, card.wanted, text)
@@ -338,8 +354,6 @@ class Delivery:
                 case _:
                     await outbox.mark_ended(session, card.id, "dead", _note(failure), now_ms=_now_ms())
                     self.metrics.dead.labels("refused").inc()
-        if isinstance(failure, Migrated):
-            self.chats.learn({card.chat_id: failure.new_chat_id})
 
 
 def _note(failure: TelegramError) -> str:

@@ -9,7 +9,8 @@ import structlog
 from bot.incidents.failures import Key
 from bot.routing.routes import Destination, Route, Subscription, destinations
 from bot.settings import BotSettings
-from bot.store.database import Database
+from bot.store.database import Database, Session
+from bot.store.outbox import chat_moves
 from bot.store.subscriptions import subscriptions
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
@@ -35,12 +36,17 @@ class Chats:
         """Take note of what chats have asked for."""
         self._subscribed = tuple(found)
 
+    async def read(self, session: Session) -> None:
+        """Take note of what Postgres knows: groups that moved, and what chats have asked for."""
+        self.learn(await chat_moves(session))
+        self.subscribed(await subscriptions(session))
+
     async def keep(self, database: Database, stop: asyncio.Event) -> None:
-        """Read anew what chats have asked for, every few seconds, until stop: another bot may have been asked."""
+        """Read anew every few seconds, until stop: another bot may have been asked, or have met a group's new id."""
         while not await pause(stop, REFRESH_SECONDS):
             try:
                 async with database.transaction() as session:
-                    self.subscribed(await subscriptions(session))
+                    await self.read(session)
             except Unavailable as failure:
                 log.info("subscriptions_may_be_old", error=str(failure))
 
@@ -51,7 +57,7 @@ class Chats:
 
     def hear_of(self, key: Key, paged: Iterable[tuple[int, int | None]]) -> list[Destination]:
         """Who hears of an incident, each once: the chats of its queue, and whom it was brought to by name."""
-        both = [*self.destinations(*key[:3]), *(Destination(*one) for one in paged)]
+        both = [*self.destinations(*key[:3]), *(self._moved(Destination(*one)) for one in paged)]
         return list({(to.chat_id, to.topic_id): to for to in reversed(both)}.values())[::-1]
 
     def all_destinations(self) -> list[Destination]:
@@ -79,12 +85,13 @@ class Chats:
         return any(one.shows_data and one.matches(env, source, queue) for one in self.of(chat_id, topic_id))
 
     def may_ring(self, chat_id: int) -> bool:
-        """Whether alerts may go there: an alert chat, or an admin in private."""
+        """Whether alerts may go there: one of ids, or an admin in private."""
         return chat_id in self.ids() or chat_id in self._settings.telegram_admins
 
     def ids(self) -> frozenset[int]:
-        """The alert chats' ids, old and new."""
-        named = {route.to.chat_id for route in (*self._settings.telegram_alert_chats, *self._subscribed)}
+        """The ids, old and new, of the alert chats and of those that alerts escalate to."""
+        routes = (*self._settings.telegram_alert_chats, *self._settings.bot_escalate_to, *self._subscribed)
+        named = {route.to.chat_id for route in routes}
         return frozenset(named | {self._now(one) for one in named})
 
     def _routes(self) -> list[Route]:

@@ -7,8 +7,6 @@ import structlog
 from bot.routing.chats import Chats
 from bot.store.database import POSTGRES, SICK, Database
 from bot.store.migrate import migrate
-from bot.store.outbox import chat_moves
-from bot.store.subscriptions import subscriptions
 from tocsin.breakers import Unavailable
 from tocsin.health import Health
 from tocsin.lifecycle import pause
@@ -29,8 +27,7 @@ async def set_up(database: Database, chats: Chats, health: Health, stop: asyncio
         try:
             await migrate(database.engine)
             async with database.transaction() as session:
-                chats.learn(await chat_moves(session))
-                chats.subscribed(await subscriptions(session))
+                await chats.read(session)
         except (Unavailable, *SICK) as failure:
             log.warning("postgres_awaited", **_told(failure), retry_seconds=RETRY_SECONDS)
             await pause(stop, RETRY_SECONDS)

@@ -5,14 +5,14 @@ from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_handling import labels, tap
 
-ANN, BOSS = 4242, 3003
+ANN, BOSSES = 4242, -3003
 
 
 async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_somebody_has_it(house: House) -> None:
     await make_chat(house, id=ANN, first_name="Ann", username="ann")
-    await make_chat(house, id=BOSS, first_name="Boss")
+    await make_chat(house, id=BOSSES, title="bosses", bot_status="member", members=[{"user_id": ANN}])
     await house.put(snapshot())
-    await house.start_bot(BOT_ESCALATE_SECONDS="4", BOT_ESCALATE_TO=str(BOSS))
+    await house.start_bot(BOT_ESCALATE_SECONDS="4", BOT_ESCALATE_TO=str(BOSSES))
     await house.say("/start", chat=ANN, user=ANN)
     await eventually(lambda: house.has_text("Your Telegram id", ANN), what="Ann's id")
     await house.ask(f"/grant {ANN} operator", expect="is now operator")
@@ -29,10 +29,11 @@ async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_some
     assert [one["user"]["id"] for one in card["entities"] if one["type"] == "text_mention"] == [ANN]
     mine = await house.message("CardError ×", ANN)
     assert "On call: Ann" in mine["text"]
-    await house.message("CardError ×", BOSS)
-    await eventually(lambda: house.has_text("On call: Ann, chat 3003"), what="the same message, told who is next")
-    assert (await tap(house, mine, "🙋 Ack", user=ANN))["text"] == "You have it now."
-    for chat in (CHAT, ANN, BOSS):
+    theirs = await house.message("CardError ×", BOSSES)
+    await eventually(lambda: house.has_text("On call: Ann, chat -3003"), what="the same message, told who is next")
+    assert (await tap(house, theirs, "🙋 Ack", user=ANN))["text"] == "You have it now."
+    assert "has it already" in (await tap(house, mine, "🙋 Ack", user=ANN))["text"]
+    for chat in (CHAT, ANN, BOSSES):
         await eventually(lambda chat=chat: house.has_text("Ann has it since", chat), what="the ack everywhere")
 
     await house.ask("/silence env=staging 1h quiet there", expect="Silenced until")

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from bot.conversation import parse_command
 from bot.delivery.messages import Ask
 from bot.errors import RateLimited, TelegramError, Unreachable
+from bot.incidents.failures import Key
 from bot.people.access import Access, Gate
 from bot.people.roster import People
 from bot.routing.chats import Chats
@@ -14,7 +15,7 @@ from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
 
-GROUP, ADMIN, MEMBER, STRANGER = -100500, 7, 8, 9
+GROUP, BOSSES, ADMIN, MEMBER, STRANGER = -100500, -100600, 7, 8, 9
 
 
 class Door:
@@ -38,7 +39,15 @@ def door() -> Door:
 
 @pytest.fixture
 def gate(door: Door) -> Gate:
-    settings = read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": f"{GROUP},55", "TELEGRAM_ADMINS": str(ADMIN)})
+    settings = read(
+        BotSettings,
+        {
+            **BASE,
+            "TELEGRAM_ALERT_CHATS": f"{GROUP},55",
+            "TELEGRAM_ADMINS": str(ADMIN),
+            "BOT_ESCALATE_TO": f"{BOSSES}/3",
+        },
+    )
     breakers = Breakers(settings, CollectorRegistry())
     return Gate(People(frozenset(settings.telegram_admins)), Chats(settings), door, breakers)
 
@@ -54,6 +63,7 @@ def said(chat: int, user: int) -> Ask:
         (MEMBER, MEMBER, Access.ALLOWED),
         (55, 55, Access.ALLOWED),
         (GROUP, STRANGER, Access.ALLOWED),
+        (BOSSES, STRANGER, Access.ALLOWED),
         (STRANGER, STRANGER, Access.STRANGER),
         (-999, STRANGER, Access.IGNORED),
         (-999, ADMIN, Access.LOST),
@@ -73,14 +83,17 @@ async def test_membership_is_remembered_for_a_while_but_not_while_telegram_does_
     assert await gate.admit(said(MEMBER, MEMBER)) is Access.STRANGER
     door.trouble = None
     assert await gate.admit(said(MEMBER, MEMBER)) is Access.ALLOWED
+    asked = door.asked
     await gate.admit(said(MEMBER, MEMBER))
-    assert door.asked == 2
+    assert door.asked == asked
 
 
 async def test_a_group_that_moved_is_still_an_alert_chat(gate: Gate) -> None:
-    gate.chats.learn({GROUP: -1_000_000_100_500})
+    gate.chats.learn({GROUP: -1_000_000_100_500, BOSSES: -1_000_000_100_600})
     assert await gate.admit(said(-1_000_000_100_500, STRANGER)) is Access.ALLOWED
-    assert [to.chat_id for to in gate.chats.destinations("prod", "s", "q")] == [-1_000_000_100_500, 55]
+    assert await gate.admit(said(-1_000_000_100_600, STRANGER)) is Access.ALLOWED
+    heard = gate.chats.hear_of(Key("prod", "s", "q", "f"), [(BOSSES, 3)])
+    assert [to.chat_id for to in heard] == [-1_000_000_100_500, 55, -1_000_000_100_600]
 
 
 def test_commands_are_read_with_addressee_and_arguments() -> None:
