@@ -277,7 +277,7 @@ class Delivery:
         return await self.telegram.send(
             card.chat_id,
             card.text,
-            topic_id=card.topic_id,
+            topic_id=None if card.in_general else card.topic_id,
             is_silent=card.is_silent,
             buttons=buttons,
             reply_to=card.reply_to,
@@ -335,7 +335,7 @@ class Delivery:
             return
         async with self.database.transaction() as session:
             match failure:
-                case TopicGone() if card.topic_id is not None:
+                case TopicGone() if card.topic_id is not None and not card.in_general:
                     text = f"{texts.TOPIC_GONE}\n{card.text}"
                     await outbox.move_to_general(session, card.id, card.wanted, text)
                 case Gone() | TopicGone():  # the General topic may be closed too

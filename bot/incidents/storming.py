@@ -19,11 +19,11 @@ from bot.store.models import IncidentRow
 from bot.store.outbox import NUDGE, STORM, Subject, put
 from bot.store.storms import (
     begin_storm,
+    cards_of_storm,
     hold_open_storm,
     hold_storms,
     note_told,
     nudge_below,
-    places_of_storm,
     rewrite_card,
     rung_lately,
     storms,
@@ -123,17 +123,18 @@ class Storming:
         for member in storm.members:
             for to in self.chats.hear_of(member.key, member.paged):
                 heard.setdefault((to.chat_id, to.topic_id), (to, []))[1].append(member)
-        for card_id, place in await places_of_storm(session, storm.id):
-            to, members = heard.pop((place.chat_id, place.topic_id), (place, []))
-            if not members:
+        for card in await cards_of_storm(session, storm.id):
+            here = heard.pop((card.chat_id, card.topic_id), None)
+            if here is None or card.state != "live":  # what Telegram refused for good, or has lost, comes no more
                 continue
+            to, members = here
             told = replace(storm, members=members)
             buttons = storm_buttons(told, self.seal)
-            await rewrite_card(session, card_id, storm_text(told), buttons, now_ms=now_ms)
+            rewrite_card(card, storm_text(told), buttons, now_ms=now_ms)
             is_anew = told.calls_again(joined)
             if is_anew or (has_grown and told.unheeded):
                 text = storm_nudge_text(told) if is_anew else storm_grown_text(told)
-                await nudge_below(session, card_id, to, text, buttons, now_ms=now_ms)
+                await nudge_below(session, card, to, text, buttons, now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
                 is_heard = True
         for place, members in heard.values():

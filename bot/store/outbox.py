@@ -58,10 +58,11 @@ def put(
     now_ms: int,
     reply_to: int | None = None,
     message_id: int | None = None,
+    in_general: bool = False,
 ) -> None:
     """Want a new message. reply_to: the message in that chat below which it is shown.
 
-    message_id: one that is there already is to be edited from now on instead.
+    message_id: one that is there already is to be edited from now on instead. in_general: see Card.
     """
     session.add(
         Card(
@@ -73,6 +74,7 @@ def put(
             action_id=about.action_id,
             chat_id=to.chat_id,
             topic_id=to.topic_id,
+            in_general=in_general,
             is_silent=to.is_silent,
             priority=ONLY_PRIORITY,
             text=text,
@@ -145,15 +147,23 @@ async def nudge(session: AsyncSession, wanted: Rewrite, *, now_ms: int) -> None:
     )
     still_unsent = {(reply_to, chat_id) for reply_to, chat_id in changed}
     cards = await session.execute(
-        select(Card.chat_id, Card.topic_id, Card.is_silent, Card.message_id)
+        select(Card.chat_id, Card.topic_id, Card.in_general, Card.is_silent, Card.message_id)
         .where(*mine, Card.kind == INCIDENT, Card.message_id.is_not(None))
         .order_by(Card.id)
     )
     about = Subject(NUDGE, wanted.incident_id, wanted.episode)
-    for chat_id, topic_id, is_silent, message_id in cards:
+    for chat_id, topic_id, in_general, is_silent, message_id in cards:
         if (message_id, chat_id) not in still_unsent:
-            to = Destination(chat_id, topic_id, is_silent)
-            put(session, about, to, wanted.text, wanted.buttons, now_ms=now_ms, reply_to=message_id)
+            put(
+                session,
+                about,
+                Destination(chat_id, topic_id, is_silent),
+                wanted.text,
+                wanted.buttons,
+                now_ms=now_ms,
+                reply_to=message_id,
+                in_general=in_general,
+            )
 
 
 async def put_reminder(session: AsyncSession, to: Destination, text: str, buttons: Buttons, *, now_ms: int) -> None:
@@ -281,9 +291,14 @@ async def send_anew(session: AsyncSession, card_id: int) -> None:
 
 
 async def move_to_general(session: AsyncSession, card_id: int, version: int, text: str) -> None:
-    """The topic is gone: want this version in the chat's General topic instead; a newer one will find out itself."""
+    """The topic is gone: want this version in the chat's General topic instead; a newer one will find out itself.
+
+    Below no other message: Telegram would put it into that one's topic again.
+    """
     await session.execute(
-        update(Card).where(Card.id == card_id, Card.wanted == version).values(topic_id=None, text=text, message_id=None)
+        update(Card)
+        .where(Card.id == card_id, Card.wanted == version)
+        .values(in_general=True, text=text, message_id=None, reply_to=None)
     )
 
 

@@ -112,15 +112,10 @@ async def _members(session: AsyncSession, storm_id: int) -> Sequence[Member]:
     ]
 
 
-async def places_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[int, Destination]]:
-    """Its messages: the card's id and where it is."""
-    rows = await session.execute(
-        select(Card.id, Card.chat_id, Card.topic_id)
-        .where(Card.storm_id == storm_id, Card.kind == STORM, Card.state == "live")
-        .order_by(Card.id)
-        .with_for_update()
-    )
-    return [(card_id, Destination(chat_id, topic_id)) for card_id, chat_id, topic_id in rows]
+async def cards_of_storm(session: AsyncSession, storm_id: int) -> list[Card]:
+    """Its messages, held; those that still live first."""
+    wanted = select(Card).where(Card.storm_id == storm_id, Card.kind == STORM).order_by(Card.id).with_for_update()
+    return sorted(await session.scalars(wanted), key=lambda one: one.state != "live")
 
 
 async def unheeded_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[int, int]]:
@@ -131,24 +126,20 @@ async def unheeded_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[
     return [(row[0], row[1]) for row in rows]
 
 
-async def rewrite_card(session: AsyncSession, card_id: int, text: str, buttons: Buttons, *, now_ms: int) -> None:
-    """Want another text in one message."""
-    await session.execute(
-        update(Card)
-        .where(Card.id == card_id, Card.text != text)
-        .values(text=text, buttons=as_json(buttons), wanted=Card.wanted + 1, changed_ms=now_ms),
-        execution_options={"synchronize_session": False},
-    )
+def rewrite_card(card: Card, text: str, buttons: Buttons, *, now_ms: int) -> None:
+    """Want another text in one message, which is held."""
+    if card.text != text:
+        card.text, card.buttons = text, as_json(buttons)
+        card.wanted, card.changed_ms = card.wanted + 1, now_ms
 
 
 async def nudge_below(
-    session: AsyncSession, card_id: int, to: Destination, text: str, buttons: Buttons, *, now_ms: int
+    session: AsyncSession, storm: Card, to: Destination, text: str, buttons: Buttons, *, now_ms: int
 ) -> None:
     """Want a new message below a storm's; where one is not sent yet, it says the new text.
 
     A storm's message that has not been sent itself needs none: it will make its own sound.
     """
-    storm = (await session.execute(select(Card.storm_id, Card.message_id).where(Card.id == card_id))).one()
     if storm.message_id is None:
         return
     unsent = (Card.storm_id == storm.storm_id, Card.kind == NUDGE, Card.state == "live", Card.sent == 0)
@@ -161,4 +152,5 @@ async def nudge_below(
     )
     if not changed.all():
         about = Subject(NUDGE, storm_id=storm.storm_id)
-        put(session, about, to, text, buttons, now_ms=now_ms, reply_to=storm.message_id)
+        below, in_general = storm.message_id, storm.in_general
+        put(session, about, to, text, buttons, now_ms=now_ms, reply_to=below, in_general=in_general)

@@ -16,6 +16,7 @@ class Card(Base):
     text is always the newest wanted one, so edits that pile up coalesce. message_id: None until Telegram took it.
     state: live; dead = can never arrive, `note` says why; closed = somebody removed the message, or it came too late. A
     live card with a note waits for its chat to let us in again. failures: tries in vain since the last that was not.
+    topic_id: where it was meant for; in_general: that topic is gone, so it is in the chat's General topic.
     reply_to: the message in the same chat that this one is shown below. claimed_by: the process that is sending it,
     until claimed_until by Postgres' clock; then anybody may send it.
     """
@@ -39,6 +40,7 @@ class Card(Base):
     action_id: Mapped[int | None] = mapped_column(ForeignKey("actions.id", ondelete="CASCADE"))
     chat_id: Mapped[int] = mapped_column(BigInteger)
     topic_id: Mapped[int | None] = mapped_column(BigInteger)
+    in_general: Mapped[bool] = mapped_column(Boolean, server_default="false")
     is_silent: Mapped[bool] = mapped_column(Boolean)
     priority: Mapped[int] = mapped_column(Integer)
     text: Mapped[str] = mapped_column(Text)

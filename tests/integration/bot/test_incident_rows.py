@@ -41,7 +41,7 @@ from bot.store.duty import begin_shift
 from bot.store.incidents import list_incidents, open_incidents
 from bot.store.migrate import migrate
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow, StormRow
-from bot.store.outbox import INCIDENT
+from bot.store.outbox import INCIDENT, move_to_general
 from bot.store.silences import to_silence
 from bot.store.stale import drop_stale
 from bot.store.watches import read_watches, store_watches
@@ -386,6 +386,32 @@ async def test_a_storm_that_goes_on_makes_a_sound_when_it_has_grown_and_none_tha
     async with AsyncSession(engine) as session, session.begin():
         await alerts.wait(session, now_ms=int(time.time() * 1000) + 3_601_000)
     assert [kind for kind, _ in await send_all(engine)] == ["reminder"], "the reminder alone makes the sound"
+
+
+async def test_a_storm_whose_topic_is_gone_goes_on_in_its_one_message(engine: AsyncEngine, alerts: Alerts) -> None:
+    alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "-1000000000005/45"}))
+    now_ms = at("23 12:00")
+    await fail(engine, alerts, now_ms, *numbered(0, 8))
+    await send_all(engine)
+    async with AsyncSession(engine) as session, session.begin():
+        storm = (await session.scalars(select(Card).where(Card.kind == "storm"))).one()
+        await move_to_general(session, storm.id, storm.wanted, f"That topic is gone\n{storm.text}")
+        await session.execute(update(Card).where(Card.id == storm.id).values(message_id=9))  # Telegram takes it there
+    for seconds in range(1, 4):
+        await fail(engine, alerts, now_ms + seconds * 1000, *numbered(0, 8))
+    seen = Tally(100, now_ms, now_ms, is_fresh=True, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, {numbered(7, 1)[0]: seen}, now_ms=now_ms + 700_000)
+    assert [kind for kind, _ in await send_all(engine)] == ["nudge"]
+    async with AsyncSession(engine) as session:
+        cards = (await session.scalars(select(Card).where(Card.storm_id.is_not(None)).order_by(Card.id))).all()
+    assert [(one.kind, one.topic_id, one.in_general) for one in cards] == [("storm", 45, True), ("nudge", 45, True)]
+    assert "×112" in cards[0].text
+    # One that Telegram will never take is not written anew at each failure either.
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(update(Card).where(Card.kind == "storm").values(state="dead"))
+    await fail(engine, alerts, now_ms + 701_000, *numbered(0, 8))
+    assert await send_all(engine) == []
 
 
 async def test_a_storm_that_was_taken_rings_channels_anew_for_what_a_digest_adds(
