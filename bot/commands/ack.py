@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 
 from bot import texts
 from bot.commands.incidents import after_press
-from bot.commands.queue import look_up
+from bot.commands.queue import look_up, which_typed
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.handling import Handled, Outcome
 from bot.incidents.machine import UNHEEDED
+from bot.queues.state import place
 from bot.render.incidents import PER_PAGE, incident_lines, incidents_buttons
 from bot.render.markup import bold, fit, name
 from bot.render.times import as_old
-from bot.store.incidents import open_incidents
+from bot.store.incidents import open_incidents, places_called
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
@@ -69,18 +70,19 @@ class Ack:
         return Reply(fit([title, as_of, *lines, texts.HOW_ACK]), incidents_buttons(unheeded, number=0, pages=1))
 
     async def _queue(self, ask: Ask, said: str, desk: Desk) -> Reply:
-        """Take everything of a queue that nobody has."""
+        """Take everything of one queue that nobody has; also of one that is no longer there."""
         looked = await look_up(said, desk)
-        queues = {one.queue for one in looked.found} or {said}
-        taken = 0
-        for queue in queues:
-            async with desk.database.transaction(timeout=2) as session:
-                found = await open_incidents(session, offset=0, limit=MOST_AT_ONCE, queue=queue)
-            unheeded = [(number, one.episode) for number, one in found.page if one.phase in UNHEEDED]
-            taken += await desk.handling.ack_all(unheeded, ask.who)
-        if taken:
-            return Reply(texts.ACKED_ALL.format(count=taken))
-        return Reply(texts.NOTHING_TO_ACK) if looked.found else looked.unknown("queue")
+        places = {place(one) for one in looked.found}
+        async with desk.database.transaction(timeout=2) as session:
+            places = places or await places_called(session, said)
+            if len(places) > 1:
+                return which_typed(places, self.name)
+            if not places:
+                return looked.unknown("queue")
+            found = await open_incidents(session, offset=0, limit=MOST_AT_ONCE, place=places.pop())
+        unheeded = [(number, one.episode) for number, one in found.page if one.phase in UNHEEDED]
+        taken = await desk.handling.ack_all(unheeded, ask.who)
+        return Reply(texts.ACKED_ALL.format(count=taken) if taken else texts.NOTHING_TO_ACK)
 
 
 def _said(done: Handled, number: int) -> str:

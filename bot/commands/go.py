@@ -6,10 +6,10 @@ from bot import texts
 from bot.actions.acting import NotDone, Wish
 from bot.actions.action import Stage
 from bot.actions.bridge import BRIDGE
-from bot.commands.queue import look_up, which_source
+from bot.commands.queue import look_up, which_typed
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.queues.state import QueueState
+from bot.queues.state import QueueState, place
 from bot.render.actions import action_buttons, action_text
 from bot.render.markup import name, prose
 from bot.routing.routes import Destination
@@ -40,7 +40,7 @@ async def find_one(said: str, command: str, desk: Desk) -> QueueState | Reply:
     """The queue that was meant, or what to say instead."""
     looked = await look_up(said, desk)
     if len(looked.found) > 1:
-        return which_source(looked.found, command)
+        return which_typed(map(place, looked.found), command)
     return looked.found[0] if looked.found else looked.unknown("queue")
 
 

@@ -1,7 +1,7 @@
 """/incidents: what is open, what nobody has acked first; each with its card and buttons."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import texts
 from bot.delivery.messages import Ask, Button, Reply
@@ -16,7 +16,7 @@ from tocsin.roles import Role
 
 @dataclass
 class Incidents:
-    """Pages, refreshes and shows one in place."""
+    """Pages, refreshes and shows one in place; below what is no list of ours, anew: `incidents:new`."""
 
     name: str = "incidents"
     about: str = "what is open, and who has it"
@@ -27,7 +27,7 @@ class Incidents:
         return await self._answer(f"show:{number}" if number.isdecimal() else "0", desk)
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        return await self._answer(rest, desk)
+        return replace(await self._answer(rest, desk), is_new=rest == "new")
 
     async def _answer(self, wanted: str, desk: Desk) -> Reply:
         which, _, number = wanted.partition(":")

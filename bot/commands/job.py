@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot import texts
-from bot.commands.queue import LookedUp, which_source
+from bot.commands.queue import LookedUp, which_typed
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.history import NotFound, Refused
 from bot.queues.numbers import why
-from bot.queues.state import QueueState, find, handle
+from bot.queues.state import QueueState, find, handle, place
 from bot.render.jobs import job_buttons, job_text
 from bot.render.markup import name
 from tocsin.breakers import Unavailable
@@ -52,7 +52,7 @@ class Job:
             numbers = await desk.ledger.queues()
             found, said, job_id = split(rest, numbers.queues)
         if len(found) > 1:
-            return which_source(found, self.name, job_id)
+            return which_typed(map(place, found), self.name, job_id)
         if found:
             return await self._of(found[0], job_id, ask, desk)
         source, slash, queue = said.partition("/")

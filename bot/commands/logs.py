@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from bot import texts
 from bot.commands.job import split
-from bot.commands.queue import LookedUp, which_source
+from bot.commands.queue import LookedUp, which_typed
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.history import Refused
 from bot.queues.numbers import why
-from bot.queues.state import QueueState, find
+from bot.queues.state import QueueState, find, place
 from bot.render.jobs import logs_text
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
@@ -38,7 +38,7 @@ class Logs:
             numbers = await desk.ledger.queues()
             found, job_id = _meant(said, numbers.queues)
         if len(found) > 1:
-            return which_source(found, self.name, job_id)
+            return which_typed(map(place, found), self.name, job_id)
         if not found:
             return LookedUp(said, found, numbers).unknown("queue")
         one = found[0]

@@ -8,6 +8,7 @@ from bot.commands.grant import NoSuchPerson, find_person, is_person
 from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
 from bot.incidents.silences import read_wish
+from bot.render.alert import OPEN_INCIDENTS
 from bot.render.duty import handover_text, on_call_text
 from bot.render.markup import name as shown
 from bot.routing.duty import Duty, Shift, Turn, next_on_call, on_call, read_rota
@@ -55,13 +56,13 @@ class OnCall:
         return Reply(on_call_text(duty, following, rota))
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
-        """The handover's button: whoever presses it is on call."""
+        """The handover's button: whoever presses it is on call. The handover stays, for them to read."""
         now_ms = int(time.time() * 1000)
         async with desk.database.transaction(timeout=SECONDS) as session:
             duty = await duty_now(session, now_ms)
             if duty is None or duty.user_id != ask.user_id:
                 await _change(session, ask, "take", now_ms)
-        return Reply(texts.HAS_IT.format(name=shown(ask.user_name, 40)), notice=texts.ACKED)
+        return Reply(texts.HAS_IT.format(name=shown(ask.user_name, 40)), notice=texts.ACKED, is_new=True)
 
 
 async def _change(session: Session, ask: Ask, said: str, now_ms: int) -> None:
@@ -140,10 +141,9 @@ class HandoverCommand:
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY, notice=texts.POSTGRES_AWAY)
         button = Button(texts.I_HAVE_IT, data=desk.seal.close("oncall:take"))
-        incidents = Button(texts.ALL_INCIDENTS, data="incidents:0")
         refresh = Button(texts.REFRESH, data=f"{self.name}:")
         text = handover_text(found, held, now_ms=now_ms, read_seconds_ago=desk.pulse.read_ago)
-        return Reply(text, ((button, incidents), (refresh,)), notice=texts.UPDATED)
+        return Reply(text, ((button, OPEN_INCIDENTS), (refresh,)), notice=texts.UPDATED)
 
 
 def _since(duty: Duty | None, now_ms: int) -> int:

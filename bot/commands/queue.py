@@ -1,14 +1,14 @@
 """/queue NAME: one queue in full; and how every command finds the queue that was meant."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from bot import texts
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.queues.numbers import Numbers
-from bot.queues.state import QueueState, find, handle, place, similar
+from bot.queues.state import Place, QueueState, find, handle, place, similar
 from bot.render.actions import offer
 from bot.render.markup import fit, name
 from bot.render.queues import queue_buttons, queue_text, suggestions
@@ -45,14 +45,18 @@ async def look_up(said: str, desk: Desk) -> LookedUp:
     return LookedUp(said, find(numbers.queues, said), numbers)
 
 
-def which_source(found: Sequence[QueueState], command: str, *more: str) -> Reply:
-    """Ask which of several queues of one name is meant; more: the command's further arguments."""
+def which_source(found: Sequence[QueueState], command: str) -> Reply:
+    """Ask which of several queues of one name is meant, with a button for each."""
+    return replace(which_typed(map(place, found), command), buttons=suggestions(found, command))
+
+
+def which_typed(places: Iterable[Place], command: str, *more: str) -> Reply:
+    """The same of a command that has no such buttons, or that would act by them. more: its further arguments."""
     typed = [
-        "".join((f"/{command} {name(one.source)}/{name(one.queue)}", *(f" {name(word)}" for word in more)))
-        for one in sorted(found, key=place)
+        "".join((f"/{command} {name(source)}/{name(queue)}", *(f" {name(word)}" for word in more)))
+        for _, source, queue in sorted(places)
     ]
-    buttons = () if more else suggestions(found, command)
-    return Reply(texts.WHICH_SOURCE.format(forms=", ".join(typed[:5])), buttons)
+    return Reply(texts.WHICH_SOURCE.format(forms=", ".join(typed[:5])))
 
 
 @dataclass

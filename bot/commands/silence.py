@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 from bot import texts
 from bot.commands.incidents import after_press
-from bot.commands.queue import look_up, which_source
+from bot.commands.queue import look_up, which_typed
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.handling import Outcome, Place
 from bot.incidents.silences import Scope, read_wish
+from bot.queues.state import place as queue_place
 from bot.render.incidents import scope_words, silences_buttons, silences_text
 from bot.render.times import moment
 from tocsin.breakers import Unavailable
@@ -87,7 +88,7 @@ class SilenceCommand:
         if said:
             looked = await look_up(said, desk)
             if len(looked.found) > 1:
-                return which_source(looked.found, self.name, wish_words(rest, wish.target))
+                return which_typed(map(queue_place, looked.found), self.name, wish_words(rest, wish.target))
             if not looked.found:
                 return looked.unknown("queue")
             one = looked.found[0]

@@ -27,6 +27,9 @@ TOP_KINDS = 10
 TOP_WORKERS = 3
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
+OPEN_INCIDENTS = Button(texts.ALL_INCIDENTS, data="incidents:new")
+"""Under a message that others read too, and that stays: the list comes below it."""
+
 ICONS: Mapping[Phase, str] = {
     Phase.RESOLVED: texts.ICON_RESOLVED,
     Phase.ACKED: texts.ICON_ACKED,
@@ -334,7 +337,7 @@ def _storm_line(one: Member) -> str:
 
 def storm_buttons(storm: Storm, seal: Seal) -> Buttons:
     """Take all of it at once; see each."""
-    row = [Button(texts.ALL_INCIDENTS, data="incidents:0")]
+    row = [OPEN_INCIDENTS]
     if storm.unheeded:
         row.insert(0, Button(texts.ACK_ALL, data=seal.close(f"ack:storm:{storm.id}")))
     return (tuple(row),)

@@ -8,7 +8,7 @@ from bot.incidents.late import OTHER_KINDS
 from bot.incidents.machine import Incident, Phase
 from bot.incidents.silences import Scope, Silence
 from bot.people.seal import Seal
-from bot.render.alert import icon, kind, place_name, times
+from bot.render.alert import OPEN_INCIDENTS, icon, kind, place_name, times
 from bot.render.markup import bold, fit, name, prose
 from bot.render.times import age, as_old, many, moment
 
@@ -97,7 +97,7 @@ def digest_text(held: Sequence[Numbered], *, now_ms: int) -> str:
     return fit(lines)
 
 
-REMINDER_BUTTONS: Buttons = ((Button(texts.ALL_INCIDENTS, data="incidents:0"),),)
+REMINDER_BUTTONS: Buttons = ((OPEN_INCIDENTS,),)
 
 
 def scope_words(scope: Scope) -> str:

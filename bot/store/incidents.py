@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_, update
+from sqlalchemy import Select, and_, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.failures import Key, LastFailure, key_part
@@ -18,6 +18,7 @@ IS_TOO_FEW = and_(
     IncidentRow.fingerprint == f"rule:{STALLED_RULE}", ~IncidentRow.has_rung, IncidentRow.phase.in_(UNHEEDED)
 )
 """Counted, but not enough to ring: nobody has to take it."""
+PLACE = (IncidentRow.env, IncidentRow.source, IncidentRow.queue)
 MOST_COVERED = 2000
 MOST_UNHEEDED = 10_000
 
@@ -194,13 +195,13 @@ class Open:
     page: list[tuple[int, Incident]]
 
 
-async def open_incidents(session: AsyncSession, *, offset: int, limit: int, queue: str = "") -> Open:
-    """A page of the open incidents: what nobody has taken first, then the newest. queue: of that name only."""
-    wanted: list[ColumnElement[bool]] = [
-        IS_OPEN,
-        ~IS_TOO_FEW,
-        *([IncidentRow.queue == key_part(queue)] if queue else []),
-    ]
+async def open_incidents(
+    session: AsyncSession, *, offset: int, limit: int, place: tuple[str, str, str] | None = None
+) -> Open:
+    """A page of the open incidents: what nobody has taken first, then the newest. place: of one queue only."""
+    wanted = [IS_OPEN, ~IS_TOO_FEW]
+    if place is not None:
+        wanted += [column == key_part(part) for column, part in zip(PLACE, place, strict=True)]
     is_unheeded = IncidentRow.phase.in_(UNHEEDED)
     counts = select(func.count(), func.count().filter(is_unheeded)).select_from(IncidentRow).where(*wanted)
     count, unheeded = (await session.execute(counts)).one()
@@ -212,6 +213,15 @@ async def open_incidents(session: AsyncSession, *, offset: int, limit: int, queu
         .limit(limit)
     )
     return Open(count, unheeded, [(row.id, to_incident(row)) for row in rows])
+
+
+async def places_called(session: AsyncSession, said: str) -> set[tuple[str, str, str]]:
+    """Env, source and queue of what is open and called so: a queue, `source/queue` or `env/queue`."""
+    env, source, queue = PLACE
+    said = key_part(said)
+    is_meant = or_(queue == said, source + "/" + queue == said, env + "/" + queue == said)
+    rows = await session.execute(select(*PLACE).where(IS_OPEN, is_meant).distinct())
+    return {(row[0], row[1], row[2]) for row in rows}
 
 
 async def list_incidents(

@@ -171,8 +171,8 @@ async def hid_three(house: House) -> bool:
 
 
 async def test_what_nobody_acks_is_reminded_of_and_what_grows_is_heard(house: House) -> None:
-    await house.start_bot(BOT_REMIND_SECONDS="3", BOT_ACK_SECONDS="4")
-    await house.put(failure(), failure(fingerprint="f2", error_type="Other"))
+    await house.start_bot(BOT_REMIND_SECONDS="3", BOT_ACK_SECONDS="6")
+    await house.put(failure(), failure(fingerprint="f2", error_type="Other"), failure(source="eu", env="staging"))
     await house.message("Other ×1")
     reminder = await house.message("Nobody has acked")
     assert "#1" in reminder["text"]
@@ -188,8 +188,12 @@ async def test_what_nobody_acks_is_reminded_of_and_what_grows_is_heard(house: Ho
     assert nudge["reply_to_message"]["text"].startswith("🔴 prod · orders · CardError")
     text, _ = await house.ask("/ack", expect="nobody has acked")
     assert re.search(r"CardError ×\d\d", text)
-    await tap(house, await house.message("Nobody has acked"), "Open incidents")
-    await house.ask("/ack orders", expect="You have 2 now.")
+    reminder = await house.message("Nobody has acked")
+    await tap(house, reminder, "Open incidents")
+    await eventually(lambda: is_below(house, reminder, "3 open"), what="the list below the reminder, which stays")
+    await house.ask("/ack orders", expect="Say which: /ack main/orders, /ack eu/orders")
+    await house.ask("/ack main/orders", expect="You have 2 now.")
+    await house.ask("/ack staging/orders", expect="You have 1 now.")
     await house.ask("/ack", expect="Nobody is waited for")
     acked = len([text for text in await house.texts() if "Nobody has acked" in text])
 
@@ -230,6 +234,11 @@ async def test_an_incident_is_shown_and_acted_on_from_the_list(house: House) -> 
     assert (await tap(house, detail, "✅ Resolve"))["text"] == f"{number} is over. It rings anew when it returns."
     await eventually(lambda: two_say(house, "· quiet again"), what="its end in both")
     await house.ask(f"/resolve {number}", expect="That is over already")
+
+
+async def is_below(house: House, message: dict[str, Any], part: str) -> bool:
+    below = [one for one in await house.messages() if "reply_to_message" in one]
+    return any(one["reply_to_message"]["message_id"] == message["message_id"] and part in one["text"] for one in below)
 
 
 async def is_some(found: Any) -> bool:

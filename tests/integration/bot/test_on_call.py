@@ -10,7 +10,7 @@ ANN, BOSSES = 4242, -3003
 
 async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_somebody_has_it(house: House) -> None:
     await make_chat(house, id=ANN, first_name="Ann", username="ann")
-    await make_chat(house, id=BOSSES, title="bosses", bot_status="member", members=[{"user_id": ANN}])
+    await make_chat(house, id=BOSSES, title="bosses", bot_status="member", members=[{"user_id": CHAT}])
     await house.put(snapshot())
     await house.start_bot(BOT_ESCALATE_SECONDS="4", BOT_ESCALATE_TO=str(BOSSES))
     await house.say("/start", chat=ANN, user=ANN)
@@ -50,6 +50,8 @@ async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_some
     told = (await house.messages())[-1]
     assert "🙋 I have it" in labels(told)
     await tap(house, told, "🙋 I have it")
+    await house.message("has it now.")
+    assert await house.has_text("Handover · since"), "for whoever has it to read"
     text, _ = await house.ask("/oncall rota Mon 09:00 @ann, Fri 18:00 @nobody", expect="Nobody called @nobody")
     text, _ = await house.ask(f"/oncall rota Mon 09:00 @ann, Fri 18:00 {CHAT}", expect="Fri 18:00 1001")
     assert "until somebody else is" in text
