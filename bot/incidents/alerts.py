@@ -25,6 +25,7 @@ from bot.render.alert import (
     Links,
     alert_buttons,
     alert_text,
+    brought_text,
     nudge_text,
 )
 from bot.render.incidents import REMINDER_BUTTONS, TOP, digest_text, maintenance_over_text, reminder_text
@@ -61,6 +62,7 @@ from bot.store.outbox import (
     Rewrite,
     Subject,
     nudge,
+    nudge_in,
     put,
     put_reminder,
     rewrite_incidents,
@@ -252,13 +254,17 @@ class Alerts:
                     await self.tell_channels(session, row, done.incident, now_ms=now_ms)
                 case Call.SUMMARY | Call.HUSH:
                     pass
-                case Call.EDIT | Call.NUDGE | Call.REMIND:
+                case Call.EDIT | Call.NUDGE | Call.PAGE | Call.REMIND:
                     edits.append(self._edit(row, done.incident))
                     await self.tell_channels(session, row, done.incident, now_ms=now_ms)
         await rewrite_incidents(session, edits, now_ms=now_ms, at_once=at_once)
         await self.storming.show(session, steps, now_ms=now_ms)
         for row, done in steps:
-            if done.call is Call.NUDGE and row.storm_id is None:  # a storm makes a sound of its own
+            if row.storm_id is not None:  # a storm makes sounds of its own
+                continue
+            if done.call is Call.PAGE:
+                await self._bring(session, row, done.incident, now_ms=now_ms)
+            if done.call is Call.NUDGE:
                 buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
                 await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
@@ -336,7 +342,7 @@ class Alerts:
         rows = await lock_due_pages(session, now_ms, most)
         if not rows:
             return 0
-        rota, edits = await read_turns(session), list[tuple[IncidentRow, Step]]()
+        rota, steps = await read_turns(session), list[tuple[IncidentRow, Step]]()
         for row in rows:
             incident = to_incident(row)
             following = next_page(incident.paged, rota, self.policy.escalate_to, now_ms)
@@ -344,16 +350,20 @@ class Alerts:
             if following is None:
                 continue
             brought = replace(incident, paged=(*incident.paged, following))
-            edits.append((write(session, row, brought), Step(brought, Call.EDIT)))
-            to = Destination(following.chat_id, following.topic_id)
-            known = {(one.chat_id, one.topic_id) for one in self.chats.destinations(*incident.key[:3])}
-            if row.storm_id is not None or (to.chat_id, to.topic_id) in known:
-                continue  # it is, or comes, there already
-            self.ring(session, row, brought, [to], now_ms=now_ms)
-            self.metrics.sounded.labels("escalation").inc()
+            steps.append((write(session, row, brought), Step(brought, Call.PAGE)))
         await session.flush()
-        await self.tell(session, edits, now_ms=now_ms)
-        return len(edits)
+        await self.tell(session, steps, now_ms=now_ms)
+        return len(steps)
+
+    async def _bring(self, session: Session, row: IncidentRow, incident: Incident, *, now_ms: int) -> None:
+        """Let whom an incident was brought to last hear of it: below its message, where they have that already."""
+        newest = incident.paged[-1]
+        to = self.chats.moved(Destination(newest.chat_id, newest.topic_id))
+        buttons = alert_buttons(row.id, incident, self.links, self.seal)
+        below = Rewrite(row.id, row.episode, brought_text(incident), buttons)
+        if not await nudge_in(session, to, below, now_ms=now_ms):
+            self.ring(session, row, incident, [to], now_ms=now_ms)
+        self.metrics.sounded.labels("escalation").inc()
 
     def ring(
         self, session: Session, row: IncidentRow, incident: Incident, places: Sequence[Destination], *, now_ms: int

@@ -32,13 +32,15 @@ class Call(StrEnum):
     """What people hear of a step.
 
     ring: a new message. edit: the message they have is changed, without a sound. nudge: that, and a short new message
-    below it. remind: a line in the reminder of all that nobody has taken. summary: a line in the summary of
-    what was read late. hush: nothing, as it has no message: a silence covers it, or it is too few to ring.
+    below it. page: that, where it was brought to last; a message of its own, if it has none there. remind: a line in
+    the reminder of all that nobody has taken. summary: a line in the summary of what was read late. hush: nothing, as
+    it has no message: a silence covers it, or it is too few to ring.
     """
 
     RING = "ring"
     EDIT = "edit"
     NUDGE = "nudge"
+    PAGE = "page"
     REMIND = "remind"
     SUMMARY = "summary"
     HUSH = "hush"
@@ -85,6 +87,10 @@ class Paged:
     at_ms: int
     topic_id: int | None = None
     is_person: bool = True
+
+    @property
+    def place(self) -> tuple[int, int | None]:
+        return self.chat_id, self.topic_id
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """Storms to messages: which incidents share one, what it says where, and when it makes a sound."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.delivery.channels import Channel, What, matching, subjects_of_storm, told_of_storm
-from bot.incidents.machine import Call, Step
+from bot.incidents.machine import Call, Paged, Step
 from bot.incidents.storms import Member, Storm, room
 from bot.metrics import Metrics
 from bot.people.seal import Seal
-from bot.render.alert import Links, storm_buttons, storm_grown_text, storm_nudge_text, storm_text
+from bot.render.alert import Links, storm_brought_text, storm_buttons, storm_grown_text, storm_nudge_text, storm_text
 from bot.render.markup import plain
 from bot.routing.chats import Chats
 from bot.routing.routes import Destination
@@ -98,10 +98,11 @@ class Storming:
         joined = {row.id for _, row, done in told if done.call is Call.RING}
         counted = {number for number, _, done in told if done.added}
         reminded = {number for number, _, done in told if done.call is Call.REMIND}
+        brought = {row.id: done.incident.paged[-1] for _, row, done in told if done.call is Call.PAGE}
         for storm in await storms(session, {number for number, _, _ in told}):
             await self._tell_channels(session, storm, joined, now_ms=now_ms)
             has_grown = storm.id in counted and storm.has_grown(self.policy, now_ms)
-            is_heard = await self._show(session, storm, joined, has_grown=has_grown, now_ms=now_ms)
+            is_heard = await self._show(session, storm, joined, brought=brought, has_grown=has_grown, now_ms=now_ms)
             if is_heard or storm.id in reminded:
                 await note_told(session, storm.id, storm.waiting_failures, now_ms=now_ms)
             elif storm.waiting_failures < storm.told_count:
@@ -114,10 +115,14 @@ class Storming:
         joined: Collection[int] = (),
         *,
         now_ms: int,
+        brought: Mapping[int, Paged] | None = None,
         has_grown: bool = False,
         is_silent: bool = False,
     ) -> bool:
-        """Write a storm's message wherever one of its incidents would have rung; return whether it makes a sound."""
+        """Write a storm's message wherever one of its incidents would have rung; return whether it makes a sound.
+
+        joined: those that are new to it. brought: whom some were brought to just now.
+        """
         is_heard = False
         heard: dict[tuple[int, int | None], tuple[Destination, list[Member]]] = {}
         for member in storm.members:
@@ -137,6 +142,10 @@ class Storming:
                 await nudge_below(session, card, to, text, buttons, now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
                 is_heard = True
+            elif (newest := self._newly_brought(told, to, brought or {})) is not None:
+                text = storm_brought_text(told, newest)
+                await nudge_below(session, card, replace(to, is_silent=False), text, buttons, now_ms=now_ms)
+                self.metrics.sounded.labels("escalation").inc()
         for place, members in heard.values():
             to = replace(place, is_silent=place.is_silent or is_silent)
             told = replace(storm, members=members)
@@ -144,6 +153,17 @@ class Storming:
             put(session, about, to, storm_text(told), storm_buttons(told, self.seal), now_ms=now_ms)
             is_heard = True
         return is_heard
+
+    def _newly_brought(self, storm: Storm, to: Destination, brought: Mapping[int, Paged]) -> Paged | None:
+        """Whom the first of a storm is brought to in a place; nobody where they have heard of another that waits."""
+
+        def is_here(chat_id: int, topic_id: int | None) -> bool:
+            place = self.chats.moved(Destination(chat_id, topic_id))
+            return (place.chat_id, place.topic_id) == (to.chat_id, to.topic_id)
+
+        waiting = [one.id for one in storm.members if one.is_unheeded and any(is_here(*place) for place in one.paged)]
+        newly = [brought[one] for one in waiting if one in brought and is_here(*brought[one].place)]
+        return newly[0] if newly and len(newly) == len(waiting) else None
 
     async def _tell_channels(self, session: Session, storm: Storm, joined: Collection[int], *, now_ms: int) -> None:
         """One word for all of it: that it began, that nobody is waited for any more, that it is over.

@@ -208,6 +208,11 @@ def nudge_text(incident: Incident) -> str:
     return f"{_headline(incident)}\n{texts.NOBODY_HAS_IT}"
 
 
+def brought_text(incident: Incident) -> str:
+    """The short message below an alert where it is known already to whom it is brought now."""
+    return f"{_headline(incident)}\n{texts.BROUGHT.format(name=_mention(incident.paged[-1]))}"
+
+
 def alert_buttons(number: int, incident: Incident, links: Links, seal: Seal) -> Buttons:
     """What can be done about an incident, and where more is told, where Telegram would accept such a link."""
     retry = (retry_button(number, incident, seal),) if links.can_act and is_retriable(incident) else ()
@@ -319,6 +324,12 @@ def storm_nudge_text(storm: Storm) -> str:
 def storm_grown_text(storm: Storm) -> str:
     """Below a storm's message: how much more often it has failed, the worst first."""
     return _storm_waits(storm, texts.STORM_GROWN.format(failures=storm.waiting_failures))
+
+
+def storm_brought_text(storm: Storm, to: Paged) -> str:
+    """Below a storm's message, where it is known already to whom it is brought now."""
+    told = _storm_waits(storm, texts.STORM_UNHEEDED.format(count=storm.unheeded))
+    return fit([*told.splitlines(), texts.BROUGHT.format(name=_mention(to))])
 
 
 def _storm_waits(storm: Storm, told: str) -> str:

@@ -57,7 +57,7 @@ class Chats:
 
     def hear_of(self, key: Key, paged: Iterable[tuple[int, int | None]]) -> list[Destination]:
         """Who hears of an incident, each once: the chats of its queue, and whom it was brought to by name."""
-        both = [*self.destinations(*key[:3]), *(self._moved(Destination(*one)) for one in paged)]
+        both = [*self.destinations(*key[:3]), *(self.moved(Destination(*one)) for one in paged)]
         return list({(to.chat_id, to.topic_id): to for to in reversed(both)}.values())[::-1]
 
     def all_destinations(self) -> list[Destination]:
@@ -77,7 +77,7 @@ class Chats:
 
     def of(self, chat_id: int, topic_id: int | None) -> list[Subscription]:
         """What a place has asked for."""
-        mine = (replace(one, to=self._moved(one.to)) for one in self._subscribed)
+        mine = (replace(one, to=self.moved(one.to)) for one in self._subscribed)
         return [one for one in mine if (one.to.chat_id, one.to.topic_id) == (chat_id, topic_id)]
 
     def shows_data(self, chat_id: int, topic_id: int | None, env: str, source: str, queue: str) -> bool:
@@ -97,9 +97,10 @@ class Chats:
     def _routes(self) -> list[Route]:
         """The settings first: they decide whether a place makes a sound."""
         both: list[Route] = [*self._settings.telegram_alert_chats, *self._subscribed]
-        return [replace(one, to=self._moved(one.to)) for one in both]
+        return [replace(one, to=self.moved(one.to)) for one in both]
 
-    def _moved(self, to: Destination) -> Destination:
+    def moved(self, to: Destination) -> Destination:
+        """Where a place is now."""
         return replace(to, chat_id=self._now(to.chat_id))
 
     def _now(self, chat_id: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import (
@@ -164,6 +164,25 @@ async def nudge(session: AsyncSession, wanted: Rewrite, *, now_ms: int) -> None:
                 reply_to=message_id,
                 in_general=in_general,
             )
+
+
+async def nudge_in(session: AsyncSession, to: Destination, wanted: Rewrite, *, now_ms: int) -> bool:
+    """The same in one place, with a sound even in a silent one; False if the incident has no message there."""
+    mine = (Card.incident_id == wanted.incident_id, Card.episode == wanted.episode, Card.state == "live")
+    here = (Card.chat_id == to.chat_id, Card.topic_id.is_not_distinct_from(to.topic_id))
+    told = select(Card).where(*mine, *here, Card.kind.in_((INCIDENT, NUDGE))).order_by(Card.id).with_for_update()
+    cards = (await session.scalars(told)).all()
+    alert = next((one for one in cards if one.kind == INCIDENT), None)
+    if alert is None:
+        return False
+    unsent = next((one for one in cards if one.message_id is None), None)
+    if unsent is not None:
+        unsent.is_silent = False
+    else:
+        about, to = Subject(NUDGE, wanted.incident_id, wanted.episode), replace(to, is_silent=False)
+        below, in_general = alert.message_id, alert.in_general
+        put(session, about, to, wanted.text, wanted.buttons, now_ms=now_ms, reply_to=below, in_general=in_general)
+    return True
 
 
 async def put_reminder(session: AsyncSession, to: Destination, text: str, buttons: Buttons, *, now_ms: int) -> None:

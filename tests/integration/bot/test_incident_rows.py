@@ -388,6 +388,24 @@ async def test_a_storm_that_goes_on_makes_a_sound_when_it_has_grown_and_none_tha
     assert [kind for kind, _ in await send_all(engine)] == ["reminder"], "the reminder alone makes the sound"
 
 
+async def test_who_hears_already_hears_a_sound_when_it_is_brought_to_them(engine: AsyncEngine, alerts: Alerts) -> None:
+    alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": f"{BOSS}:silent"}))
+    now_ms = at("23 12:00")
+    await fail(engine, alerts, now_ms, *numbered(0, 8))
+    await fail(engine, alerts, now_ms + 3000, *numbered(8, 1))
+    assert [kind for kind, _ in await send_all(engine)] == ["incident"] * 5 + ["storm"]
+    for seconds, brought in ((900, 8), (903, 1)):
+        async with AsyncSession(engine) as session, session.begin():
+            assert await alerts.escalate(session, now_ms=now_ms + seconds * 1000) == brought
+    sounds = await send_all(engine)
+    assert [kind for kind, _ in sounds] == ["nudge"] * 6, "one for each message; that of a storm only once"
+    for _, told in sounds:
+        assert "Nobody has acked it in time, so it comes to <code>chat 3003</code>." in told
+    async with AsyncSession(engine) as session:
+        nudges = (await session.scalars(select(Card).where(Card.kind == "nudge"))).all()
+    assert not any(one.is_silent for one in nudges)
+
+
 async def test_a_storm_whose_topic_is_gone_goes_on_in_its_one_message(engine: AsyncEngine, alerts: Alerts) -> None:
     alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "-1000000000005/45"}))
     now_ms = at("23 12:00")
