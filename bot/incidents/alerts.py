@@ -69,6 +69,8 @@ from bot.store.outbox import (
 )
 from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
 
+ANEW = (Call.RING, Call.SUMMARY)
+"""Whoever hears of an episode hears of it first by one of these; a summary's may be followed by its ring."""
 AT_ONCE = 100
 MOST_HELD, MOST_WOKEN, MOST_DUE = 2000, 10, 2000
 
@@ -240,7 +242,7 @@ class Alerts:
         """Want the messages of these steps. Their incidents are written and have ids. at_once: see the outbox."""
         edits: list[Rewrite] = []
         for row, done in steps:
-            if done.call is Call.RING:
+            if done.call in ANEW:
                 row.held_ms = now_ms if self._is_quiet(done.incident, now_ms) else None
         steps = [self._with_deploy(session, row, done) for row, done in steps]
         steps = await self._page(session, steps, now_ms=now_ms)
@@ -268,7 +270,8 @@ class Alerts:
                 buttons = alert_buttons(row.id, done.incident, self.links, self.seal)
                 await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
-        await self.latecomers.tell(session, [done for _, done in steps if done.call is Call.SUMMARY], now_ms=now_ms)
+        late = [done for row, done in steps if done.call is Call.SUMMARY and row.held_ms is None]
+        await self.latecomers.tell(session, late, now_ms=now_ms)
 
     def _with_deploy(self, session: Session, row: IncidentRow, done: Step) -> tuple[IncidentRow, Step]:
         """Let an incident tell the last deploy before it began, as soon as that is known."""
@@ -296,7 +299,7 @@ class Alerts:
             if self._is_quiet(incident, now_ms):
                 continue
             row.held_ms = None
-            incident = replace(incident, told_ms=now_ms)  # a reminder waits its time from now
+            incident = replace(incident, has_rung=True, told_ms=now_ms)  # a reminder waits its time from now
             woken.append((write(session, row, incident), incident))
         goes_on = sorted((one for one in woken if not one[1].is_over), key=lambda one: (-one[1].count, one[0].id))
         unheeded = [(row, Step(one, Call.RING)) for row, one in goes_on if one.phase in UNHEEDED]
@@ -317,20 +320,21 @@ class Alerts:
 
     def _places(self, incident: Incident) -> list[Destination]:
         """Who hears of an incident: the chats of its queue, and whom it was brought to by name."""
-        return self.chats.hear_of(incident.key, [(one.chat_id, one.topic_id) for one in incident.paged])
+        return self.chats.hear_of(incident.key, [one.place for one in incident.paged])
 
     async def _page(
         self, session: Session, steps: Sequence[tuple[IncidentRow, Step]], *, now_ms: int
     ) -> Sequence[tuple[IncidentRow, Step]]:
-        """Bring what rings to whoever is on call, and note when the next one is to hear of it."""
-        if not any(done.call is Call.RING for _, done in steps):
+        """Bring what people hear of first to whoever is on call, and note when the next one is to hear of it."""
+        if not any(done.call in ANEW for _, done in steps):
             return steps
         duty = await duty_now(session, now_ms)
         paged = (Paged(duty.user_id, duty.name, now_ms),) if duty else ()
         due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
         brought: list[tuple[IncidentRow, Step]] = []
         for row, done in steps:
-            if done.call is Call.RING and row.held_ms is None:
+            is_brought = bool(done.incident.paged) or row.page_due_ms is not None
+            if done.call in ANEW and row.held_ms is None and not is_brought:
                 done = replace(done, incident=replace(done.incident, paged=paged))
                 write(session, row, done.incident)
                 row.page_due_ms = due_ms if paged or self.policy.escalate_to else None
@@ -338,19 +342,28 @@ class Alerts:
         return brought
 
     async def escalate(self, session: Session, *, now_ms: int, most: int = AT_ONCE) -> int:
-        """Bring what nobody has taken in time to the next one; return how many incidents."""
+        """Bring what nobody has taken in time to the next one; return how many incidents.
+
+        What only a summary has told of rings by itself then, for everybody, once quiet hours are over.
+        """
         rows = await lock_due_pages(session, now_ms, most)
         if not rows:
             return 0
         rota, steps = await read_turns(session), list[tuple[IncidentRow, Step]]()
         for row in rows:
             incident = to_incident(row)
+            is_late = not incident.has_rung
+            if is_late and self._is_quiet(incident, now_ms):
+                row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
+                continue
             following = next_page(incident.paged, rota, self.policy.escalate_to, now_ms)
             row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000) if following else None
             if following is None:
                 continue
             brought = replace(incident, paged=(*incident.paged, following))
-            steps.append((write(session, row, brought), Step(brought, Call.PAGE)))
+            if is_late:
+                brought = replace(brought, has_rung=True, told_ms=now_ms)
+            steps.append((write(session, row, brought), Step(brought, Call.RING if is_late else Call.PAGE)))
         await session.flush()
         await self.tell(session, steps, now_ms=now_ms)
         return len(steps)
@@ -406,11 +419,11 @@ def what_of(incident: Incident) -> What | None:
 
 def next_page(paged: Sequence[Paged], rota: Sequence[Turn], chain: Sequence[Destination], now_ms: int) -> Paged | None:
     """Who comes after those it was brought to: the others of the rota, then the chain; None = nobody is left."""
-    before = {(one.chat_id, one.topic_id) for one in paged}
+    before = {one.place for one in paged}
     first = paged[0].chat_id if paged else 0
     people = [Paged(one.user_id, one.name, now_ms) for one in others(rota, first, now_ms)] if paged else []
     chats = [Paged(one.chat_id, f"chat {one.chat_id}", now_ms, one.topic_id, is_person=False) for one in chain]
-    return next((one for one in (*people, *chats) if (one.chat_id, one.topic_id) not in before), None)
+    return next((one for one in (*people, *chats) if one.place not in before), None)
 
 
 def _count_hidden(silences: Mapping[int, SilenceRow], done: Step) -> None:

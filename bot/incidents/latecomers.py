@@ -8,6 +8,7 @@ from bot.incidents.failures import Key
 from bot.incidents.late import Late, add_late
 from bot.incidents.machine import Step
 from bot.render.alert import Links, late_text
+from bot.render.incidents import REMINDER_BUTTONS
 from bot.render.markup import plain
 from bot.routing.chats import Chats
 from bot.routing.routes import Destination
@@ -34,7 +35,7 @@ class Latecomers:
         """Add these to the summary of every chat that would have heard of them."""
         late: dict[Destination, list[Step]] = {}
         for one in steps:
-            for to in self.chats.destinations(*one.incident.key[:3]):
+            for to in self.chats.hear_of(one.incident.key, [paged.place for paged in one.incident.paged]):
                 late.setdefault(to, []).append(one)
         told: set[tuple[str, Key]] = set()
         for to, mine in late.items():
@@ -87,7 +88,7 @@ class Latecomers:
         is_new = row is None
         late_id = await save_summary(session, row, to, summary, now_ms=now_ms)
         if is_new:
-            put(session, Subject(LATE, late_id=late_id), to, late_text(summary), (), now_ms=now_ms)
+            put(session, Subject(LATE, late_id=late_id), to, late_text(summary), REMINDER_BUTTONS, now_ms=now_ms)
         else:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
         return late_id, summary

@@ -153,6 +153,11 @@ class Incident:
         return self.phase is Phase.RESOLVED
 
     @property
+    def is_told(self) -> bool:
+        """Whether people have heard of this episode: by its own message, or in the summary of what was read late."""
+        return self.has_rung or self.told_count > 0
+
+    @property
     def previous_note(self) -> Note | None:
         """The newest note of an earlier episode."""
         return next((one for one in reversed(self.notes) if one.episode < self.episode), None)
@@ -211,6 +216,8 @@ def _call(before: Incident, after: Incident, seen: Tally, policy: Policy) -> Ste
         call = Call.EDIT
     if call in (Call.RING, Call.NUDGE):
         after = replace(after, has_rung=True, told_ms=after.touched_ms, told_count=after.count)
+    elif call is Call.SUMMARY:
+        after = replace(after, told_count=after.count)
     return Step(after, call, seen.count)
 
 
@@ -248,7 +255,7 @@ def _open(
         silenced_until_ms=silenced_until_ms,
         hidden=seen.count if is_silenced else 0,
         told_ms=now_ms,
-        told_count=seen.count if rings else 0,
+        told_count=0 if is_hushed else seen.count,
         workers=seen.workers,
         notes=before.notes if before else (),
         rule=rule,
@@ -319,12 +326,12 @@ def end(incident: Incident, *, now_ms: int) -> Incident:
 
 
 def wait(incident: Incident, *, now_ms: int, policy: Policy) -> Step | None:
-    """What time alone does: an ack ends, a reminder is due; None if neither. What never rang is no reminder."""
+    """What time alone does: an ack ends, a reminder is due; None if neither. What nobody heard of is no reminder."""
     if incident.phase is Phase.ACKED and incident.ack and now_ms - incident.ack.at_ms >= policy.ack_seconds * 1000:
         after = replace(incident, phase=Phase.FIRING, ack=None, told_ms=now_ms)
-        return Step(after, Call.REMIND) if after.has_rung else unhidden(after, now_ms=now_ms)
+        return Step(after, Call.REMIND) if after.is_told else unhidden(after, now_ms=now_ms)
     is_due = now_ms - incident.told_ms >= policy.remind_seconds * 1000
-    if incident.phase in UNHEEDED and incident.has_rung and is_due:
+    if incident.phase in UNHEEDED and incident.is_told and is_due:
         return Step(replace(incident, told_ms=now_ms), Call.REMIND)
     return None
 

@@ -13,7 +13,8 @@ from bot.rules.policy import STALLED_RULE
 from bot.store.models import Card, IncidentRow
 
 IS_OPEN = IncidentRow.phase != Phase.RESOLVED
-IS_AWAKE = and_(IncidentRow.has_rung, IncidentRow.held_ms.is_(None))
+IS_TOLD = or_(IncidentRow.has_rung, IncidentRow.told_count > 0)
+IS_AWAKE = and_(IS_TOLD, IncidentRow.held_ms.is_(None))
 IS_TOO_FEW = and_(
     IncidentRow.fingerprint == f"rule:{STALLED_RULE}", ~IncidentRow.has_rung, IncidentRow.phase.in_(UNHEEDED)
 )
@@ -268,7 +269,7 @@ def write(session: AsyncSession, row: IncidentRow | None, incident: Incident) ->
         row = IncidentRow()
         session.add(row)
     if row.episode != incident.episode:
-        row.page_due_ms = None  # that was the last one's; this one may be held back, or too small to ring
+        row.page_due_ms, row.storm_id = None, None  # that was the last one's; this one may not ring, or by itself
     row.env, row.source, row.queue, row.fingerprint = incident.key
     row.phase, row.rule = incident.phase, incident.rule
     row.episode, row.count, row.total = incident.episode, incident.count, incident.total

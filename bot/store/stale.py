@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.machine import UNHEEDED
 from bot.routing.routes import Destination
+from bot.store.incidents import IS_TOLD
 from bot.store.models import Card, IncidentRow
 from bot.store.outbox import INCIDENT, LATE, NUDGE, REMINDER, STORM
 
@@ -40,7 +41,7 @@ async def drop_stale(session: AsyncSession, *, now_ms: int) -> list[Dropped]:
     storm_goes_on = (
         select(IncidentRow.id).where(IncidentRow.storm_id == Card.storm_id, IncidentRow.phase.in_(UNHEEDED)).exists()
     )
-    anything = select(IncidentRow.id).where(IncidentRow.phase.in_(UNHEEDED), IncidentRow.has_rung).exists()
+    anything = select(IncidentRow.id).where(IncidentRow.phase.in_(UNHEEDED), IS_TOLD).exists()
     is_sound = and_(
         Card.message_id.is_(None),
         or_(and_(Card.kind == NUDGE, ~goes_on, ~storm_goes_on), and_(Card.kind == REMINDER, ~anything)),

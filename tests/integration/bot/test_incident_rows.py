@@ -388,6 +388,47 @@ async def test_a_storm_that_goes_on_makes_a_sound_when_it_has_grown_and_none_tha
     assert [kind for kind, _ in await send_all(engine)] == ["reminder"], "the reminder alone makes the sound"
 
 
+async def test_what_was_read_late_waits_for_somebody_like_any_alert(engine: AsyncEngine, alerts: Alerts) -> None:
+    alerts.book.policy = replace(alerts.policy, remind_seconds=600)
+    noon, night, morning = at("23 12:00"), at("23 23:00"), at("24 06:00")
+
+    async def late(now_ms: int, key: Key) -> None:
+        seen = Tally(1, now_ms - 3_600_000, now_ms - 3_600_000, is_fresh=False, last=LastFailure())
+        async with AsyncSession(engine) as session, session.begin():
+            await alerts.record(session, {key: seen}, now_ms=now_ms)
+
+    async def told() -> list[tuple[str, int]]:
+        async with AsyncSession(engine) as session, session.begin():
+            cards = (await session.scalars(select(Card).where(Card.sent == 0).order_by(Card.id))).all()
+            for one in cards:
+                one.sent, one.message_id = one.wanted, one.id
+            return [(one.kind, one.chat_id) for one in cards]
+
+    async with AsyncSession(engine) as session, session.begin():
+        await begin_shift(session, Shift(ANN, "Ann", noon, None))
+    await late(noon, KEY)
+    await late(noon + 1000, KEY)
+    assert await told() == [("late", ADMIN), ("late", ANN)]
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.wait(session, now_ms=noon + 600_000)
+        assert await drop_stale(session, now_ms=noon + 600_000) == []
+    assert sorted(await told()) == [("reminder", ADMIN), ("reminder", ANN)]
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.escalate(session, now_ms=noon + 900_000) == 1
+    assert await told() == [("incident", ADMIN), ("incident", ANN), ("incident", BOSS)], "nobody took it"
+
+    await late(night, KEY._replace(fingerprint="g"))
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.escalate(session, now_ms=night + 900_000) == 0
+        assert await alerts.tell_digest(session, now_ms=night + 900_000) == 0
+    assert await told() == [], "quiet hours"
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=morning) == 1
+        assert await alerts.escalate(session, now_ms=morning + 900_000) == 1
+    digest = [("digest", ADMIN), ("digest", ANN), ("incident", ADMIN), ("incident", ANN)]
+    assert await told() == [*digest, ("incident", BOSS)]
+
+
 async def test_who_hears_already_hears_a_sound_when_it_is_brought_to_them(engine: AsyncEngine, alerts: Alerts) -> None:
     alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": f"{BOSS}:silent"}))
     now_ms = at("23 12:00")
