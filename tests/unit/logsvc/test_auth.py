@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -60,7 +60,15 @@ def session(**more: Any) -> Session:
     return Session(**{**known, **more})
 
 
-def make_door(*, clock: Callable[[], float] = time.time, is_told: bool = True, **more: str) -> Door:
+WITHOUT_BOT = {"TOCSIN_SERVICE_TOKEN": "", "LOGSVC_PROXY_USER_HEADER": "X-User", "TRUSTED_PROXIES": "192.0.2.9"}
+
+
+def make_door(**more: str) -> Door:
+    return door_at(time.time, more)
+
+
+def door_at(clock: Callable[[], float], more: Mapping[str, str], *, is_told: bool = True) -> Door:
+    """is_told: the bot has told whom it knows."""
     given = {**GOOD, **more}
     settings = read(LogsvcSettings, {name: value for name, value in given.items() if value})
     registry = CollectorRegistry()
@@ -95,7 +103,7 @@ def status_of(door: Door, scope: dict[str, Any], path: str = "") -> int | str:
 
 def test_a_process_that_has_just_started_waits_a_little_for_who_was_logged_out() -> None:
     now = time.time()
-    door = make_door(clock=lambda: now, is_told=False)
+    door = door_at(lambda: now, {}, is_told=False)
     scope = asking(cookie=cookie(door))
     assert status_of(door, scope) == 503
     now += WAIT_SECONDS
@@ -103,9 +111,7 @@ def test_a_process_that_has_just_started_waits_a_little_for_who_was_logged_out()
     ended = Ended(subject=f"session:{session().id}", at="2026-01-01T00:00:00Z")
     door.access.learn(AccessList(as_of="2026-01-01T00:00:00Z", tokens=[], ended=[ended]))
     assert status_of(door, scope) == 401
-    without = make_door(
-        is_told=False, TOCSIN_SERVICE_TOKEN="", LOGSVC_PROXY_USER_HEADER="X-User", TRUSTED_PROXIES="192.0.2.9"
-    )
+    without = door_at(time.time, WITHOUT_BOT, is_told=False)
     assert status_of(without, asking(cookie=cookie(without))) == "session", "there is no bot to wait for"
 
 
