@@ -3,6 +3,7 @@
 A Redis of its own holds so many queues. At rest nothing happens in them. Under load 500 events/s come, half of them in
 five busy queues, half in any. Both are measured without the bridge and with it; the difference of Redis's own CPU time
 is what the bridge costs, in shares of one core: Redis has no more. Which commands cost most is from its commandstats.
+`--keys` puts so many keys of kept jobs beside the queues, which SCAN has to pass.
 """
 
 import argparse
@@ -60,6 +61,13 @@ async def make_queues(client: Any, count: int) -> None:
         await pipe.execute()
 
 
+async def keep_jobs(client: Any, count: int) -> None:
+    """Keys as jobs leave them; what they hold costs SCAN nothing."""
+    fill = "for at = ARGV[1], ARGV[2] do redis.call('SET', 'bull:q0:' .. at, '') end"
+    for first in range(0, count, 50_000):
+        await client.eval(fill, 0, 10**9 + first, 10**9 + min(count, first + 50_000) - 1)
+
+
 async def add_events(client: Any, queues: int, end: asyncio.Event) -> int:
     """EVENTS_A_SECOND until the end, each of a job that waits; return how many."""
     job = 0
@@ -113,15 +121,17 @@ async def both(client: Any, queues: int, pid: int | None) -> tuple[Cost, Cost, i
     return at_rest, loaded, await load
 
 
-async def of_queues(tocsin: Product, client: Any, queues: int) -> list[str]:
+async def of_queues(tocsin: Product, client: Any, queues: int, keys: int) -> list[str]:
     """The rows of one number of queues."""
+    await keep_jobs(client, keys)
     await make_queues(client, queues)
     *without, before = await both(client, queues, None)
     process = await tocsin.start("bridge")
     await tocsin.ready("bridge")
 
     async def is_met() -> bool:
-        return await tocsin.metric("bridge", "bridge_events_relayed_total") >= queues + before
+        is_found = await tocsin.metric("bridge", "bridge_queues_watched") == queues  # by the first scan, at its end
+        return is_found and await tocsin.metric("bridge", "bridge_events_relayed_total") >= queues + before
 
     await eventually(is_met, seconds=300, what="everything relayed that was there before")
     *costs, _ = await both(client, queues, process.pid)
@@ -130,7 +140,7 @@ async def of_queues(tocsin: Product, client: Any, queues: int) -> list[str]:
     return [row(queues, *one) for one in zip(names, without, costs, strict=True)]
 
 
-async def main(numbers: Sequence[int]) -> None:
+async def main(numbers: Sequence[int], keys: int) -> None:
     print(TITLE, flush=True)
     for queues in numbers:
         with tempfile.TemporaryDirectory() as place:
@@ -145,7 +155,7 @@ async def main(numbers: Sequence[int]) -> None:
                     postgres="postgresql://unused",
                     settings=poll,
                 ) as tocsin:
-                    for row in await of_queues(tocsin, client, queues):
+                    for row in await of_queues(tocsin, client, queues, keys):
                         print(row, flush=True)
                 await client.aclose()
 
@@ -153,4 +163,6 @@ async def main(numbers: Sequence[int]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("queues", type=int, nargs="*", default=QUEUES)
-    sys.exit(asyncio.run(main(parser.parse_args().queues)))
+    parser.add_argument("--keys", type=int, default=0, help="keys of kept jobs besides")
+    given = parser.parse_args()
+    sys.exit(asyncio.run(main(given.queues, given.keys)))

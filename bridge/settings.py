@@ -63,6 +63,13 @@ class Source(Topology):
         return wanted and not any(fnmatchcase(queue, glob) for glob in self.exclude)
 
     @property
+    def listed(self) -> frozenset[str] | None:
+        """The queues to watch, where `include` names each; None = they are to be looked for."""
+        if not self.include or any(letter in glob for glob in self.include for letter in "*?["):
+            return None
+        return frozenset(queue for queue in self.include if queue and ":" not in queue and self.watches(queue))
+
+    @property
     def scope(self) -> str:
         """Which queues these settings cover, as a digest: a scan under others says nothing of what they left out."""
         covered = json.dumps([self.prefix, sorted(self.include), sorted(self.exclude)])

@@ -86,6 +86,15 @@ class Share:
 
     async def read(self, end: asyncio.Event) -> None:
         """Give every queue that is found to a lane, until `end` is set."""
+        discovery = self._source.discovery
+        discovery.expect(self._restored.positions)
+        discovery.shares += 1
+        try:
+            await self._read(end)
+        finally:
+            discovery.shares -= 1
+
+    async def _read(self, end: asyncio.Event) -> None:
         known: Found | None = None
         lanes: list[Lane] = []
         async with asyncio.TaskGroup() as group:
@@ -101,12 +110,13 @@ class Share:
                         self.places[queue] = self._place(queue)
                 for queue, lane in self._lanes.items():
                     lane.missed(self._place(queue), self._source.source.prefix, found.missed(queue))
-                self._restored.scanned_ms = found.begun_ms
-                if all(lane.has_met_all for lane in lanes):
-                    await self._store_scan(found)
+                if found.is_whole:
+                    self._restored.scanned_ms = found.begun_ms
+                    if all(lane.has_met_all for lane in lanes):
+                        await self._store_scan(found)
 
     async def _next_scan(self, known: Found | None, end: asyncio.Event) -> Found | None:
-        """The newest scan when it differs from `known`, or after a while; None = there is none yet."""
+        """What is found, when it differs from `known`, or after a while; None = nothing yet."""
         seconds = 1.0 if self._scan_stored_ms else 0.1  # soon after first contact the source counts as known
         waiting = asyncio.create_task(self._source.discovery.wait_for_change(known, seconds))
         ending = asyncio.create_task(end.wait())

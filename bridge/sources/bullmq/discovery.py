@@ -1,10 +1,12 @@
-"""Which queues a source has: SCAN for `<prefix>:*:meta`, with a budget, never KEYS.
+"""Which queues a source has: SCAN for `<prefix>:*:meta`, with a budget, never KEYS; none where the settings list them.
 
-A scan counts only when it came to its end; a half one removes nothing.
+A scan counts only when it came to its end; a half one removes nothing. What it found is told before that: of a big key
+space it takes minutes.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -13,16 +15,23 @@ import structlog
 from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.settings import Source
-from bridge.sources.bullmq.door import Command, Door, Link, accepted
-from bridge.sources.bullmq.keys import queue_of_meta
+from bridge.sources.bullmq.door import Command, Door, Link, Refused, accepted, is_about_key
+from bridge.sources.bullmq.keys import Keys, queue_of_meta
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.discovery")
 
 SCAN_COUNT = 1000
-SCAN_PAUSE_SECONDS = 0.005
-"""Between SCAN calls: 300,000 keys then cost Redis 300 short calls over two seconds."""
+KEYS_A_SECOND = 20_000
+"""Passed by all replicas of a site together: some 1 % of a core of Redis (0.5 us each)."""
 
+FIRST_KEYS_A_SECOND = 200_000
+"""Passed by a process that knows no queue yet."""
+
+TELL_SECONDS = 1.0
+"""Between two times that the queues found by an unfinished scan are told."""
+
+SLOW_SECONDS = 60.0
 MAX_KEY_BYTES = 2048
 
 
@@ -36,14 +45,17 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One complete scan. begun_ms: Redis's clock before it; a queue absent from it was created later.
+    """One complete scan, and what the next one found until now. begun_ms: Redis's clock before it; a queue absent from
+    it was created later.
 
-    earlier: the complete scan before it, with none before itself.
+    earlier: the complete scan before it, with none before itself. is_whole False: there is none yet, this is of the
+    first one, which goes on.
     """
 
     queues: frozenset[str]
     begun_ms: int
     earlier: "Found | None" = None
+    is_whole: bool = True
 
     def missed(self, queue: str) -> Missed | None:
         """The evidence that a queue is no more; None if this scan or the one before it found it, or there was none."""
@@ -53,22 +65,36 @@ class Found:
 
 
 class Discovery:
-    """Keeps the newest complete scan of one source."""
+    """Keeps the newest complete scan of one source.
 
-    def __init__(self, source: Source, door: Door, metrics: Metrics, *, every_seconds: float) -> None:
+    shares: how many of the `partitions` this process has; as big a part of the budget is its own.
+    """
+
+    def __init__(
+        self, source: Source, door: Door, metrics: Metrics, *, every_seconds: float, partitions: int = 1
+    ) -> None:
         self.source = source
+        self.shares = 0
+        self._partitions = partitions
         self._door = door
         self._metrics = metrics
         self._every_seconds = every_seconds
         self._found: Found | None = None
+        self._expected: set[str] = set()
         self._is_fresh = False
         self._is_unnamed_told = False
+        self._is_slow_told = False
         self._changed = asyncio.Condition()
 
     @property
     def found(self) -> Found | None:
         """The newest complete scan; None until the first one."""
-        return self._found
+        return self._found if self._found is not None and self._found.is_whole else None
+
+    @property
+    def count(self) -> int:
+        """How many queues are known."""
+        return len(self._found.queues) if self._found is not None else 0
 
     @property
     def is_fresh(self) -> bool:
@@ -85,19 +111,34 @@ class Discovery:
                 self._is_fresh = False
                 self._metrics.source_errors.labels(self.source.name).inc()
                 log.warning("source_unreachable", source=self.source.name, error=str(error))
-            await pause(stop, self._every_seconds if self._found else 1.0)
+            await pause(stop, self._every_seconds if self.found else 1.0)
+
+    def expect(self, queues: Iterable[str]) -> None:
+        """These were there when somebody read them last: they are asked for before a scan may find them."""
+        self._expected.update(filter(self.source.watches, queues))
 
     async def scan(self) -> Found:
         """Go once through the key space. Raises SourceUnavailable if it cannot be done to the end."""
         begun_ms = await self._door.read_clock()
+        if self.source.listed is not None:
+            present = await self._present(self.source.listed)
+            self._tell_absent(self.source.listed - present)
+            return Found(frozenset(present), begun_ms)
         queues: set[str] = set()
         unnamed: set[bytes] = set()
+        if self._expected:
+            await self._tell_so_far(queues, begun_ms)
+        begun = told_at = time.monotonic()
         for part in await self._door.parts():
             async for keys in self._meta_keys(part):
                 named = {key: name for key in keys if (name := _text(key)) is not None}
                 unnamed |= {key[:MAX_KEY_BYTES] for key in keys if key not in named}
                 queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
+                if self._expected or time.monotonic() - told_at >= TELL_SECONDS:
+                    await self._tell_so_far(queues, begun_ms)
+                    told_at = time.monotonic()
         self._tell_unnamed(len(unnamed))
+        self._tell_slow(time.monotonic() - begun)
         return Found(frozenset(queues), begun_ms)
 
     async def _meta_keys(self, part: Link) -> AsyncIterator[list[bytes]]:
@@ -110,14 +151,42 @@ class Discovery:
             yield keys
             if cursor == b"0":
                 return
-            await asyncio.sleep(SCAN_PAUSE_SECONDS)
+            await asyncio.sleep(SCAN_COUNT / self._keys_a_second)
+
+    @property
+    def _keys_a_second(self) -> float:
+        if self.found is None:
+            return FIRST_KEYS_A_SECOND
+        return KEYS_A_SECOND * max(1, self.shares) / self._partitions
+
+    async def _present(self, queues: Collection[str]) -> set[str]:
+        """Those of these queues that are there, and those of which Redis does not say: reading them will tell."""
+        present: set[str] = set()
+        names = list(queues)
+        for start in range(0, len(names), SCAN_COUNT):
+            some = names[start : start + SCAN_COUNT]
+            commands: list[Command] = [("EXISTS", Keys(self.source.prefix, queue).meta) for queue in some]
+            for queue, command, reply in zip(some, commands, await self._door.ask(commands), strict=True):
+                is_refused = isinstance(reply, Refused) and is_about_key(reply)
+                if is_refused or accepted(command, reply):
+                    present.add(queue)
+        return present
+
+    async def _tell_so_far(self, queues: set[str], begun_ms: int) -> None:
+        """Tell what an unfinished scan found that was not known, and who of the expected is there."""
+        expected = frozenset(self._expected)
+        so_far = queues | await self._present(expected)
+        self._expected -= expected
+        known = self._found or Found(frozenset(), begun_ms, is_whole=False)
+        if not so_far <= known.queues:
+            await self._put(replace(known, queues=known.queues | so_far))
 
     async def wait_for_change(self, known: Found | None, timeout: float) -> Found | None:
-        """Return the newest scan as soon as its queues differ from `known`'s, or after timeout."""
-        known_queues = known.queues if known else None
+        """Return what is found as soon as it differs from `known` but for its times, or after timeout."""
+        before = (known.queues, known.is_whole) if known else None
 
         def differs() -> bool:
-            return self._found is not None and self._found.queues != known_queues
+            return self._found is not None and (self._found.queues, self._found.is_whole) != before
 
         async with self._changed:
             try:
@@ -133,18 +202,33 @@ class Discovery:
             self._is_unnamed_told = True
             log.warning("queues_left_out", source=self.source.name, count=count, reason="a name is no text, or endless")
 
+    def _tell_slow(self, seconds: float) -> None:
+        """Say once that a new queue may be met late."""
+        if seconds > SLOW_SECONDS and not self._is_slow_told:
+            self._is_slow_told = True
+            mend = "if new queues must be met sooner, name every queue in `include`: then no SCAN is needed"
+            log.warning("scan_slow", source=self.source.name, seconds=round(seconds), mend=mend)
+
+    def _tell_absent(self, queues: Collection[str]) -> None:
+        """Say once which of the listed queues are not there yet: one may be misspelt."""
+        if queues and self._found is None:
+            mend = "each is watched as soon as it is there; look at its spelling"
+            log.warning("listed_queues_absent", source=self.source.name, queues=sorted(queues)[:20], mend=mend)
+
     def _queue(self, key: str) -> str | None:
         """The queue of a meta key, if it is to be watched."""
         queue = queue_of_meta(self.source.prefix, key)
         return queue if queue is not None and self.source.watches(queue) else None
 
     async def _publish(self, found: Found) -> None:
-        if self._found is None or found.queues != self._found.queues:
+        if self.found is None or found.queues != self.found.queues:
             log.info("queues_found", source=self.source.name, queues=len(found.queues))
         self._metrics.queues_watched.labels(self.source.name).set(len(found.queues))
-        earlier = None if self._found is None else replace(self._found, earlier=None)
+        await self._put(replace(found, earlier=None if self.found is None else replace(self.found, earlier=None)))
+
+    async def _put(self, found: Found) -> None:
         async with self._changed:
-            self._found = replace(found, earlier=earlier)
+            self._found = found
             self._changed.notify_all()
 
 

@@ -36,7 +36,8 @@ class BullmqSource:
     ) -> None:
         self.source = source
         self.door = Door(open_link(source, Guards(source.name, breakers)), source=source.name)
-        self.discovery = Discovery(source, self.door, metrics, every_seconds=settings.bridge_discovery_seconds)
+        every_seconds, partitions = settings.bridge_discovery_seconds, settings.kafka_partitions
+        self.discovery = Discovery(source, self.door, metrics, every_seconds=every_seconds, partitions=partitions)
         self.turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._workers = Workers(source.prefix)
         self._workers_read = 0.0
@@ -58,14 +59,14 @@ class BullmqSource:
             log.warning("tls_hostname_unchecked", source=self.source.name, mend="leave check_hostname out")
         looking = asyncio.create_task(self.discovery.run(stop), name=f"discovery-{self.source.name}")
         try:
-            while not await pause(stop, 1.0):
-                if looking.done():
-                    break
+            while not looking.done() and not await pause(stop, 1.0):
                 if self.discovery.is_fresh:
                     self._health.ok(self.need)
-            await looking
+            if looking.done():
+                looking.result()
         finally:
-            looking.cancel()
+            looking.cancel()  # a scan of a big key space takes minutes
+            await asyncio.gather(looking, return_exceptions=True)
 
     async def snapshots(self, places: Sequence[Place]) -> list[QueueSnapshot]:
         """The counts of these queues now. Raises SourceUnavailable."""
@@ -92,8 +93,7 @@ class BullmqSource:
 
     def count_queues(self) -> int:
         """How many there are, as far as is known."""
-        found = self.discovery.found
-        return len(found.queues) if found else 0
+        return self.discovery.count
 
     def tell_uncounted(self) -> None:
         """Its Redis does not count the entries of a stream: what is trimmed unread is not seen. Said once."""

@@ -187,11 +187,18 @@ async def test_queue_that_is_only_watched_no_longer_is_not_gone(bridge: Bridge, 
 
 
 async def test_scan_that_is_refused_makes_no_queue_gone(bridge: Bridge, app: Any, redis_url: str) -> None:
-    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url)
-    await make_queue(app, "mail")
-    await add_events(app, "mail", 1)
+    bridge.environ |= {"REDIS_URL": await make_reader(app, redis_url), "KAFKA_PARTITIONS": "1"}
+    for queue in ("mail", "other"):
+        await make_queue(app, queue)
+        await add_events(app, queue, 1)
     await bridge.start()
-    await until_told(bridge, "mail", "added")
+    for queue in ("mail", "other"):
+        await until_told(bridge, queue, "added")
+
+    async def is_stored() -> bool:
+        return "main:main:" in (await bridge.records()).cursors
+
+    await eventually(is_stored, what="the scan in Kafka")
     await app.execute_command("ACL", "SETUSER", "bridge", "-scan")
     await app.delete("bull:mail:meta")
 
@@ -200,6 +207,17 @@ async def test_scan_that_is_refused_makes_no_queue_gone(bridge: Bridge, app: Any
 
     await eventually(is_refused, what="eight scans refused")
     assert [event.event for event in (await bridge.records()).of_queue("mail")] == ["added"]
+
+    await bridge.stop()
+    await bridge.start()
+    await add_events(app, "other", 1, first=1)
+    await until_told(bridge, "other", "added", 2)  # what is known needs no scan after a restart
+
+    async def is_counted() -> bool:
+        return bool(await bridge.samples("bridge_queue_jobs", queue="other"))
+
+    await eventually(is_counted, what="its counts")
+    assert await bridge.missing() == ["redis:main"]
     await app.execute_command("ACL", "SETUSER", "bridge", "+scan")
     await until_told(bridge, "mail", "gone")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bridge.settings import BridgeSettings, read_sources
+from bridge.settings import BridgeSettings, Source, read_sources
 from bridge.topology import Credentials, Topology
 from tocsin.settings import SettingsError, read, secrets_of
 
@@ -33,6 +33,15 @@ def test_short_form_names_several() -> None:
 
     assert [source.name for source in settings.sources] == ["eu", "us"]
     assert settings.sources[1].url == SecretStr("rediss://h2/1")
+
+
+def test_queues_without_a_glob_are_a_list() -> None:
+    def listed(**more: object) -> frozenset[str] | None:
+        return Source.model_validate({"url": "redis://h/0", **more}).listed
+
+    assert listed() is None
+    assert listed(include=["mail", "pay-*"]) is None
+    assert listed(include=["mail", "pay-1", "a:b"], exclude=["pay-*"]) == {"mail"}
 
 
 def test_file_tells_them_in_full(tmp_path: Path) -> None:
