@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import structlog
 
 from bridge.cancellation import unless_cancelled
-from bridge.cursors import other_sites, restore
+from bridge.cursors import Restored, other_sites, restore
 from bridge.errors import KafkaResting, WriterLost
 from bridge.kafka import Batches, Writer, read_cursors
 from bridge.lag import Lags
@@ -68,10 +68,9 @@ class Relay:
             begun = time.monotonic()
             try:
                 async with Writer(self._settings, partition, self._guard) as writer:
-                    values = await read_cursors(self._settings, partition, self._guard)
+                    restored = await self._restore(partition)
                     self._readiness.begun(partition)
-                    log.info("partition_begun", partition=partition, cursors=len(values))
-                    await self._relay(writer, values, lags, end)
+                    await self._relay(writer, restored, lags, end)
             except* KafkaResting:
                 self._readiness.lost(partition)
                 await pause(end, RESTING_SECONDS)
@@ -82,15 +81,22 @@ class Relay:
                 log.warning("writer_lost", partition=partition, error=str(lost.exceptions[0]))
                 await pause(end, RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
 
-    async def _relay(self, writer: Writer, values: dict[bytes, bytes], lags: Lags, end: asyncio.Event) -> None:
+    async def _restore(self, partition: int) -> list[Restored]:
+        """What the partition's cursors say of each source; nothing else of them is kept."""
+        values = await read_cursors(self._settings, partition, self._guard)
+        log.info("partition_begun", partition=partition, cursors=len(values))
+        site, sources = self._settings.bridge_site, [source.source for source in self._sources]
+        for source in sources:
+            self._warn_of_others(source.name, values)
+        return [restore(site, source.name, source.scope, values) for source in sources]
+
+    async def _relay(self, writer: Writer, all_restored: list[Restored], lags: Lags, end: asyncio.Event) -> None:
         outbox = Outbox(self._refuse, writer.batches)
         async with asyncio.TaskGroup() as group:
             name = f"write-{writer.partition}"
             group.create_task(unless_cancelled(name, self._write(writer, outbox)), name=name)
             async with asyncio.TaskGroup() as readers:
-                for source in self._sources:
-                    self._warn_of_others(source.source.name, values)
-                    restored = restore(self._settings.bridge_site, source.source.name, source.source.scope, values)
+                for source, restored in zip(self._sources, all_restored, strict=True):
                     where = self._settings, source, writer.partition
                     share = Share(*where, restored, outbox, self._metrics, lags, self._room, self._guard)
                     theirs = share.places, share.tallies, share.telling

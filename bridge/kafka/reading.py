@@ -14,6 +14,8 @@ from tocsin.kafka import client_options
 
 MAYBE_HANGING = "if that stays, a transaction hangs there: see docs/kafka.md"
 RESTORE_SECONDS = 60.0
+"""Without a step forward: how long it may take in all follows what is there."""
+
 READ_BACK_SECONDS = 120.0
 
 
@@ -37,7 +39,7 @@ async def read_newest(
     values: dict[bytes, bytes] = {}
     at, end = 0, None
     try:
-        async with asyncio.timeout(RESTORE_SECONDS):
+        async with asyncio.timeout(RESTORE_SECONDS) as deadline:
             async with guard(START_SECONDS):
                 await consumer.start()
             consumer.assign([place])
@@ -45,7 +47,9 @@ async def read_newest(
             while end is None or at < end:
                 for record in (await consumer.getmany(timeout_ms=200)).get(place, []):
                     _keep_newest(values, record.key or b"", record.value)
-                at = await consumer.position(place)
+                before, at = at, await consumer.position(place)
+                if at > before:
+                    deadline.reschedule(asyncio.get_running_loop().time() + RESTORE_SECONDS)
                 if end is None:
                     end = consumer.highwater(place)  # as of the first fetch
     except FAILED as error:

@@ -118,10 +118,10 @@ class Lane:
         is_met = place.queue in restored.positions
         past, reconciling = (
             Past(position),
-            Reconciling(OpenJobs(room=self._room), restored.open_jobs.get(place.queue), position),
+            Reconciling(OpenJobs(room=self._room), restored.open_jobs.pop(place.queue, None), position),
         )
         reconciling.pages = restored.open_pages.get(place.queue, 0)
-        places = restored.log_places.get(place.queue, {})
+        places = restored.log_places.pop(place.queue, {})  # they may be many: held once
         tail = LogTail(self._site, place, self._records, memory, places, reconciling.may_go_on)
         reconciling.due_at = time.monotonic() + self._reconcile_seconds
         queue = Queue(place, keys, position, memory, tail, past, lag, tally, is_met=is_met, reconciling=reconciling)
