@@ -27,11 +27,12 @@ A queue that two complete scans did not find is read to its end and told to be `
 name it goes on under identities of its own.
 
 A stream that was deleted is read from its start under a new epoch, after a `stream-reset` record. One that a failover
-of Redis has cut short by up to 500 entries is gone on with under a new epoch, and nothing is told again; if more are
-lost, or the bridge restarts in between, the retained entries are told a second time, under other ids and as `backfill`,
-which never rings. A stream begun anew that was trimmed beyond the old position is known by the queue's own counter of
-jobs; where that has outgrown what it was, too, it passes for a gap. Told a second time are also the entries of a queue
-whose cursor in Kafka was damaged. A record too big for Kafka becomes a dead letter.
+of Redis has cut short by up to 500 entries (fewer where thousands of queues are busy, see budget.py) is gone on with
+under a new epoch, and nothing is told again; if more are lost, or the bridge restarts in between, the retained entries
+are told a second time, under other ids and as `backfill`, which never rings. A stream begun anew that was trimmed
+beyond the old position is known by the queue's own counter of jobs; where that has outgrown what it was, too, it passes
+for a gap. Told a second time are also the entries of a queue whose cursor in Kafka was damaged. A record too big for
+Kafka becomes a dead letter.
 
 What is polled (counts, schedulers, Redis itself) is told as it was at its time, and what Redis refuses as unknown. A
 scheduler that two complete readings did not find is told as `gone`, also one that went while no bridge ran.

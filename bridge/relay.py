@@ -23,6 +23,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.share import Share
+from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from tocsin.breakers import Guard
@@ -52,6 +53,7 @@ class Relay:
         self._metrics = metrics
         self._readiness = readiness
         self._room = Room()
+        self._budget = Budget()
 
     async def run(self, partition: int, end: asyncio.Event) -> None:
         """Relay until `end` is set; a lost writer is replaced, anything else is a bug and raised."""
@@ -98,7 +100,7 @@ class Relay:
             async with asyncio.TaskGroup() as readers:
                 for source, restored in zip(self._sources, all_restored, strict=True):
                     where = self._settings, source, writer.partition
-                    share = Share(*where, restored, outbox, self._metrics, lags, self._room, self._guard)
+                    share = Share(*where, restored, outbox, self._metrics, lags, self._room, self._budget, self._guard)
                     theirs = share.places, share.tallies, share.telling
                     polls = Polls(*where, *theirs, outbox, self._metrics, self._guard)
                     for part in (share.read, polls.poll):

@@ -16,6 +16,7 @@ from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
+from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.open_jobs import Room
@@ -47,6 +48,7 @@ class Share:
         metrics: Metrics,
         lags: Lags,
         room: Room,
+        budget: Budget,
         guard: Guard,
     ) -> None:
         self._guard = guard
@@ -80,6 +82,7 @@ class Share:
             reconcile_seconds=settings.bridge_reconcile_seconds,
             all_queues=source.count_queues,
             room=room,
+            budget=budget,
         )
         if "" in restored.damaged:  # it held the epochs of those that are gone: begin above whatever they were
             restored.past_epoch = int(time.time())
@@ -100,7 +103,7 @@ class Share:
         async with asyncio.TaskGroup() as group:
             while not end.is_set():
                 found = await self._next_scan(known, end)
-                if found is None:
+                if found is None or (found is known and not found.is_whole):
                     continue
                 known = found
                 for queue in sorted(filter(self._is_mine, found.queues | self._deleted_meanwhile(found))):

@@ -12,6 +12,7 @@ from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
+from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.open_jobs import Room
@@ -47,12 +48,14 @@ def lane_on(
     reconcile_seconds: float = 20,
     read_back: ReadBack = _nothing_told,
     room: Room | None = None,
+    budget: Budget | None = None,
     turns: asyncio.Semaphore | None = None,
 ) -> Lane:
     """A lane of the source `main`."""
     told = tell_uncounted, read_back, _never_let_go
     shared = Records(Topics("t.")), metrics, turns or asyncio.Semaphore()
-    return Lane(Surroundings("main", "main", door, outbox, *shared, *told, reconcile_seconds, int, room or Room()))
+    shares = room or Room(), budget or Budget()
+    return Lane(Surroundings("main", "main", door, outbox, *shared, *told, reconcile_seconds, int, *shares))
 
 
 def read_in(

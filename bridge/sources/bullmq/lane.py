@@ -85,6 +85,7 @@ class Lane:
         self._reconcile_seconds = every
         self._is_asking = False
         self._room = around.room
+        self._budget = around.budget
         self._site = site
         self._source = around.source
         self._turns = around.turns
@@ -146,7 +147,7 @@ class Lane:
             await self._mending.stop()
             await self._stop_taking_up()
             for queue in self._queues.values():
-                queue.reconciling.jobs.leave()
+                self._leave(queue)
             await self._follower.close()
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
@@ -194,7 +195,17 @@ class Lane:
         async with read.queue.moving:
             is_more = await self._handover.hand_on(read)
             (self._unfinished.add if is_more else self._unfinished.discard)(read.queue.keys.events)
+            self._keep_to_budget(read.queue)
         await asyncio.sleep(0)
+
+    def _keep_to_budget(self, queue: Queue) -> None:
+        """Forget the oldest of a queue that holds too much, while all queues together do."""
+        held = queue.held_bytes
+        may_hold = self._budget.hold(queue.memory, held)
+        if held > may_hold:
+            if given_up := queue.forget(may_hold, self._door.now_ms()):
+                self._outbox.add(given_up)
+            self._budget.hold(queue.memory, queue.held_bytes)
 
     def _take_up_open_jobs(self) -> None:
         """Know again, beside the reading, what was told of open jobs before a restart. Raises SourceUnavailable."""
@@ -234,11 +245,16 @@ class Lane:
             self._next_leave = time.monotonic() + LEAVE_AGAIN_SECONDS  # if nobody answers
             if await self._farewell.say(queue):
                 del self._queues[key]
-                queue.reconciling.jobs.leave()
+                self._leave(queue)
             else:
                 queue.missed = None  # until the next look at what was found
             self._next_leave = 0.0
             return
+
+    def _leave(self, queue: Queue) -> None:
+        """Make room for others."""
+        queue.reconciling.jobs.leave()
+        self._budget.leave(queue.memory)
 
     async def _wait(self) -> list[str]:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""

@@ -5,7 +5,7 @@ A job keeps its place after its end too: a retry by hand goes on writing to the 
 than MOST_PLACES is one given up, and then that job's next run is told from where its log ends at that moment.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from bridge import redact
@@ -49,6 +49,10 @@ class LogTail:
         self._memory = memory
         self._places = dict(restored)
         self._gave_up_open = len(restored) >= MOST_PLACES
+        self._gave_up_ended = False
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def __contains__(self, job_id: str) -> bool:
         return redact.identifier(job_id) in self._places
@@ -60,7 +64,7 @@ class LogTail:
     @property
     def is_full(self) -> bool:
         """Whether places of jobs that have ended may have been given up."""
-        return len(self._places) >= MAX_PLACES
+        return self._gave_up_ended or len(self._places) >= MAX_PLACES
 
     def may_have_told(self, job_id: str) -> bool:
         """Whether lines of a job that ran before may have been told though it has no place."""
@@ -127,6 +131,19 @@ class LogTail:
         self._places.clear()
         return gone
 
+    def shrink(self, most: int, ts: int) -> list[Record]:
+        """Give up places down to so many, the oldest first, only of jobs that have ended."""
+        given_up: list[Record] = []
+        while (excess := len(self._places) - most) > 0:
+            oldest = list(islice(self._places, LOOKED_AT))
+            ended = [name for name in oldest if not self._is_active(name) and not self._may_go_on(name)]
+            if not ended:
+                self._put_behind(oldest)
+                break
+            self._gave_up_ended = True
+            given_up += [record for name in ended[:excess] for record in self.drop(name, ts)]
+        return given_up
+
     def _give_up_oldest(self, ts: int) -> list[Record]:
         """Of jobs that have ended; else, if there are too many, of one that does not run."""
         oldest = list(islice(self._places, LOOKED_AT))
@@ -137,9 +154,13 @@ class LogTail:
         if len(self._places) > MOST_PLACES:
             self._gave_up_open = True
             return self.drop((resting or oldest)[0], ts)
-        for name in oldest:
-            self._places[name] = self._places.pop(name)  # behind the others, which are looked at next
+        self._put_behind(oldest)
         return []
+
+    def _put_behind(self, names: Iterable[str]) -> None:
+        """The others are looked at next."""
+        for name in names:
+            self._places[name] = self._places.pop(name)
 
     def _is_active(self, name: str) -> bool:
         known = self._memory.known(name)

@@ -5,6 +5,7 @@ the job's hash, as well as that tells.
 """
 
 from collections import OrderedDict
+from itertools import islice
 
 import msgspec
 
@@ -151,6 +152,13 @@ class QueueMemory:
         self._jobs.clear()
         self._active.clear()
         self._finished.clear()
+
+    def shrink(self, most: int) -> None:
+        """Forget jobs down to so many, those untouched for longest first, none that runs."""
+        excess = max(0, len(self._jobs) - most)
+        resting = (job_id for job_id, job in self._jobs.items() if not job.is_active)
+        for job_id in list(islice(resting, excess)):
+            self.forget(job_id)
 
     def _forget_oldest(self) -> None:
         for _ in range(len(self._active) + 1):

@@ -157,8 +157,13 @@ class Recent:
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._ids
 
-    def __bool__(self) -> bool:
-        return bool(self._ids)
+    def shrink(self, most: int) -> None:
+        """Know no more than so many."""
+        while len(self._ids) > most:
+            self._ids.popleft()
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
 
 @lru_cache(maxsize=1024)

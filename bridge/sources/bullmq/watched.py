@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from bridge.lag import Lag
+from bridge.record import Record
+from bridge.sources.bullmq.budget import ENTRY_BYTES, JOB_BYTES, PLACE_BYTES
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
@@ -64,6 +66,18 @@ class Queue:
     mend_failures: int = 0
     missed: Missed | None = None
     recent: Recent = field(default_factory=Recent)
+
+    @property
+    def held_bytes(self) -> int:
+        """About what is remembered of it, beside its open jobs."""
+        return JOB_BYTES * len(self.memory) + PLACE_BYTES * len(self.tail) + ENTRY_BYTES * len(self.recent)
+
+    def forget(self, most_bytes: int, ts: int) -> list[Record]:
+        """Forget the oldest of everything, down to so much; return the records that make it last."""
+        part = most_bytes / max(1, self.held_bytes)
+        self.memory.shrink(int(part * len(self.memory)))
+        self.recent.shrink(int(part * len(self.recent)))
+        return self.tail.shrink(int(part * len(self.tail)), ts)
 
     @property
     def is_taken_up(self) -> bool:

@@ -8,11 +8,12 @@ import pytest
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.sources.bullmq import logtail
+from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.door import Door
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import make_queue
 from tests.lanes import lane_on, new_metrics, read_in
-from tocsin.events import LogLine, decode
+from tocsin.events import JobEvent, LogLine, decode
 
 EVENTS = "bull:mail:events"
 HASH = {"name": "send", "opts": '{"attempts":3,"backoff":60000}', "data": "{}", "timestamp": 1}
@@ -75,3 +76,45 @@ async def test_no_line_is_told_again_when_a_job_runs_again(
     told = [line.message for line in lines if line.job_id == "a"]
     assert told == ["one", "two", "three", *(["four"] if fourth else []), "five"]
     assert {line.message for line in lines if line.job_id != "a"} == {*others, "look"}
+
+
+async def test_no_line_is_told_again_of_an_ended_job_whose_place_others_needed(app: Any, redis_url: str) -> None:
+    """Nothing may be remembered here but what runs."""
+    lines, given_up, runs = list[LogLine](), list[bytes](), list[str]()
+    door, outbox, metrics, end = (
+        Door(redis_url),
+        Outbox(lambda record: record, list[Record]),
+        new_metrics(),
+        asyncio.Event(),
+    )
+    lane = lane_on(door, outbox, metrics, reconcile_seconds=3600, budget=Budget(0))
+    await make_queue(app, "mail")
+    await app.hset("bull:mail:a", mapping={**HASH, "ats": 1})
+    await app.rpush("bull:mail:a:logs", "one", "two")
+    await happen(app, "a", "added", "waiting", "active")
+    read_in(lane, door, metrics, "mail")
+
+    def are_told(*messages: str) -> bool:
+        records, _ = outbox.take()
+        lines.extend(decode(LogLine, record.value or b"") for record in records if record.topic == "t.logs")
+        runs.extend(decode(JobEvent, record.value or b"").event for record in records if record.topic == "t.jobs")
+        given_up.extend(record.key for record in records if record.topic == "t.cursors" and record.value is None)
+        return set(messages) <= {line.message for line in lines}
+
+    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: are_told("one", "two"), what="the lines of the first run")
+        assert b"main:main:mail:a" not in given_up, "while it runs it has its place"
+        await app.hset("bull:mail:a", mapping={"atm": 1, "failedReason": "no", "finishedOn": 2})
+        await app.xadd(EVENTS, {"event": "failed", "jobId": "a", "failedReason": "no", "prev": "active"})
+        await eventually(lambda: are_told() and b"main:main:mail:a" in given_up, what="its place given up")
+        await app.hdel("bull:mail:a", "finishedOn", "failedReason")
+        await app.hset("bull:mail:a", mapping={"ats": 2})
+        await app.xadd(EVENTS, {"event": "waiting", "jobId": "a", "prev": "failed"})
+        await app.xadd(EVENTS, {"event": "active", "jobId": "a", "prev": "waiting"})
+        await eventually(lambda: are_told() and runs.count("active") == 2, what="its second run")
+        await app.rpush("bull:mail:a:logs", "three")
+        await eventually(lambda: are_told("three"), what="the line of the second run")
+        end.set()
+    await door.close()
+    assert [line.message for line in lines] == ["one", "two", "three"]

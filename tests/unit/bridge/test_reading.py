@@ -49,8 +49,13 @@ class SlowConsumer:
 @pytest.mark.parametrize("stands_at", [RECORDS, 2])
 async def test_only_standing_still_is_too_slow(monkeypatch: pytest.MonkeyPatch, stands_at: int) -> None:
     monkeypatch.setattr(module, "RESTORE_SECONDS", 1.0)
-    monkeypatch.setattr(module, "reader", lambda *_: SlowConsumer(0.35, stands_at))
-    monkeypatch.setattr(module, "close_client", lambda consumer: consumer.stop())
+    consumer = SlowConsumer(0.35, stands_at)
+
+    def reader(settings: BridgeSettings, client_id: str) -> SlowConsumer:
+        return consumer
+
+    monkeypatch.setattr(module, "reader", reader)
+    monkeypatch.setattr(module, "close_client", SlowConsumer.stop)
     settings = read(BridgeSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h:6379/0"})
     restoring = read_newest(settings, "t", 0)
     if stands_at == RECORDS:
