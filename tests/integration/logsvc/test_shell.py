@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from tests.accessibility import expect_accessible
 from tests.browser import PHONE, open_page
 from tests.integration.logsvc.house import House
 from tests.pictures import look
@@ -43,6 +44,9 @@ async def test_the_palette_goes_to_pages_queues_and_does_what_it_says(lately: Ho
         await page.keyboard.press("Control+k")
         await box.fill("4012")
         await expect(page.get_by_role("option", name="4012")).to_contain_text("charge")
+        await page.route("**/api/v1/jobs?*", lambda route: route.abort())
+        await box.fill("4013")
+        await expect(page.get_by_role("dialog", name="Go to")).to_contain_text("Jobs cannot be had just now")
 
 
 async def test_a_script_that_does_not_come_takes_nothing_else_away(lately: House) -> None:
@@ -87,3 +91,14 @@ async def test_a_phone_has_the_pages_at_the_thumb(lately: House) -> None:
         await page.get_by_role("option", name="Live").click()
         await expect(page.get_by_test_id("live-row").first).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+        # An open line covers all: Back leads to the list, and to where one was in it.
+        at = page.url
+        await page.get_by_test_id("live-row").last.click()
+        detail = page.get_by_test_id("row-detail")
+        await expect(detail.locator(":focus")).to_have_count(1)
+        await expect_accessible(page)
+        await page.go_back()
+        await expect(detail).to_have_count(0)
+        await expect(page.get_by_test_id("live-scroller")).to_be_focused()
+        assert page.url == at

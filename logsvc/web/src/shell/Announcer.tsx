@@ -11,14 +11,17 @@ const WORDS = {
   stopped: "Not connected",
 } as const;
 
-/** Tells a screen reader of changes of state; not of every line, and not of each second of a countdown. */
-export function Announcer(): ReactNode {
+/** Tells a screen reader of another page, and of changes of state; not of every line, nor of each second of a countdown. */
+export function Announcer({ page }: { page: string }): ReactNode {
   const { state } = useConnection();
   const { isPaused } = useTailView();
   return (
-    <div className="visually-hidden" role="status" aria-live="polite">
-      {WORDS[state.status]}
-      {isPaused && ". Paused"}
+    <div className="visually-hidden">
+      <p role="status">{page}</p>
+      <p role="status">
+        {WORDS[state.status]}
+        {isPaused && ". Paused"}
+      </p>
     </div>
   );
 }

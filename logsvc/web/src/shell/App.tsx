@@ -46,7 +46,7 @@ export function App(): ReactNode {
   return (
     <>
       <Header path={path} section={section} search={search} unheeded={unheeded} openPalette={openPalette} />
-      <Announcer />
+      <Announcer page={[page?.entry.name ?? "No such page", ...(page?.rest ?? [])].join(" ")} />
       <main className="main">
         <SoundBlocked />
         <PageFault place={path + search}>

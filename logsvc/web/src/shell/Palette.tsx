@@ -38,12 +38,14 @@ interface PaletteProps {
 /** Finds a page, a queue, a job by its id, or something the page can do; on a phone it is the menu. */
 export default function Palette({ close, openHelp, openSave }: PaletteProps): ReactNode {
   const [typed, setTyped] = useState("");
-  const [chosen, setChosen] = useState(0);
+  const [chosenId, setChosenId] = useState<string | null>(null);
   const listId = useId();
   const fixed = useFixedChoices(openHelp, openSave);
   const jobs = useJobChoices(typed);
-  const choices = useMemo(() => [...jobs, ...found(fixed, typed, MOST_OF_A_GROUP)], [jobs, fixed, typed]);
-  const active = choices[Math.min(chosen, choices.length - 1)];
+  // Jobs come later than the others: below them, they move nothing that somebody is about to press.
+  const choices = useMemo(() => [...found(fixed, typed, MOST_OF_A_GROUP), ...jobs.choices], [jobs, fixed, typed]);
+  const active = choices.find(({ id }) => id === chosenId) ?? choices[0];
+  if (active !== undefined && active.id !== chosenId) setChosenId(active.id);
 
   const take = (choice: Choice): void => {
     close();
@@ -53,8 +55,10 @@ export default function Palette({ close, openHelp, openSave }: PaletteProps): Re
   const press = (event: KeyboardEvent): void => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (event.key === "Enter" && active) take(active);
-    else if (step) setChosen((chosen + step + choices.length) % Math.max(choices.length, 1));
-    else return;
+    else if (step && active) {
+      const next = choices.at((choices.indexOf(active) + step) % choices.length);
+      setChosenId(next?.id ?? null);
+    } else return;
     event.preventDefault();
   };
 
@@ -76,7 +80,7 @@ export default function Palette({ close, openHelp, openSave }: PaletteProps): Re
           value={typed}
           onChange={(event) => {
             setTyped(event.target.value);
-            setChosen(0);
+            setChosenId(null);
           }}
           onKeyDown={press}
         />
@@ -96,7 +100,9 @@ export default function Palette({ close, openHelp, openSave }: PaletteProps): Re
           />
         ))}
       </div>
-      {choices.length === 0 && <p className="palette-none">Nothing has this name. A job is found by its whole id.</p>}
+      <p className="palette-none" role="status">
+        {jobs.note || (choices.length === 0 && "Nothing has this name. A job is found by its whole id.")}
+      </p>
     </Dialog>
   );
 }
@@ -190,27 +196,32 @@ function ofTocsin(openHelp: () => void, canLogOut: boolean): Choice[] {
   return [{ id: "help", group, name: "Show the keys", run: openHelp }, ...themes, ...(canLogOut ? [out] : [])];
 }
 
-/** The jobs with exactly this id, in whatever queue. */
-function useJobChoices(typed: string): Choice[] {
+/** The jobs with exactly this id, in whatever queue. note: that they are being asked for, or why they cannot be had. */
+function useJobChoices(typed: string): { choices: Choice[]; note: string } {
   const id = useSettled(typed).trim();
-  const { data } = useQuery({
+  const { data, error, isFetching } = useQuery({
     queryKey: ["jobs by id", id],
     queryFn: ({ signal }) => getJson<Page<FoundJob>>(apiUrl("jobs", { id, limit: "5" }), signal),
     enabled: isJobId(id),
     retry: false,
     staleTime: 10_000,
   });
-  return useMemo(
-    () =>
-      (data?.items ?? []).map((job) => ({
-        id: `job ${job.source} ${job.queue} ${job.job_id}`,
-        group: "Jobs",
-        name: job.job_id,
-        about: [job.job_name, job.queue, job.state].filter(Boolean).join(" · "),
-        run: () => openJob(job),
-      })),
-    [data],
-  );
+  const isAsking = isJobId(typed) && (isFetching || id !== typed.trim());
+  const note = isAsking
+    ? "Looking for a job of this id…"
+    : error
+      ? `Jobs cannot be had just now: ${error.message}.`
+      : "";
+  return useMemo(() => {
+    const choices = (data?.items ?? []).map((job): Choice => ({
+      id: `job ${job.source} ${job.queue} ${job.job_id}`,
+      group: "Jobs",
+      name: job.job_id,
+      about: [job.job_name, job.queue, job.state].filter(Boolean).join(" · "),
+      run: () => openJob(job),
+    }));
+    return { choices, note };
+  }, [data, note]);
 }
 
 function openQueue(source: string, queue: string): void {

@@ -135,6 +135,9 @@ export function LivePage({ search }: PageProps): ReactNode {
   return (
     <div className="live">
       <h1 className="visually-hidden">Live</h1>
+      <p className="visually-hidden" role="status">
+        {openRow !== null && "The line is open beside the list. Escape closes it"}
+      </p>
       <FilterBar
         filter={filter}
         setFilter={setFilter}

@@ -1,4 +1,4 @@
-import type { ReactNode } from "react";
+import { useLayoutEffect, useRef, type ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
 import type { Filter } from "../../live/filter.ts";
@@ -9,6 +9,8 @@ import { JsonBlock } from "../../parts/JsonBlock.tsx";
 import { Icon, type IconName } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { addressOf } from "../../shell/router.ts";
+import { useBackCloses } from "../../shell/useBackCloses.ts";
+import { useMedia } from "../../shell/useMedia.ts";
 import { DetailFacts } from "./DetailFacts.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
 import { searchOfLine, surroundingsOf } from "./permalink.ts";
@@ -27,8 +29,23 @@ interface RowDetailProps {
 export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProps): ReactNode {
   const summary = summaryOf(row);
   const error = errorText(row);
-  return (
-    <aside className="detail" data-testid="row-detail" data-id={row.id} aria-label="The chosen line">
+  // On a phone it covers the page: what is behind cannot be reached, and Back leads to the list.
+  const isAlone = useMedia("(max-width: 767px)");
+  const dialog = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => {
+    const opened = isAlone ? dialog.current : null;
+    opened?.showModal();
+    return () => opened?.close();
+  }, [isAlone]);
+  useBackCloses(isAlone, close);
+  const frame = {
+    className: "detail",
+    "data-testid": "row-detail",
+    "data-id": row.id,
+    "aria-label": "The chosen line",
+  };
+  const inside = (
+    <>
       <div className="detail-head">
         <span className="detail-level" data-level={row.level}>
           {row.level}
@@ -79,7 +96,20 @@ export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProp
         {row.progress && <JsonBlock title="Progress" text={row.progress} />}
         {row.fields && <JsonBlock title="Fields" text={row.fields} />}
       </div>
-    </aside>
+    </>
+  );
+  if (!isAlone) return <aside {...frame}>{inside}</aside>;
+  return (
+    <dialog
+      {...frame}
+      ref={dialog}
+      onCancel={(event) => {
+        event.preventDefault();
+        close();
+      }}
+    >
+      {inside}
+    </dialog>
   );
 }
 
