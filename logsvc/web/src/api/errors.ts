@@ -9,8 +9,9 @@ import {
 import type { RefreshMeta } from "../live/refreshes.ts";
 import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { ApiError, apiUrl, getJson } from "./client.ts";
+import { keptFor } from "./kept.ts";
 import type { TimeMarker } from "./markers.ts";
-import type { Page, Row } from "./types.ts";
+import type { Coverage, Page, Row } from "./types.ts";
 
 export const SORTS = ["last_seen", "first_seen", "failures", "final_failures"] as const;
 export type Sort = (typeof SORTS)[number];
@@ -58,6 +59,7 @@ export interface ErrorDetail extends ErrorGroup {
   /** is_known: false = who knows cannot be asked now. */
   handling: { is_known: boolean; last: { by: string; how: string; at: string; note: string } | null };
   as_of: string | null;
+  coverage: Coverage;
 }
 
 export interface ErrorsQuery {
@@ -104,5 +106,20 @@ export function useError(fingerprint: string, range: Range): UseQueryResult<Erro
       getJson<ErrorDetail>(apiUrl(`errors/${encodeURIComponent(fingerprint)}`, rangeParams(range, Date.now())), signal),
     retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.status === 404),
     meta: refreshed(range),
+  });
+}
+
+const GROUPS_OF_A_QUEUE = "8";
+
+/** What fails in one queue, the most frequent first. */
+export function useFailingGroups(source: string, queue: string, range: Range): UseQueryResult<Page<ErrorGroup>> {
+  return useQuery({
+    queryKey: ["failing", source, queue, range],
+    queryFn: ({ signal }) => {
+      const asked = { source, queue, sort: "failures", limit: GROUPS_OF_A_QUEUE, ...rangeParams(range, Date.now()) };
+      return getJson<Page<ErrorGroup>>(apiUrl("errors", asked), signal);
+    },
+    placeholderData: keptFor(["failing", source, queue]),
+    meta: { ...refreshed(range), refreshedBy: isOpenRange(range) ? [{ type: "job-refresh", source, queue }] : [] },
   });
 }

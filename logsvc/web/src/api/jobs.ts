@@ -2,7 +2,7 @@ import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 
 import { ApiError, apiUrl, getJson } from "./client.ts";
 import type { TimeMarker } from "./markers.ts";
-import type { Page, Row } from "./types.ts";
+import type { Coverage, Page, Row } from "./types.ts";
 
 /** A job, by its names. */
 export interface JobName {
@@ -77,6 +77,7 @@ export interface Job extends JobItem {
   /** The run has more rows than these; these are the newest. */
   is_cut: boolean;
   as_of: string | null;
+  coverage: Coverage;
 }
 
 /** One job; addedAt picks a run, "" is the newest. `isWanted`: false asks nothing. */

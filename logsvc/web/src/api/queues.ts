@@ -1,7 +1,7 @@
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 
 import { apiUrl, getJson } from "./client.ts";
-import type { Page, QueueItem } from "./types.ts";
+import type { Coverage, Page, QueueItem } from "./types.ts";
 
 const MOST_PAGES = 20;
 
@@ -11,6 +11,32 @@ export function useQueues(): UseQueryResult<Page<QueueItem>> {
     queryKey: ["queues"],
     queryFn: ({ signal }) => fetchQueues(signal),
     meta: { refreshedBy: [{ type: "queue-refresh" }] },
+  });
+}
+
+/** One queue with all that is polled of it; null = not known, or there is nothing of the kind. */
+export interface QueueDetail extends QueueItem {
+  overdue: number | null;
+  longest_active_id: string;
+  longest_active_name: string;
+  longest_active_seconds: number | null;
+  is_longest_active_locked: boolean | null;
+  is_rate_limited: boolean | null;
+  rate_limit_jobs: number | null;
+  rate_limit_ms: number | null;
+  concurrency: number | null;
+  max_len_events: number | null;
+  bullmq_version: string;
+  last_event_at: string | null;
+  coverage: Coverage;
+}
+
+export function useQueue(source: string, queue: string): UseQueryResult<QueueDetail> {
+  return useQuery({
+    queryKey: ["queue", source, queue],
+    queryFn: ({ signal }) =>
+      getJson<QueueDetail>(apiUrl(`queues/${encodeURIComponent(source)}/${encodeURIComponent(queue)}`), signal),
+    meta: { refreshedBy: [{ type: "queue-refresh", source, queue }] },
   });
 }
 

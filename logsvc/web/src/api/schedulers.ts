@@ -39,3 +39,12 @@ export function useSchedulers(envs: readonly string[]): UseQueryResult<Page<Sche
     meta: { refreshedBy: [{ type: "job-scheduler-refresh" }], leastMs: 3_000 },
   });
 }
+
+/** Those that fill one queue. */
+export function useQueueSchedulers(source: string, queue: string): UseQueryResult<Page<SchedulerItem>> {
+  return useQuery({
+    queryKey: ["queue schedulers", source, queue],
+    queryFn: ({ signal }) => getJson<Page<SchedulerItem>>(apiUrl("schedulers", { source, queue }), signal),
+    meta: { refreshedBy: [{ type: "job-scheduler-refresh", source, queue }] },
+  });
+}

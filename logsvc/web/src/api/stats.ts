@@ -5,7 +5,7 @@ import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { apiUrl, getJson } from "./client.ts";
 import { keptFor } from "./kept.ts";
 import type { TimeMarker } from "./markers.ts";
-import type { QueueItem } from "./types.ts";
+import type { Coverage } from "./types.ts";
 
 /** Milliseconds; null = of none. */
 export interface Times {
@@ -48,6 +48,7 @@ export interface Durations {
   bucket_seconds: number;
   markers: readonly TimeMarker[];
   as_of: string | null;
+  coverage: Coverage;
 }
 
 export interface Backlog {
@@ -63,23 +64,7 @@ export interface Backlog {
   bucket_seconds: number;
   markers: readonly TimeMarker[];
   as_of: string | null;
-}
-
-/** One queue with all that is polled of it; null = not known, or there is nothing of the kind. */
-export interface QueueDetail extends QueueItem {
-  overdue: number | null;
-  longest_active_id: string;
-  longest_active_name: string;
-  longest_active_seconds: number | null;
-  is_longest_active_locked: boolean | null;
-  is_rate_limited: boolean | null;
-  rate_limit_jobs: number | null;
-  rate_limit_ms: number | null;
-  concurrency: number | null;
-  max_len_events: number | null;
-  bullmq_version: string;
-  last_event_at: string | null;
-  coverage: { history_since: string | null; events_lost: number | null };
+  coverage: Coverage;
 }
 
 /** Charts need no more; a busy queue tells of itself all the time. */
@@ -89,15 +74,6 @@ const ALL_MS = 15_000;
 
 function whileOpen(range: Range, refreshedBy: readonly Dependence[], leastMs: number): RefreshMeta {
   return { refreshedBy: isOpenRange(range) ? refreshedBy : [], isHistory: true, leastMs };
-}
-
-export function useQueue(source: string, queue: string): UseQueryResult<QueueDetail> {
-  return useQuery({
-    queryKey: ["queue", source, queue],
-    queryFn: ({ signal }) =>
-      getJson<QueueDetail>(apiUrl(`queues/${encodeURIComponent(source)}/${encodeURIComponent(queue)}`), signal),
-    meta: { refreshedBy: [{ type: "queue-refresh", source, queue }] },
-  });
 }
 
 export function useDurations(source: string, queue: string, range: Range): UseQueryResult<Durations> {
@@ -132,56 +108,5 @@ export function useTrends(): UseQueryResult<ReadonlyMap<string, QueueFigures>> {
     },
     // Told less often than of every job, and as well.
     meta: whileOpen(TREND, [{ type: "queue-refresh" }], ALL_MS),
-  });
-}
-
-/** Failures of one queue that are the same failure. */
-export interface FailingGroup {
-  fingerprint: string;
-  error: string;
-  error_type: string;
-  job_name: string;
-  failures: number;
-  final_failures: number;
-  first_seen: string;
-  last_seen: string;
-  is_new: boolean;
-  trend: readonly number[];
-}
-
-const GROUPS = "8";
-
-export function useFailingGroups(source: string, queue: string, range: Range): UseQueryResult<readonly FailingGroup[]> {
-  return useQuery({
-    queryKey: ["failing", source, queue, range],
-    queryFn: async ({ signal }) => {
-      const asked = { source, queue, sort: "failures", limit: GROUPS, ...rangeParams(range, Date.now()) };
-      return (await getJson<{ items: FailingGroup[] }>(apiUrl("errors", asked), signal)).items;
-    },
-    placeholderData: keptFor(["failing", source, queue]),
-    meta: whileOpen(range, [{ type: "job-refresh", source, queue }], CHART_MS),
-  });
-}
-
-export interface QueueScheduler {
-  scheduler: string;
-  job_name: string;
-  pattern: string;
-  /** ms between runs, where it has no pattern. */
-  every: number | null;
-  timezone: string;
-  next_run: string | null;
-  last_run: string | null;
-  last_outcome: string | null;
-  is_overdue: boolean;
-  overdue_seconds: number;
-}
-
-export function useQueueSchedulers(source: string, queue: string): UseQueryResult<readonly QueueScheduler[]> {
-  return useQuery({
-    queryKey: ["queue schedulers", source, queue],
-    queryFn: async ({ signal }) =>
-      (await getJson<{ items: QueueScheduler[] }>(apiUrl("schedulers", { source, queue }), signal)).items,
-    meta: { refreshedBy: [{ type: "job-scheduler-refresh", source, queue }] },
   });
 }

@@ -2,6 +2,7 @@ import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 
 import { apiUrl, getJson } from "./client.ts";
 import type { DeadLetter } from "./deadLetters.ts";
+import type { Coverage } from "./types.ts";
 
 export interface Lane {
   topic: string;
@@ -75,7 +76,7 @@ export interface System {
   versions: { tocsin: string; contract: number; python: string; clickhouse: string | null; bullmq: readonly string[] };
   /** Everything up to then is stored; null = not known. */
   as_of: string | null;
-  coverage: { history_since: string | null; events_lost: number | null };
+  coverage: Coverage;
   pipeline: readonly Lane[];
   all_dead_letters: { count: number; newest: readonly DeadLetter[] };
   breakers: Readonly<Record<string, string>>;

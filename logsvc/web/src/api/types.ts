@@ -75,9 +75,17 @@ export interface QueueItem {
   as_of: string;
 }
 
+/** How far back history goes, and how many events of the time asked for were lost; null = not known now. */
+export interface Coverage {
+  history_since: string | null;
+  events_lost: number | null;
+}
+
 /** A page of results. `as_of`: all that happened before is in; null = not known. `next_cursor` is null on the last page. */
 export interface Page<Item> {
   items: readonly Item[];
   next_cursor: string | null;
   as_of: string | null;
+  /** Left out by the bot, whose lists are whole. */
+  coverage?: Coverage;
 }

@@ -1,11 +1,16 @@
 import type { ReactNode } from "react";
 
-import { ago } from "../format/time.ts";
 import { useNow } from "../shell/useNow.ts";
+import { toldWords, type ToldOf } from "./told.ts";
 
-/** Up to when numbers tell all that happened. asOf: as an answer has it; null = not known. */
-export function Told({ asOf }: { asOf: string | null | undefined }): ReactNode {
-  const now = useNow();
-  if (!asOf) return null;
-  return <span className="quiet"> · told {ago(now - Date.parse(asOf))}</span>;
+/** Beside what an answer shows: how old it is, and what of its time was lost. */
+export function Told(answer: ToldOf): ReactNode {
+  const words = toldWords(answer, useNow());
+  return words !== "" && <span className="quiet"> · {words}</span>;
+}
+
+/** The same as a line of its own. */
+export function ToldNote(answer: ToldOf): ReactNode {
+  const words = toldWords(answer, useNow());
+  return words !== "" && <p className="quiet">{words}</p>;
 }

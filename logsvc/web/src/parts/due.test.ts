@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import type { SchedulerItem } from "../../api/schedulers.ts";
+import type { SchedulerItem } from "../api/schedulers.ts";
 import { byDue, missedOf, nextOf, rhythmOf } from "./due.ts";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");

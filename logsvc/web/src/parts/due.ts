@@ -1,6 +1,6 @@
-import type { SchedulerItem } from "../../api/schedulers.ts";
-import { counted } from "../../format/count.ts";
-import { age, duration } from "../../format/time.ts";
+import type { SchedulerItem } from "../api/schedulers.ts";
+import { counted } from "../format/count.ts";
+import { age, duration } from "../format/time.ts";
 
 /** Overdue ones first, the latest at the top; then by when they are due; those without a next run last. */
 export function byDue(items: readonly SchedulerItem[]): SchedulerItem[] {

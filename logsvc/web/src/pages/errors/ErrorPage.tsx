@@ -16,6 +16,7 @@ import { QueueName } from "../../parts/QueueName.tsx";
 import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { NOT_ALLOWED } from "../../parts/actionWords.ts";
+import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { useEnvs } from "../../shell/envs.ts";
 import { Link } from "../../shell/Link.tsx";
@@ -40,6 +41,7 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
       <div className="page-head">
         <p className="crumb">
           <Link path="errors">Errors</Link>
+          <Told asOf={group?.as_of} lost={group?.coverage.events_lost} range={range} />
         </p>
         <span className="spread" />
         <TimeRangePicker range={range} spans={ERROR_SPANS} choose={choose} />

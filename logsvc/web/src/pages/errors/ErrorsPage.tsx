@@ -51,7 +51,7 @@ function ErrorList({ search }: { search: string }): ReactNode {
           {found.data &&
             (found.hasNextPage ? `the first ${counted(groups.length, "kind")}` : counted(groups.length, "kind"))}
           {found.data && ` in ${rangeWords(range)}`}
-          <Told asOf={found.data?.pages[0]?.as_of} />
+          <Told asOf={found.data?.pages[0]?.as_of} lost={found.data?.pages[0]?.coverage?.events_lost} range={range} />
         </p>
         <span className="spread" />
         <FindBox label="Find an error" value={q} change={(value) => change("q", value)} />

@@ -6,6 +6,7 @@ import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { queuePlace } from "../../parts/addresses.ts";
 import { TableExport } from "../../parts/TableExport.tsx";
+import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
@@ -59,6 +60,7 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
         <p className="page-sum">
           {data && counted(items.length, isAll ? "incident" : "open incident")}
           {unheeded > 0 && `, ${count(unheeded)} that nobody has`}
+          <Told asOf={data?.as_of} />
         </p>
         <span className="spread" />
         <TableExport name="incidents" rows={items} />

@@ -39,7 +39,7 @@ export function JobHead({ job }: { job: Job }): ReactNode {
       </div>
       <p className="job-verdict">
         {verdict}
-        <Told asOf={job.as_of} />
+        <Told asOf={job.as_of} lost={job.coverage.events_lost} />
       </p>
       {error !== "" && (
         <pre className="job-error" dir="auto" data-testid="job-error">

@@ -8,6 +8,7 @@ import { count, counted } from "../../format/count.ts";
 import type { Filter } from "../../live/filter.ts";
 import { ago } from "../../format/time.ts";
 import type { Range } from "../../parts/timeRange.ts";
+import { toldWords } from "../../parts/told.ts";
 import { useNow } from "../../shell/useNow.ts";
 
 interface LevelHistogramProps {
@@ -25,6 +26,8 @@ export function LevelHistogram({ filter, range, zoom, zoomOut }: LevelHistogramP
   const now = useNow();
   const { data, error, isPlaceholderData, dataUpdatedAt } = useHistogram(filter, range);
   const chart = useMemo(() => (data ? seriesOf(data) : null), [data]);
+  // What was lost stands in the chart's own words.
+  const old = error ? "" : toldWords({ asOf: data?.as_of, range, isQuiet: true }, now);
   return (
     <div className="histogram" data-testid="histogram" data-stale={isPlaceholderData}>
       {error && (
@@ -35,6 +38,7 @@ export function LevelHistogram({ filter, range, zoom, zoomOut }: LevelHistogramP
         </p>
       )}
       {!data && !error && <p className="histogram-none">Counting…</p>}
+      {old !== "" && <p className="histogram-old">{old}</p>}
       {data && chart && (
         <TimeChart
           title="Lines by level"

@@ -1,12 +1,13 @@
 import type { ReactNode } from "react";
 
 import { retryUntilNow } from "../../api/actions.ts";
-import { useFailingGroups } from "../../api/stats.ts";
+import { useFailingGroups } from "../../api/errors.ts";
 import { Spark } from "../../charts/Spark.tsx";
 import { count, counted } from "../../format/count.ts";
 import { cut, withoutAnsi } from "../../format/text.ts";
 import { ago } from "../../format/time.ts";
 import { ActionButton } from "../../parts/ActionButton.tsx";
+import { Told } from "../../parts/Told.tsx";
 import type { Range } from "../../parts/timeRange.ts";
 import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
@@ -19,12 +20,15 @@ export function Failing({ source, queue, range }: { source: string; queue: strin
   const now = useNow();
   return (
     <section className="panel" aria-label="What fails" data-testid="queue-failing">
-      <h2>What fails</h2>
+      <h2>
+        What fails
+        <Told asOf={data?.as_of} lost={data?.coverage?.events_lost} range={range} isQuiet />
+      </h2>
       {isPending && !error && <p className="panel-quiet">Looking…</p>}
       {error && <p className="panel-quiet">Not known just now: {error.message}.</p>}
-      {data?.length === 0 && <p className="panel-quiet">Nothing failed in this time.</p>}
+      {data?.items.length === 0 && <p className="panel-quiet">Nothing failed in this time.</p>}
       <ul className="panel-list" data-stale={isPlaceholderData}>
-        {data?.map((group) => (
+        {data?.items.map((group) => (
           <li key={group.fingerprint} className="failing" data-row>
             <Link path={`errors/${encodeURIComponent(group.fingerprint)}`} className="failing-error">
               <bdi>{cut(withoutAnsi(errorWords(group)), ERROR_CHARS)}</bdi>

@@ -6,6 +6,8 @@ import { TimeChart } from "../../charts/TimeChart.tsx";
 import { count, counted, percent } from "../../format/count.ts";
 import { duration } from "../../format/time.ts";
 import type { Range } from "../../parts/timeRange.ts";
+import { olderOf } from "../../parts/told.ts";
+import { ToldNote } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 
 interface QueueChartsProps {
@@ -23,6 +25,12 @@ export function QueueCharts({ source, queue, range, zoom }: QueueChartsProps): R
   const error = durations.error ?? backlog.error;
   return (
     <>
+      <ToldNote
+        asOf={olderOf(durations.data?.as_of, backlog.data?.as_of)}
+        lost={durations.data?.coverage.events_lost}
+        range={range}
+        isQuiet
+      />
       {error && (
         <Trouble
           what="What was"

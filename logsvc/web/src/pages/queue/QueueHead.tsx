@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 
 import { pauseWords, usePauses } from "../../api/pauses.ts";
-import type { QueueDetail } from "../../api/stats.ts";
+import type { QueueDetail } from "../../api/queues.ts";
 import { count, counted } from "../../format/count.ts";
 import { age, ago, duration } from "../../format/time.ts";
 import { filterToSearch, NO_FILTER } from "../../live/filter.ts";

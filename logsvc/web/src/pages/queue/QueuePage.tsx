@@ -1,7 +1,7 @@
 import { useEffect, type ReactNode } from "react";
 
 import { ApiError } from "../../api/client.ts";
-import { useQueue } from "../../api/stats.ts";
+import { useQueue } from "../../api/queues.ts";
 import { rangeFromSearch, searchWithRange, type Range } from "../../parts/timeRange.ts";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";

@@ -4,6 +4,7 @@ import { useNewestJobs } from "../../api/jobs.ts";
 import { cut, withoutAnsi } from "../../format/text.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { jobPlace } from "../../parts/addresses.ts";
+import { Told } from "../../parts/Told.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
@@ -18,7 +19,10 @@ export function RecentFailures({ source, queue }: { source: string; queue: strin
   const zone = useZone();
   return (
     <section className="panel" aria-label="Recent failures" data-testid="recent-failures">
-      <h2>Recent failures</h2>
+      <h2>
+        Recent failures
+        <Told asOf={data?.as_of} isQuiet />
+      </h2>
       {isPending && !error && <p className="panel-quiet">Looking…</p>}
       {error && <p className="panel-quiet">Not known just now: {error.message}.</p>}
       {data?.items.length === 0 && <p className="panel-quiet">No job of this queue has failed.</p>}

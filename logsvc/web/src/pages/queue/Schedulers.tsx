@@ -1,21 +1,26 @@
 import type { ReactNode } from "react";
 
-import { useQueueSchedulers, type QueueScheduler } from "../../api/stats.ts";
-import { ago, duration, fullTime } from "../../format/time.ts";
+import { useQueueSchedulers, type SchedulerItem } from "../../api/schedulers.ts";
+import { ago, fullTime } from "../../format/time.ts";
+import { missedOf, nextOf, rhythmOf } from "../../parts/due.ts";
 import { StateBadge } from "../../parts/StateBadge.tsx";
+import { Told } from "../../parts/Told.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 
 /** The schedulers that fill a queue: when each is due, and whether it is late. */
 export function Schedulers({ source, queue }: { source: string; queue: string }): ReactNode {
   const { data, error } = useQueueSchedulers(source, queue);
-  if (!error && !data?.length) return null;
+  if (!error && !data?.items.length) return null;
   return (
     <section className="panel" aria-label="Schedulers" data-testid="queue-schedulers">
-      <h2>Schedulers</h2>
+      <h2>
+        Schedulers
+        <Told asOf={data?.as_of} isQuiet />
+      </h2>
       {error && <p className="panel-quiet">Not known just now: {error.message}.</p>}
       <ul className="panel-list">
-        {data?.map((scheduler) => (
+        {data?.items.map((scheduler) => (
           <li key={scheduler.scheduler} data-row>
             <SchedulerLine scheduler={scheduler} />
           </li>
@@ -25,20 +30,19 @@ export function Schedulers({ source, queue }: { source: string; queue: string })
   );
 }
 
-function SchedulerLine({ scheduler }: { scheduler: QueueScheduler }): ReactNode {
+function SchedulerLine({ scheduler }: { scheduler: SchedulerItem }): ReactNode {
   const now = useNow();
   const zone = useZone();
-  const { next_run, last_run, is_overdue, overdue_seconds } = scheduler;
-  const dueIn = next_run === null ? null : Date.parse(next_run) - now;
+  const { next_run, last_run } = scheduler;
+  const missed = missedOf(scheduler);
   return (
     <span className="scheduler">
       <strong>
         <bdi>{scheduler.scheduler}</bdi>
       </strong>
-      <code>{scheduler.pattern || (scheduler.every ? `every ${duration(scheduler.every)}` : "")}</code>
-      {scheduler.timezone !== "" && <span className="panel-quiet">{scheduler.timezone}</span>}
+      <code>{rhythmOf(scheduler)}</code>
       <span className="panel-quiet" title={next_run === null ? undefined : fullTime(next_run, zone)}>
-        {dueIn === null ? "no next run" : dueIn > 0 ? `next in ${duration(dueIn)}` : "due now"}
+        {nextOf(scheduler, now)}
       </span>
       {last_run !== null && (
         <span className="panel-quiet" title={fullTime(last_run, zone)}>
@@ -46,9 +50,9 @@ function SchedulerLine({ scheduler }: { scheduler: QueueScheduler }): ReactNode 
         </span>
       )}
       {scheduler.last_outcome !== null && <StateBadge state={scheduler.last_outcome} />}
-      {is_overdue && (
+      {missed !== "" && (
         <span className="reason" data-bad="true">
-          late by {duration(overdue_seconds * 1000)}
+          {missed}
         </span>
       )}
     </span>

@@ -4,10 +4,10 @@ import { usePauses } from "../../api/pauses.ts";
 import { useQueues } from "../../api/queues.ts";
 import { useTrends } from "../../api/stats.ts";
 import { count, counted } from "../../format/count.ts";
-import { ago } from "../../format/time.ts";
 import { searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
 import { TableExport } from "../../parts/TableExport.tsx";
+import { Told } from "../../parts/Told.tsx";
 import { Trouble as TroubleBanner } from "../../parts/Trouble.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
@@ -62,7 +62,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
               {data.next_cursor !== null && "the first "}
               {counted(ranked.length, "queue")}
               {ranked.length > 0 && (troubled === 0 ? ", all healthy" : `, ${count(troubled)} with trouble`)}
-              {data.as_of !== null && <span className="queues-age"> · told {ago(now - Date.parse(data.as_of))}</span>}
+              <Told asOf={data.as_of} />
             </>
           )}
         </p>

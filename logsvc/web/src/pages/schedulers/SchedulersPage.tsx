@@ -17,7 +17,7 @@ import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
-import { byDue, missedOf, nextOf, rhythmOf } from "./due.ts";
+import { byDue, missedOf, nextOf, rhythmOf } from "../../parts/due.ts";
 
 /** Every job scheduler: what is overdue first, then what is due next. */
 export function SchedulersPage({ search }: PageProps): ReactNode {
