@@ -16,7 +16,7 @@ from bot.people.access import Access, Gate
 from bot.people.seal import Expired, Forged
 from bot.render.alert import kind
 from bot.render.markup import name, plain, strip_markup
-from bot.render.times import age
+from bot.render.times import age, many
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.roles import Role
@@ -102,18 +102,24 @@ class Conversation:
         return await command.answer(ask, said.rest, self.desk)
 
     async def _note(self, ask: Ask, message_id: int) -> Reply | None:
-        """Keep what somebody wrote in reply to an incident's message; None if it is about no incident."""
+        """Keep what somebody wrote in reply to an incident's or a storm's message; None if it is about neither."""
         try:
             if not ask.may_act:
                 about = await self.desk.handling.about(ask.chat_id, message_id)
                 return None if about is None else Reply(texts.NOT_YOURS)
-            incident = await self.desk.handling.note(ask.chat_id, message_id, ask.who, ask.text)
+            noted = await self.desk.handling.note(ask.chat_id, message_id, ask.who, ask.text)
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
-        if incident is None:
+        if not noted:
             return None
         self.metrics.asks.labels("note").inc()
-        return Reply(texts.NOTED.format(about=f"{name(incident.key.queue or incident.key.source)} · {kind(incident)}"))
+        one = noted[0]
+        about = (
+            f"{name(one.key.queue or one.key.source)} · {kind(one)}"
+            if len(noted) == 1
+            else many(len(noted), "incident")
+        )
+        return Reply(texts.NOTED.format(about=about))
 
     async def _press(self, ask: Ask) -> Reply | None:
         if await self.gate.admit(ask) is not Access.ALLOWED:

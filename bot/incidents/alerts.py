@@ -215,8 +215,8 @@ class Alerts:
         await self.cover(session, silence, now_ms=now_ms)
         if silence.is_maintenance:
             text = maintenance_over_text(silence, by=by, now_ms=now_ms)
-            asked_in = [Destination(row.chat_id, row.topic_id)] if row.chat_id else self.chats.all_destinations()
-            for to in asked_in:
+            asked_in = [Destination(row.chat_id, row.topic_id)] if row.chat_id else []
+            for to in asked_in or self.chats.all_destinations(silence.scope.env):
                 put(session, Subject(NOTICE), to, text, (), now_ms=now_ms)
 
     async def cover(self, session: Session, silence: Silence, *, now_ms: int, at_once: bool = False) -> None:

@@ -17,7 +17,7 @@ from bot.store.database import Database, Session
 from bot.store.incidents import incident_of_message, lock_incident, lock_numbered, to_incident, write
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.silences import hold_same, hold_silences, silences_on, to_silence
-from bot.store.storms import unheeded_of_storm
+from bot.store.storms import open_of_storm, unheeded_of_storm
 
 AT_ONCE = 100
 SAME_MS = 60_000
@@ -213,31 +213,35 @@ class Handling:
         async with self.database.transaction() as session:
             return await silences_on(session)
 
-    async def note(self, chat_id: int, message_id: int, who: Person, text: str) -> Incident | None:
-        """Keep what somebody wrote in reply to a message of ours; None if that is about no incident."""
-        now_ms = _now_ms()
+    async def note(self, chat_id: int, message_id: int, who: Person, text: str) -> list[Incident]:
+        """Keep what somebody wrote in reply to a message of ours; return what that is about.
+
+        Of a storm it is noted on what goes on, the worst AT_ONCE of it.
+        """
+        now_ms, steps = _now_ms(), list[tuple[IncidentRow, Step]]()
         async with self.database.transaction() as session:
-            incident_id = await incident_of_message(session, chat_id, message_id)
-            noted = None if incident_id is None else await self._note(session, incident_id, who, text, now_ms)
-        if noted is not None:
+            about = await incident_of_message(session, chat_id, message_id)
+            ids = await open_of_storm(session, chat_id, message_id, AT_ONCE) if about is None else [about]
+            for row in await lock_numbered(session, ids):
+                noted = note(to_incident(row), who, text, now_ms=now_ms)
+                steps.append(_shown(session, row, noted))
+                await _audit(session, who, NOTED, _about(row.id, noted))
+            await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
+        if steps:
             self.woken()
-        return noted
+        return [done.incident for _, done in steps]
 
     async def note_on(self, incident_id: int, who: Person, text: str) -> Incident | None:
         """Keep what somebody wrote about an incident; None if there is none."""
+        now_ms = _now_ms()
         async with self.database.transaction() as session:
-            noted = await self._note(session, incident_id, who, text, _now_ms())
-        if noted is not None:
-            self.woken()
-        return noted
-
-    async def _note(self, session: Session, incident_id: int, who: Person, text: str, now_ms: int) -> Incident | None:
-        row = await lock_incident(session, incident_id)
-        if row is None:
-            return None
-        noted = note(to_incident(row), who, text, now_ms=now_ms)
-        await self.show(session, row, noted, now_ms)
-        await _audit(session, who, NOTED, _about(row.id, noted))
+            row = await lock_incident(session, incident_id)
+            if row is None:
+                return None
+            noted = note(to_incident(row), who, text, now_ms=now_ms)
+            await self.show(session, row, noted, now_ms)
+            await _audit(session, who, NOTED, _about(row.id, noted))
+        self.woken()
         return noted
 
     async def about(self, chat_id: int, message_id: int) -> int | None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import structlog
 
@@ -60,9 +61,9 @@ class Chats:
         both = [*self.destinations(*key[:3]), *(self.moved(Destination(*one)) for one in paged)]
         return list({(to.chat_id, to.topic_id): to for to in reversed(both)}.values())[::-1]
 
-    def all_destinations(self) -> list[Destination]:
-        """Every destination there is, each once; the admins in private if there is none."""
-        everyone = [route.to for route in self._routes()]
+    def all_destinations(self, env: str | None = None) -> list[Destination]:
+        """Every destination there is, each once; the admins in private if there is none. env: what may hear of it."""
+        everyone = [route.to for route in self._routes() if env is None or fnmatchcase(env, route.env)]
         everyone = everyone or [Destination(admin) for admin in self._settings.telegram_admins]
         return list({(to.chat_id, to.topic_id): to for to in everyone}.values())
 

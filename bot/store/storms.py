@@ -126,6 +126,17 @@ async def unheeded_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[
     return [(row[0], row[1]) for row in rows]
 
 
+async def open_of_storm(session: AsyncSession, chat_id: int, message_id: int, limit: int) -> list[int]:
+    """The incidents that go on, the worst first, of the storm that a message of ours is about."""
+    storm_id = await session.scalar(
+        select(Card.storm_id)
+        .where(Card.chat_id == chat_id, Card.message_id == message_id, Card.storm_id.is_not(None))
+        .limit(1)
+    )
+    members = await _members(session, storm_id) if storm_id is not None else ()
+    return [one.id for one in members if one.phase is not Phase.RESOLVED][:limit]
+
+
 def rewrite_card(card: Card, text: str, buttons: Buttons, *, now_ms: int) -> None:
     """Want another text in one message, which is held."""
     if card.text != text:

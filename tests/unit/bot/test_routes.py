@@ -55,6 +55,8 @@ def test_what_no_entry_matches_goes_to_the_admins() -> None:
     chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "staging=1", "TELEGRAM_ADMINS": "7, 8"}))
     assert chats.destinations("prod", "main", "orders") == [Destination(7), Destination(8)]
     assert chats.destinations("staging", "main", "orders") == [Destination(1)]
+    assert chats.all_destinations("prod") == [Destination(7), Destination(8)]
+    assert chats.all_destinations("staging") == chats.all_destinations() == [Destination(1)]
 
 
 def test_what_a_topic_asked_for_is_added_to_the_settings_and_shows_data_only_if_told_so() -> None:
