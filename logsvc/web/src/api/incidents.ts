@@ -1,16 +1,10 @@
-import {
-  queryOptions,
-  useMutation,
-  useQuery,
-  useQueryClient,
-  type UseMutationResult,
-  type UseQueryResult,
-} from "@tanstack/react-query";
+import { queryOptions, useQuery, type UseMutationResult, type UseQueryResult } from "@tanstack/react-query";
 
 import type { RefreshMeta } from "../live/refreshes.ts";
 import { apiUrl, getJson, sendJson } from "./client.ts";
 import { useMe } from "./me.ts";
 import type { Page } from "./types.ts";
+import { useWrite } from "./write.ts";
 
 export type IncidentState = "new" | "firing" | "acked" | "silenced" | "resolved" | "regressed";
 
@@ -95,7 +89,8 @@ export function useIncidents(
   });
 }
 
-const UNHEEDED: readonly IncidentState[] = ["new", "firing", "regressed"];
+/** Nobody has them, and nothing keeps them quiet. */
+export const UNHEEDED: readonly IncidentState[] = ["new", "firing", "regressed"];
 /** More than a thousand that nobody has are no longer counted one by one. */
 const MOST_PAGES = 5;
 
@@ -160,18 +155,7 @@ export type Handling =
 
 /** Do one of them; afterwards everything about incidents is asked anew. */
 export function useHandling(): UseMutationResult<unknown, Error, Handling> {
-  const { data: me } = useMe();
-  const queries = useQueryClient();
-  const csrfToken = me?.csrf_token ?? null;
-  return useMutation({
-    mutationFn: (asked: Handling) => send(asked, csrfToken),
-    onSettled: () =>
-      Promise.all(
-        [["incidents"], ["incident"], ["silences"], ["audit"]].map((queryKey) =>
-          queries.invalidateQueries({ queryKey }),
-        ),
-      ),
-  });
+  return useWrite(send, [["incidents"], ["incident"], ["silences"], ["audit"]]);
 }
 
 function send(asked: Handling, csrfToken: string | null): Promise<unknown> {

@@ -1,13 +1,8 @@
-import {
-  useMutation,
-  useQuery,
-  useQueryClient,
-  type UseMutationResult,
-  type UseQueryResult,
-} from "@tanstack/react-query";
+import { useQuery, type UseMutationResult, type UseQueryResult } from "@tanstack/react-query";
 
 import { apiUrl, getJson, sendJson } from "./client.ts";
 import { useMe } from "./me.ts";
+import { useWrite } from "./write.ts";
 
 export const NUMBERS = ["fire", "resolve", "fire_seconds", "resolve_seconds", "least"] as const;
 export type NumberName = (typeof NUMBERS)[number];
@@ -65,33 +60,27 @@ export function useRules(): UseQueryResult<readonly Rule[]> {
   });
 }
 
-export function useChangeRule(): UseMutationResult<Rule, Error, { rule: Rule; change: RuleChange }> {
-  const { data: me } = useMe();
-  const queries = useQueryClient();
-  return useMutation({
-    mutationFn: ({ rule, change }) =>
-      sendJson<Rule>(
-        "PUT",
-        apiUrl(`rules/${encodeURIComponent(rule.name)}`),
-        { version: rule.version, change },
-        me?.csrf_token ?? null,
-      ),
-    onSettled: () => Promise.all([["rules"], ["audit"]].map((queryKey) => queries.invalidateQueries({ queryKey }))),
-  });
+export interface Wanted {
+  rule: Rule;
+  change: RuleChange;
+}
+
+export function useChangeRule(): UseMutationResult<Rule, Error, Wanted> {
+  return useWrite(
+    ({ rule, change }, csrfToken) => {
+      const url = apiUrl(`rules/${encodeURIComponent(rule.name)}`);
+      return sendJson<Rule>("PUT", url, { version: rule.version, change }, csrfToken);
+    },
+    [["rules"], ["audit"]],
+  );
 }
 
 const HOURS = 24;
 
 /** What would have rung in the last 24 hours, were one rule so and the others as they are. */
-export function usePreview(): UseMutationResult<Preview, Error, { rule: Rule; change: RuleChange }> {
-  const { data: me } = useMe();
-  return useMutation({
-    mutationFn: ({ rule, change }) =>
-      sendJson<Preview>(
-        "POST",
-        apiUrl("rules/preview"),
-        { rules: { [rule.name]: change }, hours: HOURS },
-        me?.csrf_token ?? null,
-      ),
-  });
+export function usePreview(): UseMutationResult<Preview, Error, Wanted> {
+  return useWrite(({ rule, change }, csrfToken) => {
+    const asked = { rules: { [rule.name]: change }, hours: HOURS };
+    return sendJson<Preview>("POST", apiUrl("rules/preview"), asked, csrfToken);
+  }, []);
 }

@@ -1,13 +1,8 @@
-import {
-  useMutation,
-  useQuery,
-  useQueryClient,
-  type UseMutationResult,
-  type UseQueryResult,
-} from "@tanstack/react-query";
+import { useQuery, type UseMutationResult, type UseQueryResult } from "@tanstack/react-query";
 
 import { apiUrl, getJson, sendJson } from "./client.ts";
 import { useMe, type Me } from "./me.ts";
+import { useWrite } from "./write.ts";
 
 export interface Token {
   id: string;
@@ -39,21 +34,12 @@ export function useTokens(): UseQueryResult<readonly Token[]> {
   });
 }
 
+const CHANGED = [["tokens"], ["audit"]];
+
 export function useMakeToken(): UseMutationResult<Token, Error, TokenWish> {
-  return useTokenWrite((wish, csrfToken) => sendJson<Token>("POST", apiUrl("tokens"), wish, csrfToken));
+  return useWrite((wish, csrfToken) => sendJson<Token>("POST", apiUrl("tokens"), wish, csrfToken), CHANGED);
 }
 
 export function useRevokeToken(): UseMutationResult<unknown, Error, string> {
-  return useTokenWrite((id, csrfToken) => sendJson("DELETE", apiUrl(`tokens/${id}`), undefined, csrfToken));
-}
-
-function useTokenWrite<Asked, Answer>(
-  write: (asked: Asked, csrfToken: string | null) => Promise<Answer>,
-): UseMutationResult<Answer, Error, Asked> {
-  const { data: me } = useMe();
-  const queries = useQueryClient();
-  return useMutation({
-    mutationFn: (asked: Asked) => write(asked, me?.csrf_token ?? null),
-    onSettled: () => Promise.all([["tokens"], ["audit"]].map((queryKey) => queries.invalidateQueries({ queryKey }))),
-  });
+  return useWrite((id, csrfToken) => sendJson("DELETE", apiUrl(`tokens/${id}`), undefined, csrfToken), CHANGED);
 }

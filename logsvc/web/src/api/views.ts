@@ -1,13 +1,8 @@
-import {
-  useMutation,
-  useQuery,
-  useQueryClient,
-  type UseMutationResult,
-  type UseQueryResult,
-} from "@tanstack/react-query";
+import { useQuery, type UseMutationResult, type UseQueryResult } from "@tanstack/react-query";
 
 import { apiUrl, getJson, sendJson } from "./client.ts";
 import { useMe } from "./me.ts";
+import { useWrite } from "./write.ts";
 
 /** A page as somebody likes to see it. */
 export interface View {
@@ -48,16 +43,12 @@ export type ViewChange =
   | { do: "forget"; id: number };
 
 export function useViewChange(): UseMutationResult<unknown, Error, ViewChange> {
-  const { data: me } = useMe();
-  const queries = useQueryClient();
-  const csrfToken = me?.csrf_token ?? null;
-  return useMutation({
-    mutationFn: (change: ViewChange) => {
-      if (change.do === "save") return sendJson("POST", apiUrl("views"), change.view, csrfToken);
-      const url = apiUrl(`views/${change.id}`);
-      if (change.do === "forget") return sendJson("DELETE", url, undefined, csrfToken);
-      return sendJson("PUT", url, change.view, csrfToken);
-    },
-    onSettled: () => queries.invalidateQueries({ queryKey: ["views"] }),
-  });
+  return useWrite(send, [["views"]]);
+}
+
+function send(change: ViewChange, csrfToken: string | null): Promise<unknown> {
+  if (change.do === "save") return sendJson("POST", apiUrl("views"), change.view, csrfToken);
+  const url = apiUrl(`views/${change.id}`);
+  if (change.do === "forget") return sendJson("DELETE", url, undefined, csrfToken);
+  return sendJson("PUT", url, change.view, csrfToken);
 }

@@ -15,9 +15,9 @@ type Style = Omit<AnsiPiece, "text">;
 
 const PLAIN: Style = { colour: "", isBold: false, isDim: false, isUnderlined: false };
 
-// ESC [ … letter. Only what ends in "m" is a style; the others move a cursor that is not here.
+/** ESC [ … letter, of its parameters and letter. Only what ends in "m" is a style; the others move a cursor. */
 // oxlint-disable-next-line no-control-regex
-const CODE = /\u001B\[([0-9;?]*)[ -/]*([@-~])/g;
+export const CODE = /\u001B\[([0-9;?]*)[ -/]*([@-~])/g;
 
 /** Cut terminal text into styled pieces. Other codes are left out; text nodes may hold any text. */
 export function ansiPieces(text: string): AnsiPiece[] {

@@ -1,10 +1,8 @@
-// ESC [ … letter: the colour and cursor codes that terminals take.
-// oxlint-disable-next-line no-control-regex
-const ANSI = /\u001B\[[0-9;?]*[ -/]*[@-~]/g;
+import { CODE } from "./ansi.ts";
 
 /** The text without terminal colour codes. */
 export function withoutAnsi(text: string): string {
-  return text.includes("\u001B") ? text.replace(ANSI, "") : text;
+  return text.includes("\u001B") ? text.replaceAll(CODE, "") : text;
 }
 
 /** The first `limit` characters, with a mark when there are more. */

@@ -2,6 +2,7 @@ import { useState, type ReactNode } from "react";
 
 import { useMayAct } from "../api/me.ts";
 import { useViewChange } from "../api/views.ts";
+import { ActionError } from "../parts/ActionError.tsx";
 import { NOT_ALLOWED } from "../parts/actionWords.ts";
 import { Dialog } from "./Dialog.tsx";
 import { usePlace } from "./router.ts";
@@ -50,11 +51,7 @@ export default function SaveView({ close }: { close: () => void }): ReactNode {
         <label className="check">
           <input type="checkbox" checked={isHome} onChange={(event) => setHome(event.target.checked)} /> I begin with it
         </label>
-        {changing.error && (
-          <p className="action-error" role="alert">
-            {changing.error.message}.
-          </p>
-        )}
+        <ActionError error={changing.error} />
         <div className="dialog-foot">
           <button type="button" className="button" onClick={close}>
             Cancel

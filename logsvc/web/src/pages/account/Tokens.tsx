@@ -3,6 +3,7 @@ import { useState, type ReactNode } from "react";
 import type { Me } from "../../api/me.ts";
 import { useMakeToken, useRevokeToken, useTokens, type Token } from "../../api/tokens.ts";
 import { ago, fullTime } from "../../format/time.ts";
+import { ActionError } from "../../parts/ActionError.tsx";
 import { CopyButton } from "../../parts/CopyButton.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { Dialog } from "../../shell/Dialog.tsx";
@@ -94,11 +95,7 @@ function Revoke({ token, close }: { token: Token; close: () => void }): ReactNod
     <Dialog title={`Revoke the token ${token.name}?`} close={close} isBusy={revoking.isPending}>
       <div className="dialog-body">
         <p>What uses it is let in no longer, within seconds. It cannot be taken back.</p>
-        {revoking.error && (
-          <p className="action-error" role="alert">
-            {revoking.error.message}.
-          </p>
-        )}
+        <ActionError error={revoking.error} />
         <div className="dialog-foot">
           <button type="button" className="button" onClick={close}>
             Cancel
@@ -172,11 +169,7 @@ function NewToken(): ReactNode {
           {making.isPending ? "Making it…" : "Make it"}
         </button>
       </form>
-      {making.error && (
-        <p className="action-error" role="alert">
-          {making.error.message}.
-        </p>
-      )}
+      <ActionError error={making.error} />
       {secret && (
         <div className="secret" role="status" data-testid="new-token">
           <p>

@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 
 import { useMayAct, type Me } from "../../api/me.ts";
 import { useViewChange, useViews, type View, type ViewChange, type ViewWish } from "../../api/views.ts";
+import { ActionError } from "../../parts/ActionError.tsx";
 import { NOT_ALLOWED } from "../../parts/actionWords.ts";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { Link } from "../../shell/Link.tsx";
@@ -21,11 +22,7 @@ export function Views({ me }: { me: Me }): ReactNode {
       {error && (
         <Trouble what="Views" error={error} shownSince={views ? dataUpdatedAt : 0} retry={() => void refetch()} />
       )}
-      {changing.error && (
-        <p className="action-error" role="alert">
-          {changing.error.message}.
-        </p>
-      )}
+      <ActionError error={changing.error} />
       {isPending && <p className="quiet">Asking the bot…</p>}
       {views?.length === 0 && <p>You have none yet, and nobody shares one.</p>}
       {views && views.length > 0 && (

@@ -2,10 +2,11 @@ import { useState, type ReactNode } from "react";
 
 import { ApiError } from "../../api/client.ts";
 import { useHandling, useIncident, type Incident } from "../../api/incidents.ts";
-import { useMe } from "../../api/me.ts";
+import { useMayAct } from "../../api/me.ts";
 import { count } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
 import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
+import { ActionError } from "../../parts/ActionError.tsx";
 import { jobPlace, queuePlace } from "../../parts/addresses.ts";
 import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
@@ -118,9 +119,9 @@ function Detail({ incident }: { incident: Incident }): ReactNode {
 
 /** Take it, give it back, end it, keep it quiet: for operators. The message in the chat changes with it. */
 function Actions({ incident }: { incident: Incident }): ReactNode {
-  const { data: me } = useMe();
+  const mayAct = useMayAct();
   const [deed, setDeed] = useState<Deed | null>(null);
-  if (me?.role === "viewer") {
+  if (mayAct === false) {
     return <p className="quiet">You may look. To take it you need the role operator: /grant in Telegram.</p>;
   }
   const mayTake = isUnheeded(incident) || incident.state === "silenced";
@@ -155,7 +156,7 @@ const MOST_NOTE = 1000;
 
 function Notes({ incident }: { incident: Incident }): ReactNode {
   const zone = useZone();
-  const { data: me } = useMe();
+  const mayAct = useMayAct();
   const now = useNow();
   const handling = useHandling();
   const [text, setText] = useState("");
@@ -176,7 +177,7 @@ function Notes({ incident }: { incident: Incident }): ReactNode {
           </li>
         ))}
       </ul>
-      {me && me.role !== "viewer" && (
+      {mayAct && (
         <form
           className="noting"
           onSubmit={(event) => {
@@ -197,11 +198,7 @@ function Notes({ incident }: { incident: Incident }): ReactNode {
           </button>
         </form>
       )}
-      {handling.error && (
-        <p className="action-error" role="alert">
-          {handling.error.message}.
-        </p>
-      )}
+      <ActionError error={handling.error} />
     </section>
   );
 }

@@ -1,7 +1,8 @@
 import { useState, type ReactNode } from "react";
 
 import { useHandling } from "../../api/incidents.ts";
-import { useMe } from "../../api/me.ts";
+import { useMayAct } from "../../api/me.ts";
+import { ActionError } from "../../parts/ActionError.tsx";
 import { NOT_ALLOWED } from "../../parts/actionWords.ts";
 import { Dialog } from "../../shell/Dialog.tsx";
 import { useEnvs, useKnownEnvs } from "../../shell/envs.ts";
@@ -10,17 +11,16 @@ import { QUIET_TIMES } from "./words.ts";
 
 /** A button that begins the maintenance of an environment; it ends in the list of what is kept quiet. */
 export function MaintenanceButton(): ReactNode {
-  const { data: me } = useMe();
+  const mayAct = useMayAct();
   const [isAsked, setAsked] = useState(false);
-  const isAllowed = me !== undefined && me.role !== "viewer";
   return (
     <>
       <button
         type="button"
         className="button"
         data-testid="maintenance"
-        disabled={!isAllowed}
-        title={me && !isAllowed ? NOT_ALLOWED : undefined}
+        disabled={!mayAct}
+        title={mayAct === false ? NOT_ALLOWED : undefined}
         onClick={() => setAsked(true)}
       >
         Maintenance…
@@ -66,11 +66,7 @@ function MaintenanceDialog({ close }: { close: () => void }): ReactNode {
           </select>
         </label>
         <QuietFields quiet={quiet} setQuiet={setQuiet} />
-        {handling.error && (
-          <p className="action-error" role="alert">
-            {handling.error.message}.
-          </p>
-        )}
+        <ActionError error={handling.error} />
         <div className="dialog-foot">
           <button type="button" className="button" onClick={close}>
             Cancel

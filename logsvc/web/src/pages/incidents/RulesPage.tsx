@@ -1,10 +1,10 @@
 import { useState, type ReactNode } from "react";
 
-import { ApiError } from "../../api/client.ts";
-import { useMe } from "../../api/me.ts";
+import { useMayAct } from "../../api/me.ts";
 import { useChangeRule, usePreview, useRules, type Preview, type Rule } from "../../api/rules.ts";
 import { count, counted } from "../../format/count.ts";
 import { ago, fullTime } from "../../format/time.ts";
+import { ActionError } from "../../parts/ActionError.tsx";
 import { queuePlace } from "../../parts/addresses.ts";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
@@ -39,7 +39,7 @@ export function RulesPage(): ReactNode {
 }
 
 function RuleRow({ rule }: { rule: Rule }): ReactNode {
-  const { data: me } = useMe();
+  const mayAct = useMayAct();
   const now = useNow();
   const [isEditing, setEditing] = useState(false);
   const canChange = rule.changeable.length > 0 || !rule.is_fixed;
@@ -60,7 +60,7 @@ function RuleRow({ rule }: { rule: Rule }): ReactNode {
           </span>
         )}
         <span className="spread" />
-        {canChange && me && me.role !== "viewer" && (
+        {canChange && mayAct && (
           <button
             type="button"
             className="button button-small"
@@ -73,13 +73,14 @@ function RuleRow({ rule }: { rule: Rule }): ReactNode {
       </div>
       <p>Rings when {rule.about}.</p>
       <p className="quiet">Why: {rule.why}.</p>
-      {isEditing && <RuleEditor key={rule.version} rule={rule} done={() => setEditing(false)} />}
+      {isEditing && <RuleEditor rule={rule} done={() => setEditing(false)} />}
     </li>
   );
 }
 
 function RuleEditor({ rule, done }: { rule: Rule; done: () => void }): ReactNode {
   const [draft, setDraft] = useState<Draft>(() => draftOf(rule));
+  const [begunWith, setBegunWith] = useState(rule.version);
   const preview = usePreview();
   const change = useChangeRule();
   const wanted = changeOf(rule, draft);
@@ -133,11 +134,22 @@ function RuleEditor({ rule, done }: { rule: Rule; done: () => void }): ReactNode
           As it ships
         </button>
       </div>
-      {error && (
-        <p className="action-error" role="alert">
-          {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
+      {rule.version !== begunWith && !change.isPending && (
+        <p role="status">
+          <strong>{rule.changed_by ?? "Somebody"} changed this rule meanwhile.</strong> What you save replaces that.{" "}
+          <button
+            type="button"
+            className="link-button"
+            onClick={() => {
+              setBegunWith(rule.version);
+              edit(draftOf(rule));
+            }}
+          >
+            Begin with the rule as it is now
+          </button>
         </p>
       )}
+      <ActionError error={error} />
       {preview.data && <PreviewList preview={preview.data} rule={rule} />}
     </form>
   );

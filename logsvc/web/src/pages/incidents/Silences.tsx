@@ -1,9 +1,10 @@
 import type { ReactNode } from "react";
 
 import { useHandling, useSilences } from "../../api/incidents.ts";
-import { useMe } from "../../api/me.ts";
+import { useMayAct } from "../../api/me.ts";
 import { count } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
+import { ActionError } from "../../parts/ActionError.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
@@ -13,7 +14,7 @@ import { left, scopeOf } from "./words.ts";
 export function Silences(): ReactNode {
   const zone = useZone();
   const now = useNow();
-  const { data: me } = useMe();
+  const mayAct = useMayAct();
   const { data: silences, error, dataUpdatedAt, refetch } = useSilences();
   const handling = useHandling();
   const trouble = error && (
@@ -30,11 +31,7 @@ export function Silences(): ReactNode {
       {trouble}
       <section>
         <h2 className="section-title">Kept quiet</h2>
-        {handling.error && (
-          <p className="action-error" role="alert">
-            {handling.error.message}.
-          </p>
-        )}
+        <ActionError error={handling.error} />
         <div className="table-frame">
           <table className="table">
             <thead>
@@ -67,7 +64,7 @@ export function Silences(): ReactNode {
                     {count(silence.hidden)}
                   </td>
                   <td className="number">
-                    {me && me.role !== "viewer" && (
+                    {mayAct && (
                       <button
                         type="button"
                         className="button button-small"

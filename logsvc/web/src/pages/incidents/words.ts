@@ -1,4 +1,4 @@
-import type { Incident, IncidentState, Silence } from "../../api/incidents.ts";
+import { UNHEEDED, type Incident, type IncidentState, type Silence } from "../../api/incidents.ts";
 import { count, counted } from "../../format/count.ts";
 import { age, ago, duration } from "../../format/time.ts";
 
@@ -14,7 +14,7 @@ export const QUIET_TIMES = [
 
 /** Nobody has taken it, and nothing keeps it quiet. */
 export function isUnheeded({ state }: Pick<Incident, "state">): boolean {
-  return state === "new" || state === "firing" || state === "regressed";
+  return UNHEEDED.includes(state);
 }
 
 const TONES: Readonly<Record<IncidentState, "error" | "warn" | "good" | "debug">> = {

@@ -1,7 +1,7 @@
 import { useState, type ReactNode } from "react";
 
 import { MOST_REPLAYED, useDeadLetter, type DeadLetter } from "../../api/deadLetters.ts";
-import { useMe } from "../../api/me.ts";
+import { useMayAct } from "../../api/me.ts";
 import type { System } from "../../api/system.ts";
 import { bytes } from "../../format/bytes.ts";
 import { count, counted } from "../../format/count.ts";
@@ -44,15 +44,14 @@ export function DeadLetters({ letters }: { letters: System["all_dead_letters"] }
 type Ask = (ids: readonly string[]) => void;
 
 function ReplayButton({ words, ids, ask }: { words: string; ids: readonly DeadLetter[]; ask: Ask }): ReactNode {
-  const { data: me } = useMe();
-  const isAllowed = me !== undefined && me.role !== "viewer";
+  const mayAct = useMayAct();
   return (
     <button
       type="button"
       className="button"
       data-testid="replay"
-      disabled={!isAllowed}
-      title={me && !isAllowed ? NOT_ALLOWED : undefined}
+      disabled={!mayAct}
+      title={mayAct === false ? NOT_ALLOWED : undefined}
       onClick={() => ask(ids.map(({ id }) => id))}
     >
       {words}
