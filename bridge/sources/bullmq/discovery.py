@@ -6,7 +6,7 @@ space it takes minutes.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -118,10 +118,17 @@ class Discovery:
         self._expected.update(filter(self.source.watches, queues))
 
     async def scan(self) -> Found:
-        """Go once through the key space. Raises SourceUnavailable if it cannot be done to the end."""
+        """Go once through the key space.
+
+        Raises SourceUnavailable if it cannot be done to the end, once it has told what answers to it all the same.
+        """
         begun_ms = await self._door.read_clock()
+        away: SourceUnavailable | None = None
         if self.source.listed is not None:
-            present = await self._present(self.source.listed)
+            present, away = await self._present(self.source.listed)
+            if away is not None:
+                await self._tell_found(present, begun_ms)
+                raise away
             self._tell_absent(self.source.listed - present)
             return Found(frozenset(present), begun_ms)
         queues: set[str] = set()
@@ -130,13 +137,19 @@ class Discovery:
             await self._tell_so_far(queues, begun_ms)
         begun = told_at = time.monotonic()
         for part in await self._door.parts():
-            async for keys in self._meta_keys(part):
-                named = {key: name for key in keys if (name := _text(key)) is not None}
-                unnamed |= {key[:MAX_KEY_BYTES] for key in keys if key not in named}
-                queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
-                if self._expected or time.monotonic() - told_at >= TELL_SECONDS:
-                    await self._tell_so_far(queues, begun_ms)
-                    told_at = time.monotonic()
+            try:
+                async for keys in self._meta_keys(part):
+                    named = {key: name for key in keys if (name := _text(key)) is not None}
+                    unnamed |= {key[:MAX_KEY_BYTES] for key in keys if key not in named}
+                    queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
+                    if self._expected or time.monotonic() - told_at >= TELL_SECONDS:
+                        await self._tell_so_far(queues, begun_ms)
+                        told_at = time.monotonic()
+            except SourceUnavailable as error:
+                away = error
+        if away is not None:
+            await self._tell_so_far(queues, begun_ms)
+            raise away
         self._tell_unnamed(len(unnamed))
         self._tell_slow(time.monotonic() - begun)
         return Found(frozenset(queues), begun_ms)
@@ -159,24 +172,40 @@ class Discovery:
             return FIRST_KEYS_A_SECOND
         return KEYS_A_SECOND * max(1, self.shares) / self._partitions
 
-    async def _present(self, queues: Collection[str]) -> set[str]:
-        """Those of these queues that are there, and those of which Redis does not say: reading them will tell."""
+    async def _present(self, queues: Collection[str]) -> tuple[set[str], SourceUnavailable | None]:
+        """Those of these queues that are there, and those of which Redis does not say: reading them will tell.
+
+        Each process is asked by itself; of one that is away none is there, and why is told.
+        """
+        by_shard: dict[str, list[str]] = {}
+        for queue in queues:
+            by_shard.setdefault(self._door.shard(Keys(self.source.prefix, queue).meta), []).append(queue)
+        present, away = set[str](), None
+        for names in by_shard.values():
+            try:
+                for start in range(0, len(names), SCAN_COUNT):
+                    present |= await self._present_of(names[start : start + SCAN_COUNT])
+            except SourceUnavailable as error:
+                away = error
+        return present, away
+
+    async def _present_of(self, queues: Sequence[str]) -> set[str]:
+        commands: list[Command] = [("EXISTS", Keys(self.source.prefix, queue).meta) for queue in queues]
         present: set[str] = set()
-        names = list(queues)
-        for start in range(0, len(names), SCAN_COUNT):
-            some = names[start : start + SCAN_COUNT]
-            commands: list[Command] = [("EXISTS", Keys(self.source.prefix, queue).meta) for queue in some]
-            for queue, command, reply in zip(some, commands, await self._door.ask(commands), strict=True):
-                is_refused = isinstance(reply, Refused) and is_about_key(reply)
-                if is_refused or accepted(command, reply):
-                    present.add(queue)
+        for queue, command, reply in zip(queues, commands, await self._door.ask(commands), strict=True):
+            is_refused = isinstance(reply, Refused) and is_about_key(reply)
+            if is_refused or accepted(command, reply):
+                present.add(queue)
         return present
 
     async def _tell_so_far(self, queues: set[str], begun_ms: int) -> None:
         """Tell what an unfinished scan found that was not known, and who of the expected is there."""
         expected = frozenset(self._expected)
-        so_far = queues | await self._present(expected)
+        present, _ = await self._present(expected)  # the others are found once the scan comes there
         self._expected -= expected
+        await self._tell_found(queues | present, begun_ms)
+
+    async def _tell_found(self, so_far: set[str], begun_ms: int) -> None:
         known = self._found or Found(frozenset(), begun_ms, is_whole=False)
         if not so_far <= known.queues:
             await self._put(replace(known, queues=known.queues | so_far))
