@@ -71,8 +71,11 @@ async def test_a_poll_that_drips_for_ever_ends(monkeypatch: pytest.MonkeyPatch) 
     async def hear(_ask: object) -> None:
         raise AssertionError("nobody said anything")
 
+    async def moved(_old: int, _new: int) -> None:
+        raise AssertionError("no group has moved")
+
     async with answering(drip) as door:
-        listening = asyncio.create_task(door.listen(hear, lambda _chat: None, [], stop))
+        listening = asyncio.create_task(door.listen(hear, lambda _chat: None, moved, [], stop))
 
         async def gave_up() -> bool:
             return "the call took more than" in door.polling.problem
