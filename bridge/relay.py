@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import structlog
 
 from bridge.cancellation import unless_cancelled
-from bridge.cursors import Restored, other_sites, restore
 from bridge.errors import KafkaResting, WriterLost
 from bridge.kafka import Batches, Writer, read_cursors
 from bridge.lag import Lags
@@ -24,6 +23,7 @@ from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.share import Share
 from bridge.sources.bullmq.budget import Budget
+from bridge.sources.bullmq.cursors import Restored, other_sites, restore
 from bridge.sources.bullmq.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from tocsin.breakers import Guard

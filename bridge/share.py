@@ -8,7 +8,6 @@ from contextlib import aclosing, suppress
 import structlog
 
 from bridge.cancellation import unless_cancelled
-from bridge.cursors import Restored, scan_cursor
 from bridge.kafka import read_back
 from bridge.lag import Lags
 from bridge.metrics import Metrics
@@ -17,6 +16,7 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.budget import Budget
+from bridge.sources.bullmq.cursors import Restored, scan_cursor
 from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.open_jobs import Room

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from bridge.cursors import Restored
 from bridge.lag import Lag
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.budget import Budget
+from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.open_jobs import Room

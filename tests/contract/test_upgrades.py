@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from bot.rules.policy import ringing
-from bridge.cursors import restore
+from bridge.sources.bullmq.cursors import restore
 from logsvc.fitness import fitted
 from tests.contract.earlier import first
 from tests.contract.golden import STRUCTS, Sample, sample, samples

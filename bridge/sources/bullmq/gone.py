@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bridge.cursors import no_queue_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream
+from bridge.sources.bullmq.cursors import no_queue_cursor
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.groups import cursor, no_pages, open_jobs

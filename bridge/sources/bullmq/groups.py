@@ -7,10 +7,10 @@ each says where to go on if the next is not committed.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bridge.cursors import no_open_pages, open_cursor, open_cursors, queue_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
+from bridge.sources.bullmq.cursors import no_open_pages, open_cursor, open_cursors, queue_cursor
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import Entry, Position, Reading

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import structlog
 
-from bridge.cursors import Restored
 from bridge.errors import SourceUnavailable
 from bridge.lag import Lag
+from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.entryreader import EntryReader

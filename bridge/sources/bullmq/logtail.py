@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from bridge import redact
-from bridge.cursors import log_cursor
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import logs
+from bridge.sources.bullmq.cursors import log_cursor
 from bridge.sources.bullmq.logplace import Found, LogPlace
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.translate import Place

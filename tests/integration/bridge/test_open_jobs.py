@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge.cursors import restore
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.sources.bullmq import open_jobs
+from bridge.sources.bullmq.cursors import restore
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.open_jobs import Room
 from tests.eventually import eventually

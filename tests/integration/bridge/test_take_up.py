@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from bridge.cursors import Restored
 from bridge.outbox import Outbox
 from bridge.record import Record
+from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place

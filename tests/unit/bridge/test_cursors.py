@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.cursors import log_cursor, other_sites, queue_cursor, restore, scan_cursor
+from bridge.sources.bullmq.cursors import log_cursor, other_sites, queue_cursor, restore, scan_cursor
 from bridge.sources.bullmq.logplace import LogPlace
 from bridge.sources.bullmq.stream import Position
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from bridge.cursors import restore
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import logtail
+from bridge.sources.bullmq.cursors import restore
 from bridge.sources.bullmq.logplace import LogPlace
 from bridge.sources.bullmq.logtail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.cursors import no_open_pages, open_cursor, open_cursors, restore
 from bridge.record import MAX_RECORD_BYTES
+from bridge.sources.bullmq.cursors import no_open_pages, open_cursor, open_cursors, restore
 from bridge.sources.bullmq.open_jobs import LEAST_JOBS, STORED_JOBS, OpenJob, OpenJobs, Room
 from bridge.sources.bullmq.stream import Position
 from tocsin.events import JobEvent, State
