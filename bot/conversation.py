@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from bot import texts
-from bot.commands import ACTS, ANYWHERE, COMMANDS, PRESSES
+from bot.commands import ACTS, ANYWHERE, CHANGES, COMMANDS, PRESSES
 from bot.delivery.messages import Ask, Buttons, Reply
 from bot.delivery.pacing import Pacer
 from bot.desk import Command, Desk, Pressable
@@ -24,6 +24,8 @@ from tocsin.roles import Role
 log = structlog.get_logger("conversation")
 
 REPLY_SECONDS = 5.0
+FRESH_SECONDS = 120.0
+"""What was said longer ago changes nothing: Telegram keeps for a day what is said while no bot listens."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Conversation:
         if access is Access.STRANGER:
             self.metrics.asks.labels("stranger").inc()
             return Reply(texts.STRANGER.format(user_id=ask.user_id))
+        if ask.is_relayed:
+            return Reply(texts.NOT_YOUR_WORDS) if ask.is_private else None
         if said is None and ask.reply_to is not None:
             noted = await self._note(ask, ask.reply_to)
             if noted is not None or not ask.is_private:
@@ -99,6 +103,8 @@ class Conversation:
         self.metrics.asks.labels(command.name).inc()
         if not _may(ask, command):
             return _refusal(ask, command)
+        if command.name in CHANGES and ask.age_seconds > FRESH_SECONDS:
+            return Reply(texts.SAID_LONG_AGO.format(command=command.name, age=age(ask.age_seconds)))
         return await command.answer(ask, said.rest, self.desk)
 
     async def _note(self, ask: Ask, message_id: int) -> Reply | None:

@@ -111,6 +111,8 @@ class Telegram:
     def __init__(self, token: str, api_base: str, answered: Callable[[], None]) -> None:
         self.polling = Polling(answered)
         self.username = ""
+        self._ahead_seconds = 0.0
+        """How far our clock is ahead of Telegram's, as the newest message that we sent says."""
         times: dict[str, Any] = {
             "read_timeout": CALL_SECONDS,
             "write_timeout": CALL_SECONDS,
@@ -160,6 +162,7 @@ class Telegram:
                 link_preview_options=LinkPreviewOptions(is_disabled=True),
                 read_timeout=seconds,
             )
+            self._ahead_seconds = time.time() - message.date.timestamp()
         return message.message_id
 
     async def edit(self, chat_id: int, message_id: int, text: str, *, buttons: Buttons = ()) -> None:
@@ -258,7 +261,7 @@ class Telegram:
                 noticed(update.effective_chat.id)
             if update.message is not None and update.message.migrate_to_chat_id is not None:
                 await moved(update.message.chat.id, update.message.migrate_to_chat_id)
-            ask = to_ask(update)
+            ask = to_ask(update, me=self._bot.id, now=time.time() - self._ahead_seconds)
             if ask is not None:
                 await hear(ask)
 
@@ -385,8 +388,11 @@ def _markup(buttons: Buttons) -> InlineKeyboardMarkup | None:
     )
 
 
-def to_ask(update: Update) -> Ask | None:
+def to_ask(update: Update, *, me: int, now: float) -> Ask | None:
     """What a person said or pressed; None for what nobody said to us (joins, pins, channel posts).
+
+    me: our own id: people answer one another too, and whatever is said in a forum's topic answers its first message.
+    now: by Telegram's clock, seconds since 1970.
 
     A press on a message that Telegram no longer lets us see is answered all the same, with a new message.
     """
@@ -406,6 +412,8 @@ def to_ask(update: Update) -> Ask | None:
             said_id=query.message.message_id,
         )
     if message is not None and message.text and message.from_user is not None:
+        answered = message.reply_to_message
+        is_to_us = answered is not None and answered.from_user is not None and answered.from_user.id == me
         return Ask(
             chat_id=message.chat.id,
             user_id=message.from_user.id,
@@ -415,7 +423,9 @@ def to_ask(update: Update) -> Ask | None:
             text=message.text,
             topic_id=_topic(message),
             said_id=message.message_id,
-            reply_to=message.reply_to_message.message_id if message.reply_to_message else None,
+            reply_to=answered.message_id if answered is not None and is_to_us else None,
+            age_seconds=max(0.0, now - message.date.timestamp()),
+            is_relayed=message.forward_origin is not None or message.via_bot is not None,
         )
     return None
 

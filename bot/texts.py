@@ -329,6 +329,10 @@ HAD_NONE = "{person} had no role of their own; they are logged out everywhere."
 ADMIN_BY_SETTING = "They are an admin by TELEGRAM_ADMINS; only that setting can change it."
 ROLES_AWAY = "🟠 Postgres does not answer, so nothing was changed. Try again in a minute; /status says more."
 NO_SUCH_COMMAND = "I do not know that command. /help lists those I know."
+NOT_YOUR_WORDS = "That is forwarded, or another bot's. I do only what you say yourself."
+SAID_LONG_AGO = (
+    "You said /{command} {age} ago and I hear it only now, so I have not done it. Say it again if it still holds."
+)
 OLD_BUTTON = "This button is from an older release."
 NOT_FOR_YOU = "You may not do that."
 MUST_BE_SILENT = "Telegram asks for silence in this chat for {age}; press again then."

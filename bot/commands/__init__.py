@@ -56,4 +56,12 @@ ACTS: tuple[Pressable, ...] = (_ack, _silence, _resolve, _retry, Go(), _oncall)
 """Those whose buttons change something: only a sealed button of ours does, and only for who may act."""
 ANYWHERE = frozenset((WhoAmI().name, Here().name))
 """What an admin may say in a group where no alerts go yet."""
+CHANGES = frozenset(
+    one.name
+    for one in (
+        *(_ack, _silence, _resolve, Maintenance(), _retry, Promote(), Pause(), Resume()),
+        *(_oncall, Here(), Subscribe(), _test, _rules, Grant(), Revoke()),
+    )
+)
+"""What changes something by being said: not when it was said long ago."""
 LISTED = tuple((one.name, one.about) for one in COMMANDS if one.about)

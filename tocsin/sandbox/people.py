@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from msgspec import structs
 
-from tocsin.sandbox.chats import ANONYMOUS_ADMIN_ID, Chat, ChatType, MemberStatus, User, member
+from tocsin.sandbox.chats import ANONYMOUS_ADMIN_ID, Chat, ChatType, MemberStatus, Topic, User, member
 from tocsin.sandbox.errors import Refused, UnknownChat
 from tocsin.sandbox.hub import Sandbox
 from tocsin.sandbox.records import AddQuery, Message, PutChat, PutMessage, PutUser
@@ -28,12 +28,18 @@ def say(sandbox: Sandbox, said: Say) -> tuple[Message, int | None]:
         raise Refused(f"a message has at most {MAX_TEXT} UTF-16 units")
     sender = _author(sandbox, chat, said)
     message = sandbox.new_message(chat, sender) | {"text": text} | ({"entities": entities} if entities else {})
+    message["date"] = int(sandbox.clock() - said.seconds_ago)
+    if said.forwarded_from is not None:
+        author = _author_of_forwarded(sandbox, said.forwarded_from)
+        message["forward_origin"] = {"type": "user", "sender_user": author.as_telegram(), "date": message["date"]}
     if said.is_anonymous:
         message["sender_chat"] = sandbox.world.describe(chat)
     if said.message_thread_id is not None:
-        if said.message_thread_id not in chat.topics:
+        topic = chat.topics.get(said.message_thread_id)
+        if topic is None:
             raise Refused(f"chat {chat.id} has no topic {said.message_thread_id}")
-        message |= {"message_thread_id": said.message_thread_id, "is_topic_message": True}
+        message |= {"message_thread_id": topic.id, "is_topic_message": True}
+        message["reply_to_message"] = _beginning(sandbox, chat, topic)
     if said.reply_to_message_id is not None:
         answered = sandbox.world.messages[chat.id].get(said.reply_to_message_id)
         if answered is None:
@@ -152,6 +158,24 @@ def _author(sandbox: Sandbox, chat: Chat, said: Say) -> User:
     if chat.members.get(said.user_id) not in ("creator", "administrator"):
         raise Refused("only an administrator of a group can write in its name")
     return User(id=ANONYMOUS_ADMIN_ID, first_name="Group", username="GroupAnonymousBot", is_bot=True)
+
+
+def _beginning(sandbox: Sandbox, chat: Chat, topic: Topic) -> Message:
+    """What began a topic: Telegram shows whatever is said there, and answers nothing else, as an answer to that."""
+    return {
+        "message_id": topic.id,
+        "from": _someone(sandbox, chat).as_telegram(),
+        "chat": sandbox.world.describe(chat),
+        "date": int(sandbox.clock()),
+        "message_thread_id": topic.id,
+        "is_topic_message": True,
+        "forum_topic_created": {"name": topic.name, "icon_color": 0x6FB9F0},
+    }
+
+
+def _author_of_forwarded(sandbox: Sandbox, user_id: int) -> User:
+    _put_person(sandbox, user_id, None, None, None)
+    return sandbox.world.users[user_id]
 
 
 def _put_person(

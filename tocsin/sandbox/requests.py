@@ -6,7 +6,10 @@ from tocsin.sandbox.chats import MemberStatus, Topic
 
 
 class Say(Struct, forbid_unknown_fields=True):
-    """Someone writes. is_anonymous: as an administrator in the group's name."""
+    """Someone writes. is_anonymous: as an administrator in the group's name.
+
+    forwarded_from: they forward what that person wrote. seconds_ago: they wrote it then; only now it is delivered.
+    """
 
     chat_id: int
     user_id: int
@@ -14,6 +17,8 @@ class Say(Struct, forbid_unknown_fields=True):
     message_thread_id: int | None = None
     reply_to_message_id: int | None = None
     is_anonymous: bool = False
+    forwarded_from: int | None = None
+    seconds_ago: float = 0.0
 
 
 class Press(Struct, forbid_unknown_fields=True):

@@ -253,14 +253,14 @@ class House:
         )
         return answer.raise_for_status().json()["message"]["message_id"]
 
-    async def ask(self, text: str, *, expect: str, seconds: float = 20) -> tuple[str, float]:
+    async def ask(self, text: str, *, expect: str, seconds: float = 20, **more: Any) -> tuple[str, float]:
         """Say something and wait for a new message that holds `expect`; return it, and how long the bot was about it.
 
         How long: by the bot's own log, from hearing it to the call that answers it. Neither the way there nor the load
         of this machine is in it.
         """
         before = {item["message_id"] for item in await self.messages()}
-        said = await self.say(text)
+        said = await self.say(text, **more)
         found: list[dict[str, Any]] = []
 
         async def answered() -> bool:

@@ -150,6 +150,7 @@ async def test_silence_and_maintenance_by_command_hide_even_what_is_new(house: H
     text, _ = await house.ask("/incidents", expect="2 open, 1 nobody has acked")
     assert "silenced until" in text
     await house.ask("/silence end 1", expect="Silence #1 is over")
+    await house.ask("/maintenance prod 15m", expect="You said /maintenance 4 h ago", seconds_ago=4 * 3600)
     await house.ask("/maintenance prod 15m moving house", expect="Maintenance of prod")
     await house.put(*(failure("mail", fingerprint=f"n{number}", error_type=f"New{number}") for number in range(3)))
     text, _ = await house.ask("/maintenance", expect="1 kept quiet")

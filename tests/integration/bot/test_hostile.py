@@ -72,6 +72,8 @@ async def test_hostile_names_errors_buttons_and_people_change_nothing(house: Hou
         await house.say(text, chat=GROUP, user=STRANGER)
         await house.say(text, chat=GROUP, user=CHAT, is_anonymous=True)
         await house.say(text, chat=STRANGER, user=STRANGER)
+    await house.say("/grant 666 admin", chat=GROUP, user=CHAT, forwarded_from=STRANGER)
+    await house.ask("/maintenance prod 4h", expect="I do only what you say yourself", forwarded_from=STRANGER)
     for name in NAMES:
         for command in ("queue", "chart", "job", "failed", "errors", "route", "logs", "pause", "retry", "promote"):
             await house.say(f"/{command} {name}"[:4096])

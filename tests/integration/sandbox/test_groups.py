@@ -14,6 +14,11 @@ BOT_ID = int(TOKEN.partition(":")[0])
 async def test_topics_take_messages_until_closed_or_deleted(running: Running):
     await running.post("chats", id=FORUM, title="Ops", topics=[{"id": 7, "name": "payments"}, {"id": 8, "name": "old"}])
     async with running.bot() as bot:
+        await running.say("/queues", chat_id=FORUM, user_id=5, message_thread_id=7)
+        [*_, heard] = await bot.get_updates()
+        assert heard.message is not None
+        assert heard.message.reply_to_message is not None
+        assert heard.message.reply_to_message.message_id == 7, "what is said in a topic answers what began it"
         sent = await bot.send_message(FORUM, "x", message_thread_id=7)
         assert (sent.message_thread_id, sent.is_topic_message, sent.chat.is_forum) == (7, True, True)
         assert (await bot.send_message(FORUM, "general")).message_thread_id is None

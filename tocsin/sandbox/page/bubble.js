@@ -15,7 +15,8 @@ export function bubble(message, { silent, isMine, topicName, showsSender }, hand
   box.setAttribute("aria-label", `${sender(message)}, ${clock(message.date)}`);
   if (showsSender && !isMine) box.append(part("p", "sender", sender(message)));
   if (topicName) box.append(part("p", "topic", `# ${topicName}`));
-  if (message.reply_to_message) box.append(answered(message.reply_to_message));
+  const told = message.reply_to_message;
+  if (told && !told.forum_topic_created) box.append(answered(told)); // what began a topic is no answer's subject
   if (message.photo) box.append(photo(message.photo.at(-1), message.caption));
   if (message.document) box.append(file(message.document));
   const text = message.text ?? message.caption ?? "";
