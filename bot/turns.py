@@ -1,7 +1,8 @@
 """Whose turn it is to poll Telegram, which lets only one hear: of several bots on one database, one has the lease.
 
 Everything else they do side by side. While Postgres does not tell whose turn it is, who polled goes on, and who has
-never been told polls too: two that get in each other's way are better than nobody who answers.
+never been told polls too: one that answers from memory is better than nobody. But who has no lease that holds, and
+meets another poller, gives way to it for a while: that one may know more, and two get in each other's way.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ STANDBY_SECONDS = 1.0
 left for a slow Postgres and the start of the poll. A holder may miss two renewals."""
 PATIENCE_SECONDS = 5.0
 """What Postgres and its tables get at our start to tell whose turn it is, before we poll without being told."""
+GIVE_WAY_SECONDS = 120.0
+"""After that it is seen whether the other still polls."""
 TELEGRAM_SECONDS = 10.0
 ANSWER_SECONDS = 2.0
 
@@ -51,13 +54,18 @@ class Turns:
     lease: Lease | None = None
     clock: Callable[[], float] = time.monotonic
     _asked_at: float = -TELEGRAM_SECONDS
+    _holds_until: float = float("-inf")
+    """Our own lease, by our clock: at the latest then it may be another's."""
+    _gives_way_until: float = float("-inf")
+    _polls_since: float = 0.0
     _renewed_at: float | None = None
     """When the holder was heard of last, by our clock."""
 
     @property
     def is_ours(self) -> bool:
-        """Whether we are to poll: by what Postgres said last."""
-        return self.lease is None or self.lease.holder == self.me
+        """Whether we are to poll: by what Postgres said last, unless we give way to another that polls."""
+        may_be = self.lease is None or self.lease.holder == self.me
+        return may_be and self.clock() >= self._gives_way_until
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll whenever it is our turn, until stop; then let the next one have it."""
@@ -82,6 +90,7 @@ class Turns:
     async def _poll(self, stop: asyncio.Event) -> None:
         """Poll and renew, until stop or until it is another's turn."""
         over = asyncio.Event()
+        self._polls_since = self.clock()
         self.metrics.is_polling.set(1)
         silent = None if self._renewed_at is None else round(self.clock() - self._renewed_at, 3)
         log.info("our_turn_to_poll", fence=self.lease.fence if self.lease else None, silent_seconds=silent)
@@ -100,14 +109,29 @@ class Turns:
 
     async def _ask_whose(self) -> None:
         if not self.has_tables.is_set():
+            self._give_way()
             return
+        asked_at = self.clock()
         try:
             async with self.database.transaction(timeout=ANSWER_SECONDS) as session:
                 self.lease = await take(session, POLLING, self.me, timedelta(seconds=LEASE_SECONDS))
-            if not self.is_ours:
+            if self.lease.holder == self.me:
+                self._holds_until, self._gives_way_until = asked_at + LEASE_SECONDS, float("-inf")
+            else:
                 self._renewed_at = self.clock() - (LEASE_SECONDS - self.lease.left_seconds)
         except Unavailable as failure:
+            self._give_way()
             log.info("turn_not_known", error=str(failure), polling=self.is_ours)
+
+    def _give_way(self) -> None:
+        """Leave it to another poller that we have met since our lease ran out."""
+        met_at = self.telegram.polling.conflict_at
+        # At first it may be the poll of who was here before us that has not ended yet.
+        since = max(self._holds_until, self._polls_since + LEASE_SECONDS)
+        if met_at is None or met_at <= since or not self.is_ours:
+            return
+        self._gives_way_until = self.clock() + GIVE_WAY_SECONDS
+        log.warning("gives_way", seconds=GIVE_WAY_SECONDS, mend="Postgres does not say whose turn it is")
 
     async def _stand_by(self) -> None:
         """See now and then that Telegram answers us, so that whoever asks whether we are ready is told the truth."""

@@ -3,12 +3,16 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from bot import turns
 from bot.delivery.pacing import CHAT_BURST, MOST_DEBT
 from bot.delivery.sending import Delivery
 from bot.errors import Fenced
@@ -29,10 +33,12 @@ from bot.store.migrate import migrate
 from bot.store.models import Card, ChatPace
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
 from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put
-from bot.telegram import Telegram
+from bot.telegram import TELEGRAM, Polling, Telegram
+from bot.turns import Turns
 from tests.certificate import make_certificate
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
+from tests.integration.bot.link import Link
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
 from tests.pgbouncer import running_pgbouncer
@@ -350,6 +356,56 @@ async def nothing_waits(house: House) -> bool:
     return waiting == 0
 
 
+@dataclass
+class Poller:
+    """What a bot polls Telegram with."""
+
+    polling: Polling = field(default_factory=lambda: Polling(lambda: None))
+    is_polling: bool = False
+
+    async def listen(self, over: asyncio.Event) -> None:
+        self.is_polling = True
+        await over.wait()
+        self.is_polling = False
+
+    async def me(self) -> str:
+        return "tocsin"
+
+
+async def test_a_poller_that_postgres_has_lost_goes_on_alone_and_gives_way_to_the_one_it_meets(
+    engine: AsyncEngine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "LEASE_SECONDS", 2.0)
+    monkeypatch.setattr(turns, "RENEW_SECONDS", 0.2)
+    url = urlsplit(postgres_url)
+    link = Link(url.hostname or "127.0.0.1", url.port or 5432)
+    await link.start()
+    behind = open_engine(postgres_url.replace(f":{url.port}/", f":{link.port}/"))
+    first, second, stop, settings = Poller(), Poller(), asyncio.Event(), read(BotSettings, BASE)
+
+    async def take_turns(poller: Poller, through: AsyncEngine) -> None:
+        registry = CollectorRegistry()
+        breakers, telegram = Breakers(settings, registry), cast(Telegram, poller)
+        database = Database(through, breakers, timeout=30)
+        one = Turns(database, telegram, breakers, Health(TELEGRAM), Metrics(registry), poller.listen)
+        one.has_tables.set()
+        await one.run(stop)
+
+    async with asyncio.TaskGroup() as running:
+        running.create_task(take_turns(first, behind))
+        await eventually(lambda: first.is_polling, what="the turn of the first")
+        running.create_task(take_turns(second, engine))
+        await link.set("refusing")
+        await eventually(lambda: second.is_polling, what="the turn of the second")
+        assert first.is_polling, "for all it knows it is alone"
+        first.polling.conflict_at = time.monotonic()
+        await eventually(lambda: not first.is_polling, what="the first giving way")
+        assert second.is_polling
+        stop.set()
+    await behind.dispose()
+    await link.stop()
+
+
 @pytest.fixture
 async def pooled(house: House) -> AsyncGenerator[House]:
     """A house whose bots reach Postgres through PgBouncer in transaction mode, over TLS."""
@@ -408,7 +464,7 @@ async def test_of_two_bots_behind_pgbouncer_one_polls_and_the_other_takes_over_w
     await sql.run("DROP TRIGGER deafen ON kafka_offsets")
     await eventually(lambda: status_says(house, "Kafka: 0 records behind"), what="the end of it")
     await first.kill()
-    await house.ask("/queues", expect="waiting 5", seconds=60)
+    await house.ask("/queues", expect="waiting 5", seconds=2 * FAILOVER_SECONDS)  # twice: for this machine's load
     await eventually(lambda: bool(second.lines("polling")), what="the start of its poll")
     [turn], [poll] = second.lines(HEARS), second.lines("polling")
     assert turn["fence"] == 2
