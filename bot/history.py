@@ -23,6 +23,7 @@ FIGURES_SECONDS = 20.0
 HOUR_MS = 3_600_000
 HOUR_BUCKET, DAY_BUCKET = 60, 900
 """Seconds. Counts by the quarter of an hour are kept, so a day of them costs little."""
+LOST_BUCKET = 300
 LOOKS_BUCKET = 120
 """A queue is looked at once a minute: shorter parts would have holes."""
 MOST_QUEUES = 1_000
@@ -164,6 +165,13 @@ class History:
                 since_ms=parse_rfc3339(since) if since else None,
                 as_of_ms=parse_rfc3339(as_of) if as_of else None,
             )
+
+    async def events_lost(self, start_ms: int, end_ms: int) -> int:
+        """How many events nobody could read in some time, give or take LOST_BUCKET. Raises as failed_jobs."""
+        query = {"event": "gap", "by": "event", "bucket": str(LOST_BUCKET), "from": str(start_ms), "to": str(end_ms)}
+        async with self._breakers.guard(LOGSVC, timeout=ANSWER_SECONDS, errors_that_count=SICK):
+            found = await self._get("histogram", query)
+            return sum(int(part["lost"]) for part in found["items"])
 
     async def course(self, one: QueueState, start_ms: int, end_ms: int) -> Course:
         """How a queue did over some time, and the deploys of its env. Raises as failed_jobs."""

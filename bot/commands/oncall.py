@@ -7,6 +7,7 @@ from bot import texts
 from bot.commands.grant import NoSuchPerson, find_person, is_person
 from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
+from bot.history import Refused
 from bot.incidents.silences import read_wish
 from bot.render.alert import OPEN_INCIDENTS
 from bot.render.duty import handover_text, on_call_text
@@ -142,8 +143,17 @@ class HandoverCommand:
             return Reply(texts.POSTGRES_AWAY, notice=texts.POSTGRES_AWAY)
         button = Button(texts.I_HAVE_IT, data=desk.seal.close("oncall:take"))
         refresh = Button(texts.REFRESH, data=f"{self.name}:")
-        text = handover_text(found, held, now_ms=now_ms, read_seconds_ago=desk.pulse.read_ago)
+        lost = await _lost(desk, found.since_ms, now_ms)
+        text = handover_text(found, held, lost, now_ms=now_ms, read_seconds_ago=desk.pulse.read_ago)
         return Reply(text, ((button, OPEN_INCIDENTS), (refresh,)), notice=texts.UPDATED)
+
+
+async def _lost(desk: Desk, since_ms: int, now_ms: int) -> int | None:
+    """From the gaps themselves: an incident that tells of them may have begun before, or be another by now."""
+    try:
+        return await desk.history.events_lost(since_ms, now_ms)
+    except (Unavailable, Refused):
+        return None
 
 
 def _since(duty: Duty | None, now_ms: int) -> int:

@@ -9,8 +9,6 @@ from bot.render.times import as_old, moment
 from bot.routing.duty import Duty, Turn
 from bot.store.handover import Handover
 
-MOST_ACTS = 12
-
 
 def duty_lines(duty: Duty | None, following: Duty | None) -> list[str]:
     """Who is on call, and who is next."""
@@ -32,8 +30,10 @@ def on_call_text(duty: Duty | None, following: Duty | None, rota: Sequence[Turn]
     return fit([*lines, texts.HOW_ON_CALL])
 
 
-def handover_text(found: Handover, held: int, *, now_ms: int, read_seconds_ago: float | None) -> str:
-    """All that whoever takes over wants to know. held: incidents kept for the morning digest."""
+def handover_text(found: Handover, held: int, lost: int | None, *, now_ms: int, read_seconds_ago: float | None) -> str:
+    """All that whoever takes over wants to know. held: incidents kept for the morning digest. lost: events; None = not
+    known.
+    """
     lines = [bold(texts.HANDOVER.format(since=moment(found.since_ms))), as_old(read_seconds_ago, now_ms)]
     lines += duty_lines(found.duty, found.following)
     lines.append(
@@ -52,14 +52,19 @@ def handover_text(found: Handover, held: int, *, now_ms: int, read_seconds_ago: 
         told = texts.SILENCE_LINE.format(until=moment(one.until_ms), by=name(one.by, 40), hidden=one.hidden)
         lines.append(f"{sign} {scope_words(one.scope)} {told}")
     lines.append(bold(texts.HANDOVER_ACTS) if found.acts else texts.HANDOVER_NOTHING_DONE)
-    for one in found.acts[:MOST_ACTS]:
+    for one in found.acts:
         who = name(one.name or one.user_id, 40)
         at = moment(int(one.at.timestamp() * 1000))
         lines.append(f"• {at} {who}: {name(one.action, 40)} {name(one.target, 80)} · {name(one.outcome, 80)}")
-    if len(found.acts) > MOST_ACTS:
-        lines.append(texts.AND_MORE.format(count=len(found.acts) - MOST_ACTS))
-    lost = texts.HANDOVER_LOST.format(count=found.lost)
-    lines.append(f"{texts.ICON_WARN} {lost}" if found.lost else texts.HANDOVER_NO_GAP)
+    if found.acts_count > len(found.acts):
+        lines.append(texts.AND_MORE.format(count=found.acts_count - len(found.acts)))
+    lines.append(_lost_words(lost))
     if held:
         lines.append(texts.HANDOVER_HELD.format(count=held))
     return fit(lines)
+
+
+def _lost_words(lost: int | None) -> str:
+    if lost is None:
+        return texts.HANDOVER_LOST_UNKNOWN
+    return f"{texts.ICON_WARN} {texts.HANDOVER_LOST.format(count=lost)}" if lost else texts.HANDOVER_NO_GAP

@@ -38,6 +38,7 @@ from bot.settings import BotSettings
 from bot.store.changes import read_changes
 from bot.store.database import Database, open_engine
 from bot.store.duty import begin_shift
+from bot.store.handover import handover
 from bot.store.incidents import list_incidents, open_incidents
 from bot.store.migrate import migrate
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow, StormRow
@@ -675,3 +676,20 @@ async def test_a_source_that_alone_is_reported_no_more_for_a_day_ends_what_belon
     reported.add("main")
     assert (await later.look(now_ms=now_ms + 2 * day_ms + 60_000), later.gone) == (0, frozenset())
     assert (await later.look(now_ms=now_ms + 2 * day_ms + 120_000), later.gone) == (0, frozenset())
+
+
+async def test_a_handover_tells_what_rang_and_what_was_done_whatever_else_happened(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    began_ms, over_ms = at("23 12:00"), at("23 13:00")
+    await fail(engine, alerts, began_ms, KEY)
+    late = Tally(1, began_ms - 3_600_000, began_ms - 3_600_000, is_fresh=False, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, {KEY._replace(fingerprint="late"): late}, now_ms=began_ms)
+        assert await alerts.resolve_quiet(session, now_ms=over_ms, heard_ms=over_ms, sources=["main"]) == 2
+        when = datetime.fromtimestamp(began_ms / 1000, UTC)
+        session.add_all(AuditRow(action=one, at=when) for one in ["ack"] * 20 + ["login"] * 70)
+    async with AsyncSession(engine) as session:
+        found = await handover(session, since_ms=began_ms, now_ms=over_ms)
+    assert (found.began, found.ended) == (1, 1), "what was read late has rung nowhere"
+    assert ({one.action for one in found.acts}, found.acts_count) == ({"ack"}, 20)
