@@ -143,6 +143,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             progress,
             metrics,
             client,
+            lambda: {to.chat_id for to in chats.all_destinations()},
             lambda: Echo(settings, settings.topics.probes),
         )
         pulse = Pulse(

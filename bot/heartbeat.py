@@ -1,12 +1,13 @@
 """A sign of life for somebody outside: sent once a minute, and only while Tocsin can hear and ring.
 
-A probe of its own goes through Kafka and back and into Postgres, the reader of failures is at work, and Telegram knows
-our token; else nothing is sent, and whoever waits for it (HEARTBEAT_URL) raises the alarm in our place.
+A probe of its own goes through Kafka and back and into Postgres, the reader of failures is at work, Telegram knows our
+token, and what is to be told arrives; else nothing is sent, and whoever waits for it (HEARTBEAT_URL) raises the alarm
+in our place.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from bot.kafka import Echo, KafkaError
 from bot.metrics import Metrics
 from bot.store.database import Database
 from bot.store.milestones import PROBED, mark
+from bot.store.outbox import Depth, depth
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause
@@ -31,6 +33,8 @@ EVERY_SECONDS = 60.0
 SOONER_SECONDS = 10.0
 """While something is wrong: the outage is not to look longer than it is."""
 READ_LATELY_SECONDS = 60.0
+UNSENT_SECONDS = 600.0
+"""A message that has waited so long for its chat is late, whatever keeps it; a busy chat's pace alone does not."""
 PING_SECONDS = 10.0
 
 
@@ -49,6 +53,7 @@ class Heartbeat:
     progress: Progress
     metrics: Metrics
     client: httpx.AsyncClient
+    alert_chats: Callable[[], Collection[int]]
     open_echo: Callable[[], Echo]
     clock: Callable[[], float] = time.monotonic
     sent_at: float | None = None
@@ -86,10 +91,21 @@ class Heartbeat:
         try:
             async with self.database.transaction() as session:
                 await mark(session, PROBED, int(time.time() * 1000))
+                waiting = await depth(session, dead_since_ms=int(time.time() * 1000))
             async with self.breakers.guard(TELEGRAM, errors_that_count=(Unreachable,)):
                 await self.telegram.me()
         except (Unavailable, TelegramError) as failure:
             raise HeldBack(str(failure)) from failure
+        self._check_arrival(waiting)
+
+    def _check_arrival(self, waiting: Depth) -> None:
+        """Raise HeldBack where nobody hears what is to be told."""
+        unsent_seconds = waiting.unsent_seconds(time.time())
+        if unsent_seconds > UNSENT_SECONDS:
+            raise HeldBack(f"a message has waited {unsent_seconds / 60:.0f} min to be sent")
+        chats, away = set(self.alert_chats()), {one.chat_id for one in waiting.away}
+        if chats and chats <= away:
+            raise HeldBack("no alert chat lets me in")
 
     async def _through_kafka(self) -> None:
         try:

@@ -9,19 +9,24 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import heartbeat
 from bot.heartbeat import Heartbeat
 from bot.incidents.consume import Progress
 from bot.kafka import Echo
 from bot.metrics import Metrics
+from bot.routing.routes import Destination
 from bot.settings import BotSettings
 from bot.store.database import Database, open_engine
 from bot.store.migrate import migrate
+from bot.store.models import Card
+from bot.store.outbox import NOTICE, Subject, put
 from bot.telegram import Telegram
 from tests.eventually import eventually
 from tests.hooks import hooks
-from tests.integration.bot.house import TOKEN, House
+from tests.integration.bot.house import CHAT, TOKEN, House
 from tests.integration.bot.link import Link
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -49,7 +54,7 @@ async def test_no_sign_of_life_goes_out_while_a_link_of_the_chain_is_broken(
         beating = Heartbeat(
             SecretStr(monitor.url("secret")),
             Database(engine, breakers, timeout=2),
-            *(telegram, breakers, progress, Metrics(registry), client),
+            *(telegram, breakers, progress, Metrics(registry), client, lambda: {CHAT}),
             lambda: Echo(settings, settings.topics.probes),
         )
 
@@ -70,6 +75,16 @@ async def test_no_sign_of_life_goes_out_while_a_link_of_the_chain_is_broken(
         async def reads(*, at: float | None, problem: str = "") -> None:
             progress.read_at, progress.problem = at, problem
 
+        async def waits(*, since: float, note: str = "") -> None:
+            """A message for the only alert chat, unsent."""
+            async with AsyncSession(engine) as session, session.begin():
+                put(session, Subject(NOTICE), Destination(CHAT), "told", (), now_ms=int(since * 1000))
+                await session.execute(update(Card).values(note=note))
+
+        async def arrives() -> None:
+            async with AsyncSession(engine) as session, session.begin():
+                await session.execute(delete(Card))
+
         now = time.monotonic() + 3600  # the reader is at work for as long as this takes
         faults: tuple[tuple[str, Callable[[], Awaitable[None]], Callable[[], Awaitable[None]]], ...] = (
             ("nothing read lately", lambda: reads(at=None), lambda: reads(at=now)),
@@ -79,6 +94,8 @@ async def test_no_sign_of_life_goes_out_while_a_link_of_the_chain_is_broken(
             ("postgres is", lambda: postgres_link.set("silent"), lambda: postgres_link.set("open")),
             ("telegram is", lambda: telegram_link.set("refusing"), lambda: telegram_link.set("open")),
             ("telegram is", lambda: telegram_link.set("dripping"), lambda: telegram_link.set("open")),
+            ("has waited 20 min", lambda: waits(since=time.time() - 1200), arrives),
+            ("no alert chat lets me in", lambda: waits(since=time.time(), note="bot was blocked"), arrives),
         )
         beat = asyncio.create_task(beating.run(stop))
         try:
