@@ -17,6 +17,7 @@ from bot.people.seal import Expired, Forged
 from bot.render.alert import kind
 from bot.render.markup import name, plain, strip_markup
 from bot.render.times import age, many
+from bot.store.updates import is_news
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.roles import Role
@@ -24,6 +25,7 @@ from tocsin.roles import Role
 log = structlog.get_logger("conversation")
 
 REPLY_SECONDS = 5.0
+NEWS_SECONDS = 1.0
 FRESH_SECONDS = 120.0
 """What was said longer ago changes nothing: Telegram keeps for a day what is said while no bot listens."""
 
@@ -105,7 +107,18 @@ class Conversation:
             return _refusal(ask, command)
         if command.name in CHANGES and ask.age_seconds > FRESH_SECONDS:
             return Reply(texts.SAID_LONG_AGO.format(command=command.name, age=age(ask.age_seconds)))
+        if command.name in CHANGES and not await self._is_news(ask):
+            log.info("told_twice", chat=ask.chat_id, update=ask.update_id)
+            return None
         return await command.answer(ask, said.rest, self.desk)
+
+    async def _is_news(self, ask: Ask) -> bool:
+        """Whether no bot has heard this before, as far as Postgres says; without it, nothing can be changed anyway."""
+        try:
+            async with self.desk.database.transaction(timeout=NEWS_SECONDS) as session:
+                return await is_news(session, ask.update_id)
+        except Unavailable:
+            return True
 
     async def _note(self, ask: Ask, message_id: int) -> Reply | None:
         """Keep what somebody wrote in reply to an incident's or a storm's message; None if it is about neither."""
@@ -113,7 +126,7 @@ class Conversation:
             if not ask.may_act:
                 about = await self.desk.handling.about(ask.chat_id, message_id)
                 return None if about is None else Reply(texts.NOT_YOURS)
-            noted = await self.desk.handling.note(ask.chat_id, message_id, ask.who, ask.text)
+            noted = await self.desk.handling.note(ask.chat_id, message_id, ask.who, ask.text, update_id=ask.update_id)
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
         if not noted:

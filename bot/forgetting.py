@@ -10,6 +10,7 @@ from bot.store.paces import forget_paces
 from bot.store.people import forget_people
 from bot.store.retention import forget, forget_audit
 from bot.store.tickets import forget_access
+from bot.store.updates import forget_updates
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
 
@@ -30,6 +31,7 @@ async def forget_old(database: Database, stop: asyncio.Event) -> None:
                 await forget_access(session)
                 await forget_people(session)
                 await forget_paces(session)
+                await forget_updates(session)
         except Unavailable as failure:
             log.info("forgetting_waits", error=str(failure))
         if gone:

@@ -400,6 +400,7 @@ def to_ask(update: Update, *, me: int, now: float) -> Ask | None:
     if query is not None and query.data and query.message is not None:
         seen = query.message if isinstance(query.message, Message) and query.message.is_accessible else None
         return Ask(
+            update_id=update.update_id,
             chat_id=query.message.chat.id,
             user_id=query.from_user.id,
             user_name=query.from_user.full_name,
@@ -415,6 +416,7 @@ def to_ask(update: Update, *, me: int, now: float) -> Ask | None:
         answered = message.reply_to_message
         is_to_us = answered is not None and answered.from_user is not None and answered.from_user.id == me
         return Ask(
+            update_id=update.update_id,
             chat_id=message.chat.id,
             user_id=message.from_user.id,
             user_name=message.from_user.full_name,

@@ -55,7 +55,8 @@ class Ask:
     press: a button's data, with press_id to answer it and message_id to edit. is_private: a chat with one person;
     everything else is a group. said_id: the message that says it, or the one pressed; 0 = not known. reply_to: the
     message of ours that what was said answers. username: without the @; empty = none. age_seconds: how long ago it was
-    said. is_relayed: forwarded, or made by another bot: not the words of who sent it.
+    said. is_relayed: forwarded, or made by another bot: not the words of who sent it. update_id: the same where
+    Telegram tells it again.
     role: their own, wherever they ask; None = they have none, and are a viewer where they are admitted.
     """
 
@@ -72,6 +73,7 @@ class Ask:
     said_id: int = 0
     reply_to: int | None = None
     age_seconds: float = 0.0
+    update_id: int = 0
     is_relayed: bool = False
     role: Role | None = None
 

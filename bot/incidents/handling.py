@@ -18,6 +18,7 @@ from bot.store.incidents import incident_of_message, lock_incident, lock_numbere
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.silences import hold_same, hold_silences, silences_on, to_silence
 from bot.store.storms import open_of_storm, unheeded_of_storm
+from bot.store.updates import is_news
 
 AT_ONCE = 100
 SAME_MS = 60_000
@@ -213,8 +214,8 @@ class Handling:
         async with self.database.transaction() as session:
             return await silences_on(session)
 
-    async def note(self, chat_id: int, message_id: int, who: Person, text: str) -> list[Incident]:
-        """Keep what somebody wrote in reply to a message of ours; return what that is about.
+    async def note(self, chat_id: int, message_id: int, who: Person, text: str, *, update_id: int) -> list[Incident]:
+        """Keep what somebody wrote in reply to a message of ours, once; return what that is about.
 
         Of a storm it is noted on what goes on, the worst AT_ONCE of it.
         """
@@ -222,13 +223,15 @@ class Handling:
         async with self.database.transaction() as session:
             about = await incident_of_message(session, chat_id, message_id)
             ids = await open_of_storm(session, chat_id, message_id, AT_ONCE) if about is None else [about]
-            for row in await lock_numbered(session, ids):
+            rows = await lock_numbered(session, ids)
+            if not rows or not await is_news(session, update_id):
+                return [to_incident(row) for row in rows]
+            for row in rows:
                 noted = note(to_incident(row), who, text, now_ms=now_ms)
                 steps.append(_shown(session, row, noted))
                 await _audit(session, who, NOTED, _about(row.id, noted))
             await self.alerts.tell(session, steps, now_ms=now_ms, at_once=True)
-        if steps:
-            self.woken()
+        self.woken()
         return [done.incident for _, done in steps]
 
     async def note_on(self, incident_id: int, who: Person, text: str) -> Incident | None:

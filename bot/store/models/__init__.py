@@ -15,7 +15,7 @@ from bot.store.models.people import (
     ShiftRow,
     ViewRow,
 )
-from bot.store.models.progress import KafkaOffset, LeaseRow, Milestone
+from bot.store.models.progress import KafkaOffset, LeaseRow, Milestone, UpdateRow
 
 __all__ = [
     "ActionJob",
@@ -42,6 +42,7 @@ __all__ = [
     "SilenceRow",
     "StormRow",
     "SubscriptionRow",
+    "UpdateRow",
     "ViewRow",
     "WatchRow",
 ]

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, Integer, Text
+from sqlalchemy import BigInteger, DateTime, Index, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from bot.store.models.base import Base
+from bot.store.models.base import Base, now
 
 
 class KafkaOffset(Base):
@@ -33,6 +33,15 @@ class Milestone(Base):
     __tablename__ = "milestones"
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class UpdateRow(Base):
+    """An update of Telegram's that has changed something; see bot/store/updates.py."""
+
+    __tablename__ = "updates"
+    __table_args__ = (Index("updates_heard", "heard_at"),)
+    update_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    heard_at: Mapped[datetime] = now()
 
 
 class LeaseRow(Base):

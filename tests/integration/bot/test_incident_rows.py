@@ -248,9 +248,9 @@ async def test_all_of_a_storm_is_taken_together_and_its_message_written_once_for
     assert taken == many - alerts.policy.storm_incidents
     async with AsyncSession(engine) as session, session.begin():
         await session.execute(update(Card).where(Card.kind == "storm").values(message_id=9))
-    noted = await handling.note(ADMIN, 9, Person(1, "Ann", "operator"), "the provider is down")
+    noted = await handling.note(ADMIN, 9, Person(1, "Ann", "operator"), "the provider is down", update_id=1)
     assert len(noted) == AT_ONCE, "the worst of it"
-    assert await handling.note(ADMIN, 10, Person(1, "Ann", "operator"), "not a word of ours") == []
+    assert await handling.note(ADMIN, 10, Person(1, "Ann", "operator"), "not a word of ours", update_id=2) == []
     assert await handling.ack_storm(1, Person(2, "Bob", "operator")) == 0
     async with AsyncSession(engine) as session:
         storm = (await session.scalars(select(Card).where(Card.kind == "storm"))).one()

@@ -14,9 +14,10 @@ from bot.store import paces
 from bot.store.database import open_engine
 from bot.store.incidents import write
 from bot.store.migrate import migrate
-from bot.store.models import AuditRow, Card, ChatPace, IncidentRow
+from bot.store.models import AuditRow, Card, ChatPace, IncidentRow, UpdateRow
 from bot.store.outbox import Subject, mark_sent, put
 from bot.store.retention import forget, forget_audit
+from bot.store.updates import KEEP, forget_updates, is_news
 
 OLD, NEW = 1_000, 2_000
 
@@ -98,3 +99,12 @@ async def test_the_pace_of_a_chat_is_forgotten_once_it_is_an_hour_past(engine: A
             await paces.forget_paces(session)
     async with AsyncSession(engine) as session:
         assert set(await session.scalars(select(ChatPace.chat_id))) == {2, 3, 4}
+
+
+async def test_what_was_heard_is_known_for_as_long_as_it_may_be_told_again(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        assert [await is_news(session, number) for number in (1, 2, 1)] == [True, True, False]
+        long_ago = func.now() - KEEP - timedelta(hours=1)
+        await session.execute(update(UpdateRow).where(UpdateRow.update_id == 1).values(heard_at=long_ago))
+        await forget_updates(session)
+        assert [await is_news(session, number) for number in (1, 2)] == [True, False]
