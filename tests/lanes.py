@@ -78,11 +78,15 @@ def new_metrics() -> Metrics:
 
 
 class Kafka:
-    """What was committed, and how it is told again. asked: how often; is_slow: it is never told in time."""
+    """What was committed, and how it is told again. asked: how often; is_slow: it is never told in time.
+
+    values: of the jobs topic; records: of all.
+    """
 
     def __init__(self) -> None:
         self.outbox = Outbox(lambda record: record, list[Record])
         self.values: list[bytes] = []
+        self.records: list[Record] = []
         self.asked: list[list[str]] = []
         self.is_slow = False
 
@@ -90,6 +94,7 @@ class Kafka:
     def events(self) -> list[JobEvent]:
         """All of them until now."""
         records, committed = self.outbox.take()
+        self.records += records
         self.values += [record.value or b"" for record in records if record.topic == "t.jobs"]
         for tell in committed:
             tell()

@@ -1,6 +1,7 @@
 """A gap is mended beside the reading: the queue goes on meanwhile, or is obliterated, and nothing is told wrongly."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -13,11 +14,13 @@ from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
-from tests.lanes import lane_on, new_metrics, read_in
-from tocsin.events import Cursor, JobEvent, decode
+from tests.lanes import Kafka, lane_on, lane_reading, new_metrics, read_in
+from tocsin.events import Cursor, JobEvent, LogLine, decode
 
 AGO_MS = 60_000
 """So long ago was the gap: it is mended at once."""
+
+SECRET = "hunter2canary7f3a9b"
 
 
 class Mended:
@@ -151,3 +154,32 @@ async def test_mending_ends_with_the_queue_that_is_obliterated(app: Any, redis_u
     assert not any(one.rebuilt for one in mended.events)
     assert mended.cursor is not None
     assert (mended.cursor.epoch, mended.cursor.gaps) == (2, [])
+
+
+async def test_what_no_event_told_of_a_job_hides_its_secrets(app: Any, redis_url: str) -> None:
+    """Rebuilt from its hash and its log, or reconciled: it leaves by other ways than what events tell."""
+    kafka, begun = Kafka(), int(time.time() * 1000) - AGO_MS
+    error = f"connect postgres://app:{SECRET}@db failed, token={SECRET}"
+    await make_queue(app, "mail")
+    fields = {"event": "added", "jobId": "away", "name": f"send password={SECRET}"}
+    await app.xadd("bull:mail:events", fields, id=f"{begun}-0")
+    async with lane_reading(redis_url, kafka, "mail"):
+        await eventually(lambda: bool(kafka.of("away")), what="a job whose hash was never there")
+        hashed = {"name": f"send token={SECRET}", "timestamp": begun + 1, "opts": "{}", "atm": 1}
+        told = {"failedReason": error, "stacktrace": json.dumps([f"Error: {error}\n    at work (job.js:1:2)"])}
+        pipe = app.pipeline(transaction=True)
+        pipe.hset("bull:mail:7", mapping={**hashed, **told, "finishedOn": begun + 2})
+        pipe.hset("bull:mail:7", "data", json.dumps({"password": SECRET, "url": f"https://ann:{SECRET}@api"}))
+        pipe.zadd("bull:mail:failed", {"7": begun + 2})
+        pipe.rpush("bull:mail:7:logs", f"[ERROR] login with password={SECRET} refused", json.dumps({"token": SECRET}))
+        for ms in (1, 2, 3):
+            pipe.xadd("bull:mail:events", {"event": "added", "jobId": f"job-{ms}"}, id=f"{begun + ms}-0")
+        pipe.xtrim("bull:mail:events", maxlen=1, approximate=False)
+        await pipe.execute()
+        await eventually(lambda: any(event.event == "failed" for event in kafka.events), what="its end")
+        await eventually(lambda: any(event.event == "reconciled" for event in kafka.events), what="the other's removal")
+    [failed] = [event for event in kafka.events if event.event == "failed"]
+    lines = [decode(LogLine, record.value or b"") for record in kafka.records if record.topic == "t.logs"]
+    assert (failed.rebuilt, bool(failed.stack), "postgres://" in failed.error) == (True, True, True)
+    assert [line.rebuilt for line in lines] == [True, True]
+    assert not [record for record in kafka.records if SECRET in str(record)]

@@ -67,6 +67,10 @@ def test_record_that_is_too_big_is_kept_as_far_as_it_goes() -> None:
 
     assert letter.size < 100_000
     assert (told.length, told.origin, told.body[:5]) == (MAX_RECORD_BYTES, "kafka:tocsin.jobs:main:mail", "vvvvv")
+    stream = Stream()
+    [event] = stream.tell(*stream.entries('completed/{"password": "canary-5d1e", "to": "ann"}'))
+    body = decode(DeadLetter, RECORDS.too_big(RECORDS.job(event)).value or b"").body
+    assert ("canary-5d1e" in body, "ann" in body) == (False, True)
 
 
 def test_big_reading_becomes_groups_that_each_say_where_to_go_on() -> None:
