@@ -1,7 +1,8 @@
 """Channels beside Telegram, and what they are sent: Slack, PagerDuty, a signed webhook (pure).
 
 They hear when an incident rings, when somebody takes it and when it is over; counts that grow are told in Telegram and
-on the page. Addresses and keys are secrets: a channel is named by its kind and its place in the settings.
+on the page. Addresses and keys are secrets: a channel is named by its kind and a piece of its secret's hash, so that it
+keeps its name whatever is set beside it.
 """
 
 import hashlib
@@ -46,7 +47,6 @@ class Channel:
     """One entry of the settings. secret: an address, or PagerDuty's routing key."""
 
     kind: Kind
-    number: int
     secret: str = field(repr=False)
     env: str = "*"
     source: str = "*"
@@ -54,7 +54,7 @@ class Channel:
 
     @property
     def name(self) -> str:
-        return f"{self.kind}-{self.number}"
+        return f"{self.kind}-{hashlib.sha256(self.secret.encode()).hexdigest()[:8]}"
 
     def matches(self, env: str, source: str, queue: str) -> bool:
         return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
@@ -98,8 +98,8 @@ def _parse(kind: Kind, number: int, form: re.Pattern[str], entry: str) -> Channe
             raise ValueError(f"entry {number}: {wrong}") from None
     source, slash, queue = (found["pattern"] or "").partition("/")
     if slash:
-        return Channel(kind, number, found["secret"], source=source, queue=queue)
-    return Channel(kind, number, found["secret"], env=source or "*")
+        return Channel(kind, found["secret"], source=source, queue=queue)
+    return Channel(kind, found["secret"], env=source or "*")
 
 
 def subject_of(number: int, episode: int) -> str:
@@ -107,14 +107,9 @@ def subject_of(number: int, episode: int) -> str:
     return f"incident:{number}:{episode}"
 
 
-MOST_TIMES = 20
-"""How often channels hear that one storm rings."""
-
-
-def subjects_of_storm(number: int) -> list[str]:
-    """A storm, as channels know it: each time that it needs somebody anew is one of its own."""
-    first = f"storm:{number}"
-    return [first, *(f"{first}:{time}" for time in range(2, MOST_TIMES + 1))]
+def subject_of_storm(number: int) -> str:
+    """A storm, as channels know it."""
+    return f"storm:{number}"
 
 
 def told_of(number: int, incident: Incident, text: str, link: str) -> dict[str, Any]:

@@ -26,6 +26,10 @@ LEASE_SECONDS = 30.0
 AT_ONCE = 8
 MOST_APART_SECONDS = 300.0
 LONGEST_REST_SECONDS = 3600.0
+REFUSED_SECONDS = 3600.0
+"""How long a channel may refuse to know us or its address: whoever set it wrongly mends it meanwhile."""
+
+UNKNOWN = (301, 302, 307, 308, 401, 403, 404)
 
 
 class _Later(Exception):
@@ -113,6 +117,8 @@ class Dispatching:
                 raise _Sick(f"{host} answers {answer.status_code}")
         if answer.status_code == 429:
             raise _Later(f"{host} asks for a rest (429)", retry_after(answer))
+        if answer.status_code in UNKNOWN and _now_ms() - row.created_ms < REFUSED_SECONDS * 1000:
+            raise _Later(f"{host} answers {answer.status_code}: is the address right?")
         if not answer.is_success:
             raise _Never(f"{host} answers {answer.status_code}: {answer.text[:100]!r}")
 

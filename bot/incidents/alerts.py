@@ -38,7 +38,7 @@ from bot.rules.board import Finding
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.store.database import Session
-from bot.store.dispatches import dispatch
+from bot.store.dispatches import dispatch_round
 from bot.store.duty import duty_now, read_turns
 from bot.store.incidents import (
     lock_covered,
@@ -398,7 +398,7 @@ class Alerts:
             return
         text = plain(alert_text(incident, number=row.id, runbook=self.links.runbook(incident.key)))
         told = told_of(row.id, incident, text, self.links.page_of(incident))
-        await dispatch(session, names, subject_of(row.id, row.episode), what, told, now_ms=now_ms)
+        await dispatch_round(session, names, subject_of(row.id, row.episode), what, told, now_ms=now_ms)
 
     def _edit(self, row: IncidentRow, incident: Incident) -> Rewrite:
         return Rewrite(row.id, row.episode, *self._card(row, incident))

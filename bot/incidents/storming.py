@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.delivery.channels import Channel, What, matching, subjects_of_storm, told_of_storm
+from bot.delivery.channels import Channel, What, matching, subject_of_storm, told_of_storm
 from bot.incidents.machine import Call, Paged, Step
 from bot.incidents.storms import Member, Storm, room
 from bot.metrics import Metrics
@@ -14,7 +14,7 @@ from bot.routing.chats import Chats
 from bot.routing.routes import Destination
 from bot.rules.policy import Policy
 from bot.store.database import Session
-from bot.store.dispatches import dispatch, rung
+from bot.store.dispatches import dispatch_round
 from bot.store.models import IncidentRow
 from bot.store.outbox import NUDGE, STORM, Subject, put
 from bot.store.storms import (
@@ -82,9 +82,8 @@ class Storming:
             for row in several:
                 row.storm_id = storm.id
         await session.flush()
-        joined = {row.id for row in rows}
         for storm in await storms(session, {row.storm_id for row in rows if row.storm_id is not None}):
-            await self._tell_channels(session, storm, joined, now_ms=now_ms)
+            await self._tell_channels(session, storm, now_ms=now_ms)
             await self._show(session, storm, now_ms=now_ms, is_silent=True)
             await note_told(session, storm.id, storm.waiting_failures, now_ms=now_ms)
 
@@ -100,7 +99,7 @@ class Storming:
         reminded = {number for number, _, done in told if done.call is Call.REMIND}
         brought = {row.id: done.incident.paged[-1] for _, row, done in told if done.call is Call.PAGE}
         for storm in await storms(session, {number for number, _, _ in told}):
-            await self._tell_channels(session, storm, joined, now_ms=now_ms)
+            await self._tell_channels(session, storm, now_ms=now_ms)
             has_grown = storm.id in counted and storm.has_grown(self.policy, now_ms)
             is_heard = await self._show(session, storm, joined, brought=brought, has_grown=has_grown, now_ms=now_ms)
             if is_heard or storm.id in reminded:
@@ -165,20 +164,11 @@ class Storming:
         newly = [brought[one] for one in waiting if one in brought and is_here(*brought[one].place)]
         return newly[0] if newly and len(newly) == len(waiting) else None
 
-    async def _tell_channels(self, session: Session, storm: Storm, joined: Collection[int], *, now_ms: int) -> None:
-        """One word for all of it: that it began, that nobody is waited for any more, that it is over.
-
-        What joins it after all of it was taken begins it anew: an alert that somebody took rings nowhere again.
-        """
+    async def _tell_channels(self, session: Session, storm: Storm, *, now_ms: int) -> None:
+        """One word for all of it: that it began, that nobody is waited for any more, that it is over."""
         names = sorted({one.name for member in storm.members for one in matching(self.channels, *member.key[:3])})
         if not names:
             return
-        subjects = subjects_of_storm(storm.id)
-        begun = await rung(session, names, subjects)
         what = What.RESOLVE if storm.is_over else What.RING if storm.unheeded else What.ACK
-        if what is What.RING:
-            is_anew = not begun or storm.calls_again(joined)
-            begun = subjects[len(begun) :][:1] if is_anew else begun[-1:]
         told = told_of_storm(storm, plain(storm_text(storm)), self.links.page_url)
-        for subject in begun:
-            await dispatch(session, names, subject, what, told, now_ms=now_ms)
+        await dispatch_round(session, names, subject_of_storm(storm.id), what, told, now_ms=now_ms)

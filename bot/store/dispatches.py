@@ -15,6 +15,33 @@ from bot.store.models import DispatchRow
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
 
 
+MOST_ROUNDS = 20
+"""How often channels hear that one and the same thing rings."""
+
+
+async def dispatch_round(
+    session: AsyncSession, channels: Sequence[str], subject: str, what: What, told: Mapping[str, Any], *, now_ms: int
+) -> None:
+    """Want told what may ring anew: after somebody took it, and nobody has it any more, or more came.
+
+    A channel keeps what was acknowledged quiet under the name it knows, so each such round has a name of its own. All
+    of them are taken, and over, together.
+    """
+    names = [subject, *(f"{subject}:{number}" for number in range(2, MOST_ROUNDS + 1))]
+    found = await session.execute(
+        select(DispatchRow.subject, DispatchRow.what).where(
+            DispatchRow.channel.in_(channels), DispatchRow.subject.in_(names)
+        )
+    )
+    heard = {(name, before) for name, before in found}
+    begun = [name for name in names if (name, What.RING) in heard]
+    if what is What.RING:
+        is_anew = not begun or (begun[-1], What.ACK) in heard
+        begun = names[len(begun) :][:1] if is_anew else begun[-1:]
+    for name in begun:
+        await dispatch(session, channels, name, what, told, now_ms=now_ms)
+
+
 async def dispatch(
     session: AsyncSession, channels: Sequence[str], subject: str, what: What, told: Mapping[str, Any], *, now_ms: int
 ) -> None:
@@ -30,13 +57,6 @@ async def dispatch(
     ]
     if rows:
         await session.execute(insert(DispatchRow).values(rows).on_conflict_do_nothing())
-
-
-async def rung(session: AsyncSession, channels: Collection[str], subjects: Sequence[str]) -> list[str]:
-    """Those of these subjects that any of these channels was told to have begun, in the order given."""
-    told = (DispatchRow.channel.in_(channels), DispatchRow.subject.in_(subjects), DispatchRow.what == What.RING)
-    found = set(await session.scalars(select(DispatchRow.subject).where(*told)))
-    return [one for one in subjects if one in found]
 
 
 async def told_ring(session: AsyncSession, subject: str) -> list[tuple[str, dict[str, Any]]]:

@@ -334,7 +334,7 @@ async def test_a_trickle_of_new_failures_is_hidden_by_a_storm_for_five_minutes_a
 async def test_what_joins_a_storm_that_is_taken_makes_a_sound_and_rings_anew_in_every_channel(
     engine: AsyncEngine, alerts: Alerts
 ) -> None:
-    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"),)
+    alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
     now_ms = at("23 12:00")
     database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
     handling = Handling(database, alerts, woken=lambda: None)
@@ -482,7 +482,7 @@ async def test_a_storm_whose_topic_is_gone_goes_on_in_its_one_message(engine: As
 async def test_a_storm_that_was_taken_rings_channels_anew_for_what_a_digest_adds(
     engine: AsyncEngine, alerts: Alerts
 ) -> None:
-    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"),)
+    alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
     night, morning = at("23 23:00"), at("24 06:00")
     handling = Handling(
         Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60), alerts, lambda: None
@@ -537,7 +537,7 @@ def statements(engine: AsyncEngine) -> Generator[list[str]]:
 async def test_all_that_goes_on_in_the_morning_is_shown_paged_and_told_to_channels(
     engine: AsyncEngine, alerts: Alerts
 ) -> None:
-    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"),)
+    alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
     night, morning = at("23 23:00"), at("24 06:00")
     await fail(engine, alerts, night, *numbered(0, 100))
     with statements(engine) as asked:
@@ -581,8 +581,29 @@ async def test_what_cannot_be_done_in_time_keeps_nothing_else_and_is_tried_with_
     await eventually(all_is_digested, what="the digest once nobody holds it up")
 
 
+async def test_an_alert_that_nobody_has_any_more_rings_anew_in_every_channel(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
+    now_ms = at("23 12:00")
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    await fail(engine, alerts, now_ms, *numbered(0, 1))
+    await handling.ack(1, ann)
+    await handling.unack(1, ann)
+    await handling.ack(1, ann)
+    await handling.resolve(1, ann)
+    async with AsyncSession(engine) as session:
+        told = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()
+    first, again = "incident:1:1", "incident:1:1:2"
+    assert [(one.subject, one.what) for one in told] == [
+        *((first, "ring"), (first, "ack"), (again, "ring"), (again, "ack")),
+        *((first, "resolve"), (again, "resolve")),
+    ]
+
+
 async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: AsyncEngine, alerts: Alerts) -> None:
-    alerts.channels = (Channel(Kind.PAGERDUTY, 1, "key"), Channel(Kind.SLACK, 1, "https://h.example", env="staging"))
+    alerts.channels = (Channel(Kind.PAGERDUTY, "key"), Channel(Kind.SLACK, "https://h.example", env="staging"))
     now_ms = at("23 12:00")
     for number in range(3):
         seen = Tally(1, now_ms - 3_600_000, now_ms - 3_600_000, is_fresh=False, last=LastFailure())
@@ -591,7 +612,7 @@ async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: Asy
     assert [kind for kind, _ in await send_all(engine)] == ["late"]
     async with AsyncSession(engine) as session:
         [told] = (await session.scalars(select(DispatchRow))).all()
-    assert (told.channel, told.subject, told.what) == ("pagerduty-1", "late:1", "ring")
+    assert (told.channel, told.subject, told.what) == (alerts.channels[0].name, "late:1", "ring")
     assert told.told["text"].startswith("🟠 2 failures of")
 
     async def end_late(seconds: int) -> int:
@@ -605,7 +626,7 @@ async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: Asy
     assert [await end_late(3600), await end_late(3601)] == [1, 0]
     async with AsyncSession(engine) as session:
         over = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()[-1]
-    assert (over.channel, over.subject, over.what) == ("pagerduty-1", "late:1", "resolve")
+    assert (over.channel, over.subject, over.what) == (alerts.channels[0].name, "late:1", "resolve")
     assert over.told["text"].startswith("✅ Over: 🟠 2 failures of")
     # What comes after that, by the clock of a bot that is behind, is another summary: what is over is told of no more.
     late_ms = now_ms + 2000
