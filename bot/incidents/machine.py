@@ -299,7 +299,8 @@ def cover(incident: Incident, silenced_until_ms: int | None, *, now_ms: int) -> 
     if after == incident:
         return None
     if after.phase is not Phase.SILENCED:
-        after = replace(after, told_ms=now_ms, told_count=0)  # a reminder waits its time from now
+        # A reminder waits its time from now. What only a summary told of has nothing else that says people know of it.
+        after = replace(after, told_ms=now_ms, told_count=0 if after.has_rung else after.told_count)
     return unhidden(after, now_ms=now_ms)
 
 

@@ -45,7 +45,7 @@ class Incidents(RuleBasedStateMachine):
         self.silenced_until: int | None = None
         self.total = self.count = self.hidden = 0
         self.episode = self.notes = 0
-        self.rang = False
+        self.rang = self.was_told = False
         self.is_taken = self.was_taken = self.was_heard = False
         self.last_failure_ms = 0
         self.last_sound_ms = 0
@@ -64,8 +64,11 @@ class Incidents(RuleBasedStateMachine):
         if done.call is Call.RING:
             assert not self.rang, "two first messages in one episode"
             self.rang = True
-        if done.call in (Call.EDIT, Call.NUDGE, Call.REMIND):
+        if done.call in (Call.EDIT, Call.NUDGE):
             assert self.rang, "an edit of a message that is not there"
+        if done.call is Call.REMIND:
+            assert self.was_told, "a reminder of what nobody has heard of"
+        self.was_told = self.was_told or done.call in (Call.RING, Call.SUMMARY)
         self.incident = done.incident
 
     @property
@@ -78,7 +81,7 @@ class Incidents(RuleBasedStateMachine):
             self.was_heard = self.was_heard or self.rang or self.was_taken
             self.episode += 1
             self.count = self.hidden = 0
-            self.rang = self.is_taken = self.was_taken = False
+            self.rang = self.was_told = self.is_taken = self.was_taken = False
         self.count += failures
         self.total += failures
         self.hidden += failures if self.silenced_until is not None else 0
@@ -154,7 +157,7 @@ class Incidents(RuleBasedStateMachine):
         done = wait(self.incident, now_ms=self.now_ms, policy=POLICY)
         if done is not None and had_ack:
             self.is_taken = False
-            assert (done.call is Call.REMIND) == self.rang, "people are reminded of what they have heard of"
+            assert (done.call is Call.REMIND) == self.was_told, "people are reminded of what they have heard of"
         self.take(done)
 
     @precondition(lambda self: self.incident is not None)
@@ -192,7 +195,7 @@ class Incidents(RuleBasedStateMachine):
     @invariant()
     def what_nobody_has_is_heard_of_again_in_time(self) -> None:
         one = self.incident
-        if one is None or one.phase not in UNHEEDED or not one.has_rung:
+        if one is None or one.phase not in UNHEEDED or not self.was_told:
             return
         due = wait(replace(one), now_ms=one.told_ms + int(POLICY.remind_seconds * 1000), policy=POLICY)
         assert due is not None
