@@ -72,6 +72,7 @@ class Polls:
         self._published: dict[str, QueueSnapshot] = {}
         self._server = Server(source.door, source.source.env, self._name)
         self._told_source: SourceSnapshot | None = None
+        self._silent: set[str] = set()
         self._rounds = Rounds(settings.bridge_poll_seconds, time.monotonic, random.Random())
 
     async def poll(self, end: asyncio.Event) -> None:
@@ -100,17 +101,19 @@ class Polls:
         """Ask for the counts and the schedulers of the queues whose turn it is.
 
         Queues that are no more, of which schedulers were told, have their turn too: for these alone. Each process is
-        asked by itself, and raises SourceUnavailable if it is away once the others have told.
+        asked by itself, last if it was silent before. Raises SourceUnavailable if one is, once the others have told.
         """
         moved = {queue: tally.last_ts for queue in self._places if (tally := self._tallies.get(queue)) is not None}
         due = self._rounds.due({**dict.fromkeys(schedulers.queues, 0), **moved}, self._source.count_queues())
         away: SourceUnavailable | None = None
-        for some in self._source.by_shard(due):
+        silent, self._silent = self._silent, set()
+        for some in sorted(self._source.by_shard(due), key=lambda queues: not silent.isdisjoint(queues)):
             try:
                 await self._poll_counts([self._places[queue] for queue in some if queue in self._places])
                 await self._poll_schedulers(schedulers, some)
             except SourceUnavailable as error:
                 self._rounds.ask_again(some)
+                self._silent.update(some)
                 away = error
         if away is not None:
             raise away

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge import polls
+from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.polls import Polls
@@ -50,6 +51,50 @@ def alone(queues: Sequence[str]) -> list[Sequence[str]]:
 
 def never_refuse(record: Record) -> Record:
     raise AssertionError("nothing is too big")
+
+
+def test_process_that_is_silent_is_asked_behind_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time it is waited for: the counts of the others are not."""
+    end, asked, moved = asyncio.Event(), list[str](), SimpleNamespace(last_ts=7)
+
+    async def snapshots(places: Sequence[Place]) -> list[QueueSnapshot]:
+        asked.extend(place.queue for place in places)
+        if places[0].queue == "silent":
+            raise SourceUnavailable("no answer")
+        return []
+
+    async def pause(stop: asyncio.Event, seconds: float) -> bool:
+        if len(asked) > 2:
+            stop.set()
+        moved.last_ts += 1
+        return stop.is_set()
+
+    async def nothing_told(settings: BridgeSettings, topic: str, partition: int, guard: Guard) -> dict[bytes, bytes]:
+        return {}
+
+    def each(queues: Iterable[str]) -> list[list[str]]:
+        return [[queue] for queue in sorted(queues, reverse=True)]
+
+    monkeypatch.setattr(polls, "pause", pause)
+    monkeypatch.setattr(polls, "read_newest", nothing_told)
+    settings = read(BridgeSettings, {"REDIS_URL": "redis://nowhere", "KAFKA_BOOTSTRAP_SERVERS": "nowhere:1"})
+    places = {queue: Place("prod", "main", queue) for queue in ("silent", "other")}
+    source: Any = SimpleNamespace(
+        source=settings.sources[0],
+        door=SimpleNamespace(ask=Asked().ask, now_ms=lambda: 0, may_lag=False),
+        snapshots=snapshots,
+        count_queues=lambda: 2,
+        by_shard=each,
+    )
+    tallies = cast(Tallies, dict.fromkeys(places, moved))
+    whole = partition_of("main", "", settings.kafka_partitions)
+
+    async def run() -> None:
+        theirs = places, tallies, asyncio.Lock(), Outbox(never_refuse, list[Record]), Metrics(CollectorRegistry())
+        await Polls(settings, source, (whole + 1) % 8, *theirs, asyncio.timeout).poll(end)
+
+    asyncio.run(run())
+    assert asked == ["silent", "other", "other", "silent"]
 
 
 def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: pytest.MonkeyPatch) -> None:
