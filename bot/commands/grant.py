@@ -1,5 +1,6 @@
 """/grant and /revoke: who may do what."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,9 +9,12 @@ from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.render.markup import bold, fit
 from bot.render.markup import name as shown
+from bot.routing.routes import Destination
 from bot.store import audit, people, tickets
 from bot.store.audit import Actor
 from bot.store.database import Session
+from bot.store.duty import relieve
+from bot.store.subscriptions import subscriptions, unsubscribe
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 
@@ -70,7 +74,7 @@ class Grant:
 
 @dataclass
 class Revoke:
-    """Also logs the person out everywhere."""
+    """Also logs the person out everywhere, and ends what they hear in private and when they are on call."""
 
     name: str = "revoke"
     about: str = ""
@@ -83,15 +87,22 @@ class Revoke:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 person = await find_person(session, rest)
                 had_one = await people.revoke(session, person.user_id)
+                heard = await unsubscribe(session, Destination(person.user_id), None)
+                was_on_call = await relieve(session, person.user_id, int(time.time() * 1000))
                 await _changed(session, ask, person, "revoke", desk)
+                subscribed = await subscriptions(session)
         except NoSuchPerson:
             return Reply(texts.NO_SUCH_PERSON.format(person=shown(rest)))
         except Unavailable:
             return Reply(texts.ROLES_AWAY)
         desk.people.granted.pop(person.user_id, None)
+        desk.chats.subscribed(subscribed)
         if person.user_id in desk.people.admins:
             return Reply(texts.ADMIN_BY_SETTING)
-        return Reply((texts.REVOKED if had_one else texts.HAD_NONE).format(person=shown(person.known_as)))
+        lines = [(texts.REVOKED if had_one else texts.HAD_NONE).format(person=shown(person.known_as))]
+        lines += [texts.UNSUBSCRIBED_TOO] if heard else []
+        lines += [texts.RELIEVED_TOO] if was_on_call else []
+        return Reply("\n".join(lines))
 
 
 def is_person(text: str) -> bool:

@@ -47,6 +47,14 @@ async def end_shifts(session: AsyncSession, now_ms: int) -> None:
     await session.execute(update(ShiftRow).where(is_on).values(until_ms=now_ms))
 
 
+async def relieve(session: AsyncSession, user_id: int, now_ms: int) -> bool:
+    """End somebody's shift and take their turns out of the rota; return whether there was any."""
+    theirs = (ShiftRow.user_id == user_id, (ShiftRow.until_ms.is_(None)) | (ShiftRow.until_ms > now_ms))
+    ended = await session.execute(update(ShiftRow).where(*theirs).values(until_ms=now_ms).returning(ShiftRow.id))
+    turns = await session.execute(delete(RotaRow).where(RotaRow.user_id == user_id).returning(RotaRow.minute))
+    return bool(ended.all() or turns.all())
+
+
 async def set_rota(session: AsyncSession, turns: Iterable[Turn]) -> None:
     """Replace the rota."""
     await session.execute(delete(RotaRow))

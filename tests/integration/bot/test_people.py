@@ -68,6 +68,10 @@ async def test_roles_are_given_taken_and_asked_for(guarded: House) -> None:
     await house.ask("/revoke ann", expect="Say whom")
     await house.ask("/grant @nobody_here viewer", expect="has spoken to me")
     await house.ask(f"/grant {CHAT} viewer", expect="admin by TELEGRAM_ADMINS")
+    await house.ask(f"/grant {ANN} admin", expect="is now admin")
+    await house.say("/here env=prod", chat=ANN, user=ANN)
+    await eventually(lambda: house.has_text("env=prod", ANN), what="Ann's private chat hears of prod")
+    await house.ask(f"/oncall give {ANN}", expect="On call: ")
     await house.ask(f"/grant {ANN} operator", expect="is now operator")
     await house.say("/login", chat=ANN, user=ANN)
     await eventually(lambda: house.has_text("login?ticket=", ANN), what="a link for Ann")
@@ -80,7 +84,10 @@ async def test_roles_are_given_taken_and_asked_for(guarded: House) -> None:
     await house.say("/login", chat=ANN, user=ANN)
     await eventually(lambda: _two_links(house), what="another link for Ann")
     second = ticket_in((await house.texts(ANN))[-1])
-    await house.ask(f"/revoke {ANN}", expect="logged out everywhere")
+    revoked, _ = await house.ask(f"/revoke {ANN}", expect="logged out everywhere")
+    assert "private chat hears no alerts" in revoked
+    assert "not on call any more" in revoked
+    await house.ask("/oncall", expect="Nobody is on call")
     assert (await bot.redeem(second)).json()["error"] == "revoked"
     over = (await bot("GET", "access")).json()["ended"]
     assert [one["subject"] for one in over] == [f"user:{ANN}"]
