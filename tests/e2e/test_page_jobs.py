@@ -1,10 +1,11 @@
 """The pages of jobs and queues in a real browser, on one running product: what Redis forgot, and what people do."""
 
+import asyncio
 import re
 from typing import Any
 
 import msgspec
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.accessibility import expect_accessible
 from tests.browser import PHONE, open_page
@@ -54,6 +55,8 @@ async def test_jobs_and_queues_tell_their_story_and_are_acted_on(tocsin: Product
         await the_flow_is_a_tree(page, f"{base}/job/main/orders/{story.parent}")
         await the_queues_say_where_trouble_is(page, base)
         await a_queue_is_paused_by_who_says_so(page)
+        async with open_page(with_outage=True) as other:
+            await a_job_is_retried_though_the_network_goes(other, base)
         await these_failures_are_retried(page)
         await lines_come_without_websockets_too(page, base, redis_url)
     async with open_page(PHONE, has_touch=True) as page:
@@ -218,27 +221,67 @@ async def a_queue_is_paused_by_who_says_so(page: Page) -> None:
     await page.get_by_test_id("action-pause").click()
     dialog = page.get_by_test_id("action-dialog")
     await expect(dialog).to_contain_text("0 jobs wait and 0 run now")
+    await expect(dialog.locator(".env-badge")).to_have_text("prod")
+    await expect(dialog).to_contain_text("main")
     await dialog.get_by_label("Why").fill("the provider moves")
     await page.get_by_test_id("action-confirm").click()
     await expect(dialog).to_contain_text("The queue is paused")
-    await dialog.get_by_role("button", name="Close").click()
+    await dialog.get_by_role("button", name="Done").click()
+    await expect(page.get_by_test_id("action-resume")).to_be_focused()
     await expect(head).to_have_attribute("data-paused", "true")
     await expect(head).to_contain_text("last by this machine")
     await expect(head).to_contain_text("the provider moves")
     await expect(page.get_by_test_id("audit")).to_contain_text("pause")
 
 
+async def a_job_is_retried_though_the_network_goes(page: Page, base: str) -> None:
+    """What is confirmed without a network is not done later; the answer stays to be read when its button has gone."""
+    await page.goto(f"{base}/queue/main/mails")
+    failures = page.get_by_test_id("recent-failures").get_by_role("listitem")
+    await failures.filter(has_text="Mailbox").first.get_by_role("link").click()
+    head = page.get_by_test_id("job-head")
+    button = head.get_by_test_id("action-retry")
+    await button.click()
+    dialog, confirm = page.get_by_test_id("action-dialog"), page.get_by_test_id("action-confirm")
+    await expect(confirm).to_have_text("Retry 1 job")
+    await page.context.set_offline(True)
+    await confirm.click()
+    await expect(dialog).to_contain_text("Tocsin could not be reached")
+    await page.context.set_offline(False)
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        arrived.set()
+        await go_on.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/actions", hold)
+    await confirm.click()
+    await asyncio.wait_for(arrived.wait(), 20)
+    for _ in range(3):  # a browser heeds the second one in a row, whatever the page says
+        await page.keyboard.press("Escape")
+    await expect(confirm).to_have_text("Working…")
+    await expect(confirm).to_be_visible()
+    go_on.set()
+    await expect(head).to_have_attribute("data-state", "waiting")
+    await expect(button).to_have_count(0)
+    await expect(dialog).to_contain_text("1 put back to waiting")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+
+
 async def these_failures_are_retried(page: Page) -> None:
     """Exactly those of one cause; they wait, for the queue is paused."""
     head = page.get_by_test_id("queue-head")
+    await expect(head.locator("[data-count=Waiting]")).to_have_text("1")
     failed = int(await head.locator("[data-count=Failed]").inner_text())
     assert failed > 0
     await page.get_by_test_id("queue-failing").locator("li", has_text="Mailbox").get_by_role("button").click()
     confirm = page.get_by_test_id("action-confirm")
-    await expect(confirm).to_have_text("Retry 2 jobs")
+    await expect(confirm).to_have_text("Retry 1 job")
     await confirm.click()
     dialog = page.get_by_test_id("action-dialog")
-    await expect(dialog).to_contain_text("2 put back to waiting")
-    await dialog.get_by_role("button", name="Close").click()
+    await expect(dialog).to_contain_text("1 put back to waiting")
+    await dialog.get_by_role("button", name="Done").click()
     await expect(head.locator("[data-count=Waiting]")).to_have_text("2")
-    await expect(head.locator("[data-count=Failed]")).to_have_text(str(failed - 2))
+    await expect(head.locator("[data-count=Failed]")).to_have_text(str(failed - 1))

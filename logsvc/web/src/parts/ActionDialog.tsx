@@ -1,47 +1,36 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 
-import { act, newRequestId, type ActionResult, type ActionWish } from "../api/actions.ts";
-import { useMe } from "../api/me.ts";
+import { act, type ActionResult, type ActionWish } from "../api/actions.ts";
 import { confirmationOf, outcomeOf } from "./actionWords.ts";
 import { ConfirmDialog } from "./ConfirmDialog.tsx";
+import { useRequest } from "./useRequest.ts";
 
-interface ActionDialogProps {
+/** An action that somebody wants. */
+export interface AskedAction {
   wish: ActionWish;
-  /** What else there is to say: "12 jobs wait now". */
-  note?: string;
-  close: () => void;
+  env: string | undefined;
+  /** What else there is to say: "12 jobs wait now"; may be empty. */
+  note: string;
 }
 
 /**
  * Asks before something is done, with the exact number of jobs, as the bridge counts it just now; then says what became
- * of it. After an error the same request is sent again: nothing is done twice.
+ * of it.
  */
-export function ActionDialog({ wish, note = "", close }: ActionDialogProps): ReactNode {
-  const { data: me } = useMe();
-  const queries = useQueryClient();
-  const [requestId] = useState(newRequestId);
+export function ActionDialog({ asked, close }: { asked: AskedAction; close: () => void }): ReactNode {
+  const { wish, env, note } = asked;
+  const request = useRequest();
   const [reason, setReason] = useState("");
-  const csrfToken = me?.csrf_token ?? null;
-
-  const planned = useQuery({
-    queryKey: ["dry run", requestId],
-    queryFn: () => act(wish, { requestId: `${requestId}-dry`, isDryRun: true, csrfToken }),
-    enabled: me !== undefined,
-    retry: false,
-    staleTime: Infinity,
-    gcTime: 0,
-  });
-  const done = useMutation({
-    mutationFn: () => act({ ...wish, reason }, { requestId, isDryRun: false, csrfToken }),
-    onSuccess: () => Promise.all([["audit"], ["pauses"]].map((queryKey) => queries.invalidateQueries({ queryKey }))),
-  });
+  const planned = useQuery(request.dryRun((asking) => act(wish, asking)));
+  const done = useMutation({ mutationFn: () => request.send((asking) => act({ ...wish, reason }, asking)) });
 
   const found = planned.data?.count ?? 0;
-  const words = confirmationOf(wish, found);
+  const words = confirmationOf(wish, planned.data?.count ?? null);
   return (
     <ConfirmDialog
       title={words.title}
+      where={{ env, source: wish.source }}
       verb={found > 0 ? words.verb : null}
       isDanger={wish.action === "remove"}
       isBusy={done.isPending}

@@ -1,9 +1,13 @@
-import { useEffect, useId, useRef, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
 import { ApiError } from "../api/client.ts";
+import { Dialog } from "../shell/Dialog.tsx";
+import { EnvBadge } from "../shell/EnvBadge.tsx";
 
 interface ConfirmDialogProps {
   title: string;
+  /** Where it is done, before people's eyes; left out where it is in several places, or in none. */
+  where?: { env: string | undefined; source: string };
   /** What the button does, with its exact number: "Retry 412 jobs"; null while there is nothing to confirm. */
   verb: string | null;
   isDanger?: boolean;
@@ -15,62 +19,63 @@ interface ConfirmDialogProps {
   close: () => void;
   /** Shown instead of the button, where what is to be confirmed could not be learnt. */
   tryAgain?: (() => void) | undefined;
+  testId?: string;
   children: ReactNode;
 }
 
-/** Asks before something is done to what others rely on: what, how many, and what follows from it. */
+/** Asks before something is done to what others rely on: what, where, how many, and what follows from it. */
 export function ConfirmDialog(props: ConfirmDialogProps): ReactNode {
-  const { title, verb, isDanger = false, isBusy, isDone, error, confirm, close, tryAgain, children } = props;
-  const dialog = useRef<HTMLDialogElement>(null);
-  const titleId = useId();
-  useEffect(() => {
-    const opened = dialog.current;
-    opened?.showModal();
-    return () => opened?.close();
-  }, []);
+  const { title, where, verb, isDanger = false, isBusy, isDone, error, confirm, close, tryAgain, children } = props;
   return (
-    <dialog
-      ref={dialog}
-      className="action-dialog"
-      data-testid="action-dialog"
-      aria-labelledby={titleId}
-      onCancel={(event) => {
-        event.preventDefault();
-        if (!isBusy) close();
-      }}
-      onPointerDown={(event) => event.target === event.currentTarget && !isBusy && close()}
+    <Dialog
+      title={isDone ? title.replace(/\?$/u, "") : title}
+      close={close}
+      isBusy={isBusy}
+      testId={props.testId ?? "action-dialog"}
     >
-      <h2 id={titleId}>{isDone ? title.replace(/\?$/u, "") : title}</h2>
-      <div className="action-body" role="status">
-        {children}
-        {error && (
-          <p className="action-error" role="alert">
-            {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
+      <div className="dialog-body">
+        {where && (
+          <p className="with-badge quiet">
+            <EnvBadge env={where.env} />
+            <bdi>{where.source}</bdi>
           </p>
         )}
-      </div>
-      <div className="action-buttons">
-        <button type="button" className="button" disabled={isBusy} onClick={close}>
-          {isDone ? "Close" : "Cancel"}
-        </button>
-        {verb !== null && !isDone && (
-          <button
-            type="button"
-            className="button button-go"
-            data-danger={isDanger}
-            data-testid="action-confirm"
-            disabled={isBusy}
-            onClick={confirm}
-          >
-            {isBusy ? "Working…" : error ? "Send it again" : verb}
+        <div className="dialog-words" role="status">
+          {children}
+          {error && <ActionError error={error} />}
+        </div>
+        <div className="dialog-foot">
+          <button type="button" className="button" disabled={isBusy} onClick={close}>
+            {isDone ? "Done" : "Cancel"}
           </button>
-        )}
-        {tryAgain && (
-          <button type="button" className="button" onClick={tryAgain}>
-            Try again
-          </button>
-        )}
+          {verb !== null && !isDone && (
+            <button
+              type="button"
+              className="button button-go"
+              data-danger={isDanger}
+              data-testid="action-confirm"
+              disabled={isBusy}
+              onClick={confirm}
+            >
+              {isBusy ? "Working…" : error ? "Send it again" : verb}
+            </button>
+          )}
+          {tryAgain && (
+            <button type="button" className="button" onClick={tryAgain}>
+              Try again
+            </button>
+          )}
+        </div>
       </div>
-    </dialog>
+    </Dialog>
+  );
+}
+
+/** Why something was not done, and what would help. */
+export function ActionError({ error }: { error: Error }): ReactNode {
+  return (
+    <p className="action-error" role="alert">
+      {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
+    </p>
   );
 }

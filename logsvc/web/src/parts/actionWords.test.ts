@@ -8,6 +8,8 @@ describe("confirmationOf", () => {
   it("has the exact number in its title and on its button", () => {
     const many = confirmationOf({ ...PLACE, action: "retry", filter: { fingerprint: "f" } }, 1_412);
     expect([many.title, many.verb]).toEqual(["Retry 1,412 failed jobs of orders?", "Retry 1,412 jobs"]);
+    const unknown = confirmationOf({ ...PLACE, action: "retry", filter: {} }, null);
+    expect(unknown.title).toBe("Retry failed jobs of orders?");
     const one = confirmationOf({ ...PLACE, action: "promote", job_ids: ["7"] }, 1);
     expect([one.title, one.verb]).toEqual(["Run now: job 7 of orders?", "Run 1 job"]);
   });

@@ -31,8 +31,8 @@ export function verbOf(action: ActionName): string {
   return VERBS[action];
 }
 
-/** Word a confirmation. found: how many jobs a dry run counted. */
-export function confirmationOf(wish: ActionWish, found: number): Confirmation {
+/** Word a confirmation. found: how many jobs a dry run counted; null: that is not known yet. */
+export function confirmationOf(wish: ActionWish, found: number | null): Confirmation {
   const verb = VERBS[wish.action];
   const consequence = CONSEQUENCES[wish.action];
   if (wish.job_ids === undefined && wish.filter === undefined) {
@@ -46,8 +46,9 @@ export function confirmationOf(wish: ActionWish, found: number): Confirmation {
       verb: `${verb} 1 job`.replace("now 1", "1"),
     };
   }
-  const jobs = counted(found, wish.action === "retry" ? "failed job" : "job");
-  return { title: `${verb} ${jobs} of ${wish.queue}?`, consequence, verb: `${verb} ${counted(found, "job")}` };
+  const kind = wish.action === "retry" ? "failed job" : "job";
+  const jobs = found === null ? `${kind}s` : counted(found, kind);
+  return { title: `${verb} ${jobs} of ${wish.queue}?`, consequence, verb: `${verb} ${counted(found ?? 0, "job")}` };
 }
 
 const OUTCOMES: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import { useEffect, useRef, type ReactNode } from "react";
+import { useEffectEvent, useLayoutEffect, useRef, type ReactNode } from "react";
 
 import { Icon } from "./icons.tsx";
 
@@ -10,6 +10,7 @@ interface DialogProps {
   isBare?: boolean;
   /** Something is being written: it stays open until that is told. */
   isBusy?: boolean;
+  testId?: string;
   children: ReactNode;
 }
 
@@ -20,23 +21,33 @@ export function Dialog({
   className = "",
   isBare = false,
   isBusy = false,
+  testId,
   children,
 }: DialogProps): ReactNode {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // The second Esc in a row closes it, whatever was prevented.
+  const closed = useEffectEvent(() => {
+    if (dialog.current?.open) return;
+    if (isBusy) dialog.current?.showModal();
+    else close();
+  });
+  // Not useEffect: its end is after the element has gone, when the browser gives the focus back no more.
+  useLayoutEffect(() => {
     const opened = dialog.current;
     opened?.showModal();
-    return () => opened?.close();
+    opened?.addEventListener("close", closed);
+    return () => {
+      opened?.removeEventListener("close", closed);
+      opened?.close();
+    };
   }, []);
   return (
     <dialog
       ref={dialog}
       className={`dialog ${className}`}
+      data-testid={testId}
       aria-label={title}
-      onCancel={(event) => {
-        event.preventDefault();
-        if (!isBusy) close();
-      }}
+      onCancel={(event) => isBusy && event.preventDefault()}
       onPointerDown={(event) => event.target === event.currentTarget && !isBusy && close()}
     >
       {!isBare && (

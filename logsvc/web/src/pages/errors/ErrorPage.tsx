@@ -10,6 +10,7 @@ import { count } from "../../format/count.ts";
 import { ago, duration, fullTime } from "../../format/time.ts";
 import { ActionButton } from "../../parts/ActionButton.tsx";
 import { jobPlace } from "../../parts/addresses.ts";
+import { Asking } from "../../parts/Asking.tsx";
 import { Block } from "../../parts/Block.tsx";
 import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { QueueName } from "../../parts/QueueName.tsx";
@@ -56,7 +57,11 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
           <p>Choose a longer time above. What is older than the days Tocsin keeps is gone.</p>
         </div>
       )}
-      {group && !isGone && <Detail group={group} range={range} choose={choose} />}
+      {group && !isGone && (
+        <Asking>
+          <Detail group={group} range={range} choose={choose} />
+        </Asking>
+      )}
     </div>
   );
 }
@@ -184,6 +189,7 @@ function Places({ group }: { group: ErrorDetail }): ReactNode {
                 <td className="number">
                   <ActionButton
                     wish={() => retryUntilNow(group.fingerprint, place, Date.now())}
+                    env={place.env}
                     className="button button-small"
                     label="Retry here…"
                   />

@@ -1,14 +1,14 @@
-import { useMutation, useQueries, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueries } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 
-import { act, newRequestId, retryUntilNow, type ActionResult, type ActionWish } from "../../api/actions.ts";
-import { ApiError } from "../../api/client.ts";
+import { act, retryUntilNow, type ActionResult, type ActionWish } from "../../api/actions.ts";
 import type { ErrorDetail, ErrorPlace } from "../../api/errors.ts";
-import { useMe } from "../../api/me.ts";
 import { count, counted } from "../../format/count.ts";
 import { outcomeOf } from "../../parts/actionWords.ts";
-import { Dialog } from "../../shell/Dialog.tsx";
+import { ActionError, ConfirmDialog } from "../../parts/ConfirmDialog.tsx";
+import { useRequest } from "../../parts/useRequest.ts";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
+import { useEnvs } from "../../shell/envs.ts";
 import { useAftermath, type Retried } from "./aftermath.ts";
 
 interface RetryGroupProps {
@@ -28,94 +28,88 @@ interface Outcome {
  * out; afterwards it says how the retried jobs ended. Sent again after an error, nothing is done twice.
  */
 export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
-  const { data: me } = useMe();
-  const queries = useQueryClient();
-  const [requestId] = useState(newRequestId);
+  const request = useRequest();
+  const envs = useEnvs();
   const [since] = useState(group.last_seen);
   const [places] = useState(group.places);
   const [openedAt] = useState(() => Date.now());
   const wishFor = (place: ErrorPlace): ActionWish => retryUntilNow(group.fingerprint, place, openedAt);
-  const [left, setLeft] = useState<ReadonlySet<ErrorPlace>>(new Set());
-  const csrfToken = me?.csrf_token ?? null;
+  const [left, setLeft] = useState<ReadonlySet<ErrorPlace>>(
+    () => new Set(places.filter(({ env }) => envs.length > 0 && !envs.includes(env))),
+  );
+  const toggle = (place: ErrorPlace): void =>
+    setLeft(new Set(left.has(place) ? [...left].filter((one) => one !== place) : [...left, place]));
 
   const plans = useQueries({
-    queries: places.map((place, index) => ({
-      queryKey: ["dry run", requestId, index],
-      queryFn: () => act(wishFor(place), { requestId: `${requestId}-dry-${index}`, isDryRun: true, csrfToken }),
-      enabled: me !== undefined,
-      retry: false,
-      staleTime: Infinity,
-      gcTime: 0,
-    })),
+    queries: places.map((place, index) => request.dryRun((asking) => act(wishFor(place), asking), `-${index}`)),
   });
   const isCounting = plans.some((plan) => plan.isPending);
-  const chosen = places.filter((place, index) => !left.has(place) && (plans[index]?.data?.count ?? 0) > 0);
-  const total = chosen.reduce((sum, place) => sum + (plans[places.indexOf(place)]?.data?.count ?? 0), 0);
+  const uncounted = plans.filter((plan) => plan.isError);
+  const found = (place: ErrorPlace): number => plans[places.indexOf(place)]?.data?.count ?? 0;
+  const chosen = places.filter((place) => !left.has(place) && found(place) > 0);
+  const total = chosen.reduce((sum, place) => sum + found(place), 0);
 
   const done = useMutation({
     mutationFn: () =>
       Promise.all(
         chosen.map(async (place): Promise<Outcome> => {
-          const id = `${requestId}-${places.indexOf(place)}`;
+          const part = `-${places.indexOf(place)}`;
           try {
-            return { place, result: await act(wishFor(place), { requestId: id, isDryRun: false, csrfToken }) };
+            return { place, result: await request.send((asking) => act(wishFor(place), asking), part) };
           } catch (error) {
             return { place, error: error instanceof Error ? error : new Error(String(error)) };
           }
         }),
       ),
-    onSuccess: () => void queries.invalidateQueries({ queryKey: ["audit"] }),
   });
   const hasFailed = done.data?.some(({ error }) => error !== undefined) ?? false;
-  const title = isCounting || done.data ? "Retry failed jobs" : `Retry ${counted(total, "failed job")}?`;
+  const isReady = !isCounting && total > 0;
 
   return (
-    <Dialog title={title} close={close} isBusy={done.isPending}>
-      <div className="dialog-body" data-testid="retry-group">
-        {!done.data && (
-          <p className="quiet">
-            Failed jobs with this error go back to waiting and run again. One that fails again will be a new failure.
-          </p>
-        )}
-        <ul className="retry-places">
-          {places.map((place, index) => (
-            <RetryPlace
-              key={`${place.source}/${place.queue}`}
-              place={place}
-              plan={plans[index]}
-              outcome={done.data?.find((outcome) => outcome.place === place)}
-              isChosen={!left.has(place)}
-              toggle={
-                done.isIdle && places.length > 1
-                  ? () =>
-                      setLeft(new Set(left.has(place) ? [...left].filter((one) => one !== place) : [...left, place]))
-                  : undefined
-              }
-            />
-          ))}
-        </ul>
-        {!isCounting && !done.data && total === 0 && (
-          <p>There is nothing to retry any more: these jobs were retried, removed, or have left Redis.</p>
-        )}
-        {done.data && <Aftermath outcomes={done.data} since={since} />}
-        <div className="dialog-foot">
-          <button type="button" className="button" disabled={done.isPending} onClick={close}>
-            {done.data && !hasFailed ? "Close" : "Cancel"}
-          </button>
-          {((!done.data && total > 0) || hasFailed) && (
-            <button
-              type="button"
-              className="button button-go"
-              data-testid="retry-confirm"
-              disabled={done.isPending || isCounting}
-              onClick={() => done.mutate()}
-            >
-              {done.isPending ? "Working…" : hasFailed ? "Send it again" : `Retry ${counted(total, "job")}`}
-            </button>
-          )}
-        </div>
-      </div>
-    </Dialog>
+    <ConfirmDialog
+      title={isReady && !done.data ? `Retry ${counted(total, "failed job")}?` : "Retry failed jobs"}
+      verb={hasFailed ? "Send it again" : isReady ? `Retry ${counted(total, "job")}` : null}
+      isBusy={done.isPending}
+      isDone={done.data !== undefined && !hasFailed}
+      error={null}
+      confirm={() => done.mutate()}
+      close={close}
+      tryAgain={
+        uncounted.length > 0 && done.isIdle ? () => uncounted.forEach((plan) => void plan.refetch()) : undefined
+      }
+      testId="retry-group"
+    >
+      {!done.data && (
+        <p className="quiet">
+          Failed jobs with this error go back to waiting and run again. One that fails again will be a new failure.
+        </p>
+      )}
+      <ul className="retry-places">
+        {places.map((place, index) => (
+          <RetryPlace
+            key={`${place.source}/${place.queue}`}
+            place={place}
+            plan={plans[index]}
+            outcome={done.data?.find((outcome) => outcome.place === place)}
+            isChosen={!left.has(place)}
+            toggle={done.isIdle && places.length > 1 ? () => toggle(place) : undefined}
+          />
+        ))}
+      </ul>
+      {group.queue_count > places.length && (
+        <p className="quiet">
+          It failed in {counted(group.queue_count, "queue")}: these are the {count(places.length)} with most failures.
+        </p>
+      )}
+      {!isCounting && !done.data && total === 0 && uncounted.length === 0 && (
+        <p>
+          {places.some((place) => found(place) > 0)
+            ? "Nothing is chosen: tick where to retry."
+            : "There is nothing to retry any more: these jobs were retried, removed, or have left Redis."}
+        </p>
+      )}
+      {done.data && <Aftermath outcomes={done.data} since={since} />}
+    </ConfirmDialog>
   );
 }
 
@@ -136,6 +130,7 @@ function RetryPlace({ place, plan, outcome, isChosen, toggle }: RetryPlaceProps)
         {toggle && (plan?.data?.count ?? 0) > 0 && <input type="checkbox" checked={isChosen} onChange={toggle} />}
         <bdi className="name">{place.queue}</bdi>
         <EnvBadge env={place.env} />
+        <bdi className="quiet">{place.source}</bdi>
         <span className="spread" />
         <span role="status">
           {outcome?.result
@@ -145,11 +140,7 @@ function RetryPlace({ place, plan, outcome, isChosen, toggle }: RetryPlaceProps)
               : !error && "counting…"}
         </span>
       </label>
-      {error && (
-        <p className="action-error" role="alert">
-          {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
-        </p>
-      )}
+      {error && <ActionError error={error} />}
     </li>
   );
 }

@@ -31,6 +31,7 @@ export function HandlingDialog({ deed, incident: shown, close }: HandlingDialogP
   return (
     <ConfirmDialog
       title={question.title}
+      where={incident}
       verb={isKnown && late === "" ? question.verb : null}
       isBusy={handling.isPending}
       isDone={false}

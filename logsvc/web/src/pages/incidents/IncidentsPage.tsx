@@ -53,6 +53,8 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
   const { data, error, isPending, dataUpdatedAt, refetch } = useIncidents(isAll ? "" : "open", envs);
   const items = byNeed((data?.items ?? []).filter(({ env }) => envs.length === 0 || envs.includes(env)));
   const unheeded = items.filter(isUnheeded).length;
+  // Held here: a row leaves the list of what is open while somebody reads the question about it.
+  const [taking, setTaking] = useState<Incident | null>(null);
   return (
     <div className="sheet">
       <div className="page-head">
@@ -87,21 +89,21 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
       {items.length > 0 && (
         <ul className="incidents">
           {items.map((incident) => (
-            <IncidentRow key={incident.id} incident={incident} />
+            <IncidentRow key={incident.id} incident={incident} take={() => setTaking(incident)} />
           ))}
         </ul>
       )}
       {data?.next_cursor && <p className="empty-quiet more">These are the newest {count(data.items.length)}.</p>}
       <Silences />
+      {taking && <HandlingDialog deed="ack" incident={taking} close={() => setTaking(null)} />}
     </div>
   );
 }
 
-function IncidentRow({ incident }: { incident: Incident }): ReactNode {
+function IncidentRow({ incident, take }: { incident: Incident; take: () => void }): ReactNode {
   const zone = useZone();
   const now = useNow();
   const { data: me } = useMe();
-  const [isTaking, setTaking] = useState(false);
   return (
     <li className="incident" data-row data-testid="incident" data-state={incident.state}>
       <span className="tag incident-state" data-tone={toneOf(incident.state)}>
@@ -128,11 +130,10 @@ function IncidentRow({ incident }: { incident: Incident }): ReactNode {
       </p>
       <span className="incident-do">
         {isUnheeded(incident) && me && me.role !== "viewer" && (
-          <button type="button" className="button button-small" onClick={() => setTaking(true)}>
+          <button type="button" className="button button-small" onClick={take}>
             I have it
           </button>
         )}
-        {isTaking && <HandlingDialog deed="ack" incident={incident} close={() => setTaking(false)} />}
       </span>
     </li>
   );

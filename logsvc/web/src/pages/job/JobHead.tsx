@@ -108,10 +108,14 @@ function JobActions({ job }: { job: Job }): ReactNode {
   const family = job.children.length > 0 ? `Its ${counted(job.children.length, "child", "children")} go with it.` : "";
   return (
     <>
-      {job.state === "failed" && <ActionButton wish={{ ...wish, action: "retry" }} className="button button-go" />}
-      {(job.state === "delayed" || job.state === "retrying") && <ActionButton wish={{ ...wish, action: "promote" }} />}
+      {job.state === "failed" && (
+        <ActionButton wish={{ ...wish, action: "retry" }} env={job.env} className="button button-go" />
+      )}
+      {(job.state === "delayed" || job.state === "retrying") && (
+        <ActionButton wish={{ ...wish, action: "promote" }} env={job.env} />
+      )}
       {job.state !== "active" && job.state !== "removed" && (
-        <ActionButton wish={{ ...wish, action: "remove" }} note={family} />
+        <ActionButton wish={{ ...wish, action: "remove" }} env={job.env} note={family} />
       )}
     </>
   );

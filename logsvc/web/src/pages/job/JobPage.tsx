@@ -3,6 +3,7 @@ import { useEffect, type ReactNode } from "react";
 import { ApiError } from "../../api/client.ts";
 import { useJob, type Job, type JobName } from "../../api/jobs.ts";
 import { jobPlace, queuePlace } from "../../parts/addresses.ts";
+import { Asking } from "../../parts/Asking.tsx";
 import { JsonBlock } from "../../parts/JsonBlock.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { Bell } from "../../shell/icons.tsx";
@@ -56,7 +57,11 @@ export function JobPage({ search, rest }: JobPageProps): ReactNode {
       )}
       {isPending && !error && <p className="empty empty-quiet">Reading its history…</p>}
       {isMissing && !job && <Missing name={name} addedAt={addedAt} />}
-      {job && <JobBody job={job} addedAt={addedAt} />}
+      {job && (
+        <Asking>
+          <JobBody job={job} addedAt={addedAt} />
+        </Asking>
+      )}
     </div>
   );
 }

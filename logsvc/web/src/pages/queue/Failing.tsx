@@ -14,8 +14,16 @@ import { useNow } from "../../shell/useNow.ts";
 
 const ERROR_CHARS = 160;
 
+interface FailingProps {
+  source: string;
+  queue: string;
+  /** undefined while it is not known. */
+  env: string | undefined;
+  range: Range;
+}
+
 /** What fails in a queue: failures that are the same failure as one, the most frequent first. */
-export function Failing({ source, queue, range }: { source: string; queue: string; range: Range }): ReactNode {
+export function Failing({ source, queue, env, range }: FailingProps): ReactNode {
   const { data, error, isPending, isPlaceholderData } = useFailingGroups(source, queue, range);
   const now = useNow();
   return (
@@ -46,6 +54,7 @@ export function Failing({ source, queue, range }: { source: string; queue: strin
             {group.final_failures > 0 && (
               <ActionButton
                 wish={() => retryUntilNow(group.fingerprint, { source, queue }, Date.now())}
+                env={env}
                 label="Retry these"
                 className="button button-small"
               />

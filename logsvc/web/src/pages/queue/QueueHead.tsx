@@ -62,18 +62,21 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
         {queue.is_paused ? (
           <ActionButton
             wish={{ ...wish, action: "resume" }}
+            env={queue.env}
             className="button button-go"
             note={`${counted(waiting, "job")} ${waiting === 1 ? "waits" : "wait"} now.`}
           />
         ) : (
           <ActionButton
             wish={{ ...wish, action: "pause" }}
+            env={queue.env}
             note={`${counted(waiting, "job")} ${waiting === 1 ? "waits" : "wait"} and ${count(queue.active)} run now.`}
           />
         )}
         {queue.failed > 0 && (
           <ActionButton
             wish={() => ({ ...wish, action: "retry", filter: { to: new Date().toISOString() } })}
+            env={queue.env}
             label={`Retry all ${count(queue.failed)} failed`}
           />
         )}

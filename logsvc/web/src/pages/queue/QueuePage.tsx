@@ -10,6 +10,7 @@ import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { navigate } from "../../shell/router.ts";
 import { queuePlace } from "../../parts/addresses.ts";
+import { Asking } from "../../parts/Asking.tsx";
 import { AuditTrail } from "../job/AuditTrail.tsx";
 import { Failing } from "./Failing.tsx";
 import { QueueCharts } from "./QueueCharts.tsx";
@@ -39,45 +40,47 @@ export function QueuePage({ search, rest }: QueuePageProps): ReactNode {
 
   const isUnknown = error instanceof ApiError && error.status === 404;
   return (
-    <div className="page queue-page">
-      <nav className="crumbs" aria-label="Where this is">
-        <Link path="queues">Queues</Link>
-        <span>
-          <bdi>{queue}</bdi>
-        </span>
-      </nav>
-      {error && !isUnknown && (
-        <Trouble what="Its counts" error={error} shownSince={data ? dataUpdatedAt : 0} retry={() => void refetch()} />
-      )}
-      {isPending && !error && <p className="empty empty-quiet">Counting…</p>}
-      {isUnknown && !data && (
-        <div className="empty" data-testid="empty">
-          <Bell />
-          <h2>
-            No queue <bdi>{queue}</bdi> in Redis
-          </h2>
-          <p>
-            Tocsin watches no such queue of the source {source} now. What it has kept of it stands below, if there is
-            any.
-          </p>
+    <Asking>
+      <div className="page queue-page">
+        <nav className="crumbs" aria-label="Where this is">
+          <Link path="queues">Queues</Link>
+          <span>
+            <bdi>{queue}</bdi>
+          </span>
+        </nav>
+        {error && !isUnknown && (
+          <Trouble what="Its counts" error={error} shownSince={data ? dataUpdatedAt : 0} retry={() => void refetch()} />
+        )}
+        {isPending && !error && <p className="empty empty-quiet">Counting…</p>}
+        {isUnknown && !data && (
+          <div className="empty" data-testid="empty">
+            <Bell />
+            <h2>
+              No queue <bdi>{queue}</bdi> in Redis
+            </h2>
+            <p>
+              Tocsin watches no such queue of the source {source} now. What it has kept of it stands below, if there is
+              any.
+            </p>
+          </div>
+        )}
+        {data && <QueueHead queue={data} />}
+        <div className="queue-range">
+          <h2>Over time</h2>
+          <span className="page-space" />
+          <TimeStyleToggle />
+          <TimeRangePicker range={range} choose={choose} />
         </div>
-      )}
-      {data && <QueueHead queue={data} />}
-      <div className="queue-range">
-        <h2>Over time</h2>
-        <span className="page-space" />
-        <TimeStyleToggle />
-        <TimeRangePicker range={range} choose={choose} />
+        <QueueCharts source={source} queue={queue} range={range} zoom={(from, to) => choose({ from, to })} />
+        <div className="queue-columns">
+          <Failing source={source} queue={queue} env={data?.env} range={range} />
+          <RecentFailures source={source} queue={queue} />
+        </div>
+        <div className="queue-columns">
+          <Schedulers source={source} queue={queue} />
+          <AuditTrail job={{ source, queue, added_at: null }} />
+        </div>
       </div>
-      <QueueCharts source={source} queue={queue} range={range} zoom={(from, to) => choose({ from, to })} />
-      <div className="queue-columns">
-        <Failing source={source} queue={queue} range={range} />
-        <RecentFailures source={source} queue={queue} />
-      </div>
-      <div className="queue-columns">
-        <Schedulers source={source} queue={queue} />
-        <AuditTrail job={{ source, queue, added_at: null }} />
-      </div>
-    </div>
+    </Asking>
   );
 }

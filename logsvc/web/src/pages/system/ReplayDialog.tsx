@@ -1,77 +1,48 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState, type ReactNode } from "react";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
 
-import { newRequestId } from "../../api/actions.ts";
-import { ApiError } from "../../api/client.ts";
 import { replay, type ReplayResult } from "../../api/deadLetters.ts";
-import { useMe } from "../../api/me.ts";
 import { counted } from "../../format/count.ts";
-import { Dialog } from "../../shell/Dialog.tsx";
+import { ConfirmDialog } from "../../parts/ConfirmDialog.tsx";
+import { useRequest } from "../../parts/useRequest.ts";
 import { reasonsOf, replayWords } from "./replayWords.ts";
 
-/**
- * Asks before dead letters are stored after all, with the number that would be, as logsvc finds it just now. Sent again
- * after an error, nothing is stored twice.
- */
+/** Asks before dead letters are stored after all, with the number that would be, as logsvc finds it just now. */
 export function ReplayDialog({ ids, close }: { ids: readonly string[]; close: () => void }): ReactNode {
-  const { data: me } = useMe();
-  const queries = useQueryClient();
-  const [requestId] = useState(newRequestId);
-  const csrfToken = me?.csrf_token ?? null;
-  const planned = useQuery({
-    queryKey: ["dry run", requestId],
-    queryFn: () => replay(ids, { requestId: `${requestId}-dry`, isDryRun: true, csrfToken }),
-    enabled: me !== undefined,
-    retry: false,
-    staleTime: Infinity,
-    gcTime: 0,
-  });
-  const done = useMutation({
-    mutationFn: () => replay(ids, { requestId, isDryRun: false, csrfToken }),
-    onSuccess: () => void queries.invalidateQueries({ queryKey: ["audit"] }),
-  });
+  const request = useRequest();
+  const planned = useQuery(request.dryRun((asking) => replay(ids, asking)));
+  const done = useMutation({ mutationFn: () => request.send((asking) => replay(ids, asking)) });
   const found = planned.data?.count ?? 0;
-  const error = done.error ?? planned.error;
-  const title = planned.data && !done.data && found > 0 ? `Store ${counted(found, "record")}?` : "Replay dead letters";
   return (
-    <Dialog title={title} close={close} isBusy={done.isPending}>
-      <div className="dialog-body" data-testid="replay-dialog">
-        <div role="status">
-          {planned.isPending && <p>Looking what could be stored now…</p>}
-          {planned.data && !done.data && (
-            <p>
-              {found > 0
-                ? "What is stored goes into history at its own time, once. The dead letters stay, as the record of what was."
-                : "None of them can be stored now."}
-            </p>
-          )}
-          {planned.data && !done.data && <Outcomes result={planned.data} />}
-          {done.data && <Outcomes result={done.data} />}
-          {done.data && <p className="quiet">It stands in the audit.</p>}
-          {error && (
-            <p className="action-error" role="alert">
-              {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
-            </p>
-          )}
-        </div>
-        <div className="dialog-foot">
-          <button type="button" className="button" onClick={close}>
-            {done.data ? "Done" : "Cancel"}
-          </button>
-          {!done.data && found > 0 && (
-            <button
-              type="button"
-              className="button button-go"
-              data-testid="replay-confirm"
-              disabled={done.isPending}
-              onClick={() => done.mutate()}
-            >
-              {done.isPending ? "Working…" : done.error ? "Send it again" : `Store ${counted(found, "record")}`}
-            </button>
-          )}
-        </div>
-      </div>
-    </Dialog>
+    <ConfirmDialog
+      title={found > 0 && !done.data ? `Store ${counted(found, "record")}?` : "Replay dead letters"}
+      verb={found > 0 ? `Store ${counted(found, "record")}` : null}
+      isBusy={done.isPending}
+      isDone={done.data !== undefined}
+      error={done.error ?? planned.error}
+      confirm={() => done.mutate()}
+      close={close}
+      tryAgain={planned.error ? () => void planned.refetch() : undefined}
+      testId="replay-dialog"
+    >
+      {planned.isPending && <p>Looking what could be stored now…</p>}
+      {planned.data && !done.data && (
+        <>
+          <p>
+            {found > 0
+              ? "What is stored goes into history at its own time, once. The dead letters stay, as the record of what was."
+              : "None of them can be stored now."}
+          </p>
+          <Outcomes result={planned.data} />
+        </>
+      )}
+      {done.data && (
+        <>
+          <Outcomes result={done.data} />
+          <p className="quiet">It stands in the audit.</p>
+        </>
+      )}
+    </ConfirmDialog>
   );
 }
 
