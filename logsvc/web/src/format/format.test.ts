@@ -65,6 +65,19 @@ describe("json", () => {
   it("indents JSON and leaves what was cut alone", () => {
     expect(prettyJson('{"a":[1]}')).toBe('{\n  "a": [\n    1\n  ]\n}');
     expect(prettyJson('{"a": "x… (cut)')).toBe('{"a": "x… (cut)');
+    const value = { empty: [{}, []], "braces, {quoted}": '": ["', deep: { t: [true, null, -1.5e3] }, s: "a\\" };
+    expect(prettyJson(JSON.stringify(value))).toBe(JSON.stringify(value, null, 2));
+  });
+
+  it("shows the numbers and keys of the text, and no others", () => {
+    const text = '{"id":12345678901234567890,"price":10.00,"id":2}';
+    expect(prettyJson(text)).toBe('{\n  "id": 12345678901234567890,\n  "price": 10.00,\n  "id": 2\n}');
+  });
+
+  it("does not grow what is deep", () => {
+    const text = "[".repeat(3_000) + "]".repeat(3_000);
+    expect(prettyJson(text).length).toBeLessThan(2 * text.length);
+    expect(prettyJson(text).replaceAll(/\s/gu, "")).toBe(text);
   });
 
   it("loses no character when cut into tokens", () => {

@@ -4,16 +4,53 @@ export interface Token {
   text: string;
 }
 
-/** JSON text with indents; what is not JSON (a text that was cut) comes back as it is. */
+/** What is deeper stays in its line: indents of thousands of levels would be longer than all the rest. */
+const MOST_LEVELS = 20;
+const PARTS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/g;
+
+/**
+ * JSON text with indents; what is not JSON (a text that was cut) comes back as it is.
+ *
+ * Of the text itself, and not of what it means to JavaScript: a long number keeps its digits, a repeated key its values.
+ */
 export function prettyJson(text: string): string {
+  if (!isJson(text)) return text;
+  const parts = text.match(PARTS) ?? [];
+  let level = 0;
+  return parts
+    .map((part, at) => {
+      if (OPEN.has(part)) {
+        level += 1;
+        return CLOSE.has(parts[at + 1] ?? "") ? part : part + lineOf(level, level);
+      }
+      if (CLOSE.has(part)) {
+        level -= 1;
+        return OPEN.has(parts[at - 1] ?? "") ? part : lineOf(level + 1, level) + part;
+      }
+      if (part === ",") return part + (lineOf(level, level) || " ");
+      return part === ":" ? ": " : part;
+    })
+    .join("");
+}
+
+const OPEN: ReadonlySet<string> = new Set(["{", "["]);
+const CLOSE: ReadonlySet<string> = new Set(["}", "]"]);
+
+/** A new line with its indent; none in what is `level` deep, if that is too deep. */
+function lineOf(level: number, indent: number): string {
+  return level > MOST_LEVELS ? "" : `\n${"  ".repeat(indent)}`;
+}
+
+function isJson(text: string): boolean {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    JSON.parse(text);
+    return true;
   } catch {
-    return text;
+    return false;
   }
 }
 
-const PIECES = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|\b(true|false|null)\b/g;
+const PIECES = /("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|\b(true|false|null)\b/g;
 
 /** Cut JSON text into coloured pieces; joined again they are the text itself. */
 export function jsonTokens(text: string): Token[] {

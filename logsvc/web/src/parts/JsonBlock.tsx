@@ -20,7 +20,7 @@ export function JsonBlock({ title, text, canCopy = false }: JsonBlockProps): Rea
     <section className="block">
       <div className="block-head">
         <h3>{title}</h3>
-        {canCopy && <CopyButton icon="copy" label="Copy" textOf={() => prettyJson(text)} className="copy-small" />}
+        {canCopy && <CopyButton icon="copy" label="Copy" textOf={() => text} className="copy-small" />}
       </div>
       <pre>{pretty.length > COLOURED_CHARS ? pretty : <Coloured text={pretty} />}</pre>
     </section>
