@@ -9,7 +9,7 @@ import { age, ago } from "../../format/time.ts";
 import { queuePlace } from "../../parts/addresses.ts";
 import { Icon } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
-import type { QueueGroup, Ranked } from "./grouping.ts";
+import { keyOfQueue, type QueueGroup, type Ranked } from "./grouping.ts";
 
 interface QueueTableProps {
   groups: readonly QueueGroup[];
@@ -18,6 +18,8 @@ interface QueueTableProps {
   /** By `source/queue`; undefined while it is not known. */
   trends: ReadonlyMap<string, QueueFigures> | undefined;
   pauses: readonly Pause[] | undefined;
+  /** Whether somebody is about to use a row: then rows should stay where they are. */
+  setInUse: (isInUse: boolean) => void;
 }
 
 /** A column of counts. isRare: left out where no queue has any. */
@@ -39,7 +41,7 @@ const COLUMNS: readonly Column[] = [
 /** Beside the counts: name, last hour, rate, workers, oldest, seen. */
 const OTHER_COLUMNS = 6;
 
-export function QueueTable({ groups, hasSources, now, trends, pauses }: QueueTableProps): ReactNode {
+export function QueueTable({ groups, hasSources, now, trends, pauses, setInUse }: QueueTableProps): ReactNode {
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const items = groups.flatMap(({ ranked }) => ranked.map(({ item }) => item));
   const columns = COLUMNS.filter(({ of, isRare }) => !isRare || items.some((item) => of(item) > 0));
@@ -49,7 +51,15 @@ export function QueueTable({ groups, hasSources, now, trends, pauses }: QueueTab
     setClosed(next);
   };
   return (
-    <div className="queue-table-frame">
+    <div
+      className="queue-table-frame"
+      onFocus={({ target }) => target.matches(":focus-visible") && setInUse(true)}
+      onBlur={({ currentTarget, relatedTarget }) => !currentTarget.contains(relatedTarget) && setInUse(false)}
+      onPointerDown={() => setInUse(true)}
+      onPointerUp={() => setInUse(false)}
+      onPointerCancel={() => setInUse(false)}
+      onPointerLeave={() => setInUse(false)}
+    >
       <table className="queue-table">
         <thead>
           <tr>
@@ -76,7 +86,7 @@ export function QueueTable({ groups, hasSources, now, trends, pauses }: QueueTab
         </thead>
         <tbody>
           {groups.map((group) => (
-            <Fragment key={`${group.name} ${group.ranked[0]?.item.source} ${group.ranked[0]?.item.queue}`}>
+            <Fragment key={group.key}>
               {group.name !== "" && (
                 <GroupRow
                   group={group}
@@ -88,12 +98,12 @@ export function QueueTable({ groups, hasSources, now, trends, pauses }: QueueTab
               {!(group.name !== "" && closed.has(group.name)) &&
                 group.ranked.map((ranked) => (
                   <QueueRow
-                    key={`${ranked.item.source}:${ranked.item.queue}`}
+                    key={keyOfQueue(ranked.item)}
                     ranked={ranked}
                     columns={columns}
                     hasSources={hasSources}
                     now={now}
-                    figures={trends?.get(`${ranked.item.source}/${ranked.item.queue}`)}
+                    figures={trends?.get(keyOfQueue(ranked.item))}
                     isTrendKnown={trends !== undefined}
                     pauses={pauses}
                   />

@@ -14,7 +14,7 @@ import { Bell } from "../../shell/icons.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
 import { useNow } from "../../shell/useNow.ts";
-import { GROUPINGS, groupsOf, type Grouping } from "./grouping.ts";
+import { GROUPINGS, groupsOf, inOrderOf, type Grouping, type Ranked } from "./grouping.ts";
 import { QueueTable } from "./QueueTable.tsx";
 import { byTrouble } from "./trouble.ts";
 import "./queues.css";
@@ -43,7 +43,9 @@ export function QueuesPage({ search }: PageProps): ReactNode {
     [data, envs],
   );
   const pauses = usePauses(items.some((item) => item.is_paused));
-  const ranked = useMemo(() => byTrouble(items, now, lastHour), [items, now, lastHour]);
+  const worstFirst = useMemo(() => byTrouble(items, now, lastHour), [items, now, lastHour]);
+  const [isInUse, setInUse] = useState(false);
+  const ranked = useSteadyOrder(worstFirst, isInUse);
   const shown = useMemo(
     () => ranked.filter(({ item }) => item.queue.toLowerCase().includes(needle.trim().toLowerCase())),
     [ranked, needle],
@@ -108,7 +110,14 @@ export function QueuesPage({ search }: PageProps): ReactNode {
         </div>
       )}
       {shown.length > 0 && (
-        <QueueTable groups={groups} hasSources={hasSources} now={now} trends={lastHour} pauses={pauses} />
+        <QueueTable
+          groups={groups}
+          hasSources={hasSources}
+          now={now}
+          trends={lastHour}
+          pauses={pauses}
+          setInUse={setInUse}
+        />
       )}
       {data && data.items.length > 0 && shown.length === 0 && (
         <div className="empty">
@@ -122,6 +131,13 @@ export function QueuesPage({ search }: PageProps): ReactNode {
       )}
     </div>
   );
+}
+
+/** As they are ranked; while somebody is about to use a row, in the order in which they were when that began. */
+function useSteadyOrder(ranked: readonly Ranked[], isInUse: boolean): readonly Ranked[] {
+  const [order, setOrder] = useState(ranked);
+  if (!isInUse && order !== ranked) setOrder(ranked);
+  return useMemo(() => (isInUse ? inOrderOf(order, ranked) : ranked), [isInUse, order, ranked]);
 }
 
 /** The choice is remembered in this browser. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { QueueItem } from "../../api/types.ts";
-import { groupsOf, type Grouping, type Ranked } from "./grouping.ts";
+import { groupsOf, inOrderOf, type Grouping, type Ranked } from "./grouping.ts";
 
 function ranked(queue: string, failed = 0, source = "main"): Ranked {
   const item: QueueItem = {
@@ -38,7 +38,21 @@ describe("groupsOf", () => {
     expect(groupsOf(LIST, "name")[0]).toMatchObject({ failed: 4, waiting: 6, troubled: 1 });
   });
 
+  it("keeps a group's key when another queue is its worst", () => {
+    const before = groupsOf([ranked("a.x", 2), ranked("a.y", 1), ranked("b")], "name");
+    const after = groupsOf([ranked("b", 3), ranked("a.y", 2), ranked("a.x", 1)], "name");
+    expect(after.map(({ key }) => key)).toEqual(before.map(({ key }) => key).toReversed());
+  });
+
   it("tells sources apart", () => {
     expect(told([ranked("a"), ranked("a", 0, "eu"), ranked("b")], "source")).toEqual(["main: a b", "eu: a"]);
+  });
+});
+
+describe("inOrderOf", () => {
+  it("leaves rows where they were, with what they are now, and puts new ones last", () => {
+    const now = [ranked("new", 9), ranked("b", 5), ranked("a", 1)];
+    const steady = inOrderOf([ranked("a"), ranked("gone"), ranked("b")], now);
+    expect(steady.map(({ item }) => `${item.queue} ${item.failed}`)).toEqual(["a 1", "b 5", "new 9"]);
   });
 });

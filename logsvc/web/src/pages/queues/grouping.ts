@@ -11,6 +11,8 @@ export type Grouping = (typeof GROUPINGS)[number];
 
 /** Queues under one name, with their counts added up. */
 export interface QueueGroup {
+  /** Whatever is in it, and where: a group moves, and is not made anew. */
+  key: string;
   name: string;
   ranked: readonly Ranked[];
   failed: number;
@@ -33,12 +35,13 @@ export function groupsOf(ranked: readonly Ranked[], by: Grouping): QueueGroup[] 
   for (const each of ranked) {
     const name = keyOf(each.item);
     // A queue without a group is one by itself, so that it keeps its place.
-    const key = name === "" ? `${each.item.source} ${each.item.queue}` : name;
+    const key = name === "" ? `queue ${keyOfQueue(each.item)}` : `group ${name}`;
     const group = groups.get(key) ?? { name, ranked: [] };
     group.ranked.push(each);
     groups.set(key, group);
   }
-  return [...groups.values()].map(({ name, ranked: mine }) => ({
+  return [...groups].map(([key, { name, ranked: mine }]) => ({
+    key,
     name,
     ranked: mine,
     failed: sum(mine, ({ item }) => item.failed),
@@ -46,6 +49,17 @@ export function groupsOf(ranked: readonly Ranked[], by: Grouping): QueueGroup[] 
     active: sum(mine, ({ item }) => item.active),
     troubled: mine.filter(({ trouble }) => trouble.reasons.some(({ isBad }) => isBad)).length,
   }));
+}
+
+export function keyOfQueue({ source, queue }: Pick<QueueItem, "source" | "queue">): string {
+  return `${source}/${queue}`;
+}
+
+/** Put into the order of `before`; what was not there comes last. */
+export function inOrderOf(before: readonly Ranked[], ranked: readonly Ranked[]): Ranked[] {
+  const places = new Map(before.map(({ item }, place) => [keyOfQueue(item), place]));
+  const placeOf = ({ item }: Ranked): number => places.get(keyOfQueue(item)) ?? before.length;
+  return ranked.toSorted((one, other) => placeOf(one) - placeOf(other));
 }
 
 function keysFor(ranked: readonly Ranked[], by: Grouping): (item: QueueItem) => string {
