@@ -1,3 +1,5 @@
+import { noteDate } from "./clock.ts";
+
 /** A request that did not give us its answer, in words that can be shown. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
@@ -83,12 +85,14 @@ async function answerOf<Answer>(
       throw new ApiError(0, deadline.aborted ? "Tocsin took too long to answer" : onError);
     }
   };
+  const sentAt = Date.now();
   const asked = fetch(url, {
     ...init,
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     headers: { accept: "application/json", ...init.headers },
   });
   const response = await part(asked, "Tocsin could not be reached");
+  noteDate(response.headers.get("date"), sentAt, Date.now());
   if (!response.ok) throw await refusal(response);
   if (response.status === 204) return undefined as Answer;
   // The page of a proxy that wants a login, and says that all is well; or the connection broke off.

@@ -9,6 +9,7 @@ import {
 import type { RefreshMeta } from "../live/refreshes.ts";
 import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { ApiError, apiUrl, getJson } from "./client.ts";
+import { serverNow } from "./clock.ts";
 import { keptFor } from "./kept.ts";
 import type { TimeMarker } from "./markers.ts";
 import type { Coverage, Page, Row } from "./types.ts";
@@ -86,7 +87,7 @@ export function useErrors(asked: ErrorsQuery): UseInfiniteQueryResult<InfiniteDa
           env: asked.envs,
           q: asked.q,
           sort: asked.sort,
-          ...rangeParams(asked.range, Date.now()),
+          ...rangeParams(asked.range, serverNow()),
           limit: String(PAGE),
           cursor: pageParam,
         }),
@@ -103,7 +104,10 @@ export function useError(fingerprint: string, range: Range): UseQueryResult<Erro
   return useQuery({
     queryKey: ["error", fingerprint, range],
     queryFn: ({ signal }) =>
-      getJson<ErrorDetail>(apiUrl(`errors/${encodeURIComponent(fingerprint)}`, rangeParams(range, Date.now())), signal),
+      getJson<ErrorDetail>(
+        apiUrl(`errors/${encodeURIComponent(fingerprint)}`, rangeParams(range, serverNow())),
+        signal,
+      ),
     retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.status === 404),
     meta: refreshed(range),
   });
@@ -116,7 +120,7 @@ export function useFailingGroups(source: string, queue: string, range: Range): U
   return useQuery({
     queryKey: ["failing", source, queue, range],
     queryFn: ({ signal }) => {
-      const asked = { source, queue, sort: "failures", limit: GROUPS_OF_A_QUEUE, ...rangeParams(range, Date.now()) };
+      const asked = { source, queue, sort: "failures", limit: GROUPS_OF_A_QUEUE, ...rangeParams(range, serverNow()) };
       return getJson<Page<ErrorGroup>>(apiUrl("errors", asked), signal);
     },
     placeholderData: keptFor(["failing", source, queue]),

@@ -5,6 +5,7 @@ import { filterParams } from "../live/filter.ts";
 import type { Dependence } from "../live/refreshes.ts";
 import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { ApiError, apiUrl, getJson } from "./client.ts";
+import { serverNow } from "./clock.ts";
 import { keptFor } from "./kept.ts";
 import type { TimeMarker } from "./markers.ts";
 
@@ -24,7 +25,7 @@ export function useHistogram(filter: Filter, range: Range): UseQueryResult<Histo
   return useQuery({
     queryKey: ["histogram", filter, range],
     queryFn: ({ signal }) =>
-      getJson<Histogram>(apiUrl("histogram", { ...filterParams(filter), ...rangeParams(range, Date.now()) }), signal),
+      getJson<Histogram>(apiUrl("histogram", { ...filterParams(filter), ...rangeParams(range, serverNow()) }), signal),
     placeholderData: keptFor(["histogram", filter]),
     retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.isRefusal),
     meta: {

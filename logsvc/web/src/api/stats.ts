@@ -3,6 +3,7 @@ import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import type { Dependence, RefreshMeta } from "../live/refreshes.ts";
 import { isOpenRange, rangeParams, type Range } from "../parts/timeRange.ts";
 import { apiUrl, getJson } from "./client.ts";
+import { serverNow } from "./clock.ts";
 import { keptFor } from "./kept.ts";
 import type { TimeMarker } from "./markers.ts";
 import type { Coverage } from "./types.ts";
@@ -80,7 +81,7 @@ export function useDurations(source: string, queue: string, range: Range): UseQu
   return useQuery({
     queryKey: ["durations", source, queue, range],
     queryFn: ({ signal }) =>
-      getJson<Durations>(apiUrl("durations", { source, queue, ...rangeParams(range, Date.now()) }), signal),
+      getJson<Durations>(apiUrl("durations", { source, queue, ...rangeParams(range, serverNow()) }), signal),
     placeholderData: keptFor(["durations", source, queue]),
     meta: whileOpen(range, [{ type: "job-refresh", source, queue }], CHART_MS),
   });
@@ -90,7 +91,7 @@ export function useBacklog(source: string, queue: string, range: Range): UseQuer
   return useQuery({
     queryKey: ["backlog", source, queue, range],
     queryFn: ({ signal }) =>
-      getJson<Backlog>(apiUrl("backlog", { source, queue, ...rangeParams(range, Date.now()) }), signal),
+      getJson<Backlog>(apiUrl("backlog", { source, queue, ...rangeParams(range, serverNow()) }), signal),
     placeholderData: keptFor(["backlog", source, queue]),
     meta: whileOpen(range, [{ type: "queue-refresh", source, queue }], CHART_MS),
   });
@@ -103,7 +104,7 @@ export function useTrends(): UseQueryResult<ReadonlyMap<string, QueueFigures>> {
   return useQuery({
     queryKey: ["trends"],
     queryFn: async ({ signal }) => {
-      const told = await getJson<Durations>(apiUrl("durations", rangeParams(TREND, Date.now())), signal);
+      const told = await getJson<Durations>(apiUrl("durations", rangeParams(TREND, serverNow())), signal);
       return new Map(told.queues.map((each) => [`${each.source}/${each.queue}`, each]));
     },
     // Told less often than of every job, and as well.

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 
 import { ApiError } from "../api/client.ts";
+import { serverAheadMs } from "../api/clock.ts";
 import { ago } from "../format/time.ts";
 import { useNow } from "../shell/useNow.ts";
 
@@ -8,7 +9,7 @@ interface TroubleProps {
   /** What could not be had: "History", "This job". */
   what: string;
   error: Error;
-  /** When what is still shown was had, ms; 0 = nothing is shown. */
+  /** When what is still shown was had, ms of this machine's clock; 0 = nothing is shown. */
   shownSince: number;
   retry: () => void;
 }
@@ -21,7 +22,7 @@ export function Trouble({ what, error, shownSince, retry }: TroubleProps): React
     <div className="banner banner-bad" role="alert" data-testid="trouble">
       <span>
         <strong>{what} cannot be had just now</strong>: {error.message}.{" "}
-        {shownSince > 0 && `What you see is what was known ${ago(now - shownSince)}. `}
+        {shownSince > 0 && `What you see is what was known ${ago(now - serverAheadMs() - shownSince)}. `}
         {isAway && "It comes back by itself."}
       </span>
       <button type="button" className="link-button" onClick={retry}>

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 
+import { serverAheadMs } from "../api/clock.ts";
 import { useConnection, useTail } from "../live/TailContext.tsx";
 import { connectionText } from "./connectionText.ts";
 import { useNow } from "./useNow.ts";
@@ -9,7 +10,7 @@ export function ConnectionPill(): ReactNode {
   const tail = useTail();
   const connection = useConnection();
   const { status } = connection.state;
-  const text = connectionText(connection, useNow());
+  const text = connectionText(connection, useNow() - serverAheadMs());
   const canRetry = status === "reconnecting" || status === "stale";
   return (
     <div className="connection" data-testid="connection" data-status={status} data-tone={text.tone} title={text.long}>

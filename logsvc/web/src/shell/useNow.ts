@@ -1,15 +1,17 @@
 import { useSyncExternalStore } from "react";
 
+import { serverNow } from "../api/clock.ts";
+
 const STEP_MS = 1_000;
 const listeners = new Set<() => void>();
-let now = Date.now();
+let now = serverNow();
 let timer: ReturnType<typeof setInterval> | undefined;
 
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
-  now = Date.now();
+  now = serverNow();
   timer ??= setInterval(() => {
-    now = Date.now();
+    now = serverNow();
     for (const each of listeners) each();
   }, STEP_MS);
   return () => {
@@ -21,7 +23,7 @@ function subscribe(listener: () => void): () => void {
   };
 }
 
-/** The time in ms, new each second, from one timer for the whole page. */
+/** The time by the server's clock in ms, new each second, from one timer for the whole page. */
 export function useNow(): number {
   return useSyncExternalStore(subscribe, () => now);
 }

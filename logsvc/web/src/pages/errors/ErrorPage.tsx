@@ -1,6 +1,7 @@
 import { useMemo, useState, type ReactNode } from "react";
 
 import { retryUntilNow } from "../../api/actions.ts";
+import { serverNow } from "../../api/clock.ts";
 import { useError, type ErrorDetail } from "../../api/errors.ts";
 import { ApiError } from "../../api/client.ts";
 import { useMe } from "../../api/me.ts";
@@ -188,7 +189,7 @@ function Places({ group }: { group: ErrorDetail }): ReactNode {
                 </td>
                 <td className="number">
                   <ActionButton
-                    wish={() => retryUntilNow(group.fingerprint, place, Date.now())}
+                    wish={() => retryUntilNow(group.fingerprint, place, serverNow())}
                     env={place.env}
                     className="button button-small"
                     label="Retry here…"

@@ -2,6 +2,7 @@ import { useMutation, useQueries } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 
 import { act, retryUntilNow, type ActionResult, type ActionWish } from "../../api/actions.ts";
+import { serverNow } from "../../api/clock.ts";
 import type { ErrorDetail, ErrorPlace } from "../../api/errors.ts";
 import { count, counted } from "../../format/count.ts";
 import { outcomeOf } from "../../parts/actionWords.ts";
@@ -32,7 +33,7 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
   const envs = useEnvs();
   const [since] = useState(group.last_seen);
   const [places] = useState(group.places);
-  const [openedAt] = useState(() => Date.now());
+  const [openedAt] = useState(() => serverNow());
   const wishFor = (place: ErrorPlace): ActionWish => retryUntilNow(group.fingerprint, place, openedAt);
   const [left, setLeft] = useState<ReadonlySet<ErrorPlace>>(
     () => new Set(places.filter(({ env }) => envs.length > 0 && !envs.includes(env))),

@@ -1,5 +1,6 @@
 import { useMemo, type ReactNode } from "react";
 
+import { serverAheadMs } from "../../api/clock.ts";
 import { useHistogram, type Histogram } from "../../api/histogram.ts";
 import { LEVELS } from "../../api/types.ts";
 import type { Series, Tone } from "../../charts/spec.ts";
@@ -33,7 +34,7 @@ export function LevelHistogram({ filter, range, zoom, zoomOut }: LevelHistogramP
       {error && (
         <p className={data ? "histogram-old" : "histogram-none"} role="status">
           {data
-            ? `It cannot be counted anew: ${error.message}. This is what was known ${ago(now - dataUpdatedAt)}.`
+            ? `It cannot be counted anew: ${error.message}. This is what was known ${ago(now - serverAheadMs() - dataUpdatedAt)}.`
             : `No histogram just now: ${error.message}.`}
         </p>
       )}

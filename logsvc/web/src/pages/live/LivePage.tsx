@@ -1,5 +1,6 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
+import { serverNow } from "../../api/clock.ts";
 import { useQueueNames } from "../../api/queues.ts";
 import type { Row } from "../../api/types.ts";
 import { isMarker } from "../../live/entries.ts";
@@ -63,7 +64,7 @@ export function LivePage({ search }: PageProps): ReactNode {
     [search],
   );
   const zoom = useCallback((from: number, to: number) => setRange({ from, to }), [setRange]);
-  const zoomOut = (): void => setRange("from" in range ? wider(range, Date.now()) : range);
+  const zoomOut = (): void => setRange("from" in range ? wider(range, serverNow()) : range);
 
   const open = useCallback(
     (row: Row) => {
@@ -152,7 +153,7 @@ export function LivePage({ search }: PageProps): ReactNode {
         setRange={setRange}
         options={options}
         choose={choose}
-        exported={() => exportParams(filter, range, linked, Date.now())}
+        exported={() => exportParams(filter, range, linked, serverNow())}
       />
       {options.hasHistogram && (
         <LevelHistogram filter={filter} range={range} zoom={zoom} zoomOut={past === null ? undefined : zoomOut} />

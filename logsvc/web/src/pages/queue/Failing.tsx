@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 
 import { retryUntilNow } from "../../api/actions.ts";
+import { serverNow } from "../../api/clock.ts";
 import { useFailingGroups } from "../../api/errors.ts";
 import { Spark } from "../../charts/Spark.tsx";
 import { count, counted } from "../../format/count.ts";
@@ -53,7 +54,7 @@ export function Failing({ source, queue, env, range }: FailingProps): ReactNode 
             </span>
             {group.final_failures > 0 && (
               <ActionButton
-                wish={() => retryUntilNow(group.fingerprint, { source, queue }, Date.now())}
+                wish={() => retryUntilNow(group.fingerprint, { source, queue }, serverNow())}
                 env={env}
                 label="Retry these"
                 className="button button-small"

@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 
+import { serverNow } from "../../api/clock.ts";
 import { pauseWords, usePauses } from "../../api/pauses.ts";
 import type { QueueDetail } from "../../api/queues.ts";
 import { count, counted } from "../../format/count.ts";
@@ -75,7 +76,7 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
         )}
         {queue.failed > 0 && (
           <ActionButton
-            wish={() => ({ ...wish, action: "retry", filter: { to: new Date().toISOString() } })}
+            wish={() => ({ ...wish, action: "retry", filter: { to: new Date(serverNow()).toISOString() } })}
             env={queue.env}
             label={`Retry all ${count(queue.failed)} failed`}
           />
