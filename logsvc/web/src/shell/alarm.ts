@@ -1,16 +1,17 @@
 import type { Incident } from "../api/incidents.ts";
+import { Told } from "../live/told.ts";
+import { offOrOn, Stored } from "./stored.ts";
 
-const KEYS = { notify: "tocsin-notify", sound: "tocsin-sound" } as const;
+const CHOSEN = {
+  notify: new Stored("tocsin-notify", (text) => text === "on", offOrOn),
+  sound: new Stored("tocsin-sound", (text) => text === "on", offOrOn),
+} as const;
 
 /** What this browser does on a new incident; nothing until somebody asks for it. */
-export type AlarmKind = keyof typeof KEYS;
+export type AlarmKind = keyof typeof CHOSEN;
 
 export function isAlarmOn(kind: AlarmKind): boolean {
-  try {
-    return localStorage.getItem(KEYS[kind]) === "on";
-  } catch {
-    return false;
-  }
+  return CHOSEN[kind].get();
 }
 
 /** forbidden: by whoever uses this browser; impossible: this browser has no such thing. */
@@ -19,11 +20,7 @@ export type AlarmState = "on" | "off" | "forbidden" | "impossible";
 /** Switch one on or off; returns what it is now. One that is switched on shows at once how it will be. */
 export async function switchAlarm(kind: AlarmKind, isOn: boolean): Promise<AlarmState> {
   const state = isOn && kind === "notify" ? await tryToNotify() : isOn ? "on" : "off";
-  try {
-    localStorage.setItem(KEYS[kind], state === "on" ? "on" : "off");
-  } catch {
-    return "impossible";
-  }
+  CHOSEN[kind].choose(state === "on");
   if (state === "on" && kind === "sound") void ring();
   return state;
 }
@@ -73,23 +70,14 @@ export function tell(incidents: readonly Incident[], open: (incident: Incident) 
 }
 
 const RESUME_MS = 1_000;
-const soundListeners = new Set<() => void>();
-let isSoundBlocked = false;
-
-function setSoundBlocked(isBlocked: boolean): void {
-  isSoundBlocked = isBlocked;
-  for (const listener of soundListeners) listener();
-}
+const isSoundBlocked = new Told(false);
 
 /** For useSyncExternalStore: whether it should have rung, and the browser made no sound. */
 export const soundBlock = {
-  subscribe(listener: () => void): () => void {
-    soundListeners.add(listener);
-    return () => soundListeners.delete(listener);
-  },
-  get: () => isSoundBlocked,
+  subscribe: isSoundBlocked.subscribe,
+  get: isSoundBlocked.get,
   /** Somebody has touched the page: from now on it may. */
-  clear: () => isSoundBlocked && setSoundBlocked(false),
+  clear: () => isSoundBlocked.get() && isSoundBlocked.set(false),
 };
 
 /** Two strokes of a bell, made here: no file, no other site. */
@@ -102,8 +90,8 @@ async function ring(): Promise<void> {
       setTimeout(resume, RESUME_MS);
     }),
   ]);
-  setSoundBlocked(context.state !== "running");
-  if (isSoundBlocked) {
+  isSoundBlocked.set(context.state !== "running");
+  if (isSoundBlocked.get()) {
     void context.close();
     return;
   }

@@ -1,5 +1,7 @@
 import { useEffect, useSyncExternalStore } from "react";
 
+import { Told } from "../live/told.ts";
+
 /** Something the page that is shown can do, for the palette. */
 export interface PageAction {
   name: string;
@@ -7,28 +9,16 @@ export interface PageAction {
 }
 
 const NONE: readonly PageAction[] = [];
-const listeners = new Set<() => void>();
-let offered: readonly PageAction[] = NONE;
+const offered = new Told(NONE);
 
 /** Offer what this page can do, as long as it is shown. Keep `actions` the same between renders: useMemo. */
 export function useOfferActions(actions: readonly PageAction[]): void {
   useEffect(() => {
-    offer(actions);
-    return () => offer(NONE);
+    offered.set(actions);
+    return () => offered.set(NONE);
   }, [actions]);
 }
 
 export function usePageActions(): readonly PageAction[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => offered,
-  );
-}
-
-function offer(actions: readonly PageAction[]): void {
-  offered = actions;
-  for (const listener of listeners) listener();
+  return useSyncExternalStore(offered.subscribe, offered.get);
 }

@@ -1,4 +1,6 @@
-import { useEffect, useEffectEvent, useSyncExternalStore } from "react";
+import { useEffect, useEffectEvent } from "react";
+
+import { offOrOn, Stored, useStored } from "./stored.ts";
 
 /** A key of the page that is shown, for the help overlay. */
 export interface Shortcut {
@@ -22,32 +24,19 @@ export const LIVE_SHORTCUTS: readonly Shortcut[] = [
   { keys: "End", does: "To the newest line" },
 ];
 
-const KEY = "tocsin-letters";
-const listeners = new Set<() => void>();
-
 /** Whether keys of one letter do something: who speaks to the page can switch them off (WCAG 2.1.4). */
+const letterKeys = new Stored("tocsin-letters", (text) => text !== "off", offOrOn);
+
 export function useLetterKeys(): boolean {
-  return useSyncExternalStore((listener) => {
-    listeners.add(listener);
-    return () => listeners.delete(listener);
-  }, areLettersOn);
+  return useStored(letterKeys);
 }
 
 export function areLettersOn(): boolean {
-  try {
-    return localStorage.getItem(KEY) !== "off";
-  } catch {
-    return true;
-  }
+  return letterKeys.get();
 }
 
 export function switchLetterKeys(isOn: boolean): void {
-  try {
-    localStorage.setItem(KEY, isOn ? "on" : "off");
-  } catch {
-    // Storage can be forbidden: then they stay on.
-  }
-  for (const listener of listeners) listener();
+  letterKeys.choose(isOn);
 }
 
 interface Overlays {

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { Stored, useStored } from "../../shell/stored.ts";
 
 /** How the live page is laid out; remembered in this browser. isWrapped: long lines are shown whole. */
 export interface ViewOptions {
@@ -6,27 +6,17 @@ export interface ViewOptions {
   hasHistogram: boolean;
 }
 
-const KEY = "tocsin-live-view";
+const chosen = new Stored<ViewOptions>("tocsin-live-view", optionsOf, JSON.stringify);
 
 export function useViewOptions(): { options: ViewOptions; choose: (change: Partial<ViewOptions>) => void } {
-  const [options, setOptions] = useState<ViewOptions>(stored);
-  const choose = (change: Partial<ViewOptions>): void => {
-    const next = { ...options, ...change };
-    setOptions(next);
-    try {
-      localStorage.setItem(KEY, JSON.stringify(next));
-    } catch {
-      // Storage can be forbidden: it holds until the page is left.
-    }
-  };
-  return { options, choose };
+  return { options: useStored(chosen), choose: (change) => chosen.choose({ ...chosen.get(), ...change }) };
 }
 
 /** A phone begins without the histogram: the lines need the room. */
-function stored(): ViewOptions {
+function optionsOf(text: string | null): ViewOptions {
   const usual = { isWrapped: false, hasHistogram: matchMedia("(min-width: 768px)").matches };
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    const kept: unknown = JSON.parse(text ?? "{}");
     return typeof kept === "object" ? { ...usual, ...kept } : usual;
   } catch {
     return usual;

@@ -13,6 +13,7 @@ import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
+import { Stored, useStored } from "../../shell/stored.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { GROUPINGS, groupsOf, inOrderOf, type Grouping, type Ranked } from "./grouping.ts";
 import { QueueTable } from "./QueueTable.tsx";
@@ -24,7 +25,10 @@ const GROUPING_NAMES: Readonly<Record<Grouping, string>> = {
   name: "By name",
   source: "By source",
 };
-const KEY = "tocsin-queue-groups";
+const GROUPED = new Stored<Grouping>(
+  "tocsin-queue-groups",
+  (text) => GROUPINGS.find((each) => each === text) ?? "none",
+);
 
 /** Every watched queue, trouble first. */
 export function QueuesPage({ search }: PageProps): ReactNode {
@@ -36,7 +40,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
   const now = useNow();
   const needle = new URLSearchParams(search).get("q") ?? "";
   const find = (name: string): void => navigate("queues", searchWith(search, "q", name), { replace: true });
-  const [grouping, setGrouping] = useGrouping();
+  const grouping = useStored(GROUPED);
 
   const items = useMemo(
     () => (data?.items ?? []).filter(({ env }) => envs.length === 0 || envs.includes(env ?? "")),
@@ -75,7 +79,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
           aria-label="Groups"
           data-testid="queue-grouping"
           value={grouping}
-          onChange={(event) => setGrouping(GROUPINGS.find((each) => each === event.target.value) ?? "none")}
+          onChange={(event) => GROUPED.choose(GROUPINGS.find((each) => each === event.target.value) ?? "none")}
         >
           {GROUPINGS.map((each) => (
             <option key={each} value={each}>
@@ -138,24 +142,4 @@ function useSteadyOrder(ranked: readonly Ranked[], isInUse: boolean): readonly R
   const [order, setOrder] = useState(ranked);
   if (!isInUse && order !== ranked) setOrder(ranked);
   return useMemo(() => (isInUse ? inOrderOf(order, ranked) : ranked), [isInUse, order, ranked]);
-}
-
-/** The choice is remembered in this browser. */
-function useGrouping(): [Grouping, (grouping: Grouping) => void] {
-  const [grouping, setGrouping] = useState<Grouping>(() => {
-    try {
-      return GROUPINGS.find((each) => each === localStorage.getItem(KEY)) ?? "none";
-    } catch {
-      return "none";
-    }
-  });
-  const choose = (next: Grouping): void => {
-    setGrouping(next);
-    try {
-      localStorage.setItem(KEY, next);
-    } catch {
-      // Storage can be forbidden: it holds until the page is left.
-    }
-  };
-  return [grouping, choose];
 }
