@@ -63,15 +63,9 @@ _UNREADABLE = (TypeError, KeyError, ValueError, AttributeError)
 """What the library raises when an answer is not what the Bot API promises."""
 _CHAT_GONE = (
     *("chat not found", "peer_id_invalid", "user_is_blocked", "input_user_deactivated", "channel_private"),
-    *(
-        "not enough rights",
-        "have no rights",
-        "need administrator rights",
-        "have no write access",
-        "chat_admin_required",
-    ),
-    *("chat_write_forbidden", "chat_restricted", "chat_send_plain_forbidden", "chat_guest_send_forbidden"),
-    "user_banned_in_channel",
+    *("not enough rights", "have no rights", "need administrator rights", "have no write access"),
+    *("chat_admin_required", "chat_write_forbidden", "chat_restricted", "chat_send_plain_forbidden"),
+    *("chat_guest_send_forbidden", "user_banned_in_channel"),
 )
 """What Telegram says of a chat or of our rights there, rather than of a message."""
 _MESSAGE_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
