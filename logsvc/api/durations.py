@@ -25,8 +25,8 @@ TREND = 24
 QUARTER = 15 * MINUTE
 KINDS = {0: "whole", 1: "queue", 2: "part"}
 
-# Inside: the projection's own expressions where unit is a quarter of an hour; those are then merged by time, by queue
-# and all together. kind tells which of these a row is.
+# Inside: the projection's own expressions where unit is a quarter of an hour, without what is of no queue (Tocsin's own
+# log); those are then merged by time, by queue and all together. kind tells which of these a row is.
 ASK = """
 SELECT
     multiIf(grouping(part) = 0, 2, grouping(queue) = 0, 1, 0) AS kind,
@@ -47,7 +47,7 @@ FROM
         count(wait_ms) AS wait_n, sum(wait_ms) AS wait_sum, max(wait_ms) AS wait_max,
         quantilesBFloat16State(0.5, 0.9, 0.95, 0.99)(wait_ms) AS wait_q
     FROM journal
-    WHERE {where}
+    WHERE source != '' AND {where}
     GROUP BY part, env, source, queue
 )
 GROUP BY GROUPING SETS ((part), (env, source, queue), ())

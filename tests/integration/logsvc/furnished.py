@@ -17,7 +17,7 @@ T0 = 1_795_003_200_000 - HOUR
 
 LOST = 17
 WAITS = {"event": "waiting-children", "state": "waiting-children"}
-ROWS = 122 * 5 + 3 + 2
+ROWS = 122 * 5 + 3 + 2 + 1
 TOKEN = "a-service-token-of-the-tests"
 
 
@@ -41,7 +41,7 @@ def job(home: House, number: int, at: int, **fields: Any) -> list[JobEvent]:
 
 
 def past(home: House) -> list[Any]:
-    """120 jobs, one a minute, every fourth failed; some lines; a gap; a queue's and two schedulers' snapshots."""
+    """120 jobs, one a minute, every fourth failed; some lines, one of a service; a gap; snapshots."""
     records: list[Any] = []
     for number in range(120):
         ends = "completed" if number % 4 else "failed"
@@ -65,6 +65,7 @@ def past(home: House) -> list[Any]:
         )
         for n in range(3)
     ]
+    records.append(LogLine(v=1, id="own", ts=T0 - 90 * MINUTE, service="bridge", message="queues_found"))
     records.append(home.event(0, ts=T0 - 30 * MINUTE, job_id="", event="gap", lost=LOST, id="g1", queue="orders"))
     records.append(
         QueueSnapshot(v=1, ts=T0, env="prod", source="main", queue="orders", waiting=3, workers=2, overdue=4)

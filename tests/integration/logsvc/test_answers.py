@@ -146,6 +146,8 @@ async def test_durations_tell_what_the_jobs_took(known: House) -> None:
     ended = [sum(part) for part in zip(orders["completed_trend"], orders["failed_trend"], strict=True)]
     assert ended == [*[3] * 20, 1], "one a minute is level in the chart, too"
     assert (await known.get("/api/v1/durations", bucket=90)).status_code == 400
+    of_all = await known.json("/api/v1/durations", **{"from": rfc3339(T0 - 2 * HOUR), "to": rfc3339(T0 + MINUTE)})
+    assert [one["queue"] for one in of_all["queues"]] == ["orders", "mail"], "a service's own lines are of no queue"
 
 
 async def test_backlog_tells_what_was_seen_and_where_nobody_looked(known: House) -> None:
