@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from logsvc.api.answers import Coverage
-from logsvc.api.job_list import AT, TELLS_STATE, JobItem
+from logsvc.api.job_list import AT, RUN, TELLS_STATE, JobItem
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
 from logsvc.attempts import Attempt, attempts_of
@@ -21,19 +21,16 @@ MOST_RUNS = 1_000
 
 ROWS = "journal WHERE source = {source:String} AND queue = {queue:String} AND job_id = {job_id:String}"
 
-# A row that does not know its run (added_at 0: the hash was gone) belongs to the newest one added by then, else to the
-# first one known; 0 = none is known.
-RUN = f"""
+WITH_RUN = f"""
 WITH
     (
         SELECT groupArray(added_at)
         FROM (SELECT DISTINCT added_at FROM {ROWS} AND added_at > 0 ORDER BY added_at DESC LIMIT {MOST_RUNS})
     ) AS known,
-    multiIf(added_at > 0, added_at, empty(known), 0,
-        arrayExists(added -> added <= ts, known), arrayFirst(added -> added <= ts, known), known[-1]) AS run
+    {RUN.format(ts="ts")} AS run
 """
 
-RUNS = f"""{RUN}
+RUNS = f"""{WITH_RUN}
 SELECT run, min(ts) AS first_ts, max(ts) AS last_ts, argMaxIf(state, {AT}, {TELLS_STATE}) AS last_state
 FROM {ROWS}
 GROUP BY run
@@ -41,7 +38,7 @@ ORDER BY run DESC
 LIMIT {MOST_RUNS}
 """
 
-ONE = f"""{RUN}
+ONE = f"""{WITH_RUN}
 SELECT {COLUMNS} FROM {ROWS} AND run = {{run:Int64}}
 ORDER BY ts DESC, kind, kafka_offset DESC, line DESC
 LIMIT {{most:UInt32}}

@@ -17,6 +17,13 @@ from logsvc.words import SearchIndex
 # `at` orders a job's events in one number: ms, then Kafka's order within one (a job's events share a partition).
 AT = "bitShiftLeft(ts, 20) + bitAnd(kafka_offset, 1048575)"
 
+# Whose row it is. known: the runs of its id, newest first. A row that does not know its run (added_at 0: the hash was
+# gone) belongs to the newest one added by then, else to the first one known; 0 = none is known.
+RUN = """multiIf(added_at > 0, added_at, empty(known), 0,
+        arrayExists(added -> added <= {ts}, known), arrayFirst(added -> added <= {ts}, known), known[-1])"""
+
+SEEN = "if(added_at = 0, ts, 0)"
+
 TELLS_STATE = "kind = 'event' AND state != 'unknown'"
 TELLS_NAME = "kind = 'event' AND job_name != ''"
 
@@ -25,13 +32,15 @@ TELLS_NAME = "kind = 'event' AND job_name != ''"
 CHANGED = "kind = 'event' AND job_id != '' AND {where} AND {told} AND ts >= {{window:Int64}} AND ts < {{top:Int64}}"
 
 # How far back the events of these jobs reach: to when the first was added. A job that nobody knows when it was added,
-# or that says it was added after its last event, may reach back to the bottom of all. And which jobs, if they are few.
+# or that says it was added after an event that does not, or after its last, may reach back to the bottom of all. And
+# which jobs, if they are few.
 REACH = f"""
-SELECT min(if(first = 0 OR first > newest, {{{{bottom:Int64}}}}, first)) AS reach,
+SELECT min(if(first = 0 OR first > least(newest, unknown), {{{{bottom:Int64}}}}, first)) AS reach,
     groupUniqArray({{{{few:UInt32}}}})(job_id) AS ids
 FROM
 (
-    SELECT job_id, minIf(added_at, added_at > 0) AS first, max(ts) AS newest
+    SELECT job_id, minIf(added_at, added_at > 0) AS first, max(ts) AS newest,
+        min(if(added_at = 0, ts, {LATEST_MS})) AS unknown
     FROM journal WHERE {CHANGED} GROUP BY source, queue, job_id
 )
 """
@@ -39,24 +48,27 @@ FROM
 # Which jobs, and in which order: as few columns as that takes. Innermost: each run of a job that changed in the window,
 # with everything since `earliest`: its state, its name and the text sought may stand in rows older than the window; of
 # the text each word may stand in another row, log lines among them.
-# Then rows that do not know their run (added_at 0: the hash was gone) join the newest run of the same id: has_unknown.
+# Rows that do not know their run come one by one (seen), and then join one of the same id: unknown_at.
 WHICH = f"""
 SELECT source, queue, job_id, run, bitShiftRight(max(last), 20) AS last_ts,
     argMax(a_state, state_at) AS last_state, argMax(a_name, name_at) AS last_name,
-    min(added_at) = 0 AS has_unknown{{any}}
+    groupArrayIf(seen, added_at = 0) AS unknown_at{{any}}
 FROM
 (
-    SELECT *, if(added_at = 0, max(added_at) OVER (PARTITION BY source, queue, job_id), added_at) AS run
+    SELECT *,
+        groupUniqArray(added_at) OVER (PARTITION BY source, queue, job_id) AS every,
+        arrayReverseSort(arrayFilter(added -> added > 0, every)) AS known,
+        {RUN.format(ts="seen")} AS run
     FROM
     (
-        SELECT source, queue, job_id, added_at, maxIf({AT}, kind = 'event') AS last,
+        SELECT source, queue, job_id, added_at, {SEEN} AS seen, maxIf({AT}, kind = 'event') AS last,
             argMaxIf(state, {AT}, {TELLS_STATE}) AS a_state, maxIf({AT}, {TELLS_STATE}) AS state_at,
             argMaxIf(job_name, {AT}, {TELLS_NAME}) AS a_name, maxIf({AT}, {TELLS_NAME}) AS name_at{{hits}}
         FROM journal
         WHERE kind IN {{{{kinds:Array(String)}}}} AND job_id != '' AND {{where}}
             AND ts >= {{{{earliest:Int64}}}} AND ts < {{{{latest:Int64}}}}
             AND {{among}}
-        GROUP BY source, queue, job_id, added_at
+        GROUP BY source, queue, job_id, added_at, seen
     )
 )
 GROUP BY source, queue, job_id, run
@@ -80,7 +92,7 @@ QUARTER = 15 * MINUTE
 
 # What is known of them, for one page of jobs at most.
 WHAT = f"""
-SELECT source, queue, job_id, added_at,
+SELECT source, queue, job_id, added_at, {SEEN} AS seen,
     max({AT}) AS last,
     argMax(env, {AT}) AS a_env,
     argMax(event, {AT}) AS a_event,
@@ -93,7 +105,7 @@ SELECT source, queue, job_id, added_at,
 FROM journal
 WHERE kind = 'event' AND job_id IN {{ids:Array(String)}} AND source IN {{sources:Array(String)}}
     AND queue IN {{queues:Array(String)}} AND ts >= {{earliest:Int64}} AND ts <= {{latest:Int64}}
-GROUP BY source, queue, job_id, added_at
+GROUP BY source, queue, job_id, added_at, seen
 """
 
 
@@ -273,9 +285,11 @@ async def _told(journal: Journal, which: Sequence[dict[str, Any]], earliest: int
     items: list[JobItem] = []
     for row in which:
         # The run may be known from log lines alone, and its events be those that do not know it.
-        runs = (int(row["run"]), 0) if row["has_unknown"] else (int(row["run"]),)
+        own = {(int(row["run"]), 0), *((0, int(seen)) for seen in row["unknown_at"])}
         told = parts.get((row["source"], row["queue"], row["job_id"]), [])
-        if mine := [part for part in told if int(part["added_at"]) in runs]:  # else its days went in between
+        if mine := [
+            part for part in told if (int(part["added_at"]), int(part["seen"])) in own
+        ]:  # or its days just went
             items.append(_item(row, mine))
     return items
 

@@ -98,6 +98,19 @@ async def test_older_runs_of_an_id_wait_for_their_turn(store: Store) -> None:
     assert [item.job_id for item in items] == ["9", *map(str, range(1, 8)), "9"]
 
 
+async def test_what_an_older_run_left_behind_is_not_taken_for_the_newest_one_s(store: Store) -> None:
+    """The id was used again, moments after an event of its former run that does not know of which it is."""
+    old, new = T0 - 5 * 24 * HOUR, T0 - 20_000
+    rows = [event(n, str(n), T0 - n * HOUR) for n in range(1, 4)]
+    rows += [event(10, "9", old, added_at=old), event(12, "9", new, added_at=new)]
+    rows.append(event(11, "9", T0 - 40_000, event="failed", state="failed", error="Boom", attempt=3, added_at=0))
+    items = await told(store, rows, Wanted(Where(), BEFORE), 1)
+    assert [(item.job_id, item.added_at, item.error, item.attempt) for item in items[:2]] == [
+        ("9", rfc3339(new), "", 0),
+        ("9", rfc3339(old), "Boom", 3),
+    ]
+
+
 async def test_the_few_that_failed_are_told_page_by_page_as_all_are(store: Store) -> None:
     """Also one whose id was used again in another queue, and one that has gone on since it failed."""
     rows = [
@@ -149,6 +162,9 @@ async def test_a_run_is_found_whole_however_many_rows_the_newer_ones_have(
     newest = await find_run(journal, names, None)
     assert [(run.added_at, run.state) for run in newest.runs] == [(rfc3339(new), "waiting"), (rfc3339(old), "failed")]
     assert (newest.added_at, newest.is_cut) == (new, True)
+    page = await newest_jobs(journal, Wanted(Where(), BEFORE, job_ids=["7"]), 9, await journal.since())
+    listed = [(item.added_at, item.state, item.ts) for item in page.items]
+    assert listed == [(run.added_at, run.state, run.last_ts) for run in newest.runs], "the list says the same"
     assert [row.ts for row in newest.rows] == [rfc3339(new + n) for n in range(1, 6)]
     older = await find_run(journal, names, old)
     assert (older.added_at, older.is_cut) == (old, False), "as many as are shown are no cut"
