@@ -73,8 +73,7 @@ class Exports:
             try:
                 page = await self._patiently(pages)
             except LogsvcError as error:
-                incomplete = "the rest would have taken too long" if isinstance(error, QueryTooHeavy) else "ClickHouse"
-                incomplete += "" if isinstance(error, QueryTooHeavy) else " could not be reached any more"
+                incomplete = _why(error)
                 log.warning("export_cut", rows=count, reason=str(error))
                 break
         yield writing.end(count, incomplete)
@@ -152,6 +151,17 @@ class FileAnswer(ASGIResponse):
 async def _gone(receive: Any) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _why(error: LogsvcError) -> str:
+    """Why the rest was not read, for who reads the file."""
+    match error:
+        case QueryTooHeavy():
+            return "the rest would have taken too long"
+        case TooMany():
+            return "too many other questions were being answered"
+        case _:
+            return "ClickHouse could not be reached any more"
 
 
 def _cut(body: bytes) -> list[bytes]:

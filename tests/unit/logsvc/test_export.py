@@ -18,7 +18,7 @@ from logsvc.api.files import COLUMNS, Csv, Ndjson
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
 from logsvc.auth.who import SCOPE_KEY, Who
-from logsvc.errors import QueryTooHeavy, StoreDown
+from logsvc.errors import QueryTooHeavy, StoreDown, TooMany
 from logsvc.rows import Row
 from tests.eventually import eventually
 from tocsin.health import Health
@@ -78,6 +78,8 @@ async def test_a_file_that_was_cut_says_so_and_why(monkeypatch: pytest.MonkeyPat
         "detail": "ClickHouse could not be reached any more",
     }
     assert (await written(Csv(), whole, QueryTooHeavy("x"))).splitlines()[-1].startswith('"# incomplete: 2 rows, then')
+    busy = (await written(Ndjson(), whole, *[TooMany("x")] * 4)).splitlines()[-1]
+    assert json.loads(busy)["end"]["detail"] == "too many other questions were being answered"
     healed = await written(Ndjson(), whole, StoreDown("a moment"), page)
     assert json.loads(healed.splitlines()[-1]) == {"end": {"is_complete": True, "rows": 3}}
     assert json.loads((await written(Ndjson(), [])).splitlines()[-1]) == {"end": {"is_complete": True, "rows": 0}}
