@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from logsvc.api.answers import Coverage
-from logsvc.api.job_list import AT, RUN, TELLS_STATE, JobItem
+from logsvc.api.job_list import AT, RUN, TELLS_NAME, TELLS_STATE, JobItem
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
 from logsvc.attempts import Attempt, attempts_of
@@ -47,12 +47,12 @@ LIMIT {{most:UInt32}}
 # Of all job ids only a scheduler's, `repeat:<scheduler>:<ms>`, holds colons; so may the scheduler and the prefix.
 _PARENT = re.compile(r".*?:([^:]+):(repeat:.+:\d{10,}|[^:]+)", re.DOTALL)
 
-CHILDREN = """
+CHILDREN = f"""
 SELECT source, queue, job_id, max(ts) AS last,
-    argMaxIf(job_name, ts, job_name != '') AS a_name, argMaxIf(state, ts, state != 'unknown') AS a_state
+    argMaxIf(job_name, {AT}, {TELLS_NAME}) AS a_name, argMaxIf(state, {AT}, {TELLS_STATE}) AS a_state
 FROM journal
-WHERE kind = 'event' AND source = {source:String} AND endsWith(parent, {key:String})
-    AND ts BETWEEN {earliest:Int64} AND {latest:Int64}
+WHERE kind = 'event' AND source = {{source:String}} AND endsWith(parent, {{key:String}})
+    AND ts BETWEEN {{earliest:Int64}} AND {{latest:Int64}}
 GROUP BY source, queue, job_id
 ORDER BY last DESC, queue, job_id
 LIMIT 200
