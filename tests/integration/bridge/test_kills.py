@@ -10,7 +10,7 @@ from tests.bullmq.driver import workload
 from tests.bullmq.records import Truth
 from tests.eventually import eventually
 from tests.integration.bridge.running import ROOT, Bridge
-from tests.integration.bridge.truth import differences, has_ended, out_of_order
+from tests.integration.bridge.truth import differences, has_ended, out_of_order, unknown_of_kept
 
 QUEUES = ["mail", "images", "invoices"]
 
@@ -27,6 +27,7 @@ async def finish(bridge: Bridge, known: Truth) -> None:
     await bridge.stop()
     records = await bridge.records()
     assert differences(records, truth) == []
+    assert unknown_of_kept(records, truth) == []
     assert out_of_order(records) == []
 
 
