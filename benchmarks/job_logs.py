@@ -2,25 +2,44 @@
 
 One lane of the bridge follows 1,000 active jobs of five queues on a Redis of its own; what is there besides them, the
 waiting for entries, is measured without any job. Calls and CPU time are Redis's own figures.
+
+And how old a line is when it has arrived: lines of one of 200 active jobs, written one after the other at any moment
+between two looks, to a whole bridge; from Redis's clock at the write to a consumer of Kafka that reads what is
+committed.
+
+    python -m benchmarks.job_logs [--age]
 """
 
 import asyncio
+import random
+import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.bridge import servers
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.sources.bullmq.door import Door, Tracked
+from tests.clients import aiokafka, redis
+from tests.integration.bridge.running import bridge_on
 from tests.lanes import lane_on, new_metrics, read_in
 from tests.redis_servers import redis_servers
+from tocsin.events import LogLine, decode
 
 QUEUES, JOBS = 5, 1_000
 LINES = 20
 WARM_SECONDS, SECONDS = 5.0, 45.0
 TITLE = "| 1,000 active jobs that log nothing | LRANGE/s | LLEN/s | Redis, of one core |\n|---|---|---|---|"
+
+
+AGED_LINES, AGED_JOBS = 200, 200
+WRITE = """
+redis.call('RPUSH', KEYS[1], ARGV[1])
+return redis.call('TIME')
+"""
 
 
 class PollingDoor(Door):
@@ -85,7 +104,43 @@ async def of(client: Any, name: str, door: Door, *, jobs: int, options: str = "{
     await door.close()
 
 
+async def ages() -> list[float]:
+    """Seconds from the write of each line to its arrival."""
+    found: list[float] = []
+    with tempfile.TemporaryDirectory() as place:
+        data = Path(place)
+        async with servers(data) as (url, kafka), bridge_on(kafka, "bench.", url, data / "bridge.log") as bridge:
+            client = redis.from_url(url)
+            await client.hset("bull:q0:meta", "version", "bullmq:6.7.0")
+            await bridge.start()
+            await bridge.ready()
+            await add_jobs(client, AGED_JOBS, "{}")
+            consumer = aiokafka.AIOKafkaConsumer(
+                "bench.logs", bootstrap_servers=kafka, isolation_level="read_committed", auto_offset_reset="earliest"
+            )
+            await consumer.start()
+            for number in range(AGED_LINES):
+                await asyncio.sleep(random.uniform(0, 1))
+                seconds, microseconds = await client.eval(WRITE, 1, "bull:q0:job-0:logs", f"aged {number}")
+                while decode(LogLine, (await consumer.getone()).value).message != f"aged {number}":
+                    pass
+                found.append(time.time() - int(seconds) - int(microseconds) / 1e6)
+            await consumer.stop()
+            await client.aclose()
+    return found
+
+
+async def print_ages() -> None:
+    print("| a line's age in Kafka | median | p99 | worst of 200 |\n|---|---|---|---|", flush=True)
+    found = sorted(await ages())
+    p99 = found[len(found) * 99 // 100]
+    print(f"| tracked | {statistics.median(found):.2f} s | {p99:.2f} s | {found[-1]:.2f} s |", flush=True)
+
+
 async def main() -> None:
+    if "--age" in sys.argv:
+        await print_ages()
+        return
     print(TITLE, flush=True)
     with tempfile.TemporaryDirectory() as place:
         async with redis_servers(Path(place)) as servers:

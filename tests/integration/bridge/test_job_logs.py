@@ -71,24 +71,20 @@ async def tracking_clients(app: Any) -> int:
 
 
 @pytest.mark.parametrize("tracks", [True, False])
-async def test_line_is_told_while_its_job_runs_within_a_second(
-    bridge: Bridge, app: Any, redis_url: str, tracks: bool
-) -> None:
-    """Under a user who may not track the logs are polled, which is said once."""
+async def test_each_line_is_told_while_its_job_runs(bridge: Bridge, app: Any, redis_url: str, tracks: bool) -> None:
+    """The next is written when it is committed. Under a user who may not track the logs are polled, which is said once.
+
+    How old a line is in Kafka: benchmarks/job_logs.py.
+    """
     bridge.environ["REDIS_URL"] = await make_reader(app, redis_url, *([] if tracks else ["+client|tracking"]))
     await bridge.start()
-    written, lines = list[int](), list[LogLine]()
     async with logging_jobs(redis_url, queue="mail") as jobs:
         await are_followed(bridge, jobs, "mail")
         assert await tracking_clients(app) == tracks
         for number in range(6):
-            seconds, microseconds = await app.time()
             await jobs.log("1", f"line {number}")
-            written.append(seconds * 1000 + microseconds // 1000)
-            lines = await until_told(bridge, "mail", f"line {number}")
+            await until_told(bridge, "mail", f"line {number}")
         assert [event.event for event in (await bridge.records()).of_queue("mail")][-1] == "active"
-        delays = sorted(line.ts - ms for line, ms in zip(lines[1:], written, strict=True))
-        assert delays[len(delays) // 2] <= 1000, delays
         await jobs.log("1", "last")
         await jobs.end("1")
         lines = await until_told(bridge, "mail", "last")
