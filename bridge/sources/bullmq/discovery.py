@@ -23,7 +23,7 @@ log = structlog.get_logger("bridge.discovery")
 
 SCAN_COUNT = 1000
 KEYS_A_SECOND = 20_000
-"""Passed by all replicas of a site together: some 0.7 % of a core of Redis, its calls included."""
+"""Passed by all replicas of a site together: 0.5 to 1.1 % of a core of Redis, as measured."""
 
 FIRST_KEYS_A_SECOND = 200_000
 """Passed by a process that knows no queue yet."""
@@ -98,7 +98,7 @@ class Discovery:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the last scan came to its end."""
+        """Whether the last scan came to its end; or the first one goes on, and what it found is told."""
         return self._is_fresh
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -144,6 +144,7 @@ class Discovery:
                     queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
                     if self._expected or time.monotonic() - told_at >= TELL_SECONDS:
                         await self._tell_so_far(queues, begun_ms)
+                        self._is_fresh |= self.found is None and away is None
                         told_at = time.monotonic()
             except SourceUnavailable as error:
                 away = error

@@ -66,6 +66,7 @@ async def test_an_unfinished_scan_tells_what_it_found_and_the_next_ones_keep_to_
         assert not so_far.queues & {"deleted-since", "queue-2"}
         assert not so_far.is_whole
         assert discovery.found is None, "what is absent may be there"
+        assert discovery.is_fresh, "it is ready all the same"
         held.go_on.set()
         await eventually(lambda: discovery.found is not None, what="the first scan at its end")
         first = discovery.found
