@@ -150,12 +150,14 @@ def access_routes(database: Database, people: People, logins: Logins) -> list[HT
 
     @get(f"{BASE}/audit")
     async def read_audit(
-        limit: int = 100, before: int | None = None, user_id: str = "", action: str = ""
+        limit: int = 100, before: int | None = None, user_id: str = "", action: str = "", target: str = ""
     ) -> dict[str, Any]:
         if not 1 <= limit <= MOST_AUDIT:
             raise Refused(400, "invalid", f"limit: expected 1 to {MOST_AUDIT}")
         async with database.transaction() as session:
-            rows = await audit.newest(session, limit=limit, before=before, user_id=user_id, action=action)
+            rows = await audit.newest(
+                session, limit=limit, before=before, user_id=user_id, action=action, target=target
+            )
         items = [
             AuditItem(
                 id=row.id,

@@ -50,7 +50,13 @@ async def end(session: AsyncSession, request_id: str, outcome: str) -> None:
 
 
 async def newest(
-    session: AsyncSession, *, limit: int, before: int | None = None, user_id: str = "", action: str = ""
+    session: AsyncSession,
+    *,
+    limit: int,
+    before: int | None = None,
+    user_id: str = "",
+    action: str = "",
+    target: str = "",
 ) -> Sequence[AuditRow]:
     """Rows, the newest first. before: only those with a smaller id."""
     wanted = select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
@@ -60,6 +66,8 @@ async def newest(
         wanted = wanted.where(AuditRow.user_id == user_id)
     if action:
         wanted = wanted.where(AuditRow.action == action)
+    if target:
+        wanted = wanted.where(AuditRow.target == _fit(target))
     return (await session.scalars(wanted)).all()
 
 

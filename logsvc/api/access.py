@@ -101,9 +101,12 @@ def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -
         before: Annotated[
             int | None, Parameter(ge=0, le=2**63 - 1, description="next_before of the page before.")
         ] = None,
+        target: Annotated[str, Parameter(max_length=1_000, description="Only of this: source/queue.")] = "",
     ) -> Audit:
         need(request.scope, Role.ADMIN)
         query = {"limit": str(limit), **({"before": str(before)} if before is not None else {})}
+        if target:
+            query["target"] = target
         return msgspec.json.decode((await bot.ask("GET", "audit", query=query)).body, type=Audit)
 
     return [me, tokens, make_token, revoke_token, audit]

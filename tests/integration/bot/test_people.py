@@ -104,6 +104,7 @@ async def test_roles_are_given_taken_and_asked_for(guarded: House) -> None:
         ("revoke", str(ANN)),
         ("grant operator", str(ANN)),
     ]
+    assert {row["target"] for row in await bot.audit(target=ANN)} == {str(ANN)}
 
 
 async def _two_links(house: House) -> bool:

@@ -21,12 +21,12 @@ export interface AuditItem {
 
 const MOST = 500;
 
-/** The newest entries of the audit, which admins may read. */
-export function useAudit(isAdmin: boolean): UseQueryResult<readonly AuditItem[]> {
+/** The newest entries of the audit, which admins may read. target: only of this queue, `source/queue`. */
+export function useAudit(isAdmin: boolean, target = ""): UseQueryResult<readonly AuditItem[]> {
   return useQuery({
-    queryKey: ["audit"],
+    queryKey: ["audit", target],
     queryFn: async ({ signal }) =>
-      (await getJson<{ items: AuditItem[] }>(apiUrl("audit", { limit: String(MOST) }), signal)).items,
+      (await getJson<{ items: AuditItem[] }>(apiUrl("audit", { limit: String(MOST), target }), signal)).items,
     enabled: isAdmin,
     staleTime: 5_000,
     meta: { refreshedBy: [{ type: "audit-refresh" }] },

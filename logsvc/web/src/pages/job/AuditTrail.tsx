@@ -11,10 +11,10 @@ export function AuditTrail({ job }: { job: Pick<Job, "source" | "queue" | "added
   const { data: me } = useMe();
   const zone = useZone();
   const isAdmin = me?.role === "admin";
-  const { data, error } = useAudit(isAdmin);
+  const { data, error } = useAudit(isAdmin, `${job.source}/${job.queue}`);
   if (!isAdmin) return null;
   const since = job.added_at === null ? 0 : Date.parse(job.added_at);
-  const mine = data?.filter(({ target, at }) => target === `${job.source}/${job.queue}` && Date.parse(at) >= since);
+  const mine = data?.filter(({ at }) => Date.parse(at) >= since);
   if (!mine?.length && !error) return null;
   return (
     <section className="audit" aria-label="Who did what" data-testid="audit">
