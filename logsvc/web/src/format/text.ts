@@ -18,3 +18,14 @@ export function splitHits(text: string, needles: readonly string[]): string[] {
 
 // What means something in a regular expression. Not `-`: with the flag u an escape that is none needed is an error.
 const SPECIAL = /[$()*+./?[\\\]^{|}]/g;
+
+interface Failed {
+  error?: string;
+  error_type?: string;
+}
+
+/** The error with its type before it, unless it says its type itself; empty where neither is known. */
+export function errorWords({ error = "", error_type: type = "" }: Failed): string {
+  if (type === "" || error.startsWith(type)) return error;
+  return error === "" ? type : `${type}: ${error}`;
+}

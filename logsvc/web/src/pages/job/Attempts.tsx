@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { Attempt, Job } from "../../api/jobs.ts";
 import type { Row } from "../../api/types.ts";
 import { counted } from "../../format/count.ts";
-import { withoutAnsi } from "../../format/text.ts";
+import { errorWords, withoutAnsi } from "../../format/text.ts";
 import { duration, exactTime, fullTime } from "../../format/time.ts";
 import { Ansi } from "../../parts/Ansi.tsx";
 import { CopyButton } from "../../parts/CopyButton.tsx";
@@ -116,9 +116,4 @@ function AttemptCard({ attempt, compared, logs, mostAttempts, isNewest }: Attemp
       )}
     </article>
   );
-}
-
-function errorWords({ error, error_type }: Attempt): string {
-  if (error_type === "" || error.startsWith(error_type)) return error;
-  return error === "" ? error_type : `${error_type}: ${error}`;
 }

@@ -1,5 +1,6 @@
 import type { Job } from "../../api/jobs.ts";
 import { counted } from "../../format/count.ts";
+import { errorWords } from "../../format/text.ts";
 import { duration } from "../../format/time.ts";
 
 type Told = Pick<Job, "state" | "attempts" | "max_attempts" | "attempt" | "error" | "error_type" | "timeline" | "runs">;
@@ -43,6 +44,5 @@ export function verdictOf(job: Told): string {
 
 /** The error that matters now: of a job that went well in the end, or has yet to begin, none. */
 export function errorOf(job: Told): string {
-  if (job.state === "completed" || job.error === "") return "";
-  return job.error_type === "" || job.error.startsWith(job.error_type) ? job.error : `${job.error_type}: ${job.error}`;
+  return job.state === "completed" ? "" : errorWords(job);
 }

@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef, type ReactNode } from "react";
 
 import type { Row } from "../../api/types.ts";
+import { errorWords } from "../../format/text.ts";
 import type { Filter } from "../../live/filter.ts";
 import { jobPlace } from "../../parts/addresses.ts";
 import { Block } from "../../parts/Block.tsx";
@@ -14,7 +15,7 @@ import { useMedia } from "../../shell/useMedia.ts";
 import { DetailFacts } from "./DetailFacts.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
 import { searchOfLine, surroundingsOf } from "./permalink.ts";
-import { errorText, plainLine, summaryOf } from "./summary.ts";
+import { plainLine, summaryOf } from "./summary.ts";
 
 interface RowDetailProps {
   row: Row;
@@ -28,7 +29,7 @@ interface RowDetailProps {
 /** Everything known of one line. */
 export function RowDetail({ row, filter, setFilter, move, close }: RowDetailProps): ReactNode {
   const summary = summaryOf(row);
-  const error = errorText(row);
+  const error = errorWords(row);
   // On a phone it covers the page: what is behind cannot be reached, and Back leads to the list.
   const isAlone = useMedia("(max-width: 767px)");
   const dialog = useRef<HTMLDialogElement>(null);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { Row } from "../../api/types.ts";
-import { errorText, plainLine, summaryOf } from "./summary.ts";
+import { plainLine, summaryOf } from "./summary.ts";
 
 const base: Row = { id: "1", ts: "2026-11-22T12:00:00.000Z", kind: "event", level: "info" };
 
@@ -43,13 +43,6 @@ describe("summaryOf", () => {
 
   it("has a word for an event that it does not know", () => {
     expect(summaryOf({ ...base, event: "waiting-children" })).toMatchObject({ verb: "waiting children", text: "" });
-  });
-});
-
-describe("errorText", () => {
-  it("does not say the type twice", () => {
-    expect(errorText({ ...base, error: "TypeError: x", error_type: "TypeError" })).toBe("TypeError: x");
-    expect(errorText({ ...base, error_type: "TypeError" })).toBe("TypeError");
   });
 });
 

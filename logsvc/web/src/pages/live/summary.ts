@@ -1,6 +1,6 @@
 import type { Row } from "../../api/types.ts";
 import { counted } from "../../format/count.ts";
-import { cut, withoutAnsi } from "../../format/text.ts";
+import { cut, errorWords, withoutAnsi } from "../../format/text.ts";
 
 /** What one line says of a row. */
 export interface Summary {
@@ -41,17 +41,9 @@ export function gapSentence(row: Row): string {
   return `${counted(row.lost, "event")} lost before Tocsin could read ${row.lost === 1 ? "it" : "them"}`;
 }
 
-/** The error with its type before it, unless it says its type itself. */
-export function errorText(row: Row): string {
-  const error = row.error ?? "";
-  const type = row.error_type ?? "";
-  if (type === "" || error.startsWith(type)) return error;
-  return error === "" ? type : `${type}: ${error}`;
-}
-
 function textOf(event: string, row: Row): { text: string; isData: boolean } {
   if (event === "gap") return { text: gapSentence(row), isData: false };
-  if (row.error || row.error_type) return { text: errorText(row), isData: false };
+  if (row.error || row.error_type) return { text: errorWords(row), isData: false };
   if (row.message) return { text: row.message, isData: false };
   if (event === "completed") return { text: row.result ?? "", isData: true };
   if (event === "progress") return { text: row.progress ?? "", isData: true };
