@@ -48,6 +48,10 @@ async def test_errors_are_groups_with_their_trend_their_places_and_the_deploy_be
         await expect(page.get_by_role("link", name="#4035")).to_be_visible()
         await expect(page.locator("main")).to_contain_text("charge.js:88:13")
         await look(page, "error")
+        await page.get_by_test_id("range-any").click()
+        await page.get_by_role("button", name="Show").click()
+        await page.wait_for_url("**/errors/*from=*")
+        await expect(page.get_by_role("heading", name="PaymentError")).to_be_visible()
 
 
 async def test_system_says_what_is_not_well_and_what_to_do(lately: House) -> None:

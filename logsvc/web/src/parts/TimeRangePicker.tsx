@@ -1,8 +1,10 @@
-import type { ReactNode } from "react";
+import { lazy, Suspense, useState, type ReactNode } from "react";
 
 import { dayAndTime } from "../format/time.ts";
 import { useZone } from "../shell/timeStyle.ts";
 import { rangeWords, type Range, type SpanName } from "./timeRange.ts";
+
+const TimeRangeForm = lazy(() => import("./TimeRangeForm.tsx"));
 
 interface TimeRangePickerProps {
   range: Range;
@@ -13,9 +15,10 @@ interface TimeRangePickerProps {
 /** Charts of more than a week are too coarse to look at. */
 const USUAL: readonly SpanName[] = ["1h", "6h", "24h", "7d"];
 
-/** How far back; after a zoom also what is shown, and the way out of it. */
+/** How far back, or from when to when; after a zoom also what is shown, and the way out of it. */
 export function TimeRangePicker({ range, choose, spans = USUAL }: TimeRangePickerProps): ReactNode {
   const zone = useZone();
+  const [isAsked, setAsked] = useState(false);
   return (
     <div className="range-picker" data-testid="range-picker">
       {"from" in range && (
@@ -35,7 +38,27 @@ export function TimeRangePicker({ range, choose, spans = USUAL }: TimeRangePicke
             {span}
           </button>
         ))}
+        <button
+          type="button"
+          aria-expanded={isAsked}
+          title="Any time, from when to when"
+          data-testid="range-any"
+          onClick={() => setAsked(!isAsked)}
+        >
+          From…
+        </button>
       </div>
+      {isAsked && (
+        <Suspense>
+          <TimeRangeForm
+            range={range}
+            choose={(next) => {
+              setAsked(false);
+              choose(next);
+            }}
+          />
+        </Suspense>
+      )}
     </div>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { rangeFromSearch, rangeParams, rangeWords, searchWithRange, wider } from "./timeRange.ts";
+import { fieldOf, timeOfField, rangeFromSearch, rangeParams, rangeWords, searchWithRange, wider } from "./timeRange.ts";
 
 describe("a range in an address", () => {
   it("is read, and written back beside what else is there", () => {
@@ -33,4 +33,13 @@ describe("a range in an address", () => {
     expect(wider({ from: 400, to: 500 }, 10_000)).toEqual({ from: 300, to: 600 });
     expect(wider({ from: 400, to: 500 }, 520)).toEqual({ from: 220, to: 520 });
   });
+});
+
+it("reads back what a field of a time is given, in either zone", () => {
+  const time = Date.parse("2026-11-22T12:34:56Z");
+  expect(fieldOf(time, "utc")).toBe("2026-11-22T12:34");
+  for (const zone of ["utc", "local"] as const) {
+    expect(timeOfField(fieldOf(time, zone), zone)).toBe(time - 56_000);
+    expect(timeOfField("", zone)).toBeNaN();
+  }
 });

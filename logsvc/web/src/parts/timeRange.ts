@@ -1,3 +1,5 @@
+import type { Zone } from "../format/time.ts";
+
 const HOUR = 3_600_000;
 
 /** How far back a page looks; the names stand in addresses. */
@@ -60,4 +62,15 @@ export function rangeWords(range: Range): string {
 /** Whether things that happen now are in it. */
 export function isOpenRange(range: Range): boolean {
   return "span" in range;
+}
+
+/** A time as a field of type datetime-local has it, to the minute. time: ms since 1970. */
+export function fieldOf(time: number, zone: Zone): string {
+  const offset = zone === "utc" ? 0 : new Date(time).getTimezoneOffset() * 60_000;
+  return new Date(time - offset).toISOString().slice(0, 16);
+}
+
+/** What such a field says, in ms since 1970; NaN while it is not whole. */
+export function timeOfField(text: string, zone: Zone): number {
+  return Date.parse(zone === "utc" ? `${text}Z` : text);
 }

@@ -7,6 +7,7 @@ import { Spark } from "../../charts/Spark.tsx";
 import { count, counted, percent } from "../../format/count.ts";
 import { age, ago } from "../../format/time.ts";
 import { queuePlace } from "../../parts/addresses.ts";
+import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Icon } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { keyOfQueue, type QueueGroup, type Ranked } from "./grouping.ts";
@@ -169,7 +170,12 @@ function QueueRow({ ranked, columns, hasSources, now, figures, isTrendKnown, pau
           <Link {...queuePlace(item.source, item.queue)} className="queue-name">
             <bdi>{item.queue}</bdi>
           </Link>
-          {hasSources && <span className="queue-source">{[item.source, item.env].filter(Boolean).join(" · ")}</span>}
+          {hasSources && (
+            <>
+              <EnvBadge env={item.env} />
+              <span className="queue-source">{item.source}</span>
+            </>
+          )}
           <span className="queue-reasons">
             {trouble.reasons.map(({ text, isBad }) => (
               <span key={text} className="reason" data-bad={isBad}>
