@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { filterFromSearch, NO_FILTER } from "../../live/filter.ts";
+import { filterFromSearch, NO_FILTER } from "./filter.ts";
 import { exportParams, linkedFromSearch, pastFromSearch, searchLive, searchOfLine } from "./permalink.ts";
 
 const line = { id: "main:orders:0:17-0&x", ts: "2026-11-22T12:00:00.120Z" };

@@ -1,8 +1,8 @@
-import type { Params } from "../../api/client.ts";
-import type { Row } from "../../api/types.ts";
-import { filterFromSearch, filterParams, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
-import { AFTER_LINK_MS, type LinkedLine, type Past } from "../../live/tailView.ts";
-import { rangeFromSearch, rangeParams, searchWithRange, type Range } from "../../parts/timeRange.ts";
+import type { Params } from "../api/client.ts";
+import type { Row } from "../api/types.ts";
+import { filterFromSearch, filterParams, filterToSearch, NO_FILTER, type Filter } from "./filter.ts";
+import { AFTER_LINK_MS, type LinkedLine, type Past } from "./tailView.ts";
+import { rangeFromSearch, rangeParams, searchWithRange, type Range } from "../parts/timeRange.ts";
 
 /** The line that `?at=<time>&row=<id>` points at. */
 export function linkedFromSearch(search: string): LinkedLine | null {

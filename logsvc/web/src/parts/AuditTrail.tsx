@@ -1,10 +1,10 @@
 import type { ReactNode } from "react";
 
-import { useAudit } from "../../api/audit.ts";
-import type { Job } from "../../api/jobs.ts";
-import { useMe } from "../../api/me.ts";
-import { fullTime } from "../../format/time.ts";
-import { useZone } from "../../shell/timeStyle.ts";
+import { useAudit } from "../api/audit.ts";
+import type { Job } from "../api/jobs.ts";
+import { useMe } from "../api/me.ts";
+import { fullTime } from "../format/time.ts";
+import { useZone } from "../shell/timeStyle.ts";
 
 /** What people did to this job's queue since the job was added: an action names its queue. For admins, who may read it. */
 export function AuditTrail({ job }: { job: Pick<Job, "source" | "queue" | "added_at"> }): ReactNode {
@@ -19,7 +19,7 @@ export function AuditTrail({ job }: { job: Pick<Job, "source" | "queue" | "added
   return (
     <section className="audit" aria-label="Who did what" data-testid="audit">
       <h3>Who did what to {job.queue}</h3>
-      {error && <p className="attempts-note">The audit cannot be read just now: {error.message}.</p>}
+      {error && <p className="quiet">The audit cannot be read just now: {error.message}.</p>}
       <ol>
         {mine?.map((entry) => (
           <li key={entry.id}>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import type { QueueItem } from "../../api/types.ts";
-import { byTrouble, troubleOf } from "./trouble.ts";
+import type { QueueItem } from "../api/types.ts";
+import { byTrouble, troubleOf } from "./queueTrouble.ts";
 
 const NOW = Date.parse("2026-11-22T12:00:00Z");
 const healthy: QueueItem = {

@@ -1,6 +1,6 @@
-import type { QueueItem } from "../../api/types.ts";
-import { counted, percent } from "../../format/count.ts";
-import { age } from "../../format/time.ts";
+import type { QueueItem } from "../api/types.ts";
+import { counted, percent } from "../format/count.ts";
+import { age } from "../format/time.ts";
 
 /** What is wrong with a queue, worst first; `score` orders queues, 0 is healthy. */
 export interface Trouble {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import type { Row } from "../../api/types.ts";
+import type { Row } from "../api/types.ts";
 import { plainLine, summaryOf } from "./summary.ts";
 
 const base: Row = { id: "1", ts: "2026-11-22T12:00:00.000Z", kind: "event", level: "info" };

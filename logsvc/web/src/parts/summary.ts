@@ -1,6 +1,6 @@
-import type { Row } from "../../api/types.ts";
-import { counted } from "../../format/count.ts";
-import { cut, errorWords, withoutAnsi } from "../../format/text.ts";
+import type { Row } from "../api/types.ts";
+import { counted } from "../format/count.ts";
+import { cut, errorWords, withoutAnsi } from "../format/text.ts";
 
 /** What one line says of a row. */
 export interface Summary {

@@ -2,7 +2,7 @@ import { lazy, Suspense, useEffect, useLayoutEffect, useState, type ReactNode } 
 
 import { filterFromSearch } from "../live/filter.ts";
 import { useTail } from "../live/TailContext.tsx";
-import { linkedFromSearch, pastFromSearch } from "../pages/live/permalink.ts";
+import { linkedFromSearch, pastFromSearch } from "../live/permalink.ts";
 import { Announcer } from "./Announcer.tsx";
 import { Header } from "./Header.tsx";
 import { Link } from "./Link.tsx";

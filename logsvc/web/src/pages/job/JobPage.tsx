@@ -9,7 +9,7 @@ import { Trouble } from "../../parts/Trouble.tsx";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { Attempts } from "./Attempts.tsx";
-import { AuditTrail } from "./AuditTrail.tsx";
+import { AuditTrail } from "../../parts/AuditTrail.tsx";
 import { Family } from "./Family.tsx";
 import { JobHead } from "./JobHead.tsx";
 import { Runs } from "./Runs.tsx";

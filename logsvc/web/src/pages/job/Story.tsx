@@ -5,7 +5,7 @@ import { counted } from "../../format/count.ts";
 import { duration, exactTime, fullTime } from "../../format/time.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
-import { summaryOf } from "../live/summary.ts";
+import { summaryOf } from "../../parts/summary.ts";
 
 /** A browser lays out some thousand lines well; more is for the live page and the export. */
 const MOST_SHOWN = 1_000;

@@ -7,8 +7,8 @@ import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { TimeStyle } from "../../shell/timeStyle.ts";
 import { Highlight } from "./Highlight.tsx";
-import { searchOfLine, surroundingsOf } from "./permalink.ts";
-import { gapSentence, ONE_LINE, summaryOf, WHOLE } from "./summary.ts";
+import { searchOfLine, surroundingsOf } from "../../live/permalink.ts";
+import { gapSentence, ONE_LINE, summaryOf, WHOLE } from "../../parts/summary.ts";
 
 interface LineRowProps {
   row: Row;

@@ -15,7 +15,7 @@ import { LevelHistogram } from "./LevelHistogram.tsx";
 import { LineList, type LineListHandle } from "./LineList.tsx";
 import { LinkedBanner } from "./LinkedBanner.tsx";
 import { PastBanner } from "./PastBanner.tsx";
-import { exportParams, linkedFromSearch, pastFromSearch, searchLive } from "./permalink.ts";
+import { exportParams, linkedFromSearch, pastFromSearch, searchLive } from "../../live/permalink.ts";
 import { Tools } from "./Tools.tsx";
 import { useKeys } from "./useKeys.ts";
 import { useViewOptions } from "./viewOptions.ts";

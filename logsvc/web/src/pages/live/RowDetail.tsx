@@ -14,8 +14,8 @@ import { useBackCloses } from "../../shell/useBackCloses.ts";
 import { useMedia } from "../../shell/useMedia.ts";
 import { DetailFacts } from "./DetailFacts.tsx";
 import type { SetFilter } from "./FilterBar.tsx";
-import { searchOfLine, surroundingsOf } from "./permalink.ts";
-import { plainLine, summaryOf } from "./summary.ts";
+import { searchOfLine, surroundingsOf } from "../../live/permalink.ts";
+import { plainLine, summaryOf } from "../../parts/summary.ts";
 
 interface RowDetailProps {
   row: Row;

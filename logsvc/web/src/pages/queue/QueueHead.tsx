@@ -12,7 +12,7 @@ import { ExportLinks } from "../../parts/ExportLinks.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
-import { troubleOf } from "../queues/trouble.ts";
+import { troubleOf } from "../../parts/queueTrouble.ts";
 
 /** What a queue is just now, how old that is, and what can be done. */
 export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {

@@ -11,7 +11,7 @@ import { Link } from "../../shell/Link.tsx";
 import { navigate } from "../../shell/router.ts";
 import { queuePlace } from "../../parts/addresses.ts";
 import { Asking } from "../../parts/Asking.tsx";
-import { AuditTrail } from "../job/AuditTrail.tsx";
+import { AuditTrail } from "../../parts/AuditTrail.tsx";
 import { Failing } from "./Failing.tsx";
 import { QueueCharts } from "./QueueCharts.tsx";
 import { QueueHead } from "./QueueHead.tsx";

@@ -17,7 +17,7 @@ import { Stored, useStored } from "../../shell/stored.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { GROUPINGS, groupsOf, inOrderOf, type Grouping, type Ranked } from "./grouping.ts";
 import { QueueTable } from "./QueueTable.tsx";
-import { byTrouble } from "./trouble.ts";
+import { byTrouble } from "../../parts/queueTrouble.ts";
 import "./queues.css";
 
 const GROUPING_NAMES: Readonly<Record<Grouping, string>> = {

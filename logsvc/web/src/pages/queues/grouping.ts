@@ -1,5 +1,5 @@
 import type { QueueItem } from "../../api/types.ts";
-import type { Trouble } from "./trouble.ts";
+import type { Trouble } from "../../parts/queueTrouble.ts";
 
 export interface Ranked {
   item: QueueItem;
