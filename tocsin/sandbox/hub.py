@@ -49,8 +49,8 @@ class Sandbox:
         self.closing = asyncio.Event()
         self._bytes: dict[str, bytes] = {}
         self.journal = Journal(options.data) if options.data else None
-        # Without a journal the last id is unknown: begin where no earlier run can have come to.
-        self.world = World(first_update_id=1 if self.journal else int(clock()))
+        # Without a journal, or where it was thrown away, the last id is unknown: begin where no run can have come to.
+        self.world = World(first_update_id=int(clock()))
         for record in self.journal.replay() if self.journal else ():
             self.world.apply(record)
         if self.journal:

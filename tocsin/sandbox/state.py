@@ -35,7 +35,8 @@ class World:
     """Everything the sandbox remembers.
 
     first_update_id: where update ids begin. It must be higher after a restart that forgot the last one, or a bot that
-    went on polling with its old offset would confirm new updates unseen.
+    went on polling with its old offset would confirm new updates unseen, and one that remembers what it has done would
+    skip them.
     """
 
     def __init__(self, first_update_id: int = 1) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from tocsin.sandbox.chats import Chat, User
+from tocsin.sandbox.hub import Sandbox
 from tocsin.sandbox.journal import SMALL_BYTES, BrokenJournal, Journal
+from tocsin.sandbox.options import SandboxOptions
 from tocsin.sandbox.records import AddUpdate, ConfirmUpdates, DropMessage, PutChat, PutMessage, PutUser, Record
 from tocsin.sandbox.state import KEPT_MESSAGES, UPDATE_LIFETIME_SECONDS, World
 
@@ -82,3 +84,14 @@ def test_damage_in_the_middle_is_not_passed_over(tmp_path: Path):
     (tmp_path / "journal.jsonl").write_bytes(b'{"kind":"what"}\n{"kind":"confirmed","below":2}\n')
     with pytest.raises(BrokenJournal, match=r"line 1: .*Move the file away"):
         list(Journal(tmp_path).replay())
+
+
+def test_a_sandbox_whose_data_was_thrown_away_gives_no_old_number_again(tmp_path: Path):
+    def first_update(folder: str, now: float) -> int:
+        sandbox = Sandbox(SandboxOptions(data=tmp_path / folder), clock=lambda: now)
+        number = sandbox.update("message", {})
+        sandbox.close()
+        assert number is not None
+        return number
+
+    assert first_update("before", 1_000.0) < first_update("before", 1_001.0) < first_update("anew", 2_000.0)
