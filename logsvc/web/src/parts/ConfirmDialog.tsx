@@ -1,8 +1,8 @@
 import type { ReactNode } from "react";
 
-import { ApiError } from "../api/client.ts";
 import { Dialog } from "../shell/Dialog.tsx";
 import { EnvBadge } from "../shell/EnvBadge.tsx";
+import { ActionError } from "./ActionError.tsx";
 
 interface ConfirmDialogProps {
   title: string;
@@ -42,7 +42,7 @@ export function ConfirmDialog(props: ConfirmDialogProps): ReactNode {
         )}
         <div className="dialog-words" role="status">
           {children}
-          {error && <ActionError error={error} />}
+          <ActionError error={error} />
         </div>
         <div className="dialog-foot">
           <button type="button" className="button" disabled={isBusy} onClick={close}>
@@ -68,14 +68,5 @@ export function ConfirmDialog(props: ConfirmDialogProps): ReactNode {
         </div>
       </div>
     </Dialog>
-  );
-}
-
-/** Why something was not done, and what would help. */
-export function ActionError({ error }: { error: Error }): ReactNode {
-  return (
-    <p className="action-error" role="alert">
-      {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
-    </p>
   );
 }

@@ -101,6 +101,10 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
     ["Job name", group.job_name],
     ["Dealt with", handlingOf(group, now)],
   ];
+  // Where people look now. What of it is still to be retried is counted when it is asked for.
+  const finals = group.places
+    .filter(({ env }) => envs.length === 0 || envs.includes(env))
+    .reduce((sum, place) => sum + place.final_failures, 0);
   return (
     <div className="page-body">
       <div className="title-row">
@@ -116,7 +120,7 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
           title={me && !mayAct ? NOT_ALLOWED : undefined}
           onClick={() => setRetrying(true)}
         >
-          Retry these…
+          {finals > 0 ? `Retry these ${count(finals)}…` : "Retry these…"}
         </button>
       </div>
       {isWider && <p className="note">This counts every environment, and not only what is chosen above.</p>}

@@ -56,7 +56,7 @@ export function Failing({ source, queue, env, range }: FailingProps): ReactNode 
               <ActionButton
                 wish={() => retryUntilNow(group.fingerprint, { source, queue }, serverNow())}
                 env={env}
-                label="Retry these"
+                label={`Retry these ${count(group.final_failures)}`}
                 className="button button-small"
               />
             )}
