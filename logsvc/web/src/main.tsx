@@ -33,7 +33,7 @@ const tail = new Tail({
   onNextFrame: (run) => requestAnimationFrame(run),
 });
 const isHidden = (): boolean => document.visibilityState === "hidden";
-const watchVisibility = (): void => tail.setHidden(isHidden());
+const watchVisibility = (): void => tail.setUnseen("tab", isHidden());
 document.addEventListener("visibilitychange", watchVisibility);
 watchVisibility();
 

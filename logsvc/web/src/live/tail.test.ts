@@ -126,6 +126,23 @@ describe("Tail", () => {
     expect(tail.view().history).toMatchObject({ status: "ready", older: "more" });
   });
 
+  it("tells the server as long as nobody sees the lines, and calls none of them behind then", async () => {
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([]));
+    tail.setUnseen("page", true);
+    tail.setUnseen("tab", true);
+    sayRows([row(12)], 3);
+    expect(tail.connection().lagMs).toBeNull();
+    tail.setUnseen("page", false);
+    expect(channels[0]?.sent).toEqual(['{"type":"hidden"}']);
+    tail.setUnseen("tab", false);
+    expect(channels[0]?.sent).toEqual(['{"type":"hidden"}', '{"type":"visible"}']);
+    sayRows([row(13)]);
+    expect(tail.connection().lagMs).toBe(50);
+    expect(shown()).toEqual(["skipped:3:idle", "12", "13"]);
+  });
+
   it("closes the seam between history and the first live row", async () => {
     tail.show(NO_FILTER, null);
     say(hello);

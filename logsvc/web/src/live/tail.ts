@@ -21,6 +21,9 @@ import { Told } from "./told.ts";
 
 const HISTORY_RETRY_MS = 5_000;
 
+/** Why nobody sees the lines: the tab is in the background, or it shows another page. */
+export type Unseen = "tab" | "page";
+
 export interface TailPorts {
   /** Bounds of the memory; left out: those of a page. */
   limits?: LinesLimits;
@@ -48,6 +51,7 @@ export class Tail {
   #olderCursor: string | null = null;
   #linked: LinkedLine | null = null;
   #past: Past | null = null;
+  readonly #unseen = new Set<Unseen>();
   /** Rows that came while something of the past was shown. */
   #unshown = 0;
   /** How far the server's clock is ahead of ours at least, ms; null before its first word. */
@@ -118,9 +122,11 @@ export class Tail {
     return this.#linked === null && this.#past === null;
   }
 
-  /** Whether the page is in the background: what comes then is thinned out, with a mark where. */
-  setHidden(isHidden: boolean): void {
-    this.#connection.setHidden(isHidden);
+  /** Whether nobody sees the lines: what comes then is thinned out by the server, with a mark where. */
+  setUnseen(because: Unseen, isUnseen: boolean): void {
+    if (isUnseen) this.#unseen.add(because);
+    else this.#unseen.delete(because);
+    this.#connection.setHidden(this.#unseen.size > 0);
   }
 
   retryConnection(): void {
@@ -243,7 +249,9 @@ export class Tail {
       this.#noteClock(frame.as_of);
       return;
     } else if (frame.type === "rows") {
-      this.#setConnection({ lagMs: frame.lagMs, rowsAt: this.#ports.clock.now() });
+      // Rows that wait because nobody sees them are not behind.
+      const lagMs = this.#unseen.size > 0 ? null : frame.lagMs;
+      this.#setConnection({ lagMs, rowsAt: this.#ports.clock.now() });
       this.#queues.note(frame.rows);
       const wanted = frame.rows.filter((row) => matches(this.#filter, row));
       if (this.#isLive) {

@@ -34,6 +34,7 @@ export function App(): ReactNode {
   useTitleBadge(unheeded);
 
   useEffect(() => {
+    tail.setUnseen("page", current !== "logs");
     if (current === "logs") tail.show(filterFromSearch(search), linkedFromSearch(search), pastFromSearch(search));
     else tail.open();
   }, [tail, current, search]);
