@@ -50,14 +50,15 @@ export function App(): ReactNode {
       <Announcer page={[page?.entry.name ?? "No such page", ...(page?.rest ?? [])].join(" ")} />
       <main className="main">
         <SoundBlocked />
-        <PageFault place={path + search}>
+        {/* With a key: without, the page that is left stays behind while the script of the next is fetched. */}
+        <PageFault key={current} place={path + search}>
           <Suspense fallback={<p className="empty empty-quiet">Loading…</p>}>
             {page ? <page.entry.Component search={search} rest={page.rest} /> : <NoSuchPage />}
           </Suspense>
         </PageFault>
       </main>
       <TabBar section={section} unheeded={unheeded} openPalette={openPalette} />
-      <PageFault place={overlay ?? ""}>
+      <PageFault key={overlay} place={overlay ?? ""}>
         <Suspense>
           {overlay === "palette" && (
             <Palette close={() => setOverlay(null)} openHelp={openHelp} openSave={() => setOverlay("save")} />
