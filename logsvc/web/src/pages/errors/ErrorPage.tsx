@@ -157,6 +157,11 @@ function Places({ group }: { group: ErrorDetail }): ReactNode {
   return (
     <section>
       <h2 className="section-title">Where</h2>
+      {group.queue_count > group.places.length && (
+        <p className="note">
+          In {count(group.queue_count)} queues: these are the {count(group.places.length)} with most failures.
+        </p>
+      )}
       <div className="table-frame">
         <table className="table">
           <thead>
