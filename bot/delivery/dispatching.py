@@ -12,8 +12,8 @@ import structlog
 from bot.delivery.addresses import host_of
 from bot.delivery.channels import Channel, Form, What
 from bot.metrics import Metrics
-from bot.store.database import Database
-from bot.store.dispatches import DEAD, SENT, claim_dispatches, end_dispatch, retry_dispatch
+from bot.store.database import Database, Session
+from bot.store.dispatches import DEAD, SENT, claim_dispatches, end_dispatch, end_unknown, retry_dispatch
 from bot.store.models import DispatchRow
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause
@@ -29,7 +29,11 @@ LONGEST_REST_SECONDS = 3600.0
 REFUSED_SECONDS = 3600.0
 """How long a channel may refuse to know us or its address: whoever set it wrongly mends it meanwhile."""
 
-UNKNOWN = (301, 302, 307, 308, 401, 403, 404)
+UNKNOWN_SECONDS = 24 * 3600.0
+"""How long what waits for a channel that is not set is kept: another bot may have other settings for a while."""
+UNKNOWN_LOOK_SECONDS = 3600.0
+
+NOT_KNOWN = (301, 302, 307, 308, 401, 403, 404)
 
 
 class _Later(Exception):
@@ -55,6 +59,7 @@ class Dispatching:
     client: httpx.AsyncClient
     metrics: Metrics
     _resting: dict[str, float] = field(default_factory=dict[str, float])
+    _next_look: float = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until stop."""
@@ -75,21 +80,24 @@ class Dispatching:
         self._resting = {name: until for name, until in self._resting.items() if until > now}
         closed = [one.name for one in self.channels if self.breakers.is_open(one.name)]
         async with self.database.transaction() as session:
-            rows = await claim_dispatches(
-                session,
-                now_ms=_now_ms(),
-                not_to=[*self._resting, *closed],
-                most=AT_ONCE,
-                lease_seconds=LEASE_SECONDS,
-            )
+            if now >= self._next_look:
+                await self._give_up_unknown(session)
+                self._next_look = now + UNKNOWN_LOOK_SECONDS
+            free = [one.name for one in self.channels if one.name not in {*self._resting, *closed}]
+            rows = await claim_dispatches(session, free, now_ms=_now_ms(), most=AT_ONCE, lease_seconds=LEASE_SECONDS)
         await asyncio.gather(*(self._dispatch(row) for row in rows))
         return bool(rows)
 
+    async def _give_up_unknown(self, session: Session) -> None:
+        before_ms = _now_ms() - int(UNKNOWN_SECONDS * 1000)
+        names = [one.name for one in self.channels]
+        given_up = await end_unknown(session, names, "not set any more", now_ms=_now_ms(), before_ms=before_ms)
+        if given_up:
+            log.error("dispatches_given_up", messages=given_up, reason="no setting names their channels any more")
+
     async def _dispatch(self, row: DispatchRow) -> None:
-        channel = next((one for one in self.channels if one.name == row.channel), None)
+        channel = next(one for one in self.channels if one.name == row.channel)
         try:
-            if channel is None:
-                raise _Never("no such channel is set any more")
             await self._send(channel, row)
         except _Never as why:
             log.error("dispatch_refused", channel=row.channel, subject=row.subject, reason=str(why))
@@ -117,7 +125,7 @@ class Dispatching:
                 raise _Sick(f"{host} answers {answer.status_code}")
         if answer.status_code == 429:
             raise _Later(f"{host} asks for a rest (429)", retry_after(answer))
-        if answer.status_code in UNKNOWN and _now_ms() - row.created_ms < REFUSED_SECONDS * 1000:
+        if answer.status_code in NOT_KNOWN and _now_ms() - row.created_ms < REFUSED_SECONDS * 1000:
             raise _Later(f"{host} answers {answer.status_code}: is the address right?")
         if not answer.is_success:
             raise _Never(f"{host} answers {answer.status_code}: {answer.text[:100]!r}")

@@ -19,41 +19,50 @@ MOST_ROUNDS = 20
 """How often channels hear that one and the same thing rings."""
 
 
-async def dispatch_round(
-    session: AsyncSession, channels: Sequence[str], subject: str, what: What, told: Mapping[str, Any], *, now_ms: int
-) -> None:
-    """Want told what may ring anew: after somebody took it, and nobody has it any more, or more came.
-
-    A channel keeps what was acknowledged quiet under the name it knows, so each such round has a name of its own. All
-    of them are taken, and over, together.
-    """
-    names = [subject, *(f"{subject}:{number}" for number in range(2, MOST_ROUNDS + 1))]
-    found = await session.execute(
-        select(DispatchRow.subject, DispatchRow.what).where(
-            DispatchRow.channel.in_(channels), DispatchRow.subject.in_(names)
-        )
-    )
-    heard = {(name, before) for name, before in found}
-    begun = [name for name in names if (name, What.RING) in heard]
-    if what is What.RING:
-        is_anew = not begun or (begun[-1], What.ACK) in heard
-        begun = names[len(begun) :][:1] if is_anew else begun[-1:]
-    for name in begun:
-        await dispatch(session, channels, name, what, told, now_ms=now_ms)
-
-
 async def dispatch(
     session: AsyncSession, channels: Sequence[str], subject: str, what: What, told: Mapping[str, Any], *, now_ms: int
 ) -> None:
     """Want something told, once. Who has not heard that it began hears neither that it is taken nor that it is over."""
-    heard = set(channels)
-    if channels and what is not What.RING:
-        rung = select(DispatchRow.channel).where(DispatchRow.subject == subject, DispatchRow.what == What.RING)
-        heard &= set(await session.scalars(rung))
+    await _dispatch(session, channels, [subject], what, told, now_ms=now_ms)
+
+
+async def dispatch_round(
+    session: AsyncSession, channels: Sequence[str], subject: str, what: What, told: Mapping[str, Any], *, now_ms: int
+) -> None:
+    """Want told what may ring anew: after somebody took it, or it was over, and it needs somebody again.
+
+    A channel keeps what was acknowledged quiet under the name it knows, so each such round has a name of its own. All
+    of them are taken, and over, together.
+    """
+    rounds = [subject, *(f"{subject}:{number}" for number in range(2, MOST_ROUNDS + 1))]
+    await _dispatch(session, channels, rounds, what, told, now_ms=now_ms)
+
+
+async def _dispatch(
+    session: AsyncSession,
+    channels: Sequence[str],
+    rounds: Sequence[str],
+    what: What,
+    told: Mapping[str, Any],
+    *,
+    now_ms: int,
+) -> None:
+    found = await session.execute(
+        select(DispatchRow.channel, DispatchRow.subject, DispatchRow.what).where(
+            DispatchRow.channel.in_(channels), DispatchRow.subject.in_(rounds)
+        )
+    )
+    heard = {(channel, subject, What(before)) for channel, subject, before in found}
+    begun = [one for one in rounds if any((channel, one, What.RING) in heard for channel in channels)]
+    if what is What.RING:
+        last = begun[-1:]
+        is_over = any((channel, *last, after) in heard for channel in channels for after in (What.ACK, What.RESOLVE))
+        begun = rounds[len(begun) :][:1] if not last or is_over else last
     rows = [
-        {"channel": one, "subject": subject, "what": what, "told": told, "created_ms": now_ms, "changed_ms": now_ms}
-        for one in channels
-        if one in heard
+        {"channel": channel, "subject": one, "what": what, "told": told, "created_ms": now_ms, "changed_ms": now_ms}
+        for one in begun
+        for channel in channels
+        if (channel, one, what) not in heard and (what is What.RING or (channel, one, What.RING) in heard)
     ]
     if rows:
         await session.execute(insert(DispatchRow).values(rows).on_conflict_do_nothing())
@@ -67,11 +76,11 @@ async def told_ring(session: AsyncSession, subject: str) -> list[tuple[str, dict
 
 
 async def claim_dispatches(
-    session: AsyncSession, *, now_ms: int, not_to: Collection[str], most: int, lease_seconds: float
+    session: AsyncSession, channels: Collection[str], *, now_ms: int, most: int, lease_seconds: float
 ) -> Sequence[DispatchRow]:
-    """Claim the next of each subject in each channel: of one subject in order, and each by one bot at a time."""
+    """Claim the next of each subject in each of these channels: of one subject in order, each by one bot at a time."""
     is_free = or_(DispatchRow.claimed_until.is_(None), DispatchRow.claimed_until < func.clock_timestamp())
-    is_waiting = and_(DispatchRow.state == WAITING, DispatchRow.channel.not_in(not_to))
+    is_waiting = and_(DispatchRow.state == WAITING, DispatchRow.channel.in_(channels))
     first = (
         select(DispatchRow.id)
         .where(is_waiting)
@@ -94,6 +103,19 @@ async def claim_dispatches(
         execution_options={"synchronize_session": False},
     )
     return claimed.all()
+
+
+async def end_unknown(
+    session: AsyncSession, channels: Collection[str], note: str, *, now_ms: int, before_ms: int
+) -> int:
+    """Give up what has waited since then for channels that are not set; return how much. Another bot may know them."""
+    ended = await session.execute(
+        update(DispatchRow)
+        .where(DispatchRow.state == WAITING, DispatchRow.channel.not_in(channels), DispatchRow.created_ms < before_ms)
+        .values(state=DEAD, note=note, changed_ms=now_ms)
+        .returning(DispatchRow.id)
+    )
+    return len(ended.all())
 
 
 async def end_dispatch(session: AsyncSession, dispatch_id: int, state: str, note: str, *, now_ms: int) -> None:

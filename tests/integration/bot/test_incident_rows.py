@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import event, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from bot.delivery.channels import Channel, Kind
+from bot.delivery.channels import Channel, Kind, What
 from bot.incidents.alerts import MOST_HELD, Alerts
 from bot.incidents.consume import Progress
 from bot.incidents.departed import Departures
@@ -37,6 +37,7 @@ from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store.changes import read_changes
 from bot.store.database import Database, open_engine
+from bot.store.dispatches import claim_dispatches, dispatch, end_unknown
 from bot.store.duty import begin_shift
 from bot.store.handover import handover
 from bot.store.incidents import list_incidents, open_incidents
@@ -600,6 +601,39 @@ async def test_an_alert_that_nobody_has_any_more_rings_anew_in_every_channel(
         *((first, "ring"), (first, "ack"), (again, "ring"), (again, "ack")),
         *((first, "resolve"), (again, "resolve")),
     ]
+
+
+async def test_a_storm_that_was_over_and_goes_on_rings_anew_in_every_channel(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
+    now_ms = at("23 12:00")
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    await fail(engine, alerts, now_ms, *numbered(0, 8))
+    async with AsyncSession(engine) as session:
+        members = (await session.scalars(select(IncidentRow.id).where(IncidentRow.storm_id.is_not(None)))).all()
+    for number in members:
+        await handling.resolve(number, ann)
+    await fail(engine, alerts, now_ms + 1000, *numbered(8, 1))
+    async with AsyncSession(engine) as session:
+        of_storm = DispatchRow.subject.startswith("storm")
+        told = (await session.scalars(select(DispatchRow).where(of_storm).order_by(DispatchRow.id))).all()
+    assert [(one.subject, one.what) for one in told] == [
+        *(("storm:1", "ring"), ("storm:1", "resolve")),
+        ("storm:1:2", "ring"),
+    ]
+
+
+async def test_what_waits_for_a_channel_that_another_bot_may_know_is_given_up_late(engine: AsyncEngine) -> None:
+    now_ms = at("23 12:00")
+    async with AsyncSession(engine) as session, session.begin():
+        for number, channel in enumerate(("ours", "theirs", "theirs")):
+            await dispatch(session, [channel], f"incident:{number}:1", What.RING, {}, now_ms=now_ms + number)
+    async with AsyncSession(engine) as session, session.begin():
+        claimed = await claim_dispatches(session, ["ours"], now_ms=now_ms + 9, most=9, lease_seconds=60)
+        assert [row.channel for row in claimed] == ["ours"]
+        assert await end_unknown(session, ["ours"], "", now_ms=now_ms + 9, before_ms=now_ms + 2) == 1
 
 
 async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: AsyncEngine, alerts: Alerts) -> None:
