@@ -77,7 +77,7 @@ chaos: $(STAMP) ## Kill things for minutes and count what arrives
 	@exec $(BIN)/python -m pytest -m chaos $(ARGS)
 
 docs: $(STAMP) ## Write anew what is generated: the pages of settings and metrics, Grafana's dashboards
-	@for page in settings_page metrics_page dashboards; do $(BIN)/python -m tests.$$page || exit 1; done
+	@for page in settings_page metrics_page dashboards; do $(BIN)/python -m tests.generate.$$page || exit 1; done
 
 PICTURED = tests/integration/logsvc/test_shell.py tests/integration/logsvc/test_pages.py \
 	tests/integration/logsvc/test_dead_letters.py tests/e2e/test_page_jobs.py tests/e2e/test_page_handling.py \
@@ -86,7 +86,7 @@ pictures: $(STAMP) ## Take the pictures of every page in docs/screenshots anew
 	@TOCSIN_SCREENSHOTS=docs/screenshots exec $(BIN)/python -m pytest -q $(PICTURED)
 
 recording: $(STAMP) ## Record docs/screenshots/recording.webp from a demo of its own; takes up to six minutes
-	@exec $(BIN)/python -m tests.recording
+	@exec $(BIN)/python -m tests.generate.recording
 
 audit: ## Ask PyPI and npm for known weaknesses of what is locked
 	@.ci/supply audit

@@ -24,7 +24,7 @@ import httpx
 from benchmarks.bridge import servers
 from tests.clients import redis
 from tests.product import Product, product
-from tests.sandbox import CHAT
+from tests.servers.sandbox import CHAT
 from tocsin.stack.ports import Ports
 from tocsin.stack.postgres import start_postgres
 

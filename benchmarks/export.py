@@ -23,13 +23,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from benchmarks.search import ROWS, fill
-from logsvc import migrate
 from logsvc.api.build import build_api
 from logsvc.api.export import Exports
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
 from logsvc.auth.who import SCOPE_KEY, Who
 from logsvc.metrics import Metrics
+from logsvc.schema import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tocsin.breakers import Breakers

@@ -26,17 +26,17 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
-from logsvc import migrate
-from logsvc.batch import Feed, Span, feeds
-from logsvc.ingest import Ingest
+from logsvc.ingest.batch import Feed, Span, feeds
+from logsvc.ingest.ingest import Ingest
+from logsvc.ingest.lane import Lane, Limits
+from logsvc.ingest.pace import Pace
 from logsvc.kafka import DeadLetters
-from logsvc.lane import Lane, Limits
 from logsvc.metrics import Metrics
-from logsvc.pace import Pace
 from logsvc.places import Bounds, Committed, Place
+from logsvc.schema import migrate
+from logsvc.schema.words import SearchIndex
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
-from logsvc.words import SearchIndex
 from tests.clients import aiokafka, aiokafka_admin
 from tocsin.breakers import Breakers
 from tocsin.events import JobEvent, Level, LogLine, State, encode

@@ -26,7 +26,7 @@ from bridge.sources.bullmq.door import Door, Tracked
 from tests.clients import aiokafka, redis
 from tests.integration.bridge.running import bridge_on
 from tests.lanes import lane_on, new_metrics, read_in
-from tests.redis_servers import redis_servers
+from tests.servers.redis_servers import redis_servers
 from tocsin.events import LogLine, decode
 
 QUEUES, JOBS = 5, 1_000

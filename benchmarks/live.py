@@ -33,11 +33,11 @@ from urllib.parse import urlsplit
 import httpx
 import uvicorn
 
-from tests import servers
 from tests.clients import aiokafka
 from tests.eventually import eventually
 from tests.integration.logsvc.house import PARTITIONS, House, house
 from tests.ports import free_port
+from tests.servers import run as servers
 from tocsin.events import Level, LogLine, encode
 from tocsin.topics import Topics, partition_of, queue_key
 

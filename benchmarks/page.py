@@ -29,11 +29,11 @@ from playwright.async_api import Page
 
 from benchmarks.live import start as start_role
 from hatch_build import WEB, build_page, find_node
-from tests import servers
 from tests.browser import open_page
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House, house
 from tests.ports import free_port
+from tests.servers import run as servers
 
 RATE, MINUTES, HELD = 5_000, 10, 100_000
 VIEWS = 5

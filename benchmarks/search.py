@@ -25,7 +25,6 @@ import clickhouse_connect
 import httpx
 from prometheus_client import CollectorRegistry
 
-from logsvc import migrate
 from logsvc.api.build import build_api
 from logsvc.api.durations import durations_routes
 from logsvc.api.errors import errors_routes
@@ -36,6 +35,7 @@ from logsvc.api.jobs import jobs_routes
 from logsvc.api.journal import DAY, Journal
 from logsvc.api.logs import logs_routes
 from logsvc.metrics import Metrics
+from logsvc.schema import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import DATABASE, Store
 from logsvc.times import rfc3339

@@ -20,7 +20,6 @@ from bot.desk import Desk
 from bot.drawing import Drawing
 from bot.forgetting import forget_old
 from bot.heartbeat import Heartbeat
-from bot.history import FIGURES, LOGSVC, History
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import MARKS, Consumer, Progress
 from bot.incidents.departed import Departures
@@ -37,6 +36,7 @@ from bot.internal.incidents import incident_routes
 from bot.internal.rules import rule_routes
 from bot.internal.views import view_routes
 from bot.kafka import Cluster, Echo, PositionedFeed, Replay, TableFeed, topic_exists
+from bot.logsvc import FIGURES, LOGSVC, History
 from bot.metrics import Metrics
 from bot.people.access import Gate
 from bot.people.logins import Logins

@@ -6,8 +6,8 @@ from typing import Protocol
 from bot.actions.acting import Acting
 from bot.delivery.messages import Ask, Reply
 from bot.drawing import Drawing
-from bot.history import History
 from bot.incidents.handling import Handling
+from bot.logsvc import History
 from bot.people.logins import Logins
 from bot.people.roster import People
 from bot.people.seal import Seal

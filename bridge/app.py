@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 import structlog
 from prometheus_client import CollectorRegistry
 
-from bridge import redact
 from bridge.actions.api import action_route
 from bridge.actions.desk import Desk
 from bridge.actions.ledger import Ledger
@@ -15,6 +14,7 @@ from bridge.kafka import Membership, guard_by
 from bridge.metrics import Metrics
 from bridge.ownership import Ownership
 from bridge.readiness import NEED, Readiness
+from bridge.redaction import redact
 from bridge.relay import Relay
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.source import BullmqSource

@@ -19,9 +19,9 @@ from bridge.record import Record
 from bridge.records import Records
 from bridge.rounds import Rounds
 from bridge.settings import BridgeSettings
-from bridge.sources.bullmq.repeat import scheduler_gone
-from bridge.sources.bullmq.schedulers import Schedulers
-from bridge.sources.bullmq.server import Server
+from bridge.sources.bullmq.snapshots.repeat import scheduler_gone
+from bridge.sources.bullmq.snapshots.schedulers import Schedulers
+from bridge.sources.bullmq.snapshots.server import Server
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.tally import Tallies
 from bridge.sources.bullmq.translate import Place

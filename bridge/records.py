@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 
-from bridge import redact
 from bridge.record import HEADERS_BYTES, Record
+from bridge.redaction import redact
 from bridge.sources.bullmq.translate import Bad, Place
 from tocsin.events import (
     VERSION,

@@ -24,7 +24,7 @@ from bridge.settings import BridgeSettings
 from bridge.share import Share
 from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.cursors import Restored, other_sites, restore
-from bridge.sources.bullmq.open_jobs import Room
+from bridge.sources.bullmq.reconcile.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from tocsin.breakers import Guard
 from tocsin.lifecycle import pause

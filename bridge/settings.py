@@ -21,7 +21,7 @@ from pydantic import (
 
 from bridge.acting import ActionsConnection, acting_topology
 from bridge.action_policy import Policy, parse_policy
-from bridge.patterns import read_patterns
+from bridge.redaction.patterns import read_patterns
 from bridge.topology import Topology, check_url, explain
 from tocsin.settings import HOLDS_SECRETS, Settings
 

@@ -19,7 +19,7 @@ from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.cursors import Restored, scan_cursor
 from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
-from bridge.sources.bullmq.open_jobs import Room
+from bridge.sources.bullmq.reconcile.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings

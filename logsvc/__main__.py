@@ -22,7 +22,8 @@ def main() -> int:
     if asked.check:
         load(LogsvcSettings)
         return 0
-    from logsvc import app, migrate  # takes a while, and a check needs none of it
+    from logsvc import app
+    from logsvc.schema import migrate
 
     if asked.print_sql:
         wanted = load(TableSettings)

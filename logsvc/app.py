@@ -27,16 +27,17 @@ from logsvc.api.queues import queues_routes
 from logsvc.api.schedulers import schedulers_routes
 from logsvc.api.system import changed_word, system_routes
 from logsvc.auth.access import Access
-from logsvc.auth.bot import BOT, Bot
 from logsvc.auth.door import Door
 from logsvc.auth.limits import Attempts
 from logsvc.auth.login import Login
 from logsvc.auth.logouts import Logouts
-from logsvc.batch import JOURNAL, QUEUE_SNAPSHOTS, feeds
+from logsvc.bot import BOT, Bot
 from logsvc.coverage import HistoryCoverage
+from logsvc.deadletters.replay import Replayer
 from logsvc.errors import KafkaDown, LogsvcError
 from logsvc.front import LIVE, REFRESHES, Front, OnlyRefreshes
-from logsvc.ingest import Ingest
+from logsvc.ingest.batch import JOURNAL, QUEUE_SNAPSHOTS, feeds
+from logsvc.ingest.ingest import Ingest
 from logsvc.kafka import DeadLetters, Originals
 from logsvc.live.crowd import Crowd
 from logsvc.live.hub import Hub
@@ -50,10 +51,9 @@ from logsvc.live.tail import Tail
 from logsvc.live.watched import Watched
 from logsvc.live.websocket import LiveSocket
 from logsvc.metrics import Metrics
-from logsvc.migrate import apply
 from logsvc.others import Others
 from logsvc.page import Page
-from logsvc.replay import Replayer
+from logsvc.schema.migrate import apply
 from logsvc.settings import LogsvcSettings
 from logsvc.snapshots import Snapshots
 from logsvc.store import Store

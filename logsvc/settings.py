@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AnyHttpUrl, BeforeValidator, Field, FilePath, SecretStr, ValidationInfo, field_validator
 
 from logsvc.proxies import Network, Proxies, ProxyRole, parse_networks, parse_roles
-from logsvc.words import SearchIndex
+from logsvc.schema.words import SearchIndex
 from tocsin.settings import Settings
 
 LOOPBACK_NAMES = ("localhost", "ip6-localhost")

@@ -7,10 +7,10 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from logsvc.batch import Record
-from logsvc.deadletters import NEWEST, BuriedLetters
+from logsvc.deadletters.newest import NEWEST, BuriedLetters
 from logsvc.errors import KafkaDown
 from logsvc.fitness import fitted
+from logsvc.ingest.batch import Record
 from logsvc.kafka import Reader
 from logsvc.settings import LogsvcSettings
 from tocsin.events import BadRecord, QueueSnapshot, SchedulerSnapshot, SourceSnapshot

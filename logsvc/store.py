@@ -19,11 +19,11 @@ import clickhouse_connect
 import structlog
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, ProgrammingError
 
-from logsvc.batch import Span
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown, TooMany
+from logsvc.ingest.batch import Span
+from logsvc.schema.tables import on_cluster
+from logsvc.schema.words import SearchIndex
 from logsvc.settings import LogsvcSettings
-from logsvc.tables import on_cluster
-from logsvc.words import SearchIndex
 from logsvc.workers import Workers
 from tocsin.breakers import Breakers, Unavailable
 
@@ -109,9 +109,9 @@ class Store:
         self.cluster = settings.clickhouse_cluster
         """The cluster on which tables are made; "" = this one server."""
         self.is_replicated = False
-        """Whether inserts wait for a quorum; found by logsvc/migrate.py."""
+        """Whether inserts wait for a quorum; found by logsvc/schema/migrate.py."""
         self.search_index: SearchIndex | None = None
-        """How texts are indexed; None until the tables have been looked at (logsvc/migrate.py)."""
+        """How texts are indexed; None until the tables have been looked at (logsvc/schema/migrate.py)."""
         self._quorum = asyncio.Lock()
         self._mine = threading.local()
         self._clients: list[Client] = []

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import servers
 from tests.clients import aiokafka_admin, asyncpg
 from tests.one_context import share_one_context
 from tests.ports import free_port
 from tests.product import Product, product
+from tests.servers import run as servers
 from tocsin.stack.ports import Ports
 from tocsin.stack.server import Server
 from tocsin.stack.valkey import start_valkey

@@ -14,12 +14,12 @@ from bridge.records import Records
 from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.gaps.told import ReadBack
 from bridge.sources.bullmq.lane import Lane
-from bridge.sources.bullmq.open_jobs import Room
+from bridge.sources.bullmq.reconcile.open_jobs import Room
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Tally
-from bridge.sources.bullmq.told import ReadBack
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent, decode

@@ -17,7 +17,7 @@ import httpx
 
 from tests.eventually import eventually
 from tests.ports import free_port
-from tests.sandbox import TOKEN
+from tests.servers.sandbox import TOKEN
 
 CHAT = 1001
 READY_SECONDS = 60

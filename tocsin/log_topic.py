@@ -27,7 +27,7 @@ from tocsin.settings import Settings
 
 log = structlog.get_logger("log_topic")
 
-LEFT_OUT = ("aiokafka", "log_topic", "kafka", "bridge.kafka", "logsvc.kafka", "logsvc.ingest", "consume")
+LEFT_OUT = ("aiokafka", "log_topic", "kafka", "bridge.kafka", "logsvc.kafka", "logsvc.ingest.ingest", "consume")
 """Loggers, with those below them, whose lines would cause others: clients of Kafka, and what stores records."""
 
 MOST_LINES = 2_000

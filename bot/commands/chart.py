@@ -8,7 +8,7 @@ from bot.commands.queue import look_up, which_source
 from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
 from bot.drawing import NotDrawn
-from bot.history import Refused
+from bot.logsvc import Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle, place
 from bot.render.chart import HOURS, caption, chart_buttons, chart_of

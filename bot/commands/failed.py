@@ -7,8 +7,8 @@ from bot import texts
 from bot.commands.queue import look_up, which_source
 from bot.delivery.messages import Ask, Button, Buttons, Reply
 from bot.desk import Desk
-from bot.history import Refused
 from bot.incidents.trial import FINGERPRINT
+from bot.logsvc import Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle, place, shared_names
 from bot.render.actions import offer

@@ -8,7 +8,7 @@ from bot import texts
 from bot.commands.queue import LookedUp, which_typed
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.history import NotFound, Refused
+from bot.logsvc import NotFound, Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, find, handle, place
 from bot.render.jobs import job_buttons, job_text

@@ -8,7 +8,7 @@ from bot.commands.job import split
 from bot.commands.queue import LookedUp, which_typed
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.history import Refused
+from bot.logsvc import Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, find, place
 from bot.render.jobs import logs_text

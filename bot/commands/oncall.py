@@ -7,8 +7,8 @@ from bot import texts
 from bot.commands.grant import NoSuchPerson, find_person, is_person
 from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
-from bot.history import Refused
 from bot.incidents.silences import read_wish
+from bot.logsvc import Refused
 from bot.render.alert import OPEN_INCIDENTS
 from bot.render.duty import handover_text, on_call_text
 from bot.render.markup import name as shown

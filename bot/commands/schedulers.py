@@ -7,7 +7,7 @@ from bot import texts
 from bot.commands.narrowed import narrow
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
-from bot.history import Refused
+from bot.logsvc import Refused
 from bot.queues.numbers import why
 from bot.queues.state import QueueState, handle
 from bot.render.groups import TOP, own_schedulers_text, schedulers_text

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot.history import History, Refused
 from bot.incidents.machine import Deploy
+from bot.logsvc import History, Refused
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bot import texts
-from bot.history import History, Refused
+from bot.logsvc import History, Refused
 from bot.queues.snapshots import Snapshots
 from bot.queues.state import QueueState, from_snapshot
 from tocsin.breakers import Unavailable

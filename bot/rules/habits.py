@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from bot.history import Figures, History, Refused
+from bot.logsvc import Figures, History, Refused
 from bot.rules.conditions import NO_HABIT, Habit
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
-from bridge import redact
 from bridge.actions.claims import stamp_of
 from bridge.actions.family import Objection, objection_to, parents_among
 from bridge.actions.request import LONGEST_ID, MOST_JOBS, ActionRefused, ActionRequest, Filter
 from bridge.errors import SourceUnavailable
+from bridge.redaction import redact
 from bridge.sources.bullmq import enrich
 from bridge.sources.bullmq.attempts import failure
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply

@@ -8,9 +8,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, Parameter
 
 from logsvc.api.answers import OF_BOT, refusals
-from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.who import need, who_of
+from logsvc.bot import Bot
 from logsvc.times import rfc3339
 from tocsin.access import AuditItem, NewToken, TokenItem
 from tocsin.roles import Role

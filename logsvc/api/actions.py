@@ -9,8 +9,8 @@ from litestar.params import JSONBody
 
 from logsvc.api.answers import OF_BOT
 from logsvc.api.wishes import Outcomes, RequestId
-from logsvc.auth.bot import ACT_SECONDS, Bot
 from logsvc.auth.who import need
+from logsvc.bot import ACT_SECONDS, Bot
 from tocsin.roles import Role
 
 MOST_BYTES = 4 * 1024 * 1024

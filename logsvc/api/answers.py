@@ -10,8 +10,8 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Parameter, QueryParameter
 
-from logsvc.auth.bot import BotRefused
 from logsvc.auth.who import Denied
+from logsvc.bot import BotRefused
 from logsvc.errors import BadRequest, KafkaDown, NotReadyYet, QueryTooHeavy, StoreDown, TooMany
 from logsvc.sets import LONGEST_TEXT
 from tocsin.breakers import Unavailable

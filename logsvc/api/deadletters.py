@@ -18,11 +18,11 @@ from litestar.params import JSONBody, Parameter
 
 from logsvc.api.answers import MEMORY, OF_BOT, Segment, refusals, refuse_unknown
 from logsvc.api.wishes import Outcomes, RequestId
-from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.who import Who, need
-from logsvc.deadletters import BuriedLetter, BuriedLetters, buried
+from logsvc.bot import Bot, BotRefused
+from logsvc.deadletters.newest import BuriedLetter, BuriedLetters, buried
+from logsvc.deadletters.replay import Outcome, Replayer, Verdict
 from logsvc.errors import LogsvcError, TooMany
-from logsvc.replay import Outcome, Replayer, Verdict
 from logsvc.times import rfc3339_or_none
 from tocsin.access import Deed, DeedOutcome
 from tocsin.breakers import Unavailable

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from logsvc.auth.bot import Bot, BotRefused
+from logsvc.bot import Bot, BotRefused
 from tocsin.breakers import Unavailable
 
 log = structlog.get_logger("logsvc.api")

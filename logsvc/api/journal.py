@@ -7,10 +7,10 @@ from typing import Any
 from logsvc.api.answers import Coverage
 from logsvc.coverage import ANY_ROWS, GAPS_WITHIN, gaps_bounds
 from logsvc.errors import BadRequest
+from logsvc.schema.words import SearchIndex
 from logsvc.sets import values
 from logsvc.store import Store
 from logsvc.times import parse_time, rfc3339_or_none
-from logsvc.words import SearchIndex
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -32,9 +32,9 @@ from logsvc.auth.who import who_of
 from logsvc.cursors import RowKey, pack, unpack
 from logsvc.errors import LogsvcError
 from logsvc.rows import COLUMNS, Row, row_of
+from logsvc.schema.words import SearchIndex
 from logsvc.search import Term, parse
 from logsvc.times import rfc3339
-from logsvc.words import SearchIndex
 
 FILTER = (*SETS, "event", "fingerprint", "q", "from", "to")
 COUNT_SECONDS = 3.0

@@ -14,8 +14,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, Parameter
 
 from logsvc.api.answers import OF_BOT, CursorText, Limit, Names, States, refuse_unknown
-from logsvc.auth.bot import ANSWER_SECONDS, Bot, Told
 from logsvc.auth.who import Who, need, who_of
+from logsvc.bot import ANSWER_SECONDS, Bot, Told
 from logsvc.errors import BadRequest
 from tocsin.access import PauseItem
 from tocsin.incidents import IncidentItem, IncidentPage, PreviewPage, RuleItem, SilenceItem, ViewItem

@@ -12,8 +12,8 @@ from logsvc.api.answers import MEMORY, Coverage, refusals, refuse_unknown
 from logsvc.api.journal import Journal
 from logsvc.api.queues import coverage_of
 from logsvc.coverage import HistoryCoverage, Known
-from logsvc.deadletters import LISTED, BuriedLetter
-from logsvc.ingest import Ingest
+from logsvc.deadletters.newest import LISTED, BuriedLetter
+from logsvc.ingest.ingest import Ingest
 from logsvc.live.hub import Hub
 from logsvc.others import Others, Seen
 from logsvc.snapshots import Snapshots

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from logsvc.api.journal import Where
+from logsvc.schema.words import SEARCHED, SearchIndex
 from logsvc.search import Term
-from logsvc.words import SEARCHED, SearchIndex
 
 LEAST_PART = 4
 """Parts of words that are shorter are not looked up in the index's dictionary."""

@@ -8,8 +8,8 @@ from datetime import datetime
 
 import structlog
 
-from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.who import Session
+from logsvc.bot import Bot, BotRefused
 from tocsin.access import PERSON, SESSION, AccessList, KnownToken, hash_of
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from logsvc.auth.bot import Bot, BotRefused
+from logsvc.bot import Bot, BotRefused
 from tocsin.access import Arrival
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause

@@ -12,11 +12,11 @@ import structlog
 
 from logsvc.auth import pages
 from logsvc.auth.access import Access, milliseconds
-from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.door import Door
 from logsvc.auth.logouts import Logouts
 from logsvc.auth.sessions import PLAIN, SECURE, cookies_of, set_cookie
 from logsvc.auth.who import Denied, Session, Who
+from logsvc.bot import Bot, BotRefused
 from logsvc.page import CONTENT_SECURITY_POLICY, Answer, Page, send_answer
 from logsvc.proxies import headers_of
 from tocsin.access import LONGEST_SECRET, EndRequest, Redeemed, new_secret

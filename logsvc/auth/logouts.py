@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 import structlog
 
-from logsvc.auth.bot import Bot, BotRefused
+from logsvc.bot import Bot, BotRefused
 from tocsin.access import EndRequest
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from logsvc.batch import Record
 from logsvc.errors import KafkaDown
+from logsvc.ingest.batch import Record
 from logsvc.places import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options

@@ -7,9 +7,9 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from logsvc.deadletters.letters import Letter
 from logsvc.errors import KafkaDown
 from logsvc.kafka.calls import CALL_SECONDS, close, reach, say
-from logsvc.letters import Letter
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
 

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from logsvc.batch import Record
 from logsvc.errors import Fenced, KafkaDown
+from logsvc.ingest.batch import Record
 from logsvc.kafka.calls import (
     CALL_SECONDS,
     NotPlaced,

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from logsvc.batch import Record
+from logsvc.ingest.batch import Record
 from logsvc.kafka.calls import CALL_SECONDS, close, cluster_id, committed, peek, reach
 from logsvc.places import Committed, Place
 from logsvc.settings import LogsvcSettings

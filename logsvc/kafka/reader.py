@@ -5,7 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from logsvc.batch import Record
+from logsvc.ingest.batch import Record
 from logsvc.kafka.calls import OutOfRange, answered, close, partition, poll, reach, survey
 from logsvc.places import Place
 from logsvc.settings import LogsvcSettings

@@ -13,9 +13,9 @@ from operator import attrgetter
 
 import structlog
 
-from logsvc.batch import Record
 from logsvc.cursors import TailPosition
 from logsvc.errors import KafkaDown
+from logsvc.ingest.batch import Record
 from logsvc.kafka import Replay
 from logsvc.live.hub import Hub, further
 from logsvc.live.ring import Entry, entries_of

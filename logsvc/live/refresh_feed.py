@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import structlog
 
-from logsvc.batch import Record
 from logsvc.errors import KafkaDown
+from logsvc.ingest.batch import Record
 from logsvc.kafka import Reader
 from logsvc.live.refreshes import Refreshes, Subscription
 from logsvc.live.ring import Entry

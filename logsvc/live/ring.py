@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
-from logsvc.batch import Record
 from logsvc.fitness import fitted
+from logsvc.ingest.batch import Record
 from logsvc.live.filter import Subject, subject_of
 from logsvc.places import Place
 from logsvc.rows import live_row

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable
 
-from logsvc.auth.bot import Bot, BotRefused
+from logsvc.bot import Bot, BotRefused
 from logsvc.live.refresh_feed import RefreshFeed
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from bridge.sources.bullmq import queues, repeat, server
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.enrich import FIELDS, JobHash, parse
 from bridge.sources.bullmq.gone import queue_gone
 from bridge.sources.bullmq.memory import QueueMemory
-from bridge.sources.bullmq.open_jobs import OpenJob
-from bridge.sources.bullmq.standing import Correction, reconciled
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJob
+from bridge.sources.bullmq.reconcile.standing import Correction, reconciled
+from bridge.sources.bullmq.snapshots import queues, repeat, server
 from bridge.sources.bullmq.stream import Position, Reading
 from bridge.sources.bullmq.translate import Place, gap, stream_reset, translate
 from tests.unit.bridge.entries import entry_of

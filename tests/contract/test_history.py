@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bot.history import Figures, History, QueueFigures
+from bot.logsvc import Figures, History, QueueFigures
 from bot.settings import BotSettings
 from logsvc.api.answers import Coverage
 from logsvc.api.durations import Durations, Times

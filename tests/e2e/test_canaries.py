@@ -8,7 +8,7 @@ from tests.e2e.arrival import everything_stored
 from tests.eventually import eventually
 from tests.kafka_reader import KafkaReader, Records
 from tests.product import Product
-from tests.sandbox import TOKEN
+from tests.servers.sandbox import TOKEN
 
 SECRET = "hunter2canary7f3a9b"
 QUEUE = "canaries"

@@ -20,14 +20,14 @@ from bot.texts import OWN_NUMBERS
 from tests.bullmq.driver import make_states, run_workload
 from tests.certificate import make_certificate
 from tests.compose import environments, make_secrets
-from tests.consul_agent import ConsulAgent, running_agent
-from tests.dashboards import DASHBOARDS, named_in
 from tests.eventually import eventually
-from tests.haproxy import running_proxy
+from tests.generate.dashboards import DASHBOARDS, named_in
 from tests.ports import free_port
 from tests.product import CHAT, Product, ending, free_ports, machine
-from tests.prometheus import answer, running_prometheus
-from tests.sandbox import TOKEN
+from tests.servers.consul_agent import ConsulAgent, running_agent
+from tests.servers.haproxy import running_proxy
+from tests.servers.prometheus import answer, running_prometheus
+from tests.servers.sandbox import TOKEN
 from tocsin.doctor.finding import Verdict
 from tocsin.doctor.public_url import check_public_url
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.certificate import make_certificate
 from tests.e2e.main_job import EPHEMERAL, do_main_job
 from tests.product import product
-from tests.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
+from tests.servers.secured_kafka import PASSWORD, SecuredKafka, secured_kafka
 from tocsin.doctor.finding import Verdict
 from tocsin.doctor.kafka import check_kafka
 from tocsin.topics import Topics

@@ -15,10 +15,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tests.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
 from tests.eventually import eventually
 from tests.integration.test_discovery import directory, registered, replica, watching
 from tests.ports import free_port
+from tests.servers.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
 from tests.tools import tool
 from tocsin.doctor.consul import LOOKED_UP, check_consul
 from tocsin.doctor.finding import Verdict

@@ -10,9 +10,9 @@ from litestar import Litestar, Response, get, put
 from litestar.params import FromPath
 from prometheus_client import CollectorRegistry
 
-from tests.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
 from tests.eventually import eventually
 from tests.ports import free_port
+from tests.servers.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
 from tests.stalls import stalls
 from tests.tcp import close, listening
 from tocsin.addresses import parse_agent

@@ -22,8 +22,8 @@ from redis.asyncio import Redis
 from bot.store.database import driver_url
 from tests.certificate import make_certificate
 from tests.eventually import eventually
-from tests.pgbouncer import running_pgbouncer
 from tests.ports import free_port
+from tests.servers.pgbouncer import running_pgbouncer
 from tests.tcp import close, listening, tls_before
 from tocsin.doctor import Finding, Verdict, examine, run_doctor
 from tocsin.doctor.clickhouse import check_clickhouse

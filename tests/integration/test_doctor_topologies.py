@@ -11,7 +11,7 @@ from tests.integration.bridge.test_actions_user import action_rules, cluster_rul
 from tests.integration.bridge.test_read_only import documented_rules
 from tests.integration.test_doctor import WRONG, only
 from tests.ports import free_port
-from tests.redis_servers import RedisServer, RedisServers, redis_servers
+from tests.servers.redis_servers import RedisServer, RedisServers, redis_servers
 from tocsin.doctor import Finding, Verdict
 from tocsin.doctor.redis import check_redis
 

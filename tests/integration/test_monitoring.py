@@ -13,8 +13,8 @@ import logsvc.metrics
 from bot.settings import BotSettings
 from bridge.settings import BridgeSettings
 from logsvc.settings import LogsvcSettings
-from tests import dashboards
-from tests.dashboards import named_in
+from tests.generate import dashboards
+from tests.generate.dashboards import named_in
 from tests.tools import tool
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory

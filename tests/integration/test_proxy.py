@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import connect as open_websocket
 
 from tests.certificate import make_certificate, openssl
-from tests.consul_agent import running_agent
 from tests.eventually import eventually
-from tests.haproxy import problems, running_proxy
 from tests.ports import free_port
+from tests.servers.consul_agent import running_agent
+from tests.servers.haproxy import problems, running_proxy
 from tests.tcp import close, listening
 from tocsin.discovery import Directory
 from tocsin.http import serve_http
@@ -286,7 +286,7 @@ async def test_a_second_replica_is_found_and_no_read_fails_when_one_is_killed(tm
         readers = [asyncio.create_task(read_on()) for _ in range(4)]
         await eventually(lambda: len(answers) > 50, what="load on one")
         mortal = free_port()
-        argv = [sys.executable, "-m", "tests.replica", str(mortal)]
+        argv = [sys.executable, "-m", "tests.servers.replica", str(mortal)]
         child = start(Command("replica", argv, tmp_path / "replica.log", cwd=Path(__file__).parents[2]))
         stack.push_async_callback(child.stop)
         second = await register(mortal)

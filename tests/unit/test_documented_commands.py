@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.documents import ROOT, Typed, parse, typed
-from tests.settings_page import MODELS
+from tests.generate.settings_page import MODELS
 from tocsin import cli
 from tocsin.sandbox.__main__ import parser_of_options as of_sandbox
 from tocsin.settings import names

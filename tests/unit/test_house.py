@@ -12,7 +12,7 @@ import yaml
 
 from bot.rules.policy import EVENT_RULES
 from bot.rules.ruleset import RULES
-from tests.settings_page import MODELS, PAGE, page
+from tests.generate.settings_page import MODELS, PAGE, page
 from tocsin.settings import Settings, is_secret, names
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +103,7 @@ def test_every_line_of_an_env_file_is_a_comment_or_a_variable_with_one() -> None
 
 
 def test_the_settings_page_is_the_one_the_code_makes() -> None:
-    assert PAGE.read_text() == page(), "run: python -m tests.settings_page"
+    assert PAGE.read_text() == page(), "run: python -m tests.generate.settings_page"
 
 
 def test_only_the_named_files_read_the_environment() -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bridge.sources.bullmq.logplace import LogPlace
-from bridge.sources.bullmq.open_jobs import OpenJobs
+from bridge.sources.bullmq.logs.place import LogPlace
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import Gap, Position
 from tocsin.events import VERSION, BadRecord, Cursor, LogCursor, OpenCursor, ScanCursor, decode, encode
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import msgspec
 
-from bridge import redact
 from bridge.jsontext import NotJson
 from bridge.jsontext import parse as parse_json
+from bridge.redaction import redact
 from bridge.sources.bullmq.door import Command, Refused, Reply
 from bridge.sources.bullmq.keys import Keys
 

@@ -54,7 +54,7 @@ class Farewell:
     async def say(self, queue: Queue) -> bool:
         """Let the queue go if nothing in its stream is unread and its meta key is still absent; return whether it was.
 
-        The primary is asked: see reconcile.py. Raises SourceUnavailable.
+        The primary is asked: see reconcile/reconciler.py. Raises SourceUnavailable.
         """
         if queue.missed is None:
             return False

@@ -12,7 +12,7 @@ from bridge.records import Records
 from bridge.sources.bullmq import stream, translate
 from bridge.sources.bullmq.cursors import no_open_pages, open_cursor, open_cursors, queue_cursor
 from bridge.sources.bullmq.enrich import JobHash
-from bridge.sources.bullmq.open_jobs import OpenJobs
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import Entry, Position, Reading
 from bridge.sources.bullmq.translate import Bad, Place, Translated
 from tocsin.events import JobEvent

@@ -9,7 +9,7 @@ from bridge.record import Record
 from bridge.sources.bullmq import translate
 from bridge.sources.bullmq.groups import groups
 from bridge.sources.bullmq.memory import JobMemory
-from bridge.sources.bullmq.reconcile import Reconciler
+from bridge.sources.bullmq.reconcile.reconciler import Reconciler
 from bridge.sources.bullmq.stream import Reading
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Sum

@@ -12,12 +12,12 @@ import msgspec
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.door import Command, Door, Reply
+from bridge.sources.bullmq.gaps.told import ENDS
 from bridge.sources.bullmq.groups import cut
-from bridge.sources.bullmq.logplace import LogPlace, Look
-from bridge.sources.bullmq.logreader import LogReader, end, end_commands, read_command
+from bridge.sources.bullmq.logs.place import LogPlace, Look
+from bridge.sources.bullmq.logs.reader import LogReader, end, end_commands, read_command
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.portions import Portion
-from bridge.sources.bullmq.told import ENDS
 from bridge.sources.bullmq.translate import NEEDS_HASH
 from bridge.sources.bullmq.watched import Read, Tell
 

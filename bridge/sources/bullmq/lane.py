@@ -19,25 +19,25 @@ from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.entryreader import EntryReader
-from bridge.sources.bullmq.follower import Follower
-from bridge.sources.bullmq.gaps import Mender
+from bridge.sources.bullmq.gaps.mender import Mender
+from bridge.sources.bullmq.gaps.mending import Mending
 from bridge.sources.bullmq.gone import Farewell
 from bridge.sources.bullmq.groups import cursor
 from bridge.sources.bullmq.handover import Handover
 from bridge.sources.bullmq.jobs import JobReader
 from bridge.sources.bullmq.keys import Keys
-from bridge.sources.bullmq.lastlines import LastLines
-from bridge.sources.bullmq.logreader import LogReader
-from bridge.sources.bullmq.logtail import LogTail
+from bridge.sources.bullmq.logs.follower import Follower
+from bridge.sources.bullmq.logs.last import LastLines
+from bridge.sources.bullmq.logs.reader import LogReader
+from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
-from bridge.sources.bullmq.mending import Mending
-from bridge.sources.bullmq.open_jobs import OpenJobs
 from bridge.sources.bullmq.past import Past
-from bridge.sources.bullmq.reconcile import Reconciler
-from bridge.sources.bullmq.reconciling import Reconciling
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJobs
+from bridge.sources.bullmq.reconcile.reconciler import Reconciler
+from bridge.sources.bullmq.reconcile.reconciling import Reconciling
+from bridge.sources.bullmq.reconcile.takeup import TakeUp
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
-from bridge.sources.bullmq.takeup import TakeUp
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.wakeup import BLOCK_MS, Wakeup

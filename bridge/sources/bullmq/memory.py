@@ -17,31 +17,34 @@ MAX_FINISHED = 200
 
 
 class JobMemory(msgspec.Struct, gc=False):
-    """One job. attempts_made, runs, stacks: None = unknown. Times are Redis's clock, ms; 0 = unknown.
-
-    is_guess: attempts_made is the best one can say. runs: how many began. worker: of the run that is active.
-    unsettled: ends of runs since attempts_made, which only the job's options tell from attempts (after a restart).
-    stacks: how many the hash held when it was read last. waits_to_retry: as in JobHash.
-    keeps_logs: the job's log holds only its newest lines (`keepLogs`), so an index into it means nothing.
-    is_active is set by QueueMemory alone. is_doubted: entries were lost since; what it did meanwhile is unknown.
-    """
+    """One job. Times are Redis's clock, ms; 0 = unknown."""
 
     name: str = ""
     added_at: int = 0
     max_attempts: int = 0
     attempts_made: int | None = None
+    """None = unknown; so are `runs` and `stacks`."""
     is_guess: bool = False
+    """attempts_made is the best one can say."""
     runs: int | None = None
+    """How many began."""
     worker: str = ""
+    """Of the run that is active."""
     unsettled: tuple[End, ...] = ()
+    """Ends of runs since attempts_made, which only the job's options tell from attempts (after a restart)."""
     stacks: int | None = None
+    """How many the hash held when it was read last."""
     waits_to_retry: bool | None = None
+    """As in JobHash."""
     is_active: bool = False
+    """Set by QueueMemory alone."""
     is_finished: bool = False
     is_doubted: bool = False
+    """Entries were lost since; what it did meanwhile is unknown."""
     waiting_since: int = 0
     active_since: int = 0
     keeps_logs: bool = False
+    """Its log holds only its newest lines (`keepLogs`), so an index into it means nothing."""
     parent: str = ""
     scheduler: str = ""
     trace_id: str = ""

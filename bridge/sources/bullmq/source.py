@@ -13,7 +13,7 @@ from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.opening import open_link
 from bridge.sources.bullmq.keys import Keys
-from bridge.sources.bullmq.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
+from bridge.sources.bullmq.snapshots.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
 from tocsin.breakers import Breakers
 from tocsin.events import QueueSnapshot

@@ -9,32 +9,35 @@ from bridge.outbox import Outbox, Parcel
 from bridge.records import Records
 from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.gaps.told import ReadBack
 from bridge.sources.bullmq.gone import LetGo
-from bridge.sources.bullmq.open_jobs import Room
-from bridge.sources.bullmq.told import ReadBack
+from bridge.sources.bullmq.reconcile.open_jobs import Room
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """source: its name. read_back: see told.py. let_go: see gone.py. all_queues: see wakeup.py. room: for
-    open jobs, budget: for what else is remembered, shared by all lanes of the process.
-
-    turns: shared by the lanes of all partitions; held while the source's Redis is read and what came is put into the
-    outbox, never while that is full.
-    tell_uncounted: called when Redis does not count a stream's entries.
-    """
+    """Lives as long as the source is read in this partition; `door`, `room` and `budget` are shared by all lanes."""
 
     site: str
     source: str
+    """The source's name."""
     door: Door
     outbox: Outbox[Parcel]
     records: Records
     metrics: Metrics
     turns: asyncio.Semaphore
+    """Shared by the lanes of all partitions; held while the source's Redis is read and what came is put into the
+    outbox, never while that is full."""
     tell_uncounted: Callable[[], None]
+    """Called when Redis does not count a stream's entries."""
     read_back: ReadBack
+    """See gaps/told.py."""
     let_go: LetGo
+    """See gone.py."""
     reconcile_seconds: float
     all_queues: Callable[[], int]
+    """See wakeup.py."""
     room: Room
+    """For open jobs."""
     budget: Budget
+    """For what else is remembered."""

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from bridge import redact
 from bridge.fingerprint import fingerprint
 from bridge.jsontext import write
+from bridge.redaction import redact
 from bridge.sources.bullmq.attempts import Counted, End, Failure, failure
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory

@@ -10,12 +10,12 @@ from bridge.sources.bullmq.budget import ENTRY_BYTES, JOB_BYTES, PLACE_BYTES
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
-from bridge.sources.bullmq.logplace import LogPlace
-from bridge.sources.bullmq.logtail import LogTail
+from bridge.sources.bullmq.logs.place import LogPlace
+from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.portions import Portion
-from bridge.sources.bullmq.reconciling import Reconciling
+from bridge.sources.bullmq.reconcile.reconciling import Reconciling
 from bridge.sources.bullmq.stream import Position, Recent
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
@@ -36,16 +36,7 @@ def _entries() -> Portion:
 
 @dataclass(slots=True)
 class Queue:
-    """One queue as this lane knows it.
-
-    past: what was relayed before a restart. is_met: a cursor of it is in Kafka, or in the outbox
-    before whatever is put there now. portion: entries to ask for. missed: two complete scans did not find it.
-    is_slow: what it brings did not arrive in time, alone or with others: it is read alone. apart_until: it did not
-    even so, and is left until then.
-    reconciling: what was told of its open jobs, and how far that is compared with Redis.
-    moving: held by whoever tells of the queue together with its position. mend_at: its gaps are left until then;
-    mend_failures: how often Kafka did not tell in time what was told.
-    """
+    """One queue as this lane knows it. Times are monotonic."""
 
     place: Place
     keys: Keys
@@ -53,18 +44,28 @@ class Queue:
     memory: QueueMemory
     tail: LogTail
     past: Past
+    """What was relayed before a restart."""
     lag: Lag
     tally: Tally
     is_met: bool
+    """A cursor of it is in Kafka, or in the outbox before whatever is put there now."""
     reconciling: Reconciling = field(default_factory=Reconciling)
+    """What was told of its open jobs, and how far that is compared with Redis."""
     portion: Portion = field(default_factory=_entries)
+    """How many entries to ask for."""
     is_refused: bool = False
     is_slow: bool = False
+    """What it brings did not arrive in time, alone or with others: it is read alone."""
     apart_until: float = 0.0
+    """It did not arrive even so: the queue is left until then."""
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by whoever tells of the queue together with its position."""
     mend_at: float = 0.0
+    """Its gaps are left until then."""
     mend_failures: int = 0
+    """How often Kafka did not tell in time what was told."""
     missed: Missed | None = None
+    """Two complete scans did not find it."""
     recent: Recent = field(default_factory=Recent)
 
     @property

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from tests.consul_agent import running_agent
 from tests.eventually import eventually
 from tests.integration.bot.fake_logsvc import FakeLogsvc
 from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.link import WAYS, Link
 from tests.pictures import keep_chat
+from tests.servers.consul_agent import running_agent
 from tests.stalls import stalls
 from tocsin.events import VERSION, SchedulerSnapshot
 

@@ -7,9 +7,9 @@ from typing import Any
 from litestar import Response
 
 from tests.eventually import eventually
-from tests.hooks import Asked, hooks
 from tests.integration.bot.house import House, failure, snapshot
 from tests.integration.bot.test_handling import resolve, tap
+from tests.servers.hooks import Asked, hooks
 
 KEY, SECRET = "R0123456789abcdef0123456789abcde", "signing-secret-of-the-test"
 

@@ -41,7 +41,7 @@ from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.link import Link
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
-from tests.pgbouncer import running_pgbouncer
+from tests.servers.pgbouncer import running_pgbouncer
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.health import Health

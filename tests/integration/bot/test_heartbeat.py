@@ -25,9 +25,9 @@ from bot.store.models import Card
 from bot.store.outbox import NOTICE, Subject, put
 from bot.telegram import Telegram
 from tests.eventually import eventually
-from tests.hooks import hooks
 from tests.integration.bot.house import CHAT, TOKEN, House
 from tests.integration.bot.link import Link
+from tests.servers.hooks import hooks
 from tocsin.breakers import Breakers
 from tocsin.settings import read
 

@@ -3,10 +3,10 @@
 from litestar import Response
 
 from tests.eventually import eventually
-from tests.hooks import hooks
 from tests.integration.bot.house import CHAT, House, snapshot
 from tests.integration.bot.service import by_hand
 from tests.integration.bot.test_answers import make_chat
+from tests.servers.hooks import hooks
 
 SECRET = "0f3c-secret-path"
 OTHER = 3003

@@ -7,7 +7,7 @@ import pytest
 
 from tests.clients import redis
 from tests.integration.bridge.running import Bridge, bridge_on
-from tests.redis_servers import RedisServers, redis_servers
+from tests.servers.redis_servers import RedisServers, redis_servers
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_read_only import QUEUES, documented_rules, writes
 from tests.integration.bridge.truth import differences, has_ended
-from tests.redis_servers import RedisServers
+from tests.servers.redis_servers import RedisServers
 
 UNKNOWN_BEFORE_7_2 = "+client|setinfo"
 

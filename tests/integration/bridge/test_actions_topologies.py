@@ -14,7 +14,7 @@ from tests.integration.bridge.acting import TOKEN, done, refused, send
 from tests.integration.bridge.failed_jobs import FAILED_AT, make_failed, retries
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_actions_user import action_rules, cluster_rules
-from tests.redis_servers import RedisServer, RedisServers, begin_move, end_move, owner_of, slot_of
+from tests.servers.redis_servers import RedisServer, RedisServers, begin_move, end_move, owner_of, slot_of
 
 ACTING = 'actions = { username = "actor", password = "acting" }'
 

@@ -19,7 +19,16 @@ from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_read_only import documented_rules
 from tests.integration.bridge.truth import differences, has_ended, out_of_order
 from tests.integration.bridge.writing import writing
-from tests.redis_servers import RedisServer, RedisServers, begin_move, end_move, move_keys, move_slot, owner_of, slot_of
+from tests.servers.redis_servers import (
+    RedisServer,
+    RedisServers,
+    begin_move,
+    end_move,
+    move_keys,
+    move_slot,
+    owner_of,
+    slot_of,
+)
 
 CONNECTIONS_A_NODE = 4
 CLUSTER_RULES = ("+cluster|slots", "+asking", "+readonly")

@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 
-from tests.consul_agent import running_agent
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import ROOT, Bridge
+from tests.servers.consul_agent import running_agent
 
 
 async def test_consul_forgets_the_bridge_before_its_last_transaction_ends(bridge: Bridge, app: Any) -> None:

@@ -15,7 +15,7 @@ from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.pools import pool_of_url
 from bridge.sources.bullmq.door.single import Single
-from bridge.sources.bullmq.open_jobs import STORED_JOBS
+from bridge.sources.bullmq.reconcile.open_jobs import STORED_JOBS
 from tests.clients import redis
 from tests.conftest import StartValkey
 from tests.eventually import eventually

@@ -17,7 +17,7 @@ from tests.integration.bridge.running import ROOT, Bridge
 from tests.integration.bridge.test_read_only import make_reader
 from tests.integration.bridge.test_replica import commands, pair, source
 from tests.integration.bridge.test_tracked import kill_tracking
-from tests.redis_servers import RedisServers
+from tests.servers.redis_servers import RedisServers
 from tocsin.events import JobEvent, LogLine
 
 KEPT = 6

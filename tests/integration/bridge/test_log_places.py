@@ -7,9 +7,9 @@ import pytest
 
 from bridge.outbox import Outbox
 from bridge.record import Record
-from bridge.sources.bullmq import logtail
 from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.logs import tail as logtail
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import make_queue
 from tests.lanes import lane_on, new_metrics, read_in

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sources.bullmq import gaps
+from bridge.sources.bullmq.gaps import mender as gaps
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_reading
@@ -17,7 +17,7 @@ from tests.lanes import Kafka, lane_reading
 def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     """With gaps that are past soon, and tried again soon."""
     monkeypatch.setattr(gaps, "SKEW_MS", 200)
-    monkeypatch.setattr("bridge.sources.bullmq.mending.AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.sources.bullmq.gaps.mending.AGAIN_SECONDS", 0.5)
     return Kafka()
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from bridge.outbox import Outbox
 from bridge.record import Record
-from bridge.sources.bullmq import open_jobs
 from bridge.sources.bullmq.cursors import restore
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.open_jobs import Room
+from bridge.sources.bullmq.reconcile import open_jobs
+from bridge.sources.bullmq.reconcile.open_jobs import Room
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import make_queue
 from tests.lanes import lane_on, new_metrics, read_in
@@ -89,7 +89,7 @@ async def test_all_open_jobs_are_known_after_a_bridge_that_ended_in_peace(
 ) -> None:
     """They were drained meanwhile; one cursor does not hold them all."""
     monkeypatch.setattr(open_jobs, "STORED_JOBS", 30)
-    monkeypatch.setattr("bridge.sources.bullmq.reconcile.STORED_JOBS", 30)
+    monkeypatch.setattr("bridge.sources.bullmq.reconcile.reconciler.STORED_JOBS", 30)
     await add_jobs(app)
     lanes = Lanes(redis_url)
     await lanes.run("added", len(JOBS))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bridge.sources.bullmq import rebuild
 from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.gaps import rebuild
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.stream import Gap
 from tests.bullmq.driver import workload

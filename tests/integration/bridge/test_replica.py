@@ -5,7 +5,7 @@ from typing import Any
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
-from tests.redis_servers import RedisServer, RedisServers
+from tests.servers.redis_servers import RedisServer, RedisServers
 
 
 async def pair(servers: RedisServers) -> tuple[RedisServer, RedisServer]:

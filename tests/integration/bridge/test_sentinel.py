@@ -12,7 +12,7 @@ from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_silent_changes import reconciled, until_compared, until_told
 from tests.integration.bridge.writing import writing
-from tests.redis_servers import RedisServer, RedisServers
+from tests.servers.redis_servers import RedisServer, RedisServers
 
 PASSWORD = "canary-of-redis-77a1"
 SENTINEL_PASSWORD = "canary-of-sentinel-b20e"

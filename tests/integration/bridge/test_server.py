@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from bridge.sources.bullmq.server import PINGS
+from bridge.sources.bullmq.snapshots.server import PINGS
 from tests.clients import redis
 from tests.conftest import StartValkey
 from tests.eventually import eventually

@@ -6,7 +6,7 @@ from tests.clients import redis
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
-from tests.redis_servers import RedisServers
+from tests.servers.redis_servers import RedisServers
 
 QUEUE = "{mail}"
 

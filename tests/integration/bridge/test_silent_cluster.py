@@ -10,7 +10,7 @@ from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_cluster import app_of, errors, source
 from tests.integration.bridge.test_silent_changes import reconciled, until_compared, until_told
-from tests.redis_servers import RedisServer, RedisServers, begin_move, end_move, move_keys, slot_of
+from tests.servers.redis_servers import RedisServer, RedisServers, begin_move, end_move, move_keys, slot_of
 
 QUEUES = ["{a}", "{b}", "{c}", "{d}"]
 

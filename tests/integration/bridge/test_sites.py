@@ -12,7 +12,7 @@ from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge, bridge_on
 from tests.kafka_reader import Records
-from tests.redis_servers import RedisServers
+from tests.servers.redis_servers import RedisServers
 from tocsin.settings import read
 from tocsin.topic_admin import until_topics_fit
 

@@ -9,7 +9,7 @@ from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
 from tests.ports import free_port
-from tests.redis_servers import RedisServer, RedisServers
+from tests.servers.redis_servers import RedisServer, RedisServers
 
 PASSWORD = "canary-of-tls-4c1d"
 

@@ -17,7 +17,7 @@ from tests.eventually import eventually
 from tests.integration.bridge.test_read_only import make_reader
 from tests.integration.bridge.test_replica import are_linked
 from tests.integration.bridge.test_sentinel import source, watched
-from tests.redis_servers import RedisServer, RedisServers
+from tests.servers.redis_servers import RedisServer, RedisServers
 
 
 def reads(*keys: str) -> list[tuple[str | int, ...]]:

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from logsvc import migrate
+from logsvc.schema import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tests.integration.logsvc.furnished import furnished

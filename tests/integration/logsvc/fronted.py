@@ -1,4 +1,4 @@
-"""logsvc on a ClickHouse it reaches over HTTP (tests/clickhouse_front.py), and what Kafka says must be in it."""
+"""logsvc on a ClickHouse it reaches over HTTP (see clickhouse_front.py), and what Kafka says must be in it."""
 
 import asyncio
 import importlib
@@ -15,11 +15,11 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests.clickhouse_front import Fault, State
 from tests.clients import aiokafka
 from tests.eventually import eventually
 from tests.integration.logsvc.house import PARTITIONS, House, house
 from tests.ports import free_port
+from tests.servers.clickhouse_front import Fault, State
 from tocsin.events import JobEvent, decode
 
 MINUTE = 60_000
@@ -47,7 +47,7 @@ class Server:
         with (self.data.parent / "clickhouse.log").open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "tests.clickhouse_front", "--data", str(self.data), "--port", str(self.port)),
+                *("-m", "tests.servers.clickhouse_front", "--data", str(self.data), "--port", str(self.port)),
                 env={**os.environ, "PYTHONPATH": os.getcwd()},
                 stdout=output,
                 stderr=output,

@@ -11,11 +11,11 @@ import httpx
 import pytest
 
 from tests.certificate import make_certificate
-from tests.clickhouse_front import Fault
 from tests.eventually import eventually
 from tests.integration.logsvc.fronted import Server, agrees_with_kafka, house_on, is_live, lanes, mixed, server_in
 from tests.integration.logsvc.house import LANES, House
 from tests.ports import free_port
+from tests.servers.clickhouse_front import Fault
 from tests.tcp import tls_before
 from tocsin.events import QueueSnapshot, encode
 from tocsin.topics import partition_of

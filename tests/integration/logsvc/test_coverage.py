@@ -6,9 +6,9 @@ import time
 import pytest
 
 from logsvc.api.journal import Journal, Range, sets
-from logsvc.batch import Feed, row_prefix, splice
 from logsvc.coverage import STALE_SECONDS, HistoryCoverage, Losses
 from logsvc.errors import QueryTooHeavy
+from logsvc.ingest.batch import Feed, row_prefix, splice
 from logsvc.store import QUERY_LIMITS, Store
 from tests.eventually import eventually
 from tocsin.events import JobEvent, encode

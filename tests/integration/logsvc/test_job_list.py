@@ -10,7 +10,7 @@ import pytest
 from logsvc.api.job import find_run
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, Where
-from logsvc.batch import Feed, row_prefix, splice
+from logsvc.ingest.batch import Feed, row_prefix, splice
 from logsvc.search import parse
 from logsvc.store import Store
 from logsvc.times import rfc3339

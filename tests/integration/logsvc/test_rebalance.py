@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logsvc import migrate
-from logsvc.batch import JOURNAL, Span, feeds
-from logsvc.ingest import Ingest
+from logsvc.ingest.batch import JOURNAL, Span, feeds
+from logsvc.ingest.ingest import Ingest
 from logsvc.kafka import DeadLetters
 from logsvc.metrics import Metrics
 from logsvc.places import Place
+from logsvc.schema import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tests.eventually import eventually

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logsvc import capabilities, migrate, tables
 from logsvc.coverage import GAP_TS
 from logsvc.errors import LogsvcError
+from logsvc.schema import capabilities, migrate, tables
+from logsvc.schema.words import SEARCHED, SearchIndex
 from logsvc.store import Store
-from logsvc.words import SEARCHED, SearchIndex
 from tests.integration.logsvc.conftest import store_settings
 from tocsin.breakers import Breakers
 

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from logsvc import migrate, tables
-from logsvc.batch import Feed, Span, row_prefix, splice
 from logsvc.errors import LogsvcError, QueryTooHeavy, RowsRefused, StoreDown
+from logsvc.ingest.batch import Feed, Span, row_prefix, splice
+from logsvc.schema import migrate, tables
 from logsvc.store import QUERY_LIMITS, Store
 from tests.eventually import eventually
 from tests.integration.logsvc.conftest import store_settings

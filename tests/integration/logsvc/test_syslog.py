@@ -8,9 +8,9 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.eventually import eventually
-from tests.haproxy import running_proxy
 from tests.integration.logsvc.house import House
 from tests.ports import free_port
+from tests.servers.haproxy import running_proxy
 
 SHOWN_SECONDS = 60
 AT_ONCE = 100

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.sandbox import Running, running_sandbox
+from tests.servers.sandbox import Running, running_sandbox
 
 
 @pytest.fixture

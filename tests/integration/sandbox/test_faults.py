@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from telegram.error import BadRequest, ChatMigrated, Forbidden, NetworkError, RetryAfter, TelegramError, TimedOut
 
-from tests.sandbox import CHAT, Running, refused, running_sandbox
+from tests.servers.sandbox import CHAT, Running, refused, running_sandbox
 from tocsin.sandbox.flood import FloodLimits, Window
 
 

@@ -4,7 +4,7 @@ import pytest
 from telegram import ChatMember, Update
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
-from tests.sandbox import CHAT, TOKEN, Running, refused
+from tests.servers.sandbox import CHAT, TOKEN, Running, refused
 
 FORUM = -1001000000001
 GROUP = -77

@@ -13,7 +13,7 @@ from telegram import (
 from telegram.constants import ChatAction, ParseMode
 from telegram.error import BadRequest
 
-from tests.sandbox import CHAT, Running, refused
+from tests.servers.sandbox import CHAT, Running, refused
 from tocsin.sandbox.errors import NOT_MODIFIED
 
 ACK = InlineKeyboardMarkup([[InlineKeyboardButton("Ack", callback_data="a1:x")]])

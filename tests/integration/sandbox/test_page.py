@@ -8,7 +8,7 @@ from telegram import BotCommand, InlineKeyboardButton, InlineKeyboardMarkup, Upd
 
 from tests.browser import PHONE, open_page
 from tests.eventually import eventually
-from tests.sandbox import CHAT, Running
+from tests.servers.sandbox import CHAT, Running
 
 FORUM = -1001000000001
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"

@@ -8,7 +8,7 @@ from telegram.error import BadRequest, Conflict, EndPointNotFound, InvalidToken
 from telegram.ext import CallbackQueryHandler, CommandHandler, ContextTypes
 
 from tests.eventually import eventually
-from tests.sandbox import CHAT, TOKEN, Running, refused, running_sandbox
+from tests.servers.sandbox import CHAT, TOKEN, Running, refused, running_sandbox
 from tocsin.sandbox.errors import OTHER_POLLER, QUERY_TOO_OLD, WEBHOOK_CAME, WEBHOOK_SET
 
 Context = ContextTypes.DEFAULT_TYPE

@@ -15,7 +15,7 @@ import pytest
 
 from tests.eventually import eventually
 from tests.ports import free_port
-from tests.sandbox import CHAT, TOKEN, Running
+from tests.servers.sandbox import CHAT, TOKEN, Running
 from tocsin.sandbox.__main__ import main
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.clients import bullmq, redis
 from tests.eventually import eventually
 from tests.ports import free_port
-from tests.sandbox import CHAT, TOKEN, running_sandbox
+from tests.servers.sandbox import CHAT, TOKEN, running_sandbox
 from tocsin.stack.data import owned
 from tocsin.stack.kafka.mock import NOTICE
 from tocsin.stack.process import is_alive

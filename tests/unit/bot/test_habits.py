@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bot.history import Figures, QueueFigures
+from bot.logsvc import Figures, QueueFigures
 from bot.rules.habits import habit_of, usual_added
 
 PLACE: tuple[str, str] = ("main", "orders")

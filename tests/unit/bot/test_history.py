@@ -3,7 +3,7 @@
 import httpx
 from prometheus_client import CollectorRegistry
 
-from bot.history import History
+from bot.logsvc import History
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
 from tocsin.settings import Settings, read

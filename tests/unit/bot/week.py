@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from bot.history import Figures, QueueFigures
+from bot.logsvc import Figures, QueueFigures
 from bot.rules.conditions import Habit
 from bot.rules.habits import DAYS, WEEKS, habit_of, usual_added
 from bot.rules.rehearsal import Record, Rehearsal

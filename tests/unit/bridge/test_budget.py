@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.budget import Budget
-from bridge.sources.bullmq.logplace import LogPlace
-from bridge.sources.bullmq.logtail import LogTail
+from bridge.sources.bullmq.logs.place import LogPlace
+from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.stream import Entry, Position, Reading, Recent
 from tests.unit.bridge.entries import PLACE

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.sources.bullmq.cursors import log_cursor, other_sites, queue_cursor, restore, scan_cursor
-from bridge.sources.bullmq.logplace import LogPlace
+from bridge.sources.bullmq.logs.place import LogPlace
 from bridge.sources.bullmq.stream import Position
 
 NAMES = st.text(st.characters(exclude_characters=":", exclude_categories=["Cs"]), min_size=1, max_size=20)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.sources.bullmq import levels
+from bridge.sources.bullmq.logs import levels
 from tocsin.events import Level
 
 

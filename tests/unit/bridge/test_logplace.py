@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.sources.bullmq.keys import Keys
-from bridge.sources.bullmq.logplace import MOST_DIGESTS, Found, LogPlace, Look, digest, look, look_back
-from bridge.sources.bullmq.logreader import read_command
-from bridge.sources.bullmq.logs import message_of
+from bridge.sources.bullmq.logs.lines import message_of
+from bridge.sources.bullmq.logs.place import MOST_DIGESTS, Found, LogPlace, Look, digest, look, look_back
+from bridge.sources.bullmq.logs.reader import read_command
 
 
 def reading(there: list[str], asked: Look) -> list[str]:

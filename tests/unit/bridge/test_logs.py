@@ -4,10 +4,10 @@ import pytest
 
 from bridge.record import Record
 from bridge.records import Records
-from bridge.sources.bullmq import logtail
 from bridge.sources.bullmq.cursors import restore
-from bridge.sources.bullmq.logplace import LogPlace
-from bridge.sources.bullmq.logtail import LogTail
+from bridge.sources.bullmq.logs import tail as logtail
+from bridge.sources.bullmq.logs.place import LogPlace
+from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from tests.unit.bridge.entries import PLACE
 from tocsin.events import LogLine, decode

@@ -14,17 +14,17 @@ from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
-from bridge.sources.bullmq.gaps import Mender, Work
+from bridge.sources.bullmq.gaps.mender import Mender, Work
+from bridge.sources.bullmq.gaps.told import Ended
 from bridge.sources.bullmq.keys import Keys
-from bridge.sources.bullmq.lastlines import LastLines
-from bridge.sources.bullmq.logreader import LogReader
-from bridge.sources.bullmq.logtail import LogTail
+from bridge.sources.bullmq.logs.last import LastLines
+from bridge.sources.bullmq.logs.reader import LogReader
+from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import QueueMemory
-from bridge.sources.bullmq.open_jobs import OpenJob
 from bridge.sources.bullmq.past import Past
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJob
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.tally import Tally
-from bridge.sources.bullmq.told import Ended
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tests.unit.bridge.entries import PLACE

@@ -1,10 +1,10 @@
 """docs/metrics.md says what the bridge measures, and where another exporter's names went."""
 
-from tests.metrics_page import EXPORTERS, PAGE, metrics, page
+from tests.generate.metrics_page import EXPORTERS, PAGE, metrics, page
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text() == page(), "run `python -m tests.metrics_page`"
+    assert PAGE.read_text() == page(), "run `python -m tests.generate.metrics_page`"
 
 
 def test_every_name_of_another_exporter_has_a_counterpart_that_exists() -> None:

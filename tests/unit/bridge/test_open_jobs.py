@@ -4,7 +4,7 @@ import pytest
 
 from bridge.record import MAX_RECORD_BYTES
 from bridge.sources.bullmq.cursors import no_open_pages, open_cursor, open_cursors, restore
-from bridge.sources.bullmq.open_jobs import LEAST_JOBS, STORED_JOBS, OpenJob, OpenJobs, Room
+from bridge.sources.bullmq.reconcile.open_jobs import LEAST_JOBS, STORED_JOBS, OpenJob, OpenJobs, Room
 from bridge.sources.bullmq.stream import Position
 from tocsin.events import JobEvent, State
 

@@ -5,7 +5,7 @@ import pytest
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Refused, Reply
 from bridge.sources.bullmq.keys import Keys, queue_of_meta
-from bridge.sources.bullmq.queues import (
+from bridge.sources.bullmq.snapshots.queues import (
     COMMANDS_PER_QUEUE,
     Active,
     Looks,

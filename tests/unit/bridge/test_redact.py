@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge import redact
-from bridge.patterns import read_patterns
+from bridge.redaction import redact
+from bridge.redaction.patterns import read_patterns
 
 CANARY = "canary-7f3a9c"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"

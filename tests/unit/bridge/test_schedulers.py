@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from bridge.errors import SourceUnavailable
-from bridge.sources.bullmq import schedulers
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
-from bridge.sources.bullmq.repeat import FIELDS, GONE_AFTER, snapshot
-from bridge.sources.bullmq.schedulers import Changes, Schedulers
+from bridge.sources.bullmq.snapshots import schedulers
+from bridge.sources.bullmq.snapshots.repeat import FIELDS, GONE_AFTER, snapshot
+from bridge.sources.bullmq.snapshots.schedulers import Changes, Schedulers
 from bridge.sources.bullmq.translate import Place
 from tests.unit.bridge.entries import PLACE
 from tocsin.events import SchedulerSnapshot

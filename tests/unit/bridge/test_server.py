@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.server import Server, fill, parse_info
+from bridge.sources.bullmq.snapshots.server import Server, fill, parse_info
 from tocsin.events import VERSION, SourceSnapshot
 
 

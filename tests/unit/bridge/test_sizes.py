@@ -10,7 +10,7 @@ from bridge.record import MAX_RECORD_BYTES, Record
 from bridge.records import Records
 from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.groups import GROUP_BYTES, Batch, cut_back, groups
-from bridge.sources.bullmq.logs import records as line_records
+from bridge.sources.bullmq.logs.lines import records as line_records
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
 from bridge.sources.bullmq.stream import Position, Reading
 from bridge.sources.bullmq.translate import Place

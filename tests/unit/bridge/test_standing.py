@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.sources.bullmq.door import Refused
-from bridge.sources.bullmq.open_jobs import OpenJob, OpenJobs
-from bridge.sources.bullmq.standing import (
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJob, OpenJobs
+from bridge.sources.bullmq.reconcile.standing import (
     LISTED,
     REPLACED,
     Correction,

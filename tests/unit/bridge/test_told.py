@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.sources.bullmq.told import Told
+from bridge.sources.bullmq.gaps.told import Told
 from tocsin.events import VERSION, JobEvent, State, encode
 
 

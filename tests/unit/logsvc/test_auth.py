@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from logsvc.auth.access import WAIT_SECONDS, Access
 from logsvc.auth.arrivals import MOST_WAITING, Arrivals
-from logsvc.auth.bot import Bot, BotRefused
 from logsvc.auth.door import Door
 from logsvc.auth.limits import ALL, MOST_ADDRESSES, PER_ADDRESS, WINDOW_SECONDS, Attempts
 from logsvc.auth.login import _next  # pyright: ignore[reportPrivateUsage]  # an open redirect would hide there
@@ -22,6 +21,7 @@ from logsvc.auth.logouts import Logouts
 from logsvc.auth.pages import confirm_page, login_page, told_page
 from logsvc.auth.sessions import Sessions
 from logsvc.auth.who import Denied, Session, Who
+from logsvc.bot import Bot, BotRefused
 from logsvc.proxies import Proxies, headers_of, parse_networks, parse_roles
 from logsvc.settings import LogsvcSettings
 from tests.eventually import eventually

@@ -2,7 +2,7 @@
 
 import json
 
-from logsvc.batch import Buffer, Feed, Fit, Span, parse_span, row_prefix, span_of, splice, ts_bounds
+from logsvc.ingest.batch import Buffer, Feed, Fit, Span, parse_span, row_prefix, span_of, splice, ts_bounds
 from tests.unit.logsvc.records import NOW_MS, FakeRecord, event, record
 from tocsin.events import JobEvent, QueueSnapshot, encode
 

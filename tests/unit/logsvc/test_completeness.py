@@ -2,7 +2,7 @@
 
 import pytest
 
-from logsvc.completeness import Completeness
+from logsvc.ingest.completeness import Completeness
 from logsvc.places import Place
 
 A, B = Place("tocsin.jobs", 0), Place("tocsin.jobs", 1)

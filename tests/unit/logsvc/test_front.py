@@ -10,11 +10,11 @@ from prometheus_client import CollectorRegistry
 from structlog.contextvars import get_contextvars
 
 from logsvc.auth.access import Access
-from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.limits import PER_ADDRESS, WINDOW_SECONDS, Attempts
 from logsvc.auth.login import Login
 from logsvc.auth.logouts import Logouts
+from logsvc.bot import Bot
 from logsvc.front import LIVE, Front
 from logsvc.live.origin import Gate
 from logsvc.page import Page

@@ -8,10 +8,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupLoadInProgressError, KafkaConnectionError, KafkaTimeoutError
 from aiokafka.protocol.commit import OffsetFetchResponse_v3  # pyright: ignore[reportMissingTypeStubs]  # has none
 
+from logsvc.deadletters.letters import Letter
 from logsvc.errors import KafkaDown
 from logsvc.kafka import DeadLetters, Member
 from logsvc.kafka.calls import committed
-from logsvc.letters import Letter
 from logsvc.places import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.settings import read

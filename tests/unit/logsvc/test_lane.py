@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logsvc.batch import Feed, Span
+from logsvc.deadletters.letters import Letter
 from logsvc.errors import Fenced, RowsRefused, StoreDown
-from logsvc.lane import Lane, Limits
-from logsvc.letters import Letter
+from logsvc.ingest.batch import Feed, Span
+from logsvc.ingest.lane import Lane, Limits
+from logsvc.ingest.pace import Pace
 from logsvc.metrics import Metrics
-from logsvc.pace import Pace
 from logsvc.places import Bounds, Committed, Place
 from tests.unit.logsvc.records import NOW_MS, FakeRecord, record
 from tocsin.events import DeadLetter, JobEvent, decode
@@ -177,7 +177,7 @@ class Rig:
 
 @pytest.fixture(autouse=True)
 def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.patience.FIRST_BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("logsvc.ingest.patience.FIRST_BACKOFF_SECONDS", 0.001)
 
 
 class Killed(BaseException):

@@ -4,9 +4,9 @@ import re
 
 import msgspec
 
-from logsvc.migrate import migration_sql
 from logsvc.rows import COLUMNS
-from logsvc.tables import statements
+from logsvc.schema.migrate import migration_sql
+from logsvc.schema.tables import statements
 from tocsin.events import JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
 

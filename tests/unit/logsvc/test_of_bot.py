@@ -16,10 +16,10 @@ from logsvc.api.build import build_api
 from logsvc.api.handling import BotIncidents, Handled, Handling
 from logsvc.api.of_bot import bot_routes
 from logsvc.auth.access import Access
-from logsvc.auth.bot import Bot
 from logsvc.auth.door import Door
 from logsvc.auth.limits import Attempts
 from logsvc.auth.who import SCOPE_KEY, Who
+from logsvc.bot import Bot
 from logsvc.settings import LogsvcSettings
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory

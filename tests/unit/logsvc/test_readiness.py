@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from logsvc import app
 from logsvc.errors import KafkaDown
-from logsvc.ingest import Ingest
+from logsvc.ingest.ingest import Ingest
 from logsvc.live.hub import Hub
 from logsvc.live.ring import Ring
 from logsvc.live.tail import Tail

@@ -1,7 +1,7 @@
 """Where to go on after an assignment."""
 
-from logsvc.batch import Span
-from logsvc.restore import Found, Start, doubtful, plan
+from logsvc.ingest.batch import Span
+from logsvc.ingest.restore import Found, Start, doubtful, plan
 
 
 def found(

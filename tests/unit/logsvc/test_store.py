@@ -9,8 +9,8 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 from prometheus_client import CollectorRegistry
 
-from logsvc.batch import Span
 from logsvc.errors import StoreDown, TooMany
+from logsvc.ingest.batch import Span
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tocsin.breakers import Breakers

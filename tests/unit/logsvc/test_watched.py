@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logsvc.auth.bot import Bot
+from logsvc.bot import Bot
 from logsvc.live.refresh_feed import RefreshFeed
 from logsvc.live.refreshes import Subscription, parse_terms
 from logsvc.live.watched import Watched

@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 import pytest
 
-from tests.secured_kafka import documented_rights
+from tests.servers.secured_kafka import documented_rights
 from tocsin.doctor import redis_rights
 from tocsin.doctor.environment import RedisSource, Unreadable, place, redis_sources, value
 from tocsin.doctor.finding import Verdict, bad, note, ok, warn

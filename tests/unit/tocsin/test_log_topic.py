@@ -59,7 +59,7 @@ def test_a_line_says_what_stdout_says_without_secrets(topic: LogTopic) -> None:
     assert len({one.id, other.id, crash.id}) == 3
 
 
-@pytest.mark.parametrize("name", [*LEFT_OUT, "aiokafka.conn", "logsvc.ingest.lane"])
+@pytest.mark.parametrize("name", [*LEFT_OUT, "aiokafka.conn", "logsvc.ingest.ingest.lane"])
 def test_what_would_make_lines_out_of_lines_is_left_out(topic: LogTopic, name: str) -> None:
     logging.getLogger(name).error("again")
     structlog.get_logger(name).error("again")

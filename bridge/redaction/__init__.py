@@ -1,0 +1,1 @@
+"""Nothing secret and nothing endless leaves the process."""

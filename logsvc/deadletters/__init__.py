@@ -1,0 +1,1 @@
+"""What could never be a row: written aside, shown, and tried again."""
