@@ -26,7 +26,11 @@ export function useRequest() {
         queryKey: ["dry run", id, part],
         queryFn: () => ask({ requestId: `${id}-dry${part}`, isDryRun: true, csrfToken }),
         enabled: me !== undefined,
+        // Nor after an error: only where somebody asks for it, and waits for the new number.
         retry: false,
+        refetchInterval: false,
+        refetchOnWindowFocus: false,
+        refetchOnReconnect: false,
         staleTime: Infinity,
         gcTime: 0,
       }),

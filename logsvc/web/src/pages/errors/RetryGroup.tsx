@@ -12,22 +12,17 @@ import { useRequest } from "../../parts/useRequest.ts";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { useEnvs } from "../../shell/envs.ts";
 import { useAftermath, type Retried } from "./aftermath.ts";
+import { afterSending, toSend, type Outcome } from "./sending.ts";
 
 interface RetryGroupProps {
   group: ErrorDetail;
   close: () => void;
 }
 
-/** What became of one place: an answer, or why there is none. */
-interface Outcome {
-  place: ErrorPlace;
-  result?: ActionResult;
-  error?: Error;
-}
-
 /**
  * Retries what has failed with one error, queue by queue: each is counted first, by the bridge and now, and can be left
- * out; afterwards it says how the retried jobs ended. Sent again after an error, nothing is done twice.
+ * out; afterwards it says how the retried jobs ended. Sent again after an error, nothing is done twice, and nothing more
+ * than was confirmed.
  */
 export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
   const request = useRequest();
@@ -45,16 +40,17 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
   const plans = useQueries({
     queries: places.map((place, index) => request.dryRun((asking) => act(wishFor(place), asking), `-${index}`)),
   });
-  const isCounting = plans.some((plan) => plan.isPending);
+  const isCounting = plans.some((plan) => plan.isPending || plan.isFetching);
   const uncounted = plans.filter((plan) => plan.isError);
   const found = (place: ErrorPlace): number => plans[places.indexOf(place)]?.data?.count ?? 0;
   const chosen = places.filter((place) => !left.has(place) && found(place) > 0);
   const total = chosen.reduce((sum, place) => sum + found(place), 0);
 
+  const [outcomes, setOutcomes] = useState<readonly Outcome[]>([]);
   const done = useMutation({
-    mutationFn: () =>
+    mutationFn: (sent: readonly ErrorPlace[]) =>
       Promise.all(
-        chosen.map(async (place): Promise<Outcome> => {
+        sent.map(async (place): Promise<Outcome> => {
           const part = `-${places.indexOf(place)}`;
           try {
             return { place, result: await request.send((asking) => act(wishFor(place), asking), part) };
@@ -63,25 +59,27 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
           }
         }),
       ),
+    onSuccess: (answers) => setOutcomes(afterSending(outcomes, answers)),
   });
-  const hasFailed = done.data?.some(({ error }) => error !== undefined) ?? false;
+  const isSent = outcomes.length > 0;
+  const hasFailed = outcomes.some(({ error }) => error !== undefined);
   const isReady = !isCounting && total > 0;
 
   return (
     <ConfirmDialog
-      title={isReady && !done.data ? `Retry ${counted(total, "failed job")}?` : "Retry failed jobs"}
+      title={isReady && !isSent ? `Retry ${counted(total, "failed job")}?` : "Retry failed jobs"}
       verb={hasFailed ? "Send it again" : isReady ? `Retry ${counted(total, "job")}` : null}
       isBusy={done.isPending}
-      isDone={done.data !== undefined && !hasFailed}
+      isDone={isSent && !hasFailed}
       error={null}
-      confirm={() => done.mutate()}
+      confirm={() => done.mutate(toSend(chosen, outcomes))}
       close={close}
       tryAgain={
         uncounted.length > 0 && done.isIdle ? () => uncounted.forEach((plan) => void plan.refetch()) : undefined
       }
       testId="retry-group"
     >
-      {!done.data && (
+      {!isSent && (
         <p className="quiet">
           Failed jobs with this error go back to waiting and run again. One that fails again will be a new failure.
         </p>
@@ -92,7 +90,7 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
             key={`${place.source}/${place.queue}`}
             place={place}
             plan={plans[index]}
-            outcome={done.data?.find((outcome) => outcome.place === place)}
+            outcome={outcomes.find((outcome) => outcome.place === place)}
             isChosen={!left.has(place)}
             toggle={done.isIdle && places.length > 1 ? () => toggle(place) : undefined}
           />
@@ -103,14 +101,14 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
           It failed in {counted(group.queue_count, "queue")}: these are the {count(places.length)} with most failures.
         </p>
       )}
-      {!isCounting && !done.data && total === 0 && uncounted.length === 0 && (
+      {!isCounting && !isSent && total === 0 && uncounted.length === 0 && (
         <p>
           {places.some((place) => found(place) > 0)
             ? "Nothing is chosen: tick where to retry."
             : "There is nothing to retry any more: these jobs were retried, removed, or have left Redis."}
         </p>
       )}
-      {done.data && <Aftermath outcomes={done.data} since={since} />}
+      {isSent && <Aftermath outcomes={outcomes} since={since} />}
     </ConfirmDialog>
   );
 }
@@ -149,7 +147,7 @@ function RetryPlace({ place, plan, outcome, isChosen, toggle }: RetryPlaceProps)
 
 /** How the retried jobs ended, as it comes. */
 function Aftermath({ outcomes, since }: { outcomes: readonly Outcome[]; since: string }): ReactNode {
-  const [retried] = useState(() => outcomes.flatMap((outcome) => retriedOf(outcome, since)));
+  const retried = outcomes.flatMap((outcome) => retriedOf(outcome, since));
   const { completed, failed, followed, unknown } = useAftermath(retried);
   if (followed === 0) return null;
   const all = retried.reduce((sum, { jobIds }) => sum + jobIds.length, 0);
