@@ -40,5 +40,5 @@ export function pauseWords(pauses: readonly Pause[] | undefined, { source, queue
   if (pause === undefined) return "paused, not by Tocsin";
   const why = pause.reason === "" ? "no reason given" : pause.reason;
   // It may have been resumed and paused by other means since: Tocsin does not see who did that.
-  return `paused; through Tocsin last by ${pause.by}, ${ago(now - Date.parse(pause.at))}: ${why}`;
+  return `paused; last pause through Tocsin: ${pause.by}, ${ago(now - Date.parse(pause.at))}: ${why}`;
 }

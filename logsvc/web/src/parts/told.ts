@@ -24,7 +24,7 @@ export function toldWords({ asOf, lost, range, isQuiet = false }: ToldOf, now: n
   const isOld = ageMs === null || ageMs >= FRESH_MS;
   const isWhole = range !== undefined && "to" in range && asOf !== null && Date.parse(asOf) >= range.to;
   const told = [
-    !isWhole && (isOld || !isQuiet) && (ageMs === null ? "its age is not known" : `told ${ago(ageMs)}`),
+    !isWhole && (isOld || !isQuiet) && (ageMs === null ? "how fresh this is, is not known" : `as of ${ago(ageMs)}`),
     lost && `${counted(lost, "event")} of this time ${lost === 1 ? "was" : "were"} lost`,
   ];
   return told.filter(Boolean).join(" · ");
