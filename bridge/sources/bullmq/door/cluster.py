@@ -24,6 +24,9 @@ MOST_BLOCKING = 2
 """Of these, so that there is always one for what does not wait."""
 
 LEARN_SECONDS = 3.0
+NODES_PART = 0.9
+"""Of what is left of a call's time, for the nodes: one that hangs is told from the others while the call goes on."""
+
 PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Before a command is sent once more: a node may not know yet what another one does."""
 
@@ -97,7 +100,8 @@ class Cluster:
         shards = (await self._learned()).shards
         there = {address for shard in shards for address in (shard.primary, *shard.replicas)}
         for address in self._nodes.keys() - there:
-            await self._nodes.pop(address).close()
+            if (node := self._nodes.pop(address, None)) is not None:
+                await node.close()
             self._guards.forget(str(address))
 
     async def close(self) -> None:
@@ -110,10 +114,10 @@ class Cluster:
         replies: list[Reply] = [None] * len(commands)
         left = units_of(commands)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as deadline:
                 for pause in PAUSES:
                     how = {"from_replica": from_replica, "as_text": as_text}
-                    left = await self._send(commands, left, replies, timeout, **how)
+                    left = await self._send(commands, left, replies, deadline, **how)
                     if not left:
                         break
                     await asyncio.sleep(pause)
@@ -126,7 +130,7 @@ class Cluster:
         commands: Sequence[Command],
         units: list[Unit],
         replies: list[Reply],
-        timeout: float,
+        deadline: asyncio.Timeout,
         *,
         from_replica: bool,
         as_text: bool,
@@ -136,9 +140,10 @@ class Cluster:
         by_node: dict[Address, list[Unit]] = {}
         for unit in units:
             by_node.setdefault(_node_of(unit, table, from_replica=from_replica), []).append(unit)
+        seconds = NODES_PART * max(0.0, (deadline.when() or 0.0) - asyncio.get_running_loop().time())
         answers = await asyncio.gather(
             *(
-                self._node(address).ask(_packed(commands, some), timeout=timeout, as_text=as_text)
+                self._node(address).ask(_packed(commands, some), timeout=seconds, as_text=as_text)
                 for address, some in by_node.items()
             ),
             return_exceptions=True,
@@ -173,8 +178,9 @@ class Cluster:
             self._is_stale = True
 
     def _ask_last(self, address: Address) -> None:
-        """It is away: whoever must learn the slots waits for it no more than once."""
-        self._nodes[address] = self._nodes.pop(address)
+        """It is away: whoever must learn the slots waits for it no more than once. It may have left meanwhile."""
+        if (node := self._nodes.pop(address, None)) is not None:
+            self._nodes[address] = node
 
     async def _learned(self) -> SlotTable:
         async with self._learning:
