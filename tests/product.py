@@ -76,7 +76,7 @@ class Product:
         except httpx.TransportError:
             return False
         is_whole = "clickhouse" not in answer.json().get("degraded", [])
-        return answer.status_code == 200 and (is_whole or not self.environ["CLICKHOUSE_URL"].startswith("chdb:"))
+        return answer.status_code == 200 and (is_whole or self.environ.get("CLICKHOUSE_URL", "").startswith("http"))
 
     async def kill(self, service: str) -> None:
         """kill -9."""
