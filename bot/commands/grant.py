@@ -14,6 +14,8 @@ from bot.store import audit, people, tickets
 from bot.store.audit import Actor
 from bot.store.database import Session
 from bot.store.duty import relieve
+from bot.store.incidents import unpage
+from bot.store.outbox import close_chat
 from bot.store.subscriptions import subscriptions, unsubscribe
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
@@ -83,13 +85,19 @@ class Revoke:
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if not is_person(rest):
             return Reply(texts.HOW_REVOKE)
+        now_ms = int(time.time() * 1000)
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 person = await find_person(session, rest)
+                if person.user_id in desk.people.admins:
+                    return Reply(texts.ADMIN_BY_SETTING)
                 had_one = await people.revoke(session, person.user_id)
                 heard = await unsubscribe(session, Destination(person.user_id), None)
-                was_on_call = await relieve(session, person.user_id, int(time.time() * 1000))
+                was_on_call = await relieve(session, person.user_id, now_ms)
                 await _changed(session, ask, person, "revoke", desk)
+                if hears_no_more := not desk.chats.is_set(person.user_id):
+                    heard += await unpage(session, person.user_id)
+                    await close_chat(session, person.user_id, now_ms=now_ms)
                 subscribed = await subscriptions(session)
         except NoSuchPerson:
             return Reply(texts.NO_SUCH_PERSON.format(person=shown(rest)))
@@ -97,10 +105,8 @@ class Revoke:
             return Reply(texts.ROLES_AWAY)
         desk.people.granted.pop(person.user_id, None)
         desk.chats.subscribed(subscribed)
-        if person.user_id in desk.people.admins:
-            return Reply(texts.ADMIN_BY_SETTING)
         lines = [(texts.REVOKED if had_one else texts.HAD_NONE).format(person=shown(person.known_as))]
-        lines += [texts.UNSUBSCRIBED_TOO] if heard else []
+        lines += [texts.UNSUBSCRIBED_TOO] if heard and hears_no_more else []
         lines += [texts.RELIEVED_TOO] if was_on_call else []
         return Reply("\n".join(lines))
 

@@ -421,7 +421,7 @@ def next_page(paged: Sequence[Paged], rota: Sequence[Turn], chain: Sequence[Dest
     """Who comes after those it was brought to: the others of the rota, then the chain; None = nobody is left."""
     before = {one.place for one in paged}
     first = paged[0].chat_id if paged else 0
-    people = [Paged(one.user_id, one.name, now_ms) for one in others(rota, first, now_ms)] if paged else []
+    people = [Paged(one.user_id, one.name, now_ms) for one in others(rota, first, now_ms)]
     chats = [Paged(one.chat_id, f"chat {one.chat_id}", now_ms, one.topic_id, is_person=False) for one in chain]
     return next((one for one in (*people, *chats) if one.place not in before), None)
 

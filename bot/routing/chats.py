@@ -89,6 +89,11 @@ class Chats:
         """Whether alerts may go there: one of ids, or an admin in private."""
         return chat_id in self.ids() or chat_id in self._settings.telegram_admins
 
+    def is_set(self, chat_id: int) -> bool:
+        """Whether settings name a chat, so that it hears of alerts whatever it asks for."""
+        routes = (*self._settings.telegram_alert_chats, *self._settings.bot_escalate_to)
+        return any(self._now(route.to.chat_id) == self._now(chat_id) for route in routes)
+
     def ids(self) -> frozenset[int]:
         """The ids, old and new, of the alert chats and of those that alerts escalate to."""
         routes = (*self._settings.telegram_alert_chats, *self._settings.bot_escalate_to, *self._subscribed)

@@ -139,6 +139,16 @@ async def lock_due_pages(session: AsyncSession, now_ms: int, limit: int) -> Sequ
     return await _free(session, select(IncidentRow).where(*is_due).order_by(IncidentRow.page_due_ms), limit)
 
 
+async def unpage(session: AsyncSession, chat_id: int) -> int:
+    """Open incidents were brought to a person who is to hear of them no more; return how many."""
+    columns = (IncidentRow.env, IncidentRow.source, IncidentRow.queue, IncidentRow.fingerprint)
+    wanted = select(IncidentRow).where(IS_OPEN, IncidentRow.paged.contains([{"chat_id": chat_id}]))
+    rows = (await session.scalars(wanted.order_by(*columns).with_for_update())).all()
+    for row in rows:
+        row.paged = [one for one in row.paged if one["chat_id"] != chat_id]
+    return len(rows)
+
+
 async def lock_held(session: AsyncSession, limit: int) -> Sequence[IncidentRow]:
     """Incidents that wait for a digest, that nobody else holds."""
     return await _free(

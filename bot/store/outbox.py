@@ -34,6 +34,7 @@ ONLY_PRIORITY = 1
 INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late", "notice"
 STORM, ACTION, DIGEST = "storm", "action", "digest"
 """Kinds of messages. Only incident, late, storm and action are edited once they are sent."""
+ALERTS = (INCIDENT, NUDGE, REMINDER, LATE, STORM, DIGEST)
 
 
 @dataclass(frozen=True)
@@ -302,6 +303,16 @@ async def mark_sent(
 async def mark_ended(session: AsyncSession, card_id: int, state: str, note: str, *, now_ms: int) -> None:
     """A card that will not be sent again: dead (it never arrived as wanted) or closed (its message was removed)."""
     await session.execute(update(Card).where(Card.id == card_id).values(state=state, note=note, changed_ms=now_ms))
+
+
+async def close_chat(session: AsyncSession, chat_id: int, *, now_ms: int) -> None:
+    """Who reads a chat is to hear of no alert any more: what it knows of is changed no more, what waits is not sent."""
+    alerts = (Card.chat_id == chat_id, Card.state == "live", Card.kind.in_(ALERTS))
+    await _hold(session, *alerts)
+    await session.execute(
+        update(Card).where(*alerts).values(state="closed", note="revoked", changed_ms=now_ms),
+        execution_options={"synchronize_session": False},
+    )
 
 
 async def send_anew(session: AsyncSession, card_id: int) -> None:

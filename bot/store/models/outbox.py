@@ -14,8 +14,9 @@ class Card(Base):
     """The outbox: one message in one chat, kept up to date. Due while wanted > sent.
 
     text is always the newest wanted one, so edits that pile up coalesce. message_id: None until Telegram took it.
-    state: live; dead = can never arrive, `note` says why; closed = somebody removed the message, or it came too late. A
-    live card with a note waits for its chat to let us in again. failures: tries in vain since the last that was not.
+    state: live; dead = can never arrive, `note` says why; closed = somebody removed the message, it came too late, or
+    who reads it was revoked. A live card with a note waits for its chat to let us in again. failures: tries in vain
+    since the last that was not.
     topic_id: where it was meant for; in_general: that topic is gone, so it is in the chat's General topic.
     reply_to: the message in the same chat that this one is shown below. claimed_by: the process that is sending it,
     until claimed_until by Postgres' clock; then anybody may send it.

@@ -7,13 +7,19 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import event, select, text, update
+from sqlalchemy import event, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from bot import texts
+from bot.commands.grant import Revoke
 from bot.delivery.channels import Channel, Kind, What
+from bot.delivery.messages import Ask, Reply
+from bot.desk import Desk
 from bot.incidents.alerts import MOST_HELD, Alerts
 from bot.incidents.consume import Progress
 from bot.incidents.departed import Departures
@@ -23,11 +29,12 @@ from bot.incidents.machine import Person
 from bot.incidents.resolver import chores_of
 from bot.incidents.trial import NOWHERE, end_forgotten
 from bot.metrics import Metrics
+from bot.people.roster import People
 from bot.people.seal import Seal
 from bot.queues.snapshots import Snapshots
 from bot.render.alert import Links
 from bot.routing.chats import Chats
-from bot.routing.duty import Shift
+from bot.routing.duty import Shift, Turn
 from bot.routing.quiet import parse_quiet_hours
 from bot.routing.routes import Destination
 from bot.rules.board import Change, Finding, Spot
@@ -38,7 +45,7 @@ from bot.settings import BotSettings
 from bot.store.changes import read_changes
 from bot.store.database import Database, open_engine
 from bot.store.dispatches import claim_dispatches, dispatch, end_unknown
-from bot.store.duty import begin_shift
+from bot.store.duty import begin_shift, duty_now, set_rota
 from bot.store.handover import handover
 from bot.store.incidents import list_incidents, open_incidents
 from bot.store.migrate import migrate
@@ -748,3 +755,51 @@ async def test_a_handover_tells_what_rang_and_what_was_done_whatever_else_happen
         found = await handover(session, since_ms=began_ms, now_ms=over_ms)
     assert (found.began, found.ended) == (1, 1), "what was read late has rung nowhere"
     assert ({one.action for one in found.acts}, found.acts_count) == ({"ack"}, 20)
+
+
+async def revoke(engine: AsyncEngine, alerts: Alerts, user_id: int) -> Reply:
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    people, logins = People(frozenset((ADMIN,))), SimpleNamespace(login_hours=1)
+    desk = SimpleNamespace(database=database, people=people, chats=alerts.chats, logins=logins)
+    ask = Ask(ADMIN, ADMIN, is_private=True, text=f"/revoke {user_id}")
+    return await Revoke().answer(ask, str(user_id), cast(Desk, desk))
+
+
+async def test_who_is_revoked_hears_no_more_of_what_is_open_and_the_next_of_the_rota_does(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    now_ms, bob = at("23 12:00"), 4004
+    async with AsyncSession(engine) as session, session.begin():
+        await set_rota(session, [Turn(0, ANN, "Ann"), Turn(5 * 1440, bob, "Bob")])
+    await fail(engine, alerts, now_ms, KEY)
+    assert [kind for kind, _ in await send_all(engine)] == ["incident"] * 2
+    told = (await revoke(engine, alerts, ANN)).text
+    assert texts.UNSUBSCRIBED_TOO in told
+    assert texts.RELIEVED_TOO in told
+    seen = Tally(99, now_ms, now_ms, is_fresh=True, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, {KEY: seen}, now_ms=now_ms + 700_000)
+        assert await alerts.escalate(session, now_ms=now_ms + 900_000) == 1
+        await alerts.wait(session, now_ms=now_ms + 2 * 3_600_000)
+    async with AsyncSession(engine) as session:
+        due = await session.execute(
+            select(Card.chat_id, Card.kind).where(Card.state == "live", Card.sent < Card.wanted)
+        )
+        assert sorted(tuple(one) for one in due) == [
+            *((ADMIN, "incident"), (ADMIN, "nudge"), (ADMIN, "reminder")),
+            *((bob, "incident"), (bob, "reminder")),
+        ]
+
+
+async def test_an_admin_by_setting_stays_on_call_and_is_told_of_alerts_whoever_revokes_them(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    now_ms = at("23 12:00")
+    async with AsyncSession(engine) as session, session.begin():
+        await begin_shift(session, Shift(ADMIN, "Adam", now_ms, None))
+    await fail(engine, alerts, now_ms, KEY)
+    assert (await revoke(engine, alerts, ADMIN)).text == texts.ADMIN_BY_SETTING
+    async with AsyncSession(engine) as session:
+        duty = await duty_now(session, now_ms)
+        assert (duty and duty.user_id, await session.scalar(select(func.count(AuditRow.id)))) == (ADMIN, 0)
+    assert [kind for kind, _ in await send_all(engine)] == ["incident"]
