@@ -299,6 +299,8 @@ class Alerts:
             if self._is_quiet(incident, now_ms):
                 continue
             row.held_ms = None
+            if row.page_due_ms is not None:  # since before it was held
+                row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
             incident = replace(incident, has_rung=True, told_ms=now_ms)  # a reminder waits its time from now
             woken.append((write(session, row, incident), incident))
         goes_on = sorted((one for one in woken if not one[1].is_over), key=lambda one: (-one[1].count, one[0].id))

@@ -132,6 +132,11 @@ def _mention(one: Paged) -> str:
     return f'<a href="tg://user?id={one.chat_id}">{name(one.name, 40)}</a>'
 
 
+def _brought(to: Paged) -> str:
+    """Told to whom it is brought, where they read it."""
+    return texts.BROUGHT.format(name=_mention(to) if to.is_person else texts.THIS_CHAT)
+
+
 def _where(incident: Incident) -> list[str]:
     last = incident.last
     job = [f"{texts.JOB} {code(name(last.job_id, 80))}"] if last.job_id else []
@@ -210,7 +215,7 @@ def nudge_text(incident: Incident) -> str:
 
 def brought_text(incident: Incident) -> str:
     """The short message below an alert where it is known already to whom it is brought now."""
-    return f"{_headline(incident)}\n{texts.BROUGHT.format(name=_mention(incident.paged[-1]))}"
+    return f"{_headline(incident)}\n{_brought(incident.paged[-1])}"
 
 
 def alert_buttons(number: int, incident: Incident, links: Links, seal: Seal) -> Buttons:
@@ -329,7 +334,7 @@ def storm_grown_text(storm: Storm) -> str:
 def storm_brought_text(storm: Storm, to: Paged) -> str:
     """Below a storm's message, where it is known already to whom it is brought now."""
     told = _storm_waits(storm, texts.STORM_UNHEEDED.format(count=storm.unheeded))
-    return fit([*told.splitlines(), texts.BROUGHT.format(name=_mention(to))])
+    return fit([*told.splitlines(), _brought(to)])
 
 
 def _storm_waits(storm: Storm, told: str) -> str:

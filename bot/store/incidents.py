@@ -134,8 +134,8 @@ async def read_incidents(session: AsyncSession, ids: Collection[int]) -> dict[in
 
 
 async def lock_due_pages(session: AsyncSession, now_ms: int, limit: int) -> Sequence[IncidentRow]:
-    """Open incidents that nobody has taken in time, that nobody else holds."""
-    is_due = (IncidentRow.page_due_ms <= now_ms, IncidentRow.phase.in_(UNHEEDED))
+    """Open incidents that nobody has taken in time, that nobody else holds; none that waits for a digest."""
+    is_due = (IncidentRow.page_due_ms <= now_ms, IncidentRow.phase.in_(UNHEEDED), IncidentRow.held_ms.is_(None))
     return await _free(session, select(IncidentRow).where(*is_due).order_by(IncidentRow.page_due_ms), limit)
 
 

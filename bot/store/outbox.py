@@ -176,9 +176,12 @@ async def nudge_in(session: AsyncSession, to: Destination, wanted: Rewrite, *, n
     alert = next((one for one in cards if one.kind == INCIDENT), None)
     if alert is None:
         return False
-    unsent = next((one for one in cards if one.message_id is None), None)
+    # A group that moved has left messages behind that are not sent again: they have no id either.
+    unsent = next((one for one in cards if one.message_id is None and one.wanted > one.sent), None)
     if unsent is not None:
         unsent.is_silent = False
+        if unsent.kind == NUDGE:
+            unsent.text, unsent.buttons, unsent.changed_ms = wanted.text, as_json(wanted.buttons), now_ms
     else:
         about, to = Subject(NUDGE, wanted.incident_id, wanted.episode), replace(to, is_silent=False)
         below, in_general = alert.message_id, alert.in_general

@@ -50,7 +50,7 @@ from bot.store.handover import handover
 from bot.store.incidents import list_incidents, open_incidents
 from bot.store.migrate import migrate
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow, StormRow
-from bot.store.outbox import INCIDENT, move_to_general
+from bot.store.outbox import INCIDENT, move_chat, move_to_general
 from bot.store.silences import to_silence
 from bot.store.stale import drop_stale
 from bot.store.watches import read_watches, store_watches
@@ -455,7 +455,7 @@ async def test_who_hears_already_hears_a_sound_when_it_is_brought_to_them(engine
     sounds = await send_all(engine)
     assert [kind for kind, _ in sounds] == ["nudge"] * 6, "one for each message; that of a storm only once"
     for _, told in sounds:
-        assert "Nobody has acked it in time, so it comes to <code>chat 3003</code>." in told
+        assert "Nobody has acked it in time, so it comes to this chat." in told
     async with AsyncSession(engine) as session:
         nudges = (await session.scalars(select(Card).where(Card.kind == "nudge"))).all()
     assert not any(one.is_silent for one in nudges)
@@ -803,3 +803,53 @@ async def test_an_admin_by_setting_stays_on_call_and_is_told_of_alerts_whoever_r
         duty = await duty_now(session, now_ms)
         assert (duty and duty.user_id, await session.scalar(select(func.count(AuditRow.id)))) == (ADMIN, 0)
     assert [kind for kind, _ in await send_all(engine)] == ["incident"]
+
+
+async def test_what_was_told_late_by_day_and_rings_at_night_waits_for_the_morning_and_pages_only_then(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    evening, night, morning = at("23 21:50"), at("23 22:10"), at("24 06:00")
+    late = Tally(1, evening - 3_600_000, evening - 3_600_000, is_fresh=False, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, {KEY: late}, now_ms=evening)
+    await fail(engine, alerts, night, KEY)
+    assert [kind for kind, _ in await send_all(engine)] == ["late"]
+    for now_ms, digests, pages in (
+        (night + 3_600_000, 0, 0),
+        (morning, 1, 0),
+        (morning + 14 * 60_000, 0, 0),
+        (morning + 15 * 60_000, 0, 1),
+    ):
+        async with AsyncSession(engine) as session, session.begin():
+            assert await alerts.tell_digest(session, now_ms=now_ms) == digests
+            assert await alerts.escalate(session, now_ms=now_ms) == pages
+    async with AsyncSession(engine) as session:
+        cards = (await session.scalars(select(Card).where(Card.sent == 0).order_by(Card.id))).all()
+    assert [(one.kind, one.chat_id) for one in cards] == [("digest", ADMIN), ("incident", ADMIN), ("incident", BOSS)]
+
+
+@pytest.mark.parametrize("has_moved", [False, True], ids=["a nudge that waits", "one left behind in the old group"])
+async def test_an_escalation_makes_its_sound_and_says_to_whom_it_comes_whatever_nudge_there_was(
+    engine: AsyncEngine, alerts: Alerts, has_moved: bool
+) -> None:
+    old, new, now_ms = -5, -1005, at("23 12:00")
+    alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": f"{old}:silent"}))
+    alerts.book.policy = replace(alerts.policy, escalate_to=(Destination(old),))
+    await fail(engine, alerts, now_ms, KEY)
+    await send_all(engine)
+    seen = Tally(99, now_ms, now_ms, is_fresh=True, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, {KEY: seen}, now_ms=now_ms + 700_000)
+    if has_moved:
+        assert [kind for kind, _ in await send_all(engine)] == ["nudge"]
+        async with AsyncSession(engine) as session, session.begin():
+            await move_chat(session, old, new)
+            is_alert = update(Card).where(Card.kind == INCIDENT)
+            await session.execute(is_alert.values(sent=Card.wanted, message_id=99))  # its edit is a new message there
+        alerts.chats.learn({old: new})
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.escalate(session, now_ms=now_ms + 900_000) == 1
+    async with AsyncSession(engine) as session:
+        sounds = (await session.scalars(select(Card).where(Card.kind != INCIDENT, Card.sent == 0))).all()
+    assert [(one.kind, one.chat_id, one.is_silent) for one in sounds] == [("nudge", new if has_moved else old, False)]
+    assert "so it comes to this chat." in sounds[0].text
