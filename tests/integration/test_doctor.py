@@ -172,6 +172,7 @@ async def test_whatever_a_service_would_refuse_is_named_with_its_mend() -> None:
         "REDIS_SOURCES": f"a=redis://:{WRONG}@h",
         "PUBLIC_ULR": WRONG,
         "KAFKA_PARTITIONS": WRONG,
+        "TOCSIN_SERVICE_TOKEN": "short",
     }
     findings = await check_settings({"REDIS_URL": "redis://h", **wrong})
     assert {finding.verdict for finding in findings} == {Verdict.BAD}
@@ -179,6 +180,7 @@ async def test_whatever_a_service_would_refuse_is_named_with_its_mend() -> None:
     assert set(named) == {*wrong, "settings", "SESSION_SECRET"} - {"REDIS_SOURCES", "BIND_HOST"}
     assert all(name in finding.mend for name, finding in named.items() if name != "settings")
     assert "exactly one of REDIS_URL, REDIS_SOURCES" in named["settings"].found
+    assert "openssl rand -hex 32" in named["TOCSIN_SERVICE_TOKEN"].mend
     assert named["SESSION_SECRET"].found.endswith("(logsvc)"), "which an address for everybody asks of logsvc"
     assert named["PUBLIC_ULR"].found.endswith("(bridge, logsvc, bot)"), "told once"
     assert WRONG not in str(findings)

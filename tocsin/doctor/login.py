@@ -9,7 +9,6 @@ from tocsin.doctor.finding import Environ, Finding, bad, note, ok, warn
 CHECK = "Login"
 LEAST_TOKEN = 24
 """Characters of TOCSIN_SERVICE_TOKEN that nobody guesses."""
-NEW_SECRET = "openssl rand -hex 32"
 
 
 async def check_login(environ: Environ) -> list[Finding]:
@@ -39,7 +38,12 @@ async def check_login(environ: Environ) -> list[Finding]:
 
 
 def _strength(name: str) -> Finding:
-    return warn(CHECK, f"{name} is easy to guess", f"export {name}=$({NEW_SECRET})   the same for all services")
+    return warn(CHECK, f"{name} is easy to guess", new_secret(name))
+
+
+def new_secret(name: str) -> str:
+    """The command that makes one."""
+    return f"export {name}=$(openssl rand -hex 32)   the same for all services"
 
 
 def _is_weak(text: str, least: int) -> bool:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from tocsin.doctor.finding import Environ, Finding, bad, ok, warn
+from tocsin.doctor.login import new_secret
 
 SERVICES = ("bridge", "logsvc", "bot")
 SECONDS = 6.0
@@ -16,11 +17,12 @@ _GIVEN_BY_UP = {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
     "DATABASE_URL": "postgresql://127.0.0.1/tocsin",
     "CLICKHOUSE_URL": "chdb:///tocsin",
-    "TOCSIN_SERVICE_TOKEN": "made-at-the-first-start",
+    "TOCSIN_SERVICE_TOKEN": "made-by-tocsin-up-at-its-first-start",
 }
 """What `tocsin up` sets when it is not set. Nothing connects there: the services only look at the settings."""
 _MISSED_ELSEWHERE = {"REDIS_URL": "redis://127.0.0.1", "TELEGRAM_BOT_TOKEN": "0:none"}
 """Whose absence another check tells, with the way to get one."""
+_MADE = ("TOCSIN_SERVICE_TOKEN", "SESSION_SECRET")
 _SOURCES = ("REDIS_URL", "REDIS_SOURCES", "TOCSIN_SOURCES_FILE")
 _PROBLEM = re.compile(r"  (\w+): (.+)")
 
@@ -102,6 +104,8 @@ def _mend(name: str, problem: str) -> str:
         return f"unset {name}   or write it as docs/settings.md does"
     if "not available in this release" in problem:
         return f"unset {name}"
+    if name in _MADE and "at least" in problem:
+        return new_secret(name)
     if name == "settings":
         return "unset what is too much; docs/settings.md says what each one is for"
     return f"export {name}=…   docs/settings.md says what it may be; or unset {name}"
