@@ -6,6 +6,7 @@ meets another poller, gives way to it for a while: that one may know more, and t
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -33,8 +34,9 @@ STANDBY_SECONDS = 1.0
 left for a slow Postgres and the start of the poll. A holder may miss two renewals."""
 PATIENCE_SECONDS = 5.0
 """What Postgres and its tables get at our start to tell whose turn it is, before we poll without being told."""
-GIVE_WAY_SECONDS = 120.0
-"""After that it is seen whether the other still polls."""
+GIVE_WAY_SECONDS = 20.0, 60.0
+"""At least and at most; after that it is seen whether the other still polls. By the dice: two that both give way do not
+come back at once."""
 TELEGRAM_SECONDS = 10.0
 ANSWER_SECONDS = 2.0
 
@@ -53,10 +55,13 @@ class Turns:
     has_tables: asyncio.Event = field(default_factory=asyncio.Event)
     lease: Lease | None = None
     clock: Callable[[], float] = time.monotonic
+    dice: Callable[[], float] = random.random
     _asked_at: float = -TELEGRAM_SECONDS
     _holds_until: float = float("-inf")
     """Our own lease, by our clock: at the latest then it may be another's."""
     _gives_way_until: float = float("-inf")
+    _met_at: float = float("-inf")
+    """The last time that we asked the dice about."""
     _polls_since: float = 0.0
     _renewed_at: float | None = None
     """When the holder was heard of last, by our clock."""
@@ -128,10 +133,15 @@ class Turns:
         met_at = self.telegram.polling.conflict_at
         # At first it may be the poll of who was here before us that has not ended yet.
         since = max(self._holds_until, self._polls_since + LEASE_SECONDS)
-        if met_at is None or met_at <= since or not self.is_ours:
+        if met_at is None or met_at <= max(since, self._met_at) or not self.is_ours:
             return
-        self._gives_way_until = self.clock() + GIVE_WAY_SECONDS
-        log.warning("gives_way", seconds=GIVE_WAY_SECONDS, mend="Postgres does not say whose turn it is")
+        self._met_at = met_at
+        if self.dice() < 0.5:  # the other may know as little as we do, and one of us is to stay
+            return
+        least, most = GIVE_WAY_SECONDS
+        seconds = least + (most - least) * self.dice()
+        self._gives_way_until = self.clock() + seconds
+        log.warning("gives_way", seconds=round(seconds), mend="Postgres does not say whose turn it is")
 
     async def _stand_by(self) -> None:
         """See now and then that Telegram answers us, so that whoever asks whether we are ready is told the truth."""
