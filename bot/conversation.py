@@ -108,8 +108,9 @@ class Conversation:
         if command.name in CHANGES and ask.age_seconds > FRESH_SECONDS:
             return Reply(texts.SAID_LONG_AGO.format(command=command.name, age=age(ask.age_seconds)))
         if command.name in CHANGES and not await self._is_news(ask):
+            # Perhaps it was done and answered, perhaps we were killed before: that is not known.
             log.info("told_twice", chat=ask.chat_id, update=ask.update_id)
-            return None
+            return Reply(texts.TOLD_TWICE.format(command=command.name))
         return await command.answer(ask, said.rest, self.desk)
 
     async def _is_news(self, ask: Ask) -> bool:

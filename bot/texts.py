@@ -337,6 +337,9 @@ NOT_YOUR_WORDS = "That is forwarded, or another bot's. I do only what you say yo
 SAID_LONG_AGO = (
     "You said /{command} {age} ago and I hear it only now, so I have not done it. Say it again if it still holds."
 )
+TOLD_TWICE = (
+    "I heard this /{command} before, perhaps before I was restarted: see whether it was done, else say it again."
+)
 OLD_BUTTON = "This button is from an older release."
 NOT_FOR_YOU = "You may not do that."
 MUST_BE_SILENT = "Telegram asks for silence in this chat for {age}; press again then."

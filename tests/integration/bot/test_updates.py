@@ -67,14 +67,18 @@ class Quiet:
     username = "tocsin_bot"
     people = People(frozenset((ADMIN,)))
 
-    async def send(self, *_: Any, **__: Any) -> int:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    async def send(self, to: Any, text: str, *_: Any, **__: Any) -> int:
+        self.said.append(text)
         return 1
 
     async def admit(self, _: Ask) -> Access:
         return Access.ALLOWED
 
 
-async def test_what_is_told_again_rings_once_and_is_noted_once(engine: AsyncEngine) -> None:
+async def test_what_is_told_again_rings_once_is_noted_once_and_is_answered(engine: AsyncEngine) -> None:
     settings, metrics = read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)}), Metrics(CollectorRegistry())
     breakers = Breakers(settings, CollectorRegistry())
     database = Database(engine, breakers, timeout=60)
@@ -95,6 +99,11 @@ async def test_what_is_told_again_rings_once_and_is_noted_once(engine: AsyncEngi
     for ask in (rings, rings, notes, notes, replace(rings, update_id=3)):
         await conversation.hear(ask)
     assert trial.rung == 2
+    assert [text.split(":")[0] for text in quiet.said if "rung" in text or "restarted" in text] == [
+        "rung",
+        "I heard this /test before, perhaps before I was restarted",
+        "rung",
+    ]
     async with database.transaction() as session:
         incident = await find_incident(session, incident_id)
     assert incident is not None
