@@ -1,6 +1,6 @@
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 
-import { ApiError, apiUrl, getJson } from "./client.ts";
+import { ApiError, apiUrl, getJson, retryMs } from "./client.ts";
 
 const EVERY_MS = 60_000;
 
@@ -23,7 +23,8 @@ export function useMe(): UseQueryResult<Me> {
   return useQuery({
     queryKey: ["me"],
     queryFn: ({ signal }) => getJson<Me>(apiUrl("me"), signal),
-    refetchInterval: EVERY_MS,
+    // Sooner while the server is not up yet: without an answer there are no alarms and no buttons.
+    refetchInterval: ({ state }) => retryMs(state.error) || EVERY_MS,
     retry: (failures, error) => failures < 1 && !isLoggedOut(error),
   });
 }
