@@ -63,7 +63,6 @@ export interface Silence {
 
 /** `/ws` tells of what the bot keeps, and of a bot that is away or back. */
 const OF_INCIDENTS: RefreshMeta = { refreshedBy: [{ type: "incident-refresh" }] };
-const EVERY_MS = 60_000;
 const MOST = "200";
 const ALL_ENVS: readonly string[] = [];
 
@@ -82,8 +81,6 @@ export function useIncidents(
         signal,
       ),
     enabled: me?.has_bot === true,
-    // It says how old it is: also while nothing happens.
-    refetchInterval: EVERY_MS,
     meta: OF_INCIDENTS,
     retry: false,
   });

@@ -169,6 +169,22 @@ describe("Refresher", () => {
     expect([queue(), channels.length]).toEqual([again, 2]);
   });
 
+  it("asks what nothing changed since once a minute, but not what is over for good", async () => {
+    const job = watch("job", JOB);
+    const queue = watch("queue", QUEUE);
+    const past = watch("past", { refreshedBy: [], isHistory: true });
+    await connect();
+    for (let minute = 0; minute < 6; minute += 1) {
+      channels[0]?.events.onText(QUEUE_CHANGED);
+      // oxlint-disable-next-line no-await-in-loop
+      await vi.advanceTimersByTimeAsync(30_000);
+    }
+    expect(channels).toHaveLength(1);
+    expect(job()).toBe(2 + 2);
+    expect(queue()).toBe(2 + 6);
+    expect(past()).toBe(2);
+  });
+
   it("does not wait for its turn when the network is back", async () => {
     await connect();
     channels[0]?.events.onClose();

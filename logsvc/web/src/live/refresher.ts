@@ -27,6 +27,8 @@ const ONCE_MORE_MS = 3_500;
 const POLL_MS = 10_000;
 /** A connection that says nothing for so long may be dead without knowing it, as after a sleep. */
 const QUIET_MS = 60_000;
+/** An answer says how old it is: one that nothing changed since is asked for anew, so that it says so too. */
+const OLD_MS = 60_000;
 const ANSWER_MS = 5_000;
 /** A connection that has not answered so long after it was begun hangs on its way: another is tried. */
 const CONNECT_MS = 10_000;
@@ -45,8 +47,8 @@ interface Plan {
 /**
  * Asks queries again when `/ws` says that what they tell of has changed: only those in use, at most once a second each.
  *
- * While there is no connection all of them are asked every ten seconds, and once when it is back: nothing is kept. While
- * there is one that says nothing they are asked once a minute, and it is left if it does not answer either.
+ * Where nothing is said to have changed, once a minute. While there is no connection all of them are asked every ten
+ * seconds, and once when it is back: nothing is kept. One that says nothing at all is left if it does not answer either.
  */
 export class Refresher {
   readonly #ports: RefresherPorts;
@@ -160,6 +162,7 @@ export class Refresher {
       if (this.#probedAt !== null && clock.now() - this.#probedAt >= ANSWER_MS) this.#connectAnew();
       else if (isQuiet && this.#isOpen) this.#probe();
       if (isQuiet || !this.#isOpen) this.#askAll();
+      else this.#askOld();
       this.#poll();
     }, POLL_MS);
   }
@@ -201,6 +204,18 @@ export class Refresher {
 
   #askAll(): void {
     for (const query of this.#inUse()) this.#invalidate(query);
+  }
+
+  /** Each at its own time, so that what was loaded together does not come in one rush each minute. */
+  #askOld(): void {
+    const { clock, random } = this.#ports;
+    for (const query of this.#inUse()) {
+      const { dataUpdatedAt, errorUpdatedAt } = query.state;
+      const isOld = clock.now() - Math.max(dataUpdatedAt, errorUpdatedAt) >= OLD_MS;
+      // What is over for good depends on nothing.
+      if (!isOld || query.meta?.refreshedBy.length === 0) continue;
+      clock.later(() => query.isActive() && this.#invalidate(query), random() * POLL_MS);
+    }
   }
 
   #invalidate(query: Query): void {

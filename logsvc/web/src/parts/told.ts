@@ -14,8 +14,8 @@ export interface ToldOf {
   isQuiet?: boolean;
 }
 
-/** What changes is asked for anew by itself; older than this it is worth a word. */
-const FRESH_MS = 60_000;
+/** It is asked for anew by itself, once a minute at least (live/refresher.ts); older than that it is worth a word. */
+const FRESH_MS = 90_000;
 
 /** How old an answer is and what it lacks, in words; empty where there is nothing to say. now: ms since 1970. */
 export function toldWords({ asOf, lost, range, isQuiet = false }: ToldOf, now: number): string {
