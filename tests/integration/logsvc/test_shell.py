@@ -102,3 +102,14 @@ async def test_a_phone_has_the_pages_at_the_thumb(lately: House) -> None:
         await expect(detail).to_have_count(0)
         await expect(page.get_by_test_id("live-scroller")).to_be_focused()
         assert page.url == at
+
+        # What leads on from within it closes it, and Back leads to where it was opened.
+        await page.get_by_test_id("live-row").last.click()
+        await detail.get_by_role("link", name="Lines around it").click()
+        await expect(detail).to_have_count(0)
+        assert page.url != at
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        await page.go_back()
+        await page.wait_for_url(at)
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        await expect(detail).to_have_count(0)
