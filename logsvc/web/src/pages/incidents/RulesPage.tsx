@@ -90,6 +90,11 @@ function RuleEditor({ rule, done }: { rule: Rule; done: () => void }): ReactNode
   };
   const shipped = draftOf({ ...rule, ...rule.shipped, is_on: true });
   const error = change.error ?? preview.error;
+  const isOvertaken = rule.version !== begunWith && !change.isPending;
+  const beginWithNow = (): void => {
+    setBegunWith(rule.version);
+    change.reset();
+  };
   return (
     <form
       className="rule-editor"
@@ -118,6 +123,26 @@ function RuleEditor({ rule, done }: { rule: Rule; done: () => void }): ReactNode
           <span className="quiet">ships as {rule.shipped[name]}</span>
         </label>
       ))}
+      {isOvertaken && (
+        <p role="status">
+          <strong>{rule.changed_by ?? "Somebody"} changed this rule meanwhile.</strong>{" "}
+          <button
+            type="button"
+            className="link-button"
+            onClick={() => {
+              beginWithNow();
+              edit(draftOf(rule));
+            }}
+          >
+            Begin with the rule as it is now
+          </button>{" "}
+          or{" "}
+          <button type="button" className="link-button" onClick={beginWithNow}>
+            keep mine
+          </button>
+          , which then replaces that.
+        </p>
+      )}
       <div className="rule-buttons">
         <button type="submit" className="button" disabled={!wanted || preview.isPending}>
           {preview.isPending ? "Reading the last 24 hours…" : "Try it on the last 24 h"}
@@ -125,8 +150,10 @@ function RuleEditor({ rule, done }: { rule: Rule; done: () => void }): ReactNode
         <button
           type="button"
           className="button button-go"
-          disabled={!wanted || !isChanged(rule, draft) || change.isPending}
-          onClick={() => wanted && change.mutate({ rule, change: wanted }, { onSuccess: done })}
+          disabled={!wanted || !isChanged(rule, draft) || change.isPending || isOvertaken}
+          onClick={() =>
+            wanted && change.mutate({ rule: { ...rule, version: begunWith }, change: wanted }, { onSuccess: done })
+          }
         >
           {change.isPending ? "Saving…" : "Save"}
         </button>
@@ -134,21 +161,6 @@ function RuleEditor({ rule, done }: { rule: Rule; done: () => void }): ReactNode
           As it ships
         </button>
       </div>
-      {rule.version !== begunWith && !change.isPending && (
-        <p role="status">
-          <strong>{rule.changed_by ?? "Somebody"} changed this rule meanwhile.</strong> What you save replaces that.{" "}
-          <button
-            type="button"
-            className="link-button"
-            onClick={() => {
-              setBegunWith(rule.version);
-              edit(draftOf(rule));
-            }}
-          >
-            Begin with the rule as it is now
-          </button>
-        </p>
-      )}
       <ActionError error={error} />
       {preview.data && <PreviewList preview={preview.data} rule={rule} />}
     </form>
