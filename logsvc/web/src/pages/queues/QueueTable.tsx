@@ -19,7 +19,7 @@ interface QueueTableProps {
   /** By `source/queue`; undefined while it is not known. */
   trends: ReadonlyMap<string, QueueFigures> | undefined;
   pauses: readonly Pause[] | undefined;
-  /** Whether somebody is about to use a row: then rows should stay where they are. */
+  /** Whether somebody is about to use a row: then rows should stay where they are, for a while after each sign of it. */
   setInUse: (isInUse: boolean) => void;
 }
 

@@ -1,5 +1,6 @@
 import { useMemo, useState, type ReactNode } from "react";
 
+import { serverNow } from "../../api/clock.ts";
 import { usePauses } from "../../api/pauses.ts";
 import { useQueues } from "../../api/queues.ts";
 import { useTrends } from "../../api/stats.ts";
@@ -20,6 +21,8 @@ import { QueueTable } from "./QueueTable.tsx";
 import { byTrouble } from "../../parts/queueTrouble.ts";
 import "./queues.css";
 
+/** Rows stay where they are for so long after the focus came to one or a press; then trouble comes first again. */
+const STILL_MS = 10_000;
 const GROUPING_NAMES: Readonly<Record<Grouping, string>> = {
   none: "No groups",
   name: "By name",
@@ -48,8 +51,8 @@ export function QueuesPage({ search }: PageProps): ReactNode {
   );
   const pauses = usePauses(items.some((item) => item.is_paused));
   const worstFirst = useMemo(() => byTrouble(items, now, lastHour), [items, now, lastHour]);
-  const [isInUse, setInUse] = useState(false);
-  const ranked = useSteadyOrder(worstFirst, isInUse);
+  const [usedAt, setUsedAt] = useState(-Infinity);
+  const ranked = useSteadyOrder(worstFirst, now - usedAt < STILL_MS);
   const shown = useMemo(
     () => ranked.filter(({ item }) => item.queue.toLowerCase().includes(needle.trim().toLowerCase())),
     [ranked, needle],
@@ -120,7 +123,7 @@ export function QueuesPage({ search }: PageProps): ReactNode {
           now={now}
           trends={lastHour}
           pauses={pauses}
-          setInUse={setInUse}
+          setInUse={(isInUse) => setUsedAt(isInUse ? serverNow() : -Infinity)}
         />
       )}
       {data && data.items.length > 0 && shown.length === 0 && (
