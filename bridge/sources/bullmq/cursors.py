@@ -2,7 +2,8 @@
 
 Keys: `site:source:queue` a queue's stream position; `site:source:queue:<job id>` how far a job's log was relayed;
 `site:source:` the source's last complete scan (a queue has a name, so the key is free); `site:source:queue:` its jobs
-that have not ended (a job has an id), and `site:source:queue::<n>` more of them.
+that have not ended (a job has an id), and `site:source:queue::<n>` more of them; `site:source:queue::ended` and
+`::open` that places in the logs of such jobs were given up (logs/tail.py).
 """
 
 from collections.abc import Iterator, Mapping

@@ -12,6 +12,7 @@ import msgspec
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.door import Command, Door, Reply
+from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.gaps.told import ENDS
 from bridge.sources.bullmq.groups import cut
 from bridge.sources.bullmq.logs.place import LogPlace, Look
@@ -34,13 +35,17 @@ HANDED_BACK = frozenset({"delayed", "waiting"})
 
 
 class _Ask(msgspec.Struct, gc=False):
-    """What is asked of one job. look: at its log; log_commands: what that takes, or the end of the log alone."""
+    """What is asked of one job. look: at its log; logged: what that takes, or the end of the log alone.
+
+    if_first: a look besides that end, if this may be the job's first run, of which nothing was told.
+    """
 
     read: Read
     job_id: str
     hashed: list[Command]
     logged: list[Command]
     look: Look | None = None
+    if_first: Look | None = None
 
 
 class JobReader:
@@ -119,6 +124,8 @@ class JobReader:
     async def _keep_log(self, ask: _Ask, log: list[Reply]) -> int:
         """Keep what is new of one job's log; return how much that holds."""
         read, job_id = ask.read, ask.job_id
+        if ask.if_first is not None and _is_first_run(read.hashes[job_id]):
+            ask.look, log = ask.if_first, log[-1:]
         if ask.look is None:
             read.skipped[job_id] = end(log)
             return 0
@@ -151,6 +158,10 @@ def _keep_hash(ask: _Ask, hashed: list[Reply]) -> int:
     return len(job.data) + len(job.failed_reason or "") + (sum(map(len, job.stacks)) if job.stacks else 0)
 
 
+def _is_first_run(job: JobHash | None) -> bool:
+    return job is not None and job.attempts_started == 1
+
+
 def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     """What to ask of each job of a batch that has more to tell, in the order of its entries."""
     queue, asks, jobs = read.queue, list[_Ask](), _look_at(read)
@@ -166,6 +177,9 @@ def _asks(read: Read, reader: LogReader) -> list[_Ask]:
         is_again = job_id in jobs.retried or (has_begun and queue.tail.may_have_told(job_id))
         if is_again and job_id not in queue.tail:
             ask.logged = end_commands(queue.keys, job_id)
+            if job_id not in jobs.retried:
+                ask.if_first = reader.look(_NOT_TOLD, is_cut=True)
+                ask.logged.append(read_command(queue.keys, job_id, ask.if_first))
         elif with_lock or job_id in jobs.ended:
             known = queue.memory.known(job_id)
             place = _NOT_TOLD if is_added else queue.tail.place(job_id)

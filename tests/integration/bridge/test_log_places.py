@@ -115,6 +115,12 @@ async def test_no_line_is_told_again_of_an_ended_job_whose_place_others_needed(a
         await eventually(lambda: are_told() and runs.count("active") == 2, what="its second run")
         await app.rpush("bull:mail:a:logs", "three")
         await eventually(lambda: are_told("three"), what="the line of the second run")
+        await app.hset("bull:mail:b", mapping={**HASH, "ats": 1})
+        await happen(app, "b", "added")
+        await eventually(lambda: are_told() and runs.count("added") == 2, what="a job, forgotten at once")
+        await app.rpush("bull:mail:b:logs", "first")
+        await happen(app, "b", "waiting", "active")
+        await eventually(lambda: are_told("first"), what="what it logged before its first run was noticed")
         end.set()
     await door.close()
-    assert [line.message for line in lines] == ["one", "two", "three"]
+    assert [line.message for line in lines] == ["one", "two", "three", "first"]

@@ -9,8 +9,10 @@ from bridge.sources.bullmq.logs import tail as logtail
 from bridge.sources.bullmq.logs.place import LogPlace
 from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJob
+from bridge.sources.bullmq.reconcile.reconciling import Reconciling
 from tests.unit.bridge.entries import PLACE
-from tocsin.events import LogLine, decode
+from tocsin.events import LogLine, State, decode
 from tocsin.topics import Topics
 
 JOB = JobMemory(name="send", added_at=900, trace_id="t")
@@ -18,6 +20,17 @@ JOB = JobMemory(name="send", added_at=900, trace_id="t")
 
 def has_ended(job_id: str) -> bool:
     return False
+
+
+def restarted(records: list[Record]) -> LogTail:
+    """The places as the next owner finds them."""
+    values: dict[bytes, bytes] = {}
+    for record in records:
+        values.pop(record.key, None)
+        if record.value is not None:
+            values[record.key] = record.value
+    places = restore("eu", "main", "", values).log_places.get("mail", {})
+    return LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), places, has_ended)
 
 
 def tail(**restored: int) -> LogTail:
@@ -82,7 +95,7 @@ def test_oldest_place_is_given_up_but_not_one_of_a_job_that_runs(monkeypatch: py
         mine.move(job_id, LogPlace(1), 1)
     records = mine.move("c", LogPlace(1), 1)
 
-    assert [(record.key, record.value) for record in records][1:] == [(b"eu:main:mail:a", None)]
+    assert [record.key for record in records if record.value is None] == [b"eu:main:mail:a"]
     assert [job_id in mine for job_id in ("runs", "a", "b", "c")] == [True, False, True, True]
 
 
@@ -107,3 +120,36 @@ def test_place_of_a_job_that_has_not_ended_is_kept_up_to_a_bound(monkeypatch: py
     memory.job("new").runs = 0
     assert not mine.may_have_told("new")
     assert not mine.may_have_told("open-5")
+
+
+def test_restart_knows_that_places_were_given_up() -> None:
+    """A job that ended before goes on at its log's end when its next run is rebuilt: its first lines were told."""
+    mine = tail()
+    told = [record for job_id in ("a", "b") for record in mine.move(job_id, LogPlace(1), 1)]
+    assert not restarted(told).is_full
+    told += mine.shrink(1, 2)
+
+    again = restarted(told)
+    assert ([job_id in again for job_id in ("a", "b")], len(again)) == ([False, True], 1)
+    assert again.is_full
+    assert not again.may_have_told("a"), "it has ended: only a retry by hand goes on with it"
+    told += mine.clear(3)
+    assert (mine.is_full, restarted(told).is_full) == (False, False), "the stream was begun anew"
+
+
+def test_place_given_up_while_nobody_knows_all_open_jobs_may_be_of_one_of_them() -> None:
+    """After a kill not all come back, and of too many some are left out."""
+    open_jobs = Reconciling()
+    open_jobs.jobs.put("open", OpenJob(State.RETRYING))
+    mine = LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), {}, open_jobs.may_go_on)
+    told = [record for job_id in ("open", "a", "b", "c") for record in mine.move(job_id, LogPlace(1), 1)]
+    open_jobs.has_strangers = False
+    told += mine.shrink(3, 2)
+    assert ("a" in mine, mine.may_have_told("a")) == (False, False)
+    open_jobs.has_strangers = True
+    told += mine.shrink(2, 2)
+    assert ("b" in mine, mine.may_have_told("b")) == (False, True)
+    assert restarted(told).may_have_told("b")
+
+    open_jobs.has_strangers, open_jobs.jobs.forgotten = False, 1
+    assert [open_jobs.may_go_on(job_id) for job_id in ("open", "c")] == [True, None]

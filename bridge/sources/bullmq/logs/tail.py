@@ -2,7 +2,8 @@
 
 A job keeps its place after its end too: a retry by hand goes on writing to the same log. The places stand in Kafka
 (`log_cursor`), the oldest of jobs that have ended given up first. A job that has not ended keeps its own; only of more
-than MOST_PLACES is one given up, and then that job's next run is told from where its log ends at that moment.
+than MOST_PLACES is one given up, or where nobody knew that it has not ended. Then that job's next run is told from
+where its log ends at that moment. That places were given up stands in Kafka too.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,12 +26,15 @@ LOOKED_AT = 100
 """Places looked at in search of one to give up."""
 _NOT_TOLD = LogPlace()
 
+ENDED, OPEN = ":ended", ":open"
+"""Places of such jobs may have been given up: kept like the place of a job of this id, which none can have."""
+
 
 class LogTail:
     """The places of one queue. Each method returns the records that make its change last.
 
     A job's place goes by its id as records show it: never so long that no cursor could hold it. may_go_on: whether a
-    job may not have ended yet; it errs on that side where it can.
+    job has not ended yet; None = nobody knows.
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class LogTail:
         records: Records,
         memory: QueueMemory,
         restored: Mapping[str, LogPlace],
-        may_go_on: Callable[[str], bool],
+        may_go_on: Callable[[str], bool | None],
     ) -> None:
         self._may_go_on = may_go_on
         self._site = site
@@ -48,8 +52,7 @@ class LogTail:
         self._records = records
         self._memory = memory
         self._places = dict(restored)
-        self._gave_up_open = len(restored) >= MOST_PLACES
-        self._gave_up_ended = False
+        self._gave_up = {whose for whose in (ENDED, OPEN) if self._places.pop(whose, None) is not None}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -64,12 +67,12 @@ class LogTail:
     @property
     def is_full(self) -> bool:
         """Whether places of jobs that have ended may have been given up."""
-        return self._gave_up_ended or len(self._places) >= MAX_PLACES
+        return ENDED in self._gave_up or len(self._places) >= MAX_PLACES
 
     def may_have_told(self, job_id: str) -> bool:
         """Whether lines of a job that ran before may have been told though it has no place."""
         known = self._memory.known(job_id)
-        return self._gave_up_open and job_id not in self and (known is None or known.runs != 0)
+        return OPEN in self._gave_up and job_id not in self and (known is None or known.runs != 0)
 
     def find(self, job_id: str, found: Found) -> None:
         """Remember where in the list the lines begin that follow the place, whether they are told or not."""
@@ -127,8 +130,9 @@ class LogTail:
 
     def clear(self, ts: int) -> list[Record]:
         """All jobs are gone."""
-        gone = [self._cursor(name, None, ts) for name in self._places]
+        gone = [self._cursor(name, None, ts) for name in (*self._places, *self._gave_up)]
         self._places.clear()
+        self._gave_up.clear()
         return gone
 
     def shrink(self, most: int, ts: int) -> list[Record]:
@@ -140,8 +144,7 @@ class LogTail:
             if not ended:
                 self._put_behind(oldest)
                 break
-            self._gave_up_ended = True
-            given_up += [record for name in ended[:excess] for record in self.drop(name, ts)]
+            given_up += [record for name in ended[:excess] for record in self._give_up(name, ts)]
         return given_up
 
     def _give_up_oldest(self, ts: int) -> list[Record]:
@@ -150,12 +153,18 @@ class LogTail:
         resting = [name for name in oldest if not self._is_active(name)]
         ended = next((name for name in resting if not self._may_go_on(name)), None)
         if ended is not None:
-            return self.drop(ended, ts)
+            return self._give_up(ended, ts)
         if len(self._places) > MOST_PLACES:
-            self._gave_up_open = True
-            return self.drop((resting or oldest)[0], ts)
+            return self._give_up((resting or oldest)[0], ts)
         self._put_behind(oldest)
         return []
+
+    def _give_up(self, name: str, ts: int) -> list[Record]:
+        """Drop a place, and remember whose it may have been."""
+        told = {ENDED} if self._may_go_on(name) is False else {ENDED, OPEN}
+        first = sorted(told - self._gave_up)
+        self._gave_up |= told
+        return [*(self._cursor(whose, _NOT_TOLD, ts) for whose in first), *self.drop(name, ts)]
 
     def _put_behind(self, names: Iterable[str]) -> None:
         """The others are looked at next."""

@@ -148,6 +148,7 @@ class Reconciler:
         if not state.jobs.forgotten or now < state.left_out_at:
             return
         count, state.jobs.forgotten, state.left_out_at = state.jobs.forgotten, 0, now + LEFT_OUT_SECONDS
+        state.has_strangers = True
         log.warning("jobs_left_out", source=queue.place.source, queue=queue.place.queue, jobs=count)
         ts = self._door.now_ms()
         record = queue.place.record(
@@ -189,7 +190,8 @@ class Reconciler:
                 state.jobs.put(job_id, job)
         state.suspects += await self._reprioritized(queue, standing.delayed(state.jobs, found))
         if state.has_strangers:
-            state.has_strangers = await self._adopt(queue, standing.strangers(state.jobs, found))
+            has_more = await self._adopt(queue, standing.strangers(state.jobs, found))
+            state.has_strangers = has_more or bool(found.cut)
 
     async def _reprioritized(self, queue: Queue, known: Mapping[str, int]) -> list[str]:
         """Of delayed jobs those whose priority is another: until they are due it stands in their hashes alone."""

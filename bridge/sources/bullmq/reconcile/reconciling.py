@@ -56,9 +56,14 @@ class Reconciling:
             if ended.job_id in self.jobs:  # an end that was told before, and another state after it
                 self.ends_told[ended.job_id] = ended.at
 
-    def may_go_on(self, job_id: str) -> bool:
-        """Whether a job has not ended, as far as was told; not to be excluded of any before they are taken up."""
-        return self.stored is not None or job_id in self.jobs or job_id in self.jobs.orphans
+    def may_go_on(self, job_id: str) -> bool | None:
+        """Whether a job has not ended, as far as was told; not to be excluded of any before they are taken up.
+
+        None = nobody knows: of some that are open nothing is known, and this may be one of them.
+        """
+        if self.stored is not None or job_id in self.jobs or job_id in self.jobs.orphans:
+            return True
+        return None if self.has_strangers or self.jobs.forgotten else False
 
     @property
     def has_questions(self) -> bool:
