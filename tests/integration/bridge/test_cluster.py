@@ -302,6 +302,11 @@ async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge,
             return set(waiting) == {1} and not records.sources[-1].is_reachable
 
         await eventually(are_counted, seconds=60, what="the others' counts, and that one is away")
+
+        async def is_found_out() -> bool:
+            return await bridge.metric("bridge_breaker_state", dependency=f"redis:main/{nodes[0].address}") > 0
+
+        await eventually(is_found_out, what="a breaker that is open, or tries")
         nodes[0].child.process.send_signal(signal.SIGCONT)
         for queue in away:
             await add_events(app, queue, 10, first=10)
