@@ -5,6 +5,7 @@ space it takes minutes.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ import structlog
 from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.settings import Source
-from bridge.sources.bullmq.door import Command, Door, Link, Refused, accepted, is_about_key
+from bridge.sources.bullmq.door import Command, Door, Link, Refused, Reply, accepted, is_about_key
 from bridge.sources.bullmq.keys import Keys, queue_of_meta
 from tocsin.lifecycle import pause
 
@@ -30,6 +31,12 @@ FIRST_KEYS_A_SECOND = 200_000
 
 TELL_SECONDS = 1.0
 """Between two times that the queues found by an unfinished scan are told."""
+
+AGAIN_SECONDS = 1.0
+"""Before a page that failed is asked for once more."""
+
+PAGE_SECONDS = 60.0
+"""How long one page is asked for, before the whole scan is given up."""
 
 SLOW_SECONDS = 60.0
 MAX_KEY_BYTES = 2048
@@ -62,6 +69,15 @@ class Found:
         if self.earlier is None or queue in self.queues or queue in self.earlier.queues:
             return None
         return Missed(self.earlier.begun_ms, self.begun_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Of a scan. run: what names the process that answered, for as long as it runs; None = it does not say."""
+
+    keys: Sequence[bytes]
+    next_cursor: bytes
+    run: bytes | None
 
 
 class Discovery:
@@ -108,9 +124,7 @@ class Discovery:
                 await self._publish(await self.scan())
                 self._is_fresh = True
             except SourceUnavailable as error:
-                self._is_fresh = False
-                self._metrics.source_errors.labels(self.source.name).inc()
-                log.warning("source_unreachable", source=self.source.name, error=str(error))
+                self._tell_unreachable(error)
             await pause(stop, self._every_seconds if self.found else 1.0)
 
     def expect(self, queues: Iterable[str]) -> None:
@@ -155,17 +169,47 @@ class Discovery:
         self._tell_slow(time.monotonic() - begun)
         return Found(frozenset(queues), begun_ms)
 
-    async def _meta_keys(self, part: Link) -> AsyncIterator[list[bytes]]:
+    async def _meta_keys(self, part: Link) -> AsyncIterator[Sequence[bytes]]:
         """The keys of one process that are some queue's meta hash, page by page."""
-        pattern = f"{_escape_glob(self.source.prefix)}:*:meta"
-        cursor = b"0"
-        while True:
-            command: Command = ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            cursor, keys = cast(tuple[bytes, list[bytes]], accepted(command, (await part.ask([command]))[0]))
-            yield keys
-            if cursor == b"0":
-                return
+        page = await self._page(part, b"0")
+        yield page.keys
+        while page.next_cursor != b"0":
             await asyncio.sleep(SCAN_COUNT / self._keys_a_second)
+            page = await self._page_after(part, page)
+            yield page.keys
+
+    async def _page_after(self, part: Link, page: _Page) -> _Page:
+        """The next page, asked for again while it fails: what was passed took minutes, and need not be passed anew.
+
+        A cursor means nothing to another process, not even to the one that was started again: of it the first page.
+        """
+        cursor, is_fresh, has_failed = page.next_cursor, self._is_fresh, False
+        until = time.monotonic() + PAGE_SECONDS
+        while True:
+            try:
+                after = await self._page(part, cursor, with_run=page.run is not None)
+            except SourceUnavailable as error:
+                if time.monotonic() >= until or part not in await self._door.parts():
+                    raise
+                self._tell_unreachable(error)
+                has_failed = True
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            if has_failed:
+                self._is_fresh = is_fresh
+            is_same = not has_failed if page.run is None else after.run == page.run
+            if is_same or cursor == b"0":
+                return after
+            cursor = b"0"
+
+    async def _page(self, part: Link, cursor: bytes, *, with_run: bool = True) -> _Page:
+        pattern = f"{_escape_glob(self.source.prefix)}:*:meta"
+        commands: list[Command] = [("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)]
+        if with_run:
+            commands.append(("INFO", "server"))
+        page, *info = await part.ask(commands)
+        next_cursor, keys = cast(tuple[bytes, list[bytes]], accepted(commands[0], page))
+        return _Page(keys, next_cursor, _run_of(info[0]) if info else None)
 
     @property
     def _keys_a_second(self) -> float:
@@ -226,6 +270,11 @@ class Discovery:
                 return self._found
         return self._found
 
+    def _tell_unreachable(self, error: SourceUnavailable) -> None:
+        self._is_fresh = False
+        self._metrics.source_errors.labels(self.source.name).inc()
+        log.warning("source_unreachable", source=self.source.name, error=str(error))
+
     def _tell_unnamed(self, count: int) -> None:
         self._metrics.queues_unnamed.labels(self.source.name).set(count)
         if count and not self._is_unnamed_told:
@@ -268,6 +317,11 @@ def _text(key: bytes) -> str | None:
         return key.decode() if len(key) <= MAX_KEY_BYTES else None
     except UnicodeDecodeError:
         return None
+
+
+def _run_of(info: Reply) -> bytes | None:
+    found = re.search(rb"^run_id:(\w+)", info, re.MULTILINE) if isinstance(info, bytes) else None
+    return found[1] if found else None
 
 
 def _escape_glob(text: str) -> str:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.settings import Source
+from bridge.sources.bullmq import discovery as module
 from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.pools import pool_of_url
@@ -239,7 +240,10 @@ class DyingRedis(Single):
         return replies
 
 
-async def test_scan_that_ends_half_way_says_nothing(start_redis: StartValkey, tmp_path: Path) -> None:
+async def test_scan_that_ends_half_way_says_nothing(
+    start_redis: StartValkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGE_SECONDS", 0.0)
     server = await start_redis(tmp_path / "valkey")
     url = server.settings["REDIS_URL"]
     app: Any = redis.from_url(url)

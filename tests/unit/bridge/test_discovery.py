@@ -1,8 +1,49 @@
-"""A queue is missed by two complete scans in a row, or it is not missed."""
+"""A queue is missed by two complete scans in a row, or it is not missed; a scan of many pages outlives a bad one."""
 
-from bridge.sources.bullmq.discovery import Found, Missed
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from bridge.errors import SourceUnavailable
+from bridge.metrics import Metrics
+from bridge.settings import Source
+from bridge.sources.bullmq import discovery as module
+from bridge.sources.bullmq.discovery import Discovery, Found, Missed
+from bridge.sources.bullmq.door import Command, Door, Reply
 
 HERE, ELSEWHERE = frozenset({"mail"}), frozenset({"other"})
+
+
+class Pages:
+    """A Redis of one queue a page: q0, q1, … runs: who answers each SCAN in turn, "" = nobody; the last one goes on."""
+
+    def __init__(self, count: int, runs: Sequence[str]) -> None:
+        self.asked: list[int] = []
+        self._count = count
+        self._runs = runs
+
+    async def parts(self) -> Sequence[Any]:
+        return [self]
+
+    async def look_around(self) -> None: ...
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        if commands[0][0] != "SCAN":
+            return [b"" for _ in commands]
+        at = int(cast(bytes, commands[0][1]))
+        run = self._runs[min(len(self.asked), len(self._runs) - 1)]
+        self.asked.append(at)
+        if not run:
+            raise SourceUnavailable("away")
+        page = [b"%d" % ((at + 1) % self._count), [b"bull:q%d:meta" % at]]
+        return [page, b"# Server\r\nrun_id:%s\r\n" % run.encode()][: len(commands)]
+
+
+def discovery_of(redis: Pages) -> Discovery:
+    source = Source.model_validate({"url": "redis://h:6379/0"})
+    return Discovery(source, Door(cast(Any, redis)), Metrics(CollectorRegistry()), every_seconds=1)
 
 
 def test_only_two_scans_in_a_row_miss_a_queue() -> None:
@@ -10,3 +51,32 @@ def test_only_two_scans_in_a_row_miss_a_queue() -> None:
     assert Found(ELSEWHERE, 20, Found(HERE, 10)).missed("mail") is None
     assert Found(HERE, 20, Found(ELSEWHERE, 10)).missed("mail") is None
     assert Found(ELSEWHERE, 20, Found(ELSEWHERE, 10)).missed("mail") == Missed(10, 20)
+
+
+@pytest.mark.parametrize(
+    ("runs", "asked"),
+    [
+        (["a", "a", "", "", "a"], [0, 1, 2, 2, 2, 3]),
+        (["a", "a", "", "b"], [0, 1, 2, 2, 0, 1, 2, 3]),
+        (["a", "a", "b"], [0, 1, 2, 0, 1, 2, 3]),
+    ],
+)
+async def test_scan_goes_on_at_its_cursor_unless_another_process_answers(
+    monkeypatch: pytest.MonkeyPatch, runs: list[str], asked: list[int]
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+    redis = Pages(4, runs)
+    found = await discovery_of(redis).scan()
+    assert found.queues == {"q0", "q1", "q2", "q3"}
+    assert redis.asked == asked
+
+
+async def test_scan_is_given_up_where_nobody_answers_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(module, "PAGE_SECONDS", 0.05)
+    redis = Pages(4, ["a", ""])
+    discovery = discovery_of(redis)
+    with pytest.raises(SourceUnavailable, match="away"):
+        await discovery.scan()
+    assert set(redis.asked) == {0, 1}
+    assert not discovery.is_fresh
