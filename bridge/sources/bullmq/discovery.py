@@ -97,6 +97,7 @@ class Discovery:
         self._every_seconds = every_seconds
         self._found: Found | None = None
         self._expected: set[str] = set()
+        self._unanswered: set[str] = set()
         self._is_fresh = False
         self._is_unnamed_told = False
         self._is_slow_told = False
@@ -139,7 +140,7 @@ class Discovery:
         begun_ms = await self._door.read_clock()
         away: SourceUnavailable | None = None
         if self.source.listed is not None:
-            present, away = await self._present(self.source.listed)
+            present, _, away = await self._present(self.source.listed)
             if away is not None:
                 await self._tell_found(present, begun_ms)
                 raise away
@@ -147,6 +148,8 @@ class Discovery:
             return Found(frozenset(present), begun_ms)
         queues: set[str] = set()
         unnamed: set[bytes] = set()
+        self._expected |= self._unanswered
+        self._unanswered.clear()
         if self._expected:
             await self._tell_so_far(queues, begun_ms)
         begun = told_at = time.monotonic()
@@ -217,22 +220,23 @@ class Discovery:
             return FIRST_KEYS_A_SECOND
         return KEYS_A_SECOND * max(1, self.shares) / self._partitions
 
-    async def _present(self, queues: Collection[str]) -> tuple[set[str], SourceUnavailable | None]:
+    async def _present(self, queues: Collection[str]) -> tuple[set[str], set[str], SourceUnavailable | None]:
         """Those of these queues that are there, and those of which Redis does not say: reading them will tell.
 
-        Each process is asked by itself; of one that is away none is there, and why is told.
+        Each process is asked by itself; of one that is away none is there: which these are, and why, is told too.
         """
         by_shard: dict[str, list[str]] = {}
         for queue in queues:
             by_shard.setdefault(self._door.shard(Keys(self.source.prefix, queue).meta), []).append(queue)
-        present, away = set[str](), None
+        present, unanswered, away = set[str](), set[str](), None
         for names in by_shard.values():
             try:
                 for start in range(0, len(names), SCAN_COUNT):
                     present |= await self._present_of(names[start : start + SCAN_COUNT])
             except SourceUnavailable as error:
+                unanswered.update(names)
                 away = error
-        return present, away
+        return present, unanswered, away
 
     async def _present_of(self, queues: Sequence[str]) -> set[str]:
         commands: list[Command] = [("EXISTS", Keys(self.source.prefix, queue).meta) for queue in queues]
@@ -246,8 +250,9 @@ class Discovery:
     async def _tell_so_far(self, queues: set[str], begun_ms: int) -> None:
         """Tell what an unfinished scan found that was not known, and who of the expected is there."""
         expected = frozenset(self._expected)
-        present, _ = await self._present(expected)  # the others are found once the scan comes there
+        present, unanswered, _ = await self._present(expected)
         self._expected -= expected
+        self._unanswered |= unanswered
         await self._tell_found(queues | present, begun_ms)
 
     async def _tell_found(self, so_far: set[str], begun_ms: int) -> None:

@@ -20,6 +20,7 @@ class Pages:
     """A Redis of one queue a page: q0, q1, … runs: who answers each SCAN in turn, "" = nobody; the last one goes on."""
 
     def __init__(self, count: int, runs: Sequence[str]) -> None:
+        self.is_away = False
         self.asked: list[int] = []
         self._count = count
         self._runs = runs
@@ -29,7 +30,14 @@ class Pages:
 
     async def look_around(self) -> None: ...
 
+    def shard(self, key: str) -> str:
+        return ""
+
     async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        if commands[0][0] == "EXISTS":
+            if self.is_away:
+                raise SourceUnavailable("away")
+            return [1 for _ in commands]
         if commands[0][0] != "SCAN":
             return [b"" for _ in commands]
         at = int(cast(bytes, commands[0][1]))
@@ -80,3 +88,18 @@ async def test_scan_is_given_up_where_nobody_answers_for_long(monkeypatch: pytes
         await discovery.scan()
     assert set(redis.asked) == {0, 1}
     assert not discovery.is_fresh
+
+
+async def test_expected_queue_is_asked_for_until_its_node_answers() -> None:
+    redis = Pages(2, [""])
+    redis.is_away = True
+    discovery = discovery_of(redis)
+    discovery.expect(["mail"])
+    for _ in range(2):
+        with pytest.raises(SourceUnavailable):
+            await discovery.scan()
+        assert discovery.count == 0
+    redis.is_away = False
+    with pytest.raises(SourceUnavailable):
+        await discovery.scan()
+    assert discovery.count == 1, "though no scan comes to its end"
