@@ -290,8 +290,12 @@ class Discovery:
         """Say once that a new queue may be met late."""
         if seconds > SLOW_SECONDS and not self._is_slow_told:
             self._is_slow_told = True
-            mend = "if new queues must be met sooner, name every queue in `include`: then no SCAN is needed"
-            log.warning("scan_slow", source=self.source.name, seconds=round(seconds), mend=mend)
+            mend = (
+                "if new queues must be met sooner, name every queue in `include`: then no SCAN is needed; or run fewer"
+                " replicas, each has only its part of SCAN's budget for all keys"
+            )
+            part = round(max(1, self.shares) / self._partitions, 2)
+            log.warning("scan_slow", source=self.source.name, seconds=round(seconds), part_of_budget=part, mend=mend)
 
     def _tell_absent(self, queues: Collection[str]) -> None:
         """Say once which of the listed queues are not there yet: one may be misspelt."""
