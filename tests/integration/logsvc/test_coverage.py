@@ -6,7 +6,7 @@ import time
 import pytest
 
 from logsvc.api.journal import Journal, Range, sets
-from logsvc.coverage import STALE_SECONDS, HistoryCoverage, Losses
+from logsvc.coverage import ANY_ROWS, STALE_SECONDS, HistoryCoverage, Losses
 from logsvc.errors import QueryTooHeavy
 from logsvc.ingest.batch import Feed, row_prefix, splice
 from logsvc.store import QUERY_LIMITS, Store
@@ -39,7 +39,7 @@ def gap(offset: int, queue: str, lost: int, env: str = "prod") -> bytes:
     return event(offset, queue, "gap", lost, env)
 
 
-async def is_told_with_every_answer(store: Store) -> None:
+async def is_told_with_every_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the millisecond, from a history of more rows than a question may read, with its projection and without."""
     journal = Journal(store, lambda: None, time.time)
 
@@ -50,12 +50,14 @@ async def is_told_with_every_answer(store: Store) -> None:
         await store.query(
             "SELECT sum(lost) AS lost FROM journal WHERE ts > 0", settings={"optimize_use_projections": 0}
         )
-    for _ in range(2):
-        assert await lost(None, None) == 13
-        assert await lost(None, None, "a") == 6
-        assert await lost(NOW - 2, None) == 12
-        assert await lost(NOW - 2, NOW - 1) == 7
-        assert await lost(None, NOW - 2) == 1
+    for forced in (1, 0):
+        with monkeypatch.context() as patch:
+            patch.setitem(ANY_ROWS, "force_optimize_projection", forced)
+            assert await lost(None, None) == 13
+            assert await lost(None, None, "a") == 6
+            assert await lost(NOW - 2, None) == 12
+            assert await lost(NOW - 2, NOW - 1) == 7
+            assert await lost(None, NOW - 2) == 1
         assert await lost(NOW, NOW) == 0
         await store.command("ALTER TABLE journal DROP PROJECTION IF EXISTS gaps")
 
@@ -73,7 +75,7 @@ async def test_what_was_lost_is_told_by_queue_and_forgotten_when_it_is_old(
     monkeypatch.setitem(QUERY_LIMITS, "max_rows_to_read", 2)
     lines = [gap(1, "a", 5), gap(2, "b", 7), gap(3, "a", 1), *(event(offset, "a") for offset in range(4, 9))]
     await store.insert("journal", b"\n".join(lines), "t")
-    await is_told_with_every_answer(store)
+    await is_told_with_every_answer(store, monkeypatch)
     # So many that they would fill a list of the newest of all.
     loud = [gap(10 + number, "c", 1, "staging") for number in range(120)]
     await store.insert("journal", b"\n".join(loud), "t2")
