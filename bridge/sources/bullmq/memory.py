@@ -5,7 +5,6 @@ the job's hash, as well as that tells.
 """
 
 from collections import OrderedDict
-from itertools import islice
 
 import msgspec
 
@@ -14,6 +13,9 @@ from bridge.sources.bullmq.attempts import End
 MAX_JOBS = 20_000
 MAX_FINISHED = 200
 """Finished jobs are remembered for what follows at once: retries-exhausted, a retry by hand."""
+
+PASSED_BY = 100
+"""So many that run are passed by in one call in search of those to forget."""
 
 
 class JobMemory(msgspec.Struct, gc=False):
@@ -157,11 +159,17 @@ class QueueMemory:
         self._finished.clear()
 
     def shrink(self, most: int) -> None:
-        """Forget jobs down to so many, those untouched for longest first, none that runs."""
-        excess = max(0, len(self._jobs) - most)
-        resting = (job_id for job_id, job in self._jobs.items() if not job.is_active)
-        for job_id in list(islice(resting, excess)):
+        """Forget jobs down to so many, those untouched for longest first, none that runs; go on at the next call."""
+        excess = min(len(self._jobs) - most, len(self._jobs) - len(self._active))
+        for _ in range(excess + PASSED_BY if excess > 0 else 0):
+            job_id, job = next(iter(self._jobs.items()))
+            if job.is_active:
+                self._jobs.move_to_end(job_id)
+                continue
             self.forget(job_id)
+            excess -= 1
+            if not excess:
+                break
 
     def _forget_oldest(self) -> None:
         for _ in range(len(self._active) + 1):

@@ -137,6 +137,18 @@ def test_restart_knows_that_places_were_given_up() -> None:
     assert (mine.is_full, restarted(told).is_full) == (False, False), "the stream was begun anew"
 
 
+def test_search_for_places_to_give_up_is_bounded_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logtail, "LOOKED_AT", 2)
+    monkeypatch.setattr(logtail, "MOST_LOOKS", 2)
+    mine = LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), {}, lambda job_id: job_id.startswith("open"))
+    for job_id in ("open-1", "a", "open-2", "b", "open-3", "c"):
+        mine.move(job_id, LogPlace(1), 1)
+    mine.shrink(0, 2)
+    assert [job_id in mine for job_id in "abc"] == [False, False, True]
+    mine.shrink(0, 2)
+    assert ("c" in mine, len(mine)) == (False, 3)
+
+
 def test_place_given_up_while_nobody_knows_all_open_jobs_may_be_of_one_of_them() -> None:
     """After a kill not all come back, and of too many some are left out."""
     open_jobs = Reconciling()

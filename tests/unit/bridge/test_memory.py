@@ -1,6 +1,6 @@
 """What is remembered is bounded, and what runs is forgotten last."""
 
-from bridge.sources.bullmq.memory import MAX_FINISHED, QueueMemory
+from bridge.sources.bullmq.memory import MAX_FINISHED, PASSED_BY, QueueMemory
 
 
 def test_job_untouched_for_longest_is_forgotten_first() -> None:
@@ -52,6 +52,19 @@ def test_finished_job_that_comes_back_is_kept() -> None:
         memory.finish(str(number))
 
     assert "back" in memory
+
+
+def test_search_for_jobs_to_forget_is_bounded_and_goes_on() -> None:
+    memory = QueueMemory()
+    for number in range(PASSED_BY + 1):
+        memory.run(str(number), since=1)
+    memory.shrink(0)
+
+    memory.job("rests")
+    memory.shrink(0)
+    assert "rests" in memory
+    memory.shrink(0)
+    assert ("rests" in memory, len(memory)) == (False, PASSED_BY + 1)
 
 
 def test_job_forgotten_or_cleared_runs_no_more() -> None:

@@ -24,6 +24,10 @@ MOST_PLACES = 22_000
 
 LOOKED_AT = 100
 """Places looked at in search of one to give up."""
+
+MOST_LOOKS = 50
+"""At so many places each in one call, where many are to go."""
+
 _NOT_TOLD = LogPlace()
 
 ENDED, OPEN = ":ended", ":open"
@@ -136,15 +140,17 @@ class LogTail:
         return gone
 
     def shrink(self, most: int, ts: int) -> list[Record]:
-        """Give up places down to so many, the oldest first, only of jobs that have ended."""
+        """Give up places down to so many, the oldest first, only of jobs that have ended; go on at the next call."""
         given_up: list[Record] = []
-        while (excess := len(self._places) - most) > 0:
-            oldest = list(islice(self._places, LOOKED_AT))
-            ended = [name for name in oldest if not self._is_active(name) and not self._may_go_on(name)]
-            if not ended:
-                self._put_behind(oldest)
+        for _ in range(MOST_LOOKS):
+            if (excess := len(self._places) - most) <= 0:
                 break
-            given_up += [record for name in ended[:excess] for record in self._give_up(name, ts)]
+            oldest = list(islice(self._places, LOOKED_AT))
+            ended = {name: 0 for name in oldest if not self._is_active(name) and not self._may_go_on(name)}
+            self._put_behind(name for name in oldest if name not in ended)
+            if not ended:
+                break
+            given_up += [record for name in islice(ended, excess) for record in self._give_up(name, ts)]
         return given_up
 
     def _give_up_oldest(self, ts: int) -> list[Record]:
