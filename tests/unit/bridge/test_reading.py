@@ -11,7 +11,7 @@ from bridge.kafka import reading as module
 from bridge.settings import BridgeSettings
 from tocsin.settings import read
 
-RECORDS = 4
+RECORDS = 30
 
 
 class Record:
@@ -49,7 +49,7 @@ class SlowConsumer:
 @pytest.mark.parametrize("stands_at", [RECORDS, 2])
 async def test_only_standing_still_is_too_slow(monkeypatch: pytest.MonkeyPatch, stands_at: int) -> None:
     monkeypatch.setattr(module, "RESTORE_SECONDS", 1.0)
-    consumer = SlowConsumer(0.35, stands_at)
+    consumer = SlowConsumer(0.05, stands_at)
 
     def reader(settings: BridgeSettings, client_id: str) -> SlowConsumer:
         return consumer
