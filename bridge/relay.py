@@ -35,6 +35,10 @@ RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 RESTING_SECONDS = 0.5
 """While the breaker of Kafka is open, which costs nothing to ask."""
 
+RESTORED_AT_ONCE = 2
+"""Partitions whose cursors are read together: more than one, so that one that hangs does not keep the others waiting;
+not all, as all records of each are held meanwhile."""
+
 
 class Relay:
     """Relays partitions of this replica, each by its own call of `run`. guard: holds what is asked of Kafka."""
@@ -54,6 +58,7 @@ class Relay:
         self._readiness = readiness
         self._room = Room()
         self._budget = Budget()
+        self._restoring = asyncio.Semaphore(RESTORED_AT_ONCE)
 
     async def run(self, partition: int, end: asyncio.Event) -> None:
         """Relay until `end` is set; a lost writer is replaced, anything else is a bug and raised."""
@@ -85,12 +90,13 @@ class Relay:
 
     async def _restore(self, partition: int) -> list[Restored]:
         """What the partition's cursors say of each source; nothing else of them is kept."""
-        values = await read_cursors(self._settings, partition, self._guard)
-        log.info("partition_begun", partition=partition, cursors=len(values))
-        site, sources = self._settings.bridge_site, [source.source for source in self._sources]
-        for source in sources:
-            self._warn_of_others(source.name, values)
-        return [restore(site, source.name, source.scope, values) for source in sources]
+        async with self._restoring:
+            values = await read_cursors(self._settings, partition, self._guard)
+            log.info("partition_begun", partition=partition, cursors=len(values))
+            site, sources = self._settings.bridge_site, [source.source for source in self._sources]
+            for source in sources:
+                self._warn_of_others(source.name, values)
+            return [restore(site, source.name, source.scope, values) for source in sources]
 
     async def _relay(self, writer: Writer, all_restored: list[Restored], lags: Lags, end: asyncio.Event) -> None:
         outbox = Outbox(self._refuse, writer.batches)

@@ -1,15 +1,21 @@
 """Relays begin with an assignment and end with the service, and one that ends by itself is never overlooked."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bridge import relay as relay_module
+from bridge.errors import WriterLost
 from bridge.metrics import Metrics
 from bridge.ownership import Ownership, Relay
 from bridge.readiness import NEED, Readiness
+from bridge.settings import BridgeSettings
 from tocsin.health import Health
 from tocsin.lifecycle import PartExited
+from tocsin.settings import read
 
 
 async def until_ended(_: int, end: asyncio.Event) -> None:
@@ -61,3 +67,31 @@ def test_replica_is_ready_when_every_partition_it_was_given_is_restored() -> Non
     assert health.missing() == [NEED], "one partition's success hides no other's loss"
     readiness.left(0)
     assert health.missing() == []
+
+
+async def test_only_some_partitions_are_restored_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All records of each are held meanwhile."""
+    reading, end, go_on = list[int](), asyncio.Event(), asyncio.Event()
+
+    async def read_cursors(_settings: object, partition: int, _guard: object) -> dict[bytes, bytes]:
+        reading.append(partition)
+        await go_on.wait()
+        raise WriterLost("it was a test")
+
+    @asynccontextmanager
+    async def opened(*_: object) -> AsyncGenerator[None]:
+        yield
+
+    monkeypatch.setattr(relay_module, "read_cursors", read_cursors)
+    monkeypatch.setattr(relay_module, "Writer", opened)
+    settings = read(BridgeSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h:6379/0"})
+    relays = relay_module.Relay(settings, [], Metrics(CollectorRegistry()), Readiness(Health()), asyncio.timeout)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for partition in range(5):
+            group.create_task(relays.run(partition, end))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert reading == [0, 1]
+        end.set()
+        go_on.set()
+    assert sorted(reading) == [0, 1, 2, 3, 4]
