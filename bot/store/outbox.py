@@ -34,6 +34,9 @@ ONLY_PRIORITY = 1
 INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late", "notice"
 STORM, ACTION, DIGEST = "storm", "action", "digest"
 """Kinds of messages. Only incident, late, storm and action are edited once they are sent."""
+
+REVOKED = "revoked"
+"""The note of a card that was closed because who reads it was revoked."""
 ALERTS = (INCIDENT, NUDGE, REMINDER, LATE, STORM, DIGEST)
 
 
@@ -313,7 +316,7 @@ async def close_chat(session: AsyncSession, chat_id: int, *, now_ms: int) -> Non
     alerts = (Card.chat_id == chat_id, Card.state == "live", Card.kind.in_(ALERTS))
     await _hold(session, *alerts)
     await session.execute(
-        update(Card).where(*alerts).values(state="closed", note="revoked", changed_ms=now_ms),
+        update(Card).where(*alerts).values(state="closed", note=REVOKED, changed_ms=now_ms),
         execution_options={"synchronize_session": False},
     )
 

@@ -12,7 +12,7 @@ from bot.incidents.machine import Phase
 from bot.incidents.storms import WITHIN_MS, Member, Storm, takes_in
 from bot.routing.routes import Destination
 from bot.store.models import Card, IncidentRow, StormRow
-from bot.store.outbox import NUDGE, STORM, Subject, put
+from bot.store.outbox import NUDGE, REVOKED, STORM, Subject, put
 
 MOST_MEMBERS = 5000
 
@@ -113,8 +113,9 @@ async def _members(session: AsyncSession, storm_id: int) -> Sequence[Member]:
 
 
 async def cards_of_storm(session: AsyncSession, storm_id: int) -> list[Card]:
-    """Its messages, held; those that still live first."""
-    wanted = select(Card).where(Card.storm_id == storm_id, Card.kind == STORM).order_by(Card.id).with_for_update()
+    """Its messages, held; those that still live first. Not those of who was revoked: they may hear of it anew."""
+    of_storm = (Card.storm_id == storm_id, Card.kind == STORM, Card.note != REVOKED)
+    wanted = select(Card).where(*of_storm).order_by(Card.id).with_for_update()
     return sorted(await session.scalars(wanted), key=lambda one: one.state != "live")
 
 

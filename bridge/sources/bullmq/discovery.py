@@ -38,6 +38,10 @@ AGAIN_SECONDS = 1.0
 PAGE_SECONDS = 60.0
 """How long one page is asked for, before the whole scan is given up."""
 
+MOST_CHANGES = 3
+"""How often another process may answer in the midst of one scan."""
+SEVERAL = "its address leads to several Redis by turns, so no SCAN ends: name one of them, or the sentinels or nodes"
+
 SLOW_SECONDS = 60.0
 MAX_KEY_BYTES = 2048
 
@@ -176,15 +180,20 @@ class Discovery:
         """The keys of one process that are some queue's meta hash, page by page."""
         page = await self._page(part, b"0")
         yield page.keys
+        changes = 0
         while page.next_cursor != b"0":
             await asyncio.sleep(SCAN_COUNT / self._keys_a_second)
-            page = await self._page_after(part, page)
+            page, is_anew = await self._page_after(part, page)
+            changes += is_anew
+            if changes > MOST_CHANGES:
+                raise SourceUnavailable(SEVERAL)
             yield page.keys
 
-    async def _page_after(self, part: Link, page: _Page) -> _Page:
+    async def _page_after(self, part: Link, page: _Page) -> tuple[_Page, bool]:
         """The next page, asked for again while it fails: what was passed took minutes, and need not be passed anew.
 
-        A cursor means nothing to another process, not even to the one that was started again: of it the first page.
+        A cursor means nothing to another process, not even to the one that was started again: of it the first page,
+        and True.
         """
         cursor, is_fresh, has_failed = page.next_cursor, self._is_fresh, False
         until = time.monotonic() + PAGE_SECONDS
@@ -202,7 +211,7 @@ class Discovery:
                 self._is_fresh = is_fresh
             is_same = not has_failed if page.run is None else after.run == page.run
             if is_same or cursor == b"0":
-                return after
+                return after, cursor == b"0"
             cursor = b"0"
 
     async def _page(self, part: Link, cursor: bytes, *, with_run: bool = True) -> _Page:

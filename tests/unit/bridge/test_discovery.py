@@ -79,6 +79,11 @@ async def test_scan_goes_on_at_its_cursor_unless_another_process_answers(
     assert redis.asked == asked
 
 
+async def test_scan_that_two_processes_answer_by_turns_is_given_up_with_what_to_do() -> None:
+    with pytest.raises(SourceUnavailable, match="several Redis by turns"):
+        await discovery_of(Pages(4, ["a", "b"] * 10)).scan()
+
+
 async def test_scan_is_given_up_where_nobody_answers_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(module, "PAGE_SECONDS", 0.05)

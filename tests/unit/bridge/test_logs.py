@@ -149,6 +149,22 @@ def test_search_for_places_to_give_up_is_bounded_and_goes_on(monkeypatch: pytest
     assert ("c" in mine, len(mine)) == (False, 3)
 
 
+def test_place_of_a_job_that_may_be_open_waits_until_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After every restart nobody knows for a while: an ordinary queue that is full must not pass for a doubtful one."""
+    monkeypatch.setattr(logtail, "MAX_PLACES", 2)
+    said: dict[str, bool | None] = {}
+    mine = LogTail("eu", PLACE, Records(Topics("t.")), QueueMemory(), {}, said.get)
+    for job_id in ("a", "b", "c"):
+        mine.move(job_id, LogPlace(1), 1)
+    assert len(mine) == 3
+    said["b"] = False
+    mine.shrink(2, 1)
+    assert [job_id in mine for job_id in ("a", "b", "c")] == [True, False, True], "who has ended goes first"
+    assert not mine.may_have_told("x")
+    mine.shrink(1, 1)
+    assert (len(mine), mine.may_have_told("x")) == (1, True)
+
+
 def test_place_given_up_while_nobody_knows_all_open_jobs_may_be_of_one_of_them() -> None:
     """After a kill not all come back, and of too many some are left out."""
     open_jobs = Reconciling()

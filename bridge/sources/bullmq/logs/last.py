@@ -77,7 +77,7 @@ class LastLines:
     async def _keep(self, queue: Queue, log: _Log, replies: list[Reply]) -> None:
         if log.look is None:
             runs, *where = replies
-            if whole(runs if isinstance(runs, bytes) else None) != 1 or queue.tail.may_have_told(log.job_id):
+            if whole(runs if isinstance(runs, bytes) else None) != 1 or _was_followed(queue, log.job_id):
                 log.ends_at = end(where)
                 return
             log.look = self._from_place(queue, log.event, log.job_id).look  # its first run: nothing was told before
@@ -111,3 +111,8 @@ class LastLines:
             backfill=False,
             rebuilt=True,
         )
+
+
+def _was_followed(queue: Queue, job_id: str) -> bool:
+    """Whether a job's first run is known from before the gap, and lines of it may have been told."""
+    return queue.memory.known(job_id) is not None and queue.tail.may_have_told(job_id)

@@ -6,7 +6,7 @@ than MOST_PLACES is one given up, or where nobody knew that it has not ended. Th
 where its log ends at that moment. That places were given up stands in Kafka too.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 from bridge.record import Record
@@ -140,13 +140,19 @@ class LogTail:
         return gone
 
     def shrink(self, most: int, ts: int) -> list[Record]:
-        """Give up places down to so many, the oldest first, only of jobs that have ended; go on at the next call."""
+        """Give up places down to so many, the oldest first; go on at the next call.
+
+        Only of jobs that have ended; where nobody knows of any, of those that may have.
+        """
+        return self._shrink(most, ts, (False,)) or self._shrink(most, ts, (False, None))
+
+    def _shrink(self, most: int, ts: int, may_go_on: Collection[bool | None]) -> list[Record]:
         given_up: list[Record] = []
         for _ in range(MOST_LOOKS):
             if (excess := len(self._places) - most) <= 0:
                 break
             oldest = list(islice(self._places, LOOKED_AT))
-            ended = {name: 0 for name in oldest if not self._is_active(name) and not self._may_go_on(name)}
+            ended = {name: 0 for name in oldest if not self._is_active(name) and self._may_go_on(name) in may_go_on}
             self._put_behind(name for name in oldest if name not in ended)
             if not ended:
                 break
@@ -157,7 +163,7 @@ class LogTail:
         """Of jobs that have ended; else, if there are too many, of one that does not run."""
         oldest = list(islice(self._places, LOOKED_AT))
         resting = [name for name in oldest if not self._is_active(name)]
-        ended = next((name for name in resting if not self._may_go_on(name)), None)
+        ended = next((name for name in resting if self._may_go_on(name) is False), None)
         if ended is not None:
             return self._give_up(ended, ts)
         if len(self._places) > MOST_PLACES:
