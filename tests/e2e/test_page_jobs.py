@@ -229,7 +229,7 @@ async def a_queue_is_paused_by_who_says_so(page: Page) -> None:
     await dialog.get_by_role("button", name="Done").click()
     await expect(page.get_by_test_id("action-resume")).to_be_focused()
     await expect(head).to_have_attribute("data-paused", "true")
-    await expect(head).to_contain_text("last by this machine")
+    await expect(head).to_contain_text("last pause through Tocsin: this machine")
     await expect(head).to_contain_text("the provider moves")
     await expect(page.get_by_test_id("audit")).to_contain_text("pause")
 
