@@ -258,6 +258,7 @@ async def a_job_is_retried_though_the_network_goes(page: Page, base: str) -> Non
     await page.route("**/api/v1/actions", hold)
     await confirm.click()
     await asyncio.wait_for(arrived.wait(), 20)
+    await expect(confirm).to_have_text("Working…")  # before that it may be left
     for _ in range(3):  # a browser heeds the second one in a row, whatever the page says
         await page.keyboard.press("Escape")
     await expect(confirm).to_have_text("Working…")
