@@ -26,14 +26,13 @@ LEASE_SECONDS = 30.0
 AT_ONCE = 8
 MOST_APART_SECONDS = 300.0
 LONGEST_REST_SECONDS = 3600.0
+NOT_KNOWN = (301, 302, 307, 308, 401, 403, 404)
 REFUSED_SECONDS = 3600.0
 """How long a channel may refuse to know us or its address: whoever set it wrongly mends it meanwhile."""
 
 UNKNOWN_SECONDS = 24 * 3600.0
 """How long what waits for a channel that is not set is kept: another bot may have other settings for a while."""
 UNKNOWN_LOOK_SECONDS = 3600.0
-
-NOT_KNOWN = (301, 302, 307, 308, 401, 403, 404)
 
 
 class _Later(Exception):

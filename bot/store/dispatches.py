@@ -13,8 +13,8 @@ from bot.delivery.channels import What
 from bot.store.models import DispatchRow
 
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
-
-
+ENDS = (What.ACK, What.RESOLVE)
+"""After which a round is over: what needs somebody then rings anew."""
 MOST_ROUNDS = 20
 """How often channels hear that one and the same thing rings."""
 
@@ -55,9 +55,10 @@ async def _dispatch(
     heard = {(channel, subject, What(before)) for channel, subject, before in found}
     begun = [one for one in rounds if any((channel, one, What.RING) in heard for channel in channels)]
     if what is What.RING:
-        last = begun[-1:]
-        is_over = any((channel, *last, after) in heard for channel in channels for after in (What.ACK, What.RESOLVE))
-        begun = rounds[len(begun) :][:1] if not last or is_over else last
+        goes_on = begun[-1:]
+        if any((channel, one, end) in heard for one in goes_on for channel in channels for end in ENDS):
+            goes_on = []
+        begun = goes_on or rounds[len(begun) :][:1]
     rows = [
         {"channel": channel, "subject": one, "what": what, "told": told, "created_ms": now_ms, "changed_ms": now_ms}
         for one in begun

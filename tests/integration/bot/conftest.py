@@ -4,8 +4,20 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.store.database import open_engine
+from bot.store.migrate import migrate
 from tests.integration.bot.house import House
+
+
+@pytest.fixture
+async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
+    """A database of this test's own, with the bot's tables."""
+    one = open_engine(postgres_url)
+    await migrate(one)
+    yield one
+    await one.dispose()
 
 
 @pytest.fixture

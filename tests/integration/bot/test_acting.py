@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -20,21 +19,12 @@ from bot.people.seal import Seal
 from bot.routing.routes import Destination
 from bot.settings import BotSettings
 from bot.store.actions import UNDER_WAY, add_action, claim_action, renew_claim
-from bot.store.database import Database, open_engine
-from bot.store.migrate import migrate
+from bot.store.database import Database
 from bot.store.models import ActionJob, ActionRow
 from tests.eventually import eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
-
-
-@pytest.fixture
-async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
-    one = open_engine(postgres_url)
-    await migrate(one)
-    yield one
-    await one.dispose()
 
 
 async def add(engine: AsyncEngine, action: str, stage: Stage, *, seconds_ago: float = 0) -> int:

@@ -29,7 +29,6 @@ from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store import paces
 from bot.store.database import Database, open_engine
-from bot.store.migrate import migrate
 from bot.store.models import Card, ChatPace
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
 from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put
@@ -55,15 +54,12 @@ FAILOVER_SECONDS = 15.0
 
 
 @pytest.fixture
-async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
-    """A database with one message for each of some chats."""
-    one = open_engine(postgres_url)
-    await migrate(one)
-    async with AsyncSession(one) as session, session.begin():
+async def engine(engine: AsyncEngine) -> AsyncEngine:
+    """With one message for each of some chats."""
+    async with AsyncSession(engine) as session, session.begin():
         for chat in range(CHATS):
             put(session, Subject("notice"), Destination(chat + 1), "text", (), now_ms=1)
-    yield one
-    await one.dispose()
+    return engine
 
 
 async def claim(engine: AsyncEngine, sender: str, *, lease_seconds: float = 60, most: int = CHATS) -> set[int]:

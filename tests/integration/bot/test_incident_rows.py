@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,12 +43,11 @@ from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store.changes import read_changes
-from bot.store.database import Database, open_engine
+from bot.store.database import Database
 from bot.store.dispatches import claim_dispatches, dispatch, end_unknown
 from bot.store.duty import begin_shift, duty_now, set_rota
 from bot.store.handover import handover
 from bot.store.incidents import list_incidents, open_incidents
-from bot.store.migrate import migrate
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow, StormRow
 from bot.store.outbox import INCIDENT, move_chat, move_to_general
 from bot.store.silences import to_silence
@@ -76,19 +75,24 @@ def maintenance(env: str, from_ms: int, until_ms: int) -> SilenceRow:
 
 
 @pytest.fixture
-async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
-    one = open_engine(postgres_url)
-    await migrate(one)
-    yield one
-    await one.dispose()
-
-
-@pytest.fixture
 def alerts() -> Alerts:
     quiet = parse_quiet_hours("prod=22:00-06:00")
     policy = Policy(escalate_seconds=900, escalate_to=(Destination(BOSS),), quiet_hours=quiet)
     chats, metrics = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)})), Metrics(CollectorRegistry())
     return Alerts(chats, RuleBook(policy), metrics, Links(""), Seal("secret"))
+
+
+async def wait_for_the_morning(engine: AsyncEngine, alerts: Alerts, night: int, morning: int) -> None:
+    """Let the digest tell what rang at night; nobody takes it, and it escalates 15 min after that, not before."""
+    for now_ms, digests, pages in (
+        (night + 3_600_000, 0, 0),
+        (morning, 1, 0),
+        (morning + 14 * 60_000, 0, 0),
+        (morning + 15 * 60_000, 0, 1),
+    ):
+        async with AsyncSession(engine) as session, session.begin():
+            assert await alerts.tell_digest(session, now_ms=now_ms) == digests
+            assert await alerts.escalate(session, now_ms=now_ms) == pages
 
 
 async def fail(engine: AsyncEngine, alerts: Alerts, now_ms: int, *keys: Key) -> None:
@@ -224,15 +228,7 @@ async def test_what_quiet_hours_held_back_is_an_alert_like_any_other_once_the_di
         await begin_shift(session, Shift(ANN, "Ann", night, None))
         seen = Tally(1, night, night, is_fresh=True, last=LastFailure())
         await alerts.record(session, {KEY: seen}, now_ms=night)
-    for now_ms, digests, pages in (
-        (night + 3_600_000, 0, 0),
-        (morning, 1, 0),
-        (morning + 14 * 60_000, 0, 0),
-        (morning + 15 * 60_000, 0, 1),
-    ):
-        async with AsyncSession(engine) as session, session.begin():
-            assert await alerts.tell_digest(session, now_ms=now_ms) == digests
-            assert await alerts.escalate(session, now_ms=now_ms) == pages
+    await wait_for_the_morning(engine, alerts, night, morning)
     async with AsyncSession(engine) as session:
         cards = (await session.scalars(select(Card).order_by(Card.id))).all()
     assert [(one.kind, one.chat_id) for one in cards] == [
@@ -814,15 +810,7 @@ async def test_what_was_told_late_by_day_and_rings_at_night_waits_for_the_mornin
         await alerts.record(session, {KEY: late}, now_ms=evening)
     await fail(engine, alerts, night, KEY)
     assert [kind for kind, _ in await send_all(engine)] == ["late"]
-    for now_ms, digests, pages in (
-        (night + 3_600_000, 0, 0),
-        (morning, 1, 0),
-        (morning + 14 * 60_000, 0, 0),
-        (morning + 15 * 60_000, 0, 1),
-    ):
-        async with AsyncSession(engine) as session, session.begin():
-            assert await alerts.tell_digest(session, now_ms=now_ms) == digests
-            assert await alerts.escalate(session, now_ms=now_ms) == pages
+    await wait_for_the_morning(engine, alerts, night, morning)
     async with AsyncSession(engine) as session:
         cards = (await session.scalars(select(Card).where(Card.sent == 0).order_by(Card.id))).all()
     assert [(one.kind, one.chat_id) for one in cards] == [("digest", ADMIN), ("incident", ADMIN), ("incident", BOSS)]

@@ -1,9 +1,7 @@
 """What is long over is forgotten; what goes on, or is still to arrive, is not."""
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -11,23 +9,13 @@ from bot.incidents.failures import Key
 from bot.incidents.machine import Incident, Phase
 from bot.routing.routes import Destination
 from bot.store import paces
-from bot.store.database import open_engine
 from bot.store.incidents import write
-from bot.store.migrate import migrate
 from bot.store.models import AuditRow, Card, ChatPace, IncidentRow, UpdateRow
 from bot.store.outbox import Subject, mark_sent, put
 from bot.store.retention import forget, forget_audit
 from bot.store.updates import KEEP, forget_updates, is_news
 
 OLD, NEW = 1_000, 2_000
-
-
-@pytest.fixture
-async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
-    one = open_engine(postgres_url)
-    await migrate(one)
-    yield one
-    await one.dispose()
 
 
 def incident(name: str, phase: Phase, at_ms: int, episode: int = 1) -> Incident:

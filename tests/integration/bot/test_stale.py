@@ -1,18 +1,14 @@
 """What is too old to be of use is left out of the outbox, and no alert ever is."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.incidents.failures import Key
 from bot.incidents.machine import Incident, Phase
 from bot.routing.routes import Destination
-from bot.store.database import open_engine
 from bot.store.incidents import write
-from bot.store.migrate import migrate
 from bot.store.models import Card, IncidentRow
 from bot.store.outbox import INCIDENT, NUDGE, REMINDER, Subject, put
 from bot.store.stale import EDIT_KEEPS_MS, Dropped, drop_stale
@@ -31,14 +27,6 @@ FIRING = Incident(
     touched_ms=1,
     has_rung=True,
 )
-
-
-@pytest.fixture
-async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
-    one = open_engine(postgres_url)
-    await migrate(one)
-    yield one
-    await one.dispose()
 
 
 async def drop(engine: AsyncEngine) -> list[Dropped]:

@@ -1,11 +1,9 @@
 """What Telegram tells again, because nobody told it that we have heard it, is not done again."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -26,9 +24,8 @@ from bot.routing.chats import Chats
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
-from bot.store.database import Database, open_engine
+from bot.store.database import Database
 from bot.store.incidents import find_incident
-from bot.store.migrate import migrate
 from bot.store.models import Card
 from bot.telegram import Telegram
 from tests.unit.bot.test_routes import BASE
@@ -37,14 +34,6 @@ from tocsin.roles import Role
 from tocsin.settings import read
 
 ADMIN, CARD = 1, 17
-
-
-@pytest.fixture
-async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
-    one = open_engine(postgres_url)
-    await migrate(one)
-    yield one
-    await one.dispose()
 
 
 @dataclass

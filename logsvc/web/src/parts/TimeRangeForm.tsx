@@ -1,12 +1,13 @@
 import { useState, type ReactNode } from "react";
 
+import { serverNow } from "../api/clock.ts";
 import { useZone } from "../shell/timeStyle.ts";
 import { fieldOf, SPANS, timeOfField, type Range } from "./timeRange.ts";
 
 /** Asks for any stretch of time, in the zone in which times are written. */
 export default function TimeRangeForm({ range, choose }: { range: Range; choose: (range: Range) => void }): ReactNode {
   const zone = useZone();
-  const [now] = useState(() => Date.now());
+  const [now] = useState(() => serverNow());
   const shown = "from" in range ? range : { from: now - SPANS[range.span], to: now };
   const [from, setFrom] = useState(() => fieldOf(shown.from, zone));
   const [to, setTo] = useState(() => fieldOf(shown.to, zone));
@@ -20,29 +21,33 @@ export default function TimeRangeForm({ range, choose }: { range: Range; choose:
         if (isPossible) choose(wanted);
       }}
     >
-      <label>
-        From{" "}
-        <input
-          type="datetime-local"
-          className="text-input"
-          value={from}
-          onChange={(event) => setFrom(event.target.value)}
-        />
-      </label>
-      <label>
-        to{" "}
-        <input
-          type="datetime-local"
-          className="text-input"
-          value={to}
-          onChange={(event) => setTo(event.target.value)}
-        />
-      </label>
+      <TimeField label="From" value={from} change={setFrom} />
+      <TimeField label="to" value={to} change={setTo} />
       <span className="quiet">{zone === "utc" ? "UTC" : "local time"}</span>
       <button type="submit" className="button" disabled={!isPossible}>
         Show
       </button>
       {!isPossible && <span role="status">It has to begin before it ends.</span>}
     </form>
+  );
+}
+
+interface TimeFieldProps {
+  label: string;
+  value: string;
+  change: (value: string) => void;
+}
+
+function TimeField({ label, value, change }: TimeFieldProps): ReactNode {
+  return (
+    <label>
+      {label}{" "}
+      <input
+        type="datetime-local"
+        className="text-input"
+        value={value}
+        onChange={(event) => change(event.target.value)}
+      />
+    </label>
   );
 }
