@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
-from bridge.cancellation import unless_cancelled
 from bridge.metrics import Metrics
 from bridge.readiness import Readiness
-from tocsin.lifecycle import PartExited
+from tocsin.lifecycle import PartExited, unless_cancelled
 
 log = structlog.get_logger("bridge.ownership")
 

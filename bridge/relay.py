@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import structlog
 
-from bridge.cancellation import unless_cancelled
 from bridge.errors import KafkaResting, WriterLost
 from bridge.kafka import Batches, Writer, read_cursors
 from bridge.lag import Lags
@@ -27,7 +26,7 @@ from bridge.sources.bullmq.cursors import Restored, other_sites, restore
 from bridge.sources.bullmq.reconcile.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from tocsin.breakers import Guard
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import pause, unless_cancelled
 
 log = structlog.get_logger("bridge.relay")
 

@@ -7,7 +7,6 @@ from contextlib import aclosing, suppress
 
 import structlog
 
-from bridge.cancellation import unless_cancelled
 from bridge.kafka import read_back
 from bridge.lag import Lags
 from bridge.metrics import Metrics
@@ -27,6 +26,7 @@ from bridge.sources.bullmq.tally import Tallies, Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tocsin.breakers import Guard
+from tocsin.lifecycle import unless_cancelled
 from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("bridge.share")

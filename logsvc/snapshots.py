@@ -15,7 +15,7 @@ from logsvc.kafka import Reader
 from logsvc.settings import LogsvcSettings
 from tocsin.events import BadRecord, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 from tocsin.health import Health
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import pause, unless_cancelled
 
 log = structlog.get_logger("logsvc.snapshots")
 
@@ -54,8 +54,11 @@ class Snapshots:
         """
         names = self._settings.topics
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow([names.queues, names.schedulers], stop, self._reached_end))
-            group.create_task(self._follow([names.sources, names.deadletter], stop, self._reached_end_beside))
+            for topics, at_end in (
+                ([names.queues, names.schedulers], self._reached_end),
+                ([names.sources, names.deadletter], self._reached_end_beside),
+            ):
+                group.create_task(unless_cancelled(f"reading {topics[0]}", self._follow(topics, stop, at_end)))
 
     async def _follow(self, topics: Sequence[str], stop: asyncio.Event, at_end: Callable[[Reader], None]) -> None:
         letters = self._settings.topics.deadletter

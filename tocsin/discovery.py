@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from tocsin.addresses import Agent, base_url, healthy_urls, next_index, own_address, parse_agent
 from tocsin.breakers import Breakers, Guard, Unavailable
+from tocsin.lifecycle import unless_cancelled
 from tocsin.settings import Settings
 
 log = structlog.get_logger("discovery")
@@ -173,13 +174,16 @@ class Directory:
         tasks: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
 
+            def begin(name: str, part: Coroutine[None, None, None]) -> None:
+                tasks.append(group.create_task(unless_cancelled(name, part), name=name))
+
             def follow(service: str) -> None:
-                tasks.append(group.create_task(self._follow(service), name=f"consul-{service}"))
+                begin(f"consul-{service}", self._follow(service))
 
             for service in self._peers:
                 follow(service)
             self._follow_new = follow
-            tasks.append(group.create_task(self._keep_registered(), name="consul-registration"))
+            begin("consul-registration", self._keep_registered())
             await stop.wait()
             self._follow_new = lambda _service: None
             for task in tasks:

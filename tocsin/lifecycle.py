@@ -42,12 +42,7 @@ async def supervise(parts: Mapping[str, Part], stop: asyncio.Event, *, drain_sec
 
 async def _run_forever(name: str, part: Part, stop: asyncio.Event, failures: list[Exception]) -> None:
     try:
-        await part()
-    except asyncio.CancelledError:
-        if _was_cancelled() or stop.is_set():
-            raise
-        # Something it awaited was cancelled. A task group takes that for a wish, and the part would be gone unnoticed.
-        raise PartExited(f"{name} ended because what it waited for was cancelled") from None
+        await unless_cancelled(name, part())
     except Exception as error:
         if not stop.is_set():
             raise
@@ -57,9 +52,19 @@ async def _run_forever(name: str, part: Part, stop: asyncio.Event, failures: lis
             raise PartExited(f"{name} returned before the service was asked to stop")
 
 
-def _was_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+async def unless_cancelled(name: str, part: Awaitable[None]) -> None:
+    """Await a part. Raises PartExited if it ends by a cancellation that nobody asked for.
+
+    A library may cancel what a part waits for. A task group takes that for a wish, and the part is gone unnoticed: what
+    runs in one of its own is begun by this.
+    """
+    try:
+        await part
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise PartExited(f"{name} ended because what it waited for was cancelled") from None
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

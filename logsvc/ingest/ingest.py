@@ -17,7 +17,7 @@ from logsvc.metrics import Metrics
 from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.breakers import Guard, Unavailable
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import pause, unless_cancelled
 
 log = structlog.get_logger("logsvc.ingest")
 
@@ -87,7 +87,7 @@ class Ingest:
             )
             self.member = member
             async with member:
-                comparing = group.create_task(self._compare(member), name="completeness")
+                comparing = group.create_task(unless_cancelled("completeness", self._compare(member)))
                 try:
                     await self._feed_lanes(member, stop)
                 finally:
@@ -144,7 +144,8 @@ class Ingest:
                 self._metrics,
             )
             self.lanes[place] = lane
-            self._tasks[place] = group.create_task(lane.run(), name=f"lane {place.topic}/{place.partition}")
+            name = f"lane {place.topic}/{place.partition}"
+            self._tasks[place] = group.create_task(unless_cancelled(name, lane.run()), name=name)
         log.info("partitions_assigned", count=len(places))
 
     async def _let_go(self, seconds: float, *, flush: bool) -> None:

@@ -13,7 +13,7 @@ from logsvc.live.ring import Entry
 from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.events import BadRecord
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import pause, unless_cancelled
 from tocsin.refresh import Refresh, RefreshType, Touched, path_of
 
 log = structlog.get_logger("logsvc.live")
@@ -67,7 +67,7 @@ class RefreshFeed:
     async def run(self, stop: asyncio.Event) -> None:
         """Tell the listeners what is due, until stop is set."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read_snapshots(stop))
+            group.create_task(unless_cancelled("refreshes of queues", self._read_snapshots(stop)))
             while not await pause(stop, TICK_SECONDS):
                 if due := self._refreshes.due():
                     for subscription, arrived in self._listeners.items():
