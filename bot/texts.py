@@ -215,7 +215,9 @@ RULE_BAD = "That cannot be: {reason}."
 RULE_RACE = "Somebody else has just changed it. Look again, and say it once more."
 NO_SUCH_RULE = "No rule is called {rule}; /rules lists them."
 RULE_OFF_BY_SETTING = "BOT_RULES_OFF keeps it off; only that setting can switch it on."
-POSTGRES_AWAY = "🟠 Postgres does not answer, so nothing was changed. Try again in a minute."
+POSTGRES_AWAY = (
+    "🟠 Postgres does not answer. Most likely nothing was changed: look again in a minute, before you repeat it."
+)
 NOT_YOURS = "You may look, but not change anything: that needs the role operator. An admin gives it: /grant."
 FORGED_BUTTON = "I did not make this button."
 EXPIRED_BUTTON = "This button is too old. /incidents has fresh ones."
@@ -331,7 +333,9 @@ UNSUBSCRIBED_TOO = "Their private chat hears no alerts any more."
 RELIEVED_TOO = "They are not on call any more: see /oncall for who is."
 HAD_NONE = "{person} had no role of their own; they are logged out everywhere."
 ADMIN_BY_SETTING = "They are an admin by TELEGRAM_ADMINS; only that setting can change it."
-ROLES_AWAY = "🟠 Postgres does not answer, so nothing was changed. Try again in a minute; /status says more."
+ROLES_AWAY = (
+    "🟠 Postgres does not answer. Most likely nothing was changed: /grant shows it, once it answers; /status says more."
+)
 NO_SUCH_COMMAND = "I do not know that command. /help lists those I know."
 NOT_YOUR_WORDS = "That is forwarded, or another bot's. I do only what you say yourself."
 SAID_LONG_AGO = (
@@ -392,10 +396,7 @@ NOT_SENT_IN_TIME = (
     "within {minutes} min it could not be handed to the bridge (see /status), and after that I do nothing unasked. "
     "Ask again if it is still wanted."
 )
-NOT_HEARD_OF_IN_TIME = (
-    "as far as I know. The bridge was asked more than {minutes} min ago and I have not heard what came of it: look "
-    "before you ask again."
-)
+NOT_HEARD_OF_IN_TIME = "the bridge was asked more than {minutes} min ago, and I have not heard what came of it."
 DONE_TO_JOBS = {"retry": "{count} retried", "promote": "{count} promoted"}
 DONE_TO_QUEUE = {"pause": "⏸ <b>{queue} is paused</b>", "resume": "▶️ <b>{queue} goes on</b>"}
 FATES = {
@@ -412,6 +413,9 @@ FATES_OF_ONE = {"moving": "1 on its way"}
 ACTION_BY = "by {name}, {at}"
 STOPPED_LOOKING = "I have stopped looking after {age}; /job tells of each."
 ACTION_REFUSED = "{icon} <b>Not done:</b> {reason}"
+ACTION_UNKNOWN = "{icon} <b>Not known whether it was done:</b> {reason}"
+LOOK_AT_JOBS = "Look before you ask again: /failed {queue}, /job {queue} ID"
+LOOK_AT_QUEUE = "Look before you ask again: /queue {queue}"
 ACTION_CANCELLED = "Cancelled by {name}; nothing was done."
 ACTION_BEGUN = "It has begun."
 ACTION_BEGUN_BEFORE = "It was begun already."

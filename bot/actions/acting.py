@@ -6,7 +6,7 @@ dies begins again where it was. What the jobs come to is read from their own eve
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
@@ -25,7 +25,7 @@ from bot.actions.action import (
     fates_of,
     follow,
 )
-from bot.actions.bridge import Answer, Bridge
+from bot.actions.bridge import Answer, Bridge, may_have_heard
 from bot.incidents.handling import Handling
 from bot.incidents.machine import Incident, Person, note
 from bot.kafka import KafkaError, KafkaRecord, Replay
@@ -56,6 +56,8 @@ SAVE_SECONDS = 5.0
 READ_SECONDS, READ_RECORDS = 0.5, 2000
 SENT_AT_ONCE, FOLLOWED_AT_ONCE = 8, 32
 """Apart: jobs may be followed for hours, and what somebody has just confirmed must not wait for that."""
+OUTCOMES: Mapping[Stage, str] = {Stage.ENDED: "done", Stage.REFUSED: "refused", Stage.UNKNOWN: audit.NOT_KNOWN}
+"""How an action ends, in the audit's words."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class Acting:
         feed: Replay | None = None
         try:
             if action.stage is Stage.BEGUN and _is_too_late(action):
-                await self._refused(action, _too_late_words(action))
+                await self._end_undone(action, _too_late_words(action))
                 return
             partition = 0
             if action.is_on_jobs:
@@ -238,27 +240,37 @@ class Acting:
             log.info("action_not_given_back", action=action.id, error=str(failure))
 
     async def _send(self, action: Action, stop: asyncio.Event) -> Action:
-        """Let the bridge do it; the same request again goes on where it was."""
-        async with self.database.transaction() as session:
-            row = await stored.hold_action(session, action.id)
-            if row is None or not await stored.renew_claim(session, action.id, self.sender, LEASE_SECONDS):
-                raise TakenOver
-            by_id = row.by_id
+        """Let the bridge do it; the same request again goes on where it was.
+
+        That it may have heard of it is in Postgres before it can: so whoever takes it up after us knows that, too.
+        """
+        was_sent_ms = action.sent_ms
+        action = replace(action, sent_ms=was_sent_ms or _now_ms())
+        by_id = await self._note_sent(action)
         wish = Wish(action.action, action.env, action.source, action.queue, dict(action.wanted))
         waits = RETRY_SECONDS
         try:
             answer = await self.bridge.act({**_body(wish), "request_id": action.request_id, "user_id": by_id})
         except Unavailable as failure:
-            reason = f"the bridge does not answer ({failure.reason})"
+            reason, is_final, may_be_done = (
+                f"the bridge does not answer ({failure.reason})",
+                False,
+                may_have_heard(failure),
+            )
         else:
             if not answer.error:
                 return await self._done(action, answer)
-            reason = _reason(answer)
-            if answer.status != 503 or answer.error == "not_configured":
-                return await self._refused(action, reason)
+            reason, may_be_done = _reason(answer), answer.may_be_done
+            is_final = answer.status != 503 or answer.error == "not_configured"
             waits = float(answer.retry_after or RETRY_SECONDS)
+        if not may_be_done and was_sent_ms is None:
+            action = replace(action, sent_ms=None)
+        if is_final:
+            return await self._end_undone(action, reason)
         if _is_too_late(action):
-            return await self._refused(action, f"{reason}; I have tried for {SEND_SECONDS / 60:.0f} min")
+            return await self._end_undone(action, f"{reason}; I have tried for {SEND_SECONDS / 60:.0f} min")
+        if action.sent_ms is None:
+            await self._note_sent(action)
         log.info("action_waits", action=action.id, reason=reason[:200])
         await pause(stop, min(waits, 30.0))
         return action
@@ -275,11 +287,23 @@ class Acting:
             ended_ms=now_ms if is_over else None,
         )
         if not action.is_on_jobs and not after.count:
-            return await self._refused(action, "; ".join(str(one.get("message", "")) for one in answer.body["results"]))
+            reason = "; ".join(str(one.get("message", "")) for one in answer.body["results"])
+            return await self._end_undone(replace(action, sent_ms=None), reason)
         return await self._save(after, new=fates)
 
-    async def _refused(self, action: Action, reason: str) -> Action:
-        return await self._save(replace(action, stage=Stage.REFUSED, note=reason[:1000], ended_ms=_now_ms()))
+    async def _note_sent(self, action: Action) -> str:
+        """Store whether the bridge may be at it; return the id of who wants it."""
+        async with self.database.transaction() as session:
+            row = await stored.hold_action(session, action.id)
+            if row is None or not await stored.renew_claim(session, action.id, self.sender, LEASE_SECONDS):
+                raise TakenOver
+            row.sent_ms = action.sent_ms
+            return row.by_id
+
+    async def _end_undone(self, action: Action, reason: str) -> Action:
+        """It was not done; or nobody knows, once the bridge may have been at it."""
+        stage = Stage.REFUSED if action.sent_ms is None else Stage.UNKNOWN
+        return await self._save(replace(action, stage=stage, note=reason[:1000], ended_ms=_now_ms()))
 
     async def _follow(self, action: Action, feed: Replay, partition: int, stop: asyncio.Event) -> None:
         """Read on until every job has ended. What was read is stored with how far it was read."""
@@ -315,7 +339,7 @@ class Acting:
             await stored.renew_claim(session, action.id, self.sender, lease)
             text, buttons = action_text(action), action_buttons(action, self.seal)
             await rewrite_action(session, action.id, text, buttons, now_ms=_now_ms())
-            if action.stage in (Stage.ENDED, Stage.REFUSED):
+            if action.stage in OUTCOMES:
                 await self._conclude(session, row, action)
         self.woken()
         return action
@@ -323,7 +347,7 @@ class Acting:
     async def _conclude(self, session: Session, row: ActionRow, action: Action) -> None:
         """The audit is complete, and the incident remembers it."""
         is_done = action.stage is Stage.ENDED
-        outcome = f"done: {outcome_words(action) or action.count}" if is_done else f"refused: {action.note}"
+        outcome = f"{OUTCOMES[action.stage]}: {(outcome_words(action) or action.count) if is_done else action.note}"
         await audit.end(session, action.request_id, outcome)
         log.info("action_ended", action=action.id, what=action.action, outcome=outcome[:200])
         incident_row = None if action.incident_id is None else await lock_incident(session, action.incident_id)
@@ -344,8 +368,7 @@ def _is_too_late(action: Action) -> bool:
 
 
 def _too_late_words(action: Action) -> str:
-    was_never_sent = action.is_on_jobs and action.offset is None
-    words = texts.NOT_SENT_IN_TIME if was_never_sent else texts.NOT_HEARD_OF_IN_TIME
+    words = texts.NOT_SENT_IN_TIME if action.sent_ms is None else texts.NOT_HEARD_OF_IN_TIME
     return words.format(minutes=round(SEND_SECONDS / 60))
 
 

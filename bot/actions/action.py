@@ -27,7 +27,8 @@ WORKS: Mapping[str, str] = {"retry": "failed", "promote": "delayed"}
 class Stage(StrEnum):
     """asked: waits for a second tap. begun: the bridge is to do it. following: done, and the jobs are on their way.
 
-    ended: nothing more will change. expired, cancelled: it was never begun. refused: the bridge did not do it.
+    ended: nothing more will change. cancelled: it was never begun. refused: the bridge did not do it. unknown: it may
+    have, and did not say.
     """
 
     ASKED = "asked"
@@ -35,6 +36,7 @@ class Stage(StrEnum):
     FOLLOWING = "following"
     ENDED = "ended"
     REFUSED = "refused"
+    UNKNOWN = "unknown"
     CANCELLED = "cancelled"
 
 
@@ -67,7 +69,8 @@ class Action:
     """Times are ms. wanted: the bridge's `job_ids` or `filter`; empty for a queue. count: as the bridge counted it.
 
     incident_id: the incident it was asked for at. kind: of the failures, for people. offset: of the jobs topic, where
-    the events of the queue are read on; None = not known yet.
+    the events of the queue are read on; None = not known yet. sent_ms: since when the bridge may be at it; None = it
+    has not heard of it.
     """
 
     id: int
@@ -84,6 +87,7 @@ class Action:
     asked_ms: int
     begun_ms: int | None = None
     ended_ms: int | None = None
+    sent_ms: int | None = None
     offset: int | None = None
     note: str = ""
     fates: Mapping[str, int] = field(default_factory=dict[str, int])

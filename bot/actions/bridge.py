@@ -20,6 +20,9 @@ SICK = (httpx.HTTPError, ValueError)
 ELSEWHERE = "unknown_source"
 """The error of a bridge of another site: one that knows the source may be next."""
 
+NOT_TAKEN_UP = frozenset(("busy", "not_configured"))
+"""The 503s after which nothing was begun; after any other the bridge may be at it."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -33,6 +36,16 @@ class Answer:
     def error(self) -> str:
         """The word of a refusal; empty if it is none."""
         return "" if self.status == 200 else str(self.body.get("error", "internal"))
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether some of what was asked for may be done, or under way, although it is refused."""
+        return self.status >= 500 and self.error not in NOT_TAKEN_UP
+
+
+def may_have_heard(failure: Unavailable) -> bool:
+    """Whether a bridge may have got the request it did not answer: not if there was no connection."""
+    return not isinstance(failure.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | None)
 
 
 class Bridge:
@@ -59,8 +72,10 @@ class Bridge:
                     continue
                 if answer.error != ELSEWHERE:
                     break
+            if failure is not None and (answer is None or answer.error == ELSEWHERE):
+                raise failure  # the one that knows the source may be the one that is away
             if answer is None:
-                raise failure or Unavailable(BRIDGE, "no address known")
+                raise Unavailable(BRIDGE, "no address known")
             return answer
 
     async def probe(self) -> None:

@@ -8,8 +8,8 @@ import structlog
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from bot.actions.bridge import Answer, Bridge
-from bot.internal.gate import Refused, read_body
+from bot.actions.bridge import Answer, Bridge, may_have_heard
+from bot.internal.gate import RETRY_AFTER_SECONDS, Refused, read_body
 from bot.internal.who import refusal_of, role_now
 from bot.people.roster import People
 from bot.store import audit
@@ -24,6 +24,9 @@ MOST_BYTES = 4 * 1024 * 1024
 
 Short = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
+
+UNHEARD = "the bridge does not answer: it is not known whether this was done"
+SAME_AGAIN = "look, or send the same request again: it does nothing twice"
 
 OURS = frozenset({"name", "role", "address", "reason"})
 """Fields that the bridge does not get."""
@@ -92,8 +95,13 @@ def actions_route(database: Database, who: People, bridge: Bridge) -> HTTPRouteH
         try:
             answer = await bridge.act(asked.for_bridge)
         except Unavailable as failure:
-            await _note(database, asked, f"no answer from bridge: {failure.reason}")
-            raise
+            is_known = asked.dry_run or not may_have_heard(failure)
+            await _note(database, asked, f"{'not done' if is_known else audit.NOT_KNOWN}: {failure}")
+            if is_known:
+                raise
+            raise Refused(
+                503, "bridge_unavailable", UNHEARD, mend=SAME_AGAIN, retry_after=RETRY_AFTER_SECONDS
+            ) from failure
         await _note(database, asked, _outcome(answer))
         headers = {"retry-after": answer.retry_after} if answer.retry_after else {}
         return Response(answer.body, status_code=answer.status, headers=headers)
@@ -115,6 +123,8 @@ async def _note(database: Database, asked: Asked, outcome: str) -> None:
 
 def _outcome(answer: Answer) -> str:
     if answer.error:
-        return f"{'waits' if answer.status == 503 else 'refused'}: {answer.error}"
+        if answer.status == 503:
+            return f"waits: {answer.error}"
+        return f"{audit.NOT_KNOWN if answer.may_be_done else 'refused'}: {answer.error}"
     outcomes: dict[str, int] = answer.body.get("outcomes", {})
     return f"done: {', '.join(f'{count} {name}' for name, count in outcomes.items()) or '0'}"

@@ -29,6 +29,10 @@ def action_text(action: Action, *, others: Mapping[str, int] | None = None) -> s
         case Stage.REFUSED:
             reason = prose(action.note, 600)
             lines = [texts.ACTION_REFUSED.format(icon=texts.ICON_WARN, reason=reason), _place(action), _by(action)]
+        case Stage.UNKNOWN:
+            reason = prose(action.note, 600)
+            lines = [texts.ACTION_UNKNOWN.format(icon=texts.ICON_WARN, reason=reason), _look(action), _place(action)]
+            lines.append(_by(action))
         case Stage.FOLLOWING | Stage.ENDED:
             lines = _followed(action) if action.is_on_jobs else [_headline(texts.DONE_TO_QUEUE, action), _by(action)]
     return fit([line for line in lines if line])
@@ -110,6 +114,12 @@ def _headline(forms: Mapping[str, str], action: Action) -> str:
 def _place(action: Action) -> str:
     kind = [name(action.kind, 60)] if action.kind else []
     return " · ".join([name(action.env, 20), f"{texts.SOURCE} {name(action.source)}", name(action.queue, 60), *kind])
+
+
+def _look(action: Action) -> str:
+    """Where to see whether it was done."""
+    words = texts.LOOK_AT_JOBS if action.is_on_jobs else texts.LOOK_AT_QUEUE
+    return words.format(queue=name(action.queue, 60))
 
 
 def _by(action: Action) -> str:

@@ -115,7 +115,7 @@ async def change_fates(session: AsyncSession, action_id: int, changed: Mapping[s
 def write_action(row: ActionRow, one: Action) -> None:
     """Put what changes of an action into its row."""
     row.stage, row.count, row.note, row.by_name = one.stage, one.count, one.note, one.by
-    row.begun_ms, row.ended_ms, row.next_offset = one.begun_ms, one.ended_ms, one.offset
+    row.begun_ms, row.ended_ms, row.sent_ms, row.next_offset = one.begun_ms, one.ended_ms, one.sent_ms, one.offset
     row.fates = dict(one.fates)
 
 
@@ -136,6 +136,7 @@ def to_action(row: ActionRow) -> Action:
         asked_ms=row.asked_ms,
         begun_ms=row.begun_ms,
         ended_ms=row.ended_ms,
+        sent_ms=row.sent_ms,
         offset=row.next_offset,
         note=row.note,
         fates=row.fates,

@@ -13,6 +13,8 @@ LONGEST = 500
 """Characters of one column. What people typed goes in here, and must not fill the disk."""
 NOTED = "note"
 """The action of who wrote a note on an incident."""
+NOT_KNOWN = "not known"
+"""The outcome of what may have been done, or not."""
 
 MOST_PAUSES = 1_000
 

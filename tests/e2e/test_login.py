@@ -386,7 +386,7 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         assert {name: row["outcome"].partition(":")[0] for name, row in rows.items()} == {
             "r-1": "done",
             "r-3": "refused",
-            "r-4": "no answer from bridge",
+            "r-4": "not done",
         }
         assert rows["r-1"]["outcome"] == f"done: {failed} done"
         assert (rows["r-1"]["user_id"].partition(":")[0], rows["r-1"]["role"]) == ("token", "operator")

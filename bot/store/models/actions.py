@@ -14,7 +14,7 @@ class ActionRow(Base):
     """What somebody lets the bridge do; see bot/actions/action.py.
 
     claimed_by: the process that is at it, until claimed_until.
-    chat_id, topic_id: where it was asked for. next_offset: of the jobs topic, see Action.offset.
+    chat_id, topic_id: where it was asked for. next_offset: of the jobs topic, see Action.offset; sent_ms: see there.
     """
 
     __tablename__ = "actions"
@@ -39,6 +39,7 @@ class ActionRow(Base):
     asked_ms: Mapped[int] = mapped_column(BigInteger)
     begun_ms: Mapped[int | None] = mapped_column(BigInteger)
     ended_ms: Mapped[int | None] = mapped_column(BigInteger)
+    sent_ms: Mapped[int | None] = mapped_column(BigInteger)
     next_offset: Mapped[int | None] = mapped_column(BigInteger)
     claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 

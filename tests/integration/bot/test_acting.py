@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import httpx
+import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -16,24 +18,29 @@ from bot.actions.bridge import Answer, Bridge
 from bot.incidents.handling import Handling
 from bot.kafka import KafkaError, Replay
 from bot.people.seal import Seal
+from bot.render.actions import action_text
+from bot.render.markup import plain
 from bot.routing.routes import Destination
 from bot.settings import BotSettings
-from bot.store.actions import UNDER_WAY, add_action, claim_action, renew_claim
+from bot.store import audit
+from bot.store.actions import UNDER_WAY, add_action, claim_action, renew_claim, to_action
+from bot.store.audit import Actor
 from bot.store.database import Database
 from bot.store.models import ActionJob, ActionRow
 from tests.eventually import eventually
 from tests.unit.bot.test_routes import BASE
-from tocsin.breakers import Breakers
+from tocsin.breakers import Breakers, Unavailable
 from tocsin.settings import read
 
 
-async def add(engine: AsyncEngine, action: str, stage: Stage, *, seconds_ago: float = 0) -> int:
+async def add(engine: AsyncEngine, action: str, stage: Stage, *, seconds_ago: float = 0, was_sent: bool = False) -> int:
     now_ms = int((time.time() - seconds_ago) * 1000)
     async with AsyncSession(engine) as session, session.begin():
         one = Action(0, stage, action, "prod", "main", "orders", {}, 1, None, "", "Ann", now_ms)
         added = await add_action(session, one, Destination(1), "1")
         row = await session.get_one(ActionRow, added.id)
         row.begun_ms, row.fates = now_ms, {"moving": 1}
+        row.sent_ms = now_ms if was_sent else None
         row.next_offset = 0 if stage is Stage.FOLLOWING else None
         if stage is Stage.FOLLOWING:
             session.add(ActionJob(action_id=added.id, job_id="1", fate=Fate.MOVING))
@@ -72,6 +79,21 @@ class Willing:
     async def act(self, body: Mapping[str, Any]) -> Answer:
         self.done.append(body["action"])
         return Answer(200, {"count": 1, "results": [{"outcome": "done"}]})
+
+
+class Silent(Willing):
+    """A bridge that fails so at every call, and says so in the end."""
+
+    def __init__(self, failure: Exception, at_last: Answer | None = None) -> None:
+        super().__init__()
+        self.failure = failure
+        self.at_last = at_last
+
+    async def act(self, body: Mapping[str, Any]) -> Answer:
+        self.done.append(body["action"])
+        if self.at_last is not None and len(self.done) > 1:
+            return self.at_last
+        raise Unavailable("bridge", "as told") from self.failure
 
 
 @asynccontextmanager
@@ -114,23 +136,67 @@ async def test_what_is_confirmed_does_not_wait_for_jobs_that_are_followed_for_ho
 
 async def test_what_was_confirmed_long_ago_is_not_done_when_kafka_and_the_bridge_return(engine: AsyncEngine) -> None:
     kept = await add(engine, "retry", Stage.BEGUN)
-    for action in ("retry", "pause"):
-        await add(engine, action, Stage.BEGUN, seconds_ago=SEND_SECONDS + 1)
-    bridge, refused = Willing(), dict[str, str]()
-
-    async def both_are_refused() -> bool:
-        async with AsyncSession(engine) as session:
-            rows = (await session.scalars(select(ActionRow).where(ActionRow.stage == Stage.REFUSED))).all()
-            refused.update({one.action: one.note for one in rows if one.id != kept})
-        return len(refused) == 2
-
+    late = [
+        await add(engine, action, Stage.BEGUN, seconds_ago=SEND_SECONDS + 1, was_sent=was_sent)
+        for action, was_sent in (("retry", False), ("pause", True))
+    ]
+    bridge = Willing()
     async with acting(engine, bridge, KafkaIsAway):
-        await eventually(both_are_refused, what="the end of what was confirmed too long ago")
+        (never_sent, note), (sent, words) = [await end_of(engine, one) for one in late]
     assert not bridge.done
-    assert "could not be handed to the bridge" in refused["retry"], "it was not sent, and the message says so"
-    assert "look before you ask again" in refused["pause"], "nobody knows whether it was sent"
+    assert (never_sent, "could not be handed to the bridge" in note) == (Stage.REFUSED, True)
+    assert (sent, "have not heard what came of it" in words) == (Stage.UNKNOWN, True)
     async with AsyncSession(engine) as session:
         assert (await session.get_one(ActionRow, kept)).stage == Stage.BEGUN, "it waits for Kafka"
+
+
+async def end_of(engine: AsyncEngine, number: int) -> tuple[str, str]:
+    """The stage an action ends in, and its note."""
+
+    async def ended() -> bool:
+        async with AsyncSession(engine) as session:
+            return (await session.get_one(ActionRow, number)).ended_ms is not None
+
+    await eventually(ended, what="the end of the action")
+    async with AsyncSession(engine) as session:
+        row = await session.get_one(ActionRow, number)
+        return row.stage, row.note
+
+
+NO_LONGER = Answer(404, {"error": "unknown_queue", "message": "no such queue"})
+
+
+@pytest.mark.parametrize(
+    ("failure", "at_last", "stage", "outcome"),
+    [
+        (httpx.ConnectError("refused"), NO_LONGER, Stage.REFUSED, "refused"),
+        (httpx.ReadTimeout("hangs"), NO_LONGER, Stage.UNKNOWN, "not known"),
+        (httpx.ConnectError("refused"), Answer(500, {"error": "internal"}), Stage.UNKNOWN, "not known"),
+    ],
+    ids=["never heard of it", "heard and did not answer", "broke at it"],
+)
+async def test_it_is_not_said_of_what_may_have_been_done_that_it_was_not(
+    engine: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
+    at_last: Answer,
+    stage: Stage,
+    outcome: str,
+) -> None:
+    monkeypatch.setattr("bot.actions.acting.RETRY_SECONDS", 0.05)
+    number = await add(engine, "pause", Stage.BEGUN)
+    async with AsyncSession(engine) as session, session.begin():
+        request_id = to_action(await session.get_one(ActionRow, number)).request_id
+        await audit.begin(session, Actor("1"), "pause", "main/orders", request_id=request_id, digest="")
+    async with acting(engine, Silent(failure, at_last), StillMoving):
+        assert (await end_of(engine, number))[0] == stage
+    async with AsyncSession(engine) as session:
+        [told] = await audit.newest(session, limit=1)
+        row = await session.get_one(ActionRow, number)
+    assert told.outcome.partition(":")[0] == outcome
+    says = "Not known whether it was done:" if stage is Stage.UNKNOWN else "Not done:"
+    text = plain(action_text(to_action(row)))
+    assert (says in text, "Look before you ask again: /queue orders" in text) == (True, stage is Stage.UNKNOWN)
 
 
 async def test_who_was_too_slow_takes_nothing_back_from_the_bot_that_went_on(engine: AsyncEngine) -> None:
