@@ -132,7 +132,9 @@ class BridgeSettings(Settings):
     bridge_site: str = Field(
         "main", pattern=NAME, description="The bridges that reach the same sources; they share the work."
     )
-    bridge_discovery_seconds: float = Field(10, gt=0, description="How often queues are looked for.")
+    bridge_discovery_seconds: float = Field(
+        10, gt=0, description="How often queues are looked for, and who is the primary."
+    )
     bridge_poll_seconds: float = Field(
         5,
         gt=0,

@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import structlog
 
+from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.settings import BridgeSettings, Source
 from bridge.sources.bullmq.discovery import Discovery
@@ -38,6 +40,7 @@ class BullmqSource:
         self.door = Door(open_link(source, Guards(source.name, breakers)), source=source.name)
         every_seconds, partitions = settings.bridge_discovery_seconds, settings.kafka_partitions
         self.discovery = Discovery(source, self.door, metrics, every_seconds=every_seconds, partitions=partitions)
+        self._look_every = every_seconds
         self.turns = asyncio.Semaphore(LANES_AT_ONCE)
         self._workers = Workers(source.prefix)
         self._workers_read = 0.0
@@ -54,19 +57,30 @@ class BullmqSource:
         return f"redis:{self.source.name}"
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Look for queues until stop is set (a part of the service)."""
+        """Look for queues, and after the Redis itself, until stop is set (a part of the service)."""
         if self.source.tls is not None and not self.source.tls.check_hostname:
             log.warning("tls_hostname_unchecked", source=self.source.name, mend="leave check_hostname out")
-        looking = asyncio.create_task(self.discovery.run(stop), name=f"discovery-{self.source.name}")
+        parts = [
+            asyncio.create_task(part(stop), name=f"{name}-{self.source.name}")
+            for name, part in (("discovery", self.discovery.run), ("look-around", self._look_around))
+        ]
         try:
-            while not looking.done() and not await pause(stop, 1.0):
+            while not any(part.done() for part in parts) and not await pause(stop, 1.0):
                 if self.discovery.is_fresh:
                     self._health.ok(self.need)
-            if looking.done():
-                looking.result()
+            for part in parts:
+                if part.done():
+                    part.result()
         finally:
-            looking.cancel()  # a scan of a big key space takes minutes
-            await asyncio.gather(looking, return_exceptions=True)
+            for part in parts:
+                part.cancel()  # a scan of a big key space takes minutes
+            await asyncio.gather(*parts, return_exceptions=True)
+
+    async def _look_around(self, stop: asyncio.Event) -> None:
+        """Ask again and again who is the primary, and for its clock: a scan may take minutes."""
+        while not await pause(stop, self._look_every):
+            with suppress(SourceUnavailable):  # whoever reads tells
+                await self.door.read_clock()
 
     async def snapshots(self, places: Sequence[Place]) -> list[QueueSnapshot]:
         """The counts of these queues now. Raises SourceUnavailable."""

@@ -1,5 +1,6 @@
 """A queue is missed by two complete scans in a row, or it is not missed; a scan of many pages outlives a bad one."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -8,10 +9,15 @@ from prometheus_client import CollectorRegistry
 
 from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
-from bridge.settings import Source
+from bridge.settings import BridgeSettings, Source
 from bridge.sources.bullmq import discovery as module
 from bridge.sources.bullmq.discovery import Discovery, Found, Missed
 from bridge.sources.bullmq.door import Command, Door, Reply
+from bridge.sources.bullmq.source import BullmqSource
+from tests.eventually import eventually
+from tocsin.breakers import Breakers
+from tocsin.health import Health
+from tocsin.settings import read
 
 HERE, ELSEWHERE = frozenset({"mail"}), frozenset({"other"})
 
@@ -20,7 +26,8 @@ class Pages:
     """A Redis of one queue a page: q0, q1, … runs: who answers each SCAN in turn, "" = nobody; the last one goes on."""
 
     def __init__(self, count: int, runs: Sequence[str]) -> None:
-        self.is_away = False
+        self.is_away = self.is_held = False
+        self.looks = 0
         self.asked: list[int] = []
         self._count = count
         self._runs = runs
@@ -28,7 +35,10 @@ class Pages:
     async def parts(self) -> Sequence[Any]:
         return [self]
 
-    async def look_around(self) -> None: ...
+    async def close(self) -> None: ...
+
+    async def look_around(self) -> None:
+        self.looks += 1
 
     def shard(self, key: str) -> str:
         return ""
@@ -40,6 +50,8 @@ class Pages:
             return [1 for _ in commands]
         if commands[0][0] != "SCAN":
             return [b"" for _ in commands]
+        if self.is_held:
+            await asyncio.Event().wait()
         at = int(cast(bytes, commands[0][1]))
         run = self._runs[min(len(self.asked), len(self._runs) - 1)]
         self.asked.append(at)
@@ -108,3 +120,22 @@ async def test_expected_queue_is_asked_for_until_its_node_answers() -> None:
     with pytest.raises(SourceUnavailable):
         await discovery.scan()
     assert discovery.count == 1, "though no scan comes to its end"
+
+
+async def test_who_is_primary_is_asked_again_while_a_scan_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    redis = Pages(2, ["a"])
+    redis.is_held = True
+
+    def open_link(*_: object) -> Pages:
+        return redis
+
+    monkeypatch.setattr("bridge.sources.bullmq.source.open_link", open_link)
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h", "BRIDGE_DISCOVERY_SECONDS": "0.01"}
+    settings, registry = read(BridgeSettings, environ), CollectorRegistry()
+    source = BullmqSource(settings.sources[0], settings, Metrics(registry), Health(), Breakers(settings, registry))
+    running = asyncio.create_task(source.run(asyncio.Event()))
+    try:
+        await eventually(lambda: redis.looks > 3, what="looks while the first page of a scan is waited for")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

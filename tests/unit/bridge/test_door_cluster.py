@@ -53,6 +53,11 @@ async def cluster_of(nodes: Nodes, count: int, guards: Guards) -> AsyncGenerator
             await cluster.close()
 
 
+def one_failure_opens() -> Breakers:
+    environ = {"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h:6379/0", "BREAKER_FAIL_MAX": "1"}
+    return Breakers(read(BridgeSettings, environ), CollectorRegistry())
+
+
 async def test_call_to_a_node_that_leaves_meanwhile_fails_like_any_other() -> None:
     nodes = Nodes()
     async with cluster_of(nodes, 2, Guards()) as (cluster, ports):
@@ -64,9 +69,20 @@ async def test_call_to_a_node_that_leaves_meanwhile_fails_like_any_other() -> No
             await asking
 
 
+async def test_node_that_left_is_neither_connected_to_nor_guarded_any_more() -> None:
+    breakers = one_failure_opens()
+    nodes = Nodes()
+    async with cluster_of(nodes, 2, Guards("main", breakers)) as (cluster, ports):
+        [part] = await cluster.parts()
+        nodes.owner = ports[1]
+        await cluster.look_around()
+        with pytest.raises(SourceUnavailable, match="no part of the source"):
+            await part.ask([("PING",)])
+        assert breakers.states() == {}
+
+
 async def test_node_that_answers_no_call_opens_its_breaker_and_makes_the_slots_doubtful() -> None:
-    environ = {"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h:6379/0", "BREAKER_FAIL_MAX": "1"}
-    breakers = Breakers(read(BridgeSettings, environ), CollectorRegistry())
+    breakers = one_failure_opens()
     nodes = Nodes()
     async with cluster_of(nodes, 2, Guards("main", breakers)) as (cluster, ports):
         with pytest.raises(SourceUnavailable):

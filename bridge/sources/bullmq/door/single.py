@@ -35,6 +35,7 @@ class Single:
         self._guard = guard
         self._is_node = is_node
         self._primary = primary
+        self._is_closed = False
 
     @property
     def may_lag(self) -> bool:
@@ -43,6 +44,8 @@ class Single:
     async def ask(
         self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
     ) -> list[Reply]:
+        if self._is_closed:  # its pool would connect again, and its failures count for nobody who is there
+            raise SourceUnavailable("it is no part of the source any more")
         connection: Any = None
         try:
             async with self._guard(timeout):
@@ -104,6 +107,7 @@ class Single:
     async def close(self) -> None:
         for link in (self, self._primary):
             if link is not None:
+                link._is_closed = True
                 with suppress(RedisError, OSError):
                     await link._pool.aclose()
 
