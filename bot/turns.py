@@ -26,6 +26,9 @@ from tocsin.lifecycle import pause
 
 log = structlog.get_logger("turns")
 
+Listen = Callable[[asyncio.Event], Awaitable[None]]
+"""Polls until the event is set."""
+
 POLLING = "polling"
 LEASE_SECONDS = 8.0
 RENEW_SECONDS = 2.0
@@ -43,14 +46,13 @@ ANSWER_SECONDS = 2.0
 
 @dataclass
 class Turns:
-    """One for the process. listen: poll until its event is set."""
+    """One for the process."""
 
     database: Database
     telegram: Telegram
     breakers: Breakers
     health: Health
     metrics: Metrics
-    listen: Callable[[asyncio.Event], Awaitable[None]]
     me: str = field(default_factory=lambda: uuid4().hex)
     has_tables: asyncio.Event = field(default_factory=asyncio.Event)
     lease: Lease | None = None
@@ -72,13 +74,13 @@ class Turns:
         may_be = self.lease is None or self.lease.holder == self.me
         return may_be and self.clock() >= self._gives_way_until
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, listen: Listen, stop: asyncio.Event) -> None:
         """Poll whenever it is our turn, until stop; then let the next one have it."""
         await self._await_tables(stop)
         while not stop.is_set():
             await self._ask_whose()
             if self.is_ours:
-                await self._poll(stop)
+                await self._poll(listen, stop)
             else:
                 await self._stand_by()
                 await pause(stop, STANDBY_SECONDS)
@@ -92,14 +94,14 @@ class Turns:
             for wait in waits:
                 wait.cancel()
 
-    async def _poll(self, stop: asyncio.Event) -> None:
+    async def _poll(self, listen: Listen, stop: asyncio.Event) -> None:
         """Poll and renew, until stop or until it is another's turn."""
         over = asyncio.Event()
         self._polls_since = self.clock()
         self.metrics.is_polling.set(1)
         silent = None if self._renewed_at is None else round(self.clock() - self._renewed_at, 3)
         log.info("our_turn_to_poll", fence=self.lease.fence if self.lease else None, silent_seconds=silent)
-        polling = asyncio.ensure_future(self.listen(over))
+        polling = asyncio.ensure_future(listen(over))
         try:
             while self.is_ours and not stop.is_set() and not polling.done():
                 await pause(stop, RENEW_SECONDS)

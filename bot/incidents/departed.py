@@ -16,9 +16,11 @@ from bot.incidents.alerts import Alerts
 from bot.incidents.failures import key_part
 from bot.incidents.found import unheard
 from bot.incidents.machine import Person, end, note
+from bot.queues.snapshots import QUIET_SECONDS
 from bot.render.markup import bold, name
 from bot.render.times import many
 from bot.rules.board import TOCSIN
+from bot.rules.watching import Tables
 from bot.store import audit
 from bot.store.audit import Actor
 from bot.store.database import Database, Session
@@ -40,21 +42,15 @@ MACHINE = Person(0, "Tocsin", account=TOCSIN)
 
 @dataclass
 class Departures:
-    """One for the process. reported, known: the sources a bridge tells of now, and those it ever told us of.
-
-    is_listening: whether we hear what bridges tell. gone: what no rule needs to look at any more.
-    """
+    """One for the process. It tells the tables which sources no rule needs to look at any more."""
 
     database: Database
     alerts: Alerts
-    reported: Callable[[], Collection[str]]
-    known: Callable[[], Collection[str]]
-    is_listening: Callable[[], bool]
+    tables: Tables
     woken: Callable[[], None]
     gone_seconds: float = GONE_SECONDS
     listened_seconds: float = LISTENED_SECONDS
     clock: Callable[[], float] = time.monotonic
-    gone: frozenset[str] = frozenset()
     _listens_since: float | None = field(default=None)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -67,21 +63,23 @@ class Departures:
 
     async def look(self, *, now_ms: int) -> int:
         """See which sources are there, and end what belonged to one that has left; return how many incidents."""
-        if not self.is_listening():
+        if not self.tables.is_listening:
             self._listens_since = None
             return 0
         since = self._listens_since = self.clock() if self._listens_since is None else self._listens_since
-        reported = {key_part(one) for one in self.reported()}
+        reported = {key_part(one) for one in self.tables.reported(QUIET_SECONDS)}
         async with self.database.transaction() as session:
             seen, left = await marked(session, SEEN), await marked(session, LEFT)
-            known = {key_part(one) for one in self.known()} | await sources_of_open(session) - {TOCSIN}
+            known = {key_part(one) for one in self.tables.known()} | await sources_of_open(session) - {TOCSIN}
             for one in sorted(reported | (known - seen.keys())):
                 await mark(session, f"{SEEN}{one}", now_ms)
         has_listened = self.clock() - since >= self.listened_seconds
         leave = {one for one, at_ms in seen.items() if now_ms - at_ms >= self.gone_seconds * 1000}
         leave = (leave & known) - reported if reported and has_listened else set[str]()
         # What had left before we began stays so, or its rules would ring anew at every start.
-        self.gone = frozenset(leave | {one for one, at_ms in left.items() if at_ms > seen.get(one, 0)} - reported)
+        self.tables.gone = frozenset(
+            leave | {one for one, at_ms in left.items() if at_ms > seen.get(one, 0)} - reported
+        )
         ended = [await self._end(one, now_ms) for one in sorted(leave)]
         if any(ended):
             self.woken()

@@ -6,7 +6,15 @@ from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 from pydantic import SecretStr
 
+from bot.desk import Desk
+from bot.internal.access import access_routes
+from bot.internal.actions import actions_route
+from bot.internal.changes import changes_route
+from bot.internal.deeds import deed_routes
 from bot.internal.gate import HANDLERS, only_services
+from bot.internal.incidents import incident_routes
+from bot.internal.rules import rule_routes
+from bot.internal.views import view_routes
 
 
 def internal_router(
@@ -20,3 +28,16 @@ def internal_router(
         exception_handlers=HANDLERS,
         include_in_schema=False,
     )
+
+
+def internal_routes(desk: Desk) -> list[HTTPRouteHandler]:
+    """All of them. The page asks what commands ask, so it may use the same."""
+    return [
+        *access_routes(desk.database, desk.people, desk.logins),
+        actions_route(desk.database, desk.people, desk.acting.bridge),
+        *deed_routes(desk.database, desk.people),
+        changes_route(desk.database),
+        *incident_routes(desk.handling, desk.people, desk.links, desk.pulse.progress),
+        *view_routes(desk.database, desk.people),
+        *rule_routes(desk.rules, desk.board, desk.preview, desk.people),
+    ]

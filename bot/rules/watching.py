@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,20 +32,23 @@ READ_LATELY_SECONDS = 15.0
 
 @dataclass
 class Tables:
-    """Everything rules look at, as the bot has read it. gone: sources that are no longer there, whatever rows say."""
+    """Everything rules look at, as the bot has read it.
+
+    gone: sources that are no longer there, whatever rows say; kept up to date by Departures.
+    """
 
     snapshots: Snapshots
     schedules: Table[SchedulerSnapshot] = field(default_factory=lambda: Table(SchedulerSnapshot))
     sources: Table[SourceSnapshot] = field(default_factory=lambda: Table(SourceSnapshot))
     habits: Callable[[], Mapping[tuple[str, str], Habit]] = dict
     behind_seconds: Callable[[], float | None] = lambda: None
-    gone: Callable[[], Collection[str]] = frozenset
+    gone: frozenset[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
 
     def world(self) -> World:
         """As it is now."""
         tables, heard = (self.snapshots, self.schedules, self.sources), self.sources.heard
-        gone = set(self.gone())
+        gone = self.gone
         queues = self.snapshots.by_place()
         rows = [one for one in self.schedules.rows.values() if one.source not in gone]
         return World(

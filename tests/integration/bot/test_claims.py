@@ -383,9 +383,9 @@ async def test_a_poller_that_postgres_has_lost_goes_on_alone_and_gives_way_to_th
         registry = CollectorRegistry()
         breakers, telegram = Breakers(settings, registry), cast(Telegram, poller)
         database = Database(through, breakers, timeout=30)
-        one = Turns(database, telegram, breakers, Health(TELEGRAM), Metrics(registry), poller.listen)
+        one = Turns(database, telegram, breakers, Health(TELEGRAM), Metrics(registry))
         one.has_tables.set()
-        await one.run(stop)
+        await one.run(poller.listen, stop)
 
     async with asyncio.TaskGroup() as running:
         running.create_task(take_turns(first, behind))

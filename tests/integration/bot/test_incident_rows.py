@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
@@ -41,6 +41,7 @@ from bot.rules.board import Change, Finding, Spot
 from bot.rules.conditions import Verdict, Watch
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
+from bot.rules.watching import Tables
 from bot.settings import BotSettings
 from bot.store.changes import read_changes
 from bot.store.database import Database
@@ -696,30 +697,45 @@ async def test_what_a_rule_rang_for_is_remembered_until_it_is_over_whatever_anot
     assert kept == [False, True, True, True, True, False]
 
 
+@dataclass
+class Told(Tables):
+    """What bridges tell, as a test has it."""
+
+    now: set[str] = field(default_factory=lambda: {"main", "other"})
+
+    def reported(self, seconds: float) -> set[str]:
+        return set(self.now)
+
+    def known(self) -> set[str]:
+        return {"main", "other"}
+
+    @property
+    def is_listening(self) -> bool:
+        return True
+
+
 async def test_a_source_that_alone_is_reported_no_more_for_a_day_ends_what_belonged_to_it_and_says_so(
     engine: AsyncEngine, alerts: Alerts
 ) -> None:
     database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    reported, now_ms = {"main", "other"}, at("20 12:00")
+    tables, now_ms = Told(Snapshots()), at("20 12:00")
     clock, woken = [0.0], list[bool]()
     departures = Departures(
         database,
         alerts,
-        lambda: reported,
-        lambda: {"main", "other"},
-        is_listening=lambda: True,
+        tables,
         woken=lambda: woken.append(True),
         clock=lambda: clock[0],
     )
     await fail(engine, alerts, now_ms, KEY, KEY._replace(source="other"))
     assert await departures.look(now_ms=now_ms) == 0
-    reported.clear()  # every bridge is dead: their alarms must stay
+    tables.now.clear()  # every bridge is dead: their alarms must stay
     clock[0] += 1000
     day_ms = 86_400_000
     assert await departures.look(now_ms=now_ms + 2 * day_ms) == 0
-    reported.add("other")
+    tables.now.add("other")
     assert await departures.look(now_ms=now_ms + 2 * day_ms) == 1
-    assert (departures.gone, woken) == ({"main"}, [True])
+    assert (tables.gone, woken) == ({"main"}, [True])
     told = [text for kind, text in await send_all(engine) if kind == "notice"]
     assert len(told) == 1
     assert "1 incident of it ended" in told[0]
@@ -729,11 +745,12 @@ async def test_a_source_that_alone_is_reported_no_more_for_a_day_ends_what_belon
     assert (rows["main"].phase, rows["other"].phase, acted) == ("resolved", "new", "source=main")
     assert rows["main"].notes[0]["by"] == "Tocsin"
     # A bot that begins now does not let its rules ring about it; and when it is reported again, it is there again.
-    later = replace(departures, gone=frozenset(), _listens_since=None)
-    assert (await later.look(now_ms=now_ms + 2 * day_ms + 1), later.gone) == (0, {"main"})
-    reported.add("main")
-    assert (await later.look(now_ms=now_ms + 2 * day_ms + 60_000), later.gone) == (0, frozenset())
-    assert (await later.look(now_ms=now_ms + 2 * day_ms + 120_000), later.gone) == (0, frozenset())
+    tables = Told(Snapshots(), now=tables.now)
+    later = replace(departures, tables=tables, _listens_since=None)
+    assert (await later.look(now_ms=now_ms + 2 * day_ms + 1), tables.gone) == (0, {"main"})
+    tables.now.add("main")
+    assert (await later.look(now_ms=now_ms + 2 * day_ms + 60_000), tables.gone) == (0, frozenset())
+    assert (await later.look(now_ms=now_ms + 2 * day_ms + 120_000), tables.gone) == (0, frozenset())
 
 
 async def test_a_handover_tells_what_rang_and_what_was_done_whatever_else_happened(

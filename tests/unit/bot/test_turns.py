@@ -12,7 +12,7 @@ def test_of_two_bots_that_know_nothing_one_polls_nearly_all_the_time() -> None:
     bots: list[Turns] = []
     for _ in range(2):
         telegram = SimpleNamespace(polling=SimpleNamespace(conflict_at=None))
-        parts: dict[str, Any] = dict.fromkeys(("database", "breakers", "health", "metrics", "listen"))
+        parts: dict[str, Any] = dict.fromkeys(("database", "breakers", "health", "metrics"))
         bots.append(Turns(telegram=cast(Any, telegram), clock=lambda: now[0], dice=dice.random, **parts))
     polls: list[int] = []
     while now[0] < 3600:
