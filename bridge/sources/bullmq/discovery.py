@@ -27,7 +27,7 @@ KEYS_A_SECOND = 20_000
 """Passed by all replicas of a site together: 0.5 to 1.1 % of a core of Redis, as measured."""
 
 FIRST_KEYS_A_SECOND = 200_000
-"""Passed by a process that knows no queue yet."""
+"""Passed by a process that knows no queue yet, once of each Redis: not again and again while one of them is away."""
 
 TELL_SECONDS = 1.0
 """Between two times that the queues found by an unfinished scan are told."""
@@ -100,6 +100,7 @@ class Discovery:
         self._metrics = metrics
         self._every_seconds = every_seconds
         self._found: Found | None = None
+        self._passed: set[Link] = set()
         self._expected: set[str] = set()
         self._unanswered: set[str] = set()
         self._is_fresh = False
@@ -179,10 +180,12 @@ class Discovery:
     async def _meta_keys(self, part: Link) -> AsyncIterator[Sequence[bytes]]:
         """The keys of one process that are some queue's meta hash, page by page."""
         page = await self._page(part, b"0")
+        is_first = self.found is None and part not in self._passed
+        self._passed.add(part)
         yield page.keys
         changes = 0
         while page.next_cursor != b"0":
-            await asyncio.sleep(SCAN_COUNT / self._keys_a_second)
+            await asyncio.sleep(SCAN_COUNT / (FIRST_KEYS_A_SECOND if is_first else self._keys_a_second))
             page, is_anew = await self._page_after(part, page)
             changes += is_anew
             if changes > MOST_CHANGES:
@@ -225,8 +228,6 @@ class Discovery:
 
     @property
     def _keys_a_second(self) -> float:
-        if self.found is None:
-            return FIRST_KEYS_A_SECOND
         return KEYS_A_SECOND * max(1, self.shares) / self._partitions
 
     async def _present(self, queues: Collection[str]) -> tuple[set[str], set[str], SourceUnavailable | None]:
@@ -318,6 +319,7 @@ class Discovery:
         return queue if queue is not None and self.source.watches(queue) else None
 
     async def _publish(self, found: Found) -> None:
+        self._passed.clear()
         if self.found is None or found.queues != self.found.queues:
             log.info("queues_found", source=self.source.name, queues=len(found.queues))
         self._metrics.queues_watched.labels(self.source.name).set(len(found.queues))

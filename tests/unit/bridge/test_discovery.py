@@ -28,12 +28,13 @@ class Pages:
     def __init__(self, count: int, runs: Sequence[str]) -> None:
         self.is_away = self.is_held = False
         self.looks = 0
+        self.others: list[Pages] = []
         self.asked: list[int] = []
         self._count = count
         self._runs = runs
 
     async def parts(self) -> Sequence[Any]:
-        return [self]
+        return [self, *self.others]
 
     async def close(self) -> None: ...
 
@@ -105,6 +106,23 @@ async def test_scan_is_given_up_where_nobody_answers_for_long(monkeypatch: pytes
         await discovery.scan()
     assert set(redis.asked) == {0, 1}
     assert not discovery.is_fresh
+
+
+async def test_only_the_first_scan_is_quick_though_a_node_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_KEYS_A_SECOND", 1e9)
+    monkeypatch.setattr(module, "KEYS_A_SECOND", 1e-3)
+    redis = Pages(4, ["a"])
+    redis.others = [Pages(1, [""])]
+    discovery = discovery_of(redis)
+    with pytest.raises(SourceUnavailable, match="away"):
+        await discovery.scan()
+    assert redis.asked == [0, 1, 2, 3]
+    scanning = asyncio.create_task(discovery.scan())
+    await eventually(lambda: len(redis.asked) == 5, what="another scan")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert redis.asked == [0, 1, 2, 3, 0], "the next page waits for the budget"
+    scanning.cancel()
 
 
 async def test_expected_queue_is_asked_for_until_its_node_answers() -> None:
