@@ -18,6 +18,12 @@ export function useTailView(): TailView {
   return useSyncExternalStore(tail.subscribe, tail.view);
 }
 
+/** One part of what the tail shows: renders when that changes, not for each line. pick: gives a plain value. */
+export function useTailPart<Part extends string | number | boolean>(pick: (view: TailView) => Part): Part {
+  const tail = useTail();
+  return useSyncExternalStore(tail.subscribe, () => pick(tail.view()));
+}
+
 export function useConnection(): ConnectionView {
   const tail = useTail();
   return useSyncExternalStore(tail.subscribeConnection, tail.connection);

@@ -183,6 +183,25 @@ describe("Tail", () => {
     expect(shown()).toEqual(["1", "seam:null:idle", "76", "77", "78", "79", "80", "90"]);
   });
 
+  it("draws a flood that nobody can read a few times a second, and the last of it as soon", async () => {
+    tail.show(NO_FILTER, null);
+    say(hello);
+    await asked().answer(page([row(1)]));
+    sayRows([row(2)]);
+    expect(shown()).toHaveLength(2);
+    const many = Array.from({ length: 100 }, (_, index) => row(index + 3));
+    sayRows(many.slice(0, 70));
+    sayRows(many.slice(70));
+    expect(shown()).toHaveLength(2);
+    runTimer(200);
+    expect(shown()).toHaveLength(102);
+    sayRows([row(200)]);
+    expect(shown()).toHaveLength(103);
+    now += 200;
+    sayRows(Array.from({ length: 70 }, (_, index) => row(index + 300)));
+    expect(shown()).toHaveLength(173);
+  });
+
   it("shows what the server skipped, where it was skipped, and loads it", async () => {
     tail.show(NO_FILTER, null);
     say(hello);

@@ -20,6 +20,10 @@ import {
 import { Told } from "./told.ts";
 
 const HISTORY_RETRY_MS = 5_000;
+/** More new rows than a screen holds: nobody reads them as they fly by, and drawing each time would take a core. */
+const FLOOD_ROWS = 60;
+/** How often they are drawn then. */
+const FLOOD_MS = 200;
 
 /** Why nobody sees the lines: the tab is in the background, or it shows another page. */
 export type Unseen = "tab" | "page";
@@ -61,6 +65,9 @@ export class Tail {
   #work = new AbortController();
   #cancelRetry: () => void = () => {};
   #isFrameAsked = false;
+  /** Rows that came since the list was drawn, and when it was, in ms of the clock. */
+  #undrawn = 0;
+  #drawnAt = 0;
   readonly #view: Told<TailView>;
   readonly #connectionView = new Told<ConnectionView>({ state: { status: "stopped" }, lagMs: null, rowsAt: null });
 
@@ -249,6 +256,7 @@ export class Tail {
       this.#noteClock(frame.as_of);
       return;
     } else if (frame.type === "rows") {
+      this.#undrawn += frame.rows.length;
       // Rows that wait because nobody sees them are not behind.
       const lagMs = this.#unseen.size > 0 ? null : frame.lagMs;
       this.#setConnection({ lagMs, rowsAt: this.#ports.clock.now() });
@@ -375,13 +383,19 @@ export class Tail {
   #publish(): void {
     if (this.#isFrameAsked) return;
     this.#isFrameAsked = true;
-    this.#ports.onNextFrame(() => {
-      this.#isFrameAsked = false;
-      this.#publishNow();
-    });
+    const draw = (): void =>
+      this.#ports.onNextFrame(() => {
+        this.#isFrameAsked = false;
+        this.#publishNow();
+      });
+    const early = this.#drawnAt + FLOOD_MS - this.#ports.clock.now();
+    if (this.#undrawn > FLOOD_ROWS && early > 0) this.#ports.clock.later(draw, Math.min(early, FLOOD_MS));
+    else draw();
   }
 
   #publishNow(): void {
+    this.#undrawn = 0;
+    this.#drawnAt = this.#ports.clock.now();
     this.#view.set(this.#draw(this.#view.get().version + 1));
   }
 

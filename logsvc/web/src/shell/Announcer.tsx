@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import { useConnection, useTailView } from "../live/TailContext.tsx";
+import { useConnection, useTailPart } from "../live/TailContext.tsx";
 
 const WORDS = {
   connecting: "Connecting",
@@ -14,7 +14,7 @@ const WORDS = {
 /** Tells a screen reader of another page, and of changes of state; not of every line, nor of each second of a countdown. */
 export function Announcer({ page }: { page: string }): ReactNode {
   const { state } = useConnection();
-  const { isPaused } = useTailView();
+  const isPaused = useTailPart((view) => view.isPaused);
   return (
     <div className="visually-hidden">
       <p role="status">{page}</p>

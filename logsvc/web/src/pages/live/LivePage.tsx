@@ -5,7 +5,7 @@ import { useQueueNames } from "../../api/queues.ts";
 import type { Row } from "../../api/types.ts";
 import { isMarker } from "../../live/entries.ts";
 import { filterFromSearch, filterToSearch, NO_FILTER, type Filter } from "../../live/filter.ts";
-import { useTail, useTailView } from "../../live/TailContext.tsx";
+import { useTail, useTailPart } from "../../live/TailContext.tsx";
 import { rangeFromSearch, searchWithRange, wider, type Range } from "../../parts/timeRange.ts";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
@@ -31,7 +31,7 @@ const USUAL: Range = { span: "1h" };
 
 export function LivePage({ search }: PageProps): ReactNode {
   const tail = useTail();
-  const view = useTailView();
+  const isFollowing = useTailPart((view) => view.isFollowing);
   const filter = useMemo(() => filterFromSearch(search), [search]);
   const linked = useMemo(() => linkedFromSearch(search), [search]);
   const range = useMemo(() => rangeFromSearch(search) ?? USUAL, [search]);
@@ -48,9 +48,6 @@ export function LivePage({ search }: PageProps): ReactNode {
     setMarkedLink(linked?.id);
     if (linked !== null) setCursorId(linked.id);
   }
-
-  const isMissing =
-    linked !== null && view.history.status === "ready" && view.count > 0 && !tail.placeOfLinked().isHere;
 
   // Another filter is asked of the same time; a linked line is left.
   const setFilter = useCallback(
@@ -93,21 +90,22 @@ export function LivePage({ search }: PageProps): ReactNode {
   }, [tail, linked, past, search]);
 
   const togglePause = useCallback(() => {
-    if (view.isFollowing) tail.hold("pause");
+    if (isFollowing) tail.hold("pause");
     else goLive();
-  }, [tail, view.isFollowing, goLive]);
+  }, [tail, isFollowing, goLive]);
 
   /** Move the cursor by some rows, from the newest one when there is no cursor yet; an open detail goes along. */
   const move = (step: number): void => {
+    const { count } = tail.view();
     const from = cursorId === null ? -1 : tail.indexOf(cursorId);
-    let index = from < 0 ? view.count - 1 : from + step;
+    let index = from < 0 ? count - 1 : from + step;
     let entry = tail.entryAt(index);
     while (entry !== undefined && isMarker(entry)) {
       index += step;
       entry = tail.entryAt(index);
     }
-    if (entry === undefined || index >= view.count) return;
-    if (view.isFollowing) tail.hold("scroll");
+    if (entry === undefined || index >= count) return;
+    if (isFollowing) tail.hold("scroll");
     setCursorId(entry.id);
     if (openRow !== null && !isMarker(entry)) setOpenRow(entry);
     list.current?.scrollToIndex(index);
@@ -144,7 +142,7 @@ export function LivePage({ search }: PageProps): ReactNode {
         setFilter={setFilter}
         queues={queues.data?.items ?? []}
         textInput={textInput}
-        isFollowing={view.isFollowing}
+        isFollowing={isFollowing}
         togglePause={togglePause}
       />
       <FilterChips filter={filter} setFilter={setFilter} />
@@ -158,10 +156,8 @@ export function LivePage({ search }: PageProps): ReactNode {
       {options.hasHistogram && (
         <LevelHistogram filter={filter} range={range} zoom={zoom} zoomOut={past === null ? undefined : zoomOut} />
       )}
-      {linked !== null && (
-        <LinkedBanner linked={linked} isMissing={isMissing} goLive={goLive} newCount={view.newCount} />
-      )}
-      {linked === null && past !== null && <PastBanner past={past} goLive={goLive} newCount={view.newCount} />}
+      {linked !== null && <LinkedBanner linked={linked} goLive={goLive} />}
+      {linked === null && past !== null && <PastBanner past={past} goLive={goLive} />}
       <div className="live-body" data-wrapped={options.isWrapped} data-detail={openRow !== null}>
         <LineList
           ref={list}

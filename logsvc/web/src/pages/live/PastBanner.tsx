@@ -2,18 +2,19 @@ import type { ReactNode } from "react";
 
 import { counted } from "../../format/count.ts";
 import { fullTime } from "../../format/time.ts";
+import { useTailPart } from "../../live/TailContext.tsx";
 import type { Past } from "../../live/tailView.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 
 interface PastBannerProps {
   past: Past;
-  newCount: number;
   goLive: () => void;
 }
 
 /** Says that a stretch of the past is shown and not what happens now. */
-export function PastBanner({ past, newCount, goLive }: PastBannerProps): ReactNode {
+export function PastBanner({ past, goLive }: PastBannerProps): ReactNode {
   const zone = useZone();
+  const newCount = useTailPart((view) => view.newCount);
   return (
     <div className="banner" data-testid="past-banner">
       <span>
