@@ -23,7 +23,7 @@ class Habit:
 
     run_p95, run_p99: of the last week's attempts. ends_per_minute: jobs ended in it, over the week. lately_p95,
     lately_runs: of the last 10 min. usual_added: the fewest jobs that came in this hour of the day when it had jobs, as
-    it always has; 0 = it is no hour that always has some. added: jobs that came in the last hour.
+    it always has; 0 = it is no hour that always has some. added: jobs that came in that hour today, or after it.
     """
 
     run_p95: float | None = None

@@ -23,7 +23,7 @@ LEAST_RUNS = 100
 DAYS, WEEKS = (1, 2, 3, 4, 5, 6, 7), (7, 14, 21)
 LEAST_WEEKS = 2
 STALE_MS = 3 * MINUTE_MS
-"""History that is older says nothing of the last minutes."""
+"""History that is older says nothing of the last minutes; so long after, all of a time is in it."""
 
 Place = tuple[str, str]
 """Source and queue."""
@@ -52,8 +52,11 @@ def _added(hour: Figures | None, place: Place) -> int | None:
 def habit_of(
     place: Place, week: Figures | None, lately: Figures | None, hour: Figures | None, usual: int | None
 ) -> Habit:
-    """One queue's habit. What is not known is None."""
-    habit = replace(NO_HABIT, usual_added=usual, added=_added(hour, place))
+    """One queue's habit. What is not known is None. hour: today's, of the same minutes as the hours of `usual`."""
+    added = _added(hour, place)
+    if added == 0:
+        added = _added(lately, place) or 0  # it ended some minutes ago
+    habit = replace(NO_HABIT, usual_added=usual, added=added)
     always = week.queues.get(place) if week is not None else None
     if always is not None and always.runs >= LEAST_RUNS and always.run_p95 is not None and always.run_p99 is not None:
         ends = (always.completed + always.failed) / (7 * 24 * 60)
@@ -75,7 +78,9 @@ class Habits:
     watched: Callable[[float], Sequence[str]]
     by_place: dict[Place, Habit] = field(default_factory=dict[Place, Habit])
     _week: Figures | None = None
-    _before: dict[int, Figures | None] = field(default_factory=dict[int, Figures | None])
+    _hours: dict[int, Figures | None] = field(default_factory=dict[int, Figures | None])
+    """Days ago -> the same 60 minutes; 0 = today. Compared are only these: minutes apart, a daily batch looks lost."""
+    _hour_ends_ms: int = 0
     _rounds: int = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -83,7 +88,6 @@ class Habits:
         while not stop.is_set():
             try:
                 await self.look(int(time.time() * 1000))
-                self._rounds += 1
             except (Unavailable, Refused) as failure:
                 self.by_place = {}
                 log.info("habits_unknown", error=str(failure))
@@ -93,24 +97,28 @@ class Habits:
         """Bring up to date what is due. Raises Unavailable or Refused."""
         if self._week is None or self._rounds % EVERY_MINUTES["week"] == 0:
             self._week = await self.history.figures(now_ms - 7 * DAY_MS, now_ms)
-        if not self._before or self._rounds % EVERY_MINUTES["usual"] == 0:
-            self._before = {day: await self._hour(now_ms - day * DAY_MS) for day in sorted({*DAYS, *WEEKS})}
-        lately = _fresh(await self.history.figures(now_ms - LATELY_MS, now_ms), now_ms)
-        hour = _fresh(await self.history.figures(now_ms - HOUR_MS, now_ms), now_ms)
-        seen = frozenset(self.watched(HOUR_MS / 1000))
+        if not self._hours or self._rounds % EVERY_MINUTES["usual"] == 0:
+            ends_ms = (now_ms - STALE_MS) // MINUTE_MS * MINUTE_MS
+            self._hours = {day: await self._hour(ends_ms - day * DAY_MS) for day in sorted({0, *DAYS, *WEEKS})}
+            self._hour_ends_ms = ends_ms
+        lately = await self.history.figures(now_ms - LATELY_MS, now_ms)
+        lately = lately if _reaches(lately, now_ms - STALE_MS) else None
+        seen = frozenset(self.watched((now_ms - self._hour_ends_ms + HOUR_MS) / 1000))
+        today = self._hours[0]
         self.by_place = {
             place: habit_of(
-                place, self._week, lately, hour if place[0] in seen else None, usual_added(self._before, place)
+                place, self._week, lately, today if place[0] in seen else None, usual_added(self._hours, place)
             )
             for place in self.places()
         }
+        self._rounds += 1
 
     async def _hour(self, end_ms: int) -> Figures | None:
-        """The hour before then; None if history does not reach so far back."""
+        """The hour before then; None if history does not reach so far back, or not yet so far."""
         found = await self.history.figures(end_ms - HOUR_MS, end_ms)
         is_kept = found.since_ms is not None and found.since_ms <= end_ms - HOUR_MS
-        return found if is_kept else None
+        return found if is_kept and _reaches(found, end_ms) else None
 
 
-def _fresh(found: Figures, now_ms: int) -> Figures | None:
-    return found if found.as_of_ms is not None and now_ms - found.as_of_ms <= STALE_MS else None
+def _reaches(found: Figures, at_ms: int) -> bool:
+    return found.as_of_ms is not None and found.as_of_ms >= at_ms

@@ -135,6 +135,7 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
         explain=lambda seen: f"No job came in for an hour, in which usually {seen.habit.usual_added or 0} or more do.",
         fire=10,
         resolve=1,
+        fire_seconds=15 * MINUTE,
         unit=Unit.COUNT,
     ),
     Rule(

@@ -52,3 +52,9 @@ def test_a_few_runs_say_nothing_of_what_is_usual() -> None:
     assert habit_of(PLACE, week, lately, None, None).run_p95 is None
     known = habit_of(PLACE, figures(10_080, runs=100, p95=1000), lately, None, None)
     assert (known.run_p95, known.ends_per_minute, known.lately_p95, known.lately_runs) == (1.0, 1.0, 4.0, 7)
+
+
+def test_what_came_in_after_the_hour_that_is_compared_ends_the_quiet() -> None:
+    assert habit_of(PLACE, None, figures(3), figures(0), 5).added == 3
+    assert habit_of(PLACE, None, None, figures(0), 5).added == 0
+    assert habit_of(PLACE, None, figures(3), None, 5).added is None

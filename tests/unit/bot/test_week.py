@@ -1,15 +1,13 @@
 """A healthy week rings for nothing; of what goes wrong in it everything rings, by its name, and soon."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
-from bot.rules.conditions import Habit
 from bot.rules.rehearsal import Record, Rung
-from tests.unit.bot.week import DAY, HOUR, MINUTE, WEEK, event, run
+from tests.unit.bot.week import DAY, HOUR, MINUTE, WEEK, Past, event, run
 from tocsin.events import QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State
 
 BEGUN = 8 * DAY + 10 * HOUR + 30 * MINUTE
@@ -85,23 +83,18 @@ FAULTS: dict[str, tuple[str, int, Callable[[int, list[Record]], Iterable[Record]
 """What goes wrong -> the rule that finds it, after how many minutes at most, and how it looks."""
 
 
-ODD: dict[str, tuple[str, int, dict[str, Any]]] = {
-    "whoever adds the jobs has stopped": ("nothing-added", 61, {"added": 0}),
-    "what the jobs depend on is slow": ("slow", 11, {"lately_p95": 30.0}),
+SEEN_LATER: dict[str, tuple[str, int, Past]] = {
+    "whoever adds the jobs has stopped": ("nothing-added", 90, Past(abandoned={"orders": BEGUN})),
+    "the batch of the night is not added": ("nothing-added", 15 * 60, Past(abandoned={"nightly": BEGUN})),
+    "what the jobs depend on is slow": ("slow", 11, Past(slow={"orders": BEGUN})),
 }
 """The same, of what history shows first. A producer that stops shows once a whole hour has nothing."""
 
 
-@pytest.mark.parametrize("fault", ODD)
+@pytest.mark.parametrize("fault", SEEN_LATER)
 def test_what_only_history_shows_is_found_and_nothing_else(fault: str) -> None:
-    rule, minutes, change = ODD[fault]
-    since = BEGUN + (HOUR if rule == "nothing-added" else 0)
-
-    def odd(at: int, habits: dict[tuple[str, str], Habit]) -> dict[tuple[str, str], Habit]:
-        place = ("main", "orders")
-        return {**habits, place: replace(habits[place], **change)} if at >= since else habits
-
-    week = run(BEGUN - HOUR, BEGUN + 2 * HOUR, odd=odd)
+    rule, minutes, past = SEEN_LATER[fault]
+    week = run(BEGUN - HOUR, BEGUN + minutes * MINUTE + HOUR, past=past)
     assert [one.incident.rule for one in week.rung] == [rule]
     assert 0 <= _seconds(week.rung[0]) <= minutes * MINUTE
 

@@ -1,15 +1,19 @@
-"""A week as it should be, by a virtual clock: what the bridge would tell, minute by minute, and what history says.
+"""A week as it should be, by a virtual clock: what the bridge would tell, minute by minute, and what history would
+answer whenever the bot asks it.
 
 Times are seconds since a Monday 00:00 UTC.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import accumulate
+from typing import Any, cast
 
-from bot.logsvc import Figures, QueueFigures
-from bot.rules.conditions import Habit
-from bot.rules.habits import DAYS, WEEKS, habit_of, usual_added
+from bot.logsvc import Figures, History, QueueFigures
+from bot.rules.habits import Habits
 from bot.rules.rehearsal import Record, Rehearsal
 from bot.rules.rulebook import RuleBook
 from tests.unit.bot.events import failed
@@ -20,8 +24,6 @@ STEP, MINUTE, HOUR, DAY, WEEK = 60, 60, 3600, 24 * 3600, 7 * 24 * 3600
 
 Planted = Callable[[int, list[Record]], Iterable[Record]]
 """Changes what is told at a time."""
-Odd = Callable[[int, dict[tuple[str, str], Habit]], dict[tuple[str, str], Habit]]
-"""Changes what history says at a time."""
 
 
 def at_ms(at: int) -> int:
@@ -55,51 +57,59 @@ def event(at: int, **more: Any) -> JobEvent:
     return failed(ts=at_ms(at), **more)
 
 
-def added_in_hour(name: str, at: int) -> int:
-    """Jobs that come in in the hour before `at`: always the same for the same hour, with some chance in it."""
-    hour = at // HOUR
-    chance = random.Random(f"{name}{hour}")
-    day, clock = hour // 24 % 7, hour % 24
+def added(name: str, minute: int, chance: random.Random) -> int:
+    """Jobs that come in in a minute, with some chance in it."""
+    day, clock, past = minute // 1440 % 7, minute // 60 % 24, minute % 60
     match name:
         case "orders":
-            return int(chance.uniform(0.6, 1.4) * (400 if 7 <= clock < 20 else 60)) + (8000 if clock == 9 else 0)
-        case "nightly":
-            return 40 if clock in (1, 2) else 0
+            usual = int(chance.uniform(0.6, 1.4) * (7 if 7 <= clock < 20 else 2))
+            return usual + (8000 if (clock, past) == (9, 0) else 0)
+        case "nightly":  # all at once, give or take some minutes
+            return 80 if (clock, past) == (1, minute // 1440 * 3 % 5) else 0
         case "reports":
-            return int(chance.uniform(15, 30)) if day < 5 and 9 <= clock <= 18 else 0
+            return chance.choice((0, 0, 1)) if day < 5 and 9 <= clock <= 18 else 0
         case "mail":
-            return int(chance.expovariate(1 / 3))  # some hours none at all
+            return int(chance.random() < 0.05)  # some hours none at all
         case "video":
-            return chance.choice((0, 0, 1))
+            return int(chance.random() < 0.005)
         case _:
             return 0
 
 
+@cache
+def added_until(name: str) -> list[int]:
+    """Jobs that came in before each minute of the six weeks that begin four weeks ago; always the same."""
+    chance = random.Random(name)
+    return list(accumulate((added(name, minute, chance) for minute in range(6 * WEEK // MINUTE)), initial=0))
+
+
 RUN_P99 = {"orders": 800.0, "nightly": 4000.0, "reports": 60_000.0, "mail": 900.0, "video": 2.2 * HOUR * 1000}
-WEEKLY = {"orders": 90_000, "nightly": 560, "reports": 1100, "mail": 500, "video": 55}
+WEEKLY = {"orders": 90_000, "nightly": 560, "reports": 1100, "mail": 500, "video": 55, "parked": 0}
 QUEUES = (*RUN_P99, "parked")
 
 
-def habits(at: int) -> dict[tuple[str, str], Habit]:
-    """What history says at a time: three weeks of it are known."""
-    week = Figures({("main", one): _figures(one, WEEKLY[one], WEEKLY[one] * 2) for one in WEEKLY}, False, 0, 0)
-    is_deploy = at % DAY // HOUR == 15
-    factor = 2 if is_deploy else 1
-    lately = Figures({("main", one): _figures(one, 9, 80, factor) for one in RUN_P99}, False, 0, 0)
-    before: dict[int, Figures | None] = {day: _hour(at - day * DAY) for day in {*DAYS, *WEEKS}}
-    return {
-        ("main", one): habit_of(("main", one), week, lately, _hour(at), usual_added(before, ("main", one)))
-        for one in QUEUES
-    }
+@dataclass(frozen=True)
+class Past:
+    """What logsvc would answer, of all that was until its `end`. Queue -> since when nobody adds to it; it is slow."""
 
+    abandoned: dict[str, int] = field(default_factory=dict[str, int])
+    slow: dict[str, int] = field(default_factory=dict[str, int])
 
-def _hour(at: int) -> Figures:
-    return Figures({("main", one): _figures(one, added_in_hour(one, at + 4 * WEEK), 9) for one in QUEUES}, False, 0, 0)
+    async def figures(self, start_ms: int, end_ms: int) -> Figures:
+        """A bucket at each end is taken whole, as logsvc does."""
+        bucket = MINUTE if end_ms - start_ms <= HOUR * 1000 else HOUR
+        first, last = ((one - MONDAY_MS) // 1000 for one in (start_ms, end_ms))
+        queues = {("main", one): self._queue(one, first // bucket * bucket, last, bucket) for one in QUEUES}
+        return Figures(queues, False, 0, end_ms)
 
-
-def _figures(name: str, added: int, runs: int, factor: float = 1) -> QueueFigures:
-    p99 = RUN_P99.get(name)
-    return QueueFigures(added, added, 0, runs, p99 and p99 * factor / 2, p99 and p99 * factor)
+    def _queue(self, name: str, start: int, end: int, bucket: int) -> QueueFigures:
+        until, gone = added_until(name), self.abandoned.get(name, end)
+        first, last = (min(one, gone) // MINUTE + 4 * WEEK // MINUTE for one in (start, -(-end // bucket) * bucket))
+        came, p99 = until[last] - until[first], RUN_P99.get(name)
+        if end - start > HOUR:
+            return QueueFigures(came, WEEKLY[name], 0, WEEKLY[name] * 2, p99 and p99 / 2, p99)
+        factor = 15 if end > self.slow.get(name, end) else 2 if end % DAY // HOUR == 15 else 1  # at three they deploy
+        return QueueFigures(came, 9, 0, 80, p99 and p99 * factor / 2, p99 and p99 * factor)
 
 
 def healthy(at: int) -> Iterator[Record]:
@@ -168,14 +178,17 @@ def healthy(at: int) -> Iterator[Record]:
     yield redis(at, is_reachable=at % (8 * HOUR) != 0, memory_bytes=400 + at % DAY * 400 // DAY)
 
 
-def run(first: int, last: int, planted: Planted | None = None, odd: Odd | None = None) -> Rehearsal:
+def run(first: int, last: int, planted: Planted | None = None, past: Past | None = None) -> Rehearsal:
     """Let the time from first to last pass. The bridge restarts now and then: for 90 s nothing is told."""
+    return asyncio.run(_run(first, last, planted, past or Past()))
+
+
+async def _run(first: int, last: int, planted: Planted | None, past: Past) -> Rehearsal:
     rehearsal = Rehearsal(RuleBook(), hears_all=True)
-    usual: dict[tuple[str, str], Habit] = {}
+    habits = Habits(cast(History, past), lambda: [("main", one) for one in QUEUES], lambda _: ["main"])
     for at in range(first, last, STEP):
-        if at % HOUR == 0 or not usual:
-            usual = habits(at)
-        rehearsal.habits = odd(at, usual) if odd else usual
+        await habits.look(at_ms(at) + 20_000)
+        rehearsal.habits = habits.by_place
         is_told = at % (5 * HOUR) not in (STEP, 2 * STEP)
         records = list(healthy(at)) if is_told else list[Record]()
         if planted is not None and is_told:
