@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -83,16 +84,23 @@ class Polling:
 
 
 class _Bounded(HTTPXRequest):
-    """Ends each call, however slowly its answer drips."""
+    """Ends each call, however slowly its answer drips, and lets no answer be the last.
+
+    The library takes 401 and 404 as the word that our token is none, and ends its poll for good. It may as well be a
+    proxy that restarts, or a token that comes back: it goes on with its pauses, as after any other failure.
+    """
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         silence = kwargs.get("read_timeout")
         whole = (silence if isinstance(silence, int | float) else CALL_SECONDS) + SPARE_SECONDS
         try:
             async with asyncio.timeout(whole):
-                return await super().do_request(*args, **kwargs)
+                status, body = await super().do_request(*args, **kwargs)
         except TimeoutError as late:
             raise error.TimedOut(f"the call took more than {whole:g} s") from late
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND):
+            raise error.NetworkError(f"{status}: our token is not known there")
+        return status, body
 
 
 class _Watched(_Bounded):
@@ -356,7 +364,7 @@ def _translate(failure: error.TelegramError) -> TelegramError:
             return Gone(failure.message)
         case error.BadRequest():
             return _translate_refusal(failure.message)
-        case _:  # NetworkError, TimedOut, InvalidToken, Conflict
+        case _:  # NetworkError, TimedOut, Conflict
             return (Unanswered if _was_sent(failure) else Unreachable)(_reason(failure))
 
 

@@ -40,6 +40,10 @@ PATIENCE_SECONDS = 5.0
 GIVE_WAY_SECONDS = 20.0, 60.0
 """At least and at most; after that it is seen whether the other still polls. By the dice: two that both give way do not
 come back at once."""
+DEAF_SECONDS = 60.0
+"""A poll that was answered nothing for so long: another may reach Telegram where we do not."""
+LET_GO_SECONDS = 4.0
+"""What the others get to take a lease that we have given away, before we may have it again."""
 TELEGRAM_SECONDS = 10.0
 ANSWER_SECONDS = 2.0
 
@@ -103,7 +107,7 @@ class Turns:
         log.info("our_turn_to_poll", fence=self.lease.fence if self.lease else None, silent_seconds=silent)
         polling = asyncio.ensure_future(listen(over))
         try:
-            while self.is_ours and not stop.is_set() and not polling.done():
+            while self.is_ours and not stop.is_set() and not polling.done() and not self._is_deaf():
                 await pause(stop, RENEW_SECONDS)
                 if not stop.is_set():
                     await self._ask_whose()
@@ -111,8 +115,19 @@ class Turns:
             over.set()
             self.metrics.is_polling.set(0)
             await polling
-        if not stop.is_set():
+        if stop.is_set():
+            return
+        if self.is_ours:
+            log.warning("polls_in_vain", silent_seconds=DEAF_SECONDS, mend="Telegram does not answer here: see /status")
+            await self._give_up()
+            await pause(stop, LET_GO_SECONDS)
+        else:
             log.warning("anothers_turn_to_poll", fence=self.lease.fence if self.lease else None)
+
+    def _is_deaf(self) -> bool:
+        """Whether the lease is of no use to us: who holds none is alone, for all that is known."""
+        heard_at = max(self._polls_since, self.telegram.polling.answered_at or 0.0)
+        return self.clock() < self._holds_until and self.clock() - heard_at > DEAF_SECONDS
 
     async def _ask_whose(self) -> None:
         if not self.has_tables.is_set():

@@ -1,6 +1,7 @@
 """Several senders on one outbox: each message is claimed by one, and free again when that one is gone."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -368,6 +369,31 @@ class Poller:
         return "tocsin"
 
 
+async def take_turns(poller: Poller, through: AsyncEngine, stop: asyncio.Event) -> None:
+    registry = CollectorRegistry()
+    breakers, telegram = Breakers(read(BotSettings, BASE), registry), cast(Telegram, poller)
+    one = Turns(Database(through, breakers, timeout=30), telegram, breakers, Health(TELEGRAM), Metrics(registry))
+    one.has_tables.set()
+    await one.run(poller.listen, stop)
+
+
+async def test_a_poller_that_telegram_tells_nothing_gives_its_lease_to_one_that_hears(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "STANDBY_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "DEAF_SECONDS", 0.5)
+    deaf, hearing, stop = Poller(), Poller(), asyncio.Event()
+    hearing.polling.answered_at = math.inf
+    async with asyncio.TaskGroup() as running:
+        running.create_task(take_turns(deaf, engine, stop))
+        await eventually(lambda: deaf.is_polling, what="the turn of the first")
+        running.create_task(take_turns(hearing, engine, stop))
+        await eventually(lambda: hearing.is_polling, what="the turn of the second")
+        assert not deaf.is_polling
+        stop.set()
+
+
 async def test_a_poller_that_postgres_has_lost_goes_on_alone_and_gives_way_to_the_one_it_meets(
     engine: AsyncEngine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,20 +403,12 @@ async def test_a_poller_that_postgres_has_lost_goes_on_alone_and_gives_way_to_th
     link = Link(url.hostname or "127.0.0.1", url.port or 5432)
     await link.start()
     behind = open_engine(postgres_url.replace(f":{url.port}/", f":{link.port}/"))
-    first, second, stop, settings = Poller(), Poller(), asyncio.Event(), read(BotSettings, BASE)
-
-    async def take_turns(poller: Poller, through: AsyncEngine) -> None:
-        registry = CollectorRegistry()
-        breakers, telegram = Breakers(settings, registry), cast(Telegram, poller)
-        database = Database(through, breakers, timeout=30)
-        one = Turns(database, telegram, breakers, Health(TELEGRAM), Metrics(registry))
-        one.has_tables.set()
-        await one.run(poller.listen, stop)
+    first, second, stop = Poller(), Poller(), asyncio.Event()
 
     async with asyncio.TaskGroup() as running:
-        running.create_task(take_turns(first, behind))
+        running.create_task(take_turns(first, behind, stop))
         await eventually(lambda: first.is_polling, what="the turn of the first")
-        running.create_task(take_turns(second, engine))
+        running.create_task(take_turns(second, engine, stop))
         await link.set("refusing")
         await eventually(lambda: second.is_polling, what="the turn of the second")
         assert first.is_polling, "for all it knows it is alone"

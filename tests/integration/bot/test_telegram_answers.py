@@ -13,6 +13,7 @@ from bot.telegram import Telegram
 from tests.eventually import eventually
 from tests.tcp import listening
 
+ME = {"id": 1, "is_bot": True, "first_name": "b", "username": "b"}
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 TOKEN = "1:x"
 
@@ -33,14 +34,41 @@ async def answering(answer: Answer) -> AsyncGenerator[Telegram]:
             await door.close()
 
 
+@contextlib.asynccontextmanager
+async def polled(door: Telegram) -> AsyncGenerator[None]:
+    """It polls, and nobody says anything."""
+    stop = asyncio.Event()
+
+    async def hear(_ask: object) -> None:
+        raise AssertionError("nobody said anything")
+
+    async def moved(_old: int, _new: int) -> None:
+        raise AssertionError("no group has moved")
+
+    listening = asyncio.create_task(door.listen(hear, lambda _chat: None, moved, [], stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await listening
+
+
+async def say(writer: asyncio.StreamWriter, status: str, answer: object) -> None:
+    body = json.dumps(answer).encode()
+    writer.write(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    await writer.drain()
+
+
+async def well(writer: asyncio.StreamWriter, result: object) -> None:
+    await say(writer, "200 OK", {"ok": True, "result": result})
+
+
 async def test_an_answer_that_cannot_be_read_is_no_crash() -> None:
     async def nameless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         mention = {"type": "text_mention", "offset": 0, "length": 1, "user": {"id": 1}}
         message = {"message_id": 7, "date": 0, "chat": {"id": 1, "type": "private"}, "entities": [mention]}
-        body = json.dumps({"ok": True, "result": message}).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-        await writer.drain()
+        await well(writer, message)
 
     async with answering(nameless) as door:
         with pytest.raises(Unanswered, match="cannot be read"):
@@ -54,11 +82,7 @@ async def test_a_poll_that_drips_for_ever_ends(monkeypatch: pytest.MonkeyPatch) 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await reader.readuntil(b"\r\n\r\n")
         if b"/getUpdates" not in asked:
-            me = {"id": 1, "is_bot": True, "first_name": "b", "username": "b"}
-            body = json.dumps({"ok": True, "result": me if b"/getMe" in asked else True}).encode()
-            head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-            writer.write(head % len(body) + body)
-            await writer.drain()
+            await well(writer, ME if b"/getMe" in asked else True)
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while True:
@@ -66,20 +90,28 @@ async def test_a_poll_that_drips_for_ever_ends(monkeypatch: pytest.MonkeyPatch) 
             await writer.drain()
             await asyncio.sleep(0.05)
 
-    stop = asyncio.Event()
+    async with answering(drip) as door, polled(door):
+        await eventually(lambda: "the call took more than" in door.polling.problem, what="the end of the poll")
 
-    async def hear(_ask: object) -> None:
-        raise AssertionError("nobody said anything")
 
-    async def moved(_old: int, _new: int) -> None:
-        raise AssertionError("no group has moved")
+@pytest.mark.parametrize("refusal", ["401 Unauthorized", "404 Not Found"])
+async def test_a_poll_that_is_refused_goes_on(refusal: str) -> None:
+    """A proxy before a Bot API server of one's own answers so while that starts."""
+    refused, begun = list[str](), asyncio.Event()
 
-    async with answering(drip) as door:
-        listening = asyncio.create_task(door.listen(hear, lambda _chat: None, moved, [], stop))
+    async def refuse_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode().rpartition("/")[2]
+        if asked in ("deleteWebhook", "getUpdates") and asked not in refused:
+            refused.append(asked)
+            await say(writer, refusal, {"ok": False, "description": "no"})
+            return
+        if asked == "getUpdates":
+            begun.set()
+        await well(writer, ME if asked == "getMe" else [] if asked == "getUpdates" else True)
 
-        async def gave_up() -> bool:
-            return "the call took more than" in door.polling.problem
-
-        await eventually(gave_up, what="the end of the poll")
-        stop.set()
-        await listening
+    async with answering(refuse_once) as door, polled(door):
+        await eventually(lambda: refused[-1:] == ["getUpdates"] and bool(door.polling.problem), what="it is said")
+        assert refusal[:3] in door.polling.problem
+        begun.clear()
+        await eventually(begun.is_set, what="another poll")
+        await eventually(lambda: not door.polling.problem, what="a poll that is answered")
