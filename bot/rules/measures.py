@@ -1,23 +1,28 @@
-"""What rules measure of a queue, a schedule or a Redis; None = not known now (pure)."""
+"""What rules measure of a queue, a schedule or a Redis; None = not known now (pure).
+
+What is plainly well is so also of a queue that is paused or without workers: else what had rung would never end there.
+"""
 
 from bot.rules.conditions import MINUTE, QueueSight, ScheduleSight, SourceSight
 
 
 def oldest_waiting(seen: QueueSight) -> float | None:
-    if not seen.is_attended:
-        return None  # told by other rules
-    return seen.queue.oldest_waiting_seconds if seen.ready else 0
+    if not seen.ready:
+        return 0
+    return seen.queue.oldest_waiting_seconds if seen.is_attended else None  # told by other rules
 
 
 def depth(seen: QueueSight) -> float | None:
-    return None if seen.queue.is_paused else seen.ready
+    return None if seen.ready and seen.queue.is_paused else seen.ready
 
 
 def no_workers(seen: QueueSight) -> float | None:
     queue = seen.queue
-    if queue.workers is None or queue.is_paused:
+    if queue.workers is None:
         return None
-    return float(queue.workers == 0 and (seen.ready > 0 or (queue.overdue or 0) > 0))
+    if queue.workers or not (seen.ready or queue.overdue):
+        return 0
+    return None if queue.is_paused else 1
 
 
 def unlocked(seen: QueueSight) -> float | None:
@@ -28,9 +33,10 @@ def unlocked(seen: QueueSight) -> float | None:
 
 
 def overdue(seen: QueueSight) -> float | None:
-    if seen.queue.overdue is None or not seen.is_attended:
+    if seen.queue.overdue is None:
         return None
-    return max(0, seen.queue.overdue - seen.overdue_schedules)
+    count = max(0, seen.queue.overdue - seen.overdue_schedules)
+    return count if not count or seen.is_attended else None
 
 
 def paused(seen: QueueSight) -> float | None:
@@ -38,9 +44,11 @@ def paused(seen: QueueSight) -> float | None:
 
 
 def schedule_overdue(seen: ScheduleSight) -> float | None:
+    if not seen.schedule.is_overdue:
+        return 0
     if seen.queue is not None and not QueueSight(seen.queue).is_attended:
         return None  # told by other rules
-    return seen.schedule.overdue_seconds if seen.schedule.is_overdue else 0
+    return seen.schedule.overdue_seconds
 
 
 def ended(seen: QueueSight) -> float | None:
@@ -68,7 +76,9 @@ def still_for(seen: QueueSight) -> float | None:
 
 def stillness(seen: QueueSight) -> float | None:
     usual = still_for(seen)
-    if usual is None or seen.still_seconds is None or not seen.queue.workers or seen.queue.is_rate_limited:
+    if usual is None or seen.still_seconds is None:
+        return None
+    if seen.ready and (not seen.queue.workers or seen.queue.is_rate_limited):
         return None
     return seen.still_seconds / usual
 

@@ -12,7 +12,7 @@ from bot.rules.board import Board, Finding, Spot, World
 from bot.rules.conditions import MOST_APART_SECONDS, Habit, Verdict, Watch
 from bot.rules.policy import Policy
 from bot.rules.rulebook import Tuning
-from bot.rules.ruleset import RULES
+from bot.rules.ruleset import QUEUE_RULES, RULES, SCHEDULE_RULES
 from tests.unit.bot.events import NOW_MS
 from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 
@@ -206,6 +206,19 @@ def test_one_planted_fault_is_found_once_named_right_and_ends(fault: str) -> Non
     assert day.found[-1].verdict is Verdict.RESOLVE
     assert day.rings() == [fault], "and nothing else"
     assert day.board.watches == {}
+
+
+@pytest.mark.parametrize("fault", [one.name for one in (*QUEUE_RULES, *SCHEDULE_RULES)])
+def test_what_a_queue_rang_for_ends_when_it_is_emptied_paused_and_without_workers(fault: str) -> None:
+    day = Day(habit=USUAL)
+    day.show(WELL[fault])
+    day.habit = ODD.get(fault, USUAL)
+    while not day.rings():
+        day.show(FAULTS[fault](day.at))
+    day.habit, ended_from = USUAL, day.at
+    while day.board.watches and day.at < ended_from + HOUR:
+        day.show(queue(is_paused=True, workers=0, completed_per_minute=0, failed_per_minute=0), schedule())
+    assert [one.verdict for one in day.found if one.verdict is not Verdict.NOTHING] == [Verdict.FIRE, Verdict.RESOLVE]
 
 
 def test_a_bridge_that_falls_silent_is_found() -> None:
