@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from bot import localtime
 from bot.actions.acting import Acting
 from bot.commands import LISTED
 from bot.conversation import Conversation
@@ -56,6 +57,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
 
     Commands and the HTTP port are there at once; what needs Postgres begins when its tables are up to date.
     """
+    localtime.use(settings.bot_time_zone)
     started_ms, started = int(time.time() * 1000), time.monotonic()
     register([channel.secret for channel in settings.channels])  # each by itself, beside the whole settings
     async with AsyncExitStack() as stack:

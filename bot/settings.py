@@ -1,6 +1,7 @@
 """The bot's settings: what tocsin/settings.py reads for every service, and these."""
 
 from typing import Annotated, Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, FilePath, SecretStr, field_validator
 from sqlalchemy.engine import make_url
@@ -8,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.delivery.addresses import secret_address
 from bot.delivery.channels import PAGERDUTY_URL, Channel, Form, Kind, parse_addresses, parse_keys, read_template
+from bot.localtime import UTC, zone_named
 from bot.routing.quiet import QuietHours, parse_quiet_hours
 from bot.routing.routes import Route, Runbook, parse_routes, parse_runbooks
 from bot.rules.ruleset import SWITCHES
@@ -35,6 +37,10 @@ def _webhook(value: SecretStr | None) -> SecretStr | None:
 
 def _quiet_hours(value: Any) -> Any:
     return parse_quiet_hours(value) if isinstance(value, str) else value
+
+
+def _zone(value: Any) -> Any:
+    return zone_named(value) if isinstance(value, str) else value
 
 
 def _chain(value: Any) -> Any:
@@ -110,8 +116,12 @@ class BotSettings(Settings):
     )
     bot_quiet_hours: Annotated[tuple[QuietHours, ...], BeforeValidator(_quiet_hours)] = Field(
         (),
-        description="What may wait for the morning: `[env or source/queue glob=]HH:MM-HH:MM` (UTC), comma-separated. "
+        description="What may wait for the morning: `[env or source/queue glob=]HH:MM-HH:MM`, comma-separated. "
         "What begins then does not ring; a digest tells of it at the end.",
+    )
+    bot_time_zone: Annotated[ZoneInfo, BeforeValidator(_zone)] = Field(
+        UTC,
+        description="IANA name, e.g. Europe/Berlin: the zone of every time in chats, of quiet hours and of the rota.",
     )
     bot_slack: Annotated[SecretStr | None, AfterValidator(_slack)] = Field(
         None, description="Slack's incoming webhooks: `[env or source/queue glob=]https://hooks…`, comma-separated."

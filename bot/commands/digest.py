@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bot import texts
 from bot.delivery.messages import Ask, Button, Reply
 from bot.desk import Desk
+from bot.localtime import zone_name
 from bot.render.incidents import REMINDER_BUTTONS, incident_lines
 from bot.render.markup import bold, fit, name
 from bot.render.times import as_old
@@ -45,7 +46,9 @@ class Digest:
             lines.append(texts.AND_MORE.format(count=count - len(held)))
         hours = desk.handling.alerts.policy.quiet_hours
         lines.append(
-            texts.QUIET_HOURS.format(hours=", ".join(_words(one) for one in hours)) if hours else texts.NO_QUIET_HOURS
+            texts.QUIET_HOURS.format(zone=zone_name(), hours=", ".join(map(_words, hours)))
+            if hours
+            else texts.NO_QUIET_HOURS
         )
         refresh = (Button(texts.REFRESH, data=f"{self.name}:"),)
         return Reply(fit(lines), (*(REMINDER_BUTTONS if count else ()), refresh), notice=texts.UPDATED)

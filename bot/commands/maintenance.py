@@ -8,6 +8,7 @@ from bot.commands.silence import end, place
 from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.silences import Scope, read_wish
+from bot.localtime import zone_name
 from bot.render.incidents import maintenance_on_text, silences_buttons, silences_text
 from bot.render.markup import name
 from tocsin.breakers import Unavailable
@@ -31,7 +32,10 @@ class Maintenance:
     async def _answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if not rest:
             on = [one for one in await desk.handling.silences() if one.is_maintenance]
-            return Reply(silences_text(on) if on else texts.HOW_MAINTENANCE, silences_buttons(on, desk.seal))
+            return Reply(
+                silences_text(on) if on else texts.HOW_MAINTENANCE.format(zone=zone_name()),
+                silences_buttons(on, desk.seal),
+            )
         if not ask.may_act:
             return Reply(texts.NOT_YOURS)
         first, _, more = rest.partition(" ")
@@ -43,7 +47,7 @@ class Maintenance:
         except ValueError:
             return Reply(texts.TOO_LONG)
         if wish is None:
-            return Reply(texts.HOW_MAINTENANCE)
+            return Reply(texts.HOW_MAINTENANCE.format(zone=zone_name()))
         env = wish.target.removeprefix("env=")
         numbers = await desk.ledger.queues()
         known = sorted({one.env for one in numbers.queues})

@@ -10,6 +10,7 @@ from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.incidents.handling import Outcome, Place
 from bot.incidents.silences import Scope, read_wish
+from bot.localtime import zone_name
 from bot.queues.state import place as queue_place
 from bot.render.incidents import scope_words, silences_buttons, silences_text
 from bot.render.times import moment
@@ -83,7 +84,7 @@ class SilenceCommand:
         except ValueError:
             return Reply(texts.TOO_LONG)
         if wish is None:
-            return Reply(texts.HOW_SILENCE)
+            return Reply(texts.HOW_SILENCE.format(zone=zone_name()))
         scope, said = read_target(wish.target)
         if said:
             looked = await look_up(said, desk)
@@ -94,7 +95,7 @@ class SilenceCommand:
             one = looked.found[0]
             scope = replace(scope, env=one.env, source=one.source, queue=one.queue)
         if scope.is_everything:
-            return Reply(texts.HOW_SILENCE)
+            return Reply(texts.HOW_SILENCE.format(zone=zone_name()))
         silence = await desk.handling.silence(scope, ask.who, place(ask), until_ms=wish.until_ms, reason=wish.reason)
         said_until = texts.SILENCED.format(until=moment(silence.until_ms))
         text = f"{texts.ICON_SILENCED} #{silence.id} {scope_words(silence.scope)}\n{said_until}"

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 from bot.incidents.failures import Key
+from bot.localtime import next_at
 
 LONGEST_HOURS = 7 * 24
 _LENGTH = re.compile(r"(\d{1,5})(m|min|h|d)")
@@ -69,7 +69,7 @@ class Wish:
 
 
 def read_wish(text: str, *, now_ms: int) -> Wish | None:
-    """Read `TARGET 1h REASON`, `TARGET until 09:00 REASON`; None where no time is named. Clock times are UTC.
+    """Read `TARGET 1h REASON`, `TARGET until 09:00 REASON`; None where no time is named. Clock times are people's.
 
     The first word that is a time and has something before it counts. Raises ValueError for a time that is too long.
     """
@@ -78,7 +78,11 @@ def read_wish(text: str, *, now_ms: int) -> Wish | None:
         length, clock = _LENGTH.fullmatch(words[at].lower()), _TIME.fullmatch(words[at])
         is_until = words[at - 1].lower() == "until"
         if clock and is_until and at > 1:
-            return Wish(" ".join(words[: at - 1]), _next(clock, now_ms), " ".join(words[at + 1 :]))
+            return Wish(
+                " ".join(words[: at - 1]),
+                next_at(int(clock[1]) * 60 + int(clock[2]), now_ms),
+                " ".join(words[at + 1 :]),
+            )
         if length:
             return Wish(" ".join(words[:at]), now_ms + _length_ms(length), " ".join(words[at + 1 :]))
     return None
@@ -89,11 +93,3 @@ def _length_ms(found: re.Match[str]) -> int:
     if not 0 < minutes <= LONGEST_HOURS * 60:
         raise ValueError(found[0])
     return minutes * 60_000
-
-
-def _next(found: re.Match[str], now_ms: int) -> int:
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    then = now.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
-    if then <= now:
-        then += timedelta(days=1)
-    return int(then.timestamp() * 1000)

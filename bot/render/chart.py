@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bot import texts
 from bot.delivery.messages import Button, Buttons
 from bot.incidents.machine import Deploy
+from bot.localtime import zone_name
 from bot.queues.course import Course
 from bot.queues.state import Place, QueueState, handle
 from bot.render.markup import bold, fit, name
@@ -47,6 +48,7 @@ def chart_of(course: Course) -> Chart:
             ),
         ],
         _marks(course),
+        zone_name(),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bot import texts
+from bot.localtime import zone_name
 from bot.render.incidents import incident_lines, scope_words
 from bot.render.markup import bold, fit, name
 from bot.render.times import as_old, moment
@@ -25,7 +26,7 @@ def duty_lines(duty: Duty | None, following: Duty | None) -> list[str]:
 def on_call_text(duty: Duty | None, following: Duty | None, rota: Sequence[Turn]) -> str:
     """The answer to /oncall."""
     lines = duty_lines(duty, following)
-    lines.append(texts.ROTA if rota else texts.NO_ROTA)
+    lines.append(texts.ROTA.format(zone=zone_name()) if rota else texts.NO_ROTA)
     lines += [f"• {one.words} {name(one.name, 60)}" for one in rota]
     return fit([*lines, texts.HOW_ON_CALL])
 

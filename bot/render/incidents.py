@@ -7,6 +7,7 @@ from bot.delivery.messages import Button, Buttons
 from bot.incidents.late import OTHER_KINDS
 from bot.incidents.machine import Incident, Phase
 from bot.incidents.silences import Scope, Silence
+from bot.localtime import zone_name
 from bot.people.seal import Seal
 from bot.render.alert import OPEN_INCIDENTS, icon, kind, place_name, times
 from bot.render.markup import bold, fit, name, prose
@@ -109,7 +110,7 @@ def scope_words(scope: Scope) -> str:
 def silences_text(silences: Sequence[Silence]) -> str:
     """What is kept quiet, the one that ends first before the others."""
     if not silences:
-        return f"{bold(texts.NO_SILENCES)}\n{texts.HOW_SILENCE}"
+        return f"{bold(texts.NO_SILENCES)}\n{texts.HOW_SILENCE.format(zone=zone_name())}"
     lines = [bold(texts.SILENCES_HEADLINE.format(count=len(silences)))]
     for one in silences:
         sign = texts.ICON_MAINTENANCE if one.is_maintenance else texts.ICON_SILENCED

@@ -26,9 +26,10 @@ class Panel(msgspec.Struct, frozen=True):
 
 
 class Chart(msgspec.Struct, frozen=True):
-    """Panels from start_ms to end_ms. marks: moments, each with a short label."""
+    """Panels from start_ms to end_ms. marks: moments, each with a short label. zone: whose time the axis tells."""
 
     start_ms: int
     end_ms: int
     panels: list[Panel]
     marks: list[tuple[int, str]]
+    zone: str = "UTC"

@@ -7,7 +7,8 @@ queues, which may be in any script, are left to the caption.
 
 import io
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import msgspec
 from PIL import Image, ImageDraw, ImageFont
@@ -115,23 +116,22 @@ def _hatch(image: Image.Image, box: tuple[int, int, int, int]) -> None:
 
 
 def _times(pen: ImageDraw.ImageDraw, chart: Chart) -> None:
-    """The axis of time, in UTC; what is not on the first day says its date."""
+    """The axis of time; what is not on the first day says its date."""
     span = chart.end_ms - chart.start_ms
     step = next((one for one in STEPS if span <= one * MINUTE_MS * MOST_TIMES), STEPS[-1]) * MINUTE_MS
-    at_ms = -(-chart.start_ms // step) * step
+    zone = ZoneInfo(chart.zone)
+    first, last = (datetime.fromtimestamp(ms / 1000, zone) for ms in (chart.start_ms, chart.end_ms - 1))
+    ahead_ms = (first.utcoffset() or timedelta()) // timedelta(milliseconds=1)
+    at_ms = -(-(chart.start_ms + ahead_ms) // step) * step - ahead_ms
     y = BOTTOM - SPACE + 10
     while at_ms <= chart.end_ms:
         x = _x(chart, at_ms)
         pen.line((x, y - 10, x, y), FAINT, 3)
-        pen.text((x, y + 2), f"{_utc(at_ms):%H:%M}", INK, _font(LETTERS), anchor="mt" if x < RIGHT - 60 else "rt")
+        told = f"{datetime.fromtimestamp(at_ms / 1000, zone):%H:%M}"
+        pen.text((x, y + 2), told, INK, _font(LETTERS), anchor="mt" if x < RIGHT - 60 else "rt")
         at_ms += step
-    first, last = _utc(chart.start_ms), _utc(chart.end_ms) - timedelta(milliseconds=1)
     days = f"{first:%d %b %Y}" if first.date() == last.date() else f"{first:%d %b} to {last:%d %b %Y}"
-    pen.text((LEFT, y + 56), f"{days}, times in UTC; hollow: not over yet", FAINT, _font(SMALL))
-
-
-def _utc(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
+    pen.text((LEFT, y + 56), f"{days}, times in {chart.zone}; hollow: not over yet", FAINT, _font(SMALL))
 
 
 def axis_end(most: int) -> int:

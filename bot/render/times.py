@@ -1,8 +1,9 @@
-"""Times and numbers for a small screen (pure)."""
+"""Times and numbers for a small screen, in people's zone (bot/localtime.py)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from bot import texts
+from bot.localtime import abbreviation, local
 
 
 def age(seconds: float) -> str:
@@ -29,7 +30,8 @@ def duration(ms: float) -> str:
 
 def clock(ms: int) -> str:
     """`03:14:02 UTC`, of a time in ms."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%H:%M:%S} UTC"
+    at = local(ms)
+    return f"{at:%H:%M:%S} {abbreviation(at)}"
 
 
 def as_old(seconds: float | None, now_ms: int) -> str:
@@ -41,15 +43,17 @@ def as_old(seconds: float | None, now_ms: int) -> str:
 
 def moment(ms: int) -> str:
     """`22 Nov 03:14:02 UTC`."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%d %b %H:%M:%S} UTC"
+    at = local(ms)
+    return f"{at:%d %b %H:%M:%S} {abbreviation(at)}"
 
 
 def span(first_ms: int, last_ms: int) -> str:
-    """`22 Nov 03:12:40 to 03:14:02 UTC`: the second date only where it is another one."""
-    first, last = datetime.fromtimestamp(first_ms / 1000, UTC), datetime.fromtimestamp(last_ms / 1000, UTC)
+    """`22 Nov 03:12:40 to 03:14:02 UTC`: the second date, and the first zone, only where it is another one."""
+    first, last = local(first_ms), local(last_ms)
     if first_ms == last_ms:
         return moment(first_ms)
-    return f"{first:%d %b %H:%M:%S} to {moment(last_ms) if first.date() != last.date() else clock(last_ms)}"
+    began = f"{first:%d %b %H:%M:%S}" if abbreviation(first) == abbreviation(last) else moment(first_ms)
+    return f"{began} to {moment(last_ms) if first.date() != last.date() else clock(last_ms)}"
 
 
 def parse_rfc3339(text: str) -> int:

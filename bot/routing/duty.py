@@ -1,12 +1,17 @@
-"""Who is on call: a shift that somebody took or was given, else a weekly rota (pure). Times are UTC."""
+"""Who is on call: a shift that somebody took or was given, else a weekly rota.
+
+The rota's times are people's (bot/localtime.py).
+"""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+
+from bot.localtime import at_minute, local
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-WEEK_MINUTES = 7 * 24 * 60
+DAY_MINUTES = 24 * 60
 MOST_TURNS = 50
 _TURN = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)\w*\s+([01]?\d|2[0-3]):([0-5]\d)\s+(@?\w+)", re.IGNORECASE)
 
@@ -22,7 +27,7 @@ class Turn:
     @property
     def words(self) -> str:
         """`Mon 09:00`."""
-        return f"{DAYS[self.minute // 1440].capitalize()} {self.minute // 60 % 24:02}:{self.minute % 60:02}"
+        return f"{DAYS[self.minute // DAY_MINUTES].capitalize()} {self.minute // 60 % 24:02}:{self.minute % 60:02}"
 
 
 @dataclass(frozen=True)
@@ -87,32 +92,26 @@ def next_on_call(shift: Shift | None, rota: Sequence[Turn], now_ms: int) -> Duty
 
 def others(rota: Sequence[Turn], user_id: int, now_ms: int) -> list[Turn]:
     """The people of the rota after whoever is on call, each once, in the order of their turns."""
-    minute = _minute(now_ms)
-    ahead = sorted(rota, key=lambda one: (one.minute - minute - 1) % WEEK_MINUTES)
+    ahead = sorted(rota, key=lambda one: _next(one, now_ms))
     return list({one.user_id: one for one in reversed(ahead) if one.user_id != user_id}.values())[::-1]
 
 
 def _turns(rota: Sequence[Turn], now_ms: int) -> tuple[Turn, Turn]:
     """The turn that is on, and the one after it."""
-    minute = _minute(now_ms)
-    at = max((number for number, one in enumerate(rota) if one.minute <= minute), default=len(rota) - 1)
+    at = max(range(len(rota)), key=lambda number: (_last(rota[number], now_ms), number))
     return rota[at], rota[(at + 1) % len(rota)]
 
 
-def _minute(now_ms: int) -> int:
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return (now.weekday() * 24 + now.hour) * 60 + now.minute
-
-
-def _monday(now_ms: int) -> datetime:
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=now.weekday())
+def _begins(one: Turn, now_ms: int) -> list[int]:
+    """When a turn begins in the week before, in this one and in the next."""
+    now = local(now_ms).date()
+    days, minute = divmod(one.minute, DAY_MINUTES)
+    return [at_minute(now + timedelta(weeks=weeks, days=days - now.weekday()), minute) for weeks in (-1, 0, 1)]
 
 
 def _last(one: Turn, now_ms: int) -> int:
-    at = int((_monday(now_ms) + timedelta(minutes=one.minute)).timestamp() * 1000)
-    return at if at <= now_ms else at - WEEK_MINUTES * 60_000
+    return max(at for at in _begins(one, now_ms) if at <= now_ms)
 
 
 def _next(one: Turn, now_ms: int) -> int:
-    return _last(one, now_ms) + WEEK_MINUTES * 60_000
+    return min(at for at in _begins(one, now_ms) if at > now_ms)

@@ -1,10 +1,12 @@
-"""Quiet hours: when alerts of which queues wait for the morning (pure). Times are UTC."""
+"""Quiet hours: when alerts of which queues wait for the morning. Times are people's (bot/localtime.py)."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
+
+from bot.localtime import at_minute, local
 
 _HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-3]):([0-5]\d)")
 
@@ -21,14 +23,13 @@ class QuietHours:
 
     def ends_ms(self, now_ms: int) -> int | None:
         """When they end, if they are on now."""
-        now = datetime.fromtimestamp(now_ms / 1000, UTC)
-        minute = now.hour * 60 + now.minute
-        is_on = self.start <= minute < self.end if self.start < self.end else minute >= self.start or minute < self.end
-        if not is_on:
-            return None
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        days = 1 if self.end <= minute else 0
-        return int((midnight + timedelta(days=days, minutes=self.end)).timestamp() * 1000)
+        today = local(now_ms).date()
+        nights = 0 if self.start < self.end else 1
+        for day in (today - timedelta(days=nights), today):
+            ends_ms = at_minute(day + timedelta(days=nights), self.end)
+            if at_minute(day, self.start) <= now_ms < ends_ms:
+                return ends_ms
+        return None
 
     def matches(self, env: str, source: str, queue: str) -> bool:
         return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)

@@ -12,7 +12,7 @@ async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_some
     await make_chat(house, id=ANN, first_name="Ann", username="ann")
     await make_chat(house, id=BOSSES, title="bosses", bot_status="member", members=[{"user_id": CHAT}])
     await house.put(snapshot())
-    await house.start_bot(BOT_ESCALATE_SECONDS="4", BOT_ESCALATE_TO=str(BOSSES))
+    await house.start_bot(BOT_ESCALATE_SECONDS="4", BOT_ESCALATE_TO=str(BOSSES), BOT_TIME_ZONE="Asia/Kathmandu")
     await house.say("/start", chat=ANN, user=ANN)
     await eventually(lambda: house.has_text("Your Telegram id", ANN), what="Ann's id")
     await house.ask(f"/grant {ANN} operator", expect="is now operator")
@@ -56,6 +56,8 @@ async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_some
     text, _ = await house.ask(f"/oncall rota Mon 09:00 @ann, Fri 18:00 {CHAT}", expect="Fri 18:00 1001")
     assert "until somebody else is" in text
     text, _ = await house.ask("/oncall off", expect="by the rota")
+    assert "Rota (Asia/Kathmandu)" in text
+    assert ":00 UTC+0545" in text, "the turn began at a full minute of their clock"
 
 
 async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: House) -> None:
