@@ -172,6 +172,12 @@ class LogsvcSettings(Settings):
         return value
 
     @property
+    def base_path(self) -> str:
+        """The path of PUBLIC_URL, with slashes around."""
+        path = (self.public_url.path or "").strip("/") if self.public_url else ""
+        return f"/{path}/" if path else "/"
+
+    @property
     def search_index(self) -> SearchIndex | None:
         """The index asked for; None = the best there is."""
         return None if self.logsvc_search_index == "auto" else SearchIndex(self.logsvc_search_index)

@@ -8,12 +8,7 @@ from typing import Any
 import structlog
 
 from logsvc.errors import BadRequest
-from logsvc.live.crowd import Crowd
-from logsvc.live.origin import Gate
-from logsvc.live.refresh_feed import RefreshFeed
-from logsvc.live.refreshes import MOST_TERMS, Subscription, parse_terms
-from logsvc.live.session import SEND_SECONDS, parameters
-from logsvc.live.websocket import (
+from logsvc.live.asgi import (
     GOING_AWAY,
     TRY_AGAIN_LATER,
     Receive,
@@ -25,6 +20,11 @@ from logsvc.live.websocket import (
     say,
     welcome,
 )
+from logsvc.live.crowd import Crowd
+from logsvc.live.origin import Gate
+from logsvc.live.refresh_feed import RefreshFeed
+from logsvc.live.refreshes import MOST_TERMS, Subscription, parse_terms
+from logsvc.live.session import SEND_SECONDS, parameters
 from logsvc.metrics import Metrics
 from tocsin.refresh import encode_refresh
 

@@ -12,12 +12,12 @@ import msgspec
 import structlog
 
 from logsvc.errors import BadRequest, NotReadyYet
+from logsvc.live.asgi import Receive, Send, first_to_end
 from logsvc.live.crowd import Crowd, Crowded, address_of
 from logsvc.live.hub import Hub
 from logsvc.live.origin import Gate
 from logsvc.live.past import Archive
 from logsvc.live.session import SEND_SECONDS, Session, parameters
-from logsvc.live.websocket import first_to_end
 from logsvc.metrics import Metrics
 
 log = structlog.get_logger("logsvc.live")
@@ -29,9 +29,6 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
 ]
 RETRY = b"retry: 2000\n\n"
-
-Receive = Any
-Send = Any
 
 
 class LiveEvents:

@@ -1,19 +1,29 @@
-"""`/api/v1/live` as a WebSocket, spoken as raw ASGI: a framework's wrapper costs three times as much a frame.
+"""`/api/v1/live` as a WebSocket.
 
 A viewer may say `{"type":"filter",…}`, `pause`, `resume`, `hidden` and `visible`; once that counts it hears
 `{"type":"done","what":…}`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Mapping
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 import structlog
 
 from logsvc.errors import BadRequest, NotReadyYet
-from logsvc.live.crowd import Crowd, Crowded, address_of
+from logsvc.live.asgi import (
+    GOING_AWAY,
+    TRY_AGAIN_LATER,
+    Receive,
+    Send,
+    close,
+    first_to_end,
+    next_message,
+    refuse,
+    say,
+    welcome,
+)
+from logsvc.live.crowd import Crowd
 from logsvc.live.filter import parse_filter
 from logsvc.live.hub import Hub
 from logsvc.live.origin import Gate
@@ -22,15 +32,6 @@ from logsvc.live.session import SEND_SECONDS, Session, parameters
 from logsvc.metrics import Metrics
 
 log = structlog.get_logger("logsvc.live")
-
-GOING_AWAY = 1012
-POLICY = 1008
-TRY_AGAIN_LATER = 1013
-"""Too slow, or no room; come back, perhaps elsewhere."""
-MOST_MESSAGE_CHARS = 64 * 1024
-
-Receive = Any
-Send = Any
 
 
 class LiveSocket:
@@ -77,55 +78,6 @@ class LiveSocket:
         await close(send, GOING_AWAY)
 
 
-@asynccontextmanager
-async def welcome(
-    scope: Mapping[str, Any], receive: Receive, send: Send, gate: Gate, crowd: Crowd
-) -> AsyncGenerator[bool]:
-    """Shake hands with a viewer, who counts among the crowd until the block ends; False = it was sent away."""
-    await receive()  # websocket.connect
-    if not gate.admits(scope["headers"]):
-        await send({"type": "websocket.close", "code": POLICY})
-        yield False
-        return
-    await send({"type": "websocket.accept"})
-    with ExitStack() as counted:
-        try:
-            counted.enter_context(crowd.one_more(address_of(scope)))
-        except Crowded as error:
-            await close(send, TRY_AGAIN_LATER, str(error))
-            yield False
-            return
-        yield True
-
-
-async def first_to_end(*sides: Awaitable[None]) -> None:
-    """Send and hear until the viewer is gone, too slow, or the service stops. Whichever ends first ends the other."""
-    tasks = [asyncio.ensure_future(side) for side in sides]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, OSError):
-            raise error
-
-
-async def next_message(receive: Receive) -> Mapping[str, Any] | None:
-    """The next JSON object that a viewer says; None once it is gone. Raises BadRequest for anything else."""
-    message: Mapping[str, Any] = await receive()
-    if message["type"] == "websocket.disconnect":
-        return None
-    text = message.get("text") or ""
-    if len(text) > MOST_MESSAGE_CHARS:
-        raise BadRequest("the message is too long")
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeError):
-        raise BadRequest("expected a JSON object") from None
-
-
 async def _hear(session: Session, receive: Receive, send: Send) -> None:
     """Do what the viewer says; return when it is gone or says nonsense."""
     try:
@@ -146,21 +98,3 @@ def _obey(session: Session, said: Mapping[str, Any]) -> None:
             session.viewer.hide(what == "hidden")
         case _:
             raise BadRequest("type: expected filter, pause, resume, hidden or visible")
-
-
-async def refuse(send: Send, why: str) -> None:
-    """Say what is wrong, and close: it would be wrong the next time too."""
-    await say(send, {"type": "error", "detail": why})
-    await close(send, POLICY)
-
-
-async def say(send: Send, what: Mapping[str, Any]) -> None:
-    with suppress(TimeoutError, OSError):
-        async with asyncio.timeout(1):
-            await send({"type": "websocket.send", "text": msgspec.json.encode(what).decode()})
-
-
-async def close(send: Send, code: int, reason: str = "") -> None:
-    with suppress(TimeoutError, OSError):
-        async with asyncio.timeout(1):
-            await send({"type": "websocket.close", "code": code, "reason": reason})

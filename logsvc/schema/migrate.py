@@ -4,6 +4,8 @@ Safe to run again and from two replicas at a time: every statement says IF NOT E
 has run it all already, only reading is left to do.
 """
 
+import asyncio
+
 import structlog
 from prometheus_client import CollectorRegistry
 
@@ -24,8 +26,11 @@ from logsvc.schema.words import SearchIndex, add_index
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
 from tocsin.breakers import Breakers
+from tocsin.lifecycle import pause
 
 log = structlog.get_logger("logsvc.migrate")
+
+RETRY_SECONDS = 2.0
 
 BEFORE_TEXT = """\
 -- Search over text. Before ClickHouse 26.2, run this instead:
@@ -53,6 +58,18 @@ async def migrate(settings: LogsvcSettings) -> None:
         await apply(store, settings.logsvc_retention_days, settings.search_index)
     finally:
         await store.close()
+
+
+async def apply_in_time(store: Store, settings: LogsvcSettings, stop: asyncio.Event) -> None:
+    """Apply, and wait for ClickHouse as long as it takes, or until stop."""
+    while not stop.is_set():
+        try:
+            await apply(store, settings.logsvc_retention_days, settings.search_index)
+        except LogsvcError as error:
+            log.warning("waiting_for_clickhouse", reason=str(error))
+            await pause(stop, RETRY_SECONDS)
+        else:
+            return
 
 
 async def apply(store: Store, retention_days: int, search_index: SearchIndex | None = None) -> None:

@@ -8,13 +8,13 @@ from typing import Any, Self, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from logsvc import app
 from logsvc.errors import KafkaDown
 from logsvc.ingest.ingest import Ingest
 from logsvc.live.hub import Hub
 from logsvc.live.ring import Ring
 from logsvc.live.tail import Tail
 from logsvc.metrics import Metrics
+from logsvc.readiness import degraded
 from logsvc.settings import LogsvcSettings
 from tests.eventually import eventually
 from tests.unit.logsvc.test_settings import GOOD
@@ -56,8 +56,8 @@ async def test_a_page_that_was_ready_stays_so_without_kafka_and_says_it_hears_no
     settings, now = read(LogsvcSettings, GOOD), [0.0]
     hub = Hub(Ring(10, 1000), Metrics(CollectorRegistry()))
     health, stop, migrated = Health("kafka", clock=lambda: now[0]), asyncio.Event(), asyncio.Event()
-    health.degraded = lambda: app._degraded(  # pyright: ignore[reportPrivateUsage]  # what the answer names
-        Breakers(settings, CollectorRegistry()), migrated, cast(Ingest, SimpleNamespace(retrying=0)), hub
+    health.degraded = lambda: degraded(
+        Breakers(settings, CollectorRegistry()), migrated.is_set, cast(Ingest, SimpleNamespace(retrying=0)), hub
     )
     assert (health.missing(), health.degraded()) == (["kafka"], ["clickhouse"])
     migrated.set()
