@@ -1,7 +1,8 @@
 """Which queues a source has: SCAN for `<prefix>:*:meta`, with a budget, never KEYS; none where the settings list them.
 
 A scan counts only when it came to its end; a half one removes nothing. What it found is told before that: of a big key
-space it takes minutes.
+space it takes minutes. Queues that were known before, or that a worker's connection is named after, are asked for at
+once.
 """
 
 import asyncio
@@ -137,6 +138,11 @@ class Discovery:
         """These were there when somebody read them last: they are asked for before a scan may find them."""
         self._expected.update(filter(self.source.watches, queues))
 
+    def expect_new(self, names: Iterable[str]) -> None:
+        """These may be queues; those that are not known yet are asked for before a scan may find them."""
+        known = self._found.queues if self._found is not None else frozenset[str]()
+        self.expect(name for name in names if name not in known and len(name) <= MAX_KEY_BYTES)
+
     async def scan(self) -> Found:
         """Go once through the key space.
 
@@ -258,12 +264,13 @@ class Discovery:
         return present
 
     async def _tell_so_far(self, queues: set[str], begun_ms: int) -> None:
-        """Tell what an unfinished scan found that was not known, and who of the expected is there."""
+        """Tell what an unfinished scan found that was not known; add who of the expected is there."""
         expected = frozenset(self._expected)
         present, unanswered, _ = await self._present(expected)
         self._expected -= expected
         self._unanswered |= unanswered
-        await self._tell_found(queues | present, begun_ms)
+        queues |= present  # it may have passed them before they were made
+        await self._tell_found(queues, begun_ms)
 
     async def _tell_found(self, so_far: set[str], begun_ms: int) -> None:
         known = self._found or Found(frozenset(), begun_ms, is_whole=False)
@@ -301,8 +308,8 @@ class Discovery:
         if seconds > SLOW_SECONDS and not self._is_slow_told:
             self._is_slow_told = True
             mend = (
-                "if new queues must be met sooner, name every queue in `include`: then no SCAN is needed; or run fewer"
-                " replicas, each has only its part of SCAN's budget for all keys"
+                "new queues are met sooner while their workers are connected, if CLIENT LIST is allowed; else name each"
+                " queue in `include`: then no SCAN is needed; or run fewer replicas: each has its part of the budget"
             )
             part = round(max(1, self.shares) / self._partitions, 2)
             log.warning("scan_slow", source=self.source.name, seconds=round(seconds), part_of_budget=part, mend=mend)

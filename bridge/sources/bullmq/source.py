@@ -77,22 +77,28 @@ class BullmqSource:
             await asyncio.gather(*parts, return_exceptions=True)
 
     async def _look_around(self, stop: asyncio.Event) -> None:
-        """Ask again and again who is the primary, and for its clock: a scan may take minutes."""
+        """Ask again and again who is the primary, for its clock, and who works there: a scan may take minutes."""
         while not await pause(stop, self._look_every):
             with suppress(SourceUnavailable):  # whoever reads tells
                 await self.door.read_clock()
+            await self._read_workers()
 
     async def snapshots(self, places: Sequence[Place]) -> list[QueueSnapshot]:
         """The counts of these queues now. Raises SourceUnavailable."""
-        async with self._asking:
-            if time.monotonic() - self._workers_read >= self._workers_every * 0.9:
-                self._workers_read = time.monotonic()
-                await self._workers.read(self.door)
+        await self._read_workers()
         known, made = self.count_queues(), list[QueueSnapshot]()
         for start in range(0, len(places), QUEUES_A_PIPELINE):
             some = places[start : start + QUEUES_A_PIPELINE]
             made += await read_snapshots(self.door, self.source.prefix, some, self._workers, known)
         return made
+
+    async def _read_workers(self) -> None:
+        """Ask for them anew when it is time. A queue that somebody works on is met so, long before SCAN finds it."""
+        async with self._asking:
+            if time.monotonic() - self._workers_read >= self._workers_every * 0.9:
+                self._workers_read = time.monotonic()
+                await self._workers.read(self.door)
+                self.discovery.expect_new(self._workers.mentioned)
 
     def by_shard(self, queues: Iterable[str]) -> list[list[str]]:
         """Queues that may be away together, each with the others of its process."""

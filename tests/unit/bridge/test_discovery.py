@@ -26,8 +26,9 @@ class Pages:
     """A Redis of one queue a page: q0, q1, … runs: who answers each SCAN in turn, "" = nobody; the last one goes on."""
 
     def __init__(self, count: int, runs: Sequence[str]) -> None:
-        self.is_away = self.is_held = False
+        self.is_away = False
         self.looks = 0
+        self.clients = b""
         self.others: list[Pages] = []
         self.asked: list[int] = []
         self._count = count
@@ -41,6 +42,9 @@ class Pages:
     async def look_around(self) -> None:
         self.looks += 1
 
+    async def primaries(self) -> Sequence[Any]:
+        return [self]
+
     def shard(self, key: str) -> str:
         return ""
 
@@ -49,10 +53,10 @@ class Pages:
             if self.is_away:
                 raise SourceUnavailable("away")
             return [1 for _ in commands]
+        if commands[0][0] == "CLIENT":
+            return [self.clients]
         if commands[0][0] != "SCAN":
             return [b"" for _ in commands]
-        if self.is_held:
-            await asyncio.Event().wait()
         at = int(cast(bytes, commands[0][1]))
         run = self._runs[min(len(self.asked), len(self._runs) - 1)]
         self.asked.append(at)
@@ -140,20 +144,35 @@ async def test_expected_queue_is_asked_for_until_its_node_answers() -> None:
     assert discovery.count == 1, "though no scan comes to its end"
 
 
-async def test_who_is_primary_is_asked_again_while_a_scan_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    redis = Pages(2, ["a"])
-    redis.is_held = True
+async def test_while_a_scan_goes_on_the_primary_is_asked_for_and_what_is_worked_on_is_met(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    redis = Pages(10**9, ["a"])
 
     def open_link(*_: object) -> Pages:
         return redis
 
     monkeypatch.setattr("bridge.sources.bullmq.source.open_link", open_link)
-    environ = {"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h", "BRIDGE_DISCOVERY_SECONDS": "0.01"}
+    environ = {
+        "KAFKA_BOOTSTRAP_SERVERS": "k:9092",
+        "REDIS_URL": "redis://h",
+        "BRIDGE_DISCOVERY_SECONDS": "0.01",
+        "BRIDGE_POLL_SECONDS": "0.01",
+    }
     settings, registry = read(BridgeSettings, environ), CollectorRegistry()
     source = BullmqSource(settings.sources[0], settings, Metrics(registry), Health(), Breakers(settings, registry))
     running = asyncio.create_task(source.run(asyncio.Event()))
+
+    async def is_met() -> bool:
+        found = await source.discovery.wait_for_change(None, 1)
+        return found is not None and "new" in found.queues
+
     try:
-        await eventually(lambda: redis.looks > 3, what="looks while the first page of a scan is waited for")
+        await eventually(lambda: redis.looks > 3, what="looks around")
+        assert not await is_met()
+        redis.clients = b"id=1 name=bull:bmV3 cmd=bzpopmin\n"
+        await eventually(is_met, what="the queue of a worker")
+        assert source.discovery.found is None, "no scan came to its end"
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

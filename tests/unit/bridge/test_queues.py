@@ -49,6 +49,12 @@ def test_workers_are_counted_by_both_forms_of_their_names() -> None:
     }
 
 
+def test_queues_that_connections_are_named_after_may_be_new_ones() -> None:
+    found = workers(LISTING + "id=10 name=bull:bmV3:qe cmd=xread\nid=11 name=bull:a:b cmd=get\n")
+    assert {"mail", "images", "test", "דואר נכנס", "new", "a"} <= found.mentioned
+    assert not any(":" in name or not name for name in found.mentioned)
+
+
 def test_python_workers_count_while_they_are_busy_too() -> None:
     idle = "id=1 name=bull:images cmd=evalsha\nid=2 name=bull:images cmd=bzpopmin\n"
     found = workers(idle)

@@ -8,6 +8,7 @@ being busy, and that of their schedulers 5 ms: together, every 5 s, 0.4 % of a c
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -226,6 +227,8 @@ class Workers:
         self._head = f"{prefix}:"
         self._named: Counter[str] | None = None
         self._python: dict[tuple[int, str], str] = {}
+        self.mentioned: set[str] = set()
+        """What may be the name of a queue that somebody works on or listens to."""
 
     def of(self, queue: str) -> int | None:
         """Workers of a queue; None = Redis does not tell, or only Python connections that were never seen to block."""
@@ -250,7 +253,7 @@ class Workers:
 
     def learn(self, *listings: str | None) -> None:
         """Take in the text of each process's CLIENT LIST; None = unknown."""
-        before, self._python = self._python, {}
+        before, self._python, self.mentioned = self._python, {}, set()
         named = [self._connections(at, listing, before) for at, listing in enumerate(listings) if listing is not None]
         # A worker blocks at the one process that holds its queue; its idle connections to others are named like it.
         most = Counter[str]()
@@ -265,10 +268,21 @@ class Workers:
             pairs = (part.partition("=") for part in line.split(" "))
             fields = {field: value for field, _, value in pairs}
             name, identity = fields.get("name", ""), (at, fields.get("id", ""))
-            if not name.startswith(self._head) or name.endswith(":qe"):
+            if not name.startswith(self._head):
                 continue
             who = name[len(self._head) :].partition(":")[0]
+            self.mentioned |= _names(who)
+            if name.endswith(":qe"):
+                continue
             named[who] += 1
             if before.get(identity) == who or fields.get("cmd", "").startswith("bzpop"):
                 self._python[identity] = who
         return named
+
+
+def _names(who: str) -> set[str]:
+    """The queues that a connection may be named after: as it stands, or in base64."""
+    found = {who}
+    with suppress(ValueError):  # of binascii's and UTF-8's
+        found.add(base64.b64decode(who, validate=True).decode())
+    return {name for name in found if name and ":" not in name}
