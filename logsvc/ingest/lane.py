@@ -61,7 +61,8 @@ class Limits:
 class Lane:
     """Stores one partition. `run` returns when drained, fenced, or told to stop while ClickHouse is down.
 
-    pace: whose turns it takes, shared with the other lanes of its table; a full batch does not wait for one.
+    pace: whose turns it takes, shared with the other lanes of its table. A full batch takes none: a turn that the lane
+    has by then stays its own, so a lane that is behind keeps the others waiting for one turn at most.
     """
 
     def __init__(
@@ -243,9 +244,12 @@ class Lane:
             if self._is_astray:
                 return self._take()
             now = time.monotonic()
+            if self._is_full:
+                return self._take()
             if self._buffer:
                 self._turn = self._pace.turn() if self._turn is None else self._turn
-                if self._is_full or now >= self._turn:
+                if now >= self._turn:
+                    self._turn = None
                     return self._take()
                 await self._wait(self._turn - now)
             elif now < self._idle_at:
@@ -278,7 +282,6 @@ class Lane:
 
     def _take(self) -> list[Record]:
         taken = self._buffer.take(self._limits.batch_rows)
-        self._turn = None
         if self._is_paused and self._buffer.bytes < self._limits.buffer_bytes / 2:
             self._is_paused = False
             self._kafka.resume(self.place)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import time
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -140,12 +141,11 @@ class Rig:
     letters: FakeLetters = field(default_factory=FakeLetters)
     metrics: Metrics = field(default_factory=lambda: Metrics(CollectorRegistry()))
     limits: Limits = field(default_factory=lambda: Limits(4, 1_000_000, YEARS))
-    seconds: float = 0
     feed: Feed = FEED
+    pace: Pace = field(default_factory=lambda: Pace(0))
 
     def lane(self) -> Lane:
-        pace = Pace(self.seconds)
-        return Lane(PLACE, self.feed, "c", self.log, self.table, self.letters, self.limits, pace, self.metrics)
+        return Lane(PLACE, self.feed, "c", self.log, self.table, self.letters, self.limits, self.pace, self.metrics)
 
     @asynccontextmanager
     async def owner(self):
@@ -386,6 +386,19 @@ async def test_lanes_of_one_table_take_turns() -> None:
     assert [round(pace.turn() - first) for _ in range(3)] == [10, 20, 30]
 
 
+async def test_a_lane_that_catches_up_in_full_batches_takes_no_turns_of_the_others() -> None:
+    rig = Rig(pace=Pace(3600), log=FakeLog([record(0)]))
+    async with rig.owner() as lane:
+        await rig.until(lambda: rig.stored() == [0])
+        for first in range(1, 81, 4):
+            lane.arrived([record(first)])  # waits for a turn, until the batch is full
+            await asyncio.sleep(0)
+            lane.arrived([record(first + number) for number in (1, 2, 3)])
+            await rig.until(lambda last=first + 3: lane.next_offset == last + 1)
+    assert rig.stored() == list(range(81))
+    assert rig.pace.turn() - time.monotonic() <= 2 * 3600, "the turn of the first row, and the one the lane still has"
+
+
 async def test_a_flood_of_bad_records_is_buried_together() -> None:
     rig = Rig(log=FakeLog([FakeRecord(offset, b"{") for offset in range(50)]), limits=Limits(50, 1_000_000, YEARS))
     async with rig.owner():
@@ -438,7 +451,7 @@ async def test_while_the_store_is_down_nothing_is_dropped_and_reading_pauses() -
 
 
 async def test_a_stop_stores_the_buffer_and_says_it_is_finished() -> None:
-    rig = Rig(seconds=3600)
+    rig = Rig(pace=Pace(3600))
     rig.log.records = [record(0)]
     lane = rig.lane()
     task = asyncio.create_task(lane.run())
@@ -453,7 +466,7 @@ async def test_a_stop_stores_the_buffer_and_says_it_is_finished() -> None:
 
 
 async def test_a_rebalance_leaves_the_buffer_to_the_next_owner() -> None:
-    rig = Rig(seconds=3600)
+    rig = Rig(pace=Pace(3600))
     rig.log.records = [record(0)]
     lane = rig.lane()
     task = asyncio.create_task(lane.run())
@@ -579,7 +592,7 @@ async def test_records_that_expire_under_a_running_lane_are_counted() -> None:
 
 
 async def test_what_was_read_before_the_place_was_lost_is_stored_first() -> None:
-    rig = Rig(seconds=3600)
+    rig = Rig(pace=Pace(3600))
     rig.log.records = [record(0)]
     async with rig.owner() as lane:
         await rig.until(lambda: rig.stored() == [0])
