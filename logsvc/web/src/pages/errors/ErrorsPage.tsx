@@ -53,8 +53,12 @@ function ErrorList({ search }: { search: string }): ReactNode {
           {found.data && ` in ${rangeWords(range)}`}
           <Told asOf={found.data?.pages[0]?.as_of} lost={found.data?.pages[0]?.coverage?.events_lost} range={range} />
         </p>
-        <span className="spread" />
         <FindBox label="Find an error" value={q} change={(value) => change("q", value)} />
+        <TimeRangePicker
+          range={range}
+          spans={ERROR_SPANS}
+          choose={(next) => navigate("errors", searchWithRange(search, next), { replace: true })}
+        />
         <select
           className="select"
           aria-label="Order"
@@ -67,11 +71,6 @@ function ErrorList({ search }: { search: string }): ReactNode {
             </option>
           ))}
         </select>
-        <TimeRangePicker
-          range={range}
-          spans={ERROR_SPANS}
-          choose={(next) => navigate("errors", searchWithRange(search, next), { replace: true })}
-        />
         <TableExport name="errors" rows={groups} />
       </div>
       {found.error && (

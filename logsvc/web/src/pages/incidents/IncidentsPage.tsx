@@ -64,7 +64,6 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
           {unheeded > 0 && `, ${count(unheeded)} that nobody has`}
           <Told asOf={data?.as_of} />
         </p>
-        <span className="spread" />
         <TableExport name="incidents" rows={items} />
         <MaintenanceButton />
         <Tabs current={isAll ? "all" : "open"} />

@@ -22,7 +22,6 @@ export function RulesPage(): ReactNode {
       <div className="page-head">
         <h1>Rules</h1>
         <p className="page-sum">{rules && `${counted(rules.length, "rule")}: what rings, and when`}</p>
-        <span className="spread" />
         <Tabs current="rules" />
       </div>
       {error && (

@@ -156,7 +156,7 @@ export function LineList({
             <span role="columnheader">Job</span>
             <span role="columnheader">Message</span>
             <span role="columnheader" className="list-head-facts">
-              Attempt, run
+              {hasEnvs ? "Env, attempt, run" : "Attempt, run"}
             </span>
           </div>
           <HistoryEdge

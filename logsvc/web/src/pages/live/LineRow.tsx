@@ -3,7 +3,6 @@ import { memo, type ReactNode, type Ref } from "react";
 import type { Row } from "../../api/types.ts";
 import { ago, clockTime, duration, fullTime } from "../../format/time.ts";
 import { Ansi } from "../../parts/Ansi.tsx";
-import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { TimeStyle } from "../../shell/timeStyle.ts";
 import { Highlight } from "./Highlight.tsx";
@@ -109,7 +108,12 @@ export const LineRow = memo(function LineRow({
         )}
       </span>
       <span role="gridcell" className="line-facts">
-        {hasEnvs && <EnvBadge env={row.env} />}
+        {hasEnvs && row.env && (
+          // Quiet: red is for errors here, and a badge on each line would hide them.
+          <bdi className="line-env" title={`Environment ${row.env}`}>
+            {row.env}
+          </bdi>
+        )}
         <RowFacts row={row} />
       </span>
     </div>
@@ -132,7 +136,9 @@ function Rebuilt({ row }: { row: Row }): ReactNode {
 
 function RowFacts({ row }: { row: Row }): ReactNode {
   const attempt = row.attempt ?? 0;
-  const isAttemptTold = attempt > 1 || (attempt > 0 && row.level !== "info" && row.level !== "debug");
+  const isBad = row.level !== "info" && row.level !== "debug";
+  // The only attempt of a job says nothing.
+  const isAttemptTold = attempt > 1 || (attempt === 1 && isBad && (row.max_attempts ?? 0) > 1);
   return (
     <>
       {row.backfill && (

@@ -39,7 +39,6 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
           {all.length > 0 && (late === 0 ? ", all on time" : `, ${count(late)} overdue`)}
           <Told asOf={data?.as_of} />
         </p>
-        <span className="spread" />
         <FindBox
           label="Find a scheduler"
           value={needle}
