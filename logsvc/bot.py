@@ -35,6 +35,7 @@ class BotRefused(Exception):
         self.status = status
         self.error = complaint.error
         self.mend = complaint.mend
+        self.progress = complaint.progress
         self.retry_after = retry_after
 
 

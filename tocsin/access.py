@@ -164,9 +164,20 @@ class DeedOutcome(msgspec.Struct, kw_only=True):
     outcome: str
 
 
+class Progress(msgspec.Struct, kw_only=True):
+    """How far an action is: jobs whose outcome is known, of so many."""
+
+    settled: int
+    planned: int
+
+
 class Complaint(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How the internal APIs refuse: a word for programs, a sentence for people, and what mends it if anything does."""
+    """How the internal APIs refuse: a word for programs, a sentence for people, and what mends it if anything does.
+
+    progress: of an action that is still under way.
+    """
 
     error: str
     message: str
     mend: str | None = None
+    progress: Progress | None = None

@@ -20,6 +20,7 @@ from bridge.actions.selection import plan
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.source import BullmqSource
+from tocsin.access import Progress
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.events import VERSION, ActionKind, ActionRecord, JobOutcome, Outcome, PlannedJob
 from tocsin.lifecycle import pause
@@ -182,4 +183,5 @@ def _still_running(claim: Claim) -> ActionRefused:
         f"{done} of {planned} jobs are settled",
         mend=SEND_AGAIN,
         retry_after=1,
+        progress=Progress(settled=done, planned=planned) if claim.is_planned else None,
     )

@@ -9,12 +9,16 @@ from typing import Any, Literal
 
 import msgspec
 
+from tocsin.access import Progress
 from tocsin.events import JobOutcome, Outcome
 
 Action = Literal["retry", "promote", "remove", "pause", "resume"]
 ON_JOBS: tuple[Action, ...] = ("retry", "promote", "remove")
 
 MOST_JOBS = 10_000
+"""Named one by one."""
+MOST_MATCHING = 100_000
+"""By a filter."""
 LONGEST_ID = 1024
 """Characters. BullMQ's own ids are a number or a UUID."""
 
@@ -23,10 +27,20 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 
 class ActionRefused(Exception):
-    """A request that is not carried out. mend: what to do about it. retry_after: seconds, where waiting helps."""
+    """A request that is not carried out. mend: what to do about it. retry_after: seconds, where waiting helps.
+
+    progress: how far it is, of one that is put down for now.
+    """
 
     def __init__(
-        self, status: int, error: str, message: str, *, mend: str | None = None, retry_after: int | None = None
+        self,
+        status: int,
+        error: str,
+        message: str,
+        *,
+        mend: str | None = None,
+        retry_after: int | None = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -34,6 +48,7 @@ class ActionRefused(Exception):
         self.message = message
         self.mend = mend
         self.retry_after = retry_after
+        self.progress = progress
 
 
 class Filter(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,7 +112,7 @@ class ActionAnswer(msgspec.Struct, kw_only=True):
 def answer(request: ActionRequest, results: Sequence[JobOutcome]) -> ActionAnswer:
     """The answer to a request whose jobs fared so."""
     outcomes = Counter(result.outcome.value for result in results)
-    shown = [one for one in results if not (request.dry_run and one.outcome is Outcome.DONE)][:MOST_JOBS]
+    shown = [one for one in results if not (request.dry_run and one.outcome is Outcome.DONE)]
     if request.action not in ON_JOBS:
         shown = [one for one in shown if one.outcome is not Outcome.DONE]
     return ActionAnswer(
@@ -181,5 +196,9 @@ def _invalid(message: str) -> ActionRefused:
 
 def body_of(refused: ActionRefused) -> dict[str, Any]:
     """What a refusal says in JSON."""
-    body = {"error": refused.error, "message": refused.message}
-    return body if refused.mend is None else {**body, "mend": refused.mend}
+    body: dict[str, Any] = {"error": refused.error, "message": refused.message}
+    if refused.mend is not None:
+        body["mend"] = refused.mend
+    if refused.progress is not None:
+        body["progress"] = refused.progress
+    return body

@@ -5,7 +5,7 @@ from typing import cast
 
 from bridge.actions.claims import stamp_of
 from bridge.actions.family import Objection, objection_to, parents_among
-from bridge.actions.request import LONGEST_ID, MOST_JOBS, ActionRefused, ActionRequest, Filter
+from bridge.actions.request import LONGEST_ID, MOST_MATCHING, ActionRefused, ActionRequest, Filter
 from bridge.errors import SourceUnavailable
 from bridge.redaction import redact
 from bridge.sources.bullmq import enrich
@@ -54,12 +54,12 @@ async def _matching(door: Door, keys: Keys, wanted: Filter) -> list[PlannedJob]:
     planned: list[PlannedJob] = []
     async for page in _match_pages(door, keys, wanted):
         planned += [_stamped(job_id, stamp_of(score)) for job_id, score in page]
-        if len(planned) > MOST_JOBS:
+        if len(planned) > MOST_MATCHING:
             total = await count(door, keys, wanted)
             raise ActionRefused(
                 422,
                 "too_many",
-                f"{total} failed jobs match, and one request acts on {MOST_JOBS} at most",
+                f"{total} failed jobs match, and one request acts on {MOST_MATCHING} at most",
                 mend="narrow the filter by from and to, or send several requests one after another",
             )
     return planned

@@ -29,7 +29,8 @@ class Failed(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fi
 
 
 class ActionWish(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """request_id: yours; the same again does nothing again, so send it again after a 503. docs/actions.md says more.
+    """request_id: yours; the same again does nothing again, so send it again after a 503; where its error is
+    still_running, progress says how far it is. docs/actions.md says more.
     reason: why, in your words; it stands in the audit, and beside a queue that is paused.
 
     job_ids, or for retry a filter. dry_run: say what would be done, and do nothing.

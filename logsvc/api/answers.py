@@ -173,7 +173,8 @@ def _refusal(status: int, detail: str) -> Response[Any]:
 
 def _bot_refusal(refused: BotRefused) -> Response[Any]:
     """In the bot's words, and with its word for programs."""
-    body = {"detail": str(refused), "error": refused.error, **({"mend": refused.mend} if refused.mend else {})}
+    body: dict[str, Any] = {"detail": str(refused), "error": refused.error}
+    body |= {name: told for name in ("mend", "progress") if (told := getattr(refused, name))}
     headers = {"retry-after": refused.retry_after} if refused.retry_after else {}
     return Response(body, status_code=refused.status, headers=headers)
 

@@ -157,6 +157,8 @@ async def test_a_bridge_that_drains_puts_the_request_down_for_the_next(pair: tup
     await leaving.stop()
     response = await asking
     assert (response.status_code, response.json()["error"]) == (503, "still_running")
+    progress = response.json()["progress"]
+    assert (progress["planned"], 0 < progress["settled"] < len(job_ids)) == (len(job_ids), True)
     answer = await done(heir, **SAME)
     assert answer["count"] == len(job_ids)
     assert not [result for result in answer["results"] if "message" in result]

@@ -167,6 +167,9 @@ def test_the_bot_says_no_in_its_own_words(rig: Rig) -> None:
         409,
         {"detail": "another episode has begun", "error": "conflict", "mend": "look again"},
     )
+    progress = {"settled": 412, "planned": 25_000}
+    rig.bot.answer = lambda: httpx.Response(503, json={"error": "still_running", "message": "", "progress": progress})
+    assert rig.ask("POST", "incidents/17/ack", {"episode": 1}).json()["progress"] == progress
 
 
 def test_a_bot_that_is_away_or_ill_is_a_503_that_says_so(rig: Rig) -> None:
