@@ -16,7 +16,7 @@ from bot.rules.board import Board
 from bot.rules.conditions import Unit
 from bot.rules.policy import FAILED, EventRule
 from bot.rules.preview import LONGEST_HOURS, Preview
-from bot.rules.rulebook import ALL, COUNTED, NUMBERS, AnyRule, BadTuning, Tuning, about, check
+from bot.rules.rulebook import ALL, NUMBERS, AnyRule, BadTuning, Tuning, about, changeable, check
 from bot.rules.rulekeeping import RuleKeeping
 from bot.store.rules import Changed
 from bot.store.times import wire
@@ -115,7 +115,7 @@ def rule_item(rule: AnyRule, board: Board) -> RuleItem:
         unit=Unit.COUNT.value if isinstance(rule, EventRule) else rule.unit.value,
         is_on=book.is_on(rule.name),
         is_fixed=rule.name == FAILED.name or rule.name in book.base.off,
-        changeable=_changeable(rule),
+        changeable=changeable(rule),
         shipped=RuleNumbers(**_numbers(rule)),
         finds=sum(watch.is_firing for spot, watch in board.watches.items() if spot.rule == rule.name),
         version=tuning.version,
@@ -123,13 +123,6 @@ def rule_item(rule: AnyRule, board: Board) -> RuleItem:
         changed_at=_wire(tuning.at_ms) if tuning.at_ms else None,
         **now,
     )
-
-
-def _changeable(rule: AnyRule) -> list[str]:
-    if isinstance(rule, EventRule):
-        return ["fire"] if rule.name in COUNTED else []
-    without = {"fire", "resolve"} if rule.unit is Unit.YES else set[str]()
-    return [one for one in NUMBERS if one not in without and (one != "least" or rule.volume is not None)]
 
 
 def _numbers(rule: AnyRule) -> dict[str, float]:

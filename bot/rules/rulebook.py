@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.rules.conditions import Rule, Seen, phrase
+from bot.rules.conditions import Rule, Seen, Unit, phrase
 from bot.rules.policy import EVENT_RULES, FAILED, STALLED_RULE, EventRule, Policy
 from bot.rules.ruleset import RULES
 
@@ -59,8 +59,8 @@ class RuleBook:
         self.learn(self.tunings)
 
     def learn(self, tunings: Mapping[str, Tuning]) -> None:
-        """These are all the changes there are. One that no longer fits its rule is left out."""
-        self.tunings = {name: one for name, one in tunings.items() if name in ALL}
+        """These are all the changes there are. Numbers that do not fit their rule are left out."""
+        self.tunings = {name: _fitting(ALL[name], one) for name, one in tunings.items() if name in ALL}
         self._tuned = {
             rule.name: _tuned(rule, one) for rule in RULES if (one := self.tunings.get(rule.name)) is not None
         }
@@ -101,6 +101,14 @@ def about(rule: AnyRule, tuning: Tuning = AS_SHIPPED) -> str:
     return phrase(_tuned(rule, tuning))
 
 
+def changeable(rule: AnyRule) -> list[str]:
+    """The numbers of a rule that can be changed."""
+    if isinstance(rule, EventRule):
+        return ["fire"] if rule.name in COUNTED else []
+    without = {"fire", "resolve"} if rule.unit is Unit.YES else set[str]()
+    return [one for one in NUMBERS if one not in without and (one != "least" or rule.volume is not None)]
+
+
 def check(rule: AnyRule, tuning: Tuning) -> None:
     """Raise BadTuning if a rule cannot be so."""
     if rule.name == FAILED.name and tuning.is_on is False:
@@ -108,19 +116,30 @@ def check(rule: AnyRule, tuning: Tuning) -> None:
     for name, value in tuning.numbers.items():
         if not math.isfinite(value) or not 0 <= value <= MOST:
             raise BadTuning(f"{name}: expected a number from 0 on")
-        if isinstance(rule, EventRule) and (name != "fire" or rule.name not in COUNTED or value < 1):
-            raise BadTuning(f"{name}: this rule is over events, and has no such number")
+        if name not in changeable(rule):
+            raise BadTuning(f"{name}: this rule has no such number to change")
         if name.endswith("_seconds") and value > LONGEST_SECONDS:
             raise BadTuning(f"{name}: at most 7 days")
     if isinstance(rule, EventRule):
+        if tuning.fire is not None and tuning.fire < 1:
+            raise BadTuning("fire: expected at least 1")
         return
     tuned = _tuned(rule, tuning)
-    if tuned.fire <= 0:
-        raise BadTuning("fire: expected more than 0")
+    if tuned.fire <= 0 or tuned.resolve <= 0:  # nothing is ever below 0: it would ring without an end
+        raise BadTuning(f"{'fire' if tuned.fire <= 0 else 'resolve'}: expected more than 0")
     if tuned.resolve > tuned.fire:
         raise BadTuning("resolve: expected at most what `fire` is, or it would ring and end at once")
-    if tuned.least and tuned.volume is None:
-        raise BadTuning("least: this rule has no least volume")
+    if tuned.unit is Unit.SHARE and tuned.fire > 1:
+        raise BadTuning("fire: expected a share, at most 1")
+
+
+def _fitting(rule: AnyRule, tuning: Tuning) -> Tuning:
+    """As it is stored; as it ships where a rule cannot be so, as an earlier release may have let it be."""
+    try:
+        check(rule, tuning)
+    except BadTuning:
+        return replace(tuning, **dict.fromkeys(NUMBERS))
+    return tuning
 
 
 def _tuned(rule: Rule[Seen], tuning: Tuning) -> Rule[Seen]:

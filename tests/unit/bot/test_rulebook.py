@@ -23,6 +23,13 @@ def test_a_changed_number_is_what_the_rule_goes_by_and_says() -> None:
     assert about(ALL["depth"]) == "10,000 jobs are ready, for 15 min; over below 5,000"
 
 
+def test_numbers_that_an_earlier_release_let_be_are_left_out_and_what_is_off_stays_off() -> None:
+    book = RuleBook()
+    book.learn({"no-workers": Tuning(is_on=False, fire=2, version=3), "depth": Tuning(fire=9, resolve=0)})
+    assert book.tuning("no-workers") == Tuning(is_on=False, version=3)
+    assert (book.rule("depth"), book.off) == (ALL["depth"], {"no-workers"})
+
+
 def test_every_rule_says_in_words_when_it_rings() -> None:
     for rule in ALL.values():
         words = about(rule)
@@ -50,6 +57,10 @@ def test_what_is_off_by_the_settings_stays_off() -> None:
         ("depth", Tuning(fire=math.nan)),
         ("depth", Tuning(fire=math.inf)),
         ("depth", Tuning(resolve=20_000)),
+        ("depth", Tuning(resolve=0)),
+        ("no-workers", Tuning(fire=2)),
+        ("no-workers", Tuning(resolve=0.5)),
+        ("failure-rate", Tuning(fire=2)),
         ("depth", Tuning(least=5)),
         ("depth", Tuning(fire_seconds=1e9)),
     ],
