@@ -20,6 +20,11 @@ class QueueState(QueueCounts, kw_only=True, frozen=True):
 
     as_of_ms: int
 
+    @property
+    def ready(self) -> int:
+        """Jobs that a worker could take now."""
+        return self.waiting + self.prioritized
+
 
 COUNTS = (
     ("waiting", "waiting"),
@@ -53,22 +58,21 @@ def in_trouble(one: QueueState) -> bool:
     """Whether somebody should look: failures, work that nobody takes, or that waits for long."""
     return (
         one.failed > 0
-        or (one.is_paused and one.waiting > 0)
-        or (one.waiting > 0 and one.workers == 0)
+        or (one.ready > 0 and (one.is_paused or one.workers == 0))
         or (one.oldest_waiting_seconds or 0) >= OLD_WAIT_SECONDS
     )
 
 
 def worst_first(queues: Iterable[QueueState]) -> list[QueueState]:
-    """Trouble first: nobody works, then failures, then long waits, then much waiting; then by name."""
+    """Trouble first: nobody works, then failures, then long waits, then many ready; then by name."""
     return sorted(
         queues,
         key=lambda one: (
             not in_trouble(one),
-            not (one.waiting > 0 and (one.workers == 0 or one.is_paused)),
+            not (one.ready > 0 and (one.workers == 0 or one.is_paused)),
             -one.failed,
             -(one.oldest_waiting_seconds or 0),
-            -one.waiting,
+            -one.ready,
             one.env,
             one.source,
             one.queue,

@@ -44,10 +44,10 @@ def trouble_words(one: QueueState) -> str:
     words: list[str] = []
     if one.failed:
         words.append(f"{one.failed} failed")
-    if one.is_paused and one.waiting:
-        words.append(f"paused with {one.waiting} waiting")
-    elif one.waiting and one.workers == 0:
-        words.append(f"{one.waiting} waiting, no workers")
+    if one.is_paused and one.ready:
+        words.append(f"paused with {one.ready} ready")
+    elif one.ready and one.workers == 0:
+        words.append(f"{one.ready} ready, no workers")
     if (one.oldest_waiting_seconds or 0) >= OLD_WAIT_SECONDS:
         words.append(f"oldest waits {age(one.oldest_waiting_seconds or 0)}")
     return ", ".join(words)
@@ -76,7 +76,7 @@ def _two_lines(one: QueueState, now_ms: int, shared: Container[tuple[str, str]])
     if one.is_paused:
         title += f" · {texts.PAUSED}"
     tail = [workers_words(one)]
-    if one.oldest_waiting_seconds is not None and one.waiting:
+    if one.oldest_waiting_seconds is not None and one.ready:
         tail.append(f"oldest {age(one.oldest_waiting_seconds)}")
     if now_ms - one.as_of_ms > OLD_SECONDS * 1000:
         tail.append(texts.SEEN_AGO.format(age=age((now_ms - one.as_of_ms) / 1000)))
@@ -146,7 +146,7 @@ def queue_text(found: Sequence[QueueState], *, now_ms: int, note: str) -> str:
             lines.append(f"{texts.ICON_PAUSED} {texts.PAUSED}")
         lines += [f"{word} {getattr(one, field)}" for word, field in COUNTS]
         lines.append(workers_words(one))
-        if one.waiting and one.oldest_waiting_seconds is not None:
+        if one.ready and one.oldest_waiting_seconds is not None:
             lines.append(f"{texts.OLDEST_WAITS} {age(one.oldest_waiting_seconds)}")
         lines.append(texts.AS_OF.format(age=age((now_ms - one.as_of_ms) / 1000), at=clock(one.as_of_ms)))
     return fit(lines)

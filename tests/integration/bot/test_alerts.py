@@ -55,7 +55,7 @@ async def test_the_first_start_says_what_is_watched_and_never_again(house: House
     await eventually(lambda: house.has_text("Watching 12 queues. 2 already in trouble:"), what="the greeting")
     [_, greeting] = await house.texts()
     assert "broken: 3 failed" in greeting
-    assert "stuck: 5 waiting, no workers" in greeting
+    assert "stuck: 5 ready, no workers" in greeting
     assert await bot.stop() == 0
     await house.start_bot()
     await house.put(failure())

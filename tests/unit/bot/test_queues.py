@@ -15,6 +15,8 @@ def test_trouble_is_failures_a_pause_with_work_no_workers_or_a_long_wait() -> No
     assert in_trouble(queue(failed=1))
     assert in_trouble(queue(is_paused=True, waiting=1))
     assert in_trouble(queue(workers=0, waiting=1))
+    assert in_trouble(queue(workers=0, prioritized=1))
+    assert in_trouble(queue(is_paused=True, prioritized=1))
     assert in_trouble(queue(waiting=1, oldest_waiting_seconds=3600))
     assert not in_trouble(queue(waiting=5, workers=None))
     assert not in_trouble(queue(is_paused=True))
@@ -23,9 +25,10 @@ def test_trouble_is_failures_a_pause_with_work_no_workers_or_a_long_wait() -> No
 
 def test_worst_comes_first() -> None:
     ranked = worst_first(
-        [queue("fine"), queue("some", failed=1), queue("many", failed=9), queue("dead", waiting=1, workers=0)]
+        [queue("fine"), queue("some", failed=1), queue("many", failed=9), queue("dead", prioritized=2, workers=0)]
     )
     assert [one.queue for one in ranked] == ["dead", "many", "some", "fine"]
+    assert "<b>dead</b>: 2 ready, no workers" in greeting_text(ranked, ranked[:1], missing=0)
 
 
 def test_unknown_workers_are_never_shown_as_none() -> None:
