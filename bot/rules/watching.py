@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -93,7 +93,8 @@ class Tables:
 class Watching:
     """One for the process. woken: called after a commit that wants messages.
 
-    is_settled: whether every source's queues have been seen, so that a first look sees what was there before us.
+    is_settled: whether every source's queues have been seen, so that a first look sees what was there before us. Until
+    then only a Redis, the bridge and Tocsin are looked at: where no queue can be seen, one of these is why.
     """
 
     database: Database
@@ -103,18 +104,18 @@ class Watching:
     metrics: Metrics
     is_settled: Callable[[], bool]
     woken: Callable[[], None]
+    has_begun: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until stop. What a look found is stored before the next."""
-        has_begun, adopted_at = False, time.monotonic()
+        adopted_at = time.monotonic()
         while not stop.is_set():
             try:
-                has_begun = has_begun or await self._begin()
-                if has_begun and time.monotonic() - adopted_at >= ADOPT_SECONDS:
+                self.has_begun = self.has_begun or await self._begin()
+                if self.has_begun and time.monotonic() - adopted_at >= ADOPT_SECONDS:
                     await self._adopt()
                     adopted_at = time.monotonic()
-                if has_begun:
-                    await self._look(stop)
+                await self._look(stop)
             except Unavailable as failure:
                 log.info("watching_waits", error=str(failure))
             await pause(stop, LOOK_SECONDS)
@@ -123,8 +124,8 @@ class Watching:
         """Go on from what was stored; at the first start of all, from what is in trouble already."""
         now_ms = _now_ms()
         async with self.database.transaction() as session:
+            self.board.adopt(await read_watches(session), now_ms=now_ms)
             if await reached_ms(session, WATCHED) is not None:
-                self.board.adopt(await read_watches(session), now_ms=now_ms)
                 return True
         if not self.is_settled():
             return False
@@ -143,7 +144,10 @@ class Watching:
         self.board.adopt(stored, now_ms=_now_ms())
 
     async def _look(self, stop: asyncio.Event) -> None:
-        changes = self.board.look(self.tables.world(), now_ms=_now_ms())
+        world = self.tables.world()
+        if not self.has_begun:
+            world = replace(world, queues={}, schedules={}, is_whole=False)
+        changes = self.board.look(world, now_ms=_now_ms())
         while changes and not stop.is_set():
             changes = await self._store(changes, stop)
 

@@ -40,12 +40,12 @@ async def begun(engine: AsyncEngine) -> None:
     await eventually(has_begun, what="the first look")
 
 
-async def judged(engine: AsyncEngine, row: QueueSnapshot) -> None:
-    """Wait until a rule remembers having looked at this snapshot."""
+async def judged(engine: AsyncEngine, at_ms: int) -> None:
+    """Wait until a rule remembers having looked at what was measured then."""
 
     async def is_judged() -> bool:
         async with engine.connect() as connection:
-            found = await connection.execute(text("SELECT 1 FROM watches WHERE at_ms = :at"), {"at": row.ts})
+            found = await connection.execute(text("SELECT 1 FROM watches WHERE at_ms = :at"), {"at": at_ms})
             return found.first() is not None
 
     await eventually(is_judged, what="the rule's look")
@@ -59,12 +59,12 @@ async def test_a_rule_rings_across_a_restart_and_ends_by_its_own_measure(house: 
         await house.message("Watching 3 queues. 1 already in trouble")
         dead = at(200, "dead", waiting=9, workers=0)
         await house.put(dead)
-        await judged(engine, dead)
+        await judged(engine, dead.ts)
         first, second = (at(seconds, waiting=12, workers=0) for seconds in (0, 100))
         await house.put(first)
-        await judged(engine, first)
+        await judged(engine, first.ts)
         await house.put(second)
-        await judged(engine, second)
+        await judged(engine, second.ts)
         await bot.kill()
         await house.start_bot(BOT_RESOLVE_SECONDS="2")
         assert not await house.has_text("No workers")
@@ -86,12 +86,27 @@ async def test_a_rule_rings_across_a_restart_and_ends_by_its_own_measure(house: 
         assert (await house.message("orders · No workers"))["text"].startswith("🟠")
         well = at(210)
         await house.put(well)
-        await judged(engine, well)
+        await judged(engine, well.ts)
         await house.put(at(280))
         await eventually(lambda: house.has_text("✅ prod · orders · No workers · quiet again"), what="its end")
         assert not await house.has_text("dead · No workers"), "what was in trouble before us does not ring"
     finally:
         await engine.dispose()
+
+
+async def test_a_redis_that_was_never_reached_rings_though_no_queue_was_ever_seen(house: House) -> None:
+    ago_ms = int(time.time() * 1000) - 100_000
+    away = SourceSnapshot(v=VERSION, ts=ago_ms, env="prod", source="main", is_reachable=False)
+    await house.start_bot()
+    engine = open_engine(house.postgres)
+    try:
+        await house.put_row(house.topics.sources, "main", away)
+        await judged(engine, away.ts)
+    finally:
+        await engine.dispose()
+    away.ts += 100_000
+    await house.put_row(house.topics.sources, "main", away)
+    await house.message("Redis unreachable")
 
 
 async def test_schedules_sources_gaps_and_stalled_jobs_ring(house: House) -> None:
