@@ -81,7 +81,11 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             call_seconds=settings.breaker_timeout_seconds,
         )
         dispatching = Dispatching(database, settings.channels, settings.form, breakers, doors.client, metrics)
-        greeting = Greeting(snapshots, database, chats, woken=delivery.wake)
+        greeting = Greeting(
+            *(snapshots, database, chats),
+            found=lambda: rules.board.firing() if watching.has_begun else None,
+            woken=delivery.wake,
+        )
 
         # What it makes of the world: incidents.
         deploys = Deploys(history)

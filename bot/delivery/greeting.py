@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
 from bot.queues.snapshots import Snapshots
-from bot.queues.state import QueueState, from_snapshot, in_trouble
+from bot.queues.state import QueueState, from_snapshot
 from bot.render.greeting import greeting_text
 from bot.routing.chats import Chats
 from bot.routing.routes import Destination
@@ -24,13 +24,28 @@ PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.25
 
 
-class Greeting:
-    """Waits until the snapshots are complete, then wants one message in each alert chat."""
+Found = Mapping[tuple[str, str], Collection[str]]
 
-    def __init__(self, snapshots: Snapshots, database: Database, chats: Chats, *, woken: Callable[[], None]) -> None:
+
+class Greeting:
+    """Waits until the snapshots are complete, then wants one message in each alert chat.
+
+    found: what the rules do not ring for because they found it so from the first; None = they have not looked yet.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        database: Database,
+        chats: Chats,
+        *,
+        found: Callable[[], Found | None],
+        woken: Callable[[], None],
+    ) -> None:
         self._snapshots = snapshots
         self._database = database
         self._chats = chats
+        self._found = found
         self._woken = woken
         self._first_at: float | None = None
 
@@ -41,8 +56,8 @@ class Greeting:
             try:
                 if is_done is None:
                     is_done = await self._was_done()
-                elif self.is_complete(time.monotonic()):
-                    is_done = await self._greet()
+                elif self.is_complete(time.monotonic()) and (found := self._found()) is not None:
+                    is_done = await self._greet(found)
             except Unavailable as failure:
                 log.info("greeting_waits", error=str(failure))
             await pause(stop, LOOK_SECONDS)
@@ -61,7 +76,7 @@ class Greeting:
         async with self._database.transaction() as session:
             return await reached_ms(session, GREETED) is not None
 
-    async def _greet(self) -> bool:
+    async def _greet(self, found: Found) -> bool:
         """Want the messages; return whether it is done, which it is not while no queue has anybody to tell."""
         now_ms = int(time.time() * 1000)
         missing = self._snapshots.missing()
@@ -71,7 +86,7 @@ class Greeting:
         async with self._database.transaction() as session:
             if await reach(session, GREETED, now_ms):
                 for to, queues in told.values():
-                    text = greeting_text(queues, [one for one in queues if in_trouble(one)], missing=missing)
+                    text = greeting_text(queues, found, missing=missing)
                     put(session, Subject("greeting"), to, text, (), now_ms=now_ms)
                 log.info("greeted", chats=len(told), missing=missing)
         self._woken()

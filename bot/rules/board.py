@@ -139,7 +139,7 @@ class Board:
         return [*changes, *self._gone(world, now_ms)]
 
     def begin(self, world: World, *, now_ms: int) -> list[Change]:
-        """The very first look of an installation: which queues are in trouble already is told by the greeting.
+        """The very first look of an installation: what rules find in queues already is told by the greeting.
 
         They ring once they have been well and are in trouble again. A Redis that is in trouble rings.
         """
@@ -147,6 +147,14 @@ class Board:
             one if one.watch is None or not one.spot.queue else Change(one.spot, replace(one.watch, is_firing=True))
             for one in self.look(world, now_ms=now_ms)
         ]
+
+    def firing(self) -> Mapping[tuple[str, str], Collection[str]]:
+        """The rules that ring for a queue, or found it so from the first, by its source and name."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for spot, watch in self.watches.items():
+            if watch.is_firing and spot.queue:
+                found.setdefault((spot.source, spot.queue), set()).add(spot.rule)
+        return found
 
     def adopt(self, stored: Mapping[Spot, Watch], *, now_ms: int) -> None:
         """Go on from what this bot, or another, had stored.

@@ -8,6 +8,8 @@ import pytest
 
 from bot.incidents.found import found
 from bot.incidents.machine import Call, Person, ack
+from bot.queues.state import from_snapshot
+from bot.render.greeting import greeting_text
 from bot.rules.board import Board, Finding, Spot, World
 from bot.rules.conditions import MOST_APART_SECONDS, Habit, Verdict, Watch
 from bot.rules.policy import Policy
@@ -366,7 +368,13 @@ def test_a_restart_goes_on_from_what_was_stored() -> None:
 def test_what_was_in_trouble_at_the_first_start_rings_only_once_it_was_well() -> None:
     day = Day()
     day.hold(queue("dead", waiting=9, workers=0), NOW_MS)
+    day.hold(queue("big", waiting=50_000), NOW_MS)
     day.board.accept(day.board.begin(day.world(), now_ms=NOW_MS))
+    known = [from_snapshot(one) for one in (queue("dead", waiting=9, workers=0), queue("big", waiting=50_000), queue())]
+    greeting = greeting_text(known, day.board.firing(), missing=0)
+    assert "3 queues. 2 already in trouble" in greeting
+    assert "<b>dead</b>: 9 ready, no workers\n" in greeting
+    assert "<b>big</b>: Backlog\n" in greeting
     for _ in range(20):
         day.show(queue("dead", waiting=9, workers=0))
     assert day.rings() == []

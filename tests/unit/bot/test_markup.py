@@ -140,7 +140,7 @@ def test_lists_are_well_formed_and_fit(queues: list[QueueState]) -> None:
     for text in (
         queues_text(queues, page=99, now_ms=NOW_MS, note=""),
         queue_text(queues, now_ms=NOW_MS, note="n"),
-        greeting_text(queues, queues, missing=3),
+        greeting_text(queues, {("main", one.queue): {"depth", "overdue"} for one in queues}, missing=3),
     ):
         assert is_well_formed(text)
         assert plain_units(text) <= MESSAGE_UNITS

@@ -28,7 +28,7 @@ def test_worst_comes_first() -> None:
         [queue("fine"), queue("some", failed=1), queue("many", failed=9), queue("dead", prioritized=2, workers=0)]
     )
     assert [one.queue for one in ranked] == ["dead", "many", "some", "fine"]
-    assert "<b>dead</b>: 2 ready, no workers" in greeting_text(ranked, ranked[:1], missing=0)
+    assert "<b>dead</b>: 2 ready, no workers" in greeting_text(ranked, {}, missing=0)
 
 
 def test_unknown_workers_are_never_shown_as_none() -> None:
@@ -58,7 +58,7 @@ def test_queues_of_one_name_are_told_apart_by_their_source_and_only_those() -> N
     assert "eu/<b>orders</b> · prod" in text
     assert " <b>orders</b> · test" in text
     assert " <b>mail</b> · prod" in text
-    assert "main/<b>orders</b>: 1 failed" in greeting_text(known, known[:1], missing=0)
+    assert "main/<b>orders</b>: 1 failed" in greeting_text(known, {}, missing=0)
     labels = [row[0].label for row in suggestions(similar(known, "ordres"), "queue")]
     assert labels == ["main/orders · prod", "eu/orders · prod", "eu/orders · test"]
 
