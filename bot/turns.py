@@ -22,7 +22,7 @@ from bot.store.leases import Lease, give_up, take
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.health import Health
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import first_set, pause
 
 log = structlog.get_logger("turns")
 
@@ -80,7 +80,7 @@ class Turns:
 
     async def run(self, listen: Listen, stop: asyncio.Event) -> None:
         """Poll whenever it is our turn, until stop; then let the next one have it."""
-        await self._await_tables(stop)
+        await first_set(self.has_tables, stop, seconds=PATIENCE_SECONDS)
         while not stop.is_set():
             await self._ask_whose()
             if self.is_ours:
@@ -89,14 +89,6 @@ class Turns:
                 await self._stand_by()
                 await pause(stop, STANDBY_SECONDS)
         await self._give_up()
-
-    async def _await_tables(self, stop: asyncio.Event) -> None:
-        waits = [asyncio.create_task(self.has_tables.wait()), asyncio.create_task(stop.wait())]
-        try:
-            await asyncio.wait(waits, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def _poll(self, listen: Listen, stop: asyncio.Event) -> None:
         """Poll and renew, until stop or until it is another's turn."""

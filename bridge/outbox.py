@@ -8,10 +8,10 @@ the writer: after a failure it is thrown away with the readers, and the cursors 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from bridge.record import MAX_RECORD_BYTES, Record
+from tocsin.lifecycle import pause
 
 MAX_BYTES = 2 * 1024 * 1024
 TRANSACTION_BYTES = 1024 * 1024
@@ -90,9 +90,7 @@ class Outbox(Generic[P]):
 
     async def gather(self, seconds: float) -> None:
         """Let more be put for so long, or until there is a whole transaction of it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._has_plenty.wait()
+        await pause(self._has_plenty, seconds)
 
     def close(self) -> None:
         """No more will be put: let the writer finish."""

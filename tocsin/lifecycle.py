@@ -81,12 +81,22 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(signum, ask, signum)
 
 
-async def pause(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait up to `seconds`, less if stop is set; return whether it is set."""
+async def pause(event: asyncio.Event, seconds: float) -> bool:
+    """Wait up to `seconds`, less if event, mostly the stop, is set; return whether it is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await stop.wait()
-    return stop.is_set()
+            await event.wait()
+    return event.is_set()
+
+
+async def first_set(*events: asyncio.Event, seconds: float) -> None:
+    """Wait up to `seconds`, less if any of these is set."""
+    waits = [asyncio.create_task(one.wait()) for one in events]
+    try:
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def run_service(name: str, run: Callable[[asyncio.Event], Awaitable[None]]) -> int:

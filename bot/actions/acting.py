@@ -41,7 +41,7 @@ from bot.store.models import ActionRow
 from bot.store.outbox import ACTION, Subject, put, rewrite_action
 from tocsin.breakers import Unavailable
 from tocsin.events import BadRecord, JobEvent, decode
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import first_set, pause
 from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("acting")
@@ -174,15 +174,7 @@ class Acting:
                         tasks.create_task(self._carry(action, stop))
                 except Unavailable as failure:
                     log.info("acting_waits", error=str(failure))
-                await self._nap(stop)
-
-    async def _nap(self, stop: asyncio.Event) -> None:
-        waits = [asyncio.create_task(self._work.wait()), asyncio.create_task(stop.wait())]
-        try:
-            await asyncio.wait(waits, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+                await first_set(self._work, stop, seconds=LOOK_SECONDS)
 
     def _has_room(self, stage: Stage) -> bool:
         most = SENT_AT_ONCE if stage is Stage.BEGUN else FOLLOWED_AT_ONCE

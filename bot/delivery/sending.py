@@ -38,6 +38,7 @@ from bot.store.subscriptions import move_subscriptions
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.health import Health
+from tocsin.lifecycle import first_set
 
 log = structlog.get_logger("delivery")
 
@@ -145,18 +146,10 @@ class Delivery:
                         nap = await self._round(sending)
                     except Unavailable as failure:
                         log.info("delivery_waits", error=str(failure))
-                    await self._nap(nap, stop)
+                    # Chats that rest are not made to wait less by new work, but others may have some.
+                    await first_set(self._work, stop, seconds=max(nap, SHORTEST_NAP_SECONDS))
         finally:
             await self._commit_last()
-
-    async def _nap(self, seconds: float, stop: asyncio.Event) -> None:
-        waits = [asyncio.create_task(self._work.wait()), asyncio.create_task(stop.wait())]
-        try:
-            # Chats that rest are not made to wait less by new work, but others may have some.
-            await asyncio.wait(waits, timeout=max(seconds, SHORTEST_NAP_SECONDS), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def _round(self, sending: asyncio.TaskGroup) -> float:
         """Begin to send what may be sent now; return the seconds until there may be more. Raises Unavailable.

@@ -6,7 +6,7 @@ Rows are read page by page as the reader takes them, so memory stays flat and Cl
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ from prometheus_client import Counter as Metric
 from logsvc.api.files import Writing
 from logsvc.errors import LogsvcError, QueryTooHeavy, TooMany
 from logsvc.rows import Row
+from tocsin.lifecycle import pause
 
 log = structlog.get_logger("logsvc.export")
 
@@ -86,8 +87,7 @@ class Exports:
             except LogsvcError as error:
                 if not tries_left or isinstance(error, QueryTooHeavy) or self.stop.is_set():
                     raise
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self.stop.wait(), TRY_AGAIN_SECONDS)
+                await pause(self.stop, TRY_AGAIN_SECONDS)
         raise AssertionError("unreachable")
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
 from urllib.parse import parse_qs
 
 import msgspec
@@ -16,6 +15,7 @@ from logsvc.live.past import Archive, Past
 from logsvc.live.viewer import Frame, Gap, Viewer
 from logsvc.metrics import Metrics
 from logsvc.times import rfc3339
+from tocsin.lifecycle import pause
 
 FRAME_SECONDS = 0.05
 HIDDEN_SECONDS = 2.0
@@ -84,7 +84,7 @@ class Session:
             elif self._past is not None and self.viewer.has_all:
                 if not await self._past.offer_more(self.viewer):
                     self._past = None
-            elif not await self._something_arrives():
+            elif not await pause(self.viewer.arrived, PING_SECONDS):
                 yield self._ping()
 
     def _count(self, frame: Frame | Gap) -> None:
@@ -101,16 +101,7 @@ class Session:
         if self.viewer.in_sight.is_set():
             await asyncio.sleep(FRAME_SECONDS)
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HIDDEN_SECONDS):
-                await self.viewer.in_sight.wait()
-
-    async def _something_arrives(self) -> bool:
-        """Wait for rows or the end, up to the time a sign of life is due."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(PING_SECONDS):
-                return await self.viewer.arrived.wait()
-        return False
+        await pause(self.viewer.in_sight, HIDDEN_SECONDS)
 
 
 async def _position(hub: Hub, after: str) -> TailPosition | None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.eventually import eventually
 from tests.ports import free_port
-from tocsin.lifecycle import PartExited, pause, supervise
+from tocsin.lifecycle import PartExited, first_set, pause, supervise
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 30
@@ -191,3 +191,11 @@ async def test_a_pause_ends_with_the_stop() -> None:
     stop.set()
     async with asyncio.timeout(30):
         assert await pause(stop, 3600) is True
+
+
+async def test_the_first_event_to_be_set_ends_the_wait_for_any() -> None:
+    first, second = asyncio.Event(), asyncio.Event()
+    await first_set(first, second, seconds=0.001)
+    asyncio.get_running_loop().call_soon(second.set)
+    async with asyncio.timeout(30):
+        await first_set(first, second, seconds=3600)
