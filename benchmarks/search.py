@@ -38,10 +38,10 @@ from logsvc.metrics import Metrics
 from logsvc.schema import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import DATABASE, Store
-from logsvc.times import rfc3339
 from tocsin.breakers import Breakers
 from tocsin.health import Health
 from tocsin.settings import read
+from tocsin.times import rfc3339
 
 ROWS = 10_000_000
 CHUNK = 250_000

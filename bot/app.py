@@ -48,6 +48,7 @@ from tocsin.lifecycle import Part, supervise
 from tocsin.log_topic import LogTopic
 from tocsin.secrecy import register
 from tocsin.status import status_route
+from tocsin.times import current_ms
 
 log = structlog.get_logger("bot")
 
@@ -58,7 +59,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
     Commands and the HTTP port are there at once; what needs Postgres begins when its tables are up to date.
     """
     localtime.use(settings.bot_time_zone)
-    started_ms, started = int(time.time() * 1000), time.monotonic()
+    started_ms, started = current_ms(), time.monotonic()
     register([channel.secret for channel in settings.channels])  # each by itself, beside the whole settings
     async with AsyncExitStack() as stack:
         doors = await open_doors(settings, stack)

@@ -1,7 +1,6 @@
 """Forget what is long over: Postgres keeps what goes on, logsvc keeps history."""
 
 import asyncio
-import time
 
 import structlog
 
@@ -13,10 +12,11 @@ from bot.store.tickets import forget_access
 from bot.store.updates import forget_updates
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import DAY_MS, current_ms
 
 log = structlog.get_logger("forgetting")
 
-KEEP_MS = 30 * 24 * 3600 * 1000
+KEEP_MS = 30 * DAY_MS
 EVERY_SECONDS = 3600.0
 BETWEEN_SECONDS = 1.0
 
@@ -27,7 +27,7 @@ async def forget_old(database: Database, stop: asyncio.Event) -> None:
         gone = 0
         try:
             async with database.transaction() as session:
-                gone = await forget(session, int(time.time() * 1000) - KEEP_MS) + await forget_audit(session)
+                gone = await forget(session, current_ms() - KEEP_MS) + await forget_audit(session)
                 await forget_access(session)
                 await forget_people(session)
                 await forget_paces(session)

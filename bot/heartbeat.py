@@ -26,6 +26,7 @@ from bot.store.outbox import Depth, depth
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("heartbeat")
 
@@ -90,8 +91,8 @@ class Heartbeat:
             raise HeldBack(f"failures are not read: {self.progress.problem or 'nothing read lately'}")
         try:
             async with self.database.transaction() as session:
-                await mark(session, PROBED, int(time.time() * 1000))
-                waiting = await depth(session, dead_since_ms=int(time.time() * 1000))
+                await mark(session, PROBED, current_ms())
+                waiting = await depth(session, dead_since_ms=current_ms())
             async with self.breakers.guard(TELEGRAM, errors_that_count=(Unreachable,)):
                 await self.telegram.me()
         except (Unavailable, TelegramError) as failure:

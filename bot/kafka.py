@@ -1,7 +1,6 @@
 """The door to Kafka: the only file that imports aiokafka. Everything is read with read_committed."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +12,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from tocsin.kafka import client_options
 from tocsin.settings import Settings
+from tocsin.times import current_ms
 
 __all__ = [
     "Cluster",
@@ -185,7 +185,7 @@ class PositionedFeed:
         mine = self._consumer.assignment()
         if not mine or self._unplaced:
             return None
-        at_ms = int(time.time() * 1000)
+        at_ms = current_ms()
         ends = await _within(ANSWER_SECONDS, "last offsets", self._consumer.end_offsets(list(mine)))
         return Sight(at_ms, {one.partition: end for one, end in ends.items()})
 

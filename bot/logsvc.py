@@ -15,12 +15,12 @@ from bot.render.times import parse_rfc3339
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 from tocsin.settings import Settings
+from tocsin.times import HOUR_MS
 
 LOGSVC, FIGURES = "logsvc", "logsvc-figures"
 ANSWER_SECONDS = 2.0
 COURSE_SECONDS = 4.0
 FIGURES_SECONDS = 20.0
-HOUR_MS = 3_600_000
 HOUR_BUCKET, DAY_BUCKET = 60, 900
 """Seconds. Counts by the quarter of an hour are kept, so a day of them costs little."""
 LOST_BUCKET = 300

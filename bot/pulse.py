@@ -20,12 +20,12 @@ from bot.telegram import Polling
 from bot.turns import Turns
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import DAY_MS, current_ms
 
 log = structlog.get_logger("pulse")
 
 SAMPLE_SECONDS = 5.0
 RIVAL_SECONDS = 120
-DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Pulse:
         while not stop.is_set():
             try:
                 async with database.transaction() as session:
-                    since_ms = int(time.time() * 1000) - DAY_MS
+                    since_ms = current_ms() - DAY_MS
                     self.outbox = await depth(session, dead_since_ms=since_ms)
                     self.backlogs = await backlogs(session, dead_since_ms=since_ms)
                 self.outbox_at, self.outbox_problem = self.clock(), ""

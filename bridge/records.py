@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -20,6 +19,7 @@ from tocsin.events import (
     encode,
     encode_all,
 )
+from tocsin.times import current_ms
 from tocsin.topics import Topics, queue_key
 
 _JOB = b"tocsin.job"
@@ -80,7 +80,7 @@ class Records:
         letter = DeadLetter(
             v=VERSION,
             id=f"kafka:{record.topic}:{key}:{hashlib.sha256(whole).hexdigest()}",
-            ts=int(time.time() * 1000),
+            ts=current_ms(),
             service="bridge",
             reason=f"a record of {record.size} bytes, more than Kafka takes",
             origin=f"kafka:{record.topic}:{key}",

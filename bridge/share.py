@@ -27,6 +27,7 @@ from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tocsin.breakers import Guard
 from tocsin.lifecycle import unless_cancelled
+from tocsin.times import current_ms
 from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("bridge.share")
@@ -212,7 +213,7 @@ class Share:
 
     async def _read_back(self, places: Sequence[Place], since_ms: int) -> AsyncGenerator[tuple[str, bytes]]:
         """What Kafka holds of some queues, from what was told since a time by Redis's clock."""
-        ahead_ms = self._source.door.now_ms() - int(time.time() * 1000)
+        ahead_ms = self._source.door.now_ms() - current_ms()
         queues = {queue_key(place.source, place.queue).encode(): place.queue for place in places}
         reading = read_back(self._settings, self._partition, queues, since_ms - ahead_ms, self._guard)
         async with aclosing(reading) as records:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from logsvc.rows import Row
-from logsvc.times import rfc3339_or_none
+from tocsin.times import rfc3339_or_none
 
 ENDINGS = {"completed": "completed", "failed": "failed", "retrying": "failed", "stalled": "stalled"}
 

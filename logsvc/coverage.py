@@ -10,8 +10,8 @@ import structlog
 
 from logsvc.errors import LogsvcError
 from logsvc.store import Store
-from logsvc.times import LATEST_MS
 from tocsin.lifecycle import pause
+from tocsin.times import DAY_MS, LATEST_MS, current_ms
 
 log = structlog.get_logger("logsvc.coverage")
 
@@ -19,7 +19,6 @@ REFRESH_SECONDS = 5.0
 STALE_SECONDS = 15.0
 """Older than that it is not told: ClickHouse does not answer."""
 
-DAY_MS = 24 * 3600 * 1000
 GAP_TS = "if(event = 'gap', ts, 0)"
 """When a gap was found, 0 for any other row: the projection `gaps` has it so."""
 GAPS_WITHIN = (
@@ -106,7 +105,7 @@ class HistoryCoverage:
                 log.info("coverage_unknown", reason=str(error))
 
     async def _ask(self) -> Known:
-        week = gaps_bounds(int(time.time() * 1000) - WEEK_MS, None)
+        week = gaps_bounds(current_ms() - WEEK_MS, None)
         [oldest] = await self._store.query(OLDEST)
         lost = await self._store.query(LOST, gaps_bounds(None, None), settings=ANY_ROWS)
         gaps = await self._store.query(GAPS, week, settings=ANY_ROWS)

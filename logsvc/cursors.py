@@ -11,7 +11,7 @@ import msgspec
 
 from logsvc.errors import BadRequest
 from logsvc.places import Place
-from logsvc.times import LATEST_MS
+from tocsin.times import LATEST_MS
 
 T = TypeVar("T")
 

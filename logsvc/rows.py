@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from logsvc.cursors import RowKey, pack
-from logsvc.times import rfc3339
 from tocsin.events import JobEvent, LogLine
+from tocsin.times import rfc3339
 
 WARNING_EVENTS = frozenset({"stalled", "stream-reset"})
 ERROR_EVENTS = frozenset({"failed", "retries-exhausted", "gap"})

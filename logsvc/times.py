@@ -1,28 +1,9 @@
-"""Times: milliseconds inside, RFC 3339 UTC in HTTP."""
+"""Times as requests have them."""
 
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 
 from logsvc.errors import BadRequest
-
-LATEST_MS = 253_402_300_799_999
-"""The last millisecond that has four digits for its year."""
-
-
-def rfc3339(ms: int) -> str:
-    """Write ms since 1970 as `2026-11-22T06:15:12.123Z`. For times that were checked: raises ValueError for others."""
-    seconds, rest = divmod(ms, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
-
-
-def rfc3339_or_none(ms: int | None) -> str | None:
-    """The same for any number; None for None, for 0 (unknown), and for what is no time (say, microseconds)."""
-    return rfc3339(ms) if ms and 0 < ms <= LATEST_MS else None
-
-
-@lru_cache(4096)
-def _second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+from tocsin.times import LATEST_MS
 
 
 def parse_time(name: str, text: str) -> int:

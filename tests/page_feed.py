@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from logsvc.page import Page, send_answer
-from logsvc.times import rfc3339
 from tocsin.http import serve_http
+from tocsin.times import rfc3339
 
 TICK_SECONDS = 0.05
 MOST_BEHIND_SECONDS = 1.0

@@ -24,6 +24,7 @@ from tocsin.events import VERSION, Level, LogLine, encode
 from tocsin.kafka import client_options
 from tocsin.lifecycle import pause
 from tocsin.settings import Settings
+from tocsin.times import current_ms
 
 log = structlog.get_logger("log_topic")
 
@@ -93,7 +94,7 @@ class LogTopic:
             line = LogLine(
                 v=VERSION,
                 id=f"{service}:{self._instance}:{self._number}",
-                ts=ts_ms or int(time.time() * 1000),
+                ts=ts_ms or current_ms(),
                 level=level,
                 message=message[:LONGEST_MESSAGE],
                 service=service,

@@ -4,8 +4,7 @@ import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-HOUR_MS = 3600 * 1000
-DAY_MS = 24 * HOUR_MS
+from tocsin.times import DAY_MS, HOUR_MS
 
 COMPACT = {
     "cleanup.policy": "compact",

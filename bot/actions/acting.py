@@ -42,6 +42,7 @@ from bot.store.outbox import ACTION, Subject, put, rewrite_action
 from tocsin.breakers import Unavailable
 from tocsin.events import BadRecord, JobEvent, decode
 from tocsin.lifecycle import first_set, pause
+from tocsin.times import current_ms
 from tocsin.topics import partition_of, queue_key
 
 log = structlog.get_logger("acting")
@@ -109,7 +110,7 @@ class Acting:
         outcomes.pop("done", None)
         asked = Action(
             0, Stage.ASKED, wish.action, wish.env, wish.source, wish.queue, wish.wanted, found, wish.incident_id,
-            wish.kind, who.name, _now_ms(),
+            wish.kind, who.name, current_ms(),
         )  # fmt: skip
         if found:
             async with self.database.transaction() as session:
@@ -118,7 +119,7 @@ class Acting:
 
     async def begin(self, action_id: int, who: Person, message_id: int | None) -> tuple[Action, bool]:
         """A second tap: from now on it is done, once. Returns it, and whether this tap began it. Raises NotDone."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             row = await stored.hold_action(session, action_id)
             if row is None:
@@ -151,7 +152,7 @@ class Acting:
             row = await stored.hold_action(session, action_id)
             if row is None or row.stage != Stage.ASKED:
                 return None
-            action = replace(stored.to_action(row), stage=Stage.CANCELLED, by=who.name, ended_ms=_now_ms())
+            action = replace(stored.to_action(row), stage=Stage.CANCELLED, by=who.name, ended_ms=current_ms())
             stored.write_action(row, action)
         return action
 
@@ -237,7 +238,7 @@ class Acting:
         That it may have heard of it is in Postgres before it can: so whoever takes it up after us knows that, too.
         """
         was_sent_ms = action.sent_ms
-        action = replace(action, sent_ms=was_sent_ms or _now_ms())
+        action = replace(action, sent_ms=was_sent_ms or current_ms())
         by_id = await self._note_sent(action)
         wish = Wish(action.action, action.env, action.source, action.queue, dict(action.wanted))
         waits = RETRY_SECONDS
@@ -270,7 +271,7 @@ class Acting:
     async def _done(self, action: Action, answer: Answer) -> Action:
         fates = fates_of(answer.body.get("results", [])) if action.is_on_jobs else {}
         is_over = not any(fate is Fate.WAITS for fate in fates.values())
-        now_ms = _now_ms()
+        now_ms = current_ms()
         after = replace(
             action,
             stage=Stage.ENDED if is_over else Stage.FOLLOWING,
@@ -295,7 +296,7 @@ class Acting:
     async def _end_undone(self, action: Action, reason: str) -> Action:
         """It was not done; or nobody knows, once the bridge may have been at it."""
         stage = Stage.REFUSED if action.sent_ms is None else Stage.UNKNOWN
-        return await self._save(replace(action, stage=stage, note=reason[:1000], ended_ms=_now_ms()))
+        return await self._save(replace(action, stage=stage, note=reason[:1000], ended_ms=current_ms()))
 
     async def _follow(self, action: Action, feed: Replay, partition: int, stop: asyncio.Event) -> None:
         """Read on until every job has ended. What was read is stored with how far it was read."""
@@ -307,7 +308,7 @@ class Acting:
             changed = follow(fates, action.action, _events(records, key))
             fates.update(changed)
             action = replace(action, offset=await feed.position(partition), fates=count(fates.values()))
-            action = ended(action, now_ms=_now_ms()) or action
+            action = ended(action, now_ms=current_ms()) or action
             if changed or action.stage is Stage.ENDED or time.monotonic() - saved_at > SAVE_SECONDS:
                 action, saved_at = await self._save(action, changed=changed), time.monotonic()
 
@@ -330,7 +331,7 @@ class Acting:
             lease = FOLLOW_LEASE_SECONDS if is_followed else LEASE_SECONDS
             await stored.renew_claim(session, action.id, self.sender, lease)
             text, buttons = action_text(action), action_buttons(action, self.seal)
-            await rewrite_action(session, action.id, text, buttons, now_ms=_now_ms())
+            await rewrite_action(session, action.id, text, buttons, now_ms=current_ms())
             if action.stage in OUTCOMES:
                 await self._conclude(session, row, action)
         self.woken()
@@ -346,8 +347,8 @@ class Acting:
         if incident_row is None or not is_done or not action.is_on_jobs:
             return
         who = Person(0, action.by, account=row.by_id)
-        noted: Incident = note(to_incident(incident_row), who, note_words(action), now_ms=_now_ms())
-        await self.handling.show(session, incident_row, noted, _now_ms())
+        noted: Incident = note(to_incident(incident_row), who, note_words(action), now_ms=current_ms())
+        await self.handling.show(session, incident_row, noted, current_ms())
 
 
 def _body(wish: Wish) -> dict[str, Any]:
@@ -356,7 +357,7 @@ def _body(wish: Wish) -> dict[str, Any]:
 
 def _is_too_late(action: Action) -> bool:
     """Whether nobody expects any more that it is done: who confirmed it may have helped themselves meanwhile."""
-    return _now_ms() - (action.begun_ms or 0) > SEND_SECONDS * 1000
+    return current_ms() - (action.begun_ms or 0) > SEND_SECONDS * 1000
 
 
 def _too_late_words(action: Action) -> str:
@@ -377,7 +378,3 @@ def _events(records: Iterable[KafkaRecord], key: bytes) -> Iterable[JobEvent]:
             yield decode(JobEvent, record.value)
         except BadRecord:
             continue  # the consumer counts and logs it
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

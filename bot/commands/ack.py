@@ -1,6 +1,5 @@
 """/ack [number or queue], and the Ack button: somebody has it."""
 
-import time
 from dataclasses import dataclass, replace
 
 from bot import texts
@@ -17,6 +16,7 @@ from bot.render.times import as_old
 from bot.store.incidents import open_incidents, places_called
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 MOST_AT_ONCE = 200
 
@@ -63,7 +63,7 @@ class Ack:
         unheeded = [one for one in found.page if one[1].phase in UNHEEDED]
         if not unheeded:
             return Reply(texts.NOTHING_TO_ACK)
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         lines = [line for one in unheeded for line in incident_lines(*one, now_ms=now_ms)]
         title = bold(texts.INCIDENTS_HEADLINE.format(count=found.count, unheeded=found.unheeded))
         as_of = as_old(desk.pulse.read_ago, now_ms)

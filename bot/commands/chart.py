@@ -1,6 +1,5 @@
 """/chart [source/]queue: a picture of its throughput, failures and backlog."""
 
-import time
 from dataclasses import dataclass, replace
 
 from bot import texts
@@ -15,6 +14,7 @@ from bot.render.chart import HOURS, caption, chart_buttons, chart_of
 from bot.render.queues import queue_text
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import HOUR_MS, current_ms
 
 
 @dataclass
@@ -51,9 +51,9 @@ class ChartCommand:
         return Reply("", notice=reply.notice, is_alert=True)
 
     async def _show(self, one: QueueState, hours: int, desk: Desk) -> Reply:
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         try:
-            course = await desk.history.course(one, now_ms - hours * 3_600_000, now_ms)
+            course = await desk.history.course(one, now_ms - hours * HOUR_MS, now_ms)
         except (Unavailable, Refused) as failure:
             return self._without(one, f"{why(failure)} {texts.NO_CHART_NOW}", desk)
         if course.is_unknown:
@@ -69,5 +69,5 @@ class ChartCommand:
     def _without(self, one: QueueState, why_not: str, desk: Desk) -> Reply:
         """What the bot itself knows, and a way to ask again."""
         own = [known for known in desk.ledger.own().queues if handle(known) == handle(one)] or [one]
-        text = queue_text(own, now_ms=int(time.time() * 1000), note=f"{why_not} {texts.OWN_NUMBERS}")
+        text = queue_text(own, now_ms=current_ms(), note=f"{why_not} {texts.OWN_NUMBERS}")
         return Reply(text, ((Button(texts.REFRESH, data=f"{self.name}:{handle(one)}"),),), notice=why_not)

@@ -1,6 +1,5 @@
 """/digest: what quiet hours hold back now."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -14,6 +13,7 @@ from bot.routing.quiet import QuietHours
 from bot.store.incidents import count_held, held_incidents
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 TOP = 10
 
@@ -38,7 +38,7 @@ class Digest:
                 count, held = await count_held(session), await held_incidents(session, TOP)
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY, notice=texts.POSTGRES_AWAY)
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         lines = [bold(texts.HELD_NOW.format(count=count) if count else texts.NOTHING_HELD)]
         lines.append(as_old(desk.pulse.read_ago, now_ms))
         lines += [line for one in held for line in incident_lines(*one, now_ms=now_ms)]

@@ -1,6 +1,5 @@
 """/errors [queue]: failures of the last day by cause, the worst first."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -14,6 +13,7 @@ from bot.render.groups import errors_text
 from bot.render.pages import cut, page_buttons, wanted
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 PER_PAGE = 8
 
@@ -43,5 +43,5 @@ class Errors:
             return Reply(f"{why(failure)} {texts.OPEN_INSTEAD}", buttons, notice=texts.HISTORY_AWAY)
         items, has_more = cut(found.items, page, PER_PAGE)
         about = f"{one.source}/{one.queue}" if one else ""
-        text = errors_text(items, about=about, as_of=found.as_of, now_ms=int(time.time() * 1000))
+        text = errors_text(items, about=about, as_of=found.as_of, now_ms=current_ms())
         return Reply(text, (page_buttons(data, page, has_more=has_more), (incidents,)), notice=texts.UPDATED)

@@ -1,6 +1,5 @@
 """/failed [[source/]queue]: the newest jobs that failed for good."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -17,6 +16,7 @@ from bot.render.pages import cut, page_buttons, page_of, wanted
 from bot.store.incidents import newest_failures
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 PER_PAGE = 10
 
@@ -75,7 +75,7 @@ class Failed:
         except (Unavailable, Refused) as failure:
             text, has_more = await self._own(about, page, why(failure), shared, desk)
         else:
-            now_ms = int(time.time() * 1000)
+            now_ms = current_ms()
             items, has_more = cut(found.items, page, PER_PAGE)
             text = failed_text(items, about=about.title, as_of=found.as_of, now_ms=now_ms, shared=shared)
             jobs = failed_buttons(items)
@@ -96,7 +96,7 @@ class Failed:
         text = failed_incidents_text(
             shown,
             about=about.title,
-            now_ms=int(time.time() * 1000),
+            now_ms=current_ms(),
             read_seconds_ago=desk.pulse.read_ago,
             note=note,
             shared=shared,

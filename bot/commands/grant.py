@@ -1,6 +1,5 @@
 """/grant and /revoke: who may do what."""
 
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +18,7 @@ from bot.store.outbox import close_chat
 from bot.store.subscriptions import subscriptions, unsubscribe
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 SECONDS = 2.0
 ROLE_WORDS = frozenset(role.value for role in Role)
@@ -85,7 +85,7 @@ class Revoke:
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if not is_person(rest):
             return Reply(texts.HOW_REVOKE)
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 person = await find_person(session, rest)

@@ -1,6 +1,5 @@
 """/incidents: what is open, what nobody has acked first; each with its card and buttons."""
 
-import time
 from dataclasses import dataclass, replace
 
 from bot import texts
@@ -12,6 +11,7 @@ from bot.render.incidents import PER_PAGE, incidents_buttons, incidents_text, pa
 from bot.store.incidents import find_incident, open_incidents
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Incidents:
             unheeded=found.unheeded,
             number=number,
             pages=pages,
-            now_ms=int(time.time() * 1000),
+            now_ms=current_ms(),
             read_seconds_ago=desk.pulse.read_ago,
         )
         return Reply(text, incidents_buttons(found.page, number=number, pages=pages), notice=texts.UPDATED)

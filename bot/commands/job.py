@@ -1,6 +1,5 @@
 """/job [source/]queue id: one job with every attempt's own error."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ from bot.render.jobs import job_buttons, job_text
 from bot.render.markup import name
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 MOST_WORDS = 32
 """Of a queue's name. What people type may have thousands, and each way to divide it is looked at."""
@@ -87,6 +87,6 @@ class Job:
             return Reply(texts.NO_SUCH_JOB.format(job=name(job_id), queue=name(f"{source}/{queue}", 100))), ""
         except (Unavailable, Refused) as failure:
             return Reply(f"{why(failure)} {texts.NO_JOB_NOW}"), ""
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         text = job_text(job, queue=queue, job_id=job_id, now_ms=now_ms, shows_data=shows_data)
         return Reply(text), str(job.get("state") or "")

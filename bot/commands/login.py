@@ -1,6 +1,5 @@
 """/login and *Open page*: a link that logs a person into the page, once, within minutes."""
 
-import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -17,6 +16,7 @@ from bot.store.database import Session
 from bot.store.incidents import find_incident
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 SECONDS = 2.0
 LONGEST_LINK = 2000
@@ -69,7 +69,7 @@ async def open_page(number: int, ask: Ask, desk: Desk) -> Reply:
             ticket = await _make(session, ask, desk, f"#{number}")
     except Unavailable:
         ticket = ""
-    about = "\n".join(incident_lines(number, incident, now_ms=int(time.time() * 1000))) if incident else f"#{number}"
+    about = "\n".join(incident_lines(number, incident, now_ms=current_ms())) if incident else f"#{number}"
     url = desk.logins.link(ticket, page) if ticket else desk.logins.page(page)
     link, buttons = _link(url)
     if not ticket:

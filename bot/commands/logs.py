@@ -1,6 +1,5 @@
 """/logs [source/]queue [job id] [words]: the newest log lines, where this chat may show them."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -14,6 +13,7 @@ from bot.queues.state import QueueState, find, place
 from bot.render.jobs import logs_text
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 AT_MOST = 20
 WORDS = "?"
@@ -52,7 +52,7 @@ class Logs:
         except (Unavailable, Refused) as failure:
             return Reply(f"{why(failure)} {texts.NO_LINES_NOW}")
         about = f"{one.source}/{one.queue}" + (f" · {texts.JOB} {job_id}" if job_id else "")
-        return Reply(logs_text(page.items, about=about, as_of=page.as_of, now_ms=int(time.time() * 1000)))
+        return Reply(logs_text(page.items, about=about, as_of=page.as_of, now_ms=current_ms()))
 
 
 def _meant(said: str, queues: list[QueueState]) -> tuple[list[QueueState], str]:

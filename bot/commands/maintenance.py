@@ -1,6 +1,5 @@
 """/maintenance ENV 15m REASON: nothing of an env rings while people work on it; the end tells what it hid."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -13,6 +12,7 @@ from bot.render.incidents import maintenance_on_text, silences_buttons, silences
 from bot.render.markup import name
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Maintenance:
         if first.lower() == "end" and number.isdecimal():
             return Reply(await end(int(number[:18]), ask, desk))
         try:
-            wish = read_wish(rest, now_ms=int(time.time() * 1000))
+            wish = read_wish(rest, now_ms=current_ms())
         except ValueError:
             return Reply(texts.TOO_LONG)
         if wish is None:

@@ -1,6 +1,5 @@
 """The buttons of an answer that lead to a question: retry, promote, resume. Confirming it does it."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from bot.desk import Desk
 from bot.queues.state import handle
 from bot.render.actions import OFFERS
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 
 @dataclass
@@ -43,4 +43,4 @@ class Offer:
 def _wanted(action: str, job_id: str) -> dict[str, Any]:
     if job_id:
         return {"job_ids": [job_id]}
-    return {"filter": {"to": int(time.time() * 1000)}} if action == "retry" else {}
+    return {"filter": {"to": current_ms()}} if action == "retry" else {}

@@ -1,6 +1,5 @@
 """/oncall: who is on call; take it, give it, a weekly rota. /handover: what the next one needs to know."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -21,9 +20,10 @@ from bot.store.handover import handover
 from bot.store.incidents import count_held
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import HOUR_MS, current_ms
 
 SECONDS = 2.0
-LONGEST_LOOK_MS, SHORTEST_LOOK_MS = 24 * 3600 * 1000, 8 * 3600 * 1000
+LONGEST_LOOK_MS, SHORTEST_LOOK_MS = 24 * HOUR_MS, 8 * HOUR_MS
 
 
 class _Wrong(Exception):
@@ -41,7 +41,7 @@ class OnCall:
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if rest.strip() and not ask.may_act:
             return Reply(texts.NOT_YOURS)
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 if rest.strip():
@@ -58,7 +58,7 @@ class OnCall:
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         """The handover's button: whoever presses it is on call. The handover stays, for them to read."""
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         async with desk.database.transaction(timeout=SECONDS) as session:
             duty = await duty_now(session, now_ms)
             if duty is None or duty.user_id != ask.user_id:
@@ -133,7 +133,7 @@ class HandoverCommand:
         return await self._tell(desk)
 
     async def _tell(self, desk: Desk) -> Reply:
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 duty = await duty_now(session, now_ms)

@@ -1,6 +1,5 @@
 """/queue NAME: one queue in full; and how every command finds the queue that was meant."""
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from bot.render.actions import offer
 from bot.render.markup import fit, name
 from bot.render.queues import queue_buttons, queue_text, suggestions
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Queue:
         return self._show(found, numbers, desk)
 
     def _show(self, found: Sequence[QueueState], numbers: Numbers, desk: Desk) -> Reply:
-        text = queue_text(found, now_ms=int(time.time() * 1000), note=numbers.note)
+        text = queue_text(found, now_ms=current_ms(), note=numbers.note)
         if len(found) > 1:
             return Reply(text, suggestions(found, self.name), notice=texts.UPDATED)
         one = found[0]

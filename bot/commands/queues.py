@@ -1,6 +1,5 @@
 """/queues: every queue, worst first, one phone screen a page."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -8,6 +7,7 @@ from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.render.queues import queues_buttons, queues_text
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 
 @dataclass
@@ -26,5 +26,5 @@ class Queues:
 
     async def _page(self, page: int, desk: Desk) -> Reply:
         numbers = await desk.ledger.queues()
-        text = queues_text(numbers.queues, page=page, now_ms=int(time.time() * 1000), note=numbers.note)
+        text = queues_text(numbers.queues, page=page, now_ms=current_ms(), note=numbers.note)
         return Reply(text, queues_buttons(numbers.queues, page), notice=texts.UPDATED)

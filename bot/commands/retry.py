@@ -1,7 +1,6 @@
 """/retry: the failed jobs of an incident or a queue, or some of them; and the button of an alert."""
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from bot.render.markup import plain
 from bot.store.incidents import find_incident
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 EARLIER_MS = 60_000
 """BullMQ dates a failure by its worker's clock, which may be behind the one of Redis that incidents go by."""
@@ -77,7 +77,7 @@ def incident_wish(number: int, incident: Incident) -> Wish:
         "filter": {
             "fingerprint": key.fingerprint,
             "from": max(0, incident.first_ms - EARLIER_MS),
-            "to": int(time.time() * 1000),
+            "to": current_ms(),
         }
     }
     return Wish("retry", key.env, key.source, key.queue, wanted, number, plain(kind(incident)))
@@ -110,4 +110,4 @@ def _leading_queue(rest: str, queues: Sequence[QueueState]) -> tuple[QueueState 
 def _whole(action: str, one: QueueState) -> Wish | Reply:
     if action != "retry":
         return Reply(texts.HOW_PROMOTE)
-    return Wish(action, one.env, one.source, one.queue, {"filter": {"to": int(time.time() * 1000)}})
+    return Wish(action, one.env, one.source, one.queue, {"filter": {"to": current_ms()}})

@@ -1,6 +1,5 @@
 """/schedulers [queue]: job schedulers, the overdue first."""
 
-import time
 from dataclasses import dataclass
 
 from bot import texts
@@ -14,6 +13,7 @@ from bot.render.groups import TOP, own_schedulers_text, schedulers_text
 from bot.render.pages import cut, page_buttons
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 AT_MOST = 1000
 
@@ -38,7 +38,7 @@ class SchedulersCommand:
             found = await desk.history.schedulers(one.source if one else "", one.queue if one else "", AT_MOST)
         except (Unavailable, Refused) as failure:
             return self._own(one, page, data, why(failure), desk)
-        text = schedulers_text(found.items, page=page, as_of=found.as_of, now_ms=int(time.time() * 1000))
+        text = schedulers_text(found.items, page=page, as_of=found.as_of, now_ms=current_ms())
         _, has_more = cut(found.items, page, TOP)
         return Reply(text, (page_buttons(data, page, has_more=has_more),), notice=texts.UPDATED)
 
@@ -52,7 +52,7 @@ class SchedulersCommand:
             rows,
             note=note,
             read_seconds_ago=desk.pulse.seconds_since(desk.schedules.read_at),
-            now_ms=int(time.time() * 1000),
+            now_ms=current_ms(),
             page=page,
         )
         _, has_more = cut(rows, page, TOP)

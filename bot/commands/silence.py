@@ -1,6 +1,5 @@
 """/silence: keep a queue, an error, a source or an env quiet for a while; list what is quiet; end it."""
 
-import time
 from dataclasses import dataclass, replace
 
 from bot import texts
@@ -16,6 +15,7 @@ from bot.render.incidents import scope_words, silences_buttons, silences_text
 from bot.render.times import moment
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import current_ms
 
 BUTTON_HOURS = {"1": 60, "4": 240}
 _PARTS = {"env": "env", "source": "source", "queue": "queue", "fp": "fingerprint", "fingerprint": "fingerprint"}
@@ -80,7 +80,7 @@ class SilenceCommand:
 
     async def _begin(self, rest: str, ask: Ask, desk: Desk) -> Reply:
         try:
-            wish = read_wish(rest, now_ms=int(time.time() * 1000))
+            wish = read_wish(rest, now_ms=current_ms())
         except ValueError:
             return Reply(texts.TOO_LONG)
         if wish is None:

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from string import Template
@@ -22,6 +21,7 @@ from bot.incidents.failures import Key
 from bot.incidents.late import Late
 from bot.incidents.machine import Incident
 from bot.incidents.storms import Storm
+from tocsin.times import rfc3339
 
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
 SUMMARY = 1024
@@ -134,8 +134,8 @@ def told_of(number: int, incident: Incident, text: str, link: str) -> dict[str, 
         "max_attempts": last.max_attempts,
         "workers": dict(incident.workers),
         "acked_by": incident.ack.name if incident.ack else "",
-        "first_at": _rfc3339(incident.first_ms),
-        "last_at": _rfc3339(incident.last_ms),
+        "first_at": rfc3339(incident.first_ms),
+        "last_at": rfc3339(incident.last_ms),
         "text": text,
         "link": link,
     }
@@ -154,8 +154,8 @@ def told_of_storm(storm: Storm, text: str, link: str) -> dict[str, Any]:
         "count": storm.failures,
         "error_type": f"{len(storm.members)} incidents at once",
         "error": "",
-        "first_at": _rfc3339(storm.began_ms),
-        "last_at": _rfc3339(storm.joined_ms),
+        "first_at": rfc3339(storm.began_ms),
+        "last_at": rfc3339(storm.joined_ms),
         "text": text,
         "link": link,
     }
@@ -173,15 +173,11 @@ def told_of_late(number: int, key: Key, late: Late, text: str, link: str) -> dic
         "count": late.failures,
         "error_type": "Failures heard of late",
         "error": "",
-        "first_at": _rfc3339(late.first_ms),
-        "last_at": _rfc3339(late.last_ms),
+        "first_at": rfc3339(late.first_ms),
+        "last_at": rfc3339(late.last_ms),
         "text": text,
         "link": link,
     }
-
-
-def _rfc3339(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from bot.store.dispatches import DEAD, SENT, claim_dispatches, end_dispatch, end
 from bot.store.models import DispatchRow
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("dispatching")
 
@@ -83,14 +84,14 @@ class Dispatching:
                 await self._give_up_unknown(session)
                 self._next_look = now + UNKNOWN_LOOK_SECONDS
             free = [one.name for one in self.channels if one.name not in {*self._resting, *closed}]
-            rows = await claim_dispatches(session, free, now_ms=_now_ms(), most=AT_ONCE, lease_seconds=LEASE_SECONDS)
+            rows = await claim_dispatches(session, free, now_ms=current_ms(), most=AT_ONCE, lease_seconds=LEASE_SECONDS)
         await asyncio.gather(*(self._dispatch(row) for row in rows))
         return bool(rows)
 
     async def _give_up_unknown(self, session: Session) -> None:
-        before_ms = _now_ms() - int(UNKNOWN_SECONDS * 1000)
+        before_ms = current_ms() - int(UNKNOWN_SECONDS * 1000)
         names = [one.name for one in self.channels]
-        given_up = await end_unknown(session, names, "not set any more", now_ms=_now_ms(), before_ms=before_ms)
+        given_up = await end_unknown(session, names, "not set any more", now_ms=current_ms(), before_ms=before_ms)
         if given_up:
             log.error("dispatches_given_up", messages=given_up, reason="no setting names their channels any more")
 
@@ -124,7 +125,7 @@ class Dispatching:
                 raise _Sick(f"{host} answers {answer.status_code}")
         if answer.status_code == 429:
             raise _Later(f"{host} asks for a rest (429)", retry_after(answer))
-        if answer.status_code in NOT_KNOWN and _now_ms() - row.created_ms < REFUSED_SECONDS * 1000:
+        if answer.status_code in NOT_KNOWN and current_ms() - row.created_ms < REFUSED_SECONDS * 1000:
             raise _Later(f"{host} answers {answer.status_code}: is the address right?")
         if not answer.is_success:
             raise _Never(f"{host} answers {answer.status_code}: {answer.text[:100]!r}")
@@ -137,11 +138,11 @@ class Dispatching:
         note = str(why.__cause__ or why)
         log.warning("dispatch_put_off", channel=row.channel, subject=row.subject, reason=note, retry_seconds=wait)
         async with self.database.transaction() as session:
-            await retry_dispatch(session, row.id, note[:200], not_before_ms=_now_ms() + int(wait * 1000))
+            await retry_dispatch(session, row.id, note[:200], not_before_ms=current_ms() + int(wait * 1000))
 
     async def _write(self, dispatch_id: int, state: str, note: str) -> None:
         async with self.database.transaction() as session:
-            await end_dispatch(session, dispatch_id, state, note[:200], now_ms=_now_ms())
+            await end_dispatch(session, dispatch_id, state, note[:200], now_ms=current_ms())
 
 
 class _Sick(Exception):
@@ -155,7 +156,3 @@ def retry_after(answer: httpx.Response) -> float:
     except ValueError:
         return 60.0
     return min(max(seconds, 1.0), LONGEST_REST_SECONDS) if math.isfinite(seconds) else 60.0
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

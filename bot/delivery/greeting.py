@@ -16,6 +16,7 @@ from bot.store.milestones import GREETED, reach, reached_ms
 from bot.store.outbox import Subject, put
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("greeting")
 
@@ -78,7 +79,7 @@ class Greeting:
 
     async def _greet(self, found: Found) -> bool:
         """Want the messages; return whether it is done, which it is not while no queue has anybody to tell."""
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         missing = self._snapshots.missing()
         told = self._told()
         if not told:

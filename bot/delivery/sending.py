@@ -39,6 +39,7 @@ from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.health import Health
 from tocsin.lifecycle import first_set
+from tocsin.times import current_ms
 
 log = structlog.get_logger("delivery")
 
@@ -172,7 +173,7 @@ class Delivery:
             await self._hear_pace(session)
             cards = await outbox.claim_due(
                 session,
-                now_ms=_now_ms(),
+                now_ms=current_ms(),
                 not_to={*resting, *self._busy},
                 most=free,
                 sender=self.sender,
@@ -209,7 +210,7 @@ class Delivery:
 
     async def _drop_stale(self) -> None:
         """Before anything is sent, leave out what is too old to be of use, and say so where it would have come."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             dropped = await drop_stale(session, now_ms=now_ms)
             for one in dropped:
@@ -247,20 +248,20 @@ class Delivery:
         except TelegramError as failure:
             await self._refused(card, failure)
             return
-        self._receipts[card.id] = Receipt(card.id, card.chat_id, card.wanted, message_id, _now_ms())
+        self._receipts[card.id] = Receipt(card.id, card.chat_id, card.wanted, message_id, current_ms())
         if card.note or card.chat_id in self._away:
             self.notice(card.chat_id)
         self.health.ok(TELEGRAM)
         self.metrics.sent.labels("edit" if card.message_id else "new").inc()
         if card.message_id is None:
-            self.metrics.ring_seconds.observe(max(0.0, (_now_ms() - card.created_ms) / 1000))
+            self.metrics.ring_seconds.observe(max(0.0, (current_ms() - card.created_ms) / 1000))
 
     async def _put_off(self, card: Card, failure: Unavailable) -> None:
         """A try was in vain: others of this chat go first meanwhile."""
         pause = pause_after(card.failures + 1, failure.__cause__)
         log.warning("message_not_sent", chat=card.chat_id, card=card.id, error=str(failure), retry_seconds=pause)
         async with self.database.transaction() as session:
-            await outbox.put_off(session, card.id, _now_ms() + int(pause * 1000))
+            await outbox.put_off(session, card.id, current_ms() + int(pause * 1000))
 
     async def _speak(self, card: Card) -> int:
         buttons = from_json(card.buttons)
@@ -333,7 +334,7 @@ class Delivery:
                     await outbox.move_to_general(session, card.id, card.wanted, text)
                 case Gone() | TopicGone():  # the General topic may be closed too
                     pause = pause_gone(card.failures + 1)
-                    until_ms = _now_ms() + int(pause * 1000)
+                    until_ms = current_ms() + int(pause * 1000)
                     self._away.add(card.chat_id)
                     self.metrics.refused.inc()
                     await outbox.put_chat_off(session, card.chat_id, card.failures + 1, _note(failure), until_ms)
@@ -343,15 +344,11 @@ class Delivery:
                     # The trouble goes on and nobody can see it any more; a deleted topic looks like this too.
                     await outbox.send_anew(session, card.id)
                 case MessageGone():
-                    await outbox.mark_ended(session, card.id, "closed", "the message was removed", now_ms=_now_ms())
+                    await outbox.mark_ended(session, card.id, "closed", "the message was removed", now_ms=current_ms())
                 case _:
-                    await outbox.mark_ended(session, card.id, "dead", _note(failure), now_ms=_now_ms())
+                    await outbox.mark_ended(session, card.id, "dead", _note(failure), now_ms=current_ms())
                     self.metrics.dead.labels("refused").inc()
 
 
 def _note(failure: TelegramError) -> str:
     return f"{failure}"[:200] or "refused"
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

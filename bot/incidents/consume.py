@@ -23,6 +23,7 @@ from tocsin.breakers import Unavailable
 from tocsin.events import BadRecord, JobEvent, decode
 from tocsin.health import Health
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("consume")
 
@@ -240,7 +241,7 @@ class Consumer:
     async def _count(self, partition: int, records: Sequence[KafkaRecord], failures: Sequence[JobEvent]) -> None:
         if partition in self._feed.unplaced():
             return
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         was, to = self._positions[partition], records[-1].offset + 1
         tallies = tally(
             failures, now_ms=now_ms, born_ms=self._born_ms, policy=self._alerts.policy, skew_ms=self._skew_ms

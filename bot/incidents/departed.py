@@ -29,6 +29,7 @@ from bot.store.milestones import LEFT, SEEN, mark, marked
 from bot.store.outbox import NOTICE, Subject, put
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("departed")
 
@@ -57,7 +58,7 @@ class Departures:
         """Look until stop."""
         while not await pause(stop, LOOK_SECONDS):
             try:
-                await self.look(now_ms=int(time.time() * 1000))
+                await self.look(now_ms=current_ms())
             except Unavailable as failure:
                 log.info("departures_wait", error=str(failure))
 

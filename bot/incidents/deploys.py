@@ -13,11 +13,12 @@ from bot.incidents.machine import Deploy
 from bot.logsvc import History, Refused
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import DAY_MS
 
 log = structlog.get_logger("deploys")
 
 READ_SECONDS = 10.0
-LATELY_MS = 24 * 3600 * 1000
+LATELY_MS = DAY_MS
 """An older deploy is hardly the cause."""
 
 

@@ -1,6 +1,5 @@
 """What people do about incidents: take them, keep them quiet, write notes. Each in one transaction, once."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from bot.store.models import IncidentRow, SilenceRow
 from bot.store.silences import hold_same, hold_silences, silences_on, to_silence
 from bot.store.storms import open_of_storm, unheeded_of_storm
 from bot.store.updates import is_news
+from tocsin.times import current_ms
 
 AT_ONCE = 100
 SAME_MS = 60_000
@@ -60,7 +60,7 @@ class Handling:
 
     async def ack(self, incident_id: int, who: Person, *, episode: int | None = None) -> Handled:
         """Take an incident. episode: the one somebody saw; another has begun or ended since if it is not the same."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             row, incident, refused = await self._open(session, incident_id, episode)
             if row is None or incident is None:
@@ -88,7 +88,7 @@ class Handling:
 
     async def _ack_some(self, wanted: Mapping[int, int], who: Person) -> int:
         """All in one transaction: a storm's message is written once, not once for each of its incidents."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         steps: list[tuple[IncidentRow, Step]] = []
         async with self.database.transaction() as session:
             for row in await lock_numbered(session, wanted):
@@ -103,7 +103,7 @@ class Handling:
 
     async def unack(self, incident_id: int, who: Person, *, episode: int | None = None) -> Handled:
         """Give an incident back: nobody has it any more."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             row, incident, refused = await self._open(session, incident_id, episode)
             if row is None or incident is None:
@@ -120,7 +120,7 @@ class Handling:
 
     async def resolve(self, incident_id: int, who: Person, *, episode: int | None = None) -> Handled:
         """Call an incident over. Its failure rings anew when it returns; what a rule found, once it has been well."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             row, incident, refused = await self._open(session, incident_id, episode)
             if row is None or incident is None:
@@ -135,7 +135,7 @@ class Handling:
         self, incident_id: int, who: Person, where: Place, *, minutes: int, episode: int | None = None
     ) -> Handled:
         """Keep this kind of failure of this queue quiet from now on."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             # Silences first, then incidents: see bot/store/incidents.py.
             found = await session.get(IncidentRow, incident_id)
@@ -161,7 +161,7 @@ class Handling:
         self, scope: Scope, who: Person, where: Place, *, until_ms: int, reason: str, is_maintenance: bool = False
     ) -> Silence:
         """Keep everything within a scope quiet; if exactly that is quiet already, change its end and its reason."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         scope = Scope(*(key_part(part) for part in scope.parts))
         async with self.database.transaction() as session:
             same = await hold_same(session, scope, is_maintenance=is_maintenance)
@@ -197,7 +197,7 @@ class Handling:
 
     async def end_silence(self, silence_id: int, who: Person) -> Silence | None:
         """End a silence before its time; None if it is not on."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             row = (await hold_silences(session, [silence_id])).get(silence_id)
             if row is None or row.ended_ms is not None:
@@ -219,7 +219,7 @@ class Handling:
 
         Of a storm it is noted on what goes on, the worst AT_ONCE of it.
         """
-        now_ms, steps = _now_ms(), list[tuple[IncidentRow, Step]]()
+        now_ms, steps = current_ms(), list[tuple[IncidentRow, Step]]()
         async with self.database.transaction() as session:
             about = await incident_of_message(session, chat_id, message_id)
             ids = await open_of_storm(session, chat_id, message_id, AT_ONCE) if about is None else [about]
@@ -236,7 +236,7 @@ class Handling:
 
     async def note_on(self, incident_id: int, who: Person, text: str) -> Incident | None:
         """Keep what somebody wrote about an incident; None if there is none."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             row = await lock_incident(session, incident_id)
             if row is None:
@@ -285,7 +285,3 @@ def _about(number: int, incident: Incident) -> str:
 def _scope(scope: Scope) -> str:
     named = zip(("env", "source", "queue", "fp"), scope.parts, strict=True)
     return " ".join(f"{word}={part}" for word, part in named if part)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -5,7 +5,6 @@ and only if the bridge has told of its source all the while. With the bridge or 
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from bot.queues.snapshots import Snapshots
 from bot.store.database import Database, Session
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("resolver")
 
@@ -71,7 +71,7 @@ async def let_time_pass(
         changed: dict[str, int] = {}
         for chore in chores:
             if not stop.is_set():
-                changed[chore.name] = await chore.do(database, int(time.time() * 1000))
+                changed[chore.name] = await chore.do(database, current_ms())
         if any(changed.values()):
             log.info("time_passed", **changed)
             woken()

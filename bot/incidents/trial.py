@@ -15,6 +15,7 @@ from bot.store.incidents import lock_incident, lock_incidents, lock_open_since, 
 from bot.store.models import IncidentRow
 from bot.store.outbox import Sent, sent_of
 from tocsin.events import VERSION, JobEvent, State
+from tocsin.times import current_ms
 
 FINGERPRINT = "tocsin-test"
 NOWHERE = Key("test", "tocsin", "test", FINGERPRINT)
@@ -63,10 +64,10 @@ async def ring(database: Database, alerts: Alerts, chats: Chats, key: Key, by: s
 
     No silence, no storm and no quiet hours cover it: what is to be known is whether it arrives.
     """
-    began_ms = _now_ms()
+    began_ms = current_ms()
     to = chats.all_destinations() if key == NOWHERE else chats.destinations(*key[:3])
     number = await _open(database, alerts, key, to, by)
-    counted_ms = _now_ms() - began_ms
+    counted_ms = current_ms() - began_ms
     alerts.woken()
     deadline = time.monotonic() + seconds
     sent: Sequence[Sent] = ()
@@ -83,7 +84,7 @@ async def ring(database: Database, alerts: Alerts, chats: Chats, key: Key, by: s
 
 async def _open(database: Database, alerts: Alerts, key: Key, to: Sequence[Destination], by: str) -> int:
     """Begin a new episode, whatever became of the test before."""
-    now_ms = _now_ms()
+    now_ms = current_ms()
     failure = marked_failure(key, by, now_ms)
     [(same, seen)] = tally([failure], now_ms=now_ms, born_ms=0, policy=alerts.policy, skew_ms={}).items()
     async with database.transaction() as session:
@@ -103,7 +104,7 @@ async def _close(database: Database, alerts: Alerts, number: int) -> None:
     async with database.transaction() as session:
         row = await lock_incident(session, number)
         if row is not None and row.phase != Phase.RESOLVED:
-            await _end(session, alerts, [row], _now_ms())
+            await _end(session, alerts, [row], current_ms())
 
 
 async def end_forgotten(session: Session, alerts: Alerts, *, now_ms: int) -> int:
@@ -117,7 +118,3 @@ async def _end(session: Session, alerts: Alerts, rows: Sequence[IncidentRow], no
     over = [(row, end(to_incident(row), now_ms=now_ms)) for row in rows]
     steps = [(write(session, row, one), Step(one, Call.EDIT)) for row, one in over]
     await alerts.tell(session, steps, now_ms=now_ms)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

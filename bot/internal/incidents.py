@@ -1,8 +1,7 @@
 """Incidents and silences for the page: listed, taken, given back, ended, noted, kept quiet."""
 
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, delete, get, post
@@ -19,7 +18,6 @@ from bot.people.roster import People
 from bot.render.alert import Links
 from bot.rules.policy import FAILED
 from bot.store.incidents import find_incident, list_incidents
-from bot.store.times import wire
 from tocsin.incidents import (
     Asker,
     Handle,
@@ -31,6 +29,7 @@ from tocsin.incidents import (
     WriteNote,
 )
 from tocsin.roles import Role
+from tocsin.times import HOUR_MS, current_ms, rfc3339
 
 BASE = "/internal/v1"
 MOST_BYTES = 64 * 1024
@@ -66,7 +65,7 @@ def incident_routes(handling: Handling, people: People, links: Links, progress: 
         page = found[:limit]
         next_cursor = f"{page[-1][1].last_ms}-{page[-1][0]}" if len(found) > limit else None
         items = [incident_item(number, one, links) for number, one in page]
-        return IncidentPage(items=items, next_cursor=next_cursor, as_of=_wire(as_of) if as_of else None)
+        return IncidentPage(items=items, next_cursor=next_cursor, as_of=rfc3339(as_of) if as_of else None)
 
     @get(f"{BASE}/incidents/{{number:int}}")
     async def one(number: int) -> IncidentItem:
@@ -151,15 +150,15 @@ def incident_item(number: int, one: Incident, links: Links) -> IncidentItem:
         total=one.total,
         hidden=one.hidden,
         episode=one.episode,
-        first_at=_wire(one.first_ms),
-        last_at=_wire(one.last_ms),
+        first_at=rfc3339(one.first_ms),
+        last_at=rfc3339(one.last_ms),
         acked_by=one.ack.name if one.ack else None,
-        acked_at=_wire(one.ack.at_ms) if one.ack else None,
+        acked_at=rfc3339(one.ack.at_ms) if one.ack else None,
         note=one.notes[-1].text if one.notes else None,
-        silenced_until=_wire(one.silenced_until_ms) if one.silenced_until_ms else None,
-        resolved_at=_wire(one.touched_ms) if one.is_over else None,
+        silenced_until=rfc3339(one.silenced_until_ms) if one.silenced_until_ms else None,
+        resolved_at=rfc3339(one.touched_ms) if one.is_over else None,
         regressed=one.previous_ms is not None,
-        previous_at=_wire(one.previous_ms) if one.previous_ms else None,
+        previous_at=rfc3339(one.previous_ms) if one.previous_ms else None,
         previous_by=one.previous_by or None,
         job_id=last.job_id,
         job_name=last.job_name,
@@ -168,7 +167,7 @@ def incident_item(number: int, one: Incident, links: Links) -> IncidentItem:
         max_attempts=last.max_attempts,
         workers=dict(one.workers),
         runbook=links.runbook(one.key),
-        notes=[NoteItem(by=note.by, at=_wire(note.at_ms), text=note.text) for note in one.notes],
+        notes=[NoteItem(by=note.by, at=rfc3339(note.at_ms), text=note.text) for note in one.notes],
     )
 
 
@@ -190,8 +189,8 @@ def silence_item(one: Silence) -> SilenceItem:
         fingerprint=scope.fingerprint,
         reason=one.reason,
         by=one.by,
-        from_at=_wire(one.from_ms),
-        until=_wire(one.until_ms),
+        from_at=rfc3339(one.from_ms),
+        until=rfc3339(one.until_ms),
         hidden=one.hidden,
         kinds=dict(one.kinds),
     )
@@ -225,7 +224,7 @@ def _scope(asked: NewSilence) -> Scope:
 
 
 def _until_ms(asked: NewSilence) -> int:
-    now_ms = int(time.time() * 1000)
+    now_ms = current_ms()
     if (asked.minutes is None) == (asked.until is None):
         raise Refused(400, "invalid", "minutes, until: give one of them")
     try:
@@ -235,7 +234,7 @@ def _until_ms(asked: NewSilence) -> int:
     if asked.until is not None and (until is None or until.tzinfo is None):
         raise Refused(400, "invalid", "until: expected a time, RFC 3339")
     until_ms = int(until.timestamp() * 1000) if until else now_ms + (asked.minutes or 0) * 60_000
-    if not now_ms < until_ms <= now_ms + LONGEST_HOURS * 3_600_000:
+    if not now_ms < until_ms <= now_ms + LONGEST_HOURS * HOUR_MS:
         raise Refused(400, "invalid", f"{'until' if until else 'minutes'}: from 1 minute to 7 days from now")
     return until_ms
 
@@ -248,7 +247,3 @@ def _id(what: str, number: int) -> int:
 
 def _unknown(what: str, number: int) -> Refused:
     return Refused(404, f"unknown_{what}", f"there is no {what} #{number}")
-
-
-def _wire(ms: int) -> str:
-    return wire(datetime.fromtimestamp(ms / 1000, UTC))

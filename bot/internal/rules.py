@@ -1,6 +1,5 @@
 """The rules for the page: listed, changed by one editor at a time, and tried on the day that was."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -19,7 +18,6 @@ from bot.rules.preview import LONGEST_HOURS, Preview
 from bot.rules.rulebook import ALL, NUMBERS, AnyRule, BadTuning, Tuning, about, changeable, check
 from bot.rules.rulekeeping import RuleKeeping
 from bot.store.rules import Changed
-from bot.store.times import wire
 from tocsin.incidents import (
     ChangeRule,
     PreviewItem,
@@ -30,6 +28,7 @@ from tocsin.incidents import (
     RuleNumbers,
 )
 from tocsin.roles import Role
+from tocsin.times import rfc3339
 
 log = structlog.get_logger("rules")
 
@@ -94,8 +93,8 @@ def rule_routes(keeping: RuleKeeping, board: Board, preview: Preview, people: Pe
             items=[_preview_item(at_ms, incident) for at_ms, incident in shown],
             count=len(found.rung),
             records=found.records,
-            start=_wire(found.first_ms) if found.first_ms else None,
-            end=_wire(found.last_ms) if found.last_ms else None,
+            start=rfc3339(found.first_ms) if found.first_ms else None,
+            end=rfc3339(found.last_ms) if found.last_ms else None,
             is_whole=found.is_whole,
         )
 
@@ -120,7 +119,7 @@ def rule_item(rule: AnyRule, board: Board) -> RuleItem:
         finds=sum(watch.is_firing for spot, watch in board.watches.items() if spot.rule == rule.name),
         version=tuning.version,
         changed_by=tuning.by or None,
-        changed_at=_wire(tuning.at_ms) if tuning.at_ms else None,
+        changed_at=rfc3339(tuning.at_ms) if tuning.at_ms else None,
         **now,
     )
 
@@ -137,14 +136,10 @@ def _tuning(change: RuleChange) -> Tuning:
 
 def _preview_item(at_ms: int, one: Incident) -> PreviewItem:
     return PreviewItem(
-        at=_wire(at_ms),
+        at=rfc3339(at_ms),
         **one.key._asdict(),
         rule=one.rule or FAILED.name,
         title=one.last.error_type or "Error",
         error=one.last.error,
         regressed=one.previous_ms is not None,
     )
-
-
-def _wire(ms: int) -> str:
-    return wire(datetime.fromtimestamp(ms / 1000, UTC))

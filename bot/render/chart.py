@@ -11,6 +11,7 @@ from bot.queues.state import Place, QueueState, handle
 from bot.render.markup import bold, fit, name
 from bot.render.panels import Bars, Chart, Panel
 from bot.render.times import age, clock, duration, many, moment, span
+from tocsin.times import MINUTE_MS
 
 CAPTION_UNITS = 1024
 """Of a photo. Source: core.telegram.org/bots/api#sendphoto."""
@@ -18,7 +19,6 @@ HOURS = (1, 24)
 SHOWN_DEPLOYS = 5
 COMPLETED, FAILED, RETRIED, WAITING = "#4fc3a1", "#ff6b6b", "#ffc14d", "#6fb1ff"
 FRESH_MS = 180_000
-MINUTE_MS = 60_000
 
 Gap = tuple[int, int]
 

@@ -14,6 +14,7 @@ import msgspec
 from PIL import Image, ImageDraw, ImageFont
 
 from bot.render.panels import Chart, Panel
+from tocsin.times import MINUTE_MS
 
 WIDTH, HEIGHT = 1280, 1280
 """Telegram makes photos smaller that are larger."""
@@ -22,7 +23,6 @@ TITLE, SPACE = 64, 44
 GROUND, GRID, INK, FAINT, GAP, MARK = "#17212b", "#33414f", "#f2f5f7", "#b4c0cb", "#5b6b7a", "#c9b3ff"
 LETTERS, SMALL = 38, 34
 HATCH = 22
-MINUTE_MS = 60_000
 STEPS = (5, 15, 60, 180, 360, 720, 1440)
 """Minutes between two labels of the time."""
 MOST_TIMES = 6

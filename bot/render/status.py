@@ -1,11 +1,10 @@
 """/status: how Tocsin itself is (pure but for the ages Pulse counts)."""
 
-import time
-
 from bot import texts
 from bot.pulse import Pulse
 from bot.render.markup import bold, fit, name
 from bot.render.times import age
+from tocsin.times import current_ms
 
 LATE_SECONDS = 120
 POLL_LATE_SECONDS = 60
@@ -14,7 +13,7 @@ STALE_SECONDS = 30
 
 def status_text(pulse: Pulse, *, now_ms: int | None = None) -> str:
     """One line per link of the chain from Redis to this chat."""
-    now_ms = int(time.time() * 1000) if now_ms is None else now_ms
+    now_ms = current_ms() if now_ms is None else now_ms
     lines = [*_reading(pulse), _bridge(pulse, now_ms), *_outbox(pulse, now_ms), *_polling(pulse), _heartbeat(pulse)]
     lines += _breakers(pulse)
     if not pulse.has_alert_chats():

@@ -1,7 +1,6 @@
 """What is usual in each queue, from history: the rules that compare go by it. Without history they rest."""
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,10 +10,10 @@ from bot.logsvc import Figures, History, Refused
 from bot.rules.conditions import NO_HABIT, Habit
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import DAY_MS, HOUR_MS, MINUTE_MS, current_ms
 
 log = structlog.get_logger("habits")
 
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 LOOK_SECONDS = 60.0
 EVERY_MINUTES = {"lately": 1, "usual": 10, "week": 30}
 LATELY_MS = 10 * MINUTE_MS
@@ -87,7 +86,7 @@ class Habits:
         """Ask history every minute until stop."""
         while not stop.is_set():
             try:
-                await self.look(int(time.time() * 1000))
+                await self.look(current_ms())
             except (Unavailable, Refused) as failure:
                 self.by_place = {}
                 log.info("habits_unknown", error=str(failure))

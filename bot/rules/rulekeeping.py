@@ -1,7 +1,6 @@
 """Keep the rules as people want them: in Postgres, read anew every few seconds, changed by one editor at a time."""
 
 import asyncio
-import time
 from dataclasses import dataclass, replace
 
 import structlog
@@ -15,6 +14,7 @@ from bot.store.database import Database
 from bot.store.rules import read_tunings, store_tuning
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("rules")
 
@@ -45,7 +45,7 @@ class RuleKeeping:
     async def change(self, name: str, wanted: Tuning, who: Person, *, version: int) -> Tuning:
         """Change a rule that is at this version. Raises BadTuning, Changed or Unavailable."""
         check(self.book.shipped(name), wanted)
-        wanted = replace(wanted, by=stored(who.name, 100), at_ms=int(time.time() * 1000))
+        wanted = replace(wanted, by=stored(who.name, 100), at_ms=current_ms())
         async with self.database.transaction() as session:
             now = await store_tuning(session, name, wanted, version=version)
             actor = Actor(who.known_as, who.name, who.role, who.address)

@@ -20,6 +20,7 @@ from bot.store.watches import read_watches, store_watches
 from tocsin.breakers import Unavailable
 from tocsin.events import SchedulerSnapshot, SourceSnapshot
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 log = structlog.get_logger("watching")
 
@@ -122,7 +123,7 @@ class Watching:
 
     async def _begin(self) -> bool:
         """Go on from what was stored; at the first start of all, from what is in trouble already."""
-        now_ms = _now_ms()
+        now_ms = current_ms()
         async with self.database.transaction() as session:
             self.board.adopt(await read_watches(session), now_ms=now_ms)
             if await reached_ms(session, WATCHED) is not None:
@@ -141,13 +142,13 @@ class Watching:
         """Take over what other bots have found, so that somebody ends it when they are gone."""
         async with self.database.transaction() as session:
             stored = await read_watches(session)
-        self.board.adopt(stored, now_ms=_now_ms())
+        self.board.adopt(stored, now_ms=current_ms())
 
     async def _look(self, stop: asyncio.Event) -> None:
         world = self.tables.world()
         if not self.has_begun:
             world = replace(world, queues={}, schedules={}, is_whole=False)
-        changes = self.board.look(world, now_ms=_now_ms())
+        changes = self.board.look(world, now_ms=current_ms())
         while changes and not stop.is_set():
             changes = await self._store(changes, stop)
 
@@ -158,7 +159,7 @@ class Watching:
         try:
             async with self.database.transaction() as session:
                 await store_watches(session, some)
-                rung = await self.alerts.find(session, findings, now_ms=_now_ms())
+                rung = await self.alerts.find(session, findings, now_ms=current_ms())
         except Unavailable as failure:
             log.info("watching_waits", error=str(failure))
             await pause(stop, LOOK_SECONDS)
@@ -177,7 +178,3 @@ class Watching:
             log.info("rules_judged", findings=len(findings), rung=rung)
             self.woken()
         return rest
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -11,8 +11,9 @@ from bot.routing.routes import Destination
 from bot.store.incidents import IS_TOLD
 from bot.store.models import Card, IncidentRow
 from bot.store.outbox import INCIDENT, LATE, NUDGE, REMINDER, STORM
+from tocsin.times import HOUR_MS
 
-EDIT_KEEPS_MS = 6 * 3600 * 1000
+EDIT_KEEPS_MS = 6 * HOUR_MS
 """A message that has not changed for so long is about something that does not go on."""
 MOST = 1000
 TOO_LATE = "too old to be of use"

@@ -24,6 +24,7 @@ from tocsin.access import Progress
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.events import VERSION, ActionKind, ActionRecord, JobOutcome, Outcome, PlannedJob
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms
 
 REQUEST_SECONDS = 25.0
 """After that a request is put down; sent again, it goes on where it was."""
@@ -171,7 +172,7 @@ class Handling:
         }
 
     def _step(self, kind: ActionKind, **fields: Any) -> ActionRecord:
-        ts = int(time.time() * 1000)
+        ts = current_ms()
         return ActionRecord(v=VERSION, ts=ts, kind=kind, request_id=self._request.request_id, by=self._by, **fields)
 
 

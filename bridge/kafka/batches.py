@@ -1,10 +1,10 @@
 """Records on their way into one transaction, packed as Kafka wants them."""
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from bridge.record import Record
+from tocsin.times import current_ms
 
 BATCH_BYTES = 256 * 1024
 
@@ -24,7 +24,7 @@ class Batches:
 
     def extend(self, records: Iterable[Record]) -> None:
         """Add records."""
-        now_ms = int(time.time() * 1000)
+        now_ms = current_ms()
         where, batch = ("", 0), _Batch(None)
         for record in records:
             partition = self._partition if record.partition is None else record.partition

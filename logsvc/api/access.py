@@ -11,9 +11,9 @@ from logsvc.api.answers import OF_BOT, refusals
 from logsvc.auth.door import Door
 from logsvc.auth.who import need, who_of
 from logsvc.bot import Bot
-from logsvc.times import rfc3339
 from tocsin.access import AuditItem, NewToken, TokenItem
 from tocsin.roles import Role
+from tocsin.times import rfc3339
 
 
 class Me(msgspec.Struct, kw_only=True):

@@ -19,7 +19,7 @@ from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refus
 from logsvc.api.buckets import Buckets, cut
 from logsvc.api.journal import DAY, HOUR, MINUTE, Journal, Range, Where, closed, sets, time_range
 from logsvc.api.markers import Marker, markers_of
-from logsvc.times import rfc3339, rfc3339_or_none
+from tocsin.times import rfc3339, rfc3339_or_none
 
 LEAST_SECONDS = 120
 """A snapshot a minute, a little late now and then: so every bucket has one while the queue is watched."""

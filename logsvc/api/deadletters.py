@@ -23,10 +23,10 @@ from logsvc.bot import Bot, BotRefused
 from logsvc.deadletters.newest import BuriedLetter, BuriedLetters, buried
 from logsvc.deadletters.replay import Outcome, Replayer, Verdict
 from logsvc.errors import LogsvcError, TooMany
-from logsvc.times import rfc3339_or_none
 from tocsin.access import Deed, DeedOutcome
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
+from tocsin.times import rfc3339_or_none
 
 log = structlog.get_logger("logsvc.deadletters")
 

@@ -17,7 +17,7 @@ from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refus
 from logsvc.api.buckets import Buckets, cut
 from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, closed, sets, time_range
 from logsvc.api.markers import Marker, markers_of
-from logsvc.times import rfc3339
+from tocsin.times import rfc3339
 
 MOST_QUEUES = 1_000
 TREND = 24

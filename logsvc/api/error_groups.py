@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from logsvc.api.journal import MINUTE, Journal, Range, Where
-from logsvc.times import rfc3339
+from tocsin.times import rfc3339
 
 TREND = 24
 TEXT = "lowerUTF8(concatWithSeparator('\\n', a_error, a_type, a_name))"

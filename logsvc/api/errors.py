@@ -45,7 +45,8 @@ from logsvc.cursors import ErrorKey, pack, unpack
 from logsvc.errors import BadRequest
 from logsvc.rows import Row, row_of
 from logsvc.search import parse
-from logsvc.times import parse_time, rfc3339
+from logsvc.times import parse_time
+from tocsin.times import rfc3339
 
 KNOWN = ("env", "source", "queue", "q", "from", "to", "sort", "cursor", "limit")
 NEWEST = 20

@@ -18,7 +18,7 @@ from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, closed
 from logsvc.api.logs import FILTER, FILTERED, Wanted
 from logsvc.api.markers import Marker, markers_of
 from logsvc.api.text import add_search
-from logsvc.times import rfc3339
+from tocsin.times import rfc3339
 
 BY_MINUTE = ("env", "service", "source", "queue", "kind", "event", "state", "level")
 """What the counts by the minute are told apart by."""

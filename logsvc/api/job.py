@@ -13,7 +13,8 @@ from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
 from logsvc.attempts import Attempt, attempts_of
 from logsvc.rows import COLUMNS, Row, row_of
-from logsvc.times import parse_time, rfc3339, rfc3339_or_none
+from logsvc.times import parse_time
+from tocsin.times import rfc3339, rfc3339_or_none
 
 MOST_TIMELINE_ROWS = 20_000
 

@@ -12,7 +12,7 @@ from logsvc.cursors import JobKey
 from logsvc.fitness import LATEST_MS
 from logsvc.schema.words import SearchIndex
 from logsvc.search import Term
-from logsvc.times import rfc3339, rfc3339_or_none
+from tocsin.times import rfc3339, rfc3339_or_none
 
 # `at` orders a job's events in one number: ms, then Kafka's order within one (a job's events share a partition).
 AT = "bitShiftLeft(ts, 20) + bitAnd(kafka_offset, 1048575)"

@@ -10,7 +10,8 @@ from logsvc.errors import BadRequest
 from logsvc.schema.words import SearchIndex
 from logsvc.sets import values
 from logsvc.store import Store
-from logsvc.times import parse_time, rfc3339_or_none
+from logsvc.times import parse_time
+from tocsin.times import rfc3339_or_none
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -34,7 +34,7 @@ from logsvc.errors import LogsvcError
 from logsvc.rows import COLUMNS, Row, row_of
 from logsvc.schema.words import SearchIndex
 from logsvc.search import Term, parse
-from logsvc.times import rfc3339
+from tocsin.times import rfc3339
 
 FILTER = (*SETS, "event", "fingerprint", "q", "from", "to")
 COUNT_SECONDS = 3.0

@@ -21,8 +21,9 @@ from logsvc.cursors import MarkerKey, pack, unpack
 from logsvc.errors import BadRequest
 from logsvc.fitness import EARLIEST_MS
 from logsvc.store import Store
-from logsvc.times import parse_time, rfc3339
+from logsvc.times import parse_time
 from tocsin.roles import Role
+from tocsin.times import rfc3339
 
 Short = Annotated[str, Meta(max_length=200)]
 

@@ -14,9 +14,9 @@ from logsvc.cursors import QueueKey, pack, unpack
 from logsvc.errors import NotReadyYet
 from logsvc.sets import values
 from logsvc.snapshots import Snapshots
-from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin.answers import QueueItem
 from tocsin.events import QueueSnapshot
+from tocsin.times import rfc3339, rfc3339_or_none
 
 
 class QueueDetail(QueueItem, kw_only=True, frozen=True):

@@ -20,8 +20,8 @@ from logsvc.cursors import SchedulerKey, pack, unpack
 from logsvc.errors import LogsvcError
 from logsvc.sets import values
 from logsvc.snapshots import Snapshots
-from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin.events import SchedulerSnapshot
+from tocsin.times import rfc3339, rfc3339_or_none
 
 LAST_RUNS_SECONDS = 1.5
 """How long the answer waits for what only ClickHouse knows."""

@@ -17,10 +17,10 @@ from logsvc.ingest.ingest import Ingest
 from logsvc.live.hub import Hub
 from logsvc.others import Others, Seen
 from logsvc.snapshots import Snapshots
-from logsvc.times import rfc3339, rfc3339_or_none
 from tocsin import __version__
 from tocsin.breakers import Breakers
 from tocsin.events import VERSION, SourceSnapshot
+from tocsin.times import rfc3339, rfc3339_or_none
 
 
 class Partition(msgspec.Struct):

@@ -1,12 +1,12 @@
 """Dead letters: what could never be a row, and why."""
 
 import hashlib
-import time
 from typing import NamedTuple
 
 from logsvc.ingest.batch import Record
 from logsvc.places import Place
 from tocsin.events import VERSION, DeadLetter, encode
+from tocsin.times import current_ms
 
 BODY_BYTES = 64 * 1024
 
@@ -25,7 +25,7 @@ def letter_of(place: Place, record: Record, reason: str) -> Letter:
     letter = DeadLetter(
         v=VERSION,
         id=origin,
-        ts=int(time.time() * 1000),
+        ts=current_ms(),
         service="logsvc",
         reason=reason,
         origin=origin,

@@ -8,8 +8,8 @@ import msgspec
 
 from logsvc.ingest.batch import Record
 from logsvc.places import Place
-from logsvc.times import rfc3339_or_none
 from tocsin.events import DeadLetter, decode
+from tocsin.times import rfc3339_or_none
 
 NEWEST = 500
 """How many are kept; the topic has the rest."""

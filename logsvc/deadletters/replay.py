@@ -20,8 +20,7 @@ from logsvc.ingest.ports import Table
 from logsvc.ingest.restore import incarnation_now
 from logsvc.places import Committed, Place
 from tocsin.events import BadRecord, DeadLetter
-
-DAY_MS = 24 * 3600 * 1000
+from tocsin.times import DAY_MS
 
 
 class Outcome(StrEnum):

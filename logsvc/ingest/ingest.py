@@ -18,6 +18,7 @@ from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.breakers import Guard, Unavailable
 from tocsin.lifecycle import pause, unless_cancelled
+from tocsin.times import current_ms
 
 log = structlog.get_logger("logsvc.ingest")
 
@@ -121,7 +122,7 @@ class Ingest:
         stored = {place: lane.next_offset for place, lane in self.lanes.items() if lane.next_offset is not None}
         if others := [place for place in places if place not in stored]:
             stored |= await member.done(others)
-        at_ms = int(time.time() * 1000)
+        at_ms = current_ms()
         ends = await member.ends(places)
         for table, known in self.completeness.items():
             known.learn(stored, at_ms, {at: end for at, end in ends.items() if self._feeds[at.topic].table == table})

@@ -1,6 +1,5 @@
 """Puts batches of one partition into ClickHouse: parts what is refused, finds and mends what is missing."""
 
-import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any
 
@@ -10,8 +9,8 @@ from logsvc.ingest.patience import Patience
 from logsvc.ingest.ports import Table
 from logsvc.metrics import Metrics
 from logsvc.places import Place
+from tocsin.times import DAY_MS, current_ms
 
-DAY_MS = 24 * 3600 * 1000
 REPAIRS = ("r", "r2")
 """What the tokens of repairs end with, in turn."""
 SUSPICIOUS_FAILURES = 4
@@ -132,7 +131,7 @@ class Inserts:
         if not records:
             return []
         stored = await self._stored(records, span)
-        oldest = int(time.time() * 1000) - self._retention_days * DAY_MS
+        oldest = current_ms() - self._retention_days * DAY_MS
         return [record for record in records if record.offset not in stored and record.ts > oldest]
 
     async def _stored(self, records: Sequence[Fit], span: Span) -> set[int]:

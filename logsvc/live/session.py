@@ -1,7 +1,6 @@
 """What the WebSocket and the SSE stream have in common: opening a viewer, and the frames it is owed over time."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import parse_qs
 
@@ -14,8 +13,8 @@ from logsvc.live.hub import Hub
 from logsvc.live.past import Archive, Past
 from logsvc.live.viewer import Frame, Gap, Viewer
 from logsvc.metrics import Metrics
-from logsvc.times import rfc3339
 from tocsin.lifecycle import pause
+from tocsin.times import current_ms, rfc3339
 
 FRAME_SECONDS = 0.05
 HIDDEN_SECONDS = 2.0
@@ -73,10 +72,10 @@ class Session:
         The first is `hello`, at the cursor the viewer came with. A `ping` has a cursor where nothing waits, for the
         tail goes forward without a match too.
         """
-        at = rfc3339(int(time.time() * 1000))
+        at = rfc3339(current_ms())
         yield _json({"type": "hello", "cursor": self._cursor, "as_of": self.as_of(), "at": at}), self._cursor
         while not self.hub.closing.is_set():
-            frame = self.viewer.take(int(time.time() * 1000))
+            frame = self.viewer.take(current_ms())
             if frame is not None:
                 self._count(frame)
                 yield frame.encode(), frame.cursor

@@ -10,7 +10,7 @@ import msgspec
 from logsvc.live.filter import Filter
 from logsvc.live.ring import Entry
 from logsvc.places import Place
-from logsvc.times import rfc3339_or_none
+from tocsin.times import rfc3339_or_none
 
 CHUNK_ROWS = 500
 CHUNK_BYTES = 128 * 1024

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from logsvc.times import rfc3339
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House, house
+from tocsin.times import rfc3339
 
 T0, HOUR = 1_795_000_000_000, 3_600_000
 """When the events are."""

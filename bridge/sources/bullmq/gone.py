@@ -7,7 +7,6 @@ is made again under the same name goes on in it.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from bridge.record import Record
 from bridge.records import Records
@@ -20,6 +19,7 @@ from bridge.sources.bullmq.stream import Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent
+from tocsin.times import rfc3339
 
 LetGo = Callable[[Queue, Sequence[Record]], Awaitable[None]]
 """Puts these records into the outbox, behind whatever else is told of the queue, and forgets it. What becomes of the
@@ -28,7 +28,7 @@ epoch of one whose position is forgotten too (it is not marked gone) is the take
 
 def queue_gone(place: Place, epoch: int, missed: Missed, ts: int) -> JobEvent:
     """The record of a queue that is no more."""
-    first, second = _clock(missed.first_ms), _clock(missed.second_ms)
+    first, second = rfc3339(missed.first_ms), rfc3339(missed.second_ms)
     return place.record(
         "gone",
         epoch=epoch,
@@ -36,10 +36,6 @@ def queue_gone(place: Place, epoch: int, missed: Missed, ts: int) -> JobEvent:
         ts=ts,
         message=f"its meta key was absent from two complete scans, at {first} and {second}",
     )
-
-
-def _clock(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ import msgspec
 
 from bridge.metrics import Metrics, QueueTimes
 from tocsin.events import JobEvent, State
+from tocsin.times import MINUTE_MS
 
-MINUTE_MS = 60_000
 LATE_MS = 5_000
 """Events committed later than this: the bridge is behind, and the last minute is not known yet."""
 

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 from typing import Any
 
-from logsvc.times import rfc3339
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House, house
 from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, encode
+from tocsin.times import rfc3339
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

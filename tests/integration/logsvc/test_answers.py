@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from logsvc.times import rfc3339
 from tests.integration.logsvc.furnished import HOUR, LOST, MINUTE, ROWS, T0, TOKEN
 from tests.integration.logsvc.house import House
+from tocsin.times import rfc3339
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -8,12 +8,12 @@ from urllib.parse import quote
 
 import httpx
 
-from logsvc.times import rfc3339
 from tests.documents import typed
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House
 from tests.tcp import listening
 from tocsin.events import JobEvent, LogLine, QueueSnapshot
+from tocsin.times import rfc3339
 
 T0 = 1_795_000_000_000
 HOUR = 3_600_000

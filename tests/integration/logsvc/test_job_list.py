@@ -13,8 +13,8 @@ from logsvc.api.journal import Journal, Range, Where
 from logsvc.ingest.batch import Feed, row_prefix, splice
 from logsvc.search import parse
 from logsvc.store import Store
-from logsvc.times import rfc3339
 from tocsin.events import JobEvent, LogLine, encode
+from tocsin.times import rfc3339
 
 T0 = 1_795_000_000_000
 HOUR = 3_600_000

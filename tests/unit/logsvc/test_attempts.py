@@ -7,8 +7,8 @@ import pytest
 from logsvc.api.job import JobName, parent_of
 from logsvc.attempts import attempts_of
 from logsvc.rows import Row
-from logsvc.times import rfc3339
 from tests.unit.logsvc.records import NOW_MS
+from tocsin.times import rfc3339
 
 
 def row(number: int, **fields: Any) -> Row:

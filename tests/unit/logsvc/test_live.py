@@ -21,10 +21,10 @@ from logsvc.live.viewer import HIDDEN, SEEN, Chunk, Frame, Viewer
 from logsvc.metrics import Metrics
 from logsvc.places import Place
 from logsvc.settings import LogsvcSettings
-from logsvc.times import rfc3339
 from tests.unit.logsvc.records import NOW_MS, event, line
 from tocsin.events import JobEvent, LogLine, encode
 from tocsin.settings import read
+from tocsin.times import rfc3339
 
 JOBS = Place("t.jobs", 0)
 LOGS = Place("t.logs", 0)

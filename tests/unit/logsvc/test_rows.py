@@ -9,9 +9,10 @@ from logsvc.cursors import RowKey, TailPosition, pack, pack_position, unpack, un
 from logsvc.errors import BadRequest
 from logsvc.places import Place
 from logsvc.rows import Row, live_row
-from logsvc.times import parse_time, rfc3339, rfc3339_or_none
+from logsvc.times import parse_time
 from tests.unit.logsvc.records import NOW_MS, event, line
 from tocsin.events import JobEvent, LogLine, encode
+from tocsin.times import rfc3339, rfc3339_or_none
 
 
 def shown(record: JobEvent | LogLine, value: bytes | None = None) -> dict[str, object]:

@@ -4,7 +4,6 @@ Replies come as RESP2 values (bytes, int, None, list), an error reply as `Refuse
 is, one process or many, is the link's business.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import cast
@@ -17,6 +16,7 @@ from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused,
 from bridge.sources.bullmq.door.pools import CLIENT_NAME, pool_of_url
 from bridge.sources.bullmq.door.single import Single
 from bridge.sources.bullmq.door.tracked import Refusal, Tracked
+from tocsin.times import current_ms
 
 __all__ = ["ASK_SECONDS", "Command", "Door", "Link", "Refused", "Reply", "Tracked", "accepted", "is_about_key"]
 
@@ -97,7 +97,7 @@ class Door:
             raise away
         known = [now for now in times if now is not None]
         if known:
-            self._clock_offset_ms = min(known) - int(time.time() * 1000)
+            self._clock_offset_ms = min(known) - current_ms()
         elif not self._is_clock_told:
             self._is_clock_told = True
             log.warning("clock_refused", source=self._source, mend="allow INFO or TIME; our own clock is used")
@@ -105,7 +105,7 @@ class Door:
 
     def now_ms(self) -> int:
         """Redis's clock as of the last reading, ms."""
-        return int(time.time() * 1000) + self._clock_offset_ms
+        return current_ms() + self._clock_offset_ms
 
     def tracked(self) -> Tracked | None:
         """Reads that need not be repeated while nothing changes; None where one connection cannot read every key.
