@@ -12,10 +12,10 @@ from bridge.actions.ledger import Ledger
 from bridge.actions.performer import Performer
 from bridge.kafka import Membership, guard_by
 from bridge.metrics import Metrics
-from bridge.ownership import Ownership
+from bridge.partition.ownership import Ownership
+from bridge.partition.relay import Relay
 from bridge.readiness import NEED, Readiness
 from bridge.redaction import redact
-from bridge.relay import Relay
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.source import BullmqSource
 from tocsin.breakers import Breakers

@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from bridge.acting import ActionsConnection, acting_topology
-from bridge.action_policy import Policy, parse_policy
+from bridge.actions.connection import ActionsConnection, acting_topology
+from bridge.actions.policy import Policy, parse_policy
 from bridge.redaction.patterns import read_patterns
 from bridge.topology import Topology, check_url, explain
 from tocsin.settings import HOLDS_SECRETS, Settings

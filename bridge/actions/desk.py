@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from bridge.action_policy import Policy
 from bridge.actions import versions
 from bridge.actions.family import Objection
 from bridge.actions.handling import PLAN_SECONDS, SEND_AGAIN, Handling
 from bridge.actions.ledger import KAFKA, Ledger
 from bridge.actions.performer import Performer
+from bridge.actions.policy import Policy
 from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRefused, ActionRequest, answer
 from bridge.actions.selection import count, plan
 from bridge.errors import SourceUnavailable

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from bridge.errors import WriterLost
 from bridge.kafka import Membership, Writer, read_cursors
 from bridge.metrics import Metrics
-from bridge.ownership import Ownership
+from bridge.partition.ownership import Ownership
 from bridge.readiness import Readiness
 from bridge.record import Record
 from bridge.settings import BridgeSettings

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge import relay
 from bridge.metrics import Metrics
+from bridge.partition import relay
 from bridge.readiness import Readiness
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.source import BullmqSource

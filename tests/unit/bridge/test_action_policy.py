@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.action_policy import ACTIONS, parse_policy
+from bridge.actions.policy import ACTIONS, parse_policy
 
 
 def allowed(text: str, env: str, queue: str) -> set[str]:

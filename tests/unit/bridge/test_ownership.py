@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge import relay as relay_module
 from bridge.errors import WriterLost
 from bridge.metrics import Metrics
-from bridge.ownership import Ownership, Relay
+from bridge.partition import relay as relay_module
+from bridge.partition.ownership import Ownership, Relay
 from bridge.readiness import NEED, Readiness
 from bridge.settings import BridgeSettings
 from tocsin.health import Health

@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bridge import polls
 from bridge.errors import SourceUnavailable
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
-from bridge.polls import Polls
+from bridge.partition import polls
+from bridge.partition.polls import Polls
+from bridge.partition.rounds import QUIET_A_SECOND
 from bridge.record import Record
-from bridge.rounds import QUIET_A_SECOND
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.door import Command, Reply
 from bridge.sources.bullmq.tally import Tallies

@@ -2,7 +2,7 @@
 
 import random
 
-from bridge.rounds import QUIET_A_SECOND, Rounds
+from bridge.partition.rounds import QUIET_A_SECOND, Rounds
 
 
 class Clock:

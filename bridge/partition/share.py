@@ -30,7 +30,7 @@ from tocsin.lifecycle import unless_cancelled
 from tocsin.times import current_ms
 from tocsin.topics import partition_of, queue_key
 
-log = structlog.get_logger("bridge.share")
+log = structlog.get_logger("bridge.partition.share")
 
 
 class Share:

@@ -15,12 +15,12 @@ from bridge.kafka import Batches, Writer, read_cursors
 from bridge.lag import Lags
 from bridge.metrics import Metrics
 from bridge.outbox import Outbox
-from bridge.polls import Polls
+from bridge.partition.polls import Polls
+from bridge.partition.share import Share
 from bridge.readiness import Readiness
 from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
-from bridge.share import Share
 from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.cursors import Restored, other_sites, restore
 from bridge.sources.bullmq.reconcile.open_jobs import Room
@@ -28,7 +28,7 @@ from bridge.sources.bullmq.source import BullmqSource
 from tocsin.breakers import Guard
 from tocsin.lifecycle import pause, unless_cancelled
 
-log = structlog.get_logger("bridge.relay")
+log = structlog.get_logger("bridge.partition.relay")
 
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 RESTING_SECONDS = 0.5

@@ -12,7 +12,7 @@ from bridge.metrics import Metrics
 from bridge.readiness import Readiness
 from tocsin.lifecycle import PartExited, unless_cancelled
 
-log = structlog.get_logger("bridge.ownership")
+log = structlog.get_logger("bridge.partition.ownership")
 
 Relay = Callable[[int, asyncio.Event], Awaitable[None]]
 """Relays one partition until its event is set; survives everything but a bug."""

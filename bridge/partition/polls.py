@@ -15,9 +15,9 @@ from bridge.errors import SourceUnavailable
 from bridge.kafka import read_newest
 from bridge.metrics import STATES, Metrics
 from bridge.outbox import Outbox, Parcel
+from bridge.partition.rounds import Rounds
 from bridge.record import Record
 from bridge.records import Records
-from bridge.rounds import Rounds
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.snapshots.repeat import scheduler_gone
 from bridge.sources.bullmq.snapshots.schedulers import Schedulers
@@ -30,7 +30,7 @@ from tocsin.events import BadRecord, QueueSnapshot, SchedulerSnapshot, SourceSna
 from tocsin.lifecycle import pause
 from tocsin.topics import partition_of
 
-log = structlog.get_logger("bridge.polls")
+log = structlog.get_logger("bridge.partition.polls")
 
 SNAPSHOT_SECONDS = 30.0
 """What is polled is told when it changes, and this often although nothing did."""

@@ -1,0 +1,1 @@
+"""What is done for one owned partition: its queues are read by lanes, polled in rounds, and relayed to Kafka."""
