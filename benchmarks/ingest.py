@@ -32,7 +32,7 @@ from logsvc.ingest.lane import Lane, Limits
 from logsvc.ingest.pace import Pace
 from logsvc.kafka import DeadLetters
 from logsvc.metrics import Metrics
-from logsvc.places import Bounds, Committed, Place
+from logsvc.partitions import Bounds, Committed, Place
 from logsvc.schema import migrate
 from logsvc.schema.words import SearchIndex
 from logsvc.settings import LogsvcSettings

@@ -17,8 +17,6 @@ from bot.delivery.sending import Delivery
 from bot.desk import Desk
 from bot.doors import open_doors
 from bot.drawing import Drawing
-from bot.forgetting import forget_old
-from bot.heartbeat import Heartbeat
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import Progress
 from bot.incidents.departed import Departures
@@ -32,7 +30,6 @@ from bot.people.access import Gate
 from bot.people.logins import Logins
 from bot.people.roster import People
 from bot.people.seal import Seal
-from bot.pulse import Pulse
 from bot.queues.numbers import Ledger
 from bot.queues.snapshots import Followed, Snapshots, follow
 from bot.render.alert import Links
@@ -40,8 +37,11 @@ from bot.routing.chats import Chats
 from bot.rules.build import build_rules
 from bot.rules.watching import Watching
 from bot.settings import BotSettings
+from bot.store.forgetting import forget_old
 from bot.store.setup import set_up
 from bot.turns import Turns
+from bot.vitals.heartbeat import Heartbeat
+from bot.vitals.pulse import Pulse
 from tocsin.health import health_app
 from tocsin.http import serve_http
 from tocsin.lifecycle import Part, supervise

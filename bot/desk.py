@@ -11,7 +11,6 @@ from bot.logsvc import History
 from bot.people.logins import Logins
 from bot.people.roster import People
 from bot.people.seal import Seal
-from bot.pulse import Pulse
 from bot.queues.numbers import Ledger
 from bot.queues.tables import Table
 from bot.render.alert import Links
@@ -20,6 +19,7 @@ from bot.rules.board import Board
 from bot.rules.preview import Preview
 from bot.rules.rulekeeping import RuleKeeping
 from bot.store.database import Database
+from bot.vitals.pulse import Pulse
 from tocsin.events import SchedulerSnapshot
 from tocsin.roles import Role
 

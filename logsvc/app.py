@@ -29,7 +29,7 @@ from logsvc.kafka import DeadLetters, Originals
 from logsvc.live.build import build_live
 from logsvc.live.watched import Watched
 from logsvc.metrics import Metrics
-from logsvc.others import Others
+from logsvc.neighbours import Neighbours
 from logsvc.page import Page
 from logsvc.readiness import degraded
 from logsvc.schema.migrate import apply_in_time
@@ -79,7 +79,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         # What is asked of it.
         journal = Journal(store, lambda: ingest.completeness[JOURNAL].as_of_ms, time.time)
         history = HistoryCoverage(store)
-        services = Others(directory, breakers, client, ["bridge", *([BOT] if bot.is_configured else [])])
+        services = Neighbours(directory, breakers, client, ["bridge", *([BOT] if bot.is_configured else [])])
         watched = Watched(live.feed, bot, lambda: changed_word(ingest, snapshots, breakers, history, services))
         access, logouts = Access(bot), Logouts(bot)
         door = Door(settings, access, Attempts())

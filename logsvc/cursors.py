@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from logsvc.errors import BadRequest
-from logsvc.places import Place
+from logsvc.partitions import Place
 from tocsin.times import LATEST_MS
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from logsvc.errors import BadRequest
-from logsvc.sets import LONGEST_TEXT
+from logsvc.filters import LONGEST_TEXT
 
 MOST_TERMS = 20
 

@@ -9,10 +9,10 @@ import structlog
 
 from logsvc.deadletters.newest import NEWEST, BuriedLetters
 from logsvc.errors import KafkaDown
-from logsvc.fitness import fitted
 from logsvc.ingest.batch import Record
 from logsvc.kafka import Reader
 from logsvc.settings import LogsvcSettings
+from logsvc.storable import fitted
 from tocsin.events import BadRecord, QueueSnapshot, SchedulerSnapshot, SourceSnapshot
 from tocsin.health import Health
 from tocsin.lifecycle import pause, unless_cancelled

@@ -1,9 +1,9 @@
 """/status: how Tocsin itself is (pure but for the ages Pulse counts)."""
 
 from bot import texts
-from bot.pulse import Pulse
 from bot.render.markup import bold, fit, name
 from bot.render.times import age
+from bot.vitals.pulse import Pulse
 from tocsin.times import current_ms
 
 LATE_SECONDS = 120

@@ -13,7 +13,7 @@ from litestar.params import Parameter, QueryParameter
 from logsvc.auth.who import Denied
 from logsvc.bot import BotRefused
 from logsvc.errors import BadRequest, KafkaDown, NotReadyYet, QueryTooHeavy, StoreDown, TooMany
-from logsvc.sets import LONGEST_TEXT
+from logsvc.filters import LONGEST_TEXT
 from tocsin.breakers import Unavailable
 
 log = structlog.get_logger("logsvc.api")

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from logsvc.api.answers import Coverage
+from logsvc.api.attempts import Attempt, attempts_of
 from logsvc.api.job_list import AT, RUN, TELLS_NAME, TELLS_STATE, JobItem
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
-from logsvc.attempts import Attempt, attempts_of
 from logsvc.rows import COLUMNS, Row, row_of
 from logsvc.times import parse_time
 from tocsin.times import rfc3339, rfc3339_or_none

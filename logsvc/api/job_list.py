@@ -9,9 +9,9 @@ import msgspec
 from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, window_starts
 from logsvc.api.text import hits
 from logsvc.cursors import JobKey
-from logsvc.fitness import LATEST_MS
 from logsvc.schema.words import SearchIndex
 from logsvc.search import Term
+from logsvc.storable import LATEST_MS
 from tocsin.times import rfc3339, rfc3339_or_none
 
 # `at` orders a job's events in one number: ms, then Kafka's order within one (a job's events share a partition).

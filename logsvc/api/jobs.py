@@ -30,8 +30,8 @@ from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, sets, time_range
 from logsvc.api.markers import markers_between
 from logsvc.cursors import JobKey, pack, unpack
+from logsvc.filters import values
 from logsvc.search import parse
-from logsvc.sets import values
 from logsvc.times import parse_time
 
 KNOWN = ("env", "source", "queue", "state", "name", "id", "q", "from", "to", "cursor", "limit")

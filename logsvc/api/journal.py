@@ -7,8 +7,8 @@ from typing import Any
 from logsvc.api.answers import Coverage
 from logsvc.coverage import ANY_ROWS, GAPS_WITHIN, gaps_bounds
 from logsvc.errors import BadRequest
+from logsvc.filters import values
 from logsvc.schema.words import SearchIndex
-from logsvc.sets import values
 from logsvc.store import Store
 from logsvc.times import parse_time
 from tocsin.times import rfc3339_or_none

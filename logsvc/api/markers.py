@@ -19,7 +19,7 @@ from logsvc.api.journal import DAY, Journal, Where, sets, time_range
 from logsvc.auth.who import Denied, Who, need
 from logsvc.cursors import MarkerKey, pack, unpack
 from logsvc.errors import BadRequest
-from logsvc.fitness import EARLIEST_MS
+from logsvc.storable import EARLIEST_MS
 from logsvc.store import Store
 from logsvc.times import parse_time
 from tocsin.roles import Role

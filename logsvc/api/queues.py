@@ -12,7 +12,7 @@ from logsvc.api.answers import MEMORY, Coverage, CursorText, Limit, Names, Page,
 from logsvc.coverage import HistoryCoverage
 from logsvc.cursors import QueueKey, pack, unpack
 from logsvc.errors import NotReadyYet
-from logsvc.sets import values
+from logsvc.filters import values
 from logsvc.snapshots import Snapshots
 from tocsin.answers import QueueItem
 from tocsin.events import QueueSnapshot

@@ -26,7 +26,7 @@ from logsvc.deadletters.replay import Replayer
 from logsvc.ingest.batch import QUEUE_SNAPSHOTS
 from logsvc.ingest.ingest import Ingest
 from logsvc.live.hub import Hub
-from logsvc.others import Others
+from logsvc.neighbours import Neighbours
 from logsvc.snapshots import Snapshots
 from logsvc.store import Store
 from tocsin.breakers import Breakers
@@ -44,7 +44,7 @@ def all_routes(
     replayer: Replayer,
     bot: Bot,
     door: Door,
-    services: Others,
+    services: Neighbours,
     breakers: Breakers,
     trace_url_template: str | None,
 ) -> list[HTTPRouteHandler]:

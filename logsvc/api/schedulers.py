@@ -18,7 +18,7 @@ from logsvc.api.queues import coverage_of, need
 from logsvc.coverage import HistoryCoverage
 from logsvc.cursors import SchedulerKey, pack, unpack
 from logsvc.errors import LogsvcError
-from logsvc.sets import values
+from logsvc.filters import values
 from logsvc.snapshots import Snapshots
 from tocsin.events import SchedulerSnapshot
 from tocsin.times import rfc3339, rfc3339_or_none

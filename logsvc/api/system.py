@@ -15,7 +15,7 @@ from logsvc.coverage import HistoryCoverage, Known
 from logsvc.deadletters.newest import LISTED, BuriedLetter
 from logsvc.ingest.ingest import Ingest
 from logsvc.live.hub import Hub
-from logsvc.others import Others, Seen
+from logsvc.neighbours import Neighbours, Seen
 from logsvc.snapshots import Snapshots
 from tocsin import __version__
 from tocsin.breakers import Breakers
@@ -157,7 +157,7 @@ def system_routes(
     journal: Journal,
     history: HistoryCoverage,
     breakers: Breakers,
-    others: Others,
+    others: Neighbours,
 ) -> list[HTTPRouteHandler]:
     """The route, bound to the parts it reports on."""
 
@@ -209,7 +209,7 @@ def _versions(snapshots: Snapshots, known: Known | None) -> Versions:
 
 
 def changed_word(
-    ingest: Ingest, snapshots: Snapshots, breakers: Breakers, history: HistoryCoverage, others: Others
+    ingest: Ingest, snapshots: Snapshots, breakers: Breakers, history: HistoryCoverage, others: Neighbours
 ) -> Hashable:
     """Another value once what a page shows of it has changed, but for ages, which it counts on by itself."""
     lanes = [(place, lane.state, lane.lag, lane.dead_letters, lane.reason) for place, lane in ingest.lanes.items()]

@@ -4,7 +4,7 @@ import hashlib
 from typing import NamedTuple
 
 from logsvc.ingest.batch import Record
-from logsvc.places import Place
+from logsvc.partitions import Place
 from tocsin.events import VERSION, DeadLetter, encode
 from tocsin.times import current_ms
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from logsvc.ingest.batch import Record
-from logsvc.places import Place
+from logsvc.partitions import Place
 from tocsin.events import DeadLetter, decode
 from tocsin.times import rfc3339_or_none
 

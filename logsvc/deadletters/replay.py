@@ -14,11 +14,11 @@ from typing import NamedTuple, Protocol
 
 from logsvc.deadletters.newest import Origin, origin_of
 from logsvc.errors import RowsRefused
-from logsvc.fitness import fitted
 from logsvc.ingest.batch import Feed, Fit, Record, Span, parse_span, row_prefix, rows
 from logsvc.ingest.ports import Table
 from logsvc.ingest.restore import incarnation_now
-from logsvc.places import Committed, Place
+from logsvc.partitions import Committed, Place
+from logsvc.storable import fitted
 from tocsin.events import BadRecord, DeadLetter
 from tocsin.times import DAY_MS
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from logsvc.fitness import fitted
 from logsvc.ingest.batch import Feed
 from logsvc.ingest.patience import Patience
 from logsvc.ingest.ports import Log, Table
 from logsvc.ingest.restore import Found, Start, doubtful, plan
 from logsvc.metrics import Metrics
-from logsvc.places import Bounds, Place
+from logsvc.partitions import Bounds, Place
+from logsvc.storable import fitted
 from tocsin.events import BadRecord
 
 

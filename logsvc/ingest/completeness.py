@@ -4,7 +4,7 @@ they are stored now."""
 from collections import deque
 from collections.abc import Mapping
 
-from logsvc.places import Place
+from logsvc.partitions import Place
 
 MOST_MOMENTS = 1_000
 """Then every second one is forgotten: what is said goes forward in larger steps, and stays true."""

@@ -14,7 +14,7 @@ from logsvc.ingest.pace import Pace
 from logsvc.ingest.ports import Letters, Table
 from logsvc.kafka import Member
 from logsvc.metrics import Metrics
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.breakers import Guard, Unavailable
 from tocsin.lifecycle import pause, unless_cancelled

@@ -8,7 +8,7 @@ from logsvc.ingest.batch import Feed, Fit, Span, row_prefix, rows, span_of, ts_b
 from logsvc.ingest.patience import Patience
 from logsvc.ingest.ports import Table
 from logsvc.metrics import Metrics
-from logsvc.places import Place
+from logsvc.partitions import Place
 from tocsin.times import DAY_MS, current_ms
 
 REPAIRS = ("r", "r2")

@@ -26,7 +26,6 @@ import structlog
 
 from logsvc.deadletters.letters import letter_of
 from logsvc.errors import Fenced
-from logsvc.fitness import fitted
 from logsvc.ingest.batch import BATCH_BYTES, Buffer, Feed, Fit, Record, Span, span_of
 from logsvc.ingest.beginning import Beginning
 from logsvc.ingest.inserts import Inserts
@@ -35,7 +34,8 @@ from logsvc.ingest.patience import GaveUp, Patience
 from logsvc.ingest.ports import Letters, Log, Table
 from logsvc.ingest.restore import Start
 from logsvc.metrics import Metrics
-from logsvc.places import Place
+from logsvc.partitions import Place
+from logsvc.storable import fitted
 from tocsin.events import BadRecord
 
 log = structlog.get_logger("logsvc.ingest")

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from logsvc.deadletters.letters import Letter
 from logsvc.ingest.batch import Record, Span
-from logsvc.places import Bounds, Committed, Place
+from logsvc.partitions import Bounds, Committed, Place
 
 
 class Log(Protocol):

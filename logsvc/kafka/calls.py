@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRa
 
 from logsvc.errors import KafkaDown
 from logsvc.ingest.batch import Record
-from logsvc.places import Committed, Place
+from logsvc.partitions import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
 

@@ -24,7 +24,7 @@ from logsvc.kafka.calls import (
     reach,
     say,
 )
-from logsvc.places import Bounds, Committed, Place
+from logsvc.partitions import Bounds, Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
 

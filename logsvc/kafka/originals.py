@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from logsvc.ingest.batch import Record
 from logsvc.kafka.calls import CALL_SECONDS, close, cluster_id, committed, peek, reach
-from logsvc.places import Committed, Place
+from logsvc.partitions import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
 

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer
 
 from logsvc.ingest.batch import Record
 from logsvc.kafka.calls import OutOfRange, answered, close, partition, poll, reach, survey
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
 

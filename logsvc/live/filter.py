@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import msgspec
 
 from logsvc.errors import BadRequest
+from logsvc.filters import values
 from logsvc.rows import level_of
 from logsvc.search import Term, matches, parse
-from logsvc.sets import values
 from tocsin.events import JobEvent, LogLine
 
 KEYS = ("env", "service", "source", "queue", "level", "state", "job_id", "kind")

@@ -11,7 +11,7 @@ from logsvc.live.ring import Entry, Ring
 from logsvc.live.sieve import Sieve
 from logsvc.live.viewer import CHUNK_BYTES, CHUNK_ROWS, Chunk, Gap, Viewer, chunk_of
 from logsvc.metrics import Metrics
-from logsvc.places import Place
+from logsvc.partitions import Place
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("logsvc.live")

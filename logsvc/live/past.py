@@ -21,7 +21,7 @@ from logsvc.live.hub import Hub, further
 from logsvc.live.ring import Entry, entries_of
 from logsvc.live.sieve import Sieve
 from logsvc.live.viewer import Viewer
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 
 log = structlog.get_logger("logsvc.live")

@@ -10,7 +10,7 @@ from logsvc.ingest.batch import Record
 from logsvc.kafka import Reader
 from logsvc.live.refreshes import Refreshes, Subscription
 from logsvc.live.ring import Entry
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.events import BadRecord
 from tocsin.lifecycle import pause, unless_cancelled

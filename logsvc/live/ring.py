@@ -3,11 +3,11 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 
-from logsvc.fitness import fitted
 from logsvc.ingest.batch import Record
 from logsvc.live.filter import Subject, subject_of
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.rows import live_row
+from logsvc.storable import fitted
 from tocsin.events import JobEvent, LogLine
 from tocsin.topics import Topics
 

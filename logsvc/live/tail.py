@@ -9,7 +9,7 @@ from logsvc.errors import KafkaDown
 from logsvc.kafka import Reader
 from logsvc.live.hub import Hub
 from logsvc.live.ring import entries_of
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from tocsin.health import Health
 from tocsin.lifecycle import pause

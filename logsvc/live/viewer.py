@@ -9,7 +9,7 @@ import msgspec
 
 from logsvc.live.filter import Filter
 from logsvc.live.ring import Entry
-from logsvc.places import Place
+from logsvc.partitions import Place
 from tocsin.times import rfc3339_or_none
 
 CHUNK_ROWS = 500

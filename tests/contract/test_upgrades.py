@@ -15,7 +15,7 @@ import pytest
 
 from bot.rules.policy import ringing
 from bridge.sources.bullmq.cursors import restore
-from logsvc.fitness import fitted
+from logsvc.storable import fitted
 from tests.contract.earlier import first
 from tests.contract.golden import STRUCTS, Sample, sample, samples
 from tocsin.events import VERSION, Cursor, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, decode, encode

@@ -12,8 +12,6 @@ from pydantic import SecretStr
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot import heartbeat
-from bot.heartbeat import Heartbeat
 from bot.incidents.consume import Progress
 from bot.kafka import Echo
 from bot.metrics import Metrics
@@ -24,6 +22,8 @@ from bot.store.migrate import migrate
 from bot.store.models import Card
 from bot.store.outbox import NOTICE, Subject, put
 from bot.telegram import Telegram
+from bot.vitals import heartbeat
+from bot.vitals.heartbeat import Heartbeat
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, TOKEN, House
 from tests.integration.bot.link import Link

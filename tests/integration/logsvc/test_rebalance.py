@@ -13,7 +13,7 @@ from logsvc.ingest.batch import JOURNAL, Span, feeds
 from logsvc.ingest.ingest import Ingest
 from logsvc.kafka import DeadLetters
 from logsvc.metrics import Metrics
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.schema import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from logsvc.api.attempts import attempts_of
 from logsvc.api.job import JobName, parent_of
-from logsvc.attempts import attempts_of
 from logsvc.rows import Row
 from tests.unit.logsvc.records import NOW_MS
 from tocsin.times import rfc3339

@@ -11,7 +11,7 @@ from logsvc.ingest.batch import feeds
 from logsvc.ingest.ingest import Ingest
 from logsvc.live.refresh_feed import RefreshFeed
 from logsvc.metrics import Metrics
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from logsvc.snapshots import Snapshots
 from tests.unit.logsvc.test_lane import FakeLetters, FakeTable

@@ -3,7 +3,7 @@
 import pytest
 
 from logsvc.ingest.completeness import Completeness
-from logsvc.places import Place
+from logsvc.partitions import Place
 
 A, B = Place("tocsin.jobs", 0), Place("tocsin.jobs", 1)
 

@@ -12,7 +12,7 @@ from logsvc.deadletters.letters import Letter
 from logsvc.errors import KafkaDown
 from logsvc.kafka import DeadLetters, Member
 from logsvc.kafka.calls import committed
-from logsvc.places import Committed, Place
+from logsvc.partitions import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.settings import read
 

@@ -17,7 +17,7 @@ from logsvc.ingest.batch import Feed, Span
 from logsvc.ingest.lane import Lane, Limits
 from logsvc.ingest.pace import Pace
 from logsvc.metrics import Metrics
-from logsvc.places import Bounds, Committed, Place
+from logsvc.partitions import Bounds, Committed, Place
 from tests.unit.logsvc.records import NOW_MS, FakeRecord, record
 from tocsin.events import DeadLetter, JobEvent, decode
 

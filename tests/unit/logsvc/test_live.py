@@ -19,7 +19,7 @@ from logsvc.live.ring import Entry, Ring
 from logsvc.live.session import Session, parameters
 from logsvc.live.viewer import HIDDEN, SEEN, Chunk, Frame, Viewer
 from logsvc.metrics import Metrics
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from tests.unit.logsvc.records import NOW_MS, event, line
 from tocsin.events import JobEvent, LogLine, encode

@@ -7,7 +7,7 @@ import pytest
 
 from logsvc.cursors import RowKey, TailPosition, pack, pack_position, unpack, unpack_position
 from logsvc.errors import BadRequest
-from logsvc.places import Place
+from logsvc.partitions import Place
 from logsvc.rows import Row, live_row
 from logsvc.times import parse_time
 from tests.unit.logsvc.records import NOW_MS, event, line

@@ -12,7 +12,7 @@ from logsvc.bot import Bot
 from logsvc.live.refresh_feed import RefreshFeed
 from logsvc.live.refreshes import Subscription, parse_terms
 from logsvc.live.watched import Watched
-from logsvc.others import FORGET_SECONDS, Others
+from logsvc.neighbours import FORGET_SECONDS, Neighbours
 from logsvc.settings import LogsvcSettings
 from tests.eventually import eventually
 from tests.unit.logsvc.test_of_bot import GIVEN
@@ -110,7 +110,7 @@ async def test_a_replica_that_is_silent_keeps_what_it_said_last_and_is_forgotten
     _, directory, breakers, client = network(answer)
     addresses = ["http://one:9101"]
     directory.urls_of = lambda service: addresses
-    others = Others(directory, breakers, client, ["bridge"], clock=lambda: now)
+    others = Neighbours(directory, breakers, client, ["bridge"], clock=lambda: now)
     stop = asyncio.Event()
     stop.set()  # one look each
     await others.run(stop)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import structlog
 
 from bot.delivery.pacing import Pacer
-from bot.heartbeat import Heartbeat
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import Progress
 from bot.metrics import Metrics
@@ -18,6 +17,7 @@ from bot.store.dispatches import Backlog, backlogs
 from bot.store.outbox import Depth, depth
 from bot.telegram import Polling
 from bot.turns import Turns
+from bot.vitals.heartbeat import Heartbeat
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause
 from tocsin.times import DAY_MS, current_ms

@@ -38,7 +38,7 @@ class Seen:
     problem: str = ""
 
 
-class Others:
+class Neighbours:
     """Run `run` as a supervised part. `seen` is in the order of service and address."""
 
     def __init__(

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from logsvc.fitness import UINT32, UINT64, fitted
 from logsvc.schema.migrate import migration_sql
+from logsvc.storable import UINT32, UINT64, fitted
 from tests.unit.logsvc.records import event, line
 from tocsin.events import BadRecord, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, encode
 
