@@ -167,6 +167,7 @@ class Delivery:
             return overall
         if self._swept_at is None or now - self._swept_at > SWEEP_SECONDS:
             await self._drop_stale()
+            await self._hear_who_is_away()
             self._swept_at = now
         await self._tell_pace()
         async with self.database.transaction() as session:
@@ -207,6 +208,11 @@ class Delivery:
         now = time.monotonic()
         for chat_id, seconds in (await paces.frozen(session)).items():
             self.pacer.freeze(chat_id, seconds, now)
+
+    async def _hear_who_is_away(self) -> None:
+        """Another bot may have met the refusal, or we in an earlier life; who speaks to us is noticed here."""
+        async with self.database.transaction() as session:
+            self._away |= await outbox.away(session)
 
     async def _drop_stale(self) -> None:
         """Before anything is sent, leave out what is too old to be of use, and say so where it would have come."""

@@ -387,6 +387,12 @@ async def let_in(session: AsyncSession, chats: Collection[int]) -> None:
     await session.execute(update(Card).where(*waiting).values(failures=0, not_before_ms=0, note=""))
 
 
+async def away(session: AsyncSession) -> set[int]:
+    """The chats that refuse us while something waits for them."""
+    waiting = (Card.state == "live", Card.wanted > Card.sent, Card.note != "")
+    return set(await session.scalars(select(Card.chat_id).where(*waiting).distinct()))
+
+
 async def move_chat(session: AsyncSession, old: int, new: int) -> None:
     """Remember that a group has a new id, and send what waits for it there.
 

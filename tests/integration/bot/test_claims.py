@@ -14,6 +14,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot import turns
+from bot.delivery import sending
 from bot.delivery.pacing import CHAT_BURST, MOST_DEBT
 from bot.delivery.sending import Delivery
 from bot.errors import Fenced
@@ -32,7 +33,7 @@ from bot.store import paces
 from bot.store.database import Database, open_engine
 from bot.store.models import Card, ChatPace
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
-from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put
+from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put, put_chat_off
 from bot.telegram import TELEGRAM, Polling, Telegram
 from bot.turns import Turns
 from tests.certificate import make_certificate
@@ -212,6 +213,23 @@ async def sender(engine: AsyncEngine) -> AsyncGenerator[Delivery]:
         yield one
         stop.set()
     await telegram.close()
+
+
+async def test_who_speaks_to_a_bot_that_did_not_meet_their_refusal_itself_is_heard(
+    engine: AsyncEngine, sender: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "SWEEP_SECONDS", 0.0)
+    async with AsyncSession(engine) as session, session.begin():
+        put(session, Subject("notice"), Destination(42), "text", (), now_ms=1)
+        await session.flush()
+        await put_chat_off(session, 42, 3, "they have not pressed Start", int(time.time() * 1000) + 3_600_000)
+
+    async def is_due() -> bool:
+        sender.notice(42)
+        async with AsyncSession(engine) as session:
+            return await session.scalar(select(Card.note).where(Card.chat_id == 42)) == ""
+
+    await eventually(is_due, what="what waited for them")
 
 
 async def have_waited(engine: AsyncEngine, count: int) -> bool:
