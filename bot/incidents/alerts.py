@@ -430,7 +430,7 @@ def next_page(paged: Sequence[Paged], rota: Sequence[Turn], chain: Sequence[Dest
 
 def _count_hidden(silences: Mapping[int, SilenceRow], done: Step) -> None:
     """Count what a step added to every silence that covers it."""
-    for row in silences.values():
+    for row in silences.values() if done.added else ():
         if to_silence(row).scope.covers(done.incident.key):
             row.hidden += done.added
             row.kinds = count_kind(row.kinds, label(done), done.added)

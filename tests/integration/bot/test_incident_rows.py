@@ -399,6 +399,26 @@ async def test_a_storm_that_goes_on_makes_a_sound_when_it_has_grown_and_none_tha
     assert [kind for kind, _ in await send_all(engine)] == ["reminder"], "the reminder alone makes the sound"
 
 
+async def test_a_maintenance_counts_what_it_hid_and_not_what_only_went_on(engine: AsyncEngine, alerts: Alerts) -> None:
+    now_ms = at("23 12:00")
+
+    async def find(spot: Spot, verdict: Verdict, text: str, at_ms: int) -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            finding = Finding(spot, verdict, "title", text, at_ms, at_ms)
+            await alerts.find(session, [finding], now_ms=at_ms)
+
+    before, within = Spot("depth", "prod", "main", "orders"), Spot("no-workers", "prod", "main", "mail")
+    await find(before, Verdict.FIRE, "11,000 jobs are ready", now_ms)
+    async with AsyncSession(engine) as session, session.begin():
+        session.add(maintenance("prod", now_ms + 1, now_ms + 900_000))
+    await find(before, Verdict.NOTHING, "12,000 jobs are ready", now_ms + 60_000)
+    await find(within, Verdict.FIRE, "no worker", now_ms + 60_000)
+    await find(before, Verdict.RESOLVE, "", now_ms + 120_000)
+    async with AsyncSession(engine) as session:
+        [told] = await session.scalars(select(SilenceRow))
+        assert (told.hidden, sum(told.kinds.values()), len(told.kinds)) == (1, 1, 1)
+
+
 async def test_what_was_read_late_waits_for_somebody_like_any_alert(engine: AsyncEngine, alerts: Alerts) -> None:
     alerts.book.policy = replace(alerts.policy, remind_seconds=600)
     noon, night, morning = at("23 12:00"), at("23 23:00"), at("24 06:00")
