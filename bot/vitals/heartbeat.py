@@ -130,7 +130,7 @@ class Heartbeat:
                 answer = await self.client.get(url, follow_redirects=False)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as failure:
             raise HeldBack(f"{host_of(url)} does not answer ({type(failure).__name__})") from None
-        if answer.status_code >= 400:
+        if not answer.is_success:  # who is sent elsewhere, to a login page or to https, was not heard
             raise HeldBack(f"{host_of(url)} answers {answer.status_code}")
 
     async def _close_echo(self) -> None:

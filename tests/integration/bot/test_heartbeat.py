@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from litestar import Response
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from sqlalchemy import delete, update
@@ -104,6 +105,10 @@ async def test_no_sign_of_life_goes_out_while_a_link_of_the_chain_is_broken(
                 await held_back(why)
                 await mend_it()
                 await sent_again()
+            monitor.always = Response(None, status_code=302, headers={"location": "/login"})
+            await eventually(lambda: "answers 302" in beating.problem, what="a sign that was sent elsewhere")
+            monitor.always = None
+            await sent_again()
         finally:
             stop.set()
             for link in links:
