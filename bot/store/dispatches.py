@@ -15,15 +15,19 @@ from bot.store.models import DispatchRow
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
 ENDS = (What.ACK, What.RESOLVE)
 """After which a round is over: what needs somebody then rings anew."""
-MOST_ROUNDS = 20
-"""How often channels hear that one and the same thing rings."""
+ROUNDS = 20
+"""Names of rounds that are looked up at once."""
+
+_Heard = tuple[str, str, What]
+"""Channel, subject, and what it was told of it."""
 
 
 async def dispatch(
     session: AsyncSession, channels: Sequence[str], subject: str, what: What, told: Mapping[str, Any], *, now_ms: int
 ) -> None:
     """Want something told, once. Who has not heard that it began hears neither that it is taken nor that it is over."""
-    await _dispatch(session, channels, [subject], what, told, now_ms=now_ms)
+    heard = await _heard(session, channels, [subject])
+    await _want(session, channels, [subject], what, told, heard, now_ms=now_ms)
 
 
 async def dispatch_round(
@@ -34,34 +38,49 @@ async def dispatch_round(
     A channel keeps what was acknowledged quiet under the name it knows, so each such round has a name of its own. All
     of them are taken, and over, together.
     """
-    rounds = [subject, *(f"{subject}:{number}" for number in range(2, MOST_ROUNDS + 1))]
-    await _dispatch(session, channels, rounds, what, told, now_ms=now_ms)
-
-
-async def _dispatch(
-    session: AsyncSession,
-    channels: Sequence[str],
-    rounds: Sequence[str],
-    what: What,
-    told: Mapping[str, Any],
-    *,
-    now_ms: int,
-) -> None:
-    found = await session.execute(
-        select(DispatchRow.channel, DispatchRow.subject, DispatchRow.what).where(
-            DispatchRow.channel.in_(channels), DispatchRow.subject.in_(rounds)
-        )
-    )
-    heard = {(channel, subject, What(before)) for channel, subject, before in found}
+    rounds: list[str] = []
+    heard: set[_Heard] = set()
+    while True:
+        more = [_round(subject, len(rounds) + number) for number in range(1, ROUNDS + 1)]
+        found = await _heard(session, channels, more)
+        rounds, heard = rounds + more, heard | found
+        if not any(one == more[-1] for _, one, _ in found):  # else there may be more
+            break
     begun = [one for one in rounds if any((channel, one, What.RING) in heard for channel in channels)]
     if what is What.RING:
         goes_on = begun[-1:]
         if any((channel, one, end) in heard for one in goes_on for channel in channels for end in ENDS):
             goes_on = []
-        begun = goes_on or rounds[len(begun) :][:1]
+        begun = goes_on or [rounds[rounds.index(begun[-1]) + 1 if begun else 0]]
+    await _want(session, channels, begun, what, told, heard, now_ms=now_ms)
+
+
+def _round(subject: str, number: int) -> str:
+    return subject if number == 1 else f"{subject}:{number}"
+
+
+async def _heard(session: AsyncSession, channels: Sequence[str], subjects: Sequence[str]) -> set[_Heard]:
+    found = await session.execute(
+        select(DispatchRow.channel, DispatchRow.subject, DispatchRow.what).where(
+            DispatchRow.channel.in_(channels), DispatchRow.subject.in_(subjects)
+        )
+    )
+    return {(channel, subject, What(before)) for channel, subject, before in found}
+
+
+async def _want(
+    session: AsyncSession,
+    channels: Sequence[str],
+    subjects: Sequence[str],
+    what: What,
+    told: Mapping[str, Any],
+    heard: Collection[_Heard],
+    *,
+    now_ms: int,
+) -> None:
     rows = [
         {"channel": channel, "subject": one, "what": what, "told": told, "created_ms": now_ms, "changed_ms": now_ms}
-        for one in begun
+        for one in subjects
         for channel in channels
         if (channel, one, what) not in heard and (what is What.RING or (channel, one, What.RING) in heard)
     ]

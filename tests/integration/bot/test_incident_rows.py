@@ -45,7 +45,7 @@ from bot.rules.watching import Tables
 from bot.settings import BotSettings
 from bot.store.changes import read_changes
 from bot.store.database import Database
-from bot.store.dispatches import claim_dispatches, dispatch, end_unknown
+from bot.store.dispatches import claim_dispatches, dispatch, dispatch_round, end_unknown
 from bot.store.duty import begin_shift, duty_now, set_rota
 from bot.store.handover import handover
 from bot.store.incidents import list_incidents, open_incidents
@@ -625,6 +625,16 @@ async def test_an_alert_that_nobody_has_any_more_rings_anew_in_every_channel(
         *((first, "ring"), (first, "ack"), (again, "ring"), (again, "ack")),
         *((first, "resolve"), (again, "resolve")),
     ]
+
+
+async def test_channels_hear_each_round_of_what_is_taken_and_given_back_for_a_week(engine: AsyncEngine) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        for now_ms in range(45):
+            for what in (What.RING, What.RING, What.ACK):
+                await dispatch_round(session, ["ours"], "incident:1:1", what, {}, now_ms=now_ms)
+        await dispatch_round(session, ["ours"], "incident:1:1", What.RESOLVE, {}, now_ms=99)
+        told = Counter(await session.scalars(select(DispatchRow.what)))
+    assert told == {What.RING: 45, What.ACK: 45, What.RESOLVE: 45}
 
 
 async def test_a_storm_that_was_over_and_goes_on_rings_anew_in_every_channel(
