@@ -221,15 +221,17 @@ class Alerts:
 
     async def cover(self, session: Session, silence: Silence, *, now_ms: int, at_once: bool = False) -> None:
         """Let open incidents within a silence's scope be as the silences now say."""
-        on = await silences_on(session)
-        steps: list[tuple[IncidentRow, Step]] = []
-        for row in await lock_covered(session, silence.scope):
-            incident = to_incident(row)
-            done = cover(incident, quiet_until(on, incident.key), now_ms=now_ms)
-            if done is not None:
-                self.put_page_off(row, done.incident, now_ms)
-                steps.append((write(session, row, done.incident), done))
-        await self.tell(session, steps, now_ms=now_ms, at_once=at_once)
+        on, after = await silences_on(session), None
+        while rows := await lock_covered(session, silence.scope, after):
+            steps: list[tuple[IncidentRow, Step]] = []
+            for row in rows:
+                incident = to_incident(row)
+                after = incident.key
+                done = cover(incident, quiet_until(on, incident.key), now_ms=now_ms)
+                if done is not None:
+                    self.put_page_off(row, done.incident, now_ms)
+                    steps.append((write(session, row, done.incident), done))
+            await self.tell(session, steps, now_ms=now_ms, at_once=at_once)
 
     def put_page_off(self, row: IncidentRow, after: Incident, now_ms: int) -> None:
         """Before a change is written: what nobody has again, or what is heard again, gives the first as long as new."""

@@ -21,6 +21,7 @@ IS_TOO_FEW = and_(
 """Counted, but not enough to ring: nobody has to take it."""
 PLACE = (IncidentRow.env, IncidentRow.source, IncidentRow.queue)
 MOST_COVERED = 2000
+"""Incidents in memory at once while a silence begins or ends."""
 MOST_UNHEEDED = 10_000
 
 
@@ -174,10 +175,11 @@ async def _free(session: AsyncSession, wanted: Select[IncidentRow], limit: int) 
     return (await session.scalars(wanted.limit(limit).with_for_update(skip_locked=True))).all()
 
 
-async def lock_covered(session: AsyncSession, scope: Scope) -> Sequence[IncidentRow]:
-    """Open incidents within a scope, held until the transaction ends."""
+async def lock_covered(session: AsyncSession, scope: Scope, after: Key | None) -> Sequence[IncidentRow]:
+    """The next MOST_COVERED open incidents within a scope, by their keys, held until the transaction ends."""
     columns = (IncidentRow.env, IncidentRow.source, IncidentRow.queue, IncidentRow.fingerprint)
     within = [column == part for column, part in zip(columns, scope.parts, strict=True) if part]
+    within += [tuple_(*columns) > tuple_(*after)] if after is not None else []
     rows = await session.scalars(
         select(IncidentRow).where(IS_OPEN, *within).order_by(*columns).limit(MOST_COVERED).with_for_update()
     )

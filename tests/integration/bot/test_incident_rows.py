@@ -24,9 +24,10 @@ from bot.incidents.alerts import MOST_HELD, Alerts
 from bot.incidents.consume import Progress
 from bot.incidents.departed import Departures
 from bot.incidents.failures import Key, LastFailure, Tally
-from bot.incidents.handling import AT_ONCE, Handling, Outcome
-from bot.incidents.machine import Person
+from bot.incidents.handling import AT_ONCE, Handling, Outcome, Place
+from bot.incidents.machine import Person, Phase
 from bot.incidents.resolver import chores_of
+from bot.incidents.silences import Scope
 from bot.incidents.trial import NOWHERE, end_forgotten
 from bot.metrics import Metrics
 from bot.people.roster import People
@@ -625,6 +626,25 @@ async def test_an_alert_that_nobody_has_any_more_rings_anew_in_every_channel(
         *((first, "ring"), (first, "ack"), (again, "ring"), (again, "ack")),
         *((first, "resolve"), (again, "resolve")),
     ]
+
+
+async def test_a_silence_covers_all_there_is_however_much_and_its_end_too(
+    engine: AsyncEngine, alerts: Alerts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.incidents.MOST_COVERED", 2)
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    now_ms = int(time.time() * 1000)
+    await fail(engine, alerts, now_ms, *numbered(0, 5))
+
+    async def phases() -> set[str]:
+        async with AsyncSession(engine) as session:
+            return set(await session.scalars(select(IncidentRow.phase)))
+
+    silence = await handling.silence(Scope(env="prod"), ann, Place(ADMIN), until_ms=now_ms + 900_000, reason="")
+    assert await phases() == {Phase.SILENCED}
+    await handling.end_silence(silence.id, ann)
+    assert Phase.SILENCED not in await phases()
 
 
 async def test_channels_hear_each_round_of_what_is_taken_and_given_back_for_a_week(engine: AsyncEngine) -> None:
