@@ -202,7 +202,10 @@ async def put_reminder(session: AsyncSession, to: Destination, text: str, button
         Card.topic_id.is_not_distinct_from(to.topic_id),
     )
     changed = await session.execute(
-        update(Card).where(*waiting).values(text=text, buttons=as_json(buttons), changed_ms=now_ms).returning(Card.id),
+        update(Card)
+        .where(*waiting)
+        .values(text=text, buttons=as_json(buttons), is_silent=to.is_silent, changed_ms=now_ms)
+        .returning(Card.id),
         execution_options={"synchronize_session": False},
     )
     if not changed.all():
