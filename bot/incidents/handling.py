@@ -15,7 +15,7 @@ from bot.store.audit import NOTED, Actor
 from bot.store.database import Database, Session
 from bot.store.incidents import incident_of_message, lock_incident, lock_numbered, to_incident, write
 from bot.store.models import IncidentRow, SilenceRow
-from bot.store.silences import hold_same, hold_silences, silences_on, to_silence
+from bot.store.silences import hold_same, hold_silences, is_silenced, silences_on, to_silence
 from bot.store.storms import open_of_storm, unheeded_of_storm
 from bot.store.updates import is_news
 from tocsin.times import current_ms
@@ -147,13 +147,15 @@ class Handling:
             if row is None or incident is None:
                 return refused
             until_ms = now_ms + minutes * 60_000
-            if same is None:
-                # Two taps at once: the second waited for the incident, and finds what the first one made.
-                same = await hold_same(session, scope, is_maintenance=False)
             if same is not None and abs(until_ms - same.until_ms) < SAME_MS:
                 return Handled(Outcome.ALREADY, incident)
-            await self._silence(session, same, scope, who, where, until_ms, "", False, now_ms)
-            incident = to_incident(row)
+            is_late = same is None and await is_silenced(session, scope)
+            if not is_late:
+                await self._silence(session, same, scope, who, where, until_ms, "", False, now_ms)
+                incident = to_incident(row)
+        if is_late:
+            # Two taps at once: the second waited for the incident, and must hold what the first made before that.
+            return await self.silence_incident(incident_id, who, where, minutes=minutes, episode=episode)
         self.woken()
         return Handled(Outcome.DONE, incident)
 

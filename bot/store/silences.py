@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.silences import Scope, Silence
@@ -32,19 +32,22 @@ async def hold_silences(session: AsyncSession, ids: Iterable[int]) -> dict[int, 
 
 async def hold_same(session: AsyncSession, scope: Scope, *, is_maintenance: bool) -> SilenceRow | None:
     """The silence of exactly this scope that is on, held until the transaction ends."""
-    return await session.scalar(
+    return await session.scalar(_same(scope, is_maintenance=is_maintenance).with_for_update())
+
+
+async def is_silenced(session: AsyncSession, scope: Scope) -> bool:
+    """Whether there is a silence of exactly this scope, at this moment; nothing is held."""
+    return await session.scalar(_same(scope, is_maintenance=False)) is not None
+
+
+def _same(scope: Scope, *, is_maintenance: bool) -> Select[SilenceRow]:
+    parts = (SilenceRow.env, SilenceRow.source, SilenceRow.queue, SilenceRow.fingerprint)
+    return (
         select(SilenceRow)
-        .where(
-            SilenceRow.ended_ms.is_(None),
-            SilenceRow.is_maintenance == is_maintenance,
-            SilenceRow.env == scope.env,
-            SilenceRow.source == scope.source,
-            SilenceRow.queue == scope.queue,
-            SilenceRow.fingerprint == scope.fingerprint,
-        )
+        .where(SilenceRow.ended_ms.is_(None), SilenceRow.is_maintenance == is_maintenance)
+        .where(*(column == part for column, part in zip(parts, scope.parts, strict=True)))
         .order_by(SilenceRow.id)
         .limit(1)
-        .with_for_update()
     )
 
 
