@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import texts
 from bot.actions.acting import Wish
@@ -14,7 +14,9 @@ from bot.incidents.machine import Incident
 from bot.queues.state import QueueState, find
 from bot.render.alert import is_retriable, kind
 from bot.render.markup import plain
+from bot.store.database import Session
 from bot.store.incidents import find_incident
+from bot.store.outbox import told_ms
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 from tocsin.times import current_ms
@@ -49,7 +51,7 @@ class Retry:
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         first, _, second = rest.partition(":")
         if first != "again":
-            return await self._incident(int(first), ask, desk)
+            return await self._incident(int(first), ask, desk, episode=int(second or 0))
         found = await desk.acting.failed_again(int(second))
         if found is None or not found[1]:
             return Reply("", notice=texts.OLD_BUTTON, is_alert=True)
@@ -58,9 +60,12 @@ class Retry:
         wish = Wish(self.name, action.env, action.source, action.queue, wanted, action.incident_id, action.kind)
         return await propose(wish, ask, desk)
 
-    async def _incident(self, number: int, ask: Ask, desk: Desk) -> Reply:
+    async def _incident(self, number: int, ask: Ask, desk: Desk, *, episode: int | None = None) -> Reply:
+        """episode: of whose message the button is; what failed in it is asked for too, if it came again since."""
         async with desk.database.transaction(timeout=2) as session:
             incident = await find_incident(session, number)
+            if incident is not None and episode is not None:
+                incident = await since(session, number, incident, episode)
         if incident is None:
             text = texts.NO_SUCH_INCIDENT.format(number=number)
             return Reply(text, notice=text, is_alert=True, is_new=True)
@@ -68,6 +73,14 @@ class Retry:
             text = texts.NOT_RETRIABLE.format(number=number)
             return Reply(text, notice=text, is_alert=True, is_new=True)
         return await propose(incident_wish(number, incident), ask, desk)
+
+
+async def since(session: Session, number: int, incident: Incident, episode: int) -> Incident:
+    """The incident as if it had begun with an earlier episode, by the same clock as it is; as it is if that is gone."""
+    then_ms, now_ms = [await told_ms(session, number, one) for one in (episode, incident.episode)]
+    if then_ms is None or now_ms is None:
+        return incident
+    return replace(incident, first_ms=incident.first_ms - max(0, now_ms - then_ms))
 
 
 def incident_wish(number: int, incident: Incident) -> Wish:

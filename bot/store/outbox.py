@@ -429,6 +429,12 @@ class Sent:
     note: str
 
 
+async def told_ms(session: AsyncSession, incident_id: int, episode: int) -> int | None:
+    """When an episode of an incident was told first; None if that is not known any more."""
+    about = (Card.incident_id == incident_id, Card.episode == episode)
+    return await session.scalar(select(func.min(Card.created_ms)).where(*about))
+
+
 async def sent_of(session: AsyncSession, incident_id: int) -> list[Sent]:
     """The messages of the newest episode of an incident, and what became of each."""
     newest = select(func.max(Card.episode)).where(Card.incident_id == incident_id).scalar_subquery()

@@ -15,7 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from bot.actions.acting import FOLLOWED_AT_ONCE, Acting
 from bot.actions.action import SEND_SECONDS, Action, Fate, Stage
 from bot.actions.bridge import Answer, Bridge
+from bot.commands.retry import since
+from bot.incidents.failures import Key
 from bot.incidents.handling import Handling
+from bot.incidents.machine import Incident, Phase
 from bot.kafka import KafkaError, Replay
 from bot.people.seal import Seal
 from bot.render.actions import action_text
@@ -26,7 +29,9 @@ from bot.store import audit
 from bot.store.actions import UNDER_WAY, add_action, claim_action, renew_claim, to_action
 from bot.store.audit import Actor
 from bot.store.database import Database
+from bot.store.incidents import write
 from bot.store.models import ActionJob, ActionRow
+from bot.store.outbox import Subject, put
 from tests.eventually import eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers, Unavailable
@@ -214,3 +219,16 @@ async def test_who_was_too_slow_takes_nothing_back_from_the_bot_that_went_on(eng
         assert not await renew_claim(session, number, "slow", 0)
         assert await renew_claim(session, number, "next", 60)
     assert not await claimed_by("slow", 60)
+
+
+async def test_the_button_of_an_earlier_episode_asks_for_what_failed_in_it_too(engine: AsyncEngine) -> None:
+    times: dict[str, Any] = {"first_ms": 9_000_000, "last_ms": 9_000_000, "touched_ms": 9_100_000}
+    again = Incident(Key("prod", "main", "orders", "f"), Phase.REGRESSED, 2, count=1, total=2, has_rung=True, **times)
+    async with AsyncSession(engine) as session, session.begin():
+        row = write(session, None, again)
+        await session.flush()
+        for episode, told_ms in ((1, 5_100_000), (2, 9_100_000)):
+            put(session, Subject("incident", row.id, episode), Destination(1), "text", (), now_ms=told_ms)
+        await session.flush()
+        found = [(await since(session, row.id, again, episode)).first_ms for episode in (1, 2, 0)]
+    assert found == [5_000_000, 9_000_000, 9_000_000]
