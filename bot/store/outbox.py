@@ -35,6 +35,9 @@ INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late
 STORM, ACTION, DIGEST = "storm", "action", "digest"
 """Kinds of messages. Only incident, late, storm and action are edited once they are sent."""
 
+REMINDING = 0x746F6373
+"""Whoever wants reminders holds this lock of Postgres until its transaction ends."""
+
 REVOKED = "revoked"
 """The note of a card that was closed because who reads it was revoked."""
 ALERTS = (INCIDENT, NUDGE, REMINDER, LATE, STORM, DIGEST)
@@ -193,7 +196,11 @@ async def nudge_in(session: AsyncSession, to: Destination, wanted: Rewrite, *, n
 
 
 async def put_reminder(session: AsyncSession, to: Destination, text: str, buttons: Buttons, *, now_ms: int) -> None:
-    """Want a reminder; one that waits for the same place says the new text instead."""
+    """Want a reminder; one that waits for the same place says the new text instead.
+
+    Two bots remind of different incidents at once: the second waits until the first's reminder is there.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(REMINDING)))
     waiting = (
         Card.kind == REMINDER,
         Card.state == "live",

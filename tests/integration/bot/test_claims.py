@@ -33,7 +33,7 @@ from bot.store import paces
 from bot.store.database import Database, open_engine
 from bot.store.models import Card, ChatPace
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
-from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put, put_chat_off
+from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put, put_chat_off, put_reminder
 from bot.telegram import TELEGRAM, Polling, Telegram
 from bot.turns import Turns
 from tests.certificate import make_certificate
@@ -213,6 +213,22 @@ async def sender(engine: AsyncEngine) -> AsyncGenerator[Delivery]:
         yield one
         stop.set()
     await telegram.close()
+
+
+async def test_two_bots_that_remind_at_once_want_one_reminder_with_the_newest_words(engine: AsyncEngine) -> None:
+    async def remind(words: str, to: Destination) -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            await put_reminder(session, to, words, (), now_ms=1)
+
+    async with AsyncSession(engine) as session, session.begin():
+        await put_reminder(session, Destination(42, is_silent=True), "first", (), now_ms=1)
+        await session.flush()
+        other = asyncio.create_task(remind("second", Destination(42)))
+        await eventually(lambda: have_waited(engine, 1), what="the second bot")
+    await other
+    async with AsyncSession(engine) as session:
+        [card] = (await session.scalars(select(Card).where(Card.chat_id == 42))).all()
+        assert (card.text, card.is_silent) == ("second", False)
 
 
 async def test_who_speaks_to_a_bot_that_did_not_meet_their_refusal_itself_is_heard(
