@@ -169,12 +169,6 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
                 turns.has_tables.set()
                 await supervise(remembering, stop, drain_seconds=settings.drain_seconds)
 
-        async def leave() -> None:
-            """First of all when draining: nobody is to be sent here any more."""
-            await stop.wait()
-            health.is_draining = True
-            await directory.deregister()
-
         remembering: dict[str, Part] = {
             "failures": lambda: reading.run(stop),
             "delivery": lambda: delivery.run(stop),
@@ -202,7 +196,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             "probes": lambda: breakers.run_probes(stop),
             "directory": lambda: directory.watch(stop),
             "memory": remember,
-            "leaving": leave,
+            "leaving": lambda: directory.leave(health, stop),
         }
         if lines is not None:
             parts["own logs"] = lambda: lines.run(stop, doors.registry)

@@ -226,19 +226,24 @@ class _Unplacing(ConsumerRebalanceListener):
         self._unplaced.update(one.partition for one in assigned)
 
 
+def _alone(settings: Settings, client: str, *topics: str, begins: str) -> AIOKafkaConsumer:
+    """A consumer in no group. begins: where it reads a partition from that it was not told to read from elsewhere."""
+    return AIOKafkaConsumer(
+        *topics,
+        **client_options(settings, client),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset=begins,
+    )
+
+
 class TableFeed:
     """A compacted topic read whole, from its start, by no group: the newest value per key."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._ends: dict[TopicPartition, int] | None = None
-        self._consumer = AIOKafkaConsumer(
-            topic,
-            **client_options(settings, "bot-table"),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-        )
+        self._consumer = _alone(settings, "bot-table", topic, begins="earliest")
 
     async def start(self) -> None:
         """Take every partition from its start. Raises KafkaError."""
@@ -271,13 +276,7 @@ class Echo:
     def __init__(self, settings: Settings, topic: str) -> None:
         self._place = TopicPartition(topic, 0)
         self._producer = AIOKafkaProducer(**client_options(settings, "bot-probe"), request_timeout_ms=5000)
-        self._consumer = AIOKafkaConsumer(
-            **client_options(settings, "bot-probe"),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="latest",
-        )
+        self._consumer = _alone(settings, "bot-probe", begins="latest")
 
     async def start(self) -> None:
         """Open both ends. Raises KafkaError."""
@@ -309,14 +308,7 @@ class Replay:
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self.topic = topic
-        self._consumer = AIOKafkaConsumer(
-            topic,
-            **client_options(settings, "bot-replay"),
-            group_id=None,
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-        )
+        self._consumer = _alone(settings, "bot-replay", topic, begins="earliest")
 
     async def start(self) -> int:
         """Connect; return how many partitions the topic has. Raises KafkaError."""

@@ -12,6 +12,7 @@ from bot.incidents.machine import Deploy
 from bot.queues.course import Course, to_course
 from bot.queues.state import QueueState, from_api
 from bot.render.times import parse_rfc3339
+from tocsin.bearer import shown
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 from tocsin.settings import Settings
@@ -96,8 +97,7 @@ class History:
     """logsvc's API, as far as the bot asks it."""
 
     def __init__(self, settings: Settings, directory: Directory, breakers: Breakers, client: httpx.AsyncClient) -> None:
-        token = settings.tocsin_service_token
-        self._headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        self._headers = shown(settings.tocsin_service_token)
         self._directory = directory
         self._breakers = breakers
         self._client = client

@@ -73,12 +73,6 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
             await until_topics_fit(settings, stop, breakers)
             await membership.run(released)
 
-        async def leave() -> None:
-            """First of all when draining: nobody is to be sent here any more."""
-            await stop.wait()
-            health.is_draining = True
-            await directory.deregister()
-
         parts: dict[str, Part] = {
             "http": lambda: serve_http(
                 health_app(health, registry, routes), settings.bind_host, settings.bridge_port, released
@@ -86,7 +80,7 @@ async def run(settings: BridgeSettings, stop: asyncio.Event, lines: LogTopic | N
             "ownership": own,
             "membership": join,
             "directory": lambda: directory.watch(stop),
-            "leaving": leave,
+            "leaving": lambda: directory.leave(health, stop),
             "probes": lambda: breakers.run_probes(stop),
         }
         if lines is not None:

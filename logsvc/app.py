@@ -126,9 +126,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
 
         async def announce() -> None:
             await directory.register("logsvc", settings.logsvc_port)
-            await stop.wait()
-            health.is_draining = True
-            await directory.deregister()
+            await directory.leave(health, stop)
 
         reading: dict[str, Part] = {
             "tail": lambda: live.tail.run(stop),

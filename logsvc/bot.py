@@ -10,6 +10,7 @@ import msgspec
 
 from logsvc.settings import LogsvcSettings
 from tocsin.access import AccessList, Arrival, Complaint, EndRequest, Redeemed, RedeemRequest
+from tocsin.bearer import shown
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 from tocsin.refresh import Changes
@@ -53,9 +54,8 @@ class Bot:
     def __init__(
         self, settings: LogsvcSettings, directory: Directory, breakers: Breakers, client: httpx.AsyncClient
     ) -> None:
-        token = settings.tocsin_service_token
-        self.is_configured = token is not None
-        self._headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        self.is_configured = settings.tocsin_service_token is not None
+        self._headers = shown(settings.tocsin_service_token)
         self._directory = directory
         self._breakers = breakers
         self._client = client

@@ -1,8 +1,13 @@
-"""`Authorization: Bearer …`: read it, and compare it so that the time taken tells nothing."""
+"""`Authorization: Bearer …`: show it, read it, and compare it so that the time taken tells nothing."""
 
 import hmac
 
 from pydantic import SecretStr
+
+
+def shown(token: SecretStr | None) -> dict[str, str]:
+    """The headers of a request that shows a token; none without one."""
+    return {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
 
 
 def bearer(header: str) -> str | None:

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from tocsin.addresses import Agent, base_url, healthy_urls, next_index, own_address, parse_agent
 from tocsin.breakers import Breakers, Guard, Unavailable
+from tocsin.health import Health
 from tocsin.lifecycle import unless_cancelled
 from tocsin.settings import Settings
 
@@ -144,6 +145,12 @@ class Directory:
         if mine is not None:
             await self._take_back(mine)
         self._is_registered = False
+
+    async def leave(self, health: Health, stop: asyncio.Event) -> None:
+        """First of all when draining: once stop is set, nobody is to be sent here any more."""
+        await stop.wait()
+        health.is_draining = True
+        await self.deregister()
 
     def url_of(self, service: str) -> str | None:
         """Base URL of one replica, each in its turn, no slash at the end; None if none is registered."""

@@ -132,7 +132,7 @@ class Acting:
             action = replace(action, stage=Stage.BEGUN, begun_ms=now_ms, by=who.name)
             row.by_id = who.known_as
             stored.write_action(row, action)
-            actor = Actor(who.known_as, who.name, who.role, who.address)
+            actor = Actor.of(who)
             target = f"{action.source}/{action.queue}"
             await audit.begin(
                 session, actor, action.action, target, request_id=action.request_id, digest=str(action.id)

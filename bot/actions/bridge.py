@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from tocsin.bearer import shown
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
 from tocsin.settings import Settings
@@ -52,8 +53,7 @@ class Bridge:
     """Sends actions. The same request again does nothing again, so it may be sent to one replica after the other."""
 
     def __init__(self, settings: Settings, directory: Directory, breakers: Breakers, client: httpx.AsyncClient) -> None:
-        token = settings.tocsin_service_token
-        self._headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        self._headers = shown(settings.tocsin_service_token)
         self._directory = directory
         self._breakers = breakers
         self._client = client

@@ -277,7 +277,7 @@ def _shown(session: Session, row: IncidentRow, incident: Incident) -> tuple[Inci
 
 async def _audit(session: Session, who: Person, action: str, target: str, outcome: str = "done") -> None:
     """Write what somebody did, in the transaction that does it."""
-    await audit.note(session, Actor(who.known_as, who.name, who.role, who.address), action, target, outcome)
+    await audit.note(session, Actor.of(who), action, target, outcome)
 
 
 def _about(number: int, incident: Incident) -> str:

@@ -90,7 +90,7 @@ async def _own(session: Session, number: int, who: Person) -> ViewRow:
 
 
 async def _audit(session: Session, who: Person, action: str, row: ViewRow) -> None:
-    actor = Actor(who.known_as, who.name, who.role, who.address)
+    actor = Actor.of(who)
     await audit.note(session, actor, action, f"#{row.id} {row.name}", "done")
 
 

@@ -48,7 +48,7 @@ class RuleKeeping:
         wanted = replace(wanted, by=stored(who.name, 100), at_ms=current_ms())
         async with self.database.transaction() as session:
             now = await store_tuning(session, name, wanted, version=version)
-            actor = Actor(who.known_as, who.name, who.role, who.address)
+            actor = Actor.of(who)
             await audit.note(session, actor, "rule", name, f"done: {words(now)}")
         self.book.learn({**self.book.tunings, name: now})
         log.info("rule_changed", rule=name, by=who.known_as, now=words(now))

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.incidents.machine import Person
 from bot.store.models import AuditRow
 
 LONGEST = 500
@@ -27,6 +28,10 @@ class Actor:
     name: str = ""
     role: str = ""
     address: str = ""
+
+    @classmethod
+    def of(cls, who: Person) -> "Actor":
+        return cls(who.known_as, who.name, who.role, who.address)
 
 
 async def note(session: AsyncSession, actor: Actor, action: str, target: str, outcome: str) -> None:
