@@ -1,5 +1,20 @@
 import { noteDate } from "./clock.ts";
 
+/** How far an action is that is still under way: jobs whose outcome is known, of so many. */
+export interface Progress {
+  settled: number;
+  planned: number;
+}
+
+/** What else a refusal says, where the server knows. */
+interface Said {
+  /** For programs: "busy"; else empty. */
+  word: string;
+  /** What would help; else empty. */
+  mend: string;
+  progress: Progress | null;
+}
+
 /** A request that did not give us its answer, in words that can be shown. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
@@ -7,15 +22,18 @@ export class ApiError extends Error {
   readonly status: number;
   /** What Retry-After asked for; null when it did not. */
   readonly retryAfterSeconds: number | null;
+  readonly said: Said;
 
-  /** What would help, where the server knows; else empty. */
-  readonly mend: string;
-
-  constructor(status: number, message: string, retryAfterSeconds: number | null = null, mend = "") {
+  constructor(
+    status: number,
+    message: string,
+    retryAfterSeconds: number | null = null,
+    said: Said = { word: "", mend: "", progress: null },
+  ) {
     super(message);
     this.status = status;
     this.retryAfterSeconds = retryAfterSeconds;
-    this.mend = mend;
+    this.said = said;
   }
 
   /** Whether the same question would be refused again. */
@@ -107,12 +125,17 @@ async function refusal(response: Response): Promise<ApiError> {
   const seconds = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null;
   const body: unknown = await response.json().catch(() => null);
   const detail = textOf(body, "detail") || sentenceFor(response.status);
-  return new ApiError(response.status, detail, seconds, textOf(body, "mend"));
+  const progress = valueOf(body, "progress") as Progress | undefined;
+  const said = { word: textOf(body, "error"), mend: textOf(body, "mend"), progress: progress ?? null };
+  return new ApiError(response.status, detail, seconds, said);
+}
+
+function valueOf(body: unknown, name: string): unknown {
+  return typeof body === "object" && body !== null ? Reflect.get(body, name) : undefined;
 }
 
 function textOf(body: unknown, name: string): string {
-  if (typeof body !== "object" || body === null) return "";
-  const text: unknown = Reflect.get(body, name);
+  const text = valueOf(body, name);
   return typeof text === "string" ? text : "";
 }
 

@@ -34,6 +34,7 @@ export function ActionDialog({ asked, close }: { asked: AskedAction; close: () =
       verb={found > 0 ? words.verb : null}
       isDanger={wish.action === "remove"}
       isBusy={done.isPending}
+      progress={request.progress[""]}
       isDone={done.data !== undefined}
       error={done.error ?? planned.error}
       confirm={() => done.mutate()}

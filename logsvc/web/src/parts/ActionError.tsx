@@ -7,7 +7,7 @@ export function ActionError({ error }: { error: Error | null }): ReactNode {
   if (error === null) return null;
   return (
     <p className="action-error" role="alert">
-      {error.message}.{error instanceof ApiError && error.mend !== "" && ` ${error.mend}.`}
+      {error.message}.{error instanceof ApiError && error.said.mend !== "" && ` ${error.said.mend}.`}
     </p>
   );
 }

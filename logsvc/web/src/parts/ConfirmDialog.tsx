@@ -1,8 +1,11 @@
 import type { ReactNode } from "react";
 
+import type { Progress } from "../api/client.ts";
+import { mayPass } from "../api/patience.ts";
 import { Dialog } from "../shell/Dialog.tsx";
 import { EnvBadge } from "../shell/EnvBadge.tsx";
 import { ActionError } from "./ActionError.tsx";
+import { Working } from "./Working.tsx";
 
 interface ConfirmDialogProps {
   title: string;
@@ -13,6 +16,8 @@ interface ConfirmDialogProps {
   isDanger?: boolean;
   /** It is being done: the dialog stays until that is told. */
   isBusy: boolean;
+  /** How far it is; left out where that is said in what stands in the dialog. */
+  progress?: Progress | null | undefined;
   isDone: boolean;
   error: Error | null;
   confirm: () => void;
@@ -26,6 +31,7 @@ interface ConfirmDialogProps {
 /** Asks before something is done to what others rely on: what, where, how many, and what follows from it. */
 export function ConfirmDialog(props: ConfirmDialogProps): ReactNode {
   const { title, where, verb, isDanger = false, isBusy, isDone, error, confirm, close, tryAgain, children } = props;
+  const canHelp = error === null || mayPass(error);
   return (
     <Dialog
       title={isDone ? title.replace(/\?$/u, "") : title}
@@ -44,11 +50,12 @@ export function ConfirmDialog(props: ConfirmDialogProps): ReactNode {
           {children}
           <ActionError error={error} />
         </div>
+        {isBusy && props.progress !== undefined && <Working progress={props.progress} />}
         <div className="dialog-foot">
           <button type="button" className="button" disabled={isBusy} onClick={close}>
             {isDone ? "Done" : "Cancel"}
           </button>
-          {verb !== null && !isDone && (
+          {verb !== null && !isDone && canHelp && (
             <button
               type="button"
               className="button button-go"
@@ -60,7 +67,7 @@ export function ConfirmDialog(props: ConfirmDialogProps): ReactNode {
               {isBusy ? "Working…" : error ? "Send it again" : verb}
             </button>
           )}
-          {tryAgain && (
+          {tryAgain && canHelp && (
             <button type="button" className="button" onClick={tryAgain}>
               Try again
             </button>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { confirmationOf, outcomeOf } from "./actionWords.ts";
+import { confirmationOf, outcomeOf, workingWords } from "./actionWords.ts";
 
 const PLACE = { source: "main", queue: "orders" } as const;
 
@@ -18,6 +18,12 @@ describe("confirmationOf", () => {
     const { title, verb } = confirmationOf({ ...PLACE, action: "pause" }, 1);
     expect([title, verb]).toEqual(["Pause the queue orders?", "Pause orders"]);
   });
+});
+
+it("says since when it works, and how far it is where that is known", () => {
+  expect(workingWords(900, null)).toBe("Working…");
+  expect(workingWords(40_000, null)).toBe("Working… 40 s");
+  expect(workingWords(40_000, { settled: 412, planned: 25_000 })).toBe("Working… 40 s, 412 of 25,000");
 });
 
 describe("outcomeOf", () => {

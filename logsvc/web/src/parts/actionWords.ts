@@ -1,5 +1,7 @@
 import type { ActionName, ActionResult, ActionWish } from "../api/actions.ts";
+import type { Progress } from "../api/client.ts";
 import { count, counted } from "../format/count.ts";
+import { age } from "../format/time.ts";
 
 /** What a confirmation says. verb: what the button does: "Retry 412 jobs". */
 export interface Confirmation {
@@ -49,6 +51,13 @@ export function confirmationOf(wish: ActionWish, found: number | null): Confirma
   const kind = wish.action === "retry" ? "failed job" : "job";
   const jobs = found === null ? `${kind}s` : counted(found, kind);
   return { title: `${verb} ${jobs} of ${wish.queue}?`, consequence, verb: `${verb} ${counted(found ?? 0, "job")}` };
+}
+
+/** Said while it is being done: "Working… 40 s, 412 of 25,000". */
+export function workingWords(ms: number, progress: Progress | null): string {
+  const far = progress === null ? "" : `${count(progress.settled)} of ${count(progress.planned)}`;
+  const told = [ms < 2_000 ? "" : age(ms), far].filter((each) => each !== "");
+  return `Working… ${told.join(", ")}`.trim();
 }
 
 const OUTCOMES: Readonly<Record<string, string>> = {

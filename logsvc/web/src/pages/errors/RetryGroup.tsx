@@ -2,17 +2,20 @@ import { useMutation, useQueries } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 
 import { act, retryUntilNow, type ActionResult, type ActionWish } from "../../api/actions.ts";
+import type { Progress } from "../../api/client.ts";
 import { serverNow } from "../../api/clock.ts";
 import type { ErrorDetail, ErrorPlace } from "../../api/errors.ts";
+import { mayPass } from "../../api/patience.ts";
 import { count, counted } from "../../format/count.ts";
 import { outcomeOf } from "../../parts/actionWords.ts";
 import { ActionError } from "../../parts/ActionError.tsx";
 import { ConfirmDialog } from "../../parts/ConfirmDialog.tsx";
 import { useRequest } from "../../parts/useRequest.ts";
+import { Working } from "../../parts/Working.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { useEnvs } from "../../shell/envs.ts";
 import { useAftermath, type Retried } from "./aftermath.ts";
-import { afterSending, toSend, type Outcome } from "./sending.ts";
+import { toSend, withAnswer, type Outcome } from "./sending.ts";
 
 interface RetryGroupProps {
   group: ErrorDetail;
@@ -37,11 +40,12 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
   const toggle = (place: ErrorPlace): void =>
     setLeft(new Set(left.has(place) ? [...left].filter((one) => one !== place) : [...left, place]));
 
+  const partOf = (place: ErrorPlace): string => `-${places.indexOf(place)}`;
   const plans = useQueries({
-    queries: places.map((place, index) => request.dryRun((asking) => act(wishFor(place), asking), `-${index}`)),
+    queries: places.map((place) => request.dryRun((asking) => act(wishFor(place), asking), partOf(place))),
   });
   const isCounting = plans.some((plan) => plan.isPending || plan.isFetching);
-  const uncounted = plans.filter((plan) => plan.isError);
+  const uncounted = plans.filter(({ error }) => error !== null && mayPass(error));
   const found = (place: ErrorPlace): number => plans[places.indexOf(place)]?.data?.count ?? 0;
   const chosen = places.filter((place) => !left.has(place) && found(place) > 0);
   const total = chosen.reduce((sum, place) => sum + found(place), 0);
@@ -50,27 +54,25 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
   const done = useMutation({
     mutationFn: (sent: readonly ErrorPlace[]) =>
       Promise.all(
-        sent.map(async (place): Promise<Outcome> => {
-          const part = `-${places.indexOf(place)}`;
-          try {
-            return { place, result: await request.send((asking) => act(wishFor(place), asking), part) };
-          } catch (error) {
-            return { place, error: error instanceof Error ? error : new Error(String(error)) };
-          }
+        sent.map(async (place) => {
+          const answer = await request
+            .send((asking) => act(wishFor(place), asking), partOf(place))
+            .then((result): Outcome => ({ place, result }))
+            .catch((error: Error): Outcome => ({ place, error }));
+          setOutcomes((before) => withAnswer(before, answer));
         }),
       ),
-    onSuccess: (answers) => setOutcomes(afterSending(outcomes, answers)),
   });
-  const isSent = outcomes.length > 0;
-  const hasFailed = outcomes.some(({ error }) => error !== undefined);
+  const isSent = !done.isIdle;
+  const isDone = done.isSuccess && toSend(chosen, outcomes).length === 0;
   const isReady = !isCounting && total > 0;
 
   return (
     <ConfirmDialog
       title={isReady && !isSent ? `Retry ${counted(total, "failed job")}?` : "Retry failed jobs"}
-      verb={hasFailed ? "Send it again" : isReady ? `Retry ${counted(total, "job")}` : null}
+      verb={done.isSuccess ? "Send it again" : isReady ? `Retry ${counted(total, "job")}` : null}
       isBusy={done.isPending}
-      isDone={isSent && !hasFailed}
+      isDone={isDone}
       error={null}
       confirm={() => done.mutate(toSend(chosen, outcomes))}
       close={close}
@@ -91,6 +93,7 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
             place={place}
             plan={plans[index]}
             outcome={outcomes.find((outcome) => outcome.place === place)}
+            progress={done.isPending ? request.progress[partOf(place)] : undefined}
             isChosen={!left.has(place)}
             toggle={done.isIdle && places.length > 1 ? () => toggle(place) : undefined}
           />
@@ -108,7 +111,7 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
             : "There is nothing to retry any more: these jobs were retried, removed, or have left Redis."}
         </p>
       )}
-      {isSent && <Aftermath outcomes={outcomes} since={since} />}
+      {done.isSuccess && <Aftermath outcomes={outcomes} since={since} />}
     </ConfirmDialog>
   );
 }
@@ -117,12 +120,14 @@ interface RetryPlaceProps {
   place: ErrorPlace;
   plan: { data: ActionResult | undefined; error: Error | null } | undefined;
   outcome: Outcome | undefined;
+  /** How far it is; undefined: nothing is being done there. */
+  progress: Progress | null | undefined;
   isChosen: boolean;
   /** undefined: there is no choice any more. */
   toggle: (() => void) | undefined;
 }
 
-function RetryPlace({ place, plan, outcome, isChosen, toggle }: RetryPlaceProps): ReactNode {
+function RetryPlace({ place, plan, outcome, progress, isChosen, toggle }: RetryPlaceProps): ReactNode {
   const error = outcome?.error ?? plan?.error;
   return (
     <li className="retry-place">
@@ -132,6 +137,7 @@ function RetryPlace({ place, plan, outcome, isChosen, toggle }: RetryPlaceProps)
         <EnvBadge env={place.env} />
         <bdi className="quiet">{place.source}</bdi>
         <span className="spread" />
+        {progress !== undefined && !outcome?.result && <Working progress={progress} />}
         <span role="status">
           {outcome?.result
             ? outcomeOf("retry", outcome.result)
