@@ -1,3 +1,4 @@
+import { rangeParams, type Range } from "../parts/timeRange.ts";
 import { apiUrl, sendJson } from "./client.ts";
 
 export type ActionName = "retry" | "promote" | "remove" | "pause" | "resume";
@@ -40,12 +41,23 @@ export function act(
 }
 
 /**
- * Retry what has failed in a queue with one error, up to this moment: what fails while somebody reads the question was
- * not counted, and is not retried.
+ * Retry what has failed in a queue with one error within a range of time, but not after this moment: what fails while
+ * somebody reads the question was not counted, and is not retried.
  */
-export function retryUntilNow(fingerprint: string, place: { source: string; queue: string }, now: number): ActionWish {
+export function retryWithin(
+  range: Range,
+  now: number,
+  fingerprint: string,
+  place: { source: string; queue: string },
+): ActionWish {
   const { source, queue } = place;
-  return { action: "retry", source, queue, filter: { fingerprint, to: new Date(now).toISOString() } };
+  const { from, to = String(now) } = rangeParams(range, now);
+  const filter = { fingerprint, from: iso(Number(from)), to: iso(Math.min(Number(to), now)) };
+  return { action: "retry", source, queue, filter };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 /** An id that nobody else uses. `crypto.randomUUID` is there over TLS and on this machine only. */

@@ -2,6 +2,7 @@ import type { ActionName, ActionResult, ActionWish } from "../api/actions.ts";
 import type { Progress } from "../api/client.ts";
 import { count, counted } from "../format/count.ts";
 import { age } from "../format/time.ts";
+import { rangeWords, type Range } from "./timeRange.ts";
 
 /** What a confirmation says. verb: what the button does: "Retry 412 jobs". */
 export interface Confirmation {
@@ -58,6 +59,11 @@ export function workingWords(ms: number, progress: Progress | null): string {
   const far = progress === null ? "" : `${count(progress.settled)} of ${count(progress.planned)}`;
   const told = [ms < 2_000 ? "" : age(ms), far].filter((each) => each !== "");
   return `Working… ${told.join(", ")}`.trim();
+}
+
+/** Said of a retry of what failed within a range. */
+export function onlyOf(range: Range): string {
+  return `Only those are meant that failed in ${rangeWords(range)}.`;
 }
 
 const OUTCOMES: Readonly<Record<string, string>> = {

@@ -1,6 +1,6 @@
-import { useMemo, useState, type ReactNode } from "react";
+import { useCallback, useMemo, useState, type ReactNode } from "react";
 
-import { retryUntilNow } from "../../api/actions.ts";
+import { retryWithin } from "../../api/actions.ts";
 import { serverNow } from "../../api/clock.ts";
 import { useError, type ErrorDetail } from "../../api/errors.ts";
 import { ApiError } from "../../api/client.ts";
@@ -17,7 +17,7 @@ import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { QueueName } from "../../parts/QueueName.tsx";
 import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
-import { NOT_ALLOWED } from "../../parts/actionWords.ts";
+import { NOT_ALLOWED, onlyOf } from "../../parts/actionWords.ts";
 import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { useEnvs } from "../../shell/envs.ts";
@@ -37,6 +37,9 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
   const choose = (next: Range): void =>
     navigate(`errors/${encodeURIComponent(fingerprint)}`, searchWithRange(search, next), { replace: true });
   const { data: group, error, isPending, dataUpdatedAt, refetch } = useError(fingerprint, range);
+  // Here, as the question outlives the failures that it is about: they may be older than the range by its end.
+  const [isRetrying, setRetrying] = useState(false);
+  const retry = useCallback(() => setRetrying(true), []);
   const isGone = error instanceof ApiError && error.status === 404;
   return (
     <div className="sheet">
@@ -60,9 +63,10 @@ export function ErrorPage({ fingerprint, search }: { fingerprint: string; search
       )}
       {group && !isGone && (
         <Asking>
-          <Detail group={group} range={range} choose={choose} />
+          <Detail group={group} range={range} choose={choose} retry={retry} />
         </Asking>
       )}
+      {group && isRetrying && <RetryGroup group={group} range={range} close={() => setRetrying(false)} />}
     </div>
   );
 }
@@ -71,19 +75,17 @@ interface DetailProps {
   group: ErrorDetail;
   range: Range;
   choose: (range: Range) => void;
+  retry: () => void;
 }
 
-function Detail({ group, range, choose }: DetailProps): ReactNode {
+function Detail({ group, range, choose, retry }: DetailProps): ReactNode {
   const zone = useZone();
   const { data: me } = useMe();
   const now = useNow();
   const envs = useEnvs();
   const isWider = envs.length > 0 && group.places.some(({ env }) => !envs.includes(env));
-  const [isRetrying, setRetrying] = useState(false);
   const mayAct = me !== undefined && me.role !== "viewer";
-  useOfferActions(
-    useMemo(() => (mayAct ? [{ name: "Retry these failed jobs", run: () => setRetrying(true) }] : []), [mayAct]),
-  );
+  useOfferActions(useMemo(() => (mayAct ? [{ name: "Retry these failed jobs", run: retry }] : []), [mayAct, retry]));
   const times = useMemo(() => group.over_time.map(({ ts }) => Date.parse(ts)), [group]);
   const series = useMemo(
     () => [{ name: "failures", tone: "error" as const, values: group.over_time.map(({ failures }) => failures) }],
@@ -118,7 +120,7 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
           data-testid="retry-these"
           disabled={!mayAct}
           title={me && !mayAct ? NOT_ALLOWED : undefined}
-          onClick={() => setRetrying(true)}
+          onClick={retry}
         >
           {finals > 0 ? `Retry these ${count(finals)}…` : "Retry these…"}
         </button>
@@ -137,7 +139,7 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
         say={count}
         zoom={(from, to) => choose({ from, to })}
       />
-      <Places group={group} />
+      <Places group={group} range={range} />
       <Newest rows={group.newest} />
       {newest?.stack && newest.stack.length > 0 && (
         <Block
@@ -146,12 +148,11 @@ function Detail({ group, range, choose }: DetailProps): ReactNode {
           tone="bad"
         />
       )}
-      {isRetrying && <RetryGroup group={group} close={() => setRetrying(false)} />}
     </div>
   );
 }
 
-function Places({ group }: { group: ErrorDetail }): ReactNode {
+function Places({ group, range }: { group: ErrorDetail; range: Range }): ReactNode {
   const zone = useZone();
   const now = useNow();
   return (
@@ -198,10 +199,11 @@ function Places({ group }: { group: ErrorDetail }): ReactNode {
                 </td>
                 <td className="number">
                   <ActionButton
-                    wish={() => retryUntilNow(group.fingerprint, place, serverNow())}
+                    wish={() => retryWithin(range, serverNow(), group.fingerprint, place)}
                     env={place.env}
                     className="button button-small"
                     label="Retry here…"
+                    note={onlyOf(range)}
                   />
                 </td>
               </tr>

@@ -1,15 +1,16 @@
 import { useMutation, useQueries } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 
-import { act, retryUntilNow, type ActionResult, type ActionWish } from "../../api/actions.ts";
+import { act, retryWithin, type ActionResult, type ActionWish } from "../../api/actions.ts";
 import type { Progress } from "../../api/client.ts";
 import { serverNow } from "../../api/clock.ts";
 import type { ErrorDetail, ErrorPlace } from "../../api/errors.ts";
 import { mayPass } from "../../api/patience.ts";
 import { count, counted } from "../../format/count.ts";
-import { outcomeOf } from "../../parts/actionWords.ts";
+import { onlyOf, outcomeOf } from "../../parts/actionWords.ts";
 import { ActionError } from "../../parts/ActionError.tsx";
 import { ConfirmDialog } from "../../parts/ConfirmDialog.tsx";
+import type { Range } from "../../parts/timeRange.ts";
 import { useRequest } from "../../parts/useRequest.ts";
 import { Working } from "../../parts/Working.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
@@ -19,6 +20,7 @@ import { toSend, withAnswer, type Outcome } from "./sending.ts";
 
 interface RetryGroupProps {
   group: ErrorDetail;
+  range: Range;
   close: () => void;
 }
 
@@ -27,13 +29,14 @@ interface RetryGroupProps {
  * out; afterwards it says how the retried jobs ended. Sent again after an error, nothing is done twice, and nothing more
  * than was confirmed.
  */
-export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
+export function RetryGroup({ group, range: shown, close }: RetryGroupProps): ReactNode {
   const request = useRequest();
   const envs = useEnvs();
   const [since] = useState(group.last_seen);
   const [places] = useState(group.places);
+  const [range] = useState(shown);
   const [openedAt] = useState(() => serverNow());
-  const wishFor = (place: ErrorPlace): ActionWish => retryUntilNow(group.fingerprint, place, openedAt);
+  const wishFor = (place: ErrorPlace): ActionWish => retryWithin(range, openedAt, group.fingerprint, place);
   const [left, setLeft] = useState<ReadonlySet<ErrorPlace>>(
     () => new Set(places.filter(({ env }) => envs.length > 0 && !envs.includes(env))),
   );
@@ -83,7 +86,8 @@ export function RetryGroup({ group, close }: RetryGroupProps): ReactNode {
     >
       {!isSent && (
         <p className="quiet">
-          Failed jobs with this error go back to waiting and run again. One that fails again will be a new failure.
+          Failed jobs with this error go back to waiting and run again. One that fails again will be a new failure.{" "}
+          {onlyOf(range)}
         </p>
       )}
       <ul className="retry-places">

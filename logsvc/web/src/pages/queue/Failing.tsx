@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import { retryUntilNow } from "../../api/actions.ts";
+import { retryWithin } from "../../api/actions.ts";
 import { serverNow } from "../../api/clock.ts";
 import { useFailingGroups } from "../../api/errors.ts";
 import { Spark } from "../../charts/Spark.tsx";
@@ -10,6 +10,7 @@ import { ago } from "../../format/time.ts";
 import { ActionButton } from "../../parts/ActionButton.tsx";
 import { Told } from "../../parts/Told.tsx";
 import type { Range } from "../../parts/timeRange.ts";
+import { onlyOf } from "../../parts/actionWords.ts";
 import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
 
@@ -54,9 +55,10 @@ export function Failing({ source, queue, env, range }: FailingProps): ReactNode 
             </span>
             {group.final_failures > 0 && (
               <ActionButton
-                wish={() => retryUntilNow(group.fingerprint, { source, queue }, serverNow())}
+                wish={() => retryWithin(range, serverNow(), group.fingerprint, { source, queue })}
                 env={env}
                 label={`Retry these ${count(group.final_failures)}`}
+                note={onlyOf(range)}
                 className="button button-small"
               />
             )}
