@@ -95,13 +95,17 @@ class AccessList(msgspec.Struct, kw_only=True):
 
 
 class NewToken(msgspec.Struct, kw_only=True):
-    """Body of POST /internal/v1/tokens. user_id, user_name: of who makes it. days: until it ends; null = never."""
+    """Body of POST /internal/v1/tokens. user_id, user_name, user_role, address: of who makes it. days: until it ends;
+    null = never.
+    """
 
     name: str
     role: Role
     days: int | None = None
     user_id: str
     user_name: str = ""
+    user_role: Role | None = None
+    address: str = ""
 
 
 class TokenItem(msgspec.Struct, kw_only=True):

@@ -130,7 +130,7 @@ def access_routes(database: Database, people: People, logins: Logins) -> list[HT
         try:
             async with database.transaction() as session:
                 token, secret = await tokens.make(session, asked.name, asked.role, by=asked.user_id, lasts=lasts)
-                actor = Actor(asked.user_id, asked.user_name)
+                actor = Actor(asked.user_id, asked.user_name, asked.user_role or "", asked.address)
                 await audit.note(session, actor, "token create", f"{token.id} {token.name}", f"done: {token.role}")
         except tokens.TooMany:
             message = f"there are {tokens.MOST} tokens; revoke some first"
@@ -139,12 +139,17 @@ def access_routes(database: Database, people: People, logins: Logins) -> list[HT
 
     @delete(f"{BASE}/tokens/{{token_id:str}}", status_code=204)
     async def revoke_token(
-        token_id: str, user_id: Annotated[str, Parameter(query="user_id")] = "", name: str = ""
+        token_id: str,
+        user_id: Annotated[str, Parameter(query="user_id")] = "",
+        name: str = "",
+        role: str = "",
+        address: str = "",
     ) -> None:
         async with database.transaction() as session:
             gone = await tokens.revoke(session, token_id)
             if gone is not None:
-                await audit.note(session, Actor(user_id, name), "token revoke", f"{token_id} {gone}", "done")
+                actor = Actor(user_id, name, role, address)
+                await audit.note(session, actor, "token revoke", f"{token_id} {gone}", "done")
         if gone is None:
             raise Refused(404, "unknown_token", "there is no such token, or it was revoked before")
 

@@ -84,7 +84,15 @@ def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -
     @post("/api/v1/tokens", summary="Make an API token (admin); its secret is in this answer only", responses=OF_BOT)
     async def make_token(request: Request[Any, Any, Any], data: JSONBody[TokenWish]) -> TokenItem:
         who = need(request.scope, Role.ADMIN)
-        wish = NewToken(name=data.name, role=data.role, days=data.days, user_id=who.user_id, user_name=who.name)
+        wish = NewToken(
+            name=data.name,
+            role=data.role,
+            days=data.days,
+            user_id=who.user_id,
+            user_name=who.name,
+            user_role=who.role,
+            address=who.address,
+        )
         return msgspec.json.decode((await bot.ask("POST", "tokens", msgspec.json.encode(wish))).body, type=TokenItem)
 
     @delete("/api/v1/tokens/{token_id:str}", summary="Revoke an API token (admin)", responses=OF_BOT)
@@ -92,7 +100,8 @@ def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -
         request: Request[Any, Any, Any], token_id: Annotated[str, Parameter(pattern="^[0-9a-f]{1,32}$")]
     ) -> None:
         who = need(request.scope, Role.ADMIN)
-        await bot.ask("DELETE", f"tokens/{token_id}", query={"user_id": who.user_id, "name": who.name})
+        asked = {"user_id": who.user_id, "name": who.name, "role": who.role.value, "address": who.address}
+        await bot.ask("DELETE", f"tokens/{token_id}", query=asked)
 
     @get("/api/v1/audit", summary="Who did what, the newest first (admin)", responses=OF_BOT)
     async def audit(

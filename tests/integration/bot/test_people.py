@@ -133,7 +133,8 @@ async def test_on_the_server_links_and_tokens_are_made_while_telegram_is_down(gu
     known = (await bot("GET", "access")).json()["tokens"]
     assert [(one["name"], one["role"]) for one in known] == [("ci", "operator")]
     assert secret.strip() not in str(known)
-    made = await bot("POST", "tokens", body={"name": "grafana", "role": "viewer", "user_id": "1001"})
+    maker = {"user_role": "admin", "address": "192.0.2.7"}
+    made = await bot("POST", "tokens", body={"name": "grafana", "role": "viewer", "user_id": "1001", **maker})
     assert made.status_code == 201
     assert made.json()["token"].startswith("tocsin_")
     for wrong in ({"name": ""}, {"name": "x" * 101}, {"role": "root"}, {"days": 0}, {"days": 10**9}):
@@ -144,10 +145,14 @@ async def test_on_the_server_links_and_tokens_are_made_while_telegram_is_down(gu
     _, listed, _ = await by_hand(house, "list", "token", "list")
     assert re.search(r"revoked +operator .* ci\n", listed)
     assert re.search(r"good +viewer .*never ends +grafana\n", listed)
-    assert (await bot("DELETE", f"tokens/{made.json()['id']}?user_id=1001")).status_code == 204
+    assert (
+        await bot("DELETE", f"tokens/{made.json()['id']}?user_id=1001&role=admin&address=192.0.2.7")
+    ).status_code == 204
     assert (await bot("GET", "access")).json()["tokens"] == []
-    actions = [row["action"] for row in await bot.audit()]
-    assert actions.count("token create") == actions.count("token revoke") == 2
+    rows = [row for row in await bot.audit() if row["action"].startswith("token ")]
+    assert [row["action"] for row in rows].count("token create") == len(rows) - 2 == 2
+    by_page = [(row["role"], row["address"]) for row in rows if "grafana" in row["target"]]
+    assert by_page == [("admin", "192.0.2.7")] * 2
     assert (await by_hand(house, "bad", "login-link", "x;y"))[0] == 2
     assert (await by_hand(house, "bad2", "token", "destroy"))[0] == 2
 
