@@ -6,7 +6,7 @@ import { dayAndTime, duration, fullTime } from "../../format/time.ts";
 import { StateBadge } from "../../parts/StateBadge.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
-import { lanesOf, type Lane, type Phase } from "./lanes.ts";
+import { lanesOf, lengthOf, type Lane, type Phase } from "./lanes.ts";
 
 const WORDS = { wait: "waited", children: "waited for children", delay: "delayed", run: "ran" } as const;
 const OPEN_WORDS = { wait: "waiting", children: "waiting for children", delay: "delayed", run: "running" } as const;
@@ -89,6 +89,7 @@ function laneWords(lane: Lane): string {
   return lane.phases.map((phase) => phaseWords(phase)).join(", ");
 }
 
-function phaseWords({ kind, from, to, isOpen }: Phase): string {
-  return isOpen ? `${OPEN_WORDS[kind]} for ${duration(to - from)}` : `${WORDS[kind]} ${duration(to - from)}`;
+function phaseWords(phase: Phase): string {
+  const length = duration(lengthOf(phase));
+  return phase.isOpen ? `${OPEN_WORDS[phase.kind]} for ${length}` : `${WORDS[phase.kind]} ${length}`;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { Attempt, Job } from "../../api/jobs.ts";
 import type { Row } from "../../api/types.ts";
-import { comparedWithBefore, lanesOf, logsOf } from "./lanes.ts";
+import { comparedWithBefore, lanesOf, lengthOf, logsOf } from "./lanes.ts";
 
 const START = Date.parse("2026-11-22T12:00:00.000Z");
 const at = (ms: number): string => new Date(START + ms).toISOString();
@@ -39,7 +39,7 @@ function told(job: Partial<Job>, now = 100_000): string[] {
   const lanes = lanesOf({ added_at: at(0), attempts: [], timeline: [], state: "failed", ...job }, START + now);
   return lanes.map(
     ({ n, outcome, phases }) =>
-      `${n} ${outcome}: ${phases.map(({ kind, from, to, isOpen }) => `${kind} ${to - from}${isOpen ? "…" : ""}`).join(", ")}`,
+      `${n} ${outcome}: ${phases.map((phase) => `${phase.kind} ${lengthOf(phase)}${phase.isOpen ? "…" : ""}`).join(", ")}`,
   );
 }
 
@@ -58,6 +58,14 @@ describe("lanesOf", () => {
     expect(told({ timeline, attempts })).toEqual([
       "1 failed: wait 200, run 300",
       "2 failed: delay 5000, wait 100, run 400",
+    ]);
+  });
+
+  it("says how long by one clock, where that was measured", () => {
+    const active: Row = { ...event(36, "active", "active"), attempt: 1, wait_ms: 24 };
+    const timeline = [event(12, "added", "waiting"), event(12, "waiting", "waiting"), active];
+    expect(told({ timeline, attempts: [attempt(1, 36, 140, { run_ms: 100 })] })).toEqual([
+      "1 failed: wait 24, run 100",
     ]);
   });
 

@@ -7,6 +7,8 @@ export type PhaseKind = "wait" | "children" | "delay" | "run";
 /** ms since 1970. isOpen: it goes on; `to` is now, or when it is expected to end. */
 export interface Phase {
   kind: PhaseKind;
+  /** How long it was by one clock: from and to may be of two computers. null: nobody measured it. */
+  measuredMs?: number | null;
   from: number;
   to: number;
   isOpen: boolean;
@@ -31,13 +33,18 @@ export function lanesOf(job: Pick<Job, "added_at" | "attempts" | "timeline" | "s
   for (const attempt of job.attempts) {
     const started = time(attempt.started) ?? time(attempt.ended) ?? end;
     const phases = gapPhases(end, started, events, false);
+    const wait = phases.at(-1);
+    if (wait?.kind === "wait") wait.measuredMs = waitOf(attempt, events);
     const ended = time(attempt.ended);
     const isRunning = attempt.outcome === "running" && ended === null;
     const ranTo = ended ?? (isRunning ? Math.max(now, started) : started);
     lanes.push({
       n: attempt.n,
       outcome: attempt.outcome,
-      phases: [...phases, { kind: "run", from: started, to: Math.max(ranTo, started), isOpen: isRunning }],
+      phases: [
+        ...phases,
+        { kind: "run", measuredMs: attempt.run_ms, from: started, to: Math.max(ranTo, started), isOpen: isRunning },
+      ],
     });
     end = Math.max(end, ranTo);
   }
@@ -47,6 +54,16 @@ export function lanesOf(job: Pick<Job, "added_at" | "attempts" | "timeline" | "s
     if (phases.length > 0) lanes.push({ n: (last?.n ?? 0) + 1, outcome: "waiting", phases });
   }
   return lanes;
+}
+
+/** How long an attempt waited, as bridge measured it by Redis's clock; the job's head says the same. */
+function waitOf(attempt: Attempt, events: readonly Row[]): number | null {
+  return events.find((row) => row.event === "active" && row.attempt === attempt.n)?.wait_ms ?? null;
+}
+
+/** How long a phase was, or has been. */
+export function lengthOf({ measuredMs, from, to, isOpen }: Phase): number {
+  return isOpen ? to - from : (measuredMs ?? to - from);
 }
 
 /** What was between two runs: each event there begins a phase, until the next one; one at its start begins it. */
