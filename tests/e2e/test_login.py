@@ -413,6 +413,13 @@ async def a_viewer_looks_and_touches_nothing(tocsin: Product, queue: str) -> Non
         await page.goto(f"{base}/incidents/rules")
         await expect(page.get_by_test_id("rule").first).to_be_visible()
         await expect(page.get_by_role("main").get_by_role("button", name="Change")).to_have_count(0)
+        await page.goto(f"{base}/account/views")
+        shared = page.get_by_test_id("view")
+        await expect(shared).to_contain_text("by operator")
+        await expect(shared.get_by_role("button")).to_have_count(0)
+        await shared.get_by_role("link", name="Night shift").click()
+        await page.wait_for_url("**/queues?q=states")
+        await expect(page.get_by_test_id("queue-row").first).to_be_visible()
 
 
 async def incidents_rules_silences_and_views_are_the_bots(
@@ -433,6 +440,8 @@ async def incidents_rules_silences_and_views_are_the_bots(
     assert saved.status_code == 201, saved.text
     listed = [one["title"] for one in (await client.get(f"{url}/api/v1/views", headers=operator)).json()["items"]]
     assert "mine" in listed
+    shared = {"title": "Night shift", "query": "/queues?q=states", "shared": True}
+    assert (await client.post(f"{url}/api/v1/views", json=shared, headers=operator)).status_code == 201
     for path in ("incidents/999999", "incidents/999999/ack"):
         missing = await client.request("POST" if "ack" in path else "GET", f"{url}/api/v1/{path}", headers=operator)
         assert (missing.status_code, bool(missing.json()["detail"])) == (404, True), path

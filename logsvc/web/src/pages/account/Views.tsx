@@ -1,8 +1,9 @@
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import { useMayAct, type Me } from "../../api/me.ts";
 import { useViewChange, useViews, type View, type ViewChange, type ViewWish } from "../../api/views.ts";
 import { ActionError } from "../../parts/ActionError.tsx";
+import { ConfirmDialog } from "../../parts/ConfirmDialog.tsx";
 import { NOT_ALLOWED } from "../../parts/actionWords.ts";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { Link } from "../../shell/Link.tsx";
@@ -13,6 +14,7 @@ export function Views({ me }: { me: Me }): ReactNode {
   const { data: views, error, dataUpdatedAt, refetch, isPending } = useViews();
   const changing = useViewChange();
   const mayShare = useMayAct() === true;
+  const [forgetting, setForgetting] = useState<View | null>(null);
   return (
     <section>
       <h2 className="section-title">Saved views</h2>
@@ -22,7 +24,11 @@ export function Views({ me }: { me: Me }): ReactNode {
       {error && (
         <Trouble what="Views" error={error} shownSince={views ? dataUpdatedAt : 0} retry={() => void refetch()} />
       )}
-      <ActionError error={changing.error} />
+      {forgetting ? (
+        <ForgetView view={forgetting} close={() => setForgetting(null)} />
+      ) : (
+        <ActionError error={changing.error} />
+      )}
       {isPending && <p className="quiet">Asking the bot…</p>}
       {views?.length === 0 && <p>You have none yet, and nobody shares one.</p>}
       {views && views.length > 0 && (
@@ -47,7 +53,7 @@ export function Views({ me }: { me: Me }): ReactNode {
                   isOwn={isOwn(view, me)}
                   mayShare={mayShare}
                   change={(part) => changing.mutate({ do: "change", id: view.id, view: { ...wishOf(view), ...part } })}
-                  forget={() => changing.mutate({ do: "forget", id: view.id })}
+                  forget={() => setForgetting(view)}
                 />
               ))}
             </tbody>
@@ -55,6 +61,28 @@ export function Views({ me }: { me: Me }): ReactNode {
         </div>
       )}
     </section>
+  );
+}
+
+/** Asks before a view is forgotten, with whom it concerns. */
+function ForgetView({ view, close }: { view: View; close: () => void }): ReactNode {
+  const changing = useViewChange();
+  return (
+    <ConfirmDialog
+      title={`Forget the view ${view.title}?`}
+      verb={view.shared ? "Forget 1 view for everybody" : "Forget 1 view"}
+      isDanger
+      isBusy={changing.isPending}
+      isDone={false}
+      error={changing.error}
+      confirm={() => changing.mutate({ do: "forget", id: view.id }, { onSuccess: close })}
+      close={close}
+    >
+      <p>
+        {view.shared ? "Everybody sees it now, and nobody will any more." : "Only you see it."}
+        {view.is_home && " You begin with it now; after that you begin with the live lines."}
+      </p>
+    </ConfirmDialog>
   );
 }
 

@@ -1,13 +1,13 @@
 import { useState, type ReactNode } from "react";
 
-import { useHandling } from "../../api/incidents.ts";
+import { useHandling, useIncidents } from "../../api/incidents.ts";
 import { useMayAct } from "../../api/me.ts";
 import { ActionError } from "../../parts/ActionError.tsx";
 import { NOT_ALLOWED } from "../../parts/actionWords.ts";
 import { Dialog } from "../../shell/Dialog.tsx";
 import { useEnvs, useKnownEnvs } from "../../shell/envs.ts";
 import { QuietFields, type Quiet } from "./QuietFields.tsx";
-import { QUIET_TIMES } from "./words.ts";
+import { openWords, QUIET_TIMES } from "./words.ts";
 
 /** A button that begins the maintenance of an environment; it ends in the list of what is kept quiet. */
 export function MaintenanceButton(): ReactNode {
@@ -35,6 +35,7 @@ function MaintenanceDialog({ close }: { close: () => void }): ReactNode {
   const known = useKnownEnvs();
   const [chosen] = useEnvs();
   const [env, setEnv] = useState(chosen ?? (known.length === 1 ? (known[0] ?? "") : ""));
+  const open = useIncidents("open", env === "" ? [] : [env]);
   const [quiet, setQuiet] = useState<Quiet>({ minutes: QUIET_TIMES[0].minutes, reason: "" });
   return (
     <Dialog title="Maintenance of an environment" close={close} isBusy={handling.isPending}>
@@ -66,13 +67,17 @@ function MaintenanceDialog({ close }: { close: () => void }): ReactNode {
           </select>
         </label>
         <QuietFields quiet={quiet} setQuiet={setQuiet} />
-        <ActionError error={handling.error} />
+        <ActionError error={handling.error ?? (open.data ? null : open.error)} />
         <div className="dialog-foot">
           <button type="button" className="button" onClick={close}>
             Cancel
           </button>
-          <button type="submit" className="button button-go" disabled={env === "" || handling.isPending}>
-            {handling.isPending ? "Working…" : env === "" ? "Begin" : `Keep ${env} quiet`}
+          <button type="submit" className="button button-go" disabled={env === "" || !open.data || handling.isPending}>
+            {handling.isPending
+              ? "Working…"
+              : env === "" || !open.data
+                ? "Begin"
+                : `Keep ${env} quiet, with ${openWords(open.data)}`}
           </button>
         </div>
       </form>

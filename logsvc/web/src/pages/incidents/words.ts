@@ -1,4 +1,5 @@
 import { UNHEEDED, type Incident, type IncidentState, type Silence } from "../../api/incidents.ts";
+import type { Page } from "../../api/types.ts";
 import { count, counted } from "../../format/count.ts";
 import { age, ago, duration } from "../../format/time.ts";
 
@@ -61,6 +62,11 @@ export function standOf(incident: Incident, now: number): string {
 export function countOf({ count: times, hidden, kind }: Incident): string {
   const told = kind === "rule" ? `found ${times === 1 ? "once" : `${count(times)} times`}` : counted(times, "failure");
   return hidden > 0 ? `${told}, ${count(hidden)} while quiet` : told;
+}
+
+/** "3 open incidents"; of more than one answer holds, at least how many. */
+export function openWords({ items, next_cursor: more }: Page<Incident>): string {
+  return more === null ? counted(items.length, "open incident") : `more than ${count(items.length)} open incidents`;
 }
 
 export type Deed = "ack" | "unack" | "silence" | "resolve";
