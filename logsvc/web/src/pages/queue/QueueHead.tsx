@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 import { serverNow } from "../../api/clock.ts";
 import { pauseWords, usePauses } from "../../api/pauses.ts";
 import type { QueueDetail } from "../../api/queues.ts";
+import { useDurations } from "../../api/stats.ts";
 import { count, counted } from "../../format/count.ts";
 import { age, ago, duration } from "../../format/time.ts";
 import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
@@ -13,6 +14,10 @@ import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useNow } from "../../shell/useNow.ts";
 import { troubleOf } from "../../parts/queueTrouble.ts";
+import type { Range } from "../../parts/timeRange.ts";
+
+/** As the list of queues judges, whatever time is chosen. */
+const LATELY: Range = { span: "1h" };
 
 /** What a queue is just now, how old that is, and what can be done. */
 export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
@@ -21,6 +26,7 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
   const only = { source: [queue.source], queue: [queue.queue] };
   const wish = { source: queue.source, queue: queue.queue };
   const waiting = queue.waiting + queue.prioritized;
+  const [lately] = useDurations(queue.source, queue.queue, LATELY).data?.queues ?? [];
   return (
     <header className="queue-head" data-testid="queue-head" data-paused={queue.is_paused}>
       <div className="job-title">
@@ -30,7 +36,7 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
         <EnvBadge env={queue.env} />
         <span className="queue-source">{queue.source}</span>
         <span className="queue-reasons">
-          {troubleOf(queue, now).reasons.map(({ text, isBad }) => (
+          {troubleOf(queue, now, lately).reasons.map(({ text, isBad }) => (
             <span key={text} className="reason" data-bad={isBad}>
               {text === "paused" ? pauseWords(pauses, queue, now) : text}
             </span>
