@@ -93,7 +93,7 @@ export function JobHead({ job }: { job: Job }): ReactNode {
       {!job.enriched && (
         <p className="note">
           For some events the job was already gone from Redis when Tocsin read them, so a part of its details is not
-          known.
+          known. Redis may have forgotten it: then there is nothing to act on.
         </p>
       )}
     </header>
@@ -109,7 +109,11 @@ function JobActions({ job }: { job: Job }): ReactNode {
   return (
     <>
       {job.state === "failed" && (
-        <ActionButton wish={{ ...wish, action: "retry" }} env={job.env} className="button button-go" />
+        <ActionButton
+          wish={{ ...wish, action: "retry" }}
+          env={job.env}
+          className={job.enriched ? "button button-go" : "button"}
+        />
       )}
       {(job.state === "delayed" || job.state === "retrying") && (
         <ActionButton wish={{ ...wish, action: "promote" }} env={job.env} />
