@@ -54,6 +54,21 @@ async def test_errors_are_groups_with_their_trend_their_places_and_the_deploy_be
         await expect(page.get_by_role("heading", name="PaymentError")).to_be_visible()
 
 
+async def test_back_leads_to_the_place_and_the_search_that_were_left(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        await page.set_viewport_size({"width": 390, "height": 420})
+        await page.goto(f"{lately.url}/errors?range=30d")
+        await expect(page.get_by_test_id("error-group")).to_have_count(3)
+        await page.locator(".sheet").evaluate("(sheet) => sheet.scrollTo(0, 150)")
+        await page.get_by_role("link", name="SMTPError").click()
+        await expect(page).to_have_title("SMTPError · Tocsin")
+        await page.go_back()
+        await page.wait_for_function("document.querySelector('main').lastElementChild.scrollTop === 150")
+        await page.get_by_role("link", name="SMTPError").click()
+        await page.locator("main").get_by_role("link", name="Errors", exact=True).click()
+        await page.wait_for_url("**/errors?range=30d")
+
+
 async def test_system_says_what_is_not_well_and_what_to_do(lately: House) -> None:
     async with open_page(with_outage=True) as page:
         await page.goto(f"{lately.url}/system")

@@ -82,10 +82,6 @@ export class Refresher {
     this.#poll();
   }
 
-  get isConnected(): boolean {
-    return this.#isOpen;
-  }
-
   /** It may be back, or dead, as when the network came or the machine woke: find out now. */
   check(): void {
     if (this.#isOpen) this.#probe();

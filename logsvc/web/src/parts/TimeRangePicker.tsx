@@ -51,6 +51,7 @@ export function TimeRangePicker({ range, choose, spans = USUAL }: TimeRangePicke
       {isAsked && (
         <Suspense>
           <TimeRangeForm
+            key={zone}
             range={range}
             choose={(next) => {
               setAsked(false);

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useLayoutEffect, useState, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 
 import { filterFromSearch } from "../live/filter.ts";
 import { useTail } from "../live/TailContext.tsx";
@@ -10,6 +10,7 @@ import { PageFault } from "./PageFault.tsx";
 import { pageOf } from "./pages.ts";
 import { usePlace } from "./router.ts";
 import { useShortcuts } from "./shortcuts.ts";
+import { useScrollMemory } from "./useScrollMemory.ts";
 import { SoundBlocked } from "./SoundBlocked.tsx";
 import { TabBar } from "./TabBar.tsx";
 import { useAlarm } from "./useAlarm.ts";
@@ -32,6 +33,8 @@ export function App(): ReactNode {
   useShortcuts({ openPalette, openHelp });
   const unheeded = useAlarm();
   useTitleBadge(unheeded);
+  const main = useRef<HTMLElement>(null);
+  useScrollMemory(main);
 
   useEffect(() => {
     tail.setUnseen("page", current !== "logs");
@@ -48,7 +51,7 @@ export function App(): ReactNode {
     <>
       <Header path={path} section={section} search={search} unheeded={unheeded} openPalette={openPalette} />
       <Announcer page={[page?.entry.name ?? "No such page", ...(page?.rest ?? [])].join(" ")} />
-      <main className="main">
+      <main className="main" ref={main}>
         <SoundBlocked />
         {/* With a key: without, the page that is left stays behind while the script of the next is fetched. */}
         <PageFault key={current} place={path + search}>

@@ -35,6 +35,8 @@ export function Dialog({
   useLayoutEffect(() => {
     const opened = dialog.current;
     opened?.showModal();
+    // A field that takes the focus would bring up the keyboard, over what the window is to show.
+    if (matchMedia("(pointer: coarse)").matches) opened?.focus();
     opened?.addEventListener("close", closed);
     return () => {
       opened?.removeEventListener("close", closed);
@@ -44,6 +46,7 @@ export function Dialog({
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       className={`dialog ${className}`}
       data-testid={testId}
       aria-label={title}

@@ -12,7 +12,7 @@ export interface Shortcut {
 export const SHORTCUTS: readonly Shortcut[] = [
   { keys: "Ctrl K", does: "Go to a page, a queue or a job; do something" },
   { keys: "?", does: "Show these keys" },
-  { keys: "/", does: "Search on this page" },
+  { keys: "/", does: "Search on this page, if it has a box for it" },
   { keys: "j  k", does: "Next and previous row" },
   { keys: "Enter", does: "Open the row" },
   { keys: "Esc", does: "Close, or leave a field" },
@@ -46,7 +46,8 @@ interface Overlays {
 
 /**
  * The keys of every page. A page joins in by attributes: `data-find` is the field that "/" goes to, `data-row` what j
- * and k step through (the row itself, or the link in it, is focused). A page with keys of its own prevents the default.
+ * and k step through (the first link in it is focused, or a row that has none). A page with keys of its own prevents the
+ * default.
  */
 export function useShortcuts(overlays: Overlays): void {
   const open = useEffectEvent((what: keyof Overlays) => overlays[what]());
@@ -87,9 +88,17 @@ function focusFind(): void {
 }
 
 function stepRows(step: 1 | -1): void {
-  const rows = [...document.querySelectorAll<HTMLElement>("main [data-row]")];
+  const all = [...document.querySelectorAll<HTMLElement>("main [data-row]")];
+  const rows = all.filter((row) => targetOf(row) !== null);
   const here = rows.findIndex((row) => row.contains(document.activeElement));
   const next = rows[here < 0 ? (step > 0 ? 0 : rows.length - 1) : here + step];
-  (next?.matches("a, button, [tabindex]") ? next : next?.querySelector<HTMLElement>("a, button"))?.focus();
-  next?.scrollIntoView({ block: "nearest" });
+  if (next === undefined) return;
+  targetOf(next)?.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+/** What takes the focus of a row; null: it is stepped over. */
+function targetOf(row: HTMLElement): HTMLElement | null {
+  if (row.matches("a, button")) return row;
+  return row.querySelector<HTMLElement>("a, button:enabled") ?? (row.matches("[tabindex]") ? row : null);
 }

@@ -15,7 +15,7 @@ import { Asking } from "../../parts/Asking.tsx";
 import { Block } from "../../parts/Block.tsx";
 import { FactList, type NamedFact } from "../../parts/FactList.tsx";
 import { QueueName } from "../../parts/QueueName.tsx";
-import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
+import { rangeFromSearch, rangeWords, searchWithRange, wider, type Range } from "../../parts/timeRange.ts";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { NOT_ALLOWED, onlyOf } from "../../parts/actionWords.ts";
 import { Told } from "../../parts/Told.tsx";
@@ -26,6 +26,7 @@ import { useOfferActions } from "../../shell/pageActions.ts";
 import { navigate } from "../../shell/router.ts";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
+import { useTitle } from "../../shell/useTitle.ts";
 import { RetryGroup } from "./RetryGroup.tsx";
 import { broughtBy, changeOf, ERROR_SPANS, failuresOf, handlingOf } from "./words.ts";
 
@@ -35,17 +36,20 @@ const USUAL: Range = { span: "7d" };
 export function ErrorPage({ fingerprint, search }: { fingerprint: string; search: string }): ReactNode {
   const range = rangeFromSearch(search) ?? USUAL;
   const choose = (next: Range): void =>
-    navigate(`errors/${encodeURIComponent(fingerprint)}`, searchWithRange(search, next), { replace: true });
+    navigate(`errors/${encodeURIComponent(fingerprint)}`, searchWithRange(search, next));
   const { data: group, error, isPending, dataUpdatedAt, refetch } = useError(fingerprint, range);
   // Here, as the question outlives the failures that it is about: they may be older than the range by its end.
   const [isRetrying, setRetrying] = useState(false);
   const retry = useCallback(() => setRetrying(true), []);
+  useTitle(group && (group.error_type || group.error));
   const isGone = error instanceof ApiError && error.status === 404;
   return (
     <div className="sheet">
       <div className="page-head">
         <p className="crumb">
-          <Link path="errors">Errors</Link>
+          <Link path="errors" search={search}>
+            Errors
+          </Link>
           <Told asOf={group?.as_of} lost={group?.coverage.events_lost} range={range} />
         </p>
         <span className="spread" />
@@ -138,6 +142,7 @@ function Detail({ group, range, choose, retry }: DetailProps): ReactNode {
         height={140}
         say={count}
         zoom={(from, to) => choose({ from, to })}
+        zoomOut={"from" in range ? () => choose(wider(range, serverNow())) : undefined}
       />
       <Places group={group} range={range} />
       <Newest rows={group.newest} />

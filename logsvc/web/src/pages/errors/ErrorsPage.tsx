@@ -3,7 +3,7 @@ import { useMemo, type ReactNode } from "react";
 import { SORTS, useErrors, type ErrorGroup, type Sort } from "../../api/errors.ts";
 import { Spark } from "../../charts/Spark.tsx";
 import { count, counted } from "../../format/count.ts";
-import { ago, fullTime } from "../../format/time.ts";
+import { ago } from "../../format/time.ts";
 import { jobPlace, queuePlace, searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
 import { rangeFromSearch, rangeWords, searchWithRange, type Range } from "../../parts/timeRange.ts";
@@ -11,13 +11,13 @@ import { TableExport } from "../../parts/TableExport.tsx";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
+import { When } from "../../parts/When.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
-import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { ErrorPage } from "./ErrorPage.tsx";
 import { changeOf, ERROR_SPANS, failuresOf, finalsOf, SORT_WORDS } from "./words.ts";
@@ -115,7 +115,6 @@ function ErrorList({ search }: { search: string }): ReactNode {
 }
 
 function GroupRow({ group, search }: { group: ErrorGroup; search: string }): ReactNode {
-  const zone = useZone();
   const now = useNow();
   const change = changeOf(group);
   const envs = [...new Set(group.queues.map(({ env }) => env))];
@@ -154,9 +153,9 @@ function GroupRow({ group, search }: { group: ErrorGroup; search: string }): Rea
         <strong>{count(group.failures)}</strong> <span className="quiet">{finalsOf(group)}</span>
       </p>
       <p className="group-seen">
-        <span title={fullTime(group.last_seen, zone)}>{ago(now - Date.parse(group.last_seen))}</span>
-        <span className="quiet" title={fullTime(group.first_seen, zone)}>
-          first {ago(now - Date.parse(group.first_seen))}
+        <When at={group.last_seen}>{ago(now - Date.parse(group.last_seen))}</When>
+        <span className="quiet">
+          <When at={group.first_seen}>first {ago(now - Date.parse(group.first_seen))}</When>
         </span>
       </p>
     </li>

@@ -14,18 +14,22 @@ import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
+import { useTitle } from "../../shell/useTitle.ts";
 import { HandlingDialog } from "./HandlingDialog.tsx";
 import { countOf, isUnheeded, standOf, toneOf, type Deed } from "./words.ts";
 
 /** One incident: where it stands, what was said of it, and what to do. */
-export function IncidentDetail({ id }: { id: string }): ReactNode {
+export function IncidentDetail({ id, search }: { id: string; search: string }): ReactNode {
   const { data: incident, error, isPending, dataUpdatedAt, refetch } = useIncident(id);
+  useTitle(incident?.title);
   const isGone = error instanceof ApiError && (error.status === 404 || error.status === 400);
   return (
     <div className="sheet">
       <div className="page-head">
         <p className="crumb">
-          <Link path="incidents">Incidents</Link>
+          <Link path="incidents" search={search}>
+            Incidents
+          </Link>
         </p>
       </div>
       {error && !isGone && (

@@ -3,17 +3,17 @@ import { useState, type ReactNode } from "react";
 import { useIncidents, type Incident } from "../../api/incidents.ts";
 import { useMe } from "../../api/me.ts";
 import { count, counted } from "../../format/count.ts";
-import { ago, fullTime } from "../../format/time.ts";
+import { ago } from "../../format/time.ts";
 import { queuePlace } from "../../parts/addresses.ts";
 import { TableExport } from "../../parts/TableExport.tsx";
 import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
+import { When } from "../../parts/When.tsx";
 import { EnvBadge } from "../../shell/EnvBadge.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
-import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { HandlingDialog } from "./HandlingDialog.tsx";
 import { IncidentDetail } from "./IncidentDetail.tsx";
@@ -32,7 +32,7 @@ export function IncidentsPage({ search, rest }: PageProps): ReactNode {
   if (!me && error) return <Trouble what="Incidents" error={error} shownSince={0} retry={() => void refetch()} />;
   if (me && !me.has_bot) return <NoBot />;
   if (which === "rules") return <RulesPage />;
-  return which ? <IncidentDetail id={which} /> : <IncidentList isAll={search.includes("state=all")} />;
+  return which ? <IncidentDetail id={which} search={search} /> : <IncidentList search={search} />;
 }
 
 function NoBot(): ReactNode {
@@ -48,7 +48,8 @@ function NoBot(): ReactNode {
   );
 }
 
-function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
+function IncidentList({ search }: { search: string }): ReactNode {
+  const isAll = new URLSearchParams(search).get("state") === "all";
   const envs = useEnvs();
   const { data, error, isPending, dataUpdatedAt, refetch } = useIncidents(isAll ? "" : "open", envs);
   const items = byNeed((data?.items ?? []).filter(({ env }) => envs.length === 0 || envs.includes(env)));
@@ -88,7 +89,7 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
       {items.length > 0 && (
         <ul className="incidents">
           {items.map((incident) => (
-            <IncidentRow key={incident.id} incident={incident} take={() => setTaking(incident)} />
+            <IncidentRow key={incident.id} incident={incident} search={search} take={() => setTaking(incident)} />
           ))}
         </ul>
       )}
@@ -99,8 +100,14 @@ function IncidentList({ isAll }: { isAll: boolean }): ReactNode {
   );
 }
 
-function IncidentRow({ incident, take }: { incident: Incident; take: () => void }): ReactNode {
-  const zone = useZone();
+interface IncidentRowProps {
+  incident: Incident;
+  /** Of the list: the way back leads to the same one. */
+  search: string;
+  take: () => void;
+}
+
+function IncidentRow({ incident, search, take }: IncidentRowProps): ReactNode {
   const now = useNow();
   const { data: me } = useMe();
   return (
@@ -109,7 +116,7 @@ function IncidentRow({ incident, take }: { incident: Incident; take: () => void 
         {incident.state}
       </span>
       <div className="incident-what">
-        <Link path={`incidents/${incident.id}`} className="group-title">
+        <Link path={`incidents/${incident.id}`} search={search} className="group-title">
           <strong>{incident.title}</strong> <bdi>{incident.error}</bdi>
         </Link>
         <p className="group-where">
@@ -123,8 +130,8 @@ function IncidentRow({ incident, take }: { incident: Incident; take: () => void 
       </div>
       <p className="incident-count">
         {countOf(incident)}
-        <span className="quiet" title={fullTime(incident.last_at, zone)}>
-          {ago(now - Date.parse(incident.last_at))}
+        <span className="quiet">
+          <When at={incident.last_at}>{ago(now - Date.parse(incident.last_at))}</When>
         </span>
       </p>
       <span className="incident-do">

@@ -195,6 +195,7 @@ function PreviewList({ preview, rule }: { preview: Preview; rule: Rule }): React
               </bdi>
             </li>
           ))}
+          {own.length > SHOWN && <li className="quiet">and {count(own.length - SHOWN)} more</li>}
         </ul>
       )}
     </div>

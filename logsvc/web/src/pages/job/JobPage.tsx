@@ -1,4 +1,4 @@
-import { useEffect, type ReactNode } from "react";
+import { type ReactNode } from "react";
 
 import { ApiError } from "../../api/client.ts";
 import { useJob, type Job, type JobName } from "../../api/jobs.ts";
@@ -8,6 +8,7 @@ import { JsonBlock } from "../../parts/JsonBlock.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
+import { useTitle } from "../../shell/useTitle.ts";
 import { Attempts } from "./Attempts.tsx";
 import { AuditTrail } from "../../parts/AuditTrail.tsx";
 import { Family } from "./Family.tsx";
@@ -31,9 +32,7 @@ export function JobPage({ search, rest }: JobPageProps): ReactNode {
   const { data: job, error, isPending, dataUpdatedAt, refetch } = useJob(name, addedAt);
 
   const title = job?.job_name || `Job ${job_id}`;
-  useEffect(() => {
-    document.title = `${title} #${job_id} · Tocsin`;
-  }, [title, job_id]);
+  useTitle(`${title} #${job_id}`);
 
   const isMissing = error instanceof ApiError && error.status === 404;
   return (

@@ -1,4 +1,13 @@
-import { useEffect, useImperativeHandle, useLayoutEffect, useRef, type ReactNode, type Ref } from "react";
+import {
+  lazy,
+  Suspense,
+  useEffect,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  type ReactNode,
+  type Ref,
+} from "react";
 
 import type { QueueItem, Row } from "../../api/types.ts";
 import { count } from "../../format/count.ts";
@@ -8,12 +17,14 @@ import { useAreEnvsMixed } from "../../shell/envs.ts";
 import { Icon } from "../../shell/icons.tsx";
 import { useTimeStyle } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
-import { EmptyList } from "./EmptyList.tsx";
 import { HistoryBanner } from "./HistoryBanner.tsx";
 import { HistoryEdge } from "./HistoryEdge.tsx";
 import { elementIdOf, LineRow } from "./LineRow.tsx";
 import { MarkerRow } from "./MarkerRow.tsx";
 import { useLineWindow } from "./useLineWindow.ts";
+
+/** Not part of a first view that has lines. */
+const EmptyList = lazy(async () => ({ default: (await import("./EmptyList.tsx")).EmptyList }));
 
 export interface LineListHandle {
   scrollToIndex(index: number): void;
@@ -194,7 +205,11 @@ export function LineList({
           </div>
         </div>
       </div>
-      {view.count === 0 && <EmptyList queues={queues} clearFilter={clearFilter} />}
+      {view.count === 0 && (
+        <Suspense>
+          <EmptyList queues={queues} clearFilter={clearFilter} />
+        </Suspense>
+      )}
       {!isFollowing && (
         <button type="button" className="new-rows" data-testid="new-rows" data-count={view.newCount} onClick={goLive}>
           <Icon name="down" />

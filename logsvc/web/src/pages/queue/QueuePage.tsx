@@ -1,4 +1,4 @@
-import { useEffect, type ReactNode } from "react";
+import { type ReactNode } from "react";
 
 import { ApiError } from "../../api/client.ts";
 import { useQueue } from "../../api/queues.ts";
@@ -9,6 +9,7 @@ import { Trouble } from "../../parts/Trouble.tsx";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import { navigate } from "../../shell/router.ts";
+import { useTitle } from "../../shell/useTitle.ts";
 import { queuePlace } from "../../parts/addresses.ts";
 import { Asking } from "../../parts/Asking.tsx";
 import { AuditTrail } from "../../parts/AuditTrail.tsx";
@@ -34,9 +35,7 @@ export function QueuePage({ search, rest }: QueuePageProps): ReactNode {
   const range = rangeFromSearch(search) ?? USUAL;
   const choose = (next: Range): void => navigate(queuePlace(source, queue).path, searchWithRange(search, next));
 
-  useEffect(() => {
-    document.title = `${queue} · Tocsin`;
-  }, [queue]);
+  useTitle(queue);
 
   const isUnknown = error instanceof ApiError && error.status === 404;
   return (

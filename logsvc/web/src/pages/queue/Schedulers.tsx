@@ -1,11 +1,11 @@
 import type { ReactNode } from "react";
 
 import { useQueueSchedulers, type SchedulerItem } from "../../api/schedulers.ts";
-import { ago, fullTime } from "../../format/time.ts";
+import { ago } from "../../format/time.ts";
 import { missedOf, nextOf, rhythmOf } from "../../parts/due.ts";
 import { StateBadge } from "../../parts/StateBadge.tsx";
 import { Told } from "../../parts/Told.tsx";
-import { useZone } from "../../shell/timeStyle.ts";
+import { When } from "../../parts/When.tsx";
 import { useNow } from "../../shell/useNow.ts";
 
 /** The schedulers that fill a queue: when each is due, and whether it is late. */
@@ -32,7 +32,6 @@ export function Schedulers({ source, queue }: { source: string; queue: string })
 
 function SchedulerLine({ scheduler }: { scheduler: SchedulerItem }): ReactNode {
   const now = useNow();
-  const zone = useZone();
   const { next_run, last_run } = scheduler;
   const missed = missedOf(scheduler);
   return (
@@ -41,12 +40,12 @@ function SchedulerLine({ scheduler }: { scheduler: SchedulerItem }): ReactNode {
         <bdi>{scheduler.scheduler}</bdi>
       </strong>
       <code>{rhythmOf(scheduler)}</code>
-      <span className="panel-quiet" title={next_run === null ? undefined : fullTime(next_run, zone)}>
-        {nextOf(scheduler, now)}
+      <span className="panel-quiet">
+        {next_run === null ? nextOf(scheduler, now) : <When at={next_run}>{nextOf(scheduler, now)}</When>}
       </span>
       {last_run !== null && (
-        <span className="panel-quiet" title={fullTime(last_run, zone)}>
-          last {ago(now - Date.parse(last_run))}
+        <span className="panel-quiet">
+          <When at={last_run}>last {ago(now - Date.parse(last_run))}</When>
         </span>
       )}
       {scheduler.last_outcome !== null && <StateBadge state={scheduler.last_outcome} />}

@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 
 import { useSchedulers, type SchedulerItem } from "../../api/schedulers.ts";
 import { count, counted } from "../../format/count.ts";
-import { ago, fullTime } from "../../format/time.ts";
+import { ago } from "../../format/time.ts";
 import { jobPlace, searchWith } from "../../parts/addresses.ts";
 import { FindBox } from "../../parts/FindBox.tsx";
 import { QueueName } from "../../parts/QueueName.tsx";
@@ -10,12 +10,12 @@ import { StateBadge } from "../../parts/StateBadge.tsx";
 import { TableExport } from "../../parts/TableExport.tsx";
 import { Told } from "../../parts/Told.tsx";
 import { Trouble } from "../../parts/Trouble.tsx";
+import { When } from "../../parts/When.tsx";
 import { inEnvs, useEnvs } from "../../shell/envs.ts";
 import { Bell } from "../../shell/icons.tsx";
 import { Link } from "../../shell/Link.tsx";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
-import { useZone } from "../../shell/timeStyle.ts";
 import { useNow } from "../../shell/useNow.ts";
 import { byDue, missedOf, nextOf, rhythmOf } from "../../parts/due.ts";
 
@@ -88,7 +88,6 @@ export function SchedulersPage({ search }: PageProps): ReactNode {
 }
 
 function SchedulerRow({ item }: { item: SchedulerItem }): ReactNode {
-  const zone = useZone();
   const now = useNow();
   const missed = missedOf(item);
   return (
@@ -117,15 +116,15 @@ function SchedulerRow({ item }: { item: SchedulerItem }): ReactNode {
           </span>
         )}
       </td>
-      <td data-name="Next" title={item.next_run ? fullTime(item.next_run, zone) : undefined}>
-        {nextOf(item, now)}
+      <td data-name="Next">
+        {item.next_run === null ? nextOf(item, now) : <When at={item.next_run}>{nextOf(item, now)}</When>}
       </td>
-      <td data-name="Last" title={item.last_run ? fullTime(item.last_run, zone) : undefined}>
+      <td data-name="Last">
         {item.last_run === null ? (
           <span className="quiet">not seen</span>
         ) : (
           <span className="with-badge">
-            {ago(now - Date.parse(item.last_run))}
+            <When at={item.last_run}>{ago(now - Date.parse(item.last_run))}</When>
             {item.last_outcome && <StateBadge state={item.last_outcome} />}
             {item.last_job_id && (
               <Link {...jobPlace({ source: item.source, queue: item.queue, job_id: item.last_job_id })}>the job</Link>
