@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.machine import Phase
@@ -10,6 +10,7 @@ from bot.store.models import ActionRow, AuditRow, Card, DispatchRow, IncidentRow
 
 BATCH = 1000
 KEEP_AUDIT = timedelta(days=365)
+GIVEN_UP, MOST_NOTE = "given up after 30 days: ", 200
 
 
 async def forget(session: AsyncSession, before_ms: int) -> int:
@@ -28,23 +29,42 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
     incidents = select(IncidentRow.id).where(
         IncidentRow.phase == Phase.RESOLVED,
         IncidentRow.touched_ms < before_ms,
-        ~_is_awaited(Card.incident_id == IncidentRow.id),
+        ~_is_awaited(Card.incident_id == IncidentRow.id, before_ms),
     )
     summaries = select(LateSummary.id).where(
-        LateSummary.touched_ms < before_ms, ~_is_awaited(Card.late_id == LateSummary.id)
+        LateSummary.touched_ms < before_ms, ~_is_awaited(Card.late_id == LateSummary.id, before_ms)
     )
     has_members = select(IncidentRow.id).where(IncidentRow.storm_id == StormRow.id).exists()
     old_storms = select(StormRow.id).where(
-        StormRow.joined_ms < before_ms, ~has_members, ~_is_awaited(Card.storm_id == StormRow.id)
+        StormRow.joined_ms < before_ms, ~has_members, ~_is_awaited(Card.storm_id == StormRow.id, before_ms)
     )
     silences = select(SilenceRow.id).where(SilenceRow.ended_ms < before_ms)
-    actions = select(ActionRow.id).where(ActionRow.asked_ms < before_ms, ~_is_awaited(Card.action_id == ActionRow.id))
+    actions = select(ActionRow.id).where(
+        ActionRow.asked_ms < before_ms, ~_is_awaited(Card.action_id == ActionRow.id, before_ms)
+    )
     gone = 0
     old_dispatches = select(DispatchRow.id).where(DispatchRow.changed_ms < before_ms, DispatchRow.state != "waiting")
     tables = (Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (StormRow, old_storms)
     for table, old in (*tables, (DispatchRow, old_dispatches), (SilenceRow, silences), (ActionRow, actions)):
         gone += await _delete(session, table, old)
     return gone
+
+
+async def give_up(session: AsyncSession, before_ms: int, *, now_ms: int) -> int:
+    """Try no more to send, up to a batch, what has not changed since then and whose chat refuses us.
+
+    Else nothing of a chat that never lets us in again would ever be forgotten. Returns how many messages that were.
+    """
+    refused = (Card.state == "live", Card.wanted > Card.sent, Card.note != "", Card.changed_ms < before_ms)
+    old = select(Card.id).where(*refused).order_by(Card.id).limit(BATCH).with_for_update(skip_locked=True).cte("old")
+    given_up = await session.execute(
+        update(Card)
+        .where(Card.id.in_(select(old.c.id)))
+        .values(state="dead", note=func.left(GIVEN_UP + Card.note, MOST_NOTE), changed_ms=now_ms)
+        .returning(Card.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(given_up.all())
 
 
 async def forget_audit(session: AsyncSession) -> int:
@@ -57,8 +77,11 @@ async def forget_audit(session: AsyncSession) -> int:
     return len(gone.all())
 
 
-def _is_awaited(which: ColumnElement[bool]) -> ColumnElement[bool]:
-    return select(Card.id).where(which, Card.state == "live", Card.wanted > Card.sent).exists()
+def _is_awaited(which: ColumnElement[bool], before_ms: int) -> ColumnElement[bool]:
+    """Whether a message is still to arrive, or was given up since then: /status tells of it."""
+    is_to_come = and_(Card.state == "live", Card.wanted > Card.sent)
+    is_told = and_(Card.state == "dead", Card.changed_ms >= before_ms)
+    return select(Card.id).where(which, or_(is_to_come, is_told)).exists()
 
 
 async def _delete(
