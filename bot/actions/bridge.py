@@ -20,8 +20,9 @@ CONNECT_SECONDS = 3.0
 SICK = (httpx.HTTPError, ValueError)
 ELSEWHERE = "unknown_source"
 """The error of a bridge of another site: one that knows the source may be next."""
-
-NOT_TAKEN_UP = frozenset(("busy", "not_configured"))
+BUSY = "busy"
+"""The error of a replica that is stopping, or at its most: another may take it up."""
+NOT_TAKEN_UP = frozenset((BUSY, "not_configured"))
 """The 503s after which nothing was begun; after any other the bridge may be at it."""
 
 
@@ -60,18 +61,23 @@ class Bridge:
         directory.look_for(BRIDGE)  # people act seldom: their first action is not to fail for want of an address
 
     async def act(self, body: Mapping[str, Any], *, seconds: float = ANSWER_SECONDS) -> Answer:
-        """Send one request. Refusals are answers. Raises Unavailable if no replica gives one in so many seconds."""
+        """Send one request. Refusals are answers. Raises Unavailable if no replica gives one in so many seconds.
+
+        Each replica gets its turn until one knows the source and takes it up.
+        """
         async with self._breakers.guard(BRIDGE, timeout=seconds, errors_that_count=SICK):
             answer: Answer | None = None
             failure: httpx.TransportError | None = None
             for url in self._directory.urls_of(BRIDGE):
                 try:
-                    answer = await self._send(url, body)
-                except httpx.ConnectError as error:
+                    told = await self._send(url, body)
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                     failure = error
                     continue
-                if answer.error != ELSEWHERE:
-                    break
+                if told.error not in (ELSEWHERE, BUSY):
+                    return told
+                if answer is None or answer.error == ELSEWHERE:
+                    answer = told
             if failure is not None and (answer is None or answer.error == ELSEWHERE):
                 raise failure  # the one that knows the source may be the one that is away
             if answer is None:

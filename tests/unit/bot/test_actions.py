@@ -1,14 +1,24 @@
 """What becomes of the jobs of an action, by their own events."""
 
 from dataclasses import replace
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+from prometheus_client import CollectorRegistry
 
 from bot.actions.action import FOLLOW_SECONDS, Action, Fate, Stage, count, ended, fates_of, follow
+from bot.actions.bridge import Bridge
 from bot.people.seal import Seal
 from bot.render.actions import action_buttons, action_text, note_words
 from bot.render.markup import plain
+from bot.settings import BotSettings
 from tests.unit.bot.events import NOW_MS, failed
+from tests.unit.bot.test_routes import BASE
+from tocsin.breakers import Breakers
+from tocsin.discovery import Directory
 from tocsin.events import JobEvent, State
+from tocsin.settings import read
 
 
 def event(job_id: str, state: State, prev: str = "") -> JobEvent:
@@ -98,3 +108,31 @@ def test_names_of_others_cannot_break_the_message() -> None:
             assert len(text) < 4096
             assert "<b><b>" not in text
             assert "\u202e" not in text
+
+
+async def test_a_replica_that_swallows_packets_or_is_stopping_leaves_it_to_the_next() -> None:
+    """A mock: no server that can be had here lets a connection time out."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        match request.url.host:
+            case "gone":
+                raise httpx.ConnectTimeout("no answer")
+            case "stopping":
+                return httpx.Response(503, json={"error": "busy"})
+            case "elsewhere":
+                return httpx.Response(404, json={"error": "unknown_source"})
+            case _:
+                return httpx.Response(200, json={"count": 1})
+
+    async def ask(*replicas: str) -> str:
+        def urls_of(_service: str) -> list[str]:
+            return [f"http://{one}" for one in replicas]
+
+        directory = SimpleNamespace(look_for=urls_of, urls_of=urls_of)
+        settings = read(BotSettings, BASE)
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            door = Bridge(settings, cast(Directory, directory), Breakers(settings, CollectorRegistry()), client)
+            return (await door.act({})).error
+
+    assert await ask("gone", "stopping", "elsewhere", "well") == ""
+    assert await ask("stopping", "elsewhere") == "busy"
