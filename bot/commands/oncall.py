@@ -15,7 +15,7 @@ from bot.routing.duty import Duty, Shift, Turn, next_on_call, on_call, read_rota
 from bot.store import audit
 from bot.store.audit import Actor
 from bot.store.database import Session
-from bot.store.duty import begin_shift, duty_now, end_shifts, newest_shift, read_turns, set_rota
+from bot.store.duty import begin_shift, duty_now, end_shifts, read_turns, set_rota, shifts_on
 from bot.store.handover import handover
 from bot.store.incidents import count_held
 from tocsin.breakers import Unavailable
@@ -46,14 +46,14 @@ class OnCall:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 if rest.strip():
                     await _change(session, ask, rest.strip(), now_ms)
-                shift, rota = await newest_shift(session), await read_turns(session)
+                shifts, rota = await shifts_on(session, now_ms), await read_turns(session)
         except _Wrong as wrong:
             return Reply(str(wrong))
         except NoSuchPerson as nobody:
             return Reply(texts.NO_SUCH_PERSON.format(person=shown(str(nobody), 60)))
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
-        duty, following = on_call(shift, rota, now_ms), next_on_call(shift, rota, now_ms)
+        duty, following = on_call(shifts, rota, now_ms), next_on_call(shifts, rota, now_ms)
         return Reply(on_call_text(duty, following, rota))
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
@@ -84,6 +84,7 @@ async def _change(session: Session, ask: Ask, said: str, now_ms: int) -> None:
             if duty is None or duty.user_id != ask.user_id:
                 raise _Wrong(texts.NOT_ON_CALL)
             until_ms = _until(said, now_ms)
+            await end_shifts(session, now_ms, user_id=duty.user_id)
             await begin_shift(session, Shift(duty.user_id, duty.name, duty.from_ms, until_ms, ask.user_name))
         case "off":
             await end_shifts(session, now_ms)

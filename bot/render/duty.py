@@ -18,8 +18,8 @@ def duty_lines(duty: Duty | None, following: Duty | None) -> list[str]:
     until = texts.UNTIL_TIME.format(until=moment(duty.until_ms)) if duty.until_ms else texts.UNTIL_TAKEN
     words = f"{until}, {texts.BY_ROTA}" if duty.by_rota else until
     lines = [f"{texts.ICON_PAGED} {bold(texts.ON_CALL.format(name=name(duty.name, 60), until=words))}"]
-    if following is not None:
-        lines.append(texts.NEXT_ON_CALL.format(name=name(following.name, 60), at=moment(following.from_ms)))
+    if following is not None and duty.until_ms is not None:
+        lines.append(texts.NEXT_ON_CALL.format(name=name(following.name, 60), at=moment(duty.until_ms)))
     return lines
 
 

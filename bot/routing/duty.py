@@ -69,9 +69,10 @@ def read_rota(text: str) -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def on_call(shift: Shift | None, rota: Sequence[Turn], now_ms: int) -> Duty | None:
-    """Who is on call. shift: the newest one."""
-    if shift is not None and shift.is_on(now_ms):
+def on_call(shifts: Sequence[Shift], rota: Sequence[Turn], now_ms: int) -> Duty | None:
+    """Who is on call. shifts: the newest first; once it is over, the one before that is still on goes on."""
+    shift = next((one for one in shifts if one.is_on(now_ms)), None)
+    if shift is not None:
         return Duty(shift.user_id, shift.name, shift.from_ms, shift.until_ms)
     if not rota:
         return None
@@ -79,15 +80,10 @@ def on_call(shift: Shift | None, rota: Sequence[Turn], now_ms: int) -> Duty | No
     return Duty(now.user_id, now.name, _last(now, now_ms), _next(following, now_ms), by_rota=True)
 
 
-def next_on_call(shift: Shift | None, rota: Sequence[Turn], now_ms: int) -> Duty | None:
+def next_on_call(shifts: Sequence[Shift], rota: Sequence[Turn], now_ms: int) -> Duty | None:
     """Who is on call after whoever is now, as far as that is known."""
-    duty = on_call(shift, rota, now_ms)
-    if not rota or (duty is not None and duty.until_ms is None):
-        return None
-    if duty is None or not duty.by_rota:
-        return on_call(None, rota, now_ms if duty is None or duty.until_ms is None else duty.until_ms)
-    following = _turns(rota, now_ms)[1]
-    return on_call(None, rota, _next(following, now_ms))
+    duty = on_call(shifts, rota, now_ms)
+    return None if duty is None or duty.until_ms is None else on_call(shifts, rota, duty.until_ms)
 
 
 def others(rota: Sequence[Turn], user_id: int, now_ms: int) -> list[Turn]:

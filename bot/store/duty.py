@@ -9,11 +9,15 @@ from bot.incidents.failures import stored
 from bot.routing.duty import Duty, Shift, Turn, on_call
 from bot.store.models import RotaRow, ShiftRow
 
+MOST_SHIFTS = 20
+"""One on top of the other; those below will hardly come back."""
 
-async def newest_shift(session: AsyncSession) -> Shift | None:
-    """The shift that was begun last, over or not."""
-    row = await session.scalar(select(ShiftRow).order_by(ShiftRow.id.desc()).limit(1))
-    return Shift(row.user_id, row.name, row.from_ms, row.until_ms, row.by_name) if row else None
+
+async def shifts_on(session: AsyncSession, now_ms: int) -> list[Shift]:
+    """The shifts that are not over, the newest first: a short one lies on top of whoever goes on after it."""
+    is_on = (ShiftRow.until_ms.is_(None)) | (ShiftRow.until_ms > now_ms)
+    rows = await session.scalars(select(ShiftRow).where(is_on).order_by(ShiftRow.id.desc()).limit(MOST_SHIFTS))
+    return [Shift(row.user_id, row.name, row.from_ms, row.until_ms, row.by_name) for row in rows]
 
 
 async def read_turns(session: AsyncSession) -> list[Turn]:
@@ -24,11 +28,13 @@ async def read_turns(session: AsyncSession) -> list[Turn]:
 
 async def duty_now(session: AsyncSession, now_ms: int) -> Duty | None:
     """Who is on call."""
-    return on_call(await newest_shift(session), await read_turns(session), now_ms)
+    return on_call(await shifts_on(session, now_ms), await read_turns(session), now_ms)
 
 
 async def begin_shift(session: AsyncSession, shift: Shift) -> None:
-    """Let somebody be on call, instead of whoever was."""
+    """Let somebody be on call, instead of whoever was; until then only, if it ends by itself."""
+    if shift.until_ms is None:
+        await end_shifts(session, shift.from_ms)
     session.add(
         ShiftRow(
             user_id=shift.user_id,
@@ -41,10 +47,11 @@ async def begin_shift(session: AsyncSession, shift: Shift) -> None:
     await session.flush()
 
 
-async def end_shifts(session: AsyncSession, now_ms: int) -> None:
-    """Let the rota say who is on call."""
-    is_on = (ShiftRow.until_ms.is_(None)) | (ShiftRow.until_ms > now_ms)
-    await session.execute(update(ShiftRow).where(is_on).values(until_ms=now_ms))
+async def end_shifts(session: AsyncSession, now_ms: int, *, user_id: int | None = None) -> None:
+    """Let the rota say who is on call. user_id: end one person's only."""
+    which = [(ShiftRow.until_ms.is_(None)) | (ShiftRow.until_ms > now_ms)]
+    which += [ShiftRow.user_id == user_id] if user_id is not None else []
+    await session.execute(update(ShiftRow).where(*which).values(until_ms=now_ms))
 
 
 async def relieve(session: AsyncSession, user_id: int, now_ms: int) -> bool:

@@ -11,7 +11,7 @@ from bot.incidents.machine import Phase
 from bot.incidents.silences import Silence
 from bot.routing.duty import Duty, next_on_call
 from bot.store.audit import NOTED
-from bot.store.duty import duty_now, newest_shift, read_turns
+from bot.store.duty import duty_now, read_turns, shifts_on
 from bot.store.incidents import Open, open_incidents
 from bot.store.models import AuditRow, IncidentRow
 from bot.store.silences import silences_on
@@ -48,7 +48,7 @@ async def handover(session: AsyncSession, *, since_ms: int, now_ms: int) -> Hand
     return Handover(
         since_ms,
         await duty_now(session, now_ms),
-        next_on_call(await newest_shift(session), await read_turns(session), now_ms),
+        next_on_call(await shifts_on(session, now_ms), await read_turns(session), now_ms),
         await open_incidents(session, offset=0, limit=MOST_OPEN),
         await silences_on(session),
         (await session.scalars(acts)).all(),

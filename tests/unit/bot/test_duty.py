@@ -6,6 +6,7 @@ import pytest
 
 from bot.incidents.alerts import next_page
 from bot.incidents.machine import Paged
+from bot.render.duty import on_call_text
 from bot.routing.duty import Shift, Turn, next_on_call, on_call, others, read_rota
 from bot.routing.routes import Destination
 
@@ -26,10 +27,10 @@ def at(text: str) -> int:
     ],
 )
 def test_the_rota_repeats_every_week(now: str, who: str, until: str) -> None:
-    duty = on_call(None, ROTA, at(now))
+    duty = on_call((), ROTA, at(now))
     assert duty is not None
     assert (duty.name, duty.until_ms, duty.by_rota) == (who, at(until), True)
-    following = next_on_call(None, ROTA, at(now))
+    following = next_on_call((), ROTA, at(now))
     assert following is not None
     assert (following.name, following.from_ms) == ("ann" if who == "bob" else "bob", at(until))
 
@@ -37,16 +38,26 @@ def test_the_rota_repeats_every_week(now: str, who: str, until: str) -> None:
 def test_who_took_it_has_it_until_their_time_is_up_and_then_the_rota_says() -> None:
     shift = Shift(7, "cid", at("2026-11-24 10:00"), at("2026-11-24 18:00"))
     assert [
-        one and one.name for one in (on_call(shift, ROTA, at(f"2026-11-24 {hour}:00")) for hour in (10, 17, 18))
+        one and one.name for one in (on_call((shift,), ROTA, at(f"2026-11-24 {hour}:00")) for hour in (10, 17, 18))
     ] == [
         "cid",
         "cid",
         "ann",
     ]
-    following = next_on_call(shift, ROTA, at("2026-11-24 12:00"))
+    following = next_on_call((shift,), ROTA, at("2026-11-24 12:00"))
     assert following is not None
     assert following.name == "ann"
-    assert on_call(None, [], at("2026-11-24 12:00")) is None
+    assert on_call((), [], at("2026-11-24 12:00")) is None
+
+
+def test_whoever_has_it_with_no_end_has_it_again_after_a_short_shift_of_another() -> None:
+    noon, two = at("2026-11-24 12:00"), at("2026-11-24 14:00")
+    shifts = (Shift(8, "bob", noon, two), Shift(7, "ann", at("2026-11-20 09:00"), None))
+    for rota in ((), ROTA):
+        assert [one and one.name for one in (on_call(shifts, rota, now) for now in (noon, two))] == ["bob", "ann"]
+        text = on_call_text(on_call(shifts, rota, noon), next_on_call(shifts, rota, noon), rota)
+        assert "Then ann, from" in text
+        assert "14:00" in text
 
 
 def test_a_rota_is_read_and_a_wrong_entry_named() -> None:

@@ -78,10 +78,10 @@ def test_the_rota_goes_by_the_clock_on_the_wall() -> None:
     def turns(days: str, first: str) -> list[tuple[str, str]]:
         """Who is on call from when on, for three turns."""
         found: list[tuple[str, str]] = []
-        duty = on_call(None, rota, at(f"{days} {first}"))
+        duty = on_call((), rota, at(f"{days} {first}"))
         while duty is not None and len(found) < 3:
             found.append((duty.name, local(duty.from_ms).isoformat(" ", "minutes")))
-            duty = next_on_call(None, rota, duty.from_ms)
+            duty = next_on_call((), rota, duty.from_ms)
         return found
 
     assert turns("2026-03-29", "01:40+01:00") == [
@@ -94,7 +94,7 @@ def test_the_rota_goes_by_the_clock_on_the_wall() -> None:
         ("bob", "2026-10-25 02:30+02:00"),
         ("cid", "2026-10-25 09:30+01:00"),
     ]
-    duty = on_call(None, rota, at("2026-10-25 02:10+01:00"))
+    duty = on_call((), rota, at("2026-10-25 02:10+01:00"))
     assert duty is not None
     assert duty.name == "bob", "02:30 has been, though the clock shows less"
 
