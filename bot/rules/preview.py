@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from heapq import merge
 
 import structlog
+from msgspec.structs import replace
 
+from bot.incidents.failures import LONG, failing_frame
 from bot.incidents.machine import Incident
 from bot.kafka import KafkaRecord, Replay
 from bot.rules.rehearsal import STEP_MS, Record, Rehearsal
 from bot.rules.rulebook import RuleBook, Tuning
-from tocsin.events import BadRecord, JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
+from tocsin.events import BadRecord, JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode, encode
 
 log = structlog.get_logger("preview")
 
 Kind = type[JobEvent] | type[QueueSnapshot] | type[SchedulerSnapshot] | type[SourceSnapshot]
 
 LONGEST_HOURS = 24.0
-MOST_RECORDS = 200_000
-"""In memory at once; what is no failure is left out before."""
+MOST_RECORDS, MOST_BYTES = 200_000, 64 * 2**20
+"""In memory at once; what is no failure is left out before, and of failures what no rule looks at."""
 MOST_SECONDS = 25.0
 READ_RECORDS = 2000
 READ_SECONDS = 1.0
@@ -89,8 +91,9 @@ class Preview:
         feeds = list(self.feeds())
         past = _Past([], True, until)
         for feed, kind in feeds:
+            most, most_bytes = MOST_RECORDS // len(feeds), MOST_BYTES // len(feeds)
             try:
-                records, is_all = await _read(feed, kind, self.marks, since_ms, until, MOST_RECORDS // len(feeds))
+                records, is_all = await _read(feed, kind, self.marks, since_ms, until, most, most_bytes)
             finally:
                 await feed.stop()
             past.streams.append(records)
@@ -102,7 +105,7 @@ class Preview:
 class _Past:
     """streams: a topic each, by time. is_whole: that is all there was. until: by the monotonic clock."""
 
-    streams: list[list[tuple[int, KafkaRecord, Kind]]]
+    streams: list[list[tuple[int, bytes, Kind]]]
     is_whole: bool
     until: float
 
@@ -112,14 +115,14 @@ async def _rehearse(past: _Past, books: Sequence[RuleBook], only: Mapping[str, s
     rehearsals, count, first_ms, last_ms = [Rehearsal(one) for one in books], 0, None, None
     is_whole = past.is_whole
     end_ms, some = 0, list[tuple[int, Record]]()
-    for at_ms, record, kind in merge(*past.streams, key=lambda one: one[0]):
+    for at_ms, value, kind in merge(*past.streams, key=lambda one: one[0]):
         if at_ms >= end_ms:
             if some:
                 for one in rehearsals:
                     one.pass_time(end_ms, some)
                     await asyncio.sleep(0)  # commands and alerts go on meanwhile
             end_ms, some = at_ms // STEP_MS * STEP_MS + STEP_MS, []
-        decoded = _decode(record, kind)
+        decoded = _decode(value, kind)
         if decoded is None or any(getattr(decoded, name) != value for name, value in only.items()):
             continue
         first_ms, last_ms, count = at_ms if first_ms is None else first_ms, at_ms, count + 1
@@ -135,34 +138,47 @@ async def _rehearse(past: _Past, books: Sequence[RuleBook], only: Mapping[str, s
 
 
 async def _read(
-    feed: Replay, kind: Kind, marks: tuple[bytes, ...], since_ms: int, until: float, most: int
-) -> tuple[list[tuple[int, KafkaRecord, Kind]], bool]:
+    feed: Replay, kind: Kind, marks: tuple[bytes, ...], since_ms: int, until: float, most: int, most_bytes: int
+) -> tuple[list[tuple[int, bytes, Kind]], bool]:
     """Records of a topic since then, by their times; and whether that is all."""
     partitions = list(range(await feed.start()))
     first, ends = await feed.since(partitions, since_ms), await feed.ends(partitions)
     left = {one for one in partitions if first[one] < ends[one]}
     feed.place({one: first[one] for one in left})
-    found: list[tuple[int, KafkaRecord, Kind]] = []
+    found: list[tuple[int, bytes, Kind]] = []
+    size = 0
     while left:
-        if time.monotonic() > until or len(found) >= most:
+        if time.monotonic() > until or len(found) >= most or size >= most_bytes:
             return sorted(found, key=lambda one: one[0]), False
         for record in await feed.read(wait_seconds=READ_SECONDS, most=READ_RECORDS):
-            if record.offset < ends[record.partition] and _is_of_use(record, kind, marks):
-                found.append((record.ts, record, kind))
+            value = _of_use(record, kind, marks) if record.offset < ends[record.partition] else b""
+            if value:
+                found.append((record.ts, value, kind))
+                size += len(value)
         for partition in list(left):
             if await feed.position(partition) >= ends[partition]:
                 left.discard(partition)
     return sorted(found, key=lambda one: one[0]), True
 
 
-def _is_of_use(record: KafkaRecord, kind: Kind, marks: tuple[bytes, ...]) -> bool:
-    if record.value is None:
-        return False
-    return kind is not JobEvent or any(mark in record.value for mark in marks)
-
-
-def _decode(record: KafkaRecord, kind: Kind) -> Record | None:
+def _of_use(record: KafkaRecord, kind: Kind, marks: tuple[bytes, ...]) -> bytes:
+    """What rules look at of a record; empty if they do not. A failure may come with 40 KiB of what it was given."""
+    value = record.value or b""
+    if kind is not JobEvent:
+        return value
+    if not any(mark in value for mark in marks):
+        return b""
     try:
-        return decode(kind, record.value or b"")
+        event = decode(JobEvent, value)
+    except BadRecord:
+        return b""
+    return encode(
+        replace(event, data="", result="", progress="", error=event.error[:LONG], stack=[failing_frame(event.stack)])
+    )
+
+
+def _decode(value: bytes, kind: Kind) -> Record | None:
+    try:
+        return decode(kind, value)
     except BadRecord:
         return None

@@ -21,9 +21,10 @@ KINDS = 400
 class Past:
     """A day that Kafka still holds: one kind of failure after the other, three seconds apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, **more: Any) -> None:
         first_ms = int(time.time() * 1000) - KINDS * 3000
-        events = [failed(ts=first_ms + one * 3000, queue=f"q{one}", fingerprint=f"f{one}") for one in range(KINDS)]
+        own = [{"ts": first_ms + one * 3000, "queue": f"q{one}", "fingerprint": f"f{one}"} for one in range(KINDS)]
+        events = [failed(**one, **more) for one in own]
         self.records = [KafkaRecord(0, at, b"", msgspec.json.encode(one), one.ts) for at, one in enumerate(events)]
 
     async def start(self) -> int:
@@ -59,3 +60,24 @@ async def test_a_change_is_compared_over_the_same_records_when_time_runs_out(
     before, after = await preview.compare({"stalled": Tuning(fire=9)}, hours=24, seconds=seconds)
     assert KINDS / 3 < len(before.rung) <= KINDS
     assert (after.rung, after.records, after.is_whole) == (before.rung, before.records, before.is_whole)
+
+
+async def test_what_failures_were_given_is_not_kept_and_what_is_kept_has_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fat: Any = Past(
+        data="x" * 16_384, result="x" * 16_384, error="it broke " * 1000, stack=["at pay (/app/pay.js:1:1)"]
+    )
+    preview = Preview(lambda: [(fat, JobEvent)], RuleBook(Policy()), (b"failed",))
+    monkeypatch.setattr("bot.rules.preview.MOST_BYTES", KINDS * 1500)
+    found = await preview.run({}, hours=24, only={})
+    assert (len(found.rung), found.is_whole) == (KINDS, True)
+    assert found.rung[0][1].last.error.startswith("it broke")
+    assert found.rung[0][1].last.frame == "at pay (/app/pay.js:1:1)"
+    monkeypatch.setattr("bot.rules.preview.MOST_BYTES", KINDS)
+    fat.position = at_the_start
+    assert not (await preview.run({}, hours=24, only={})).is_whole
+
+
+async def at_the_start(partition: int) -> int:
+    return 0
