@@ -10,6 +10,9 @@ from bot.render.times import as_old, moment
 from bot.routing.duty import Duty, Turn
 from bot.store.handover import Handover
 
+MOST_QUIET = 10
+"""Silences in a handover, those that end first; /silence has them all, and what was done has to fit below."""
+
 
 def duty_lines(duty: Duty | None, following: Duty | None) -> list[str]:
     """Who is on call, and who is next."""
@@ -48,10 +51,12 @@ def handover_text(found: Handover, held: int, lost: int | None, *, now_ms: int, 
         lines.append(texts.AND_MORE.format(count=found.open.count - len(found.open.page)))
     if found.silences:
         lines.append(bold(texts.HANDOVER_QUIET))
-    for one in found.silences:
+    for one in found.silences[:MOST_QUIET]:
         sign = texts.ICON_MAINTENANCE if one.is_maintenance else texts.ICON_SILENCED
         told = texts.SILENCE_LINE.format(until=moment(one.until_ms), by=name(one.by, 40), hidden=one.hidden)
         lines.append(f"{sign} {scope_words(one.scope)} {told}")
+    if len(found.silences) > MOST_QUIET:
+        lines.append(texts.AND_MORE.format(count=len(found.silences) - MOST_QUIET))
     lines.append(bold(texts.HANDOVER_ACTS) if found.acts else texts.HANDOVER_NOTHING_DONE)
     for one in found.acts:
         who = name(one.name or one.user_id, 40)

@@ -6,9 +6,13 @@ import pytest
 
 from bot.incidents.alerts import next_page
 from bot.incidents.machine import Paged
-from bot.render.duty import on_call_text
+from bot.incidents.silences import Scope, Silence
+from bot.render.duty import handover_text, on_call_text
 from bot.routing.duty import Shift, Turn, next_on_call, on_call, others, read_rota
 from bot.routing.routes import Destination
+from bot.store.handover import Handover
+from bot.store.incidents import Open
+from bot.store.models import AuditRow
 
 ROTA = [Turn(minute, 1 if name == "ann" else 2, name) for minute, name in ((540, "ann"), (4 * 1440 + 1080, "bob"))]
 """Ann from Monday 09:00 on, Bob from Friday 18:00 on."""
@@ -77,3 +81,17 @@ def test_after_the_one_on_call_come_the_others_of_the_rota_and_then_the_chain_ea
         paged = (*paged, following)
         names.append(following.name)
     assert names == ["bob", "chat -5"]
+
+
+def test_a_handover_has_room_for_what_was_done_however_much_is_silenced() -> None:
+    now_ms = at("2026-11-24 12:00")
+    silences = [Silence(number, Scope("prod", "main", f"q{number}"), now_ms, 7, "ann") for number in range(300)]
+    acts = [
+        AuditRow(
+            at=datetime(2026, 11, 24, tzinfo=UTC), user_id="7", name="ann", action="retry", target="x", outcome="done"
+        )
+    ]
+    found = Handover(now_ms, None, None, Open(0, 0, []), silences, acts, 1, 0, 0)
+    text = handover_text(found, 9, 1203, now_ms=now_ms, read_seconds_ago=1.0)
+    for words in ("… and 290 more", "ann: retry x · done", "1203 events were lost", "9 incidents are held back"):
+        assert words in text
