@@ -329,7 +329,7 @@ class Telegram:
 
     def _poll_failed(self, failure: error.TelegramError) -> None:
         self.polling.problem = _reason(failure)
-        if isinstance(failure, error.Conflict):
+        if isinstance(failure, error.Conflict) and "webhook" not in failure.message.lower():
             self.polling.conflict_at = time.monotonic()
             log.error("polling_conflict", mend="another process polls with this bot's token: stop one of the two")
             return

@@ -94,7 +94,7 @@ async def test_a_poll_that_drips_for_ever_ends(monkeypatch: pytest.MonkeyPatch) 
         await eventually(lambda: "the call took more than" in door.polling.problem, what="the end of the poll")
 
 
-@pytest.mark.parametrize("refusal", ["401 Unauthorized", "404 Not Found"])
+@pytest.mark.parametrize("refusal", ["401 Unauthorized", "404 Not Found", "409 Conflict"])
 async def test_a_poll_that_is_refused_goes_on(refusal: str) -> None:
     """A proxy before a Bot API server of one's own answers so while that starts."""
     refused, begun = list[str](), asyncio.Event()
@@ -103,7 +103,11 @@ async def test_a_poll_that_is_refused_goes_on(refusal: str) -> None:
         asked = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode().rpartition("/")[2]
         if asked in ("deleteWebhook", "getUpdates") and asked not in refused:
             refused.append(asked)
-            await say(writer, refusal, {"ok": False, "description": "no"})
+            await say(
+                writer,
+                refusal,
+                {"ok": False, "description": f"{refusal}: can't use getUpdates method while webhook is active"},
+            )
             return
         if asked == "getUpdates":
             begun.set()
@@ -111,7 +115,8 @@ async def test_a_poll_that_is_refused_goes_on(refusal: str) -> None:
 
     async with answering(refuse_once) as door, polled(door):
         await eventually(lambda: refused[-1:] == ["getUpdates"] and bool(door.polling.problem), what="it is said")
-        assert refusal[:3] in door.polling.problem
+        assert refusal.split()[0 if refusal[:3] != "409" else 1] in door.polling.problem
+        assert door.polling.conflict_at is None, "no other process polls"
         begun.clear()
         await eventually(begun.is_set, what="another poll")
         await eventually(lambda: not door.polling.problem, what="a poll that is answered")
