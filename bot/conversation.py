@@ -124,6 +124,8 @@ class Conversation:
     async def _note(self, ask: Ask, message_id: int) -> Reply | None:
         """Keep what somebody wrote in reply to an incident's or a storm's message; None if it is about neither."""
         try:
+            if not ask.may_act and not ask.is_private:
+                return None  # people talk below an alert, and not to us
             if not ask.may_act:
                 about = await self.desk.handling.about(ask.chat_id, message_id)
                 return None if about is None else Reply(texts.NOT_YOURS)
