@@ -21,7 +21,9 @@ async def narrow(said: str, command: str, desk: Desk, answer: Answer, *, is_hand
     if is_handle:
         numbers = await desk.ledger.queues()
         meant = [one for one in numbers.queues if handle(one) == which]
-        return await answer(meant[0], page_of(page), desk) if meant else Reply("", notice=texts.QUEUE_GONE)
+        if not meant:
+            return Reply("", notice=texts.QUEUE_GONE if numbers.is_whole else texts.NOT_KNOWN_YET)
+        return await answer(meant[0], page_of(page), desk)
     looked = await look_up(said, desk)
     if len(looked.found) > 1:
         return which_source(looked.found, command)
