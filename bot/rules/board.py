@@ -248,10 +248,22 @@ class Board:
         """Whatever a rule watched that is no longer there, or is no longer watched."""
         if not world.is_whole:
             return
+        self._forget(world)
         for spot, watch in self.watches.items():
             if not self.book.is_on(spot.rule) or not _is_there(world, spot):
                 end = Finding(spot, Verdict.RESOLVE, "", "", watch.since_ms, now_ms) if watch.is_firing else None
                 yield Change(spot, None, end)
+
+    def _forget(self, world: World) -> None:
+        """What is remembered of places that are no longer there; looked for only where there is some."""
+        if len(self._still) > len(world.queues):
+            self._still = {place: one for place, one in self._still.items() if place in world.queues}
+        if len(self._evicted) > len(world.sources):
+            self._evicted = {name: one for name, one in self._evicted.items() if name in world.sources}
+        if len(self._judged) > len(world.queues) + len(world.schedules) + len(world.sources):
+            there = {("queue", *one) for one in world.queues} | {("schedule", *one) for one in world.schedules}
+            there |= {("source", one) for one in world.sources}
+            self._judged = {name: ts for name, ts in self._judged.items() if name in there}
 
 
 def _is_news(before: Watch | None, after: Watch | None) -> bool:

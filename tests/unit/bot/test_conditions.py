@@ -385,6 +385,17 @@ def test_what_was_in_trouble_at_the_first_start_rings_only_once_it_was_well() ->
     assert day.rings() == ["no-workers"]
 
 
+def test_nothing_is_remembered_of_places_that_are_gone() -> None:
+    day = Day(habit=USUAL)
+    for _ in range(9):
+        rows = queue(waiting=1, workers=0, completed_per_minute=0, failed_per_minute=0), schedule(), redis()
+        day.show(*rows)
+    for row in rows:
+        day.forget(row)
+    day.show()
+    assert [name for name, held in vars(day.board).items() if isinstance(held, dict) and held] == []
+
+
 def test_old_rows_say_nothing_of_now() -> None:
     day = Day()
     day.hold(schedule(is_overdue=True, overdue_seconds=9999.0), NOW_MS - 3_600_000)
