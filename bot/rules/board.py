@@ -38,12 +38,12 @@ OWN = frozenset(one.name for one in BRIDGE_RULES)
 TOCSIN = "tocsin"
 """Env and source of what a rule finds in Tocsin itself."""
 
-MOST_NAME = 120
-"""Characters of each part of a spot: an index entry of Postgres holds some 2700 bytes."""
-
 
 class Spot(NamedTuple):
-    """One rule in one place. part: the schedule's id. No queue = the source's Redis."""
+    """One rule in one place. part: the schedule's id. No queue = the source's Redis.
+
+    Parts are as in the key of an incident: four of them and the rule fit into an index entry of Postgres, 2700 bytes.
+    """
 
     rule: str
     env: str
@@ -221,7 +221,7 @@ class Board:
         for rule in self.book.tuned(rules):
             value = rule.value(sight)
             if value is not None and not (is_least and value < rule.fire):
-                spot = Spot(rule.name, *(stored(part, MOST_NAME) for part in place))
+                spot = Spot(rule.name, *(key_part(part) for part in place))
                 change = self._judge(rule, spot, sight, value, at_ms)
                 if change is not None:
                     yield change

@@ -385,10 +385,18 @@ def test_what_was_in_trouble_at_the_first_start_rings_only_once_it_was_well() ->
     assert day.rings() == ["no-workers"]
 
 
+def test_queues_of_long_names_are_told_apart_and_named_as_their_failures_are() -> None:
+    day, long = Day(), "q" * 150
+    while day.at < HOUR:
+        day.show(queue(f"{long}1", waiting=3, workers=0), queue(f"{long}2"))
+    assert [one.spot.key.queue for one in day.found if one.verdict is Verdict.FIRE] == [f"{long}1"]
+    assert day.rings() == ["no-workers"]
+
+
 def test_nothing_is_remembered_of_places_that_are_gone() -> None:
     day = Day(habit=USUAL)
+    rows = queue(waiting=1, workers=0, completed_per_minute=0, failed_per_minute=0), schedule(), redis()
     for _ in range(9):
-        rows = queue(waiting=1, workers=0, completed_per_minute=0, failed_per_minute=0), schedule(), redis()
         day.show(*rows)
     for row in rows:
         day.forget(row)
