@@ -9,7 +9,7 @@ from typing import Protocol
 import structlog
 
 from bot.kafka import KafkaError, KafkaRecord, TableFeed
-from tocsin.events import BadRecord, QueueSnapshot, decode
+from tocsin.events import BadRecord, QueueSnapshot, SourceSnapshot, decode
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("snapshots")
@@ -79,6 +79,11 @@ class Snapshots:
             self.skew_ms[snapshot.source] = record.ts - snapshot.ts
         if is_live:
             self._hear(snapshot.source)
+
+    def hear_of(self, source: SourceSnapshot) -> None:
+        """A source that has no queue any more is watched as well, or nothing of it would ever end by being quiet."""
+        if self.has_caught_up and source.is_reachable and all(source.source != one for one, _ in self._newest):
+            self._hear(source.source)
 
     def _hear(self, source: str) -> None:
         now = self.clock()

@@ -25,9 +25,10 @@ Row = TypeVar("Row", SchedulerSnapshot, SourceSnapshot)
 
 @dataclass
 class Table(Generic[Row]):
-    """Rows by their record's key."""
+    """Rows by their record's key. told: called with each row that we see being written."""
 
     kind: type[Row]
+    told: Callable[[Row], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     has_caught_up: bool = False
     read_at: float | None = None
@@ -42,6 +43,9 @@ class Table(Generic[Row]):
             return
         self.heard[record.key] = Heard(self.clock(), is_live)
         try:
-            self.rows[record.key] = decode(self.kind, record.value)
+            self.rows[record.key] = row = decode(self.kind, record.value)
         except BadRecord as bad:
             log.error("bad_row", offset=record.offset, partition=record.partition, reason=str(bad)[:200])
+            return
+        if is_live:
+            self.told(row)

@@ -40,11 +40,14 @@ class Tables:
 
     snapshots: Snapshots
     schedules: Table[SchedulerSnapshot] = field(default_factory=lambda: Table(SchedulerSnapshot))
-    sources: Table[SourceSnapshot] = field(default_factory=lambda: Table(SourceSnapshot))
+    sources: Table[SourceSnapshot] = field(init=False)
     habits: Callable[[], Mapping[tuple[str, str], Habit]] = dict
     behind_seconds: Callable[[], float | None] = lambda: None
     gone: frozenset[str] = frozenset()
     clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self.sources = Table(SourceSnapshot, told=self.snapshots.hear_of)
 
     def world(self) -> World:
         """As it is now."""

@@ -1,14 +1,17 @@
 """The bot's own view of the queues, and since when it watches each source."""
 
 import asyncio
+from dataclasses import replace
 
+import msgspec
 import pytest
 
 from bot.kafka import KafkaError, KafkaRecord, TableFeed
 from bot.queues import snapshots as module
 from bot.queues.snapshots import QUIET_SECONDS, Snapshots, follow
+from bot.queues.tables import Table
 from tests.unit.bot.events import NOW_MS
-from tocsin.events import VERSION, QueueSnapshot, encode
+from tocsin.events import VERSION, QueueSnapshot, SourceSnapshot, encode
 
 
 class Clock:
@@ -55,6 +58,28 @@ def test_a_source_that_pauses_is_watched_anew_from_its_return() -> None:
     snapshots.take(record(), is_live=True)
     assert snapshots.watched(1200) == ["other"]
     assert snapshots.watched(0) == ["main", "other"]
+
+
+def test_a_source_whose_last_queue_is_gone_is_watched_as_long_as_it_is_reached() -> None:
+    clock = Clock()
+    snapshots = Snapshots(clock, has_caught_up=True)
+    table = Table(SourceSnapshot, told=snapshots.hear_of)
+    row = SourceSnapshot(v=VERSION, ts=NOW_MS, env="prod", source="main", is_reachable=True)
+
+    def told(row: SourceSnapshot) -> None:
+        table.take(KafkaRecord(0, 0, b"main", encode(row), NOW_MS), is_live=True)
+
+    snapshots.take(record())
+    told(row)
+    assert snapshots.watched(0) == [], "of a source with queues these tell"
+    snapshots.take(replace(record(), value=None))
+    told(row)
+    clock.now += 60
+    told(row)
+    assert snapshots.watched(60) == ["main"]
+    clock.now += QUIET_SECONDS + 1
+    told(msgspec.structs.replace(row, is_reachable=False))
+    assert snapshots.watched(0) == []
 
 
 def test_each_redis_clock_is_compared_with_kafkas() -> None:
