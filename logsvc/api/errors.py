@@ -38,8 +38,8 @@ from logsvc.api.error_groups import (
 )
 from logsvc.api.handling import Handling, Incidents
 from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, closed, sets, time_range
-from logsvc.api.logs import newest_rows
 from logsvc.api.markers import Marker, markers_between
+from logsvc.api.newest import newest_rows
 from logsvc.api.text import add_search
 from logsvc.cursors import ErrorKey, pack, unpack
 from logsvc.errors import BadRequest
@@ -164,7 +164,7 @@ async def _detail(
             ErrorBucket(rfc3339(ts), counted.get((group.fingerprint, part), 0))
             for part, ts in enumerate(buckets.starts)
         ],
-        newest=[row_of(row) for row in await newest_rows(journal, mine, newest, None, NEWEST, since)],
+        newest=[row_of(row) for row in (await newest_rows(journal, mine, newest, None, NEWEST, since)).rows],
         markers=await markers_between(journal, envs, buckets.start, buckets.end),
         marker_before=earlier[-1] if earlier else None,
         handling=await incidents.last_handling(group.fingerprint),

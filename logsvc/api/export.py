@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import structlog
 from litestar.response.base import ASGIResponse
@@ -27,6 +27,8 @@ AT_ONCE_EACH = 4
 """Of one person, however slowly they are taken: the others still find a place."""
 
 PAGE_ROWS = 2_000
+PAGE_BYTES = 2 * 1024 * 1024
+"""Of the rows of a page; in memory it is there about four times, on its way into the file."""
 CHUNK_BYTES = 64 * 1024
 STALL_SECONDS = 60.0
 """A reader that takes no CHUNK_BYTES for so long is let go."""
@@ -34,8 +36,16 @@ STALL_SECONDS = 60.0
 TRIES = 4
 TRY_AGAIN_SECONDS = 3.0
 
-Pages = Callable[[int], Awaitable[Sequence[Row]]]
-"""The next rows, as many as asked for unless there are no more."""
+
+class RowPage(NamedTuple):
+    """Some rows of what is asked for. has_more: others follow."""
+
+    rows: Sequence[Row]
+    has_more: bool
+
+
+Pages = Callable[[], Awaitable[RowPage]]
+"""The next page."""
 
 
 class Exports:
@@ -56,17 +66,17 @@ class Exports:
         self.under_way[user_id] += 1
         return Place(self.under_way, user_id)
 
-    async def chunks(self, writing: Writing, first: Sequence[Row], pages: Pages) -> AsyncGenerator[bytes]:
+    async def chunks(self, writing: Writing, first: RowPage, pages: Pages) -> AsyncGenerator[bytes]:
         """The file, piece by piece. first: the first page, read before anything was sent."""
         count, incomplete = 0, ""
         page = first
         yield writing.begin()
-        while page:
-            for chunk in _cut(await asyncio.to_thread(writing.rows, page)):
+        while True:
+            for chunk in _cut(await asyncio.to_thread(writing.rows, page.rows)):
                 yield chunk
-            count += len(page)
-            self._rows.labels(writing.suffix).inc(len(page))
-            if len(page) < PAGE_ROWS:
+            count += len(page.rows)
+            self._rows.labels(writing.suffix).inc(len(page.rows))
+            if not page.has_more:
                 break
             if self.stop.is_set():
                 incomplete = "Tocsin was stopped"
@@ -79,11 +89,11 @@ class Exports:
                 break
         yield writing.end(count, incomplete)
 
-    async def _patiently(self, pages: Pages) -> Sequence[Row]:
+    async def _patiently(self, pages: Pages) -> RowPage:
         """The next page; ClickHouse may be away for a moment."""
         for tries_left in reversed(range(TRIES)):
             try:
-                return await pages(PAGE_ROWS)
+                return await pages()
             except LogsvcError as error:
                 if not tries_left or isinstance(error, QueryTooHeavy) or self.stop.is_set():
                     raise

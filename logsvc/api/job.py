@@ -1,5 +1,6 @@
 """One job: its runs, and of one run every attempt, the timeline and the log."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from logsvc.api.attempts import Attempt, attempts_of
 from logsvc.api.job_list import AT, RUN, TELLS_NAME, TELLS_STATE, JobItem
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
+from logsvc.api.weight import ANSWER_BYTES, fitting, is_cut
 from logsvc.rows import COLUMNS, Row, row_of
 from logsvc.times import parse_time
 from tocsin.times import rfc3339, rfc3339_or_none
@@ -39,11 +41,10 @@ ORDER BY run DESC
 LIMIT {MOST_RUNS}
 """
 
-ONE = f"""{WITH_RUN}
-SELECT {COLUMNS} FROM {ROWS} AND run = {{run:Int64}}
-ORDER BY ts DESC, kind, kafka_offset DESC, line DESC
-LIMIT {{most:UInt32}}
-"""
+# Events first: attempts are told whatever the job wrote.
+ONE = WITH_RUN + fitting(
+    f"SELECT {COLUMNS} FROM {ROWS} AND run = {{run:Int64}}", "kind, ts DESC, kafka_offset DESC, line DESC"
+)
 
 # Of all job ids only a scheduler's, `repeat:<scheduler>:<ms>`, holds colons; so may the scheduler and the prefix.
 _PARENT = re.compile(r".*?:([^:]+):(repeat:.+:\d{10,}|[^:]+)", re.DOTALL)
@@ -91,7 +92,8 @@ class Job(JobItem, kw_only=True):
     parent: Redis key of the job that waits for this one; parent_job: the same by its names. children: the jobs it
     waited for, 200 at most. markers: of its environment, while it lasted.
 
-    runs: of the same id, the newest 1,000. is_cut: the run has more rows than are shown; the newest are.
+    runs: of the same id, the newest 1,000. is_cut: the run has more rows than are shown, which are its events and then
+    the newest lines: 20,000, and about 8 MiB.
     """
 
     data: str
@@ -127,10 +129,18 @@ async def find_run(journal: Journal, names: Mapping[str, str], wanted: int | Non
     if not runs:
         return Found([], 0, [], is_cut=False)
     run = int(runs[0]["run"]) if wanted is None else wanted
-    look = Where([], {**names, "run": run, "most": MOST_TIMELINE_ROWS + 1})
+    look = Where([], {**names, "run": run, "most": MOST_TIMELINE_ROWS + 1, "most_bytes": ANSWER_BYTES})
     found = await journal.ask(ONE, look, rows=True)
-    rows = [row_of(row) for row in reversed(found[:MOST_TIMELINE_ROWS])]
-    return Found([_run(row) for row in runs], run, rows, len(found) > MOST_TIMELINE_ROWS)
+    rows = await asyncio.to_thread(_timeline, found[:MOST_TIMELINE_ROWS])
+    return Found([_run(row) for row in runs], run, rows, is_cut(found) or len(found) > MOST_TIMELINE_ROWS)
+
+
+def _timeline(found: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Oldest first; of one ms, what a job wrote before what happened to it."""
+    return [
+        row_of(row)
+        for row in sorted(found, key=lambda row: (row["ts"], row["kind"] == "event", row["kafka_offset"], row["line"]))
+    ]
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -109,7 +109,7 @@ def jobs_routes(journal: Journal) -> list[HTTPRouteHandler]:
             markers_between(journal, [found.rows[0].env], first, last),
             _coverage(journal, names, found),
         )
-        return job_of(names, found, children, markers, as_of, coverage)
+        return await asyncio.to_thread(job_of, names, found, children, markers, as_of, coverage)
 
     return [jobs, job]
 

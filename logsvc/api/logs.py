@@ -1,8 +1,8 @@
 """`GET /api/v1/logs`: events and log lines, newest first; `/logs.csv` and `/logs.ndjson`: the same as files."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from litestar import Request, get
@@ -24,22 +24,22 @@ from logsvc.api.answers import (
     refusals,
     refuse_unknown,
 )
-from logsvc.api.export import PAGE_ROWS, Exports, FileAnswer, Place
+from logsvc.api.export import PAGE_BYTES, PAGE_ROWS, Exports, FileAnswer, Place, RowPage
 from logsvc.api.files import Csv, Ndjson, Writing
-from logsvc.api.journal import SETS, Journal, Range, Where, sets, time_range, window_starts
+from logsvc.api.journal import SETS, Journal, Range, Where, sets, time_range
+from logsvc.api.newest import key_of, newest_rows
 from logsvc.api.text import add_search
+from logsvc.api.weight import ANSWER_BYTES
 from logsvc.auth.who import who_of
-from logsvc.cursors import RowKey, pack, unpack
+from logsvc.cursors import RowKey, unpack
 from logsvc.errors import LogsvcError
-from logsvc.rows import COLUMNS, Row, row_of
+from logsvc.rows import Row, row_of
 from logsvc.schema.words import SearchIndex
 from logsvc.search import Term, parse
 from tocsin.times import rfc3339
 
 FILTER = (*SETS, "event", "fingerprint", "q", "from", "to")
 COUNT_SECONDS = 3.0
-RARE = 2_000
-NEWEST_FIRST = "ORDER BY ts DESC, kind DESC, kafka_partition DESC, kafka_offset DESC"
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         as_of = journal.as_of()
         since = await journal.since()
         reading = Reading(journal, wanted, unpack(RowKey, cursor) if cursor else None, since)
-        found, coverage = await asyncio.gather(
-            reading.rows(limit + 1), journal.coverage(wanted.asked, wanted.places, since)
+        page, coverage = await asyncio.gather(
+            reading.page(limit, ANSWER_BYTES), journal.coverage(wanted.asked, wanted.places, since)
         )
         return Page(
-            items=[row_of(row) for row in found[:limit]],
-            next_cursor=pack(key_of(found[limit - 1])) if len(found) > limit else None,
+            items=list(page.rows),
+            next_cursor=page.rows[-1].cursor if page.has_more else None,
             as_of=as_of,
             coverage=coverage,
         )
@@ -128,10 +128,9 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
             wanted.places, wanted.coarse, wanted.fine, wanted.terms, Range(wanted.asked.earliest, latest)
         )
         reading = Reading(journal, closed, None, since)
-        first, coverage = await asyncio.gather(
-            reading.page(PAGE_ROWS), journal.coverage(closed.asked, wanted.places, since)
-        )
-        rows = len(first) if len(first) < PAGE_ROWS else await reading.count()
+        pages = partial(reading.page, PAGE_ROWS, PAGE_BYTES)
+        first, coverage = await asyncio.gather(pages(), journal.coverage(closed.asked, wanted.places, since))
+        rows = await reading.count() if first.has_more else len(first.rows)
         name = f"tocsin-logs-{rfc3339(now)[:19].replace(':', '')}.{writing.suffix}"
         told = {
             "rows": rows,
@@ -141,7 +140,7 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         }
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         headers |= {f"x-tocsin-{name}": str(value) for name, value in told.items() if value is not None}
-        chunks = exports.chunks(writing, first, reading.page)
+        chunks = exports.chunks(writing, first, pages)
         return FileAnswer(place, chunks, writing.media_type, headers)
 
     @get("/api/v1/logs.csv", summary="The same rows as CSV", dependencies=FILTERED, responses=_file("text/csv"))
@@ -185,8 +184,8 @@ class Reading:
         self._after = after
         self._since = since
 
-    async def rows(self, limit: int) -> list[dict[str, Any]]:
-        """Journal rows after the last ones read, as many as asked for unless there are no more."""
+    async def page(self, limit: int, most_bytes: int) -> RowPage:
+        """The rows after the last ones read: up to limit, fewer if they are large."""
         found = await newest_rows(
             self._journal,
             self._where.copy(),
@@ -195,14 +194,11 @@ class Reading:
             limit,
             self._since,
             is_search=bool(self._wanted.terms),
+            most_bytes=most_bytes,
         )
-        if found:
-            self._after = key_of(found[-1])
-        return found
-
-    async def page(self, limit: int) -> Sequence[Row]:
-        found = await self.rows(limit)
-        return await asyncio.to_thread(lambda: [row_of(row) for row in found])
+        if found.rows:
+            self._after = key_of(found.rows[-1])
+        return RowPage(await asyncio.to_thread(lambda: [row_of(row) for row in found.rows]), found.has_more)
 
     async def count(self) -> int | None:
         """How many rows there are in all; None where telling takes too long."""
@@ -214,64 +210,3 @@ class Reading:
                 return int((await self._journal.ask(f"SELECT count() AS n FROM journal WHERE {look}", look))[0]["n"])
         except (LogsvcError, TimeoutError):
             return None
-
-
-async def newest_rows(
-    journal: Journal,
-    where: Where,
-    asked: Range,
-    after: RowKey | None,
-    limit: int,
-    since: int | None,
-    *,
-    is_search: bool = False,
-) -> list[dict[str, Any]]:
-    """Up to limit journal rows older than `after`, newest first, looking ever further back until there are enough.
-
-    is_search: what is rare may be told by the index of words; then one look is enough.
-    """
-    if since is None:
-        return []
-    bottom = max(since, asked.earliest or 0)
-    top = asked.latest
-    if after is not None:
-        where.add(
-            "(ts, kind, kafka_partition, kafka_offset)"
-            " < ({a_ts:Int64}, {a_kind:String}, {a_part:Int32}, {a_off:Int64})",
-            a_ts=after.ts,
-            a_kind=after.kind,
-            a_part=after.partition,
-            a_off=after.offset,
-        )
-        top = after.ts + 1 if top is None else min(top, after.ts + 1)
-    starts = window_starts(journal.now_ms() if top is None else top, bottom)
-    if is_search and await _is_rare(journal, where, bottom, top):
-        starts = [bottom]
-    found: list[dict[str, Any]] = []
-    for start in starts:
-        window = where.copy().add("ts >= {earliest:Int64}", earliest=start)
-        if top is not None:
-            window.add("ts < {latest:Int64}", latest=top)
-        window.parameters["most"] = limit - len(found)
-        sql = f"SELECT {COLUMNS} FROM journal WHERE {window} {NEWEST_FIRST} LIMIT {{most:UInt32}}"
-        found += await journal.ask(sql, window, rows=True)
-        if len(found) >= limit:
-            break
-        top = start
-    return found
-
-
-async def _is_rare(journal: Journal, where: Where, bottom: int, top: int | None) -> bool:
-    """Whether so few rows are asked for that sorting all of them costs nothing."""
-    if journal.search_index is not SearchIndex.TEXT:
-        return False
-    look = where.copy().add("ts >= {earliest:Int64}", earliest=bottom)
-    if top is not None:
-        look.add("ts < {latest:Int64}", latest=top)
-    look.parameters["most"] = RARE + 1
-    sql = f"SELECT count() AS n FROM (SELECT 1 FROM journal WHERE {look} LIMIT {{most:UInt32}})"
-    return int((await journal.ask(sql, look, rows=True))[0]["n"]) <= RARE
-
-
-def key_of(row: dict[str, Any]) -> RowKey:
-    return RowKey(int(row["ts"]), str(row["kind"]), int(row["kafka_partition"]), int(row["kafka_offset"]))

@@ -10,6 +10,7 @@ import pytest
 from logsvc.api.job import find_run
 from logsvc.api.job_list import JobItem, Wanted, newest_jobs
 from logsvc.api.journal import Journal, Range, Where
+from logsvc.api.newest import key_of, newest_rows
 from logsvc.ingest.batch import Feed, row_prefix, splice
 from logsvc.search import parse
 from logsvc.store import Store
@@ -173,3 +174,25 @@ async def test_a_run_is_found_whole_however_many_rows_the_newer_ones_have(
     unknown = await find_run(journal, names | {"job_id": "8"}, None)
     assert (unknown.added_at, len(unknown.rows)) == (0, 1)
     assert (await find_run(journal, names | {"job_id": "9"}, None)).runs == []
+
+
+async def test_large_rows_are_told_as_far_as_they_fit_and_pages_of_them_lose_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes are bounded, not rows alone; of a job its events come first, so that no attempt is lost to its lines."""
+    added = T0 - 5 * HOUR
+    rows = [event(n, "7", added + n, data="x" * 1_000) for n in range(2)]
+    rows += [line(n, "7", T0 - n * HOUR // 4, f"{n} " + "y" * 16_000, added) for n in range(12)]
+    await store.insert("journal", b"\n".join(rows), "t")
+    journal = Journal(store, lambda: None, time.time)
+    since, after, pages = await journal.since(), None, list[list[str]]()
+    while not pages or after is not None:
+        found = await newest_rows(journal, Where(), Range(None, None), after, 5, since, most_bytes=60_000)
+        pages.append([str(row["id"]) for row in found.rows])
+        after = key_of(found.rows[-1]) if found.has_more else None
+    assert [one for page in pages for one in page] == [*(f"l{n}" for n in range(12)), "i1", "i0"]
+    assert [len(page) for page in pages] == [4, 4, 5, 1], "the fourth is the one that no longer fits"
+    monkeypatch.setattr("logsvc.api.job.ANSWER_BYTES", 40_000)
+    run = await find_run(journal, {"source": "main", "queue": "orders", "job_id": "7"}, None)
+    assert [row.id for row in run.rows] == ["i0", "i1", "l2", "l1", "l0"]
+    assert run.is_cut

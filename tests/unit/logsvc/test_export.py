@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from logsvc.api.build import build_api
-from logsvc.api.export import CHUNK_BYTES, Exports, FileAnswer
+from logsvc.api.export import CHUNK_BYTES, Exports, FileAnswer, RowPage
 from logsvc.api.files import COLUMNS, Csv, Ndjson
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
@@ -36,21 +36,21 @@ def exports() -> Exports:
 
 
 class Source:
-    """Pages of rows, then what happens after them."""
+    """Pages of rows, and what happens between them."""
 
     def __init__(self, *pages: Sequence[Row] | Exception) -> None:
         self.pages = list(pages)
 
-    async def __call__(self, limit: int) -> Sequence[Row]:
+    async def __call__(self) -> RowPage:
         page = self.pages.pop(0)
         if isinstance(page, Exception):
             raise page
-        return page
+        return RowPage(page, has_more=bool(self.pages))
 
 
 async def written(writing: Csv | Ndjson, *pages: Sequence[Row] | Exception) -> str:
     source = Source(*pages)
-    first = await source(0)
+    first = await source()
     return b"".join([chunk async for chunk in exports().chunks(writing, first, source)]).decode()
 
 
@@ -66,7 +66,6 @@ async def test_no_cell_of_a_spreadsheet_is_a_formula_and_no_text_is_lost(monkeyp
 
 
 async def test_a_file_that_was_cut_says_so_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 2)
     monkeypatch.setattr("logsvc.api.export.TRY_AGAIN_SECONDS", 0)
     whole, page = [row(0), row(1)], [row(2)]
     down = [StoreDown("gone")] * 4
@@ -85,10 +84,9 @@ async def test_a_file_that_was_cut_says_so_and_why(monkeypatch: pytest.MonkeyPat
     assert json.loads((await written(Ndjson(), [])).splitlines()[-1]) == {"end": {"is_complete": True, "rows": 0}}
 
 
-async def test_a_file_ends_with_the_service_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 1)
-    one = exports()
-    chunks = one.chunks(Ndjson(), [row(0)], Source([row(1)], [row(2)]))
+async def test_a_file_ends_with_the_service_and_says_so() -> None:
+    one, source = exports(), Source([row(0)], [row(1)])
+    chunks = one.chunks(Ndjson(), await source(), source)
     seen = [await anext(chunks), await anext(chunks)]
     one.stop.set()
     seen += [chunk async for chunk in chunks]
@@ -114,22 +112,21 @@ class Reader:
         await asyncio.sleep(0)
 
 
-async def endless(_: int) -> Sequence[Row]:
-    return [row(n, message="x" * 1000) for n in range(200)]
+async def endless() -> RowPage:
+    return RowPage([row(n, message="x" * 1000) for n in range(200)], has_more=True)
 
 
 async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 200)
     monkeypatch.setattr("logsvc.api.export.STALL_SECONDS", 0.05)
     pages = 0
 
-    async def counted(limit: int) -> Sequence[Row]:
+    async def counted() -> RowPage:
         nonlocal pages
         pages += 1
-        return await endless(limit)
+        return await endless()
 
     one, reader = exports(), Reader(takes=6)
-    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(0), counted), "x", {})
+    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(), counted), "x", {})
     async with asyncio.timeout(60):
         await answer({}, reader.receive, reader.send)
     assert pages <= 1
@@ -138,10 +135,9 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(mo
     assert one.under_way == {}
 
 
-async def test_a_reader_that_leaves_ends_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 200)
+async def test_a_reader_that_leaves_ends_the_export() -> None:
     one, reader = exports(), Reader()
-    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(0), endless), "x", {})
+    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(), endless), "x", {})
     sending = asyncio.create_task(answer({}, reader.receive, reader.send))
     await eventually(lambda: len(reader.sent) >= 10, what="ten pieces sent")
     reader.gone.set()
@@ -197,19 +193,16 @@ async def test_so_many_exports_at_once_of_each_person_and_of_all_however_many_as
     assert one.under_way == {}, "what failed before it began leaves its place"
 
 
-async def test_memory_stays_flat_however_many_rows_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("logsvc.api.export.PAGE_ROWS", 100)
-
+async def test_memory_stays_flat_however_many_rows_there_are() -> None:
     async def most_bytes(pages: int) -> int:
         left = iter(range(pages))
 
-        async def page(limit: int) -> Sequence[Row]:
-            number = next(left, None)
-            return [row(n, message="x" * 500) for n in range(0 if number is None else limit)]
+        async def page() -> RowPage:
+            return RowPage([row(n, message="x" * 500) for n in range(100)], has_more=next(left, None) is not None)
 
         tracemalloc.start()
         try:
-            async for _ in exports().chunks(Csv(), await page(100), page):
+            async for _ in exports().chunks(Csv(), await page(), page):
                 pass
             return tracemalloc.get_traced_memory()[1]
         finally:

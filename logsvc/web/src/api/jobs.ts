@@ -74,7 +74,7 @@ export interface Job extends JobItem {
   /** Events and log lines, oldest first. */
   timeline: readonly Row[];
   logs: readonly Row[];
-  /** The run has more rows than these; these are the newest. */
+  /** The run has more rows than these, which are its events and the newest lines. */
   is_cut: boolean;
   as_of: string | null;
   coverage: Coverage;

@@ -88,7 +88,9 @@ export function JobHead({ job }: { job: Job }): ReactNode {
         <ExportLinks params={only} />
       </div>
       {job.is_cut && (
-        <p className="note">This run has more rows than are shown: these are the newest. Export has them all.</p>
+        <p className="note">
+          This run has more rows than are shown: its events are here, and the newest lines. Export has them all.
+        </p>
       )}
       {!job.enriched && (
         <p className="note">
