@@ -1,7 +1,7 @@
 """Joins the tail with its viewers. Viewers with the same filter share the matching and the encoded rows."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -89,6 +89,11 @@ class Hub:
         """Whether everything since then is in memory."""
         return self.ring.holds_all_since(position.offsets)
 
+    def since(self, position: TailPosition) -> Iterator[Entry]:
+        """What is in memory since then, oldest first."""
+        self._hand_out()
+        return self.ring.since(position.offsets)
+
     def join(self, viewer: Viewer, seen: TailPosition | None = None) -> None:
         """Add a viewer to those who get what is new.
 
@@ -96,7 +101,7 @@ class Hub:
         """
         self._hand_out()
         if seen is not None:
-            entries = list(self.ring.since(seen.offsets))
+            entries = list(self.since(seen))
             for chunk in self.cut(Sieve(entries), viewer.filter, seen.offsets):
                 viewer.offer(chunk)
             for entry in entries:

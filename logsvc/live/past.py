@@ -7,8 +7,7 @@ history has those rows.
 
 import asyncio
 import heapq
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 import structlog
@@ -20,13 +19,13 @@ from logsvc.kafka import Replay
 from logsvc.live.hub import Hub, further
 from logsvc.live.ring import Entry, entries_of
 from logsvc.live.sieve import Sieve
-from logsvc.live.viewer import Viewer
+from logsvc.live.viewer import Limits, Viewer
 from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 
 log = structlog.get_logger("logsvc.live")
 
-SLICE = 500
+SLICE_ROWS = 500
 AT_ONCE = 4
 """Viewers that read from Kafka at the same time; the others wait their turn."""
 TURN_SECONDS = 20.0
@@ -56,6 +55,10 @@ class Past:
         self._seen = seen
         self._replay: Replay | None = None
         self._until = 0.0
+        self._read: list[Entry] = []
+        """From Kafka, and not offered yet."""
+        self._reached: Mapping[Place, int] = {}
+        """Where Kafka was read to, once all of those are offered."""
         self._let_go_later: asyncio.TimerHandle | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -82,6 +85,7 @@ class Past:
     def _let_go(self) -> None:
         """Give the turn to another, at once; the client takes its time."""
         replay, self._replay = self._replay, None
+        self._read = []
         if replay is not None:
             self._archive.turns.release()
             self._closing = asyncio.create_task(replay.close())
@@ -103,11 +107,11 @@ class Past:
 
     async def _offer_from_ring(self, viewer: Viewer, seen: TailPosition) -> bool:
         await asyncio.sleep(0)  # others have their turn
-        entries = list(islice(self._hub.ring.since(seen.offsets), SLICE + 1))
-        if len(entries) <= SLICE:
+        entries, has_more = _slice(self._hub.since(seen), viewer.limits)
+        if not has_more:
             self._hub.join(viewer, seen)
             return False
-        self._seen = self._offer(viewer, entries[:SLICE], seen, {})
+        self._seen = self._offer(viewer, entries, seen, {})
         return True
 
     async def _offer_from_kafka(self, viewer: Viewer, seen: TailPosition) -> TailPosition:
@@ -115,10 +119,13 @@ class Past:
         if self._replay is None:
             self._replay = await self._begin(seen)
             self._until = asyncio.get_running_loop().time() + READ_SECONDS
-        async with asyncio.timeout_at(self._until):
-            polled = await self._replay.poll()
-            reached = await self._replay.positions()
-        return self._offer(viewer, self._in_order(polled), seen, reached)
+        if not self._read:
+            async with asyncio.timeout_at(self._until):
+                self._read = self._in_order(await self._replay.poll())
+                self._reached = await self._replay.positions()
+        entries, has_more = _slice(self._read, viewer.limits)
+        del self._read[: len(entries)]
+        return self._offer(viewer, entries, seen, {} if has_more else self._reached)
 
     async def _begin(self, seen: TailPosition) -> Replay:
         """Read every partition again: the ring may forget meanwhile what it still holds of the others."""
@@ -158,3 +165,18 @@ class Past:
             entry.forget()
         at_ms = entries[-1].timestamp if entries else seen.at_ms
         return TailPosition(further(further(seen.offsets, passed), reached), at_ms)
+
+
+def _slice(entries: Iterable[Entry], limits: Limits) -> tuple[list[Entry], bool]:
+    """The first entries that a viewer who has taken all may be offered at once, and whether there are more.
+
+    So many that what is new finds room beside them: none of what was missed is dropped for want of it.
+    """
+    some: list[Entry] = []
+    size = 0
+    for entry in entries:
+        size += len(entry.value)
+        if some and (len(some) == min(SLICE_ROWS, limits.most_rows) or size > limits.most_bytes // 2):
+            return some, True
+        some.append(entry)
+    return some, False

@@ -394,6 +394,29 @@ async def test_what_was_missed_comes_in_slices_and_then_what_is_new() -> None:
     assert got == [f"main:orders:0:{n}-0" for n in range(1_701)]
 
 
+@pytest.mark.parametrize("is_hidden", [False, True])
+async def test_nothing_of_what_was_missed_is_dropped_however_large_the_rows_are(
+    monkeypatch: pytest.MonkeyPatch, is_hidden: bool
+) -> None:
+    monkeypatch.setattr("logsvc.live.session.FRAME_SECONDS", 0)
+    monkeypatch.setattr("logsvc.live.session.HIDDEN_SECONDS", 0)
+    hub = make_hub()
+    start = hub.cursor
+    hand_out(hub, *[entry(n, data="x" * 16_000) for n in range(300)])
+    hub.publish([entry(n, data="x" * 16_000) for n in range(300, 400)], {})
+    stay = session(hub, Metrics(CollectorRegistry()), after=start)
+    stay.viewer.hide(is_hidden)
+    got: list[str] = []
+    async with aclosing(stay.frames()) as frames:
+        async for frame, _ in frames:
+            told = json.loads(frame)
+            assert not told.get("dropped")
+            got += [row["id"] for row in told.get("rows", ())]
+            if len(got) >= 400:
+                break
+    assert got == [f"main:orders:0:{n}-0" for n in range(400)]
+
+
 def test_a_viewer_out_of_sight_gets_little_and_is_told_what_it_missed() -> None:
     hub = make_hub()
     viewer, _ = watch(hub)
