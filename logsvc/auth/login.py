@@ -135,7 +135,8 @@ class Login:
             answer.headers.append((b"retry-after", str(wait).encode()))
             return answer
         try:
-            told = await self._bot.redeem(_ticket(form.get("ticket", "")), address)
+            with self._door.attempts.trying(address):
+                told = await self._bot.redeem(_ticket(form.get("ticket", "")), address)
         except Unavailable as failure:
             log.warning("login_waits", address=address, error=str(failure))
             return _later(self._how(is_bot_away=True))

@@ -1,6 +1,8 @@
 """Who may ask, which address is whose, and how the page is served."""
 
-from collections.abc import Mapping
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from logsvc.front import LIVE, Front
 from logsvc.live.origin import Gate
 from logsvc.page import Page
 from logsvc.settings import LogsvcSettings
+from tests.eventually import eventually
 from tocsin.access import AccessList
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
@@ -169,15 +172,22 @@ async def ask(
     return sent
 
 
+Says = Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
+
+
 def make_front(
-    dist: Path, base: str = "/", bot_says: httpx.Response | None = None, /, **more: str
+    dist: Path, base: str = "/", bot_says: httpx.Response | Says | None = None, /, **more: str
 ) -> tuple[Front, Spy, Spy, Spy]:
     api, socket, events = Spy(), Spy(), Spy()
     settings = read(
         LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "localhost:9092", "CLICKHOUSE_URL": "chdb:///x", **more}
     )
     registry = CollectorRegistry()
-    network = httpx.MockTransport(lambda _: bot_says) if bot_says is not None else None
+    if isinstance(bot_says, httpx.Response):
+        answer = bot_says
+        network = httpx.MockTransport(lambda _: answer)
+    else:
+        network = httpx.MockTransport(bot_says) if bot_says is not None else None
     client = httpx.AsyncClient(transport=network)
     bot = Bot(settings, Directory(settings, registry), Breakers(settings, registry), client)
     access = Access(bot)
@@ -284,6 +294,27 @@ async def test_who_shows_a_token_may_call_us_by_any_name(dist: Path) -> None:
     assert api.paths == ["/api/v1/logs"]
     assert socket.paths == ["/api/v1/live"]
     assert Gate().admits(socket.headers.items())
+
+
+async def test_logins_tried_all_at_once_are_no_more_than_may_fail(dist: Path) -> None:
+    let, asked = asyncio.Event(), 0
+
+    async def bot(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        await let.wait()
+        return httpx.Response(404, json={"error": "unknown", "message": "no", "mend": ""})
+
+    front, _, _, _ = make_front(dist, "/", bot, BOT_URL="http://127.0.0.1:1", **LOCKED)
+    origin = LOCKED["PUBLIC_URL"]
+    guess = functools.partial(ask, front, "/login", "tocsin.example.com", method="POST", origin=origin)
+    guesses = [asyncio.create_task(guess(body=b"ticket=%d" % number)) for number in range(50)]
+    held_up = 50 - PER_ADDRESS
+    await eventually(lambda: sum(one.done() for one in guesses) == held_up, what="those held up")
+    let.set()
+    statuses = [head["status"] for head, _ in await asyncio.gather(*guesses)]
+    assert sorted(statuses) == [404] * PER_ADDRESS + [429] * held_up
+    assert asked == PER_ADDRESS
 
 
 async def test_a_login_link_that_is_only_looked_at_is_not_used(dist: Path) -> None:
