@@ -91,8 +91,8 @@ class Front:
             await self._serve_stream(self._events, scope, receive, send)
         elif path in OPEN and path == _sent_path(scope):
             await self._api({**scope, "path": path}, receive, send)
-        elif not self._gate.admits(scope["headers"]) and not self._door.shows_good_secret(scope):
-            await send_answer(_refusal(403, "not served under this name or to this page: set PUBLIC_URL"), method, send)
+        elif (refused := self._refuse_stranger(scope)) is not None:
+            await send_answer(refused, method, send)
         elif path in PATHS:
             await self._login.serve(path, scope, receive, send)
         elif len(scope.get("query_string", b"")) > MOST_QUERY_BYTES:
@@ -107,6 +107,15 @@ class Front:
             await send_answer(await self._show_page(path, scope, headers), method, send)
         else:
             await self._serve_api(path, scope, receive, send)
+
+    def _refuse_stranger(self, scope: Any) -> Answer | None:
+        """Who shows a token may call us by any name: no page can be tricked into showing one."""
+        try:
+            if self._gate.admits(scope["headers"]) or self._door.shows_good_secret(scope):
+                return None
+        except Denied as denied:
+            return _denial(denied)
+        return _refusal(403, "not served under this name or to this page: set PUBLIC_URL")
 
     async def _show_page(self, path: str, scope: Any, headers: Mapping[bytes, bytes]) -> Answer:
         """What the page is made of is no secret; but who has to log in should be told before it is loaded.
@@ -202,7 +211,7 @@ async def _deny_stream(denied: Denied, scope: Any, receive: Any, send: Any) -> N
 
 
 def _by_our_name(scope: Any) -> Any:
-    """Who shows a token may call us by any name: no page can be tricked into showing one."""
+    """As if called by our own name, for who shows a token."""
     kept = [(name, value) for name, value in scope["headers"] if name not in (b"host", b"origin")]
     return {**scope, "headers": [*kept, (b"host", b"localhost")]}
 

@@ -80,10 +80,9 @@ class Door:
         return Who("session", session.user_id, session.name, session.role, address, session=session)
 
     def shows_good_secret(self, scope: Any) -> bool:
-        """Whether a request holds a token that is good."""
+        """Whether a request holds a token that is good. Raises Denied for a wrong one (401, 429, 503)."""
         headers = headers_of(scope["headers"])
-        given = bearer(_one(headers, "authorization"))
-        return given is not None and self._bearer(given, "") is not None
+        return self._by_secret(headers, self.address(scope, headers)) is not None
 
     def address(self, scope: Any, headers: Mapping[str, Sequence[str]]) -> str:
         """Where the browser is."""

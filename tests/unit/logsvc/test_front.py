@@ -288,7 +288,10 @@ async def test_with_a_login_nothing_is_served_before_it(dist: Path) -> None:
 
 async def test_who_shows_a_token_may_call_us_by_any_name(dist: Path) -> None:
     front, api, socket, _ = make_front(dist, **LOCKED)
-    assert (await ask(front, "/api/v1/logs", host="10.0.0.7:9001", authorization="Bearer wrong"))[0]["status"] == 403
+    assert (await ask(front, "/api/v1/logs", host="10.0.0.7:9001"))[0]["status"] == 403
+    for status in [401] * PER_ADDRESS + [429]:
+        [head, _] = await ask(front, "/api/v1/logs", host="10.0.0.7:9001", authorization="Bearer wrong")
+        assert head["status"] == status
     await ask(front, "/api/v1/logs", host="10.0.0.7:9001", authorization=BEARER)
     await ask(front, "/api/v1/live", host="10.0.0.7:9001", kind="websocket", authorization=BEARER)
     assert api.paths == ["/api/v1/logs"]
