@@ -13,38 +13,42 @@ from logsvc.settings import is_loopback
 
 @dataclass(frozen=True)
 class Gate:
-    """public_host: host[:port] of PUBLIC_URL, without a default port; None if unset. others: the same of pages that
-    LOGSVC_ALLOWED_ORIGINS names. port: where our page is served; WEBSOCKET_PORT is another."""
+    """public: origin of PUBLIC_URL; None if unset. others: of the pages that LOGSVC_ALLOWED_ORIGINS names. port: where
+    our page is served; WEBSOCKET_PORT is another."""
 
-    public_host: str | None = None
+    public: str | None = None
     others: frozenset[str] = frozenset()
     port: int = 0
 
     @classmethod
     def of(cls, public_url: str | None, others: Iterable[str] = (), port: int = 0) -> "Gate":
-        named = frozenset(netloc for one in others if (netloc := _netloc(one)))
-        return cls(_netloc(public_url) if public_url else None, named, port)
+        named = frozenset(origin for one in others if (origin := _origin(one)))
+        return cls(_origin(public_url) if public_url else None, named, port)
 
     def admits(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether a request with these headers comes from a place we know. Programs send no Origin; that is fine."""
         found = {name: value.decode("latin-1") for name, value in headers if name in (b"host", b"origin")}
-        host = found.get(b"host", "")
-        if not self._is_ours(host):
+        host = found.get(b"host", "").lower()
+        is_here = is_loopback(_hostname(host))
+        if not is_here and not self._is_public(host):
             return False
-        origin = found.get(b"origin")
-        if origin is None:
+        if b"origin" not in found:
             return True
-        source = _netloc(origin)
+        origin = _origin(found[b"origin"])
+        if origin is None:
+            return False
         # Another port of this machine is another app's page, which may be anybody's.
-        own = f"{host.lower().removesuffix(_port(host))}:{self.port}"
-        return source is not None and (source in (host.lower(), self.public_host, own) or source in self.others)
+        own = f"{host.removesuffix(_port(host))}:{self.port}"
+        is_own = is_here and _netloc(origin) in (host, own)
+        return is_own or origin == self.public or origin in self.others
 
-    def _is_ours(self, netloc: str) -> bool:
-        return netloc.lower() == self.public_host or is_loopback(_hostname(netloc))
+    def _is_public(self, host: str) -> bool:
+        """By any port: who has our name has us, at WEBSOCKET_PORT too."""
+        return self.public is not None and _hostname(host) == _hostname(_netloc(self.public))
 
 
-def _netloc(url: str) -> str | None:
-    """Lower-case host[:port] of an http(s) URL, without the scheme's own port; None if it is no such URL."""
+def _origin(url: str) -> str | None:
+    """Lower-case scheme://host[:port] of an http(s) URL, without the scheme's own port; None if it is no such URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -54,7 +58,11 @@ def _netloc(url: str) -> str | None:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     own = {"http": 80, "https": 443}[parts.scheme]
-    return host if port in (None, own) else f"{host}:{port}"
+    return f"{parts.scheme}://{host}" if port in (None, own) else f"{parts.scheme}://{host}:{port}"
+
+
+def _netloc(origin: str) -> str:
+    return origin.partition("://")[2]
 
 
 def _port(netloc: str) -> str:

@@ -55,6 +55,9 @@ def dist(tmp_path: Path) -> Path:
         ("127.0.0.1:9001", "https://evil.example", False),
         ("127.0.0.1:9001", "https://tocsin.example.com.evil.example", False),
         ("127.0.0.1:9001", "https://tocsin.example.com:8443", False),
+        ("tocsin.example.com", "http://tocsin.example.com", False),  # not TLS: who knows whose page that is
+        ("tocsin.example.com:9002", "https://tocsin.example.com", True),  # our page at WEBSOCKET_PORT
+        ("tocsin.example.com:9002", "https://tocsin.example.com:9002", False),
         ("127.0.0.1:9001", "null", False),
         ("127.0.0.1:9001", "", False),
         ("127.0.0.1:9001", "http://[", False),
@@ -76,6 +79,7 @@ def test_only_our_own_pages_are_admitted(host: str, origin: str | None, is_admit
         ("[::1]:9002", "http://[::1]:9001", True),
         ("127.0.0.1:9001", "http://127.0.0.1:3000", True),
         ("127.0.0.1:9001", "http://localhost:3000", False),
+        ("127.0.0.1:9001", "https://127.0.0.1:3000", False),
         ("127.0.0.1:9002", "http://127.0.0.1:9003", False),
     ],
 )
