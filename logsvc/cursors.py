@@ -26,13 +26,14 @@ class RowKey(msgspec.Struct, array_like=True, frozen=True):
 
 
 class JobKey(msgspec.Struct, array_like=True, frozen=True):
-    """A place in the list of jobs, the most lately changed first."""
+    """A place in the list of jobs, the most lately changed first, as they were before `latest`; 0 = as they are."""
 
     ts: int
     source: str
     queue: str
     job_id: str
     added_at: int
+    latest: int = 0
 
 
 class QueueKey(msgspec.Struct, array_like=True, frozen=True):

@@ -158,15 +158,20 @@ class Listed:
 
 
 async def newest_jobs(journal: Journal, wanted: Wanted, limit: int, since: int | None) -> Listed:
-    """The most lately changed jobs, as they were at the end of the time asked for; looks ever further back for them."""
+    """The most lately changed jobs, as they were at the end of the time asked for; looks ever further back for them.
+
+    Where no end is asked for, the pages after the first tell them as they were at the first: a job that changes
+    meanwhile would move to where those have passed already.
+    """
     if since is None:
         return Listed([], None)
-    latest = wanted.asked.latest if wanted.asked.latest is not None else LATEST_MS
+    now, pinned = journal.now_ms(), wanted.after.latest if wanted.after is not None else 0
+    latest = wanted.asked.latest if wanted.asked.latest is not None else pinned or LATEST_MS
     top = latest if wanted.after is None else min(latest, wanted.after.ts + 1)
     bottom = max(since, wanted.asked.earliest or 0)
     having = _conditions(wanted)
     texts = hits(having, wanted.terms, journal.search_index)
-    where, windows = wanted.where.copy(), window_starts(min(top, journal.now_ms()), bottom)
+    where, windows = wanted.where.copy(), window_starts(min(top, now), bottom)
     if wanted.job_ids:
         where.add("job_id IN {job_id:Array(String)}", job_id=list(wanted.job_ids))
     few = await _few_jobs(journal, where, wanted.terms, bottom, latest)
@@ -196,7 +201,9 @@ async def newest_jobs(journal: Journal, wanted: Wanted, limit: int, since: int |
         if len(found) > limit:
             break
     items = await _told(journal, found[:limit], reach)
-    return Listed(items, _key(found[limit - 1]) if len(found) > limit else None)
+    if len(found) <= limit:
+        return Listed(items, None)
+    return Listed(items, _key(found[limit - 1], pinned or max(now, int(found[0]["last_ts"]) + 1)))
 
 
 async def _few_jobs(
@@ -321,6 +328,7 @@ def _item(row: dict[str, Any], mine: Sequence[dict[str, Any]]) -> JobItem:
     )
 
 
-def _key(row: dict[str, Any]) -> JobKey:
+def _key(row: dict[str, Any], latest: int) -> JobKey:
     """A job's place in the list, of the integers themselves: not every one of them can be written as a time."""
-    return JobKey(int(row["last_ts"]), str(row["source"]), str(row["queue"]), str(row["job_id"]), int(row["run"]))
+    names = str(row["source"]), str(row["queue"]), str(row["job_id"])
+    return JobKey(int(row["last_ts"]), *names, int(row["run"]), latest)

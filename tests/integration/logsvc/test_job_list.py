@@ -176,6 +176,21 @@ async def test_a_run_is_found_whole_however_many_rows_the_newer_ones_have(
     assert (await find_run(journal, names | {"job_id": "9"}, None)).runs == []
 
 
+async def test_a_job_that_changes_between_two_pages_is_told_as_it_was_at_the_first(store: Store) -> None:
+    await store.insert("journal", b"\n".join(event(n, f"j{n}", T0 + n) for n in range(4)), "t")
+    clock = iter([T0 + 100, T0 + 300, T0 + 500])
+    journal = Journal(store, lambda: None, lambda: next(clock) / 1000)
+    wanted, since, listed = Wanted(Where(), Range(None, None)), await journal.since(), list[tuple[str, str]]()
+    for number, job_id in enumerate(["j0", "j3", "j1"]):
+        page = await newest_jobs(journal, wanted, 2 if not number else 1, since)
+        listed += [(item.job_id, item.state) for item in page.items]
+        wanted = replace(wanted, after=page.next)
+        after = event(10 + number, job_id, T0 + 200 * (number + 1), event="active", state="active")
+        await store.insert("journal", after, f"t{number}")
+    assert wanted.after is None
+    assert listed == [("j3", "waiting"), ("j2", "waiting"), ("j1", "waiting"), ("j0", "waiting")]
+
+
 async def test_large_rows_are_told_as_far_as_they_fit_and_pages_of_them_lose_none(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
