@@ -8,6 +8,7 @@ is one name, and the handler decodes it.
 import asyncio
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from logsvc.auth.door import Door
 from logsvc.auth.login import PATHS, Login
+from logsvc.auth.questions import Questions
 from logsvc.auth.who import SCOPE_KEY, Denied
 from logsvc.live.origin import Gate
 from logsvc.page import Answer, Page, send_answer
@@ -59,6 +61,7 @@ class Front:
         self._door = door
         self._login = login
         self._base = base
+        self._questions = Questions()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = self._below_base(scope)
@@ -131,12 +134,14 @@ class Front:
         return await asyncio.to_thread(self._page.answer, path, headers)
 
     async def _serve_api(self, path: str, scope: Any, receive: Any, send: Any) -> None:
-        try:
-            who = self._door.admit(scope, path)
-        except Denied as denied:
-            await send_answer(_denial(denied), scope["method"], send)
-            return
-        await self._api({**scope, "path": path, "root_path": "", SCOPE_KEY: who}, receive, _with_headers(send))
+        with ExitStack() as counted:
+            try:
+                who = self._door.admit(scope, path)
+                counted.enter_context(self._questions.one_more(who))
+            except Denied as denied:
+                await send_answer(_denial(denied), scope["method"], send)
+                return
+            await self._api({**scope, "path": path, "root_path": "", SCOPE_KEY: who}, receive, _with_headers(send))
 
     def _below_base(self, scope: Any) -> str:
         """The path as the application knows it: without the base, and as sent where segments are names."""

@@ -16,6 +16,7 @@ from logsvc.auth.door import Door
 from logsvc.auth.limits import PER_ADDRESS, WINDOW_SECONDS, Attempts
 from logsvc.auth.login import Login
 from logsvc.auth.logouts import Logouts
+from logsvc.auth.questions import AT_ONCE_EACH
 from logsvc.bot import Bot
 from logsvc.front import LIVE, Front
 from logsvc.live.origin import Gate
@@ -133,11 +134,15 @@ def test_a_page_that_was_not_built_says_so(tmp_path: Path) -> None:
 class Spy:
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.let = asyncio.Event()
+        """Not set: it answers nobody yet."""
+        self.let.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.paths.append(scope["path"])
         self.headers = dict(scope["headers"])
         self.log_context = get_contextvars()
+        await self.let.wait()
 
 
 def _headers(given: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
@@ -152,6 +157,7 @@ async def ask(
     method: str = "GET",
     query: bytes = b"",
     body: bytes = b"",
+    peer: str = "",
     **headers: str,
 ) -> list[Any]:
     from urllib.parse import unquote
@@ -163,6 +169,7 @@ async def ask(
         "raw_path": raw.encode(),
         "query_string": query,
         "headers": [(b"host", host.encode()), *_headers(headers)],
+        "client": (peer, 5),
     }
     sent: list[Any] = []
 
@@ -383,3 +390,23 @@ async def test_whoever_guesses_links_has_to_wait_and_is_told_how_long(dist: Path
     head, said = answers[-1]
     assert 0 < int(dict(head["headers"])[b"retry-after"]) <= WINDOW_SECONDS
     assert b"Too many failed logins" in said["body"]
+
+
+async def test_who_has_many_questions_under_way_is_held_up_and_nobody_else(dist: Path) -> None:
+    """Two people by a proxy, then the bot, which asks for many."""
+    front, api, _, _ = make_front(
+        dist, TRUSTED_PROXIES="10.0.0.5", LOGSVC_PROXY_USER_HEADER="X-User", LOGSVC_PROXY_ROLES="*=viewer", **LOCKED
+    )
+    ask_as = functools.partial(ask, front, "/api/v1/logs", "tocsin.example.com", peer="10.0.0.5")
+    api.let.clear()
+    async with asyncio.TaskGroup() as group:
+        for number in range(1, AT_ONCE_EACH + 1):
+            group.create_task(ask_as(x_user="ann"))
+            await eventually(lambda number=number: len(api.paths) == number, what="one more under way")
+        [head, _] = await ask_as(x_user="ann")
+        assert (head["status"], dict(head["headers"])[b"retry-after"]) == (429, b"5")
+        group.create_task(ask_as(x_user="bob"))
+        group.create_task(ask_as(authorization=BEARER))
+        await eventually(lambda: len(api.paths) == AT_ONCE_EACH + 2, what="the others let in")
+        api.let.set()
+    assert await ask_as(x_user="ann") == [], "as soon as they have ended"
