@@ -16,6 +16,8 @@ POLICY = 1008
 TRY_AGAIN_LATER = 1013
 """Too slow, or no room; come back, perhaps elsewhere."""
 MOST_MESSAGE_CHARS = 64 * 1024
+HEAR_SECONDS = 0.05
+"""Between two messages of one viewer: what it says is work for the hub, which all have in common."""
 
 Receive = Any
 Send = Any
@@ -56,7 +58,14 @@ async def first_to_end(*sides: Awaitable[None]) -> None:
             raise error
 
 
-async def next_message(receive: Receive) -> Mapping[str, Any] | None:
+async def messages(receive: Receive) -> AsyncGenerator[Mapping[str, Any]]:
+    """What a viewer says until it is gone, at most 20 messages a second. Raises BadRequest."""
+    while (said := await _next_message(receive)) is not None:
+        yield said
+        await asyncio.sleep(HEAR_SECONDS)
+
+
+async def _next_message(receive: Receive) -> Mapping[str, Any] | None:
     """The next JSON object that a viewer says; None once it is gone. Raises BadRequest for anything else."""
     message: Mapping[str, Any] = await receive()
     if message["type"] == "websocket.disconnect":

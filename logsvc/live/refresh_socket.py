@@ -15,7 +15,7 @@ from logsvc.live.asgi import (
     Send,
     close,
     first_to_end,
-    next_message,
+    messages,
     refuse,
     say,
     welcome,
@@ -81,7 +81,7 @@ def asked_terms(asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
 
 async def _hear(subscription: Subscription, receive: Receive, send: Send) -> None:
     try:
-        while (said := await next_message(receive)) is not None:
+        async for said in messages(receive):
             if said.get("type") != "subscribe":
                 raise BadRequest("type: expected subscribe")
             subscription.ask_for(parse_terms(said.get("to")))

@@ -18,7 +18,7 @@ from logsvc.live.asgi import (
     Send,
     close,
     first_to_end,
-    next_message,
+    messages,
     refuse,
     say,
     welcome,
@@ -81,7 +81,7 @@ class LiveSocket:
 async def _hear(session: Session, receive: Receive, send: Send) -> None:
     """Do what the viewer says; return when it is gone or says nonsense."""
     try:
-        while (said := await next_message(receive)) is not None:
+        async for said in messages(receive):
             _obey(session, said)
             await say(send, {"type": "done", "what": str(said["type"])})
     except BadRequest as error:

@@ -1,5 +1,6 @@
 """The live stream without a network: filters, ring, hub, viewers."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack, aclosing
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from logsvc.cursors import TailPosition, pack_position, unpack_position
 from logsvc.errors import BadRequest
+from logsvc.live.asgi import messages
 from logsvc.live.crowd import Crowd, Crowded
 from logsvc.live.filter import Filter, parse_filter, subject_of
 from logsvc.live.hub import SKEW_MS, Hub
@@ -431,6 +433,26 @@ def test_a_viewer_out_of_sight_gets_little_and_is_told_what_it_missed() -> None:
     frame = viewer.take(NOW_MS)
     assert isinstance(frame, Frame)
     assert (len(frame.rows), frame.dropped) == (1_000, 0)
+
+
+async def test_a_viewer_that_talks_without_end_is_heard_one_message_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("logsvc.live.asgi.HEAR_SECONDS", 3600)
+    taken, heard = 0, asyncio.Event()
+
+    async def receive() -> dict[str, str]:
+        nonlocal taken
+        taken += 1
+        return {"type": "websocket.receive", "text": '{"type":"filter"}'}
+
+    async def hear() -> None:
+        async for _ in messages(receive):
+            heard.set()
+
+    hearing = asyncio.create_task(hear())
+    await heard.wait()
+    done, _ = await asyncio.wait({hearing}, timeout=0)
+    hearing.cancel()
+    assert (done, taken) == (set(), 1)
 
 
 def test_one_frame_is_encoded_once_for_all_who_get_the_same() -> None:
