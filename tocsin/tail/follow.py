@@ -133,8 +133,8 @@ class Follow:
     async def _show_history(self, began: str) -> None:
         """Print what there is since then, oldest first, then what the stream has brought meanwhile.
 
-        History is told up to where it is complete, and again until it has come as far as the stream began. Where that
-        takes too long, it is said from when on lines may be missing.
+        History is told up to where it is complete, and once more when it has come as far as the stream began. Where
+        that takes too long, it is said from when on lines may be missing.
         """
         assert self._options.since is not None
         start, until = self._options.since.isoformat(), asyncio.get_running_loop().time() + SETTLE_SECONDS
@@ -143,26 +143,32 @@ class Follow:
                 while True:
                     try:
                         rows, complete = await self._history(client, start)
+                        is_whole = complete > began
+                        is_last = is_whole or asyncio.get_running_loop().time() > until
+                        self._show_past(row for row in rows if is_last or row["ts"] <= complete)
+                        if is_last:
+                            if not is_whole:
+                                self._notice(_not_whole(complete, began))
+                            break
+                        await self._settle(client, began, until)
                     except httpx.TransportError:
                         # If the stream has broken off as well, this ends with it and begins again with the next.
                         if asyncio.get_running_loop().time() > until:
                             raise
                         await asyncio.sleep(1)
-                        continue
-                    is_whole = complete > began
-                    is_last = is_whole or asyncio.get_running_loop().time() > until
-                    self._show_past(row for row in rows if is_last or row["ts"] <= complete)
-                    if is_last:
-                        if not is_whole:
-                            self._notice(_not_whole(complete, began))
-                        break
-                    await asyncio.sleep(1)
         except (httpx.HTTPError, KeyError, msgspec.MsgspecError) as error:
             self._notice(f"no history ({str(error) or type(error).__name__}); what is new follows")
         held, self._held = self._held or (), None
         if self._left_out:
             self._notice(f"{self._left_out} lines left out here: more came than wait while history is read")
         self._show(held)
+
+    async def _settle(self, client: httpx.AsyncClient, began: str, until: float) -> None:
+        """Wait until history has come as far as the stream began; a page of one row tells how far it is."""
+        while asyncio.get_running_loop().time() <= until:
+            await asyncio.sleep(1)
+            if str((await self._page(client, began, "", limit=1))["as_of"] or "") > began:
+                return
 
     def _show_past(self, rows: Iterable[Row]) -> None:
         for row in rows:
@@ -181,8 +187,8 @@ class Follow:
             self._notice(f"the newest {len(rows)} lines only; ask for less, or see the page's export")
         return rows[::-1], complete
 
-    async def _page(self, client: httpx.AsyncClient, start: str, cursor: str) -> Any:
-        asked: dict[str, Any] = {**self._options.filters, "limit": PAGE_ROWS, "from": start}
+    async def _page(self, client: httpx.AsyncClient, start: str, cursor: str, *, limit: int = PAGE_ROWS) -> Any:
+        asked: dict[str, Any] = {**self._options.filters, "limit": limit, "from": start}
         if cursor:
             asked["cursor"] = cursor
         answer = await client.get(f"{self._options.url}/api/v1/logs", params=asked)
