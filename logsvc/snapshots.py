@@ -1,8 +1,8 @@
 """What queues, schedulers and their Redis look like now, held in memory from Kafka: it is told without ClickHouse."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence, Set
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -41,6 +41,12 @@ class Snapshots:
         self.as_of_ms = 0
         self._settings = settings
         self._health = health
+        names = settings.topics
+        self._known: dict[str, dict[bytes, Any]] = {
+            names.queues: self.queues,
+            names.schedulers: self.schedulers,
+            names.sources: self.sources,
+        }
 
     @property
     def is_complete(self) -> bool:
@@ -48,7 +54,8 @@ class Snapshots:
         return self.as_of_ms > 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until stop is set; after an outage of Kafka from the start again, over what is known.
+        """Read until stop is set; after an outage of Kafka from the start again; what is known is shown until
+        all is read.
 
         What is told only beside the queues has a reader of its own: where it may not be read, the queues still are.
         """
@@ -75,15 +82,28 @@ class Snapshots:
                 await pause(stop, RETRY_SECONDS)
 
     async def _read(self, reader: Reader, stop: asyncio.Event, at_end: Callable[[Reader], None]) -> None:
+        told = {place.topic: set[bytes]() for place in reader.end}
         is_at_end = False
         while not stop.is_set():
             for place, records in (await reader.poll()).items():
                 for record in records:
                     self.take(place.topic, record)
+                if not is_at_end:
+                    told[place.topic] |= {record.key or b"" for record in records}
             positions = await reader.positions()
-            is_at_end = is_at_end or all(positions[place] >= end for place, end in reader.end.items())
+            if not is_at_end and all(positions[place] >= end for place, end in reader.end.items()):
+                is_at_end = True
+                for topic, keys in told.items():
+                    self._keep_only(topic, keys)
             if is_at_end:
                 at_end(reader)
+
+    def _keep_only(self, topic: str, keys: Set[bytes]) -> None:
+        """Forget what Kafka told before an outage and tells no more: the tombstone may be gone by now."""
+        for key in self._known.get(topic, {}).keys() - keys:
+            del self._known[topic][key]
+            if topic == self._settings.topics.schedulers:
+                self.ran.pop(key, None)
 
     def _reached_end(self, reader: Reader) -> None:
         self._health.ok("queues", lasting=True)
