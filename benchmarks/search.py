@@ -29,7 +29,7 @@ from logsvc.api.build import build_api
 from logsvc.api.durations import durations_routes
 from logsvc.api.errors import errors_routes
 from logsvc.api.export import Exports
-from logsvc.api.handling import NoIncidents
+from logsvc.api.handling import Handling
 from logsvc.api.histogram import histogram_routes
 from logsvc.api.jobs import jobs_routes
 from logsvc.api.journal import DAY, Journal
@@ -154,6 +154,13 @@ async def measure(client: httpx.AsyncClient, path: str, asked: dict[str, Any]) -
     return statistics.median(took[1:]), max(took[1:]), statistics.median(busy[1:]), items
 
 
+class NobodyToAsk:
+    """Who handled a failure is the bot's to tell, and there is none."""
+
+    async def last_handling(self, fingerprint: str) -> Handling:
+        return Handling(is_known=False, last=None)
+
+
 async def run(rows: int, folder: Path) -> None:
     url = f"chdb://{folder}"
     given = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": url}
@@ -169,7 +176,7 @@ async def run(rows: int, folder: Path) -> None:
     exports = Exports(asyncio.Event(), Metrics(registry).exported)
     routes = [*logs_routes(journal, exports), *jobs_routes(journal), *histogram_routes(journal)]
     routes += durations_routes(journal)
-    api = build_api([*routes, *errors_routes(journal, NoIncidents())], Health(), registry, journal.as_of)
+    api = build_api([*routes, *errors_routes(journal, NobodyToAsk())], Health(), registry, journal.as_of)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app=cast(Any, api)), base_url="http://bench", timeout=60
     ) as client:

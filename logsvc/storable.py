@@ -8,7 +8,7 @@ import msgspec
 from tocsin.events import VERSION, BadRecord, decode, encode
 
 EARLIEST_MS = 946_684_800_000  # 2000-01-01
-LATEST_MS = 4_102_444_800_000  # 2100-01-01
+TOO_LATE_MS = 4_102_444_800_000  # 2100-01-01
 
 UINT32 = frozenset({"epoch", "attempt", "max_attempts", "line", "workers", "sources_queues"})
 UINT64 = frozenset(
@@ -52,7 +52,7 @@ def _looked_at(struct: type[T], value: bytes) -> tuple[T, bytes]:
         record = decode(struct, value)
         value = encode(record)
     ts: int = getattr(record, "ts", 0)
-    if not EARLIEST_MS <= ts < LATEST_MS:
+    if not EARLIEST_MS <= ts < TOO_LATE_MS:
         raise BadRecord(f"ts {ts} is no time in ms between 2000 and 2100")
     for name, least, most in _bounds(struct):
         number: int | None = getattr(record, name)
@@ -79,7 +79,7 @@ def _limits(name: str) -> msgspec.Meta:
     if name == "v":
         return msgspec.Meta(ge=VERSION, le=VERSION)
     if name == "ts":
-        return msgspec.Meta(ge=EARLIEST_MS, le=LATEST_MS - 1)
+        return msgspec.Meta(ge=EARLIEST_MS, le=TOO_LATE_MS - 1)
     least, most = _range(name)
     return msgspec.Meta(ge=least, le=min(most, 2**63 - 1))
 

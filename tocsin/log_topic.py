@@ -233,7 +233,7 @@ def lines_counter(service: str, registry: CollectorRegistry) -> Counter:
     """The metric of a service's own log lines."""
     return Counter(
         f"{service}_log_lines_total",
-        "Log lines of this service for the page: sent to Kafka, or dropped (too many, or Kafka was away for long)",
+        "Log lines for the page: sent to Kafka, or dropped (too many, or Kafka was away for long)",
         ["outcome"],
         registry=registry,
     )

@@ -9,6 +9,8 @@ STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 
 
 USUAL = 120
 MOST = 1_500
+TREND = 24
+"""Parts of a trend: a chart as small as a word."""
 
 
 @dataclass(frozen=True)

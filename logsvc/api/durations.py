@@ -14,13 +14,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
 from logsvc.api.answers import HISTORY, Coverage, FromTime, Names, ToTime, refusals, refuse_unknown
-from logsvc.api.buckets import Buckets, cut
+from logsvc.api.buckets import TREND, Buckets, cut
 from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, closed, sets, time_range
 from logsvc.api.markers import Marker, markers_of
 from tocsin.times import rfc3339
 
 MOST_QUEUES = 1_000
-TREND = 24
 
 QUARTER = 15 * MINUTE
 KINDS = {0: "whole", 1: "queue", 2: "part"}

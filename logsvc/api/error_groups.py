@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from logsvc.api.buckets import TREND
 from logsvc.api.journal import MINUTE, Journal, Range, Where
 from tocsin.times import rfc3339
 
-TREND = 24
 TEXT = "lowerUTF8(concatWithSeparator('\\n', a_error, a_type, a_name))"
 """What a search of groups looks at."""
 

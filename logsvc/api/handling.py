@@ -38,14 +38,6 @@ class Incidents(Protocol):
     async def last_handling(self, fingerprint: str) -> Handling: ...
 
 
-class NoIncidents:
-    """Where there is no bot to ask: nothing is known."""
-
-    async def last_handling(self, fingerprint: str) -> Handling:
-        del fingerprint
-        return Handling(is_known=False, last=None)
-
-
 class BotIncidents:
     """The bot's incidents."""
 

@@ -10,9 +10,10 @@ import msgspec
 
 from logsvc.api.answers import Coverage
 from logsvc.api.attempts import Attempt, attempts_of
-from logsvc.api.job_list import AT, RUN, TELLS_NAME, TELLS_STATE, JobItem
+from logsvc.api.job_list import JobItem
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
+from logsvc.api.runs import AT, RUN, TELLS_NAME, TELLS_STATE
 from logsvc.api.weight import ANSWER_BYTES, fitting, is_cut
 from logsvc.rows import COLUMNS, Row, row_of
 from logsvc.times import parse_time

@@ -7,25 +7,13 @@ from typing import Any
 import msgspec
 
 from logsvc.api.journal import DAY, MINUTE, Journal, Range, Where, window_starts
+from logsvc.api.runs import AT, RUN, SEEN, TELLS_NAME, TELLS_STATE
 from logsvc.api.text import hits
 from logsvc.cursors import JobKey
 from logsvc.schema.words import SearchIndex
 from logsvc.search import Term
-from logsvc.storable import LATEST_MS
+from logsvc.storable import TOO_LATE_MS
 from tocsin.times import rfc3339, rfc3339_or_none
-
-# `at` orders a job's events in one number: ms, then Kafka's order within one (a job's events share a partition).
-AT = "bitShiftLeft(ts, 20) + bitAnd(kafka_offset, 1048575)"
-
-# Whose row it is. known: the runs of its id, newest first. A row that does not know its run (added_at 0: the hash was
-# gone) belongs to the newest one added by then, else to the first one known; 0 = none is known.
-RUN = """multiIf(added_at > 0, added_at, empty(known), 0,
-        arrayExists(added -> added <= {ts}, known), arrayFirst(added -> added <= {ts}, known), known[-1])"""
-
-SEEN = "if(added_at = 0, ts, 0)"
-
-TELLS_STATE = "kind = 'event' AND state != 'unknown'"
-TELLS_NAME = "kind = 'event' AND job_name != ''"
 
 # Jobs with an event in the window are the only ones whose newest event can be in it. Where states are asked for, that
 # event tells one of them, or tells no state.
@@ -40,7 +28,7 @@ SELECT min(if(first = 0 OR first > least(newest, unknown), {{{{bottom:Int64}}}},
 FROM
 (
     SELECT job_id, minIf(added_at, added_at > 0) AS first, max(ts) AS newest,
-        min(if(added_at = 0, ts, {LATEST_MS})) AS unknown
+        min(if(added_at = 0, ts, {TOO_LATE_MS})) AS unknown
     FROM journal WHERE {CHANGED} GROUP BY source, queue, job_id
 )
 """
@@ -166,7 +154,7 @@ async def newest_jobs(journal: Journal, wanted: Wanted, limit: int, since: int |
     if since is None:
         return Listed([], None)
     now, pinned = journal.now_ms(), wanted.after.latest if wanted.after is not None else 0
-    latest = wanted.asked.latest if wanted.asked.latest is not None else pinned or LATEST_MS
+    latest = wanted.asked.latest if wanted.asked.latest is not None else pinned or TOO_LATE_MS
     top = latest if wanted.after is None else min(latest, wanted.after.ts + 1)
     bottom = max(since, wanted.asked.earliest or 0)
     having = _conditions(wanted)
