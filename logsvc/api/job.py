@@ -14,7 +14,7 @@ from logsvc.api.job_list import JobItem
 from logsvc.api.journal import DAY, Journal, Where
 from logsvc.api.markers import Marker
 from logsvc.api.runs import AT, RUN, TELLS_NAME, TELLS_STATE
-from logsvc.api.weight import ANSWER_BYTES, fitting, is_cut
+from logsvc.api.weight import ANSWER_BYTES, FEW_ROWS, first_rows, fitting, is_cut
 from logsvc.rows import COLUMNS, Row, row_of
 from logsvc.times import parse_time
 from tocsin.times import rfc3339, rfc3339_or_none
@@ -43,9 +43,7 @@ LIMIT {MOST_RUNS}
 """
 
 # Events first: attempts are told whatever the job wrote.
-ONE = WITH_RUN + fitting(
-    f"SELECT {COLUMNS} FROM {ROWS} AND run = {{run:Int64}}", "kind, ts DESC, kafka_offset DESC, line DESC"
-)
+ONE = f"SELECT {COLUMNS} FROM {ROWS} AND run = {{run:Int64}}", "kind, ts DESC, kafka_offset DESC, line DESC"
 
 # Of all job ids only a scheduler's, `repeat:<scheduler>:<ms>`, holds colons; so may the scheduler and the prefix.
 _PARENT = re.compile(r".*?:([^:]+):(repeat:.+:\d{10,}|[^:]+)", re.DOTALL)
@@ -130,8 +128,11 @@ async def find_run(journal: Journal, names: Mapping[str, str], wanted: int | Non
     if not runs:
         return Found([], 0, [], is_cut=False)
     run = int(runs[0]["run"]) if wanted is None else wanted
-    look = Where([], {**names, "run": run, "most": MOST_TIMELINE_ROWS + 1, "most_bytes": ANSWER_BYTES})
-    found = await journal.ask(ONE, look, rows=True)
+    look = Where([], {**names, "run": run, "most": FEW_ROWS + 1})
+    found = await journal.ask(WITH_RUN + first_rows(*ONE), look, rows=True)
+    if len(found) > FEW_ROWS:
+        look.parameters |= {"most": MOST_TIMELINE_ROWS + 1, "most_bytes": ANSWER_BYTES}
+        found = await journal.ask(WITH_RUN + fitting(*ONE), look, rows=True)
     rows = await asyncio.to_thread(_timeline, found[:MOST_TIMELINE_ROWS])
     return Found([_run(row) for row in runs], run, rows, is_cut(found) or len(found) > MOST_TIMELINE_ROWS)
 

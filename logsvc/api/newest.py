@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logsvc.api.journal import Journal, Range, Where, window_starts
-from logsvc.api.weight import ANSWER_BYTES, fitting, is_cut
+from logsvc.api.weight import ANSWER_BYTES, FEW_ROWS, first_rows, fitting, is_cut
 from logsvc.cursors import RowKey
 from logsvc.rows import COLUMNS
 from logsvc.schema.words import SearchIndex
@@ -32,7 +32,7 @@ async def newest_rows(
     is_search: bool = False,
     most_bytes: int = ANSWER_BYTES,
 ) -> Newest:
-    """Rows older than `after`, looking ever further back until there are enough: up to limit, fewer if they are large.
+    """Rows older than `after`, looking ever further back until there are enough: up to limit, fewer if many are large.
 
     is_search: what is rare may be told by the index of words; then one look is enough.
     """
@@ -59,12 +59,13 @@ async def newest_rows(
         if top is not None:
             window.add("ts < {latest:Int64}", latest=top)
         window.parameters |= {"most": limit - len(rows) + 1, "most_bytes": max(most_bytes, 1)}
-        sql = fitting(f"SELECT {COLUMNS} FROM journal WHERE {window}", NEWEST_FIRST)
+        bounded = fitting if limit > FEW_ROWS else first_rows
+        sql = bounded(f"SELECT {COLUMNS} FROM journal WHERE {window}", NEWEST_FIRST)
         found = await journal.ask(sql, window, rows=True)
         rows += found
         if len(rows) > limit or is_cut(found):
             return Newest(rows[:limit], has_more=True)
-        most_bytes -= int(found[-1]["bytes"]) if found else 0
+        most_bytes -= int(found[-1].get("bytes", 0)) if found else 0
         top = start
     return Newest(rows, has_more=False)
 

@@ -1,6 +1,6 @@
 """How much of what was found an answer holds: bounded in rows and in bytes, by ClickHouse, so that no more reaches us.
 
-A row may be as large as what a job wrote, so a number of rows alone bounds nothing.
+A row may be as large as what a job wrote, so a large number of rows bounds nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,16 @@ from typing import Any
 
 ANSWER_BYTES = 8 * 1024 * 1024
 """Of the rows of one answer. Encoding holds the loop meanwhile, and a thread would hold it as long."""
+FEW_ROWS = 200
+"""So many are given however large they are: to weigh them takes ClickHouse longer than to find them."""
 
 WEIGHT = "500 + byteSize(message, error, stack, data, result, progress, fields)"
 """Bytes of a row: its texts, and about what the rest takes."""
+
+
+def first_rows(rows: str, order: str) -> str:
+    """The first {most} of some journal rows, in this order."""
+    return f"{rows} ORDER BY {order} LIMIT {{most:UInt32}}"
 
 
 def fitting(rows: str, order: str) -> str:
@@ -23,7 +30,7 @@ SELECT * FROM
 (
     SELECT *, {WEIGHT} AS weight, count() OVER () AS found,
         sum(weight) OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS bytes
-    FROM ({rows} ORDER BY {order} LIMIT {{most:UInt32}})
+    FROM ({first_rows(rows, order)})
 )
 WHERE bytes - weight < {{most_bytes:UInt64}}
 ORDER BY {order}
@@ -32,4 +39,4 @@ ORDER BY {order}
 
 def is_cut(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether some of what `fitting` was asked for did not fit."""
-    return bool(rows) and int(rows[0]["found"]) > len(rows)
+    return bool(rows) and int(rows[0].get("found", 0)) > len(rows)

@@ -195,6 +195,8 @@ async def test_large_rows_are_told_as_far_as_they_fit_and_pages_of_them_lose_non
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Bytes are bounded, not rows alone; of a job its events come first, so that no attempt is lost to its lines."""
+    monkeypatch.setattr("logsvc.api.newest.FEW_ROWS", 4)
+    monkeypatch.setattr("logsvc.api.job.FEW_ROWS", 4)
     added = T0 - 5 * HOUR
     rows = [event(n, "7", added + n, data="x" * 1_000) for n in range(2)]
     rows += [line(n, "7", T0 - n * HOUR // 4, f"{n} " + "y" * 16_000, added) for n in range(12)]
