@@ -1,6 +1,7 @@
 """logsvc as the bot knows it: a few resources of its API, over real HTTP."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,14 +12,16 @@ from litestar.params import FromPath
 from tests.ports import free_port
 from tocsin.http import serve_http
 
+HOUR_MS = 3_600_000
+
 
 def _rfc3339(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat()
 
 
-def _figures(queue: str, p95: float) -> dict[str, Any]:
+def _figures(queue: str, p95: float, added: int) -> dict[str, Any]:
     run = {"count": 1000, "p95": p95, "p99": p95}
-    return {"source": "main", "queue": queue, "added": 1000, "completed": 20_000, "failed": 0, "run": run}
+    return {"source": "main", "queue": queue, "added": added, "completed": 20_000, "failed": 0, "run": run}
 
 
 class FakeLogsvc:
@@ -36,6 +39,9 @@ class FakeLogsvc:
         self.completed = 0
         self.run_p95: dict[str, float] = {}
         """By queue of source main, in ms."""
+        self.run_p95_now: dict[str, float] = {}
+        self.added_now: dict[str, int] = {}
+        """The same, and how many jobs came in, in an hour or less that has just ended; else as ever, and 1000."""
         self.port = free_port()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -74,7 +80,11 @@ class FakeLogsvc:
         @get("/api/v1/durations", sync_to_thread=False)
         def durations(request: Request[Any, Any, Any]) -> dict[str, Any]:
             found = self._over_time(request, {"completed": self.completed, "failed": 1, "retried": 2})
-            return found | {"queues": [_figures(queue, p95) for queue, p95 in self.run_p95.items()]}
+            start, end = (int(request.query_params[one]) for one in ("from", "to"))
+            is_now = end - start <= HOUR_MS and time.time() * 1000 - end < HOUR_MS
+            p95s = {**self.run_p95, **(self.run_p95_now if is_now else {})}
+            added = self.added_now if is_now else {}
+            return found | {"queues": [_figures(one, p95, added.get(one, 1000)) for one, p95 in p95s.items()]}
 
         @get("/api/v1/backlog", sync_to_thread=False)
         def backlog(request: Request[Any, Any, Any]) -> dict[str, Any]:

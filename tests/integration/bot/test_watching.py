@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -20,6 +21,7 @@ from tests.unit.bot.test_snapshots import Clock
 from tocsin.events import VERSION, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State
 from tocsin.settings import read
 
+HASTY_BOT = Path(__file__).parent / "hasty_bot.py"
 START_MS = int((time.time() - 7200) * 1000)
 """The clock of this Redis is two hours behind: rules go by its own time, and a test need not wait for it."""
 
@@ -183,13 +185,15 @@ TROUBLE: dict[str, tuple[str, str, dict[str, Any]]] = {
             **{"is_longest_active_locked": True},
         },
     ),
+    "slow": ("Jobs take longer", "took 20 s or more; in the last week that was 1 s", {}),
+    "nothing-added": ("Nothing comes in", "No job came in for an hour, in which usually 1000 or more do", {}),
 }
 """A queue of the rule's name, and what the bridge tells of it: what rings then, and what it says."""
 
 
 async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House) -> None:
     logsvc = FakeLogsvc()
-    logsvc.run_p95 = {"long-running": 1000, "still": 1000}
+    logsvc.run_p95 = dict.fromkeys(("long-running", "still", "slow", "nothing-added"), 1000)
     await logsvc.start()
     queues = (*TROUBLE, "still")
 
@@ -206,7 +210,9 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         await measure(0, queue)
     await redis()
     bot = Service(
-        await house.start_bot(LOGSVC_URL=f"http://127.0.0.1:{logsvc.port}", TOCSIN_SERVICE_TOKEN=SERVICE_TOKEN)
+        await house.start_bot(
+            str(HASTY_BOT), LOGSVC_URL=f"http://127.0.0.1:{logsvc.port}", TOCSIN_SERVICE_TOKEN=SERVICE_TOKEN
+        )
     )
     engine = open_engine(house.postgres)
     try:
@@ -222,15 +228,16 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         await house.message("Tocsin is behind")
         await house.message("The bridge has told nothing of source main")
 
+        logsvc.run_p95_now, logsvc.added_now = {"slow": 20_000}, {"nothing-added": 0}
         for queue, (_, _, told) in TROUBLE.items():
             await measure(60, queue, **told)
         await measure(60, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
         await house.message("still · Jobs wait too long")
         await measure(160, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
-        card = await house.message("still · Nothing moves", seconds=150)  # history is looked at once a minute
+        card = await house.message("still · Nothing moves", seconds=60)
         assert "no job has ended for 3 min" in card["text"]
         for queue, (title, text, _) in TROUBLE.items():
-            card = await house.message(f"🟠 prod · {queue} · {title}", seconds=150)
+            card = await house.message(f"🟠 prod · {queue} · {title}", seconds=60)
             assert text in card["text"]
         await redis(memory_bytes=95 * 2**20)
         assert "Redis holds 95 MiB of 100 MiB" in (await house.message("Redis is nearly full"))["text"]
@@ -238,6 +245,7 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         assert "cannot reach the Redis of source main" in (await house.message("Redis unreachable"))["text"]
 
         await redis()
+        logsvc.run_p95_now, logsvc.added_now = {}, {}
         for queue in queues:
             await measure(220, queue)
         ends = [f"{queue} · {title}" for queue, (title, _, _) in TROUBLE.items()]
