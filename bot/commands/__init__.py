@@ -26,7 +26,7 @@ from bot.commands.retry import Retry
 from bot.commands.route import RouteCommand
 from bot.commands.rules import Rules
 from bot.commands.schedulers import SchedulersCommand
-from bot.commands.silence import SilenceCommand
+from bot.commands.silence import SilenceCommand, SilenceList
 from bot.commands.start import Start
 from bot.commands.status import Status
 from bot.commands.trial import TrialCommand
@@ -49,7 +49,7 @@ COMMANDS: tuple[Command, ...] = (
 
 PRESSES: tuple[Pressable, ...] = (
     *(_queues, _queue, _chart, _failed, _job, _errors, _schedulers, Offer()),
-    *(_incidents, _route, _test, _rules, _status, _audit, _handover, _digest, _login),
+    *(_incidents, SilenceList(), _route, _test, _rules, _status, _audit, _handover, _digest, _login),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
 ACTS: tuple[Pressable, ...] = (_ack, _silence, _resolve, _retry, Go(), _oncall)

@@ -46,8 +46,7 @@ class SilenceCommand:
         rest = rest.strip()
         try:
             if not rest:
-                silences = await desk.handling.silences()
-                return Reply(silences_text(silences), silences_buttons(silences, desk.seal))
+                return await silence_list(desk)
             if not ask.may_act:
                 return Reply(texts.NOT_YOURS)
             first, _, more = rest.partition(" ")
@@ -62,8 +61,7 @@ class SilenceCommand:
         number, episode, hours = [*rest.split(":"), ""][:3]
         if number == "end":
             notice = await end(int(episode), ask, desk)
-            silences = await desk.handling.silences()
-            return Reply(silences_text(silences), silences_buttons(silences, desk.seal), notice=notice)
+            return replace(await silence_list(desk), notice=notice)
         done = await desk.handling.silence_incident(
             int(number), ask.who, place(ask), minutes=BUTTON_HOURS[hours], episode=int(episode)
         )
@@ -100,6 +98,27 @@ class SilenceCommand:
         said_until = texts.SILENCED.format(until=moment(silence.until_ms))
         text = f"{texts.ICON_SILENCED} #{silence.id} {scope_words(silence.scope)}\n{said_until}"
         return Reply(text, silences_buttons([silence], desk.seal))
+
+
+@dataclass
+class SilenceList:
+    """Turns the pages of what is quiet, for everybody."""
+
+    name: str = "silences"
+    needs: Role = Role.VIEWER
+
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        try:
+            return await silence_list(desk, int(rest) if rest.isdecimal() and len(rest) < 7 else 0)
+        except Unavailable:
+            return Reply("", notice=texts.POSTGRES_AWAY, is_alert=True)
+
+
+async def silence_list(desk: Desk, number: int = 0) -> Reply:
+    """A page of what is quiet. Raises Unavailable."""
+    silences = await desk.handling.silences()
+    text, buttons = silences_text(silences, number), silences_buttons(silences, desk.seal, number)
+    return Reply(text, buttons, notice=texts.UPDATED)
 
 
 def wish_words(rest: str, target: str) -> str:

@@ -1,6 +1,6 @@
 """Incidents to messages: which chats hear what of a step. All of it inside the caller's transaction."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.delivery.channels import (
@@ -17,7 +17,7 @@ from bot.incidents.late import count_kind, label
 from bot.incidents.latecomers import Latecomers
 from bot.incidents.machine import UNHEEDED, Call, Deploy, Incident, Paged, Step, cover, resolve, step, wait
 from bot.incidents.reminders import together
-from bot.incidents.silences import Silence, covering, quiet_until
+from bot.incidents.silences import Silence, quiet_until
 from bot.incidents.storming import Storming
 from bot.metrics import Metrics
 from bot.people.seal import Seal
@@ -67,7 +67,7 @@ from bot.store.outbox import (
     put_reminder,
     rewrite_incidents,
 )
-from bot.store.silences import hold_ended, hold_silences, silences_on, to_silence
+from bot.store.silences import hold_covering, hold_ended, silences_on, to_silence
 
 ANEW = (Call.RING, Call.SUMMARY)
 """Whoever hears of an episode hears of it first by one of these; a summary's may be followed by its ring."""
@@ -106,7 +106,7 @@ class Alerts:
         """Apply a batch to its incidents; return how many ring."""
         if not tallies:
             return 0
-        silences = await self._hold_covering(session, tallies)
+        silences = await hold_covering(session, tallies)
         rows = await lock_incidents(session, tallies)
         steps: list[tuple[IncidentRow, Step]] = []
         for key in sorted(tallies):
@@ -120,17 +120,10 @@ class Alerts:
         await self.tell(session, steps, now_ms=now_ms)
         return sum(done.call is Call.RING for _, done in steps)
 
-    async def _hold_covering(self, session: Session, keys: Iterable[Key]) -> dict[int, SilenceRow]:
-        """The silences that keep any of these quiet, held so that what they hide can be counted."""
-        on: list[Silence] = await silences_on(session)
-        wanted = {one.id for key in keys for one in covering(on, key)}
-        held = await hold_silences(session, wanted)
-        return {number: row for number, row in held.items() if row.ended_ms is None}
-
     async def find(self, session: Session, findings: Sequence[Finding], *, now_ms: int) -> int:
         """Let incidents be as rules found it; return how many ring. What is known already changes nothing."""
         keys = {one.spot.key: one for one in findings}
-        silences = await self._hold_covering(session, keys)
+        silences = await hold_covering(session, keys)
         rows = await lock_incidents(session, keys)
         steps: list[tuple[IncidentRow, Step]] = []
         for key, one in sorted(keys.items()):

@@ -126,8 +126,11 @@ def route_text(
     if quiet:
         lines.append(texts.ROUTE_QUIET)
         lines += [
-            f"{texts.ICON_SILENCED} #{one.id} {scope_words(one.scope)} until {moment(one.until_ms)}" for one in quiet
+            f"{texts.ICON_SILENCED} #{one.id} {scope_words(one.scope)} until {moment(one.until_ms)}"
+            for one in quiet[:TOP]
         ]
+        if len(quiet) > TOP:
+            lines.append(texts.AND_MORE.format(count=len(quiet) - TOP))
     if runbook:
         lines.append(f"{texts.RUNBOOK}: {name(runbook, 300)}")
     return fit(lines)

@@ -65,17 +65,21 @@ def incidents_buttons(page: Sequence[Numbered], *, number: int, pages: int) -> B
     """One button an incident, four in a row; then pages and refresh."""
     each = [Button(f"#{number}", data=f"incidents:show:{number}") for number, _ in page]
     rows = [tuple(each[at : at + 4]) for at in range(0, len(each), 4)]
-    refresh = Button(texts.REFRESH, data=f"incidents:{number}")
+    return (*rows, _turning("incidents", number, pages))
+
+
+def _turning(list_name: str, number: int, pages: int) -> tuple[Button, ...]:
+    """Back, refresh, on, round and round; where there is one page, refresh."""
+    refresh = Button(texts.REFRESH, data=f"{list_name}:{number}")
     if pages == 1:
-        return (*rows, (refresh,))
-    back = Button(texts.BACK_PAGE, data=f"incidents:{(number - 1) % pages}")
-    on = Button(texts.NEXT_PAGE, data=f"incidents:{(number + 1) % pages}")
-    return (*rows, (back, refresh, on))
+        return (refresh,)
+    back = Button(texts.BACK_PAGE, data=f"{list_name}:{(number - 1) % pages}")
+    return (back, refresh, Button(texts.NEXT_PAGE, data=f"{list_name}:{(number + 1) % pages}"))
 
 
-def page_count(incidents: int) -> int:
-    """Pages of the list; an empty list has one."""
-    return max(1, -(-incidents // PER_PAGE))
+def page_count(items: int) -> int:
+    """Pages of a list; an empty list has one."""
+    return max(1, -(-items // PER_PAGE))
 
 
 def reminder_text(worst: Sequence[Numbered], *, count: int, now_ms: int) -> str:
@@ -107,12 +111,15 @@ def scope_words(scope: Scope) -> str:
     return " ".join(f"{word}={name(part, 60)}" for word, part in named if part) or texts.EVERYTHING
 
 
-def silences_text(silences: Sequence[Silence]) -> str:
-    """What is kept quiet, the one that ends first before the others."""
+def silences_text(silences: Sequence[Silence], number: int = 0) -> str:
+    """A page of what is kept quiet, the one that ends first before the others."""
     if not silences:
         return f"{bold(texts.NO_SILENCES)}\n{texts.HOW_SILENCE.format(zone=zone_name())}"
+    number, pages = min(number, page_count(len(silences)) - 1), page_count(len(silences))
     lines = [bold(texts.SILENCES_HEADLINE.format(count=len(silences)))]
-    for one in silences:
+    if pages > 1:
+        lines[0] += f", {texts.PAGE.format(page=number + 1, pages=pages)}"
+    for one in _page(silences, number):
         sign = texts.ICON_MAINTENANCE if one.is_maintenance else texts.ICON_SILENCED
         told = texts.SILENCE_LINE.format(until=moment(one.until_ms), by=name(one.by, 40), hidden=one.hidden)
         lines += [f"{sign} #{one.id} {scope_words(one.scope)}", f"   {told}"]
@@ -121,13 +128,19 @@ def silences_text(silences: Sequence[Silence]) -> str:
     return fit(lines)
 
 
-def silences_buttons(silences: Sequence[Silence], seal: Seal) -> Buttons:
-    """End each; the first ten."""
+def silences_buttons(silences: Sequence[Silence], seal: Seal, number: int = 0) -> Buttons:
+    """End each of a page; then its neighbours."""
+    number, pages = min(number, page_count(len(silences)) - 1), page_count(len(silences))
     ends = [
         Button(texts.END_SILENCE.format(number=one.id), data=seal.close(f"silence:end:{one.id}"))
-        for one in silences[:TOP]
+        for one in _page(silences, number)
     ]
-    return tuple(tuple(ends[at : at + 3]) for at in range(0, len(ends), 3))
+    rows = tuple(tuple(ends[at : at + 3]) for at in range(0, len(ends), 3))
+    return rows if pages == 1 else (*rows, _turning("silences", number, pages))
+
+
+def _page(silences: Sequence[Silence], number: int) -> Sequence[Silence]:
+    return silences[number * PER_PAGE : (number + 1) * PER_PAGE]
 
 
 def maintenance_on_text(silence: Silence) -> str:

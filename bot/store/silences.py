@@ -1,22 +1,31 @@
 """Silences as rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.incidents.silences import Scope, Silence
+from bot.incidents.failures import Key
+from bot.incidents.silences import Scope, Silence, covering
 from bot.store.models import SilenceRow
-
-MOST = 500
 
 
 async def silences_on(session: AsyncSession) -> list[Silence]:
     """Those that are on, the one that ends first before the others."""
-    rows = await session.scalars(
-        select(SilenceRow).where(SilenceRow.ended_ms.is_(None)).order_by(SilenceRow.until_ms, SilenceRow.id).limit(MOST)
-    )
-    return [to_silence(row) for row in rows]
+    on = select(SilenceRow).where(SilenceRow.ended_ms.is_(None)).order_by(SilenceRow.until_ms, SilenceRow.id)
+    return [to_silence(row) for row in await session.scalars(on)]
+
+
+async def hold_covering(session: AsyncSession, keys: Collection[Key]) -> dict[int, SilenceRow]:
+    """Those that are on and keep any of these quiet, held until the transaction ends: by their ids."""
+    if not keys:
+        return {}
+    columns = (SilenceRow.env, SilenceRow.source, SilenceRow.queue, SilenceRow.fingerprint)
+    near = [column.in_({"", *parts}) for column, parts in zip(columns, zip(*keys, strict=True), strict=True)]
+    rows = await session.scalars(select(SilenceRow).where(SilenceRow.ended_ms.is_(None), *near))
+    on = [to_silence(row) for row in rows]
+    held = await hold_silences(session, {one.id for key in keys for one in covering(on, key)})
+    return {number: row for number, row in held.items() if row.ended_ms is None}
 
 
 async def hold_silences(session: AsyncSession, ids: Iterable[int]) -> dict[int, SilenceRow]:
@@ -25,7 +34,11 @@ async def hold_silences(session: AsyncSession, ids: Iterable[int]) -> dict[int, 
     if not wanted:
         return {}
     rows = await session.scalars(
-        select(SilenceRow).where(SilenceRow.id.in_(wanted)).order_by(SilenceRow.id).with_for_update()
+        select(SilenceRow)
+        .where(SilenceRow.id.in_(wanted))
+        .order_by(SilenceRow.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     return {row.id: row for row in rows}
 

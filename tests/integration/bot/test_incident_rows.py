@@ -169,6 +169,18 @@ async def test_workers_that_do_not_come_back_after_a_maintenance_ring_when_it_en
     assert waits == ends_ms + 900_000
 
 
+async def test_the_last_of_many_hundred_silences_keeps_quiet_too(engine: AsyncEngine, alerts: Alerts) -> None:
+    now_ms = at("23 12:00")
+    async with AsyncSession(engine) as session, session.begin():
+        session.add_all(maintenance(f"env-{number}", now_ms, now_ms + 60_000) for number in range(501))
+        session.add(maintenance("prod", now_ms, now_ms + 900_000))
+    await fail(engine, alerts, now_ms, KEY)
+    async with AsyncSession(engine) as session:
+        assert (await session.scalars(select(IncidentRow.phase))).one() == Phase.SILENCED
+        hidden = await session.execute(select(SilenceRow.env, SilenceRow.hidden).where(SilenceRow.hidden > 0))
+        assert [(env, count) for env, count in hidden] == [("prod", 1)]
+
+
 async def test_the_next_one_is_paged_only_a_while_after_a_silence_or_an_ack_has_ended(
     engine: AsyncEngine, alerts: Alerts
 ) -> None:

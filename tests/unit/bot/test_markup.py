@@ -10,6 +10,7 @@ from bot.incidents.failures import Key, LastFailure
 from bot.incidents.late import Late
 from bot.incidents.machine import Ack, Incident, Note, Phase
 from bot.incidents.silences import Scope, Silence
+from bot.people.seal import Seal
 from bot.queues.state import QueueState
 from bot.render.alert import alert_text, late_text, nudge_text
 from bot.render.greeting import greeting_text
@@ -19,6 +20,7 @@ from bot.render.incidents import (
     maintenance_on_text,
     maintenance_over_text,
     reminder_text,
+    silences_buttons,
     silences_text,
 )
 from bot.render.markup import MESSAGE_UNITS, clip, fit, name, plain_units, prose, strip_markup, units, visible
@@ -127,6 +129,23 @@ def test_an_alert_is_well_formed_and_fits_whatever_the_job_says(text: str) -> No
     ):
         assert is_well_formed(shown)
         assert plain_units(shown) <= MESSAGE_UNITS
+
+
+def test_all_that_is_quiet_can_be_paged_through_and_ended() -> None:
+    silences = [Silence(number, Scope("prod"), NOW_MS, NOW_MS, "Ann") for number in range(1, 602)]
+    seal = Seal("secret")
+    seen: list[str] = []
+    number, turns = 0, 0
+    while turns == 0 or number:
+        text = silences_text(silences, number)
+        assert f"601 kept quiet</b>, page {number + 1} of 76" in text
+        *ends, turning = silences_buttons(silences, seal, number)
+        found = [seal.open(one.data) for row in ends for one in row]
+        assert all(f"#{one.rpartition(':')[2]} env=prod" in text for one in found)
+        seen += found
+        number, turns = int(turning[-1].data.removeprefix("silences:")), turns + 1
+    assert seen == [f"silence:end:{one.id}" for one in silences]
+    assert "page 76 of 76" in silences_text(silences, 999), "the last, when others were ended meanwhile"
 
 
 def test_the_first_line_of_an_alert_decides() -> None:
