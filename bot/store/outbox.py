@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -148,7 +149,7 @@ async def nudge(session: AsyncSession, wanted: Rewrite, *, now_ms: int) -> None:
     changed = await session.execute(
         update(Card)
         .where(*mine, Card.kind == NUDGE, Card.sent == 0)
-        .values(text=wanted.text, buttons=as_json(wanted.buttons), changed_ms=now_ms)
+        .values(**said_anew(wanted.text, wanted.buttons, now_ms))
         .returning(Card.reply_to, Card.chat_id),
         execution_options={"synchronize_session": False},
     )
@@ -184,15 +185,25 @@ async def nudge_in(session: AsyncSession, to: Destination, wanted: Rewrite, *, n
         return False
     # A group that moved has left messages behind that are not sent again: they have no id either.
     unsent = next((one for one in cards if one.message_id is None and one.wanted > one.sent), None)
-    if unsent is not None:
+    is_under_way = unsent is not None and unsent.claimed_until is not None
+    if unsent is not None and not (is_under_way and unsent.is_silent):
         unsent.is_silent = False
         if unsent.kind == NUDGE:
-            unsent.text, unsent.buttons, unsent.changed_ms = wanted.text, as_json(wanted.buttons), now_ms
-    else:
+            await session.execute(
+                update(Card).where(Card.id == unsent.id).values(**said_anew(wanted.text, wanted.buttons, now_ms))
+            )
+    else:  # what may be at Telegram already, without a sound, makes none any more
         about, to = Subject(NUDGE, wanted.incident_id, wanted.episode), replace(to, is_silent=False)
         below, in_general = alert.message_id, alert.in_general
         put(session, about, to, wanted.text, wanted.buttons, now_ms=now_ms, reply_to=below, in_general=in_general)
     return True
+
+
+def said_anew(text: str, buttons: Buttons, now_ms: int) -> dict[str, Any]:
+    """What changes of a message that is not sent yet, as far as is known: Telegram may just have the text before, which
+    is to be edited then.
+    """
+    return {"text": text, "buttons": as_json(buttons), "wanted": Card.wanted + 1, "changed_ms": now_ms}
 
 
 async def put_reminder(session: AsyncSession, to: Destination, text: str, buttons: Buttons, *, now_ms: int) -> None:
@@ -211,7 +222,7 @@ async def put_reminder(session: AsyncSession, to: Destination, text: str, button
     changed = await session.execute(
         update(Card)
         .where(*waiting)
-        .values(text=text, buttons=as_json(buttons), is_silent=to.is_silent, changed_ms=now_ms)
+        .values(**said_anew(text, buttons, now_ms), is_silent=to.is_silent)
         .returning(Card.id),
         execution_options={"synchronize_session": False},
     )

@@ -12,7 +12,7 @@ from bot.incidents.machine import Phase
 from bot.incidents.storms import WITHIN_MS, Member, Storm, takes_in
 from bot.routing.routes import Destination
 from bot.store.models import Card, IncidentRow, StormRow
-from bot.store.outbox import NUDGE, REVOKED, STORM, Subject, put
+from bot.store.outbox import NUDGE, REVOKED, STORM, Subject, put, said_anew
 
 MOST_MEMBERS = 5000
 
@@ -158,7 +158,7 @@ async def nudge_below(
     changed = await session.execute(
         update(Card)
         .where(*unsent, Card.chat_id == to.chat_id, Card.reply_to == storm.message_id)
-        .values(text=text, buttons=as_json(buttons), changed_ms=now_ms)
+        .values(**said_anew(text, buttons, now_ms))
         .returning(Card.id),
         execution_options={"synchronize_session": False},
     )

@@ -20,6 +20,7 @@ from bot.delivery.sending import Delivery
 from bot.errors import Fenced
 from bot.incidents.alerts import Alerts
 from bot.incidents.consume import Consumer, Progress
+from bot.incidents.machine import Phase
 from bot.kafka import Cluster, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
 from bot.people.seal import Seal
@@ -31,9 +32,23 @@ from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store import paces
 from bot.store.database import Database, open_engine
-from bot.store.models import Card, ChatPace
+from bot.store.incidents import write
+from bot.store.models import Card, ChatPace, StormRow
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
-from bot.store.outbox import Subject, claim_due, depth, mark_ended, mark_sent, put, put_chat_off, put_reminder
+from bot.store.outbox import (
+    Rewrite,
+    Subject,
+    claim_due,
+    depth,
+    mark_ended,
+    mark_sent,
+    nudge,
+    nudge_in,
+    put,
+    put_chat_off,
+    put_reminder,
+)
+from bot.store.storms import nudge_below
 from bot.telegram import TELEGRAM, Polling, Telegram
 from bot.turns import Turns
 from tests.certificate import make_certificate
@@ -42,6 +57,7 @@ from tests.integration.bot.house import CHAT, TOKEN, House, failure, snapshot
 from tests.integration.bot.link import Link
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
+from tests.integration.bot.test_retention import incident
 from tests.servers.pgbouncer import running_pgbouncer
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -101,6 +117,54 @@ async def test_the_outbox_is_as_old_as_its_oldest_message_that_is_not_there_yet(
         await session.execute(update(Card).values(message_id=7))
         found = await depth(session, dead_since_ms=0)
         assert (found.waiting, found.unsent_ms, found.unsent_seconds(now=10.0)) == (CHATS - 1, None, 0.0)
+
+
+async def test_what_was_said_anew_while_it_was_being_sent_is_edited_then(engine: AsyncEngine) -> None:
+    """A nudge, a reminder: the count at Telegram is to be the newest, whatever was on its way."""
+    place = Destination(77)
+
+    async def nudged(session: AsyncSession, word: str) -> None:
+        await nudge(session, Rewrite(incident_id, 1, word, ()), now_ms=1)
+
+    async def nudged_in(session: AsyncSession, word: str) -> None:
+        assert await nudge_in(session, place, Rewrite(incident_id, 1, word, ()), now_ms=1)
+
+    async def nudged_below(session: AsyncSession, word: str) -> None:
+        storm = await session.get_one(Card, storm_card_id)
+        await nudge_below(session, storm, place, word, (), now_ms=1)
+
+    async def reminded(session: AsyncSession, word: str) -> None:
+        await put_reminder(session, place, word, (), now_ms=1)
+
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(delete(Card))
+        row = write(session, None, incident("orders", Phase.FIRING, 1))
+        storm = StormRow(env="prod", began_ms=1, joined_ms=1, is_open=True)
+        session.add(storm)
+        await session.flush()
+        incident_id = row.id
+        for subject in (Subject("incident", row.id, 1), Subject("storm", storm_id=storm.id)):
+            put(session, subject, place, "the alert", (), now_ms=1)
+        await session.flush()
+        await session.execute(update(Card).values(message_id=7, sent=1))
+        storm_card_id = await session.scalar(select(Card.id).where(Card.storm_id == storm.id))
+        await session.execute(delete(ChatPace))
+    for say in (nudged, nudged_in, nudged_below, reminded):
+        async with AsyncSession(engine) as session, session.begin():
+            await say(session, "x10")
+        async with AsyncSession(engine) as session, session.begin():
+            [sent] = await claim_due(session, now_ms=2, not_to=(), most=9, sender="a", lease_seconds=60)
+            card_id, version = sent.id, sent.wanted
+            await session.execute(delete(ChatPace))
+        async with AsyncSession(engine) as session, session.begin():
+            await say(session, "x100")
+        async with AsyncSession(engine) as session, session.begin():
+            await mark_sent(session, card_id, version, 8, now_ms=3, not_before_ms=0)
+        async with AsyncSession(engine) as session, session.begin():
+            [edit] = await claim_due(session, now_ms=3, not_to=(), most=9, sender="a", lease_seconds=60)
+            assert (edit.id, edit.text, edit.message_id) == (card_id, "x100", 8), say.__name__
+            await mark_ended(session, card_id, "closed", "", now_ms=3)
+            await session.execute(delete(ChatPace))
 
 
 async def test_what_rings_goes_before_edits_and_these_before_digests(engine: AsyncEngine) -> None:
