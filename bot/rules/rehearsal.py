@@ -36,7 +36,8 @@ class Rung:
 class Rehearsal:
     """One run through the past. habits: what history says of the queues, if that is known.
 
-    hears_all: the records are all there were, so that a source without one is silent; Kafka keeps the newest only.
+    hears_all: the records are all there were, so that a source without one is silent, and what none tells of is not
+    there; Kafka keeps the newest only.
     """
 
     book: RuleBook
@@ -79,7 +80,7 @@ class Rehearsal:
         """As far as it was told."""
         silent = {one: (now_ms - at) / 1000 for one, at in self.heard_ms.items()} if self.hears_all else {}
         known = (self.queues, self.schedules, self.sources, self.skew_ms)
-        return World(*known, silent, is_whole=False, habits=self.habits)
+        return World(*known, silent, is_whole=self.hears_all, habits=self.habits)
 
     def _count(self, events: Iterable[JobEvent], now_ms: int) -> None:
         policy = self.book.policy
