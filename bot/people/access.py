@@ -1,6 +1,7 @@
 """Who may ask: who holds a role, and whoever is in an alert chat now."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +22,8 @@ log = structlog.get_logger("access")
 REMEMBER_SECONDS = 300.0
 MEMBER_SECONDS = 2.0
 MOST_REMEMBERED = 10_000
+STRANGERS_A_MINUTE = 20
+"""Of those who are not known as members. Who is beyond that is a stranger for the moment."""
 
 
 class Access(StrEnum):
@@ -50,7 +53,10 @@ class Gate:
     telegram: Membership
     breakers: Breakers
     clock: Callable[[], float] = time.monotonic
-    _known: dict[int, tuple[float, bool]] = field(default_factory=dict[int, tuple[float, bool]])
+    _members: dict[int, float] = field(default_factory=dict[int, float])
+    _strangers: dict[int, float] = field(default_factory=dict[int, float])
+    """When it was last asked."""
+    _looks: deque[float] = field(default_factory=lambda: deque(maxlen=STRANGERS_A_MINUTE))
 
     async def admit(self, ask: Ask) -> Access:
         """In a group the group decides, in private the person."""
@@ -63,9 +69,12 @@ class Gate:
         return Access.STRANGER
 
     async def _is_member(self, user_id: int) -> bool:
-        known = self._known.get(user_id)
-        if known is not None and self.clock() - known[0] < REMEMBER_SECONDS:
-            return known[1]
+        now = self.clock()
+        for known in (self._members, self._strangers):
+            if user_id in known and now - known[user_id] < REMEMBER_SECONDS:
+                return known is self._members
+        if user_id not in self._members and not self._may_look_up(now):
+            return False
         found: bool | None = False
         for chat_id in self.chats.ids():
             if chat_id < 0:
@@ -76,10 +85,19 @@ class Gate:
                 found = None if is_in is None else found
         if found is None:  # not known: refuse now, ask again next time
             return False
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        self._known[user_id] = (self.clock(), found)
+        self._members.pop(user_id, None)
+        known = self._members if found else self._strangers
+        if len(known) >= MOST_REMEMBERED:
+            known.clear()
+        known[user_id] = now
         return found
+
+    def _may_look_up(self, now: float) -> bool:
+        """Whether one more whom no group is known to have may cost Telegram's time: anybody can write to a bot."""
+        if len(self._looks) == STRANGERS_A_MINUTE and now - self._looks[0] < 60:
+            return False
+        self._looks.append(now)
+        return True
 
     async def _ask_telegram(self, chat_id: int, user_id: int) -> bool | None:
         """Whether a person is in a group; None if Telegram could not say."""

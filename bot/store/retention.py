@@ -1,14 +1,27 @@
 """Forget what is long over, so that the tables stay as small as what goes on."""
 
 from datetime import timedelta
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.machine import Phase
-from bot.store.models import ActionRow, AuditRow, Card, DispatchRow, IncidentRow, LateSummary, SilenceRow, StormRow
+from bot.store.models import (
+    ActionJob,
+    ActionRow,
+    AuditRow,
+    Card,
+    DispatchRow,
+    IncidentRow,
+    LateSummary,
+    SilenceRow,
+    StormRow,
+)
 
 BATCH = 1000
+JOBS_BATCH = 10_000
+"""Rows of a few bytes that nothing hangs on."""
 KEEP_AUDIT = timedelta(days=365)
 GIVEN_UP, MOST_NOTE = "given up after 30 days: ", 200
 
@@ -42,7 +55,9 @@ async def forget(session: AsyncSession, before_ms: int) -> int:
     actions = select(ActionRow.id).where(
         ActionRow.asked_ms < before_ms, ~_is_awaited(Card.action_id == ActionRow.id, before_ms)
     )
-    gone = 0
+    gone = await _delete_jobs(session, actions)
+    has_jobs = select(ActionJob.action_id).where(ActionJob.action_id == ActionRow.id).exists()
+    actions = actions.where(~has_jobs)
     old_dispatches = select(DispatchRow.id).where(DispatchRow.changed_ms < before_ms, DispatchRow.state != "waiting")
     tables = (Card, cards), (IncidentRow, incidents), (LateSummary, summaries), (StormRow, old_storms)
     for table, old in (*tables, (DispatchRow, old_dispatches), (SilenceRow, silences), (ActionRow, actions)):
@@ -82,6 +97,16 @@ def _is_awaited(which: ColumnElement[bool], before_ms: int) -> ColumnElement[boo
     is_to_come = and_(Card.state == "live", Card.wanted > Card.sent)
     is_told = and_(Card.state == "dead", Card.changed_ms >= before_ms)
     return select(Card.id).where(which, or_(is_to_come, is_told)).exists()
+
+
+async def _delete_jobs(session: AsyncSession, actions: Select[int]) -> int:
+    """Jobs go before their action, which would take all of them with it at once: one may have been about 10,000."""
+    job = tuple_(ActionJob.action_id, ActionJob.job_id)
+    old = select(ActionJob.action_id, ActionJob.job_id).where(ActionJob.action_id.in_(actions)).limit(JOBS_BATCH)
+    gone = await session.execute(
+        delete(ActionJob).where(job.in_(old)), execution_options={"synchronize_session": False}
+    )
+    return cast(CursorResult[Any], gone).rowcount
 
 
 async def _delete(

@@ -2,15 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from bot.actions.action import Action, Fate, Stage
 from bot.incidents.failures import Key
 from bot.incidents.machine import Incident, Phase
 from bot.routing.routes import Destination
 from bot.store import outbox, paces
+from bot.store.actions import add_action, add_fates
 from bot.store.incidents import write
-from bot.store.models import AuditRow, Card, ChatPace, IncidentRow, UpdateRow
+from bot.store.models import ActionJob, ActionRow, AuditRow, Card, ChatPace, IncidentRow, UpdateRow
 from bot.store.outbox import Subject, mark_sent, put
 from bot.store.retention import forget, forget_audit, give_up
 from bot.store.updates import KEEP, forget_updates, is_news
@@ -75,6 +78,22 @@ async def test_what_a_chat_refuses_for_thirty_days_is_given_up_said_and_then_for
         assert found.dead_notes == ("1 to chat 1: given up after 30 days: Forbidden: bot was kicked",)
         await forget(session, NEW + 1)
         assert set(await session.scalars(select(IncidentRow.queue))) == {"not refused", "lately"}
+
+
+async def test_an_action_on_many_jobs_goes_bit_by_bit(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.store.retention.JOBS_BATCH", 2)
+    async with AsyncSession(engine) as session, session.begin():
+        for at_ms in (OLD, NEW):
+            asked = Action(0, Stage.ENDED, "retry", "prod", "main", "orders", {}, 3, None, "", "Ann", at_ms)
+            added = await add_action(session, asked, Destination(1), "1")
+            await add_fates(session, added.id, dict.fromkeys("abc", Fate.COMPLETED))
+    left: list[tuple[int, int]] = []
+    for _ in range(3):
+        async with AsyncSession(engine) as session, session.begin():
+            await forget(session, NEW)
+            counts = [await session.scalar(select(func.count()).select_from(one)) for one in (ActionRow, ActionJob)]
+            left.append((counts[0] or 0, counts[1] or 0))
+    assert left == [(2, 4), (1, 3), (1, 3)]
 
 
 async def test_of_the_audit_a_year_is_kept(engine: AsyncEngine) -> None:

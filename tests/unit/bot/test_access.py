@@ -7,7 +7,7 @@ from bot.conversation import parse_command
 from bot.delivery.messages import Ask
 from bot.errors import RateLimited, TelegramError, Unreachable
 from bot.incidents.failures import Key
-from bot.people.access import Access, Gate
+from bot.people.access import REMEMBER_SECONDS, STRANGERS_A_MINUTE, Access, Gate
 from bot.people.roster import People
 from bot.routing.chats import Chats
 from bot.settings import BotSettings
@@ -23,13 +23,14 @@ class Door:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.members = {MEMBER}
         self.trouble: TelegramError | None = None
 
     async def is_member(self, chat_id: int, user_id: int) -> bool:
         self.asked += 1
         if self.trouble is not None:
             raise self.trouble
-        return chat_id == GROUP and user_id == MEMBER
+        return chat_id == GROUP and user_id in self.members
 
 
 @pytest.fixture
@@ -86,6 +87,22 @@ async def test_membership_is_remembered_for_a_while_but_not_while_telegram_does_
     asked = door.asked
     await gate.admit(said(MEMBER, MEMBER))
     assert door.asked == asked
+
+
+async def test_a_crowd_of_strangers_costs_telegram_little_and_members_nothing(gate: Gate, door: Door) -> None:
+    now = 1000.0
+    gate.clock = lambda: now
+    assert await gate.admit(said(MEMBER, MEMBER)) is Access.ALLOWED
+    for user in range(100, 1100):
+        assert await gate.admit(said(user, user)) is Access.STRANGER
+    assert door.asked <= 2 * STRANGERS_A_MINUTE, "two groups are asked for each"
+    now += REMEMBER_SECONDS
+    for user in range(1100, 2100):
+        await gate.admit(said(user, user))
+    assert await gate.admit(said(MEMBER, MEMBER)) is Access.ALLOWED, "asked again, crowd or not"
+    now += 60
+    door.members.add(2100)
+    assert await gate.admit(said(2100, 2100)) is Access.ALLOWED
 
 
 async def test_a_group_that_moved_is_still_an_alert_chat(gate: Gate) -> None:
