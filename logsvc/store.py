@@ -3,7 +3,8 @@
 Every call but the probe passes the breaker `clickhouse`.
 clickhouse_connect is synchronous and a client serialises its calls, so each worker thread has a client of its own.
 Inserts, with what is read back for them, and queries have separate threads: a heavy question never delays the ingest.
-Queries wait for a thread before the breaker's deadline begins: that many are asked is no illness of ClickHouse.
+Queries wait for a thread before the breaker's deadline begins: that many are asked is no illness of ClickHouse. While
+the breaker is open they do not wait. One that was given up keeps its thread's place until the thread is free.
 All SQL that reaches a server is ours; what people typed travels as bound parameters only.
 """
 
@@ -11,6 +12,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -24,7 +26,7 @@ from logsvc.ingest.batch import Span
 from logsvc.schema.tables import on_cluster
 from logsvc.schema.words import SearchIndex
 from logsvc.settings import LogsvcSettings
-from logsvc.workers import Workers
+from logsvc.workers import Turn, Workers
 from tocsin.breakers import Breakers, Unavailable
 
 log = structlog.get_logger("logsvc.store")
@@ -213,15 +215,15 @@ class Store:
 
         Raises TooMany when too many wait, QueryTooHeavy when a limit was hit, StoreDown when ClickHouse is unusable.
         """
-        async with self._turn():
-            return await self._ask(self._asking, sql, parameters, settings)
+        async with self._turn() as turn:
+            return await self._ask(turn, sql, parameters, settings)
 
     async def _read_back(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The same for the ingest, which waits for nobody's question."""
         return await self._ask(self._inserting, sql, parameters, READ_BACK_SETTINGS)
 
     async def _ask(
-        self, pool: Workers, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None
+        self, pool: Executor, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None
     ) -> list[dict[str, Any]]:
         def work(client: Client) -> list[dict[str, Any]]:
             result = client.query(sql, parameters=dict(parameters or {}), settings={**QUERY_LIMITS, **(settings or {})})
@@ -230,8 +232,13 @@ class Store:
         return await self._run(pool, work, QueryTooHeavy)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncGenerator[None]:
-        """Wait until a thread is free for a query. Raises TooMany, StoreDown if none of those before it ends."""
+    async def _turn(self) -> AsyncGenerator[Turn]:
+        """Wait until a thread is free for a query; it is ours until the query has ended in it.
+
+        Raises TooMany; StoreDown if none of those before it ends, and at once while the breaker is open.
+        """
+        if self._breakers.is_open("clickhouse"):
+            raise StoreDown("clickhouse is unavailable (breaker open)")
         if self._waiting >= MOST_WAITING:
             raise TooMany(TOO_MANY)
         ended = self._ended
@@ -246,11 +253,15 @@ class Store:
                 raise StoreDown(f"no query ended in {WAIT_SECONDS:g} s") from error
         finally:
             self._waiting -= 1
+        turn = Turn(self._asking)
         try:
-            yield
+            yield turn
         finally:
-            self._ended += 1
-            self._turns.release()
+            turn.leave(self._turn_over)
+
+    def _turn_over(self) -> None:
+        self._ended += 1
+        self._turns.release()
 
     async def command(
         self,
@@ -307,7 +318,7 @@ class Store:
 
     async def _run(
         self,
-        pool: Workers,
+        pool: Executor,
         work: Callable[[Client], T],
         refusal: type[LogsvcError],
         passing: frozenset[int] = frozenset(),
@@ -358,7 +369,7 @@ class Store:
         )
 
 
-async def _in(pool: Workers, work: Callable[[], T]) -> T:
+async def _in(pool: Executor, work: Callable[[], T]) -> T:
     try:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
     except RuntimeError as error:

@@ -1,10 +1,12 @@
 """Threads for calls that block, which hold up nobody's end."""
 
+import asyncio
 import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Any
 
 
@@ -56,3 +58,29 @@ class Workers(Executor):
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             call()
+
+
+class Turn(Executor):
+    """One call's way to some threads. It is over once the call has ended there, although nobody may wait for it."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._call: Future[Any] | None = None
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run fn in one of the threads."""
+        self._call = self._workers.submit(fn, *args, **kwargs)
+        return self._call
+
+    def leave(self, over: Callable[[], None]) -> None:
+        """Nobody waits any more: call `over` in this loop, now or when the call has ended."""
+        if self._call is None or self._call.done():
+            over()
+            return
+        loop = asyncio.get_running_loop()
+
+        def ended(_: Future[Any]) -> None:
+            with suppress(RuntimeError):  # the loop is closed: whom would it concern?
+                loop.call_soon_threadsafe(over)
+
+        self._call.add_done_callback(ended)

@@ -13,7 +13,7 @@ from logsvc.errors import StoreDown, TooMany
 from logsvc.ingest.batch import Span
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
-from tocsin.breakers import Breakers
+from tocsin.breakers import Breakers, Unavailable
 from tocsin.settings import read
 
 
@@ -116,12 +116,14 @@ async def test_a_call_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Mo
 class Asked(Client):
     """Answers what is slow when it is told to, or after a moment; anything else at once."""
 
+    began = threading.Semaphore(0)
     answers = threading.Event()
     seconds = 60.0
     row: ClassVar[dict[str, Any]] = {"kafka_cluster": "c", "newest": 1}
 
     def query(self, sql: str, **_: object) -> Any:
         if sql == "slow":
+            self.began.release()
             self.answers.wait(self.seconds)
         return SimpleNamespace(named_results=lambda: [self.row])
 
@@ -131,6 +133,7 @@ class Asked(Client):
 def asked_store(monkeypatch: pytest.MonkeyPatch) -> tuple[Store, Breakers]:
     monkeypatch.setattr("clickhouse_connect.get_client", Asked)
     monkeypatch.setattr(Asked, "answers", threading.Event())
+    monkeypatch.setattr(Asked, "began", threading.Semaphore(0))
     settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:1", "CLICKHOUSE_URL": "http://ch/tocsin"})
     breakers = Breakers(settings, CollectorRegistry())
     return Store(settings, breakers), breakers
@@ -177,4 +180,39 @@ async def test_a_clickhouse_that_ends_no_question_at_all_is_ill(monkeypatch: pyt
     assert breakers.is_open("clickhouse")
     Asked.answers.set()
     await asyncio.gather(*asking)
+    await store.close()
+
+
+async def test_a_question_does_not_wait_for_its_turn_to_be_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, breakers = asked_store(monkeypatch)
+    asking = [asyncio.create_task(store.query("slow")) for _ in range(4)]
+    await asyncio.sleep(0)
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            async with breakers.guard("clickhouse"):
+                raise StoreDown("gone")
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreDown, match="breaker"):
+            await store.query("quick")
+    Asked.answers.set()
+    await asyncio.gather(*asking)
+    await store.close()
+
+
+async def test_a_question_that_was_given_up_has_its_turn_until_its_thread_is_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, _ = asked_store(monkeypatch)
+    monkeypatch.setattr("logsvc.store.WAIT_SECONDS", 0.05)
+    asking = [asyncio.create_task(store.query("slow")) for _ in range(4)]
+    for _ in asking:
+        await asyncio.to_thread(Asked.began.acquire)
+    for one in asking:
+        one.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    with pytest.raises(StoreDown, match="no query ended"):
+        await store.query("quick")
+    monkeypatch.setattr("logsvc.store.WAIT_SECONDS", 30)
+    Asked.answers.set()
+    assert await store.query("quick") == [Asked.row]
     await store.close()
