@@ -47,14 +47,12 @@ WHY = {
     "revoked": "This link no longer counts: its owner was logged out everywhere. Ask for a new one.",
     "unknown": "This is no login link that was given out. Was it copied whole?",
 }
+HERE = "This browser has forgotten its login. The bot does not answer"
 GONE = {
     (True, False): "This device is logged out.",
     (True, True): "This device and all others are logged out.",
-    (False, False): "This device is logged out. The bot does not answer, and hears of it when it does.",
-    (
-        False,
-        True,
-    ): "This device is logged out. The bot does not answer: others may stay logged in until it does.",
+    (False, False): f"{HERE}. The other replicas hear of it from it, when it is back.",
+    (False, True): f"{HERE}: other devices stay logged in. Log in and out everywhere once more when it is back.",
 }
 """By whether the bot has heard, and whether everywhere was asked for."""
 FOREIGN = "Your browser does not say that this page asked. Open the login page itself, by https, and try again."
@@ -176,7 +174,8 @@ class Login:
         everywhere = form.get("where") == "everywhere"
         is_told = await self._end(who, who.session, everywhere=everywhere)
         is_secure = self._door.is_secure(headers)
-        answer = _html(200, pages.told_page("Logged out", GONE[is_told, everywhere]))
+        title = "Logged out" if is_told else "Logged out of this browser only"
+        answer = _html(200, pages.told_page(title, GONE[is_told, everywhere]))
         answer.headers.append(set_cookie(SECURE if is_secure else PLAIN, "", seconds=0, is_secure=is_secure))
         return answer
 

@@ -13,11 +13,12 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from logsvc.auth.access import WAIT_SECONDS, Access
-from logsvc.auth.arrivals import MOST_WAITING, Arrivals
+from logsvc.auth.arrivals import Arrivals
 from logsvc.auth.door import Door
 from logsvc.auth.limits import ALL, MOST_ADDRESSES, PER_ADDRESS, WINDOW_SECONDS, Attempts
 from logsvc.auth.login import _next  # pyright: ignore[reportPrivateUsage]  # an open redirect would hide there
 from logsvc.auth.logouts import Logouts
+from logsvc.auth.outbox import MOST_WAITING
 from logsvc.auth.pages import confirm_page, login_page, told_page
 from logsvc.auth.sessions import Sessions
 from logsvc.auth.who import Denied, Session, Who
