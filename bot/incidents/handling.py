@@ -13,7 +13,14 @@ from bot.incidents.silences import Scope, Silence
 from bot.store import audit
 from bot.store.audit import NOTED, Actor
 from bot.store.database import Database, Session
-from bot.store.incidents import incident_of_message, lock_incident, lock_numbered, to_incident, write
+from bot.store.incidents import (
+    incident_of_message,
+    list_incidents,
+    lock_incident,
+    lock_numbered,
+    to_incident,
+    write,
+)
 from bot.store.models import IncidentRow, SilenceRow
 from bot.store.silences import hold_same, hold_silences, is_silenced, silences_on, to_silence
 from bot.store.storms import open_of_storm, unheeded_of_storm
@@ -248,6 +255,16 @@ class Handling:
             await _audit(session, who, NOTED, _about(row.id, noted))
         self.woken()
         return noted
+
+    async def remember(self, kind: Scope, who: Person, text: str) -> None:
+        """Keep what was done about a kind of failure, on its incidents; the audit has it from who did it."""
+        now_ms = current_ms()
+        only = {"source": [kind.source], "queue": [kind.queue], "fingerprint": [kind.fingerprint]}
+        async with self.database.transaction() as session:
+            found = await list_incidents(session, phases=(), only=only, before=None, limit=AT_ONCE)
+            for row in await lock_numbered(session, [number for number, _ in found]):
+                await self.show(session, row, note(to_incident(row), who, text, now_ms=now_ms), now_ms)
+        self.woken()
 
     async def about(self, chat_id: int, message_id: int) -> int | None:
         """The id of the incident that a message of ours is about."""

@@ -34,7 +34,7 @@ def internal_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """All of them. The page asks what commands ask, so it may use the same."""
     return [
         *access_routes(desk.database, desk.people, desk.logins),
-        actions_route(desk.database, desk.people, desk.acting.bridge),
+        actions_route(desk.handling, desk.people, desk.acting.bridge),
         *deed_routes(desk.database, desk.people),
         changes_route(desk.database),
         *incident_routes(desk.handling, desk.people, desk.links, desk.pulse.progress),

@@ -51,9 +51,16 @@ async def begin(
     return await session.scalar(select(AuditRow.digest).where(AuditRow.request_id == request_id))
 
 
-async def end(session: AsyncSession, request_id: str, outcome: str) -> None:
-    """Write what came of it."""
-    await session.execute(update(AuditRow).where(AuditRow.request_id == request_id).values(outcome=_fit(outcome)))
+async def end(session: AsyncSession, request_id: str, outcome: str) -> bool:
+    """Write what came of it; return whether that is news."""
+    told = _fit(outcome)
+    written = await session.execute(
+        update(AuditRow)
+        .where(AuditRow.request_id == request_id, AuditRow.outcome != told)
+        .values(outcome=told)
+        .returning(AuditRow.id)
+    )
+    return written.one_or_none() is not None
 
 
 async def newest(

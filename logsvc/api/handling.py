@@ -17,7 +17,7 @@ MOST_INCIDENTS = 50
 
 
 class Handled(msgspec.Struct):
-    """by: a person. how: acked or noted. note: what they said of it."""
+    """by: a person. how: acked or noted. note: what they said of it; of a retry of its jobs, what came of that."""
 
     by: str
     how: str

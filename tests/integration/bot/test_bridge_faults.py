@@ -13,7 +13,7 @@ from bot.actions.bridge import BRIDGE, Bridge
 from bot.settings import BotSettings
 from tests.eventually import eventually
 from tests.integration.bot.fake_logsvc import FakeLogsvc
-from tests.integration.bot.house import CHAT, House, snapshot
+from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.link import Link
 from tests.integration.bot.service import SERVICE_TOKEN, Service
 from tests.integration.bot.test_answers import WAYS, make_chat
@@ -114,6 +114,20 @@ async def is_carried_out(house: House, bridge: FakeBridge) -> None:
     assert len(bridge.asked) == asked
 
 
+async def is_remembered(house: House, bridge: FakeBridge, bot: Service) -> None:
+    """An incident says who retried its jobs from the page, once, though it was sent again."""
+    await house.put(failure("orders", fingerprint="f9", error_type="E9"))
+    await house.message("E9 ×1")
+    asked: dict[str, Any] = {"request_id": "r-6", "user_id": ANN, "name": "Ann", "role": "admin", "action": "retry"}
+    asked |= {"source": "main", "queue": "orders", "filter": {"fingerprint": "f9"}}
+    for _ in range(2):
+        bridge.answers = [Response({"count": 3, "outcomes": {"done": 2, "gone": 1}, "results": []})]
+        assert (await bot("POST", "actions", body=asked)).status_code == 200
+    await house.message("2 retried, 1 gone")
+    [incident] = (await bot("GET", "incidents?fingerprint=f9")).json()["items"]
+    assert [(note["by"], note["text"]) for note in incident["notes"]] == [("Ann", "2 retried, 1 gone")]
+
+
 async def confirm(house: House, question: str) -> dict[str, Any]:
     """Press the first button under a question; return what the bot answers."""
     asked = await house.message(question)
@@ -166,6 +180,7 @@ async def test_an_action_is_checked_sent_and_written_down_whatever_the_bridge_do
     assert (await act("r-2", "proxy:ann@example.com", "operator", dry_run=True))[0] == 200
     await is_offered(house, bridge)
     await is_carried_out(house, bridge)
+    await is_remembered(house, bridge, bot)
 
     bridge.answers = [Response("<html>", media_type="text/html"), Response({"x": 1}, status_code=500)]
     for request_id in ("r-3", "r-4"):
