@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
+import msgspec
+
 from bridge.actions import versions
-from bridge.actions.family import Objection
+from bridge.actions.family import Objection, descendants
 from bridge.actions.handling import PLAN_SECONDS, SEND_AGAIN, Handling
 from bridge.actions.ledger import KAFKA, Ledger
 from bridge.actions.performer import Performer
 from bridge.actions.policy import Policy
 from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRefused, ActionRequest, answer
-from bridge.actions.selection import count, plan
+from bridge.actions.selection import count, plan, queue_now
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.source import BullmqSource
@@ -130,8 +132,6 @@ class Desk:
     ) -> ActionAnswer:
         """What would be done. A filter is counted to the end, also when one request may not act on so many."""
         outcome, why = (Outcome.DONE, "") if refusal is None else (Outcome.REFUSED, refusal.message)
-        if request.action not in ON_JOBS:
-            return answer(request, [JobOutcome(job_id="", outcome=outcome, message=why)])
         async with self._breakers.guard(
             performer.breaker, timeout=PLAN_SECONDS, errors_that_count=(SourceUnavailable,)
         ):
@@ -144,9 +144,14 @@ class Desk:
                     outcomes={outcome.value: matching} if matching else {},
                     results=[],
                 )
+            if request.action not in ON_JOBS:
+                told = answer(request, [JobOutcome(job_id="", outcome=outcome, message=why)])
+                return msgspec.structs.replace(told, queue=await queue_now(source.door, keys))
             planned: list[PlannedJob] = await plan(source.door, keys, request, objects)
+            doomed = [job.job_id for job in planned if job.outcome is None and request.action == "remove"]
+            along = await descendants(source.door, keys, doomed) if doomed and refusal is None else 0
         would_be = [job.outcome or JobOutcome(job_id=job.job_id, outcome=outcome, message=why) for job in planned]
-        return answer(request, would_be)
+        return msgspec.structs.replace(answer(request, would_be), descendants=along)
 
 
 def _unavailable(error: Unavailable) -> ActionRefused:

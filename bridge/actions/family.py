@@ -40,6 +40,19 @@ async def objection_to(door: Door, keys: Keys, job_id: str, objects: Objection) 
     return None
 
 
+async def descendants(door: Door, keys: Keys, job_ids: Sequence[str]) -> int:
+    """How many jobs go with these, not counting themselves; of such as may be removed. Raises SourceUnavailable."""
+    named = {keys.job(job_id) for job_id in job_ids}
+    known = set(named)
+    generation = [keys.job(job_id) for job_id in await parents_among(door, keys, job_ids)]
+    while generation:
+        replies = await door.ask([command for key in generation for command in _members(key)])
+        generation = sorted(set(_children(replies)) - known)
+        known |= set(generation)
+    # A parent remembers also the children that Redis has forgotten.
+    return sum(reply == 1 for reply in await door.ask([("EXISTS", key) for key in sorted(known - named)]))
+
+
 def _sizes(key: str) -> Sequence[Command]:
     return (
         ("SCARD", f"{key}:dependencies"),

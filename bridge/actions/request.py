@@ -95,11 +95,19 @@ class ActionRequest(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=Tr
         return hashlib.blake2b(msgspec.json.encode(same), digest_size=16).hexdigest()
 
 
-class ActionAnswer(msgspec.Struct, kw_only=True):
+class QueueNow(msgspec.Struct, kw_only=True):
+    """What a pause or resume is about: jobs in line, with and without a priority, and those that run."""
+
+    waiting: int
+    active: int
+
+
+class ActionAnswer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """count: jobs acted on, or that would be (pause, resume: queues). outcomes: how many of each, exact.
 
     results: one a job, in the order asked for; of a dry run only the jobs that would not be acted on. Of pause and
     resume one, without a job_id, if it was refused.
+    Of a dry run alone: descendants: jobs that a removal would take along. queue: as it is now, of pause and resume.
     """
 
     request_id: str
@@ -107,6 +115,8 @@ class ActionAnswer(msgspec.Struct, kw_only=True):
     count: int
     outcomes: dict[str, int]
     results: list[JobOutcome]
+    descendants: int = 0
+    queue: QueueNow | None = None
 
 
 def answer(request: ActionRequest, results: Sequence[JobOutcome]) -> ActionAnswer:

@@ -5,7 +5,7 @@ from typing import cast
 
 from bridge.actions.claims import stamp_of
 from bridge.actions.family import Objection, objection_to, parents_among
-from bridge.actions.request import LONGEST_ID, MOST_MATCHING, ActionRefused, ActionRequest, Filter
+from bridge.actions.request import LONGEST_ID, MOST_MATCHING, ActionRefused, ActionRequest, Filter, QueueNow
 from bridge.errors import SourceUnavailable
 from bridge.redaction import redact
 from bridge.sources.bullmq import enrich
@@ -13,6 +13,7 @@ from bridge.sources.bullmq.attempts import failure
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.snapshots.queues import is_marker
 from bridge.sources.bullmq.translate import add_failure
 from tocsin.events import VERSION, JobEvent, JobOutcome, Outcome, PlannedJob
 
@@ -47,6 +48,17 @@ async def count(door: Door, keys: Keys, wanted: Filter) -> int:
         return cast(int, await door.one("ZCOUNT", keys.of("failed"), *_range(wanted)))
     await _refuse_too_many_to_examine(door, keys, wanted)
     return sum([len(page) async for page in _match_pages(door, keys, wanted)])
+
+
+async def queue_now(door: Door, keys: Keys) -> QueueNow:
+    """The queue as it is at this moment. Raises SourceUnavailable."""
+    lists: list[Command] = [("LLEN", keys.of(name)) for name in ("wait", "paused", "active")]
+    ends: list[Command] = [("LINDEX", keys.of(name), -1) for name in ("wait", "paused")]
+    replies = await door.ask([*lists, ("ZCARD", keys.of("prioritized")), *ends])
+    if refused := [reply for reply in replies if isinstance(reply, Refused)]:
+        raise SourceUnavailable(f"counting the jobs of {keys.queue} was refused: {refused[0]}")
+    waiting, paused, active, prioritized = cast(list[int], replies[:4])
+    return QueueNow(waiting=waiting + paused + prioritized - sum(map(is_marker, replies[4:])), active=active)
 
 
 async def _matching(door: Door, keys: Keys, wanted: Filter) -> list[PlannedJob]:

@@ -54,6 +54,20 @@ class JobResult(msgspec.Struct, omit_defaults=True):
     message: str = ""
 
 
+class QueueNow(msgspec.Struct):
+    """Jobs in line, and those that run."""
+
+    waiting: int
+    active: int
+
+
+class ActionOutcomes(Outcomes[JobResult], kw_only=True, omit_defaults=True):
+    """Of a dry run alone: descendants: jobs that a removal would take along. queue: as it is, of pause and resume."""
+
+    descendants: int = 0
+    queue: QueueNow | None = None
+
+
 def actions_route(bot: Bot) -> HTTPRouteHandler:
     """The route, bound to the bot."""
 
@@ -64,11 +78,11 @@ def actions_route(bot: Bot) -> HTTPRouteHandler:
         responses=OF_BOT,
         request_max_body_size=MOST_BYTES,
     )
-    async def actions(request: Request[Any, Any, Any], data: JSONBody[ActionWish]) -> Response[Outcomes[JobResult]]:
+    async def actions(request: Request[Any, Any, Any], data: JSONBody[ActionWish]) -> Response[ActionOutcomes]:
         who = need(request.scope, Role.OPERATOR)
         asks = {"user_id": who.user_id, "name": who.name, "role": who.role.value, "address": who.address}
         wish: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(data))
         told = await bot.ask("POST", "actions", msgspec.json.encode({**wish, **asks}), seconds=ACT_SECONDS)
-        return Response(msgspec.json.decode(told.body, type=Outcomes[JobResult]))
+        return Response(msgspec.json.decode(told.body, type=ActionOutcomes))
 
     return actions

@@ -220,7 +220,7 @@ async def a_queue_is_paused_by_who_says_so(page: Page) -> None:
 
     await page.get_by_test_id("action-pause").click()
     dialog = page.get_by_test_id("action-dialog")
-    await expect(dialog).to_contain_text("0 jobs wait and 0 run now")
+    await expect(dialog).to_contain_text("Just now 0 jobs wait and 0 run.")
     await expect(dialog.locator(".env-badge")).to_have_text("prod")
     await expect(dialog).to_contain_text("main")
     await dialog.get_by_label("Why").fill("the provider moves")

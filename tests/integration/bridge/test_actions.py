@@ -58,6 +58,9 @@ async def test_each_action_does_what_it_says_on_every_version(acting: Bridge, ap
 
             if version != 6:
                 assert await refused(acting, action="pause", queue=queue) == (409, "unsafe_on_version")
+            dry = await done(acting, action="resume", queue=queue, dry_run=True)
+            in_line = sum(now.counts.get(name, 0) for name in ("waiting", "paused", "prioritized"))
+            assert dry["queue"] == {"waiting": in_line, "active": now.counts["active"]}
             for action, is_paused in (("pause", True), ("pause", True), ("resume", False))[0 if version == 6 else 2 :]:
                 answer = await done(acting, action=action, queue=queue)
                 assert (answer["count"], answer["results"]) == (1, [])
@@ -94,6 +97,8 @@ async def test_a_removal_that_would_reach_a_forbidden_queue_is_refused(
     jobs = [tree["job"].id for tree in (*made, alone)]
     await acting.start()
     await acting.ready()
+    dry = await done(acting, action="remove", queue="orders", job_ids=jobs, dry_run=True)
+    assert (dry["count"], dry["descendants"]) == (1, 1)
     answer = await done(acting, action="remove", queue="orders", job_ids=jobs)
     assert outcomes(answer) == dict(zip(jobs, ("refused", "refused", "done"), strict=True))
     assert "`payments-eu`" in answer["results"][0]["message"]

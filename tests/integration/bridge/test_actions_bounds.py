@@ -1,5 +1,6 @@
 """What is too much is refused with a number, and what BullMQ would not do, or does otherwise, is kept."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -44,6 +45,24 @@ async def test_more_than_one_request_acts_on_is_counted_and_refused(acting: Brid
     assert "100001 failed jobs match" in response.json()["message"]
     body["filter"] = {"to": FAILED_AT + 1}
     assert (await done(acting, **body))["count"] == 1  # what is refused claims no id
+
+
+async def test_more_at_once_than_it_takes_are_busy_and_done_when_sent_again(acting: Bridge, app: Any) -> None:
+    queues = [f"store-{number}" for number in range(20)]
+    for queue in queues:
+        await make_failed(app, queue, 3)
+    wishes: list[dict[str, Any]] = [
+        {"request_id": f"r-{queue}", "action": "retry", "queue": queue, "filter": {"to": "2100-01-01T00:00:00Z"}}
+        for queue in queues
+    ]
+    answers = await asyncio.gather(*(send(acting, **wish) for wish in wishes))
+    busy = [wish for wish, answer in zip(wishes, answers, strict=True) if answer.status_code != 200]
+    said = {(answer.json()["error"], answer.headers["retry-after"]) for answer in answers if answer.status_code != 200}
+    assert said == {("busy", "5")}
+    for wish in busy:
+        assert (await done(acting, **wish))["count"] == 3
+    for queue in queues:
+        assert set((await retries(app, queue)).values()) == {1}
 
 
 async def test_looking_for_a_name_among_too_many_is_refused(acting: Bridge, app: Any) -> None:

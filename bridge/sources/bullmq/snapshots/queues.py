@@ -75,12 +75,12 @@ def next_in_line(replies: Sequence[Reply]) -> str | None:
     by_priority = cast(list[bytes], prioritized) if isinstance(prioritized, list) else []
     candidates: list[Reply] = [waiting, paused, *by_priority[:1]]
     for candidate in candidates:
-        if isinstance(candidate, bytes) and not _is_marker(candidate):
+        if isinstance(candidate, bytes) and not is_marker(candidate):
             return candidate.decode(errors="replace")
     return None
 
 
-def _is_marker(reply: Reply) -> bool:
+def is_marker(reply: Reply) -> bool:
     """What BullMQ before 5 leaves at the end of an idle queue's list: it is no job."""
     return isinstance(reply, bytes) and reply.startswith(b"0:")
 
@@ -124,7 +124,7 @@ def snapshot(
     meta = cast(list[bytes | None], replies[0])
     lists = dict(zip(LISTS, cast(list[int], replies[1:4]), strict=True))
     sets = dict(zip(SETS, cast(list[int], replies[4:9]), strict=True))
-    waiting = lists["wait"] + lists["paused"] - sum(map(_is_marker, replies[COUNTS : COUNTS + 2]))
+    waiting = lists["wait"] + lists["paused"] - sum(map(is_marker, replies[COUNTS : COUNTS + 2]))
     overdue, begun, left = replies[-3:]
     made = QueueSnapshot(
         v=VERSION,

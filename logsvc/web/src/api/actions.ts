@@ -29,6 +29,10 @@ export interface ActionResult {
   count: number;
   outcomes: Readonly<Record<string, number>>;
   results: readonly { job_id: string; outcome: string; message?: string }[];
+  /** Of a dry run: jobs that a removal would take along. */
+  descendants?: number;
+  /** Of a dry run of pause and resume: the queue as it is. */
+  queue?: { waiting: number; active: number };
 }
 
 /** Ask for an action. The same requestId again does nothing again: so after an error it can be sent once more. */

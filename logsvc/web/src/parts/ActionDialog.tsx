@@ -26,7 +26,7 @@ export function ActionDialog({ asked, close }: { asked: AskedAction; close: () =
   const done = useMutation({ mutationFn: () => request.send((asking) => act({ ...wish, reason }, asking)) });
 
   const found = planned.data?.count ?? 0;
-  const words = confirmationOf(wish, planned.data?.count ?? null);
+  const words = confirmationOf(wish, planned.data ?? null);
   return (
     <ConfirmDialog
       title={words.title}

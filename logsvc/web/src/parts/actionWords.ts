@@ -25,7 +25,7 @@ const VERBS: Readonly<Record<ActionName, string>> = {
 const CONSEQUENCES: Readonly<Record<ActionName, string>> = {
   retry: "Failed jobs go back to waiting and run again. One that fails again will be a new failure.",
   promote: "It does not wait for its time: it runs as soon as a worker is free.",
-  remove: "Redis forgets it and its children. What Tocsin has kept of it stays.",
+  remove: "Redis forgets it, with its children and theirs. What Tocsin has kept of it stays.",
   pause: "Workers end what they run and take no new jobs, until somebody resumes the queue.",
   resume: "Workers take jobs again at once.",
 };
@@ -34,24 +34,41 @@ export function verbOf(action: ActionName): string {
   return VERBS[action];
 }
 
-/** Word a confirmation. found: how many jobs a dry run counted; null: that is not known yet. */
-export function confirmationOf(wish: ActionWish, found: number | null): Confirmation {
+/** Word a confirmation. planned: what a dry run counted; null: that is not known yet. */
+export function confirmationOf(
+  wish: ActionWish,
+  planned: Pick<ActionResult, "count" | "descendants" | "queue"> | null,
+): Confirmation {
+  const found = planned?.count ?? null;
   const verb = VERBS[wish.action];
   const consequence = CONSEQUENCES[wish.action];
   if (wish.job_ids === undefined && wish.filter === undefined) {
-    return { title: `${verb} the queue ${wish.queue}?`, consequence, verb: `${verb} ${wish.queue}` };
+    const now = planned?.queue ? `${consequence} ${nowWords(planned.queue)}` : consequence;
+    return { title: `${verb} the queue ${wish.queue}?`, consequence: now, verb: `${verb} ${wish.queue}` };
   }
   const [only] = wish.job_ids ?? [];
   if (only !== undefined && wish.job_ids?.length === 1) {
     return {
       title: `${verb}: job ${only} of ${wish.queue}?`,
       consequence,
-      verb: `${verb} 1 job`.replace("now 1", "1"),
+      verb: `${verb} 1 job${withDescendants(1, planned?.descendants)}`.replace("now 1", "1"),
     };
   }
   const kind = wish.action === "retry" ? "failed job" : "job";
   const jobs = found === null ? `${kind}s` : counted(found, kind);
-  return { title: `${verb} ${jobs} of ${wish.queue}?`, consequence, verb: `${verb} ${counted(found ?? 0, "job")}` };
+  return {
+    title: `${verb} ${jobs} of ${wish.queue}?`,
+    consequence,
+    verb: `${verb} ${counted(found ?? 0, "job")}${withDescendants(found ?? 0, planned?.descendants)}`,
+  };
+}
+
+function withDescendants(jobs: number, descendants = 0): string {
+  return descendants === 0 ? "" : ` and ${jobs === 1 ? "its" : "their"} ${counted(descendants, "descendant")}`;
+}
+
+function nowWords({ waiting, active }: { waiting: number; active: number }): string {
+  return `Just now ${counted(waiting, "job")} ${waiting === 1 ? "waits" : "wait"} and ${count(active)} ${active === 1 ? "runs" : "run"}.`;
 }
 
 /** Said while it is being done: "Working… 40 s, 412 of 25,000". */

@@ -1,7 +1,6 @@
 import type { ReactNode } from "react";
 
 import type { Job } from "../../api/jobs.ts";
-import { counted } from "../../format/count.ts";
 import { withoutAnsi } from "../../format/text.ts";
 import { ago, duration, fullTime } from "../../format/time.ts";
 import { filterToSearch, NO_FILTER } from "../../live/filter.ts";
@@ -107,7 +106,6 @@ function JobActions({ job }: { job: Job }): ReactNode {
   const newest = job.runs[0]?.added_at ?? null;
   if (job.runs.length > 1 && newest !== job.added_at) return null;
   const wish = { source: job.source, queue: job.queue, job_ids: [job.job_id] };
-  const family = job.children.length > 0 ? `Its ${counted(job.children.length, "child", "children")} go with it.` : "";
   return (
     <>
       {job.state === "failed" && (
@@ -121,7 +119,7 @@ function JobActions({ job }: { job: Job }): ReactNode {
         <ActionButton wish={{ ...wish, action: "promote" }} env={job.env} />
       )}
       {job.state !== "active" && job.state !== "removed" && (
-        <ActionButton wish={{ ...wish, action: "remove" }} env={job.env} note={family} />
+        <ActionButton wish={{ ...wish, action: "remove" }} env={job.env} />
       )}
     </>
   );

@@ -25,7 +25,6 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
   const pauses = usePauses(queue.is_paused);
   const only = { source: [queue.source], queue: [queue.queue] };
   const wish = { source: queue.source, queue: queue.queue };
-  const waiting = queue.waiting + queue.prioritized;
   const [lately] = useDurations(queue.source, queue.queue, LATELY).data?.queues ?? [];
   return (
     <header className="queue-head" data-testid="queue-head" data-paused={queue.is_paused}>
@@ -67,18 +66,9 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
       <Polled queue={queue} now={now} />
       <div className="job-actions">
         {queue.is_paused ? (
-          <ActionButton
-            wish={{ ...wish, action: "resume" }}
-            env={queue.env}
-            className="button button-go"
-            note={`${counted(waiting, "job")} ${waiting === 1 ? "waits" : "wait"} now.`}
-          />
+          <ActionButton wish={{ ...wish, action: "resume" }} env={queue.env} className="button button-go" />
         ) : (
-          <ActionButton
-            wish={{ ...wish, action: "pause" }}
-            env={queue.env}
-            note={`${counted(waiting, "job")} ${waiting === 1 ? "waits" : "wait"} and ${count(queue.active)} run now.`}
-          />
+          <ActionButton wish={{ ...wish, action: "pause" }} env={queue.env} />
         )}
         {queue.failed > 0 && (
           <ActionButton
