@@ -6,7 +6,7 @@ dies begins again where it was. What the jobs come to is read from their own eve
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
@@ -55,6 +55,7 @@ LEASE_SECONDS, FOLLOW_LEASE_SECONDS = 60.0, 20.0
 RETRY_SECONDS = 3.0
 SAVE_SECONDS = 5.0
 READ_SECONDS, READ_RECORDS = 0.5, 2000
+FATES_AT_ONCE = 10_000
 SENT_AT_ONCE, FOLLOWED_AT_ONCE = 8, 32
 """Apart: jobs may be followed for hours, and what somebody has just confirmed must not wait for that."""
 OUTCOMES: Mapping[Stage, str] = {Stage.ENDED: "done", Stage.REFUSED: "refused", Stage.UNKNOWN: audit.NOT_KNOWN}
@@ -282,7 +283,14 @@ class Acting:
         if not action.is_on_jobs and not after.count:
             reason = "; ".join(str(one.get("message", "")) for one in answer.body["results"])
             return await self._end_undone(replace(action, sent_ms=None), reason)
-        return await self._save(after, new=fates)
+        await self._remember(action, list(fates.items()))
+        return await self._save(after)
+
+    async def _remember(self, action: Action, fates: Sequence[tuple[str, Fate]]) -> None:
+        """Store the jobs of an action, so many at once as are stored within a transaction's time."""
+        for at in range(0, len(fates), FATES_AT_ONCE):
+            async with self.database.transaction() as session:
+                await stored.add_fates(session, action.id, dict(fates[at : at + FATES_AT_ONCE]))
 
     async def _note_sent(self, action: Action) -> str:
         """Store whether the bridge may be at it; return the id of who wants it."""
@@ -316,7 +324,6 @@ class Acting:
         self,
         action: Action,
         *,
-        new: dict[str, Fate] | None = None,
         changed: dict[str, Fate] | None = None,
     ) -> Action:
         """Store how it goes, and let its message say so."""
@@ -324,7 +331,6 @@ class Acting:
             row = await stored.hold_action(session, action.id)
             if row is None or row.claimed_by != self.sender:
                 raise TakenOver
-            await stored.add_fates(session, action.id, new or {})
             await stored.change_fates(session, action.id, changed or {})
             stored.write_action(row, action)
             is_followed = action.stage is Stage.FOLLOWING
