@@ -18,6 +18,7 @@ export function ReplayDialog({ ids, close }: { ids: readonly string[]; close: ()
       title={found > 0 && !done.data ? `Store ${counted(found, "record")}?` : "Replay dead letters"}
       verb={found > 0 ? `Store ${counted(found, "record")}` : null}
       isBusy={done.isPending}
+      progress={request.progress[""]}
       isDone={done.data !== undefined}
       error={done.error ?? planned.error}
       confirm={() => done.mutate()}
