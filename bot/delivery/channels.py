@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from string import Template
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from bot.incidents.failures import Key
 from bot.incidents.late import Late
 from bot.incidents.machine import Incident
 from bot.incidents.storms import Storm
+from bot.routing.patterns import Pattern, read_pattern
 from tocsin.times import rfc3339
 
 PAGERDUTY_URL = "https://events.pagerduty.com/v2/enqueue"
@@ -43,7 +43,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True)
-class Channel:
+class Channel(Pattern):
     """One entry of the settings. secret: an address, or PagerDuty's routing key."""
 
     kind: Kind
@@ -55,9 +55,6 @@ class Channel:
     @property
     def name(self) -> str:
         return f"{self.kind}-{hashlib.sha256(self.secret.encode()).hexdigest()[:8]}"
-
-    def matches(self, env: str, source: str, queue: str) -> bool:
-        return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
 
 
 @dataclass(frozen=True)
@@ -96,10 +93,7 @@ def _parse(kind: Kind, number: int, form: re.Pattern[str], entry: str) -> Channe
             secret_address(found["secret"])
         except ValueError as wrong:
             raise ValueError(f"entry {number}: {wrong}") from None
-    source, slash, queue = (found["pattern"] or "").partition("/")
-    if slash:
-        return Channel(kind, found["secret"], source=source, queue=queue)
-    return Channel(kind, found["secret"], env=source or "*")
+    return Channel(kind, found["secret"], *read_pattern(found["pattern"] or ""))
 
 
 def subject_of(number: int, episode: int) -> str:

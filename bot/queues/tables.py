@@ -13,7 +13,7 @@ from tocsin.events import BadRecord, SchedulerSnapshot, SourceSnapshot, decode
 log = structlog.get_logger("tables")
 
 
-class Heard(NamedTuple):
+class Written(NamedTuple):
     """When a row was last written, by the monotonic clock. is_live: we saw it; if not, it was there when we came."""
 
     at: float
@@ -33,7 +33,7 @@ class Table(Generic[Row]):
     has_caught_up: bool = False
     read_at: float | None = None
     rows: dict[bytes, Row] = field(default_factory=dict[bytes, Row])
-    heard: dict[bytes, Heard] = field(default_factory=dict[bytes, Heard])
+    heard: dict[bytes, Written] = field(default_factory=dict[bytes, Written])
 
     def take(self, record: KafkaRecord, *, is_live: bool = False) -> None:
         """Keep a record; a tombstone removes its row. A bad one is logged and left out."""
@@ -41,7 +41,7 @@ class Table(Generic[Row]):
             self.rows.pop(record.key, None)
             self.heard.pop(record.key, None)
             return
-        self.heard[record.key] = Heard(self.clock(), is_live)
+        self.heard[record.key] = Written(self.clock(), is_live)
         try:
             self.rows[record.key] = row = decode(self.kind, record.value)
         except BadRecord as bad:

@@ -4,15 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from fnmatch import fnmatchcase
 
 from bot.localtime import at_minute, local
+from bot.routing.patterns import Pattern, read_pattern
 
 _HOURS = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)-([01]?\d|2[0-3]):([0-5]\d)")
 
 
 @dataclass(frozen=True)
-class QuietHours:
+class QuietHours(Pattern):
     """Every day from one minute of the day to another, over midnight if the first is the later one."""
 
     start: int
@@ -31,9 +31,6 @@ class QuietHours:
                 return ends_ms
         return None
 
-    def matches(self, env: str, source: str, queue: str) -> bool:
-        return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
-
 
 def parse_quiet_hours(text: str) -> tuple[QuietHours, ...]:
     """Read `[env or source/queue glob=]HH:MM-HH:MM`, comma-separated. Raises ValueError that names the entry."""
@@ -49,10 +46,7 @@ def _parse(number: int, entry: str) -> QuietHours:
     start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
     if start == end:
         raise ValueError(f"entry {number} is all day: use /silence, or BOT_RULES_OFF")
-    source, slash, queue = pattern.strip().partition("/")
-    if slash:
-        return QuietHours(start, end, source=source, queue=queue)
-    return QuietHours(start, end, env=source or "*")
+    return QuietHours(start, end, *read_pattern(pattern))
 
 
 def quiet_until_ms(hours: Sequence[QuietHours], env: str, source: str, queue: str, now_ms: int) -> int | None:

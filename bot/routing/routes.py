@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from bot.routing.patterns import Pattern, read_pattern
+
 _ENTRY = re.compile(r"(?P<chat>-?\d{1,18})(?:/(?P<topic>\d{1,10}))?(?P<silent>:silent)?")
 
 
@@ -18,7 +20,7 @@ class Destination:
 
 
 @dataclass(frozen=True)
-class Route:
+class Route(Pattern):
     """One entry: what it matches, and where that goes. An entry without a pattern matches everything."""
 
     to: Destination
@@ -32,9 +34,6 @@ class Route:
         if (self.source, self.queue) != ("*", "*"):
             return f"{self.source}/{self.queue}"
         return self.env if self.env != "*" else "which matches everything"
-
-    def matches(self, env: str, source: str, queue: str) -> bool:
-        return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,7 @@ EVERYTHING = "everything"
 def parse_routes(text: str) -> tuple[Route, ...]:
     """Read `[env or source/queue glob=]chat_id[/topic_id][:silent]`, comma-separated.
 
-    A pattern with a `/` is source/queue (the first `/` divides them), any other is an env. Raises ValueError that names
-    the entry by its number, never by its text.
+    Raises ValueError that names the entry by its number, never by its text.
     """
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     return tuple(_parse(number, entry) for number, entry in enumerate(entries, start=1))
@@ -75,11 +73,7 @@ def _parse(number: int, entry: str) -> Route:
         )
     topic = found["topic"]
     to = Destination(int(found["chat"]), int(topic) if topic else None, found["silent"] is not None)
-    pattern = pattern.strip()
-    if not pattern:
-        return Route(to)
-    source, slash, queue = pattern.partition("/")
-    return Route(to, source=source, queue=queue) if slash else Route(to, env=pattern)
+    return Route(to, *read_pattern(pattern))
 
 
 def destinations(routes: Sequence[Route], env: str, source: str, queue: str) -> list[Destination]:
