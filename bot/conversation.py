@@ -27,7 +27,9 @@ log = structlog.get_logger("conversation")
 REPLY_SECONDS = 5.0
 NEWS_SECONDS = 1.0
 FRESH_SECONDS = 120.0
-"""What was said longer ago changes nothing: Telegram keeps for a day what is said while no bot listens."""
+"""What was said, or may have been pressed, longer ago changes nothing: Telegram keeps it for a day while no bot
+listens."""
+MOST_TOLD = 1000
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Conversation:
     metrics: Metrics
     _commands: dict[str, Command] = field(default_factory=lambda: {one.name: one for one in COMMANDS})
     _presses: dict[str, Pressable] = field(default_factory=lambda: {one.name: one for one in PRESSES})
+    _told_away: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
     _acts: dict[str, Pressable] = field(default_factory=lambda: {one.name: one for one in ACTS})
 
     async def hear(self, ask: Ask) -> None:
@@ -161,6 +164,8 @@ class Conversation:
         """Let a button change something, if we made it and this person may."""
         if not ask.may_act:
             return Reply("", notice=texts.NOT_YOURS, is_alert=True)
+        if ask.age_seconds > FRESH_SECONDS:
+            return self._pressed_away(ask)
         try:
             _, _, rest = self.desk.seal.open(ask.press).partition(":")
         except Expired:
@@ -173,6 +178,16 @@ class Conversation:
             return await command.press(ask, rest, self.desk)
         except Unavailable:
             return Reply("", notice=texts.POSTGRES_AWAY, is_alert=True)
+
+    def _pressed_away(self, ask: Ask) -> Reply:
+        """Say so once below each message: the notice may come too late to be shown, and people tap what is silent."""
+        log.info("pressed_long_ago", chat=ask.chat_id, user=ask.user_id)
+        text, place = texts.PRESSED_LONG_AGO.format(name=name(ask.user_name, 40)), (ask.chat_id, ask.said_id)
+        is_told = place in self._told_away
+        if len(self._told_away) >= MOST_TOLD:
+            self._told_away.clear()
+        self._told_away.add(place)
+        return Reply("" if is_told else text, notice=text, is_alert=True, is_new=True)
 
     async def _answer(self, ask: Ask, reply: Reply) -> None:
         speak = self._whisper if reply.start and not ask.is_private else self._speak

@@ -4,15 +4,18 @@ Sending needs no polling and no start-up: a message can go out while getUpdates 
 """
 
 import asyncio
+import math
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 import httpx
+import msgspec
 import structlog
 from telegram import (
     Bot,
@@ -26,7 +29,7 @@ from telegram import (
     Update,
     error,
 )
-from telegram.constants import ParseMode
+from telegram.constants import ChatAction, ParseMode
 from telegram.ext import Application, ApplicationBuilder, ContextTypes, TypeHandler
 from telegram.request import HTTPXRequest
 
@@ -58,7 +61,12 @@ CALL_SECONDS = 5.0
 SPARE_SECONDS = 5.0
 """How much longer than its longest silence a whole call may take: each byte begins the library's own wait anew."""
 RETRY_SECONDS = 3.0
+PUBLISH_SECONDS = 60.0
 CONCURRENT_ASKS = 16
+MOST_UPDATES = 100
+"""In one answer; there may be more then. Source: core.telegram.org/bots/api#getupdates, limit."""
+MOST_ANSWERS = 100
+"""Whose updates may be waiting for their turn here."""
 
 _UNREADABLE = (TypeError, KeyError, ValueError, AttributeError)
 """What the library raises when an answer is not what the Bot API promises."""
@@ -75,12 +83,38 @@ _TOPIC_GONE = ("message thread not found", "topic_closed", "topic_deleted", "top
 
 @dataclass
 class Polling:
-    """What is known of getUpdates. Times by the monotonic clock. answered: called at every good answer."""
+    """What is known of getUpdates. Times by the monotonic clock. answered: called at every good answer.
+
+    drained_at: when Telegram had nothing left that it had not given us; None = not known.
+    """
 
     answered: Callable[[], None]
     answered_at: float | None = None
     conflict_at: float | None = None
     problem: str = ""
+    drained_at: float | None = None
+    _given: deque[tuple[int, float | None]] = field(default_factory=lambda: deque(maxlen=MOST_ANSWERS))
+    """The last update of each answer, and drained_at before it: none of it is older."""
+
+    def give(self, update_ids: Sequence[int], asked_at: float) -> None:
+        """Telegram gave these when it was asked then."""
+        if update_ids:
+            self._given.append((max(update_ids), self.drained_at))
+        if len(update_ids) < MOST_UPDATES:
+            self.drained_at = asked_at
+
+    def age_at_most(self, update_id: int) -> float:
+        """For how many seconds an update may have waited at Telegram; infinite if nobody knows."""
+        since = next((since for last, since in self._given if update_id <= last), None)
+        return math.inf if since is None else time.monotonic() - since
+
+
+class _Given(msgspec.Struct):
+    update_id: int
+
+
+class _GivenUpdates(msgspec.Struct):
+    result: list[_Given]
 
 
 class _Bounded(HTTPXRequest):
@@ -111,8 +145,12 @@ class _Watched(_Bounded):
         self._polling = polling
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        asked_at = time.monotonic()
         status, body = await super().do_request(*args, **kwargs)
         if status == 200:
+            with suppress(msgspec.MsgspecError):  # the library says what is wrong with it
+                given = msgspec.json.decode(body, type=_GivenUpdates).result
+                self._polling.give([one.update_id for one in given], asked_at)
             self._polling.answered_at = time.monotonic()
             self._polling.problem = ""
             self._polling.answered()
@@ -247,6 +285,11 @@ class Telegram:
         with _ours():
             return (await self._bot.get_me()).username or ""
 
+    async def show_typing(self, chat_id: int) -> None:
+        """Say for a moment that we write; a call that shows whether a chat takes what we say. Raises TelegramError."""
+        with _ours():
+            await self._bot.send_chat_action(chat_id, ChatAction.TYPING)
+
     async def is_member(self, chat_id: int, user_id: int) -> bool:
         """Whether a person is in a group now. Raises TelegramError."""
         with _ours():
@@ -275,33 +318,59 @@ class Telegram:
                 noticed(update.effective_chat.id)
             if update.message is not None and update.message.migrate_to_chat_id is not None:
                 await moved(update.message.chat.id, update.message.migrate_to_chat_id)
-            ask = to_ask(update, me=self._bot.id, now=time.time() - self._ahead_seconds)
+            waited = self.polling.age_at_most(update.update_id)
+            ask = to_ask(update, me=self._bot.id, now=time.time() - self._ahead_seconds, waited_seconds=waited)
             if ask is not None:
                 await hear(ask)
 
         began = time.monotonic()
         if not self._application.handlers:  # asked again when our turn comes again
             self._application.add_handler(TypeHandler(Update, on_update))
-        if not await self._begin(commands, stop):
+        if not await self._begin(stop):
             return
         async with self._polled():
             log.info("polling", bot=self.username, after_seconds=round(time.monotonic() - began, 3))
+            await self._publish(commands, stop)
             await stop.wait()
 
-    async def _begin(self, commands: Sequence[tuple[str, str]], stop: asyncio.Event) -> bool:
+    async def _publish(self, commands: Sequence[tuple[str, str]], stop: asyncio.Event) -> None:
+        """Publish the list of commands. Whatever keeps Telegram from taking it keeps nobody from being heard."""
         while not stop.is_set():
             try:
-                await self._application.initialize()
-                self.username = self._bot.username
                 await self.set_commands(commands)
+                return
+            except TelegramError as failure:
+                waits = failure.retry_after if isinstance(failure, RateLimited) else PUBLISH_SECONDS
+                log.warning("commands_not_published", error=_reason(failure), retry_seconds=waits)
+            await pause(stop, waits)
+
+    async def _begin(self, stop: asyncio.Event) -> bool:
+        while not stop.is_set():
+            try:
+                with _ours():
+                    await self._application.initialize()
+                self.username = self._bot.username
+                self.polling.drained_at = await self._drained_at()
                 self.polling.answered_at, self.polling.problem = time.monotonic(), ""
                 self.polling.answered()
                 return True
-            except (error.TelegramError, TelegramError) as failure:
+            except TelegramError as failure:
+                waits = failure.retry_after if isinstance(failure, RateLimited) else RETRY_SECONDS
                 self.polling.problem = _reason(failure)
-                log.warning("telegram_not_reached", error=_reason(failure), retry_seconds=RETRY_SECONDS)
-            await pause(stop, RETRY_SECONDS)
+                log.warning("telegram_not_reached", error=_reason(failure), retry_seconds=waits)
+            await pause(stop, waits)
         return False
+
+    async def _drained_at(self) -> float | None:
+        """Now, if nothing waits for us at Telegram; None if something does, or nobody knows."""
+        asked_at = time.monotonic()
+        try:
+            with _ours():
+                info = await self._bot.get_webhook_info()
+        except TelegramError as failure:
+            log.info("waiting_not_known", error=_reason(failure))
+            return None
+        return None if info.pending_update_count else asked_at
 
     @asynccontextmanager
     async def _polled(self) -> AsyncGenerator[None]:
@@ -402,11 +471,12 @@ def _markup(buttons: Buttons) -> InlineKeyboardMarkup | None:
     )
 
 
-def to_ask(update: Update, *, me: int, now: float) -> Ask | None:
+def to_ask(update: Update, *, me: int, now: float, waited_seconds: float) -> Ask | None:
     """What a person said or pressed; None for what nobody said to us (joins, pins, channel posts).
 
     me: our own id: people answer one another too, and whatever is said in a forum's topic answers its first message.
-    now: by Telegram's clock, seconds since 1970.
+    now: by Telegram's clock, seconds since 1970. waited_seconds: how long it may have waited for us: a press has no
+    date of its own.
 
     A press on a message that Telegram no longer lets us see is answered all the same, with a new message.
     """
@@ -425,6 +495,7 @@ def to_ask(update: Update, *, me: int, now: float) -> Ask | None:
             press_id=query.id,
             message_id=seen.message_id if seen else None,
             said_id=query.message.message_id,
+            age_seconds=waited_seconds,
         )
     if message is not None and message.text and message.from_user is not None:
         answered = message.reply_to_message

@@ -341,6 +341,10 @@ NOT_YOUR_WORDS = "That is forwarded, or another bot's. I do only what you say yo
 SAID_LONG_AGO = (
     "You said /{command} {age} ago and I hear it only now, so I have not done it. Say it again if it still holds."
 )
+PRESSED_LONG_AGO = (
+    "{name} pressed a button here while I was away, perhaps long ago, so I have not done it. Press again if it still "
+    "holds."
+)
 TOLD_TWICE = (
     "I heard this /{command} before, perhaps before I was restarted: see whether it was done, else say it again."
 )

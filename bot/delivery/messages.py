@@ -55,8 +55,8 @@ class Ask:
     press: a button's data, with press_id to answer it and message_id to edit. is_private: a chat with one person;
     everything else is a group. said_id: the message that says it, or the one pressed; 0 = not known. reply_to: the
     message of ours that what was said answers. username: without the @; empty = none. age_seconds: how long ago it was
-    said. is_relayed: forwarded, or made by another bot: not the words of who sent it. update_id: the same where
-    Telegram tells it again.
+    said, or may have been pressed. is_relayed: forwarded, or made by another bot: not the words of who sent it.
+    update_id: the same where Telegram tells it again.
     role: their own, wherever they ask; None = they have none, and are a viewer where they are admitted.
     """
 

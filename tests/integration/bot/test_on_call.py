@@ -66,7 +66,7 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
     bot = await house.start_bot(BOT_QUIET_HOURS=f"pro*={all_day.replace(',', ',pro*=')}")
     await house.put(*(failure(fingerprint="f2", error_type="Other") for _ in range(3)), failure())
     await house.put(failure(env="staging", fingerprint="f3", error_type="Loud"))
-    await house.message("Loud ×1")
+    loud = await house.message("Loud ×1")
 
     async def held() -> bool:
         text, _ = await house.ask("/digest", expect="held back")
@@ -78,7 +78,14 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
     assert " s old (" in text
     assert await house.alerts() == []
     await bot.kill()
+    keys = [key for row in loud["reply_markup"]["inline_keyboard"] for key in row]
+    [ack] = [key for key in keys if key["text"] == "🙋 Ack"]
+    pressed = {"chat_id": CHAT, "user_id": CHAT, "message_id": loud["message_id"], "data": ack["callback_data"]}
+    (await house.client.post("/sandbox/callbacks", json=pressed)).raise_for_status()
     await house.start_bot()  # the quiet hours are over
+    told = await house.message("pressed a button here while I was away")
+    assert told["reply_to_message"]["message_id"] == loud["message_id"]
+    assert (await tap(house, loud, "🙋 Ack"))["text"] == "You have it now.", "so nobody had it"
     digest = await house.message("Held back in quiet hours: 2 incidents, 2 still go on")
     assert digest["text"].index("Other ×3") < digest["text"].index("CardError ×1")
     await house.message("prod · orders · CardError ×1 · new")

@@ -120,3 +120,26 @@ async def test_a_poll_that_is_refused_goes_on(refusal: str) -> None:
         begun.clear()
         await eventually(begun.is_set, what="another poll")
         await eventually(lambda: not door.polling.problem, what="a poll that is answered")
+
+
+@pytest.mark.filterwarnings("ignore:Deprecated since version v22.2")  # of retry_after's type; the door takes both
+async def test_a_list_of_commands_that_is_not_taken_keeps_nobody_from_being_heard() -> None:
+    told = {"retry_after": 1, "first": True}
+    begun, published = asyncio.Event(), asyncio.Event()
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode().rpartition("/")[2]
+        if asked == "setMyCommands":
+            await begun.wait()  # it polls before that is settled
+            if told.pop("first", None):
+                wait = {"retry_after": told["retry_after"]}
+                await say(writer, "429 Too Many Requests", {"ok": False, "description": "flood", "parameters": wait})
+                return
+            published.set()
+        if asked == "getUpdates":
+            begun.set()
+        await well(writer, ME if asked == "getMe" else [] if asked == "getUpdates" else True)
+
+    async with answering(flood) as door, polled(door):
+        await eventually(begun.is_set, what="the poll")
+        await eventually(published.is_set, what="the list, once its time is up")
