@@ -28,6 +28,7 @@ from bot.internal.app import internal_router, internal_routes
 from bot.kafka import Echo, Replay, TableFeed, topic_exists
 from bot.people.access import Gate
 from bot.people.logins import Logins
+from bot.people.reach import Reach
 from bot.people.roster import People
 from bot.people.seal import Seal
 from bot.queues.numbers import Ledger
@@ -145,6 +146,7 @@ async def run(settings: BotSettings, stop: asyncio.Event, lines: LogTopic | None
             board=rules.board,
             chats=chats,
             people=people,
+            reach=Reach(telegram, breakers),
             logins=logins,
             drawing=Drawing(),
             schedules=tables.schedules,

@@ -9,6 +9,7 @@ from bot.drawing import Drawing
 from bot.incidents.handling import Handling
 from bot.logsvc import History
 from bot.people.logins import Logins
+from bot.people.reach import Reach
 from bot.people.roster import People
 from bot.people.seal import Seal
 from bot.queues.numbers import Ledger
@@ -41,6 +42,7 @@ class Desk:
     board: Board
     chats: Chats
     people: People
+    reach: Reach
     logins: Logins
     drawing: Drawing
     schedules: Table[SchedulerSnapshot]

@@ -167,6 +167,10 @@ HOW_ON_CALL = (
 )
 BAD_TURN = "Entry {number} of the rota is not like <code>Mon 09:00 @ann</code>."
 NOT_ON_CALL = "You are not on call: /oncall take."
+OUT_OF_REACH = (
+    "⚠️ I cannot write to {names} in private: until they press Start in a chat with me, alerts only name them where "
+    "these ring."
+)
 HANDOVER = "Handover · since {since}"
 HANDOVER_OPEN = "{count} open, {unheeded} nobody has; since then {began} began and {ended} ended"
 HANDOVER_QUIET = "Kept quiet:"

@@ -41,11 +41,11 @@ class OnCall:
     async def answer(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if rest.strip() and not ask.may_act:
             return Reply(texts.NOT_YOURS)
-        now_ms = current_ms()
+        now_ms, put_on_call = current_ms(), dict[int, str]()
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
                 if rest.strip():
-                    await _change(session, ask, rest.strip(), now_ms)
+                    put_on_call = await _change(session, ask, rest.strip(), now_ms)
                 shifts, rota = await shifts_on(session, now_ms), await read_turns(session)
         except _Wrong as wrong:
             return Reply(str(wrong))
@@ -54,7 +54,8 @@ class OnCall:
         except Unavailable:
             return Reply(texts.POSTGRES_AWAY)
         duty, following = on_call(shifts, rota, now_ms), next_on_call(shifts, rota, now_ms)
-        return Reply(on_call_text(duty, following, rota))
+        silent = await desk.reach.out_of_reach(put_on_call)
+        return Reply(on_call_text(duty, following, rota, out_of_reach=[put_on_call[one] for one in sorted(silent)]))
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         """The handover's button: whoever presses it is on call. The handover stays, for them to read."""
@@ -66,19 +67,22 @@ class OnCall:
         return Reply(texts.HAS_IT.format(name=shown(ask.user_name, 40)), notice=texts.ACKED, is_new=True)
 
 
-async def _change(session: Session, ask: Ask, said: str, now_ms: int) -> None:
-    """Do what was typed; raise _Wrong or NoSuchPerson where that cannot be done."""
+async def _change(session: Session, ask: Ask, said: str, now_ms: int) -> dict[int, str]:
+    """Do what was typed; return whom it puts on call, by id. Raises _Wrong or NoSuchPerson where it cannot be done."""
     word, _, rest = said.partition(" ")
+    put_on_call: dict[int, str] = {}
     match word.lower():
         case "take":
             shift = Shift(ask.user_id, ask.user_name, now_ms, _until(rest, now_ms), ask.user_name)
             await begin_shift(session, shift)
+            put_on_call[ask.user_id] = ask.user_name
         case "give":
             whom, _, when = rest.strip().partition(" ")
             if not is_person(whom):
                 raise _Wrong(texts.HOW_ON_CALL)
             person = await find_person(session, whom)
             await begin_shift(session, Shift(person.user_id, person.short, now_ms, _until(when, now_ms), ask.user_name))
+            put_on_call[person.user_id] = person.short
         case "until":
             duty = await duty_now(session, now_ms)
             if duty is None or duty.user_id != ask.user_id:
@@ -89,10 +93,13 @@ async def _change(session: Session, ask: Ask, said: str, now_ms: int) -> None:
         case "off":
             await end_shifts(session, now_ms)
         case "rota":
-            await set_rota(session, [] if rest.strip().lower() == "off" else await _turns(session, rest))
+            turns = [] if rest.strip().lower() == "off" else await _turns(session, rest)
+            await set_rota(session, turns)
+            put_on_call.update({one.user_id: one.name for one in turns})
         case _:
             raise _Wrong(texts.HOW_ON_CALL)
     await audit.note(session, Actor(str(ask.user_id), ask.user_name, ask.role or ""), "oncall", said, "done")
+    return put_on_call
 
 
 async def _turns(session: Session, text: str) -> list[Turn]:

@@ -26,9 +26,13 @@ def duty_lines(duty: Duty | None, following: Duty | None) -> list[str]:
     return lines
 
 
-def on_call_text(duty: Duty | None, following: Duty | None, rota: Sequence[Turn]) -> str:
-    """The answer to /oncall."""
+def on_call_text(
+    duty: Duty | None, following: Duty | None, rota: Sequence[Turn], *, out_of_reach: Sequence[str] = ()
+) -> str:
+    """The answer to /oncall. out_of_reach: names of those just put on call whom nobody can write to."""
     lines = duty_lines(duty, following)
+    if out_of_reach:
+        lines.append(texts.OUT_OF_REACH.format(names=", ".join(name(one, 40) for one in out_of_reach)))
     lines.append(texts.ROTA.format(zone=zone_name()) if rota else texts.NO_ROTA)
     lines += [f"• {one.words} {name(one.name, 60)}" for one in rota]
     return fit([*lines, texts.HOW_ON_CALL])

@@ -53,8 +53,11 @@ async def test_an_alert_is_brought_to_who_is_on_call_then_to_the_next_until_some
     await house.message("has it now.")
     assert await house.has_text("Handover · since"), "for whoever has it to read"
     text, _ = await house.ask("/oncall rota Mon 09:00 @ann, Fri 18:00 @nobody", expect="Nobody called @nobody")
+    text, _ = await house.ask("/oncall rota Mon 09:00 @ann, Fri 18:00 9999", expect="Fri 18:00 9999")
+    assert "I cannot write to 9999 in private: until they press Start" in text
     text, _ = await house.ask(f"/oncall rota Mon 09:00 @ann, Fri 18:00 {CHAT}", expect="Fri 18:00 1001")
     assert "until somebody else is" in text
+    assert "I cannot write to" not in text
     text, _ = await house.ask("/oncall off", expect="by the rota")
     assert "Rota (Asia/Kathmandu)" in text
     assert ":00 UTC+0545" in text, "the turn began at a full minute of their clock"
