@@ -7,13 +7,14 @@ from litestar.handlers import HTTPRouteHandler
 from pydantic import SecretStr
 
 from bot.desk import Desk
-from bot.internal.access import access_routes
 from bot.internal.actions import actions_route
+from bot.internal.audit import audit_routes
 from bot.internal.changes import changes_route
-from bot.internal.deeds import deed_routes
 from bot.internal.gate import HANDLERS, only_services
 from bot.internal.incidents import incident_routes
+from bot.internal.logins import login_routes
 from bot.internal.rules import rule_routes
+from bot.internal.tokens import token_routes
 from bot.internal.views import view_routes
 
 
@@ -33,9 +34,10 @@ def internal_router(
 def internal_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """All of them. The page asks what commands ask, so it may use the same."""
     return [
-        *access_routes(desk.database, desk.people, desk.logins),
+        *login_routes(desk.database, desk.people, desk.logins),
+        *token_routes(desk.database),
+        *audit_routes(desk.database, desk.people),
         actions_route(desk.handling, desk.people, desk.acting.bridge),
-        *deed_routes(desk.database, desk.people),
         changes_route(desk.database),
         *incident_routes(desk.handling, desk.people, desk.links, desk.pulse.progress),
         *view_routes(desk.database, desk.people),

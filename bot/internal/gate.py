@@ -17,6 +17,9 @@ from tocsin.breakers import Unavailable
 
 log = structlog.get_logger("internal")
 
+BASE = "/internal/v1"
+MOST_BYTES = 16 * 1024
+"""Of a body without a list of jobs."""
 RETRY_AFTER_SECONDS = 5
 T = TypeVar("T")
 
