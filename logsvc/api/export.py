@@ -1,6 +1,9 @@
 """`GET /api/v1/logs.csv` and `/logs.ndjson`: all rows of a filter as a file, of any size, at the reader's pace.
 
 Rows are read page by page as the reader takes them, so memory stays flat and ClickHouse is not asked ahead of need.
+
+A browser writes such a file to disk by itself, and tells the page that asked for it nothing. So the page names its
+export, and asks how far the one of that name is (logsvc/api/progress.py).
 """
 
 import asyncio
@@ -25,6 +28,10 @@ AT_ONCE = 12
 """Exports under way in one replica; each asks ClickHouse one question at a time."""
 AT_ONCE_EACH = 4
 """Of one person, however slowly they are taken: the others still find a place."""
+
+NAME = "^[0-9A-Za-z-]{1,64}$"
+MOST_NAMED = 100
+"""Exports that are remembered by their names; those that are over are forgotten first."""
 
 PAGE_ROWS = 2_000
 PAGE_BYTES = 2 * 1024 * 1024
@@ -56,38 +63,53 @@ class Exports:
         self.under_way: Counter[str] = Counter()
         """How many each person has."""
         self._rows = rows
+        self._named: dict[tuple[str, str], Export] = {}
 
-    def admit(self, user_id: str) -> "Place":
+    def admit(self, user_id: str, name: str | None = None) -> "Export":
         """Take a place, at once: nobody else has it from here on. Raises TooMany if none is free."""
-        if self.under_way[user_id] >= AT_ONCE_EACH:
-            raise TooMany(f"{AT_ONCE_EACH} exports of yours are under way; wait for one to end")
-        if self.under_way.total() >= AT_ONCE:
-            raise TooMany(f"{AT_ONCE} exports are under way; wait for one to end")
-        self.under_way[user_id] += 1
-        return Place(self.under_way, user_id)
+        export = Export(self.under_way, user_id)
+        if name:
+            self._remember((user_id, name), export)
+        with export:
+            if self.under_way[user_id] > AT_ONCE_EACH:
+                raise TooMany(f"{AT_ONCE_EACH} exports of yours are under way; wait for one to end")
+            if self.under_way.total() > AT_ONCE:
+                raise TooMany(f"{AT_ONCE} exports are under way; wait for one to end")
+        return export
 
-    async def chunks(self, writing: Writing, first: RowPage, pages: Pages) -> AsyncGenerator[bytes]:
+    def named(self, user_id: str, name: str) -> "Export | None":
+        """This person's latest export of that name; None if there was none here, or it is forgotten."""
+        return self._named.get((user_id, name))
+
+    def _remember(self, key: tuple[str, str], export: "Export") -> None:
+        self._named.pop(key, None)
+        self._named[key] = export
+        if len(self._named) > MOST_NAMED:
+            del self._named[next(key for key, known in self._named.items() if known.is_over)]
+
+    async def chunks(self, export: "Export", writing: Writing, first: RowPage, pages: Pages) -> AsyncGenerator[bytes]:
         """The file, piece by piece. first: the first page, read before anything was sent."""
-        count, incomplete = 0, ""
+        incomplete = ""
         page = first
         yield writing.begin()
         while True:
             for chunk in _cut(await asyncio.to_thread(writing.rows, page.rows)):
                 yield chunk
-            count += len(page.rows)
+            export.sent += len(page.rows)
             self._rows.labels(writing.suffix).inc(len(page.rows))
             if not page.has_more:
                 break
-            if self.stop.is_set():
-                incomplete = "Tocsin was stopped"
+            if self.stop.is_set() or export.is_cancelled:
+                incomplete = "it was cancelled" if export.is_cancelled else "Tocsin was stopped"
                 break
             try:
                 page = await self._patiently(pages)
             except LogsvcError as error:
                 incomplete = _why(error)
-                log.warning("export_cut", rows=count, reason=str(error))
+                log.warning("export_cut", rows=export.sent, reason=str(error))
                 break
-        yield writing.end(count, incomplete)
+        yield writing.end(export.sent, incomplete)
+        export.end(incomplete)
 
     async def _patiently(self, pages: Pages) -> RowPage:
         """The next page; ClickHouse may be away for a moment."""
@@ -101,18 +123,32 @@ class Exports:
         raise AssertionError("unreachable")
 
 
-class Place:
-    """One of the exports under way; who holds it gives it back once. As a context: given back if the block fails."""
+class Export:
+    """One file, and the place among those under way that it has until it ends. As a context: ended if the block fails.
+
+    rows: how many there will be, None = not told in time. sent: how many were taken so far. is_over: nothing more is
+    sent. incomplete: why that is not all; "" = it is, or it is not over.
+    """
 
     def __init__(self, under_way: Counter[str], user_id: str) -> None:
+        self.rows: int | None = None
+        self.sent = 0
+        self.is_over = False
+        self.is_cancelled = False
+        self.incomplete = ""
         self._under_way = under_way
         self._user_id = user_id
-        self._is_held = True
+        under_way[user_id] += 1
 
-    def give_back(self) -> None:
-        if self._is_held:
-            self._is_held = False
+    def cancel(self) -> None:
+        """End the file after the page that is being sent; its last line says so."""
+        self.is_cancelled = True
+
+    def end(self, incomplete: str) -> None:
+        """Give the place back; the first word on why it is not all stands."""
+        if not self.is_over:
             self._under_way -= Counter([self._user_id])  # forgets who has none left
+            self.is_over, self.incomplete = True, incomplete
 
     def __enter__(self) -> Self:
         return self
@@ -120,20 +156,20 @@ class Place:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self.give_back()
+        if error is not None:
+            self.end(str(error) if isinstance(error, TooMany) else "it could not be begun")
 
 
 class FileAnswer(ASGIResponse):
     """An answer that is sent as fast as it is taken. It ends early if the reader goes away, or takes nothing more."""
 
     def __init__(
-        self, place: Place, chunks: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str]
+        self, export: Export, chunks: AsyncGenerator[bytes], media_type: str, headers: Mapping[str, str]
     ) -> None:
         super().__init__()
         self._head = [(b"content-type", media_type.encode())]
         self._head += [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-        self._place = place
+        self._export = export
         self._chunks = chunks
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -146,7 +182,7 @@ class FileAnswer(ASGIResponse):
             log.info("export_reader_stalled", seconds=STALL_SECONDS)
         finally:
             leaving.cancel()
-            self._place.give_back()
+            self._export.end("it was not taken to its end")
 
     async def _send_body(self, send: Any, leaving: asyncio.Task[None]) -> None:
         async for chunk in self._chunks:

@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.di import NamedDependency, Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 
 from logsvc.api.answers import (
     HISTORY,
@@ -24,7 +25,7 @@ from logsvc.api.answers import (
     refusals,
     refuse_unknown,
 )
-from logsvc.api.export import PAGE_BYTES, PAGE_ROWS, Exports, FileAnswer, Place, RowPage
+from logsvc.api.export import NAME, PAGE_BYTES, PAGE_ROWS, Export, Exports, FileAnswer, RowPage
 from logsvc.api.files import Csv, Ndjson, Writing
 from logsvc.api.journal import SETS, Journal, Range, Where, sets, time_range
 from logsvc.api.newest import key_of, newest_rows
@@ -39,6 +40,10 @@ from logsvc.search import Term, parse
 from tocsin.times import rfc3339
 
 FILTER = (*SETS, "event", "fingerprint", "q", "from", "to")
+ExportName = Annotated[
+    str | None,
+    QueryParameter(name="export", pattern=NAME, description="Any name, by which /api/v1/exports tells how far it is."),
+]
 COUNT_SECONDS = 3.0
 
 
@@ -115,12 +120,14 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
             coverage=coverage,
         )
 
-    async def export(request: Request[Any, Any, Any], wanted: RowFilter, writing: Writing) -> FileAnswer:
-        refuse_unknown(request, FILTER)
-        with exports.admit(_person(request)) as place:
-            return await begin(wanted, writing, place)
+    async def export(
+        request: Request[Any, Any, Any], wanted: RowFilter, writing: Writing, name: str | None
+    ) -> FileAnswer:
+        refuse_unknown(request, (*FILTER, "export"))
+        with exports.admit(who_of(request.scope).user_id, name) as one:
+            return await begin(one, wanted, writing)
 
-    async def begin(wanted: RowFilter, writing: Writing, place: Place) -> FileAnswer:
+    async def begin(one: Export, wanted: RowFilter, writing: Writing) -> FileAnswer:
         as_of = journal.as_of()
         since, now = await journal.since(), journal.now_ms()
         latest = now if wanted.asked.latest is None else wanted.asked.latest
@@ -130,22 +137,22 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         reading = Reading(journal, closed, None, since)
         pages = partial(reading.page, PAGE_ROWS, PAGE_BYTES)
         first, coverage = await asyncio.gather(pages(), journal.coverage(closed.asked, wanted.places, since))
-        rows = await reading.count() if first.has_more else len(first.rows)
+        one.rows = await reading.count() if first.has_more else len(first.rows)
         name = f"tocsin-logs-{rfc3339(now)[:19].replace(':', '')}.{writing.suffix}"
         told = {
-            "rows": rows,
+            "rows": one.rows,
             "as-of": as_of,
             "history-since": coverage.history_since,
             "events-lost": coverage.events_lost,
         }
         headers = {"content-disposition": f'attachment; filename="{name}"'}
         headers |= {f"x-tocsin-{name}": str(value) for name, value in told.items() if value is not None}
-        chunks = exports.chunks(writing, first, pages)
-        return FileAnswer(place, chunks, writing.media_type, headers)
+        chunks = exports.chunks(one, writing, first, pages)
+        return FileAnswer(one, chunks, writing.media_type, headers)
 
     @get("/api/v1/logs.csv", summary="The same rows as CSV", dependencies=FILTERED, responses=_file("text/csv"))
-    async def logs_csv(request: Request[Any, Any, Any], wanted: Wanted) -> FileAnswer:
-        return await export(request, wanted, Csv())
+    async def logs_csv(request: Request[Any, Any, Any], wanted: Wanted, export_name: ExportName = None) -> FileAnswer:
+        return await export(request, wanted, Csv(), export_name)
 
     @get(
         "/api/v1/logs.ndjson",
@@ -153,14 +160,12 @@ def logs_routes(journal: Journal, exports: Exports) -> list[HTTPRouteHandler]:
         dependencies=FILTERED,
         responses=_file("application/x-ndjson"),
     )
-    async def logs_ndjson(request: Request[Any, Any, Any], wanted: Wanted) -> FileAnswer:
-        return await export(request, wanted, Ndjson())
+    async def logs_ndjson(
+        request: Request[Any, Any, Any], wanted: Wanted, export_name: ExportName = None
+    ) -> FileAnswer:
+        return await export(request, wanted, Ndjson(), export_name)
 
     return [logs, logs_csv, logs_ndjson]
-
-
-def _person(request: Request[Any, Any, Any]) -> str:
-    return who_of(request.scope).user_id
 
 
 def _file(media_type: str) -> dict[int, ResponseSpec]:

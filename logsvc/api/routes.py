@@ -16,6 +16,7 @@ from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
 from logsvc.api.markers import markers_routes
 from logsvc.api.of_bot import bot_routes
+from logsvc.api.progress import progress_routes
 from logsvc.api.queues import queues_routes
 from logsvc.api.schedulers import schedulers_routes
 from logsvc.api.system import system_routes
@@ -53,6 +54,7 @@ def all_routes(
         *queues_routes(snapshots, history),
         *jobs_routes(journal),
         *logs_routes(journal, exports),
+        *progress_routes(exports),
         *histogram_routes(journal),
         *errors_routes(journal, BotIncidents(bot)),
         *durations_routes(journal),

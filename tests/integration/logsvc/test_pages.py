@@ -155,3 +155,16 @@ async def test_the_live_page_with_a_line_open_is_accessible(lately: House) -> No
         await expect(page.get_by_test_id("row-detail")).to_contain_text("charge.js:88:13")
         await expect(page.get_by_test_id("histogram").get_by_role("slider")).to_be_visible()
         await look(page, "live-detail")
+
+
+async def test_a_file_tells_on_the_page_how_far_it_is(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        await page.goto(f"{lately.url}/queue/main/payments.capture")
+        async with page.expect_download() as saved:
+            await page.get_by_test_id("export-csv").click()
+        last = (await (await saved.value).path()).read_text().splitlines()[-1]
+        progress = page.get_by_test_id("export-progress")
+        await expect(progress).to_contain_text(f"All {last.removeprefix('# complete: ')}")
+        await expect_accessible(page)
+        await progress.get_by_role("button", name="Close").click()
+        await expect(progress).to_have_count(0)

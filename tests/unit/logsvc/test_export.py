@@ -17,6 +17,7 @@ from logsvc.api.export import CHUNK_BYTES, Exports, FileAnswer, RowPage
 from logsvc.api.files import COLUMNS, Csv, Ndjson
 from logsvc.api.journal import Journal
 from logsvc.api.logs import logs_routes
+from logsvc.api.progress import progress_routes
 from logsvc.auth.who import SCOPE_KEY, Who
 from logsvc.errors import QueryTooHeavy, StoreDown, TooMany
 from logsvc.rows import Row
@@ -51,7 +52,8 @@ class Source:
 async def written(writing: Csv | Ndjson, *pages: Sequence[Row] | Exception) -> str:
     source = Source(*pages)
     first = await source()
-    return b"".join([chunk async for chunk in exports().chunks(writing, first, source)]).decode()
+    one = exports()
+    return b"".join([chunk async for chunk in one.chunks(one.admit("ann"), writing, first, source)]).decode()
 
 
 async def test_no_cell_of_a_spreadsheet_is_a_formula_and_no_text_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +88,7 @@ async def test_a_file_that_was_cut_says_so_and_why(monkeypatch: pytest.MonkeyPat
 
 async def test_a_file_ends_with_the_service_and_says_so() -> None:
     one, source = exports(), Source([row(0)], [row(1)])
-    chunks = one.chunks(Ndjson(), await source(), source)
+    chunks = one.chunks(one.admit("ann"), Ndjson(), await source(), source)
     seen = [await anext(chunks), await anext(chunks)]
     one.stop.set()
     seen += [chunk async for chunk in chunks]
@@ -126,7 +128,8 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(mo
         return await endless()
 
     one, reader = exports(), Reader(takes=6)
-    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(), counted), "x", {})
+    export = one.admit("ann")
+    answer = FileAnswer(export, one.chunks(export, Ndjson(), await endless(), counted), "x", {})
     async with asyncio.timeout(60):
         await answer({}, reader.receive, reader.send)
     assert pages <= 1
@@ -137,13 +140,62 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(mo
 
 async def test_a_reader_that_leaves_ends_the_export() -> None:
     one, reader = exports(), Reader()
-    answer = FileAnswer(one.admit("ann"), one.chunks(Ndjson(), await endless(), endless), "x", {})
+    export = one.admit("ann")
+    answer = FileAnswer(export, one.chunks(export, Ndjson(), await endless(), endless), "x", {})
     sending = asyncio.create_task(answer({}, reader.receive, reader.send))
     await eventually(lambda: len(reader.sent) >= 10, what="ten pieces sent")
     reader.gone.set()
     async with asyncio.timeout(60):
         await sending
     assert one.under_way == {}
+
+
+async def test_a_named_export_tells_its_person_alone_how_far_it_is_and_ends_when_they_say_so() -> None:
+    one, registry = exports(), CollectorRegistry()
+    api = as_who_it_says(build_api(progress_routes(one), Health(), registry, lambda: None))
+    export = one.admit("ann", "x-1")
+    export.rows = 3
+    source = Source([row(0)], [row(1)], [row(2)])
+    chunks = one.chunks(export, Ndjson(), await source(), source)
+    seen = [await anext(chunks) for _ in range(3)]
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://localhost") as client:
+
+        async def ask(user_id: str, method: str = "GET") -> httpx.Response:
+            return await client.request(method, "/api/v1/exports/x-1", headers={"x-user": user_id})
+
+        assert (await ask("ann")).json() == {"rows": 3, "sent": 1, "is_over": False, "incomplete": None}
+        assert (await ask("bob")).json() is None
+        assert (await ask("bob", "DELETE")).status_code == 404
+        assert (await ask("ann", "DELETE")).status_code == 204
+        seen += [chunk async for chunk in chunks]
+        told = {"rows": 3, "sent": 2, "is_over": True, "incomplete": "it was cancelled"}
+        assert (await ask("ann")).json() == told
+    assert json.loads(seen[-1])["end"] == {"is_complete": False, "rows": 2, "detail": "it was cancelled"}
+    assert one.under_way == {}
+
+
+def test_a_named_export_that_was_refused_says_why_and_only_so_many_are_remembered() -> None:
+    one = exports()
+    running = [one.admit("ann", f"r{n}") for n in range(4)]
+    with pytest.raises(TooMany):
+        one.admit("ann", "refused")
+    refused = one.named("ann", "refused")
+    assert refused is not None
+    assert (refused.is_over, refused.incomplete[:22]) == (True, "4 exports of yours are")
+    for n in range(200):
+        one.admit("bob", f"b{n}").end("")
+    assert [one.named("ann", f"r{n}") for n in range(4)] == running, "what is under way is not forgotten"
+    assert one.named("ann", "refused") is None
+
+
+def as_who_it_says(api: Any) -> Any:
+    """The same app, for the person whom the header x-user names."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        user_id = dict(scope["headers"])[b"x-user"].decode()
+        await api({**scope, SCOPE_KEY: Who("session", user_id, user_id, Role.VIEWER)}, receive, send)
+
+    return app
 
 
 class Waiting:
@@ -162,13 +214,8 @@ class Waiting:
 
 async def test_so_many_exports_at_once_of_each_person_and_of_all_however_many_ask_at_the_same_time() -> None:
     one, journal, registry = exports(), Waiting(), CollectorRegistry()
-    api: Any = build_api(logs_routes(cast(Journal, journal), one), Health(), registry, journal.as_of)
-
-    async def as_who_it_says(scope: Any, receive: Any, send: Any) -> None:
-        user_id = dict(scope["headers"])[b"x-user"].decode()
-        await api({**scope, SCOPE_KEY: Who("session", user_id, user_id, Role.VIEWER)}, receive, send)
-
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(as_who_it_says), base_url="http://localhost") as client:
+    api = as_who_it_says(build_api(logs_routes(cast(Journal, journal), one), Health(), registry, journal.as_of))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://localhost") as client:
 
         def ask(user_id: str, times: int) -> list[asyncio.Task[httpx.Response]]:
             asking = [client.get(f"/api/v1/logs.{kind}", headers={"x-user": user_id}) for kind in ("csv", "ndjson")]
@@ -202,7 +249,8 @@ async def test_memory_stays_flat_however_many_rows_there_are() -> None:
 
         tracemalloc.start()
         try:
-            async for _ in exports().chunks(Csv(), await page(), page):
+            one = exports()
+            async for _ in one.chunks(one.admit("ann"), Csv(), await page(), page):
                 pass
             return tracemalloc.get_traced_memory()[1]
         finally:

@@ -84,7 +84,7 @@ export function JobHead({ job }: { job: Job }): ReactNode {
         <Link path="logs" search={lines} className="button">
           Lines of this job
         </Link>
-        <ExportLinks params={only} />
+        <ExportLinks params={() => only} />
       </div>
       {job.is_cut && (
         <p className="note">

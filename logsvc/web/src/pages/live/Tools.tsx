@@ -1,10 +1,10 @@
-import { useState, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
-import { apiUrl, type Params } from "../../api/client.ts";
+import type { Params } from "../../api/client.ts";
+import { ExportLinks } from "../../parts/ExportLinks.tsx";
 import type { Range } from "../../parts/timeRange.ts";
 import { TimeRangePicker } from "../../parts/TimeRangePicker.tsx";
 import { TimeStyleToggle } from "../../parts/TimeStyleToggle.tsx";
-import { Icon } from "../../shell/icons.tsx";
 import type { ViewOptions } from "./viewOptions.ts";
 
 interface ToolsProps {
@@ -42,28 +42,7 @@ export function Tools({ range, setRange, options, choose, exported }: ToolsProps
         Wrap
       </button>
       <span className="page-space" />
-      <ExportTool suffix="csv" exported={exported} />
-      <ExportTool suffix="ndjson" exported={exported} />
+      <ExportLinks params={exported} />
     </div>
-  );
-}
-
-/** The address is made when it is asked for: how far back is told from then. */
-function ExportTool({ suffix, exported }: { suffix: "csv" | "ndjson"; exported: () => Params }): ReactNode {
-  const [href, setHref] = useState("");
-  const point = (): void => setHref(apiUrl(`logs.${suffix}`, exported()).href);
-  return (
-    <a
-      className="button tool"
-      download
-      data-testid={`export-${suffix}`}
-      href={href === "" ? apiUrl(`logs.${suffix}`, exported()).href : href}
-      title={`These lines, all of the time that is chosen, as ${suffix.toUpperCase()}; the last line says whether it is all`}
-      onPointerEnter={point}
-      onFocus={point}
-    >
-      <Icon name="down" />
-      {suffix.toUpperCase()}
-    </a>
   );
 }

@@ -80,7 +80,7 @@ export function QueueHead({ queue }: { queue: QueueDetail }): ReactNode {
         <Link path="logs" search={filterToSearch({ ...NO_FILTER, ...only })} className="button">
           Lines of this queue
         </Link>
-        <ExportLinks params={only} />
+        <ExportLinks params={() => only} />
       </div>
     </header>
   );
