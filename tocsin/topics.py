@@ -14,6 +14,8 @@ COMPACT = {
 }
 CURSORS = {**COMPACT, "delete.retention.ms": str(10 * 60 * 1000)}
 """Every job with a log leaves a tombstone, which every restore must read while it is kept; a restore takes seconds."""
+DEAD_LETTER_DAYS = 30
+"""So long Kafka keeps a dead letter."""
 COMPACT_AND_DELETE = {**COMPACT, "cleanup.policy": "compact,delete", "retention.ms": str(7 * DAY_MS)}
 
 
@@ -92,7 +94,7 @@ class Topics:
             TopicSpec(self.schedulers, COMPACT_AND_DELETE, others=both),
             TopicSpec(self.sources, COMPACT_AND_DELETE, partitions=1, others=both),
             TopicSpec(self.cursors, CURSORS),
-            TopicSpec(self.deadletter, {"retention.ms": str(30 * DAY_MS)}, partitions=1, others=logsvc),
+            TopicSpec(self.deadletter, {"retention.ms": str(DEAD_LETTER_DAYS * DAY_MS)}, partitions=1, others=logsvc),
             # Never compacted: which of two records came first decides who acts.
             TopicSpec(self.actions, {"retention.ms": str(7 * DAY_MS)}, partitions=1),
             TopicSpec(

@@ -1,7 +1,8 @@
 """The newest dead letters of all services, held in memory: how many there are, and what they say."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -9,7 +10,8 @@ import msgspec
 from logsvc.ingest.batch import Record
 from logsvc.partitions import Place
 from tocsin.events import DeadLetter, decode
-from tocsin.times import rfc3339_or_none
+from tocsin.times import DAY_MS, current_ms, rfc3339_or_none
+from tocsin.topics import DEAD_LETTER_DAYS
 
 NEWEST = 500
 """How many are kept; the topic has the rest."""
@@ -51,15 +53,23 @@ class BuriedLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuriedLetters:
-    """count: those that Kafka keeps, about: markers of transactions among those not read are counted too.
-    as_of_ms: when Kafka last said there is nothing newer; 0 = not read yet.
-    """
+    """as_of_ms: when Kafka last said there is nothing newer; 0 = not read yet."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, clock: Callable[[], int] = current_ms) -> None:
         self.as_of_ms = 0
+        self._clock = clock
+        self._by_day: Counter[int] = Counter()
         self._held: dict[str, DeadLetter] = {}
         self._characters = 0
+
+    @property
+    def count(self) -> int:
+        """Those that Kafka keeps, about: of those not read, markers are counted too, and go when they are all gone."""
+        return sum(self._by_day[day] for day in self._by_day if day >= self._today - DEAD_LETTER_DAYS)
+
+    @property
+    def _today(self) -> int:
+        return self._clock() // DAY_MS
 
     @property
     def newest(self) -> Sequence[BuriedLetter]:
@@ -72,13 +82,15 @@ class BuriedLetters:
 
     def begin(self, *, before: int) -> None:
         """Begin anew. before: so many come before the first that will be taken."""
-        self.count = before
+        self._by_day = Counter({self._today: before})
         self._held.clear()
         self._characters = 0
 
     def take(self, record: Record) -> None:
         """Count one, and keep it in place of an older one of its id. Raises BadRecord if it cannot be read."""
-        self.count += 1
+        self._by_day[min(record.timestamp // DAY_MS, self._today)] += 1
+        for day in [day for day in self._by_day if day < self._today - DEAD_LETTER_DAYS]:
+            del self._by_day[day]
         if record.value is None:
             return
         one = decode(DeadLetter, record.value)

@@ -6,14 +6,16 @@ from typing import cast
 
 import pytest
 
+from logsvc.deadletters.newest import BuriedLetters
 from logsvc.kafka import Reader
 from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from logsvc.snapshots import Snapshots
 from tests.unit.logsvc.records import NOW_MS, FakeRecord
-from tocsin.events import QueueSnapshot, encode
+from tocsin.events import DeadLetter, QueueSnapshot, encode
 from tocsin.health import Health
 from tocsin.settings import read
+from tocsin.times import DAY_MS
 
 PLACE = Place("tocsin.queues", 0)
 
@@ -63,3 +65,19 @@ async def test_what_went_away_while_kafka_did_is_shown_until_all_is_read_again()
     reader = Reading([snapshot(NOW_MS, 1), snapshot(NOW_MS, 1, "new")])
     await snapshots._read(cast(Reader, reader), stop, at_end)  # pyright: ignore[reportPrivateUsage]  # Kafka would have to be away for a day
     assert shown == [{b"main:orders", b"main:new"}]
+
+
+def test_dead_letters_that_kafka_keeps_no_more_are_not_counted() -> None:
+    now = NOW_MS
+    letters = BuriedLetters(clock=lambda: now)
+    letters.begin(before=7)
+    for age in (0, 20, 40):
+        letter = DeadLetter(
+            v=1, id=str(age), ts=0, service="bridge", reason="", origin="", body="", sha256="", length=0
+        )
+        letters.take(FakeRecord(age, encode(letter), timestamp=now - age * DAY_MS))
+    assert letters.count == 7 + 2
+    now += 15 * DAY_MS
+    assert letters.count == 7 + 1
+    now += 16 * DAY_MS
+    assert letters.count == 0
