@@ -249,8 +249,8 @@ def size_of(replies: Sequence[Reply]) -> int:
 class _Jobs:
     """The jobs of a batch by what its entries say of them. asked: those whose hash tells more, in the entries' order.
 
-    ran: became active. ended: for good. moved: to a list where they wait; handed_back: those of them that may have run
-    before. retried: by hand, in their first entry here.
+    ran: became active. ended: for good. moved: to a list where they wait, but not as what `added` began: so most jobs
+    go. handed_back: those of them that may have run before. retried: by hand, in their first entry here.
     """
 
     asked: dict[str, None] = field(default_factory=dict[str, None])
@@ -280,7 +280,8 @@ def _look_at(read: Read) -> _Jobs:
                 if event == "failed":
                     jobs.failed.add(job_id)
             elif event in HANDED_BACK:
-                moved.append(job_id)
+                if job_id in jobs.ran or job_id not in jobs.added:
+                    moved.append(job_id)
                 if event == "waiting" and job_id not in seen and entry.fields.get("prev") in FINAL:
                     jobs.retried.add(job_id)
         seen.add(job_id)

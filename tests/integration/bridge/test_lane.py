@@ -31,14 +31,16 @@ class FullOutbox(Outbox[list[Record]]):
 
 
 class NotingDoor(Door):
-    """It notes how many entries were read backwards."""
+    """It notes how many entries were read backwards, and each command with the first thing it names."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.read_back = 0
+        self.asked: list[Command] = []
 
     async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
         replies = await super().ask(commands, timeout=timeout, as_text=as_text)
+        self.asked += [command[:2] for command in commands]
         for command, reply in zip(commands, replies, strict=True):
             self.read_back += len(reply) if command[0] in ("XREVRANGE", "XRANGE") else 0
         return replies
@@ -133,6 +135,37 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
     assert (event.event, event.job_name, event.attempt, event.enriched) == ("failed", "send", 2, True)
     assert door.read_back <= 5_000
     await door.close()
+
+
+async def test_job_seen_from_its_beginning_to_its_end_is_asked_for_its_hash_and_its_log_alone(
+    app: Any, redis_url: str
+) -> None:
+    await make_queue(app, "mail")
+    job = {"name": "send", "timestamp": 5, "ats": 1, "atm": 1, "finishedOn": 9, "returnvalue": "1"}
+    await app.hset("bull:mail:x", mapping=job)
+    for fields in (
+        *({"event": "added", "name": "send"}, {"event": "waiting"}, {"event": "active", "prev": "waiting"}),
+        {"event": "completed", "returnvalue": "1", "prev": "active"},
+    ):
+        await app.xadd("bull:mail:events", {**fields, "jobId": "x"})
+    kafka, door, end, metrics = Kafka(), NotingDoor(redis_url), asyncio.Event(), new_metrics()
+    lane = lane_on(door, kafka.outbox, metrics)
+    read_in(lane, door, metrics, "mail")
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: len(kafka.events) == 4, what="its events")
+        end.set()
+    await door.close()
+
+    assert [(event.event, event.attempt, event.enriched) for event in kafka.events][-2:] == [
+        ("active", 1, True),
+        ("completed", 1, True),
+    ]
+    its_keys = ("bull:mail:x", "bull:mail:x:lock", "bull:mail:x:logs")
+    assert [command for command in door.asked if command[1:2] and command[1] in its_keys] == [
+        ("HMGET", "bull:mail:x"),
+        ("LRANGE", "bull:mail:x:logs"),
+    ]
 
 
 async def test_redis_that_does_not_count_entries_is_told_of(app: Any, redis_url: str) -> None:
