@@ -19,12 +19,16 @@ def main() -> int:
         return 0
     from bridge.app import run  # takes a while, and a check needs none of it
 
-    # Of what one read brings much lives until its commit and nothing is a cycle: to look for cycles often costs much.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    set_collector()
     lines = LogTopic(settings)
     set_up_service_logs(settings, lines)
     return run_service("bridge", lambda stop: run(settings, stop, lines))
+
+
+def set_collector() -> None:
+    """Look for cycles seldom: of what one read brings much lives until its commit, and nothing is a cycle."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def parser_of_options() -> argparse.ArgumentParser:
