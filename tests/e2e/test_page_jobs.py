@@ -58,6 +58,7 @@ async def test_jobs_and_queues_tell_their_story_and_are_acted_on(tocsin: Product
         async with open_page(with_outage=True) as other:
             await a_job_is_retried_though_the_network_goes(other, base)
         await these_failures_are_retried(page)
+        await the_queue_is_resumed(page)
         await lines_come_without_websockets_too(page, base, redis_url)
     async with open_page(PHONE, has_touch=True) as page:
         await a_finger_zooms_the_histogram(page, base)
@@ -119,6 +120,17 @@ async def a_line_is_copied_exported_and_shown_again_by_its_link(page: Page, base
     await expect(shown).to_have_attribute("aria-selected", "true")
     await page.get_by_role("button", name="Go live").click()
     await expect(page.locator(".banner")).to_have_count(0)
+
+
+async def the_queue_is_resumed(page: Page) -> None:
+    """With the number that waits, as bridge counts it."""
+    await page.get_by_test_id("action-resume").click()
+    dialog = page.get_by_test_id("action-dialog")
+    await expect(dialog).to_contain_text("Just now 2 jobs wait and 0 run.")
+    await page.get_by_test_id("action-confirm").click()
+    await expect(dialog).to_contain_text("The queue is resumed")
+    await dialog.get_by_role("button", name="Done").click()
+    await expect(page.get_by_test_id("queue-head")).to_have_attribute("data-paused", "false")
 
 
 async def lines_come_without_websockets_too(page: Page, base: str, redis_url: str) -> None:
