@@ -86,7 +86,8 @@ class Hub:
         return seen
 
     def holds(self, position: TailPosition) -> bool:
-        """Whether everything since then is in memory."""
+        """Whether everything since then is in memory, what has just arrived counted: it may take the place of that."""
+        self._hand_out()
         return self.ring.holds_all_since(position.offsets)
 
     def since(self, position: TailPosition) -> Iterator[Entry]:

@@ -94,9 +94,11 @@ class Past:
         if self._seen is None:
             self._seen = self._hub.skip(viewer, None)
             return True
+        await asyncio.sleep(0)  # others have their turn
         if self._hub.holds(self._seen):
+            is_on_the_way = self._offer_from_ring(viewer, self._seen)
             await self.close()
-            return await self._offer_from_ring(viewer, self._seen)
+            return is_on_the_way
         try:
             self._seen = await self._offer_from_kafka(viewer, self._seen)
         except (KafkaDown, TimeoutError) as error:
@@ -105,8 +107,8 @@ class Past:
             self._seen = self._hub.skip(viewer, self._seen)
         return True
 
-    async def _offer_from_ring(self, viewer: Viewer, seen: TailPosition) -> bool:
-        await asyncio.sleep(0)  # others have their turn
+    def _offer_from_ring(self, viewer: Viewer, seen: TailPosition) -> bool:
+        """False once it has joined. Without a pause since the ring was seen to hold it, which may forget in any."""
         entries, has_more = _slice(self._hub.since(seen), viewer.limits)
         if not has_more:
             self._hub.join(viewer, seen)

@@ -337,7 +337,8 @@ def test_the_cursor_stands_behind_the_marker_of_a_transaction() -> None:
 
 def session(hub: Hub, metrics: Metrics, after: str = "", **asked: str) -> Session:
     """A session whose past is in the ring, if anywhere."""
-    settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": "chdb:///x"})
+    nothing_there = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": "chdb:///x", "LOGSVC_RESUME_ROWS": "0"}
+    settings = read(LogsvcSettings, nothing_there)
     past = Archive(settings).past(hub, hub.position_of(after)) if after else None
     return Session(hub, metrics, parse_filter(asked), after, past)
 
@@ -417,6 +418,20 @@ async def test_nothing_of_what_was_missed_is_dropped_however_large_the_rows_are(
             if len(got) >= 400:
                 break
     assert got == [f"main:orders:0:{n}-0" for n in range(400)]
+
+
+async def test_what_the_ring_forgets_just_then_is_a_gap() -> None:
+    hub = make_hub(rows=10)
+    start = hub.cursor
+    hand_out(hub, *[entry(n) for n in range(10)])
+    stay = session(hub, Metrics(CollectorRegistry()), after=start)
+    frames = stay.frames()
+    assert (await anext(frames))[1] == start
+    hub.publish([entry(n) for n in range(10, 15)], {})
+    assert json.loads((await anext(frames))[0])["type"] == "gap"
+    rows = json.loads((await anext(frames))[0])["rows"]
+    assert [row["id"] for row in rows] == [f"main:orders:0:{n}-0" for n in range(5, 15)]
+    await frames.aclose()
 
 
 def test_a_viewer_out_of_sight_gets_little_and_is_told_what_it_missed() -> None:
