@@ -115,7 +115,7 @@ class Watching:
         adopted_at = time.monotonic()
         while not stop.is_set():
             try:
-                self.has_begun = self.has_begun or await self._begin()
+                self.has_begun = self.has_begun or await self._begin(stop)
                 if self.has_begun and time.monotonic() - adopted_at >= ADOPT_SECONDS:
                     await self._adopt()
                     adopted_at = time.monotonic()
@@ -124,8 +124,11 @@ class Watching:
                 log.info("watching_waits", error=str(failure))
             await pause(stop, LOOK_SECONDS)
 
-    async def _begin(self) -> bool:
-        """Go on from what was stored; at the first start of all, from what is in trouble already."""
+    async def _begin(self, stop: asyncio.Event) -> bool:
+        """Go on from what was stored; at the first start of all, from what is in trouble already.
+
+        What has been looked at before, a Redis say, may be due to ring in just this look, or to end.
+        """
         now_ms = current_ms()
         async with self.database.transaction() as session:
             self.board.adopt(await read_watches(session), now_ms=now_ms)
@@ -134,11 +137,14 @@ class Watching:
         if not self.is_settled():
             return False
         changes = self.board.begin(self.tables.world(), now_ms=now_ms)
+        told = [one for one in changes if one.finding is not None]
+        kept = [one for one in changes if one.finding is None]
         async with self.database.transaction() as session:
             await reach(session, WATCHED, now_ms)
-            await store_watches(session, changes)
-        self.board.accept(changes)
-        log.info("watching_begins", in_trouble_already=len(changes))
+            await store_watches(session, kept)
+        self.board.accept(kept)
+        log.info("watching_begins", in_trouble_already=len(kept))
+        await self._store_all(told, stop)
         return True
 
     async def _adopt(self) -> None:
@@ -151,7 +157,9 @@ class Watching:
         world = self.tables.world()
         if not self.has_begun:
             world = replace(world, queues={}, schedules={}, is_whole=False)
-        changes = self.board.look(world, now_ms=current_ms())
+        await self._store_all(self.board.look(world, now_ms=current_ms()), stop)
+
+    async def _store_all(self, changes: list[Change], stop: asyncio.Event) -> None:
         while changes and not stop.is_set():
             changes = await self._store(changes, stop)
 

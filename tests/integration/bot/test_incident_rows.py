@@ -29,6 +29,7 @@ from bot.incidents.machine import Person, Phase
 from bot.incidents.resolver import chores_of
 from bot.incidents.silences import Scope
 from bot.incidents.trial import NOWHERE, end_forgotten
+from bot.kafka import KafkaRecord
 from bot.metrics import Metrics
 from bot.people.roster import People
 from bot.people.seal import Seal
@@ -38,11 +39,11 @@ from bot.routing.chats import Chats
 from bot.routing.duty import Shift, Turn
 from bot.routing.quiet import parse_quiet_hours
 from bot.routing.routes import Destination
-from bot.rules.board import Change, Finding, Spot
+from bot.rules.board import Board, Change, Finding, Spot
 from bot.rules.conditions import Verdict, Watch
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
-from bot.rules.watching import Tables
+from bot.rules.watching import Tables, Watching
 from bot.settings import BotSettings
 from bot.store.changes import read_changes
 from bot.store.database import Database
@@ -58,7 +59,9 @@ from bot.store.watches import read_watches, store_watches
 from tests.eventually import eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
+from tocsin.events import VERSION, SourceSnapshot, encode
 from tocsin.settings import read
+from tocsin.times import current_ms
 
 KEY = Key("prod", "main", "orders", "f")
 ADMIN, ANN, BOSS = 1, 2002, 3003
@@ -813,6 +816,37 @@ async def test_a_source_that_alone_is_reported_no_more_for_a_day_ends_what_belon
     tables.now.add("main")
     assert (await later.look(now_ms=now_ms + 2 * day_ms + 60_000), tables.gone) == (0, frozenset())
     assert (await later.look(now_ms=now_ms + 2 * day_ms + 120_000), tables.gone) == (0, frozenset())
+
+
+async def test_a_redis_that_is_due_to_ring_in_the_very_first_look_rings(
+    engine: AsyncEngine, alerts: Alerts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.rules.watching.LOOK_SECONDS", 0.01)
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    tables, stop, woken, looks = Tables(Snapshots()), asyncio.Event(), asyncio.Event(), list[int]()
+
+    def is_settled() -> bool:
+        """The queues are seen only when the Redis has been away for long enough."""
+        if looks:
+            tell(90_000)
+        looks.append(1)
+        return len(looks) > 1
+
+    def tell(ago_ms: int) -> None:
+        away = SourceSnapshot(v=VERSION, ts=current_ms() - ago_ms, env="prod", source="main", is_reachable=False)
+        tables.sources.take(KafkaRecord(0, 0, b"main", encode(away), away.ts))
+
+    tell(160_000)
+    watching = Watching(database, alerts, tables, Board(), alerts.metrics, is_settled=is_settled, woken=woken.set)
+    task = asyncio.create_task(watching.run(stop))
+    try:
+        async with asyncio.timeout(20):
+            await woken.wait()
+    finally:
+        stop.set()
+        await task
+    assert len(looks) == 2
+    assert all("Redis unreachable" in told for _, told in await send_all(engine))
 
 
 async def test_a_handover_tells_what_rang_and_what_was_done_whatever_else_happened(
