@@ -96,7 +96,7 @@ def unpack(kind: type[T], text: str) -> T:
     """Read a cursor; raise BadRequest if it is not one of this kind."""
     try:
         return msgspec.json.decode(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True), type=kind)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         raise BadRequest("cursor: not one of ours; leave it out to begin anew") from None
 
 

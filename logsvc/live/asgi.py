@@ -75,7 +75,7 @@ async def _next_message(receive: Receive) -> Mapping[str, Any] | None:
         raise BadRequest("the message is too long")
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise BadRequest("expected a JSON object") from None
 
 

@@ -470,6 +470,15 @@ async def test_a_viewer_that_talks_without_end_is_heard_one_message_at_a_time(mo
     assert (done, taken) == (set(), 1)
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"to":' + "[" * 60_000, "x" * 70_000])
+async def test_nonsense_of_a_viewer_is_refused(text: str) -> None:
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.receive", "text": text}
+
+    with pytest.raises(BadRequest):
+        await anext(messages(receive))
+
+
 def test_one_frame_is_encoded_once_for_all_who_get_the_same() -> None:
     hub = make_hub()
     one, _ = watch(hub, queue="orders")

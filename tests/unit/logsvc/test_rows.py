@@ -1,5 +1,6 @@
 """Rows as HTTP and the live stream show them, times and cursors."""
 
+import base64
 import json
 
 import msgspec
@@ -98,7 +99,10 @@ def test_a_time_that_is_none_is_refused_by_name(text: str) -> None:
         parse_time("from", text)
 
 
-@pytest.mark.parametrize("text", ["", "x", "e30", "é", "WzFd", "a" * 5000])
+NESTED = base64.urlsafe_b64encode(b'[1,"log",1,1,' + b"[" * 10_000).decode()
+
+
+@pytest.mark.parametrize("text", ["", "x", "e30", "é", "WzFd", "a" * 5000, NESTED])
 def test_a_cursor_that_is_not_ours_is_refused(text: str) -> None:
     with pytest.raises(BadRequest, match=r"^cursor: "):
         unpack(RowKey, text)
