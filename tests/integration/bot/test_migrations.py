@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from bot.store.duty import shifts_on
 from bot.store.late import lock_over
 from bot.store.migrate import MIGRATIONS, VERSION_TABLE, migrate
 from bot.store.models import Base
@@ -102,5 +103,20 @@ async def test_channels_are_not_told_after_an_upgrade_that_summaries_of_weeks_ag
         async with AsyncSession(engine) as session:
             over = await lock_over(session, now_ms, limit=10)
             assert [one.touched_ms for one in over] == [just_now]
+    finally:
+        await engine.dispose()
+
+
+async def test_whoever_was_on_call_before_somebody_else_is_not_again_after_an_upgrade(postgres_url: str) -> None:
+    now_ms = int(time.time() * 1000)
+    insert = sa.text("INSERT INTO shifts (user_id, name, from_ms, until_ms, by_name) VALUES (:who, '', 1, :until, '')")
+    engine = create_async_engine(postgres_url)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda sync: command.upgrade(config_of(sync), "0022"))
+            await connection.execute(insert, [{"who": 1, "until": None}, {"who": 2, "until": now_ms + 60_000}])
+        await migrate(engine)
+        async with AsyncSession(engine) as session:
+            assert [one.user_id for one in await shifts_on(session, now_ms + 30_000)] == [2]
     finally:
         await engine.dispose()
