@@ -96,8 +96,11 @@ class Session:
         return _json({"type": "ping", "as_of": self.as_of(), **({"cursor": cursor} if cursor else {})}), cursor
 
     async def _rest(self) -> None:
-        """Let time pass between two frames; one who comes back into sight need not wait for long."""
-        if self.viewer.in_sight.is_set():
+        """Let time pass between two frames; one who comes back into sight need not wait for long.
+
+        Who still gets what was missed does not dawdle though nobody looks: it would never be where the tail is.
+        """
+        if self.viewer.in_sight.is_set() or self._past is not None:
             await asyncio.sleep(FRAME_SECONDS)
             return
         await pause(self.viewer.in_sight, HIDDEN_SECONDS)

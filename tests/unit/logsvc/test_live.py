@@ -402,7 +402,7 @@ async def test_nothing_of_what_was_missed_is_dropped_however_large_the_rows_are(
     monkeypatch: pytest.MonkeyPatch, is_hidden: bool
 ) -> None:
     monkeypatch.setattr("logsvc.live.session.FRAME_SECONDS", 0)
-    monkeypatch.setattr("logsvc.live.session.HIDDEN_SECONDS", 0)
+    monkeypatch.setattr("logsvc.live.session.HIDDEN_SECONDS", 3600)
     hub = make_hub()
     start = hub.cursor
     hand_out(hub, *[entry(n, data="x" * 16_000) for n in range(300)])
