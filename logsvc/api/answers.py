@@ -83,8 +83,8 @@ MEANINGS = {
     429: "As many as are allowed are under way; `Retry-After` says when to come again.",
     503: "Not now: ClickHouse is away, or Tocsin has only just started. `Retry-After` says when to come again.",
 }
-MEMORY = (400, 401, 403, 414, 503)
-HISTORY = (*MEMORY, 422, 429)
+MEMORY = (400, 401, 403, 414, 429, 503)
+HISTORY = (*MEMORY, 422)
 
 
 def refusals(*statuses: int) -> dict[int, ResponseSpec]:
