@@ -85,15 +85,26 @@ function partsOf(retried: Retried): Retried[] {
   return parts;
 }
 
-async function askEnds({ source, queue, jobIds, since }: Retried, signal: AbortSignal): Promise<Ends> {
-  const url = apiUrl("logs", {
-    source,
-    queue,
-    job_id: jobIds,
-    event: ["waiting", "completed", "failed"],
-    kind: "event",
-    from: since,
-    limit: String(MOST_ROWS),
-  });
-  return endsOf((await getJson<Page<Row>>(url, signal)).items);
+/** Rows of large jobs come in several pages. */
+export async function askEnds({ source, queue, jobIds, since }: Retried, signal: AbortSignal): Promise<Ends> {
+  const rows: Row[] = [];
+  let cursor: string | null = "";
+  while (cursor !== null && rows.length < MOST_ROWS) {
+    const url = apiUrl("logs", {
+      source,
+      queue,
+      job_id: jobIds,
+      event: ["waiting", "completed", "failed"],
+      kind: "event",
+      from: since,
+      limit: String(MOST_ROWS),
+      cursor,
+    });
+    // Each page is asked for with the cursor of the one before.
+    // oxlint-disable-next-line no-await-in-loop
+    const page: Page<Row> = await getJson<Page<Row>>(url, signal);
+    rows.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return endsOf(rows);
 }
