@@ -79,8 +79,8 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
         # What is asked of it.
         journal = Journal(store, lambda: ingest.completeness[JOURNAL].as_of_ms, time.time)
         history = HistoryCoverage(store)
-        services = Neighbours(directory, breakers, client, ["bridge", *([BOT] if bot.is_configured else [])])
-        watched = Watched(live.feed, bot, lambda: changed_word(ingest, snapshots, breakers, history, services))
+        neighbours = Neighbours(directory, breakers, client, ["bridge", *([BOT] if bot.is_configured else [])])
+        watched = Watched(live.feed, bot, lambda: changed_word(ingest, snapshots, breakers, history, neighbours))
         access, logouts = Access(bot), Logouts(bot)
         door = Door(settings, access, Attempts())
         if door.is_open:
@@ -96,7 +96,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             replayer=Replayer(of_topics, store, lambda: Originals(settings), settings.logsvc_retention_days),
             bot=bot,
             door=door,
-            services=services,
+            neighbours=neighbours,
             breakers=breakers,
             trace_url_template=settings.trace_url_template,
         )
@@ -152,7 +152,7 @@ async def run(settings: LogsvcSettings, stop: asyncio.Event, lines: LogTopic | N
             "arrivals": lambda: door.arrivals.follow(bot, stop),
             "logouts": lambda: logouts.follow(stop),
             "consul": lambda: directory.watch(stop),
-            "services": lambda: services.run(stop),
+            "neighbours": lambda: neighbours.run(stop),
             "watched": lambda: watched.run(stop),
         }
         extra_port, syslog_port = settings.websocket_port, settings.logsvc_syslog_port

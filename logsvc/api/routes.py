@@ -45,7 +45,7 @@ def all_routes(
     replayer: Replayer,
     bot: Bot,
     door: Door,
-    services: Neighbours,
+    neighbours: Neighbours,
     breakers: Breakers,
     trace_url_template: str | None,
 ) -> list[HTTPRouteHandler]:
@@ -61,7 +61,7 @@ def all_routes(
         *backlog_routes(journal, lambda: ingest.completeness[QUEUE_SNAPSHOTS].as_of_ms),
         *markers_routes(journal, store),
         *schedulers_routes(snapshots, history, journal),
-        *system_routes(ingest, hub, snapshots, journal, history, breakers, services),
+        *system_routes(ingest, hub, snapshots, journal, history, breakers, neighbours),
         *dead_letter_routes(snapshots.letters, replayer, bot),
         *access_routes(door, bot, trace_url_template),
         actions_route(bot),

@@ -157,7 +157,7 @@ def system_routes(
     journal: Journal,
     history: HistoryCoverage,
     breakers: Breakers,
-    others: Neighbours,
+    neighbours: Neighbours,
 ) -> list[HTTPRouteHandler]:
     """The route, bound to the parts it reports on."""
 
@@ -188,7 +188,7 @@ def system_routes(
             dead_letters=ingest.dead_letters,
             all_dead_letters=DeadLetters(snapshots.letters.count, list(snapshots.letters.newest[:LISTED])),
             breakers=dict(breakers.states()),
-            services=[_service(one) for one in others.seen],
+            services=[_service(one) for one in neighbours.seen],
             live=Live(rfc3339_or_none(hub.as_of_ms), hub.viewers, len(hub.ring), hub.ring.bytes),
             queues=len(snapshots.queues),
             schedulers=len(snapshots.schedulers),
@@ -209,7 +209,7 @@ def _versions(snapshots: Snapshots, known: Known | None) -> Versions:
 
 
 def changed_word(
-    ingest: Ingest, snapshots: Snapshots, breakers: Breakers, history: HistoryCoverage, others: Neighbours
+    ingest: Ingest, snapshots: Snapshots, breakers: Breakers, history: HistoryCoverage, neighbours: Neighbours
 ) -> Hashable:
     """Another value once what a page shows of it has changed, but for ages, which it counts on by itself."""
     lanes = [(place, lane.state, lane.lag, lane.dead_letters, lane.reason) for place, lane in ingest.lanes.items()]
@@ -219,7 +219,7 @@ def changed_word(
         tuple(breakers.states().items()),
         snapshots.letters.count,
         tuple(one.ts for one in snapshots.sources.values()),
-        tuple((one.address, one.at, one.problem) for one in others.seen),
+        tuple((one.address, one.at, one.problem) for one in neighbours.seen),
         known and tuple(known.week),
     )
 
