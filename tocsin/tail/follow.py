@@ -151,9 +151,9 @@ class Follow:
                                 self._notice(_not_whole(complete, began))
                             break
                         await self._settle(client, began, until)
-                    except httpx.TransportError:
+                    except (httpx.TransportError, httpx.HTTPStatusError) as error:
                         # If the stream has broken off as well, this ends with it and begins again with the next.
-                        if asyncio.get_running_loop().time() > until:
+                        if not _may_pass(error) or asyncio.get_running_loop().time() > until:
                             raise
                         await asyncio.sleep(1)
         except (httpx.HTTPError, KeyError, msgspec.MsgspecError) as error:
@@ -197,6 +197,11 @@ class Follow:
 
     def _notice(self, text: str) -> None:
         self._tell(notice(text, is_coloured=self._options.is_coloured))
+
+
+def _may_pass(error: httpx.HTTPError) -> bool:
+    """Whether the same question may be answered in a moment."""
+    return not isinstance(error, httpx.HTTPStatusError) or error.response.status_code in (429, 502, 503, 504)
 
 
 def _frame(text: str | bytes) -> dict[str, Any]:

@@ -133,9 +133,11 @@ class CutOff:
 
 
 class Behind:
-    """Stands in for a logsvc on which, when it is first asked, not all is stored that came before the stream began."""
+    """Stands in for a logsvc that has no time when it is first asked, and on which not all is stored then that came
+    before the stream began."""
 
     def __init__(self) -> None:
+        self.is_busy = True
         self.pages = [
             {"items": [row(id="second"), row(id="first")], "next_cursor": None, "as_of": "2026-11-22T06:15:12.150Z"},
             {
@@ -148,6 +150,9 @@ class Behind:
     def answer(self, _: ServerConnection, request: Request) -> Response | None:
         if not request.path.startswith("/api/v1/logs"):
             return None
+        if self.is_busy:
+            self.is_busy = False
+            return Response(429, "Too Many Requests", Headers({"content-length": "0"}), b"")
         body = msgspec.json.encode(self.pages.pop(0) if len(self.pages) > 1 else self.pages[0])
         headers = Headers({"content-type": "application/json", "content-length": str(len(body))})
         return Response(200, "OK", headers, body)
