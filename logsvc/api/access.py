@@ -59,7 +59,7 @@ def access_routes(door: Door, bot: Bot, trace_url_template: str | None = None) -
     @get(
         "/api/v1/me",
         summary="Who you are here, and what you may do",
-        responses=refusals(401, 403, 414),
+        responses=refusals(401, 403, 414, 429),
         sync_to_thread=False,
     )
     def me(request: Request[Any, Any, Any]) -> Me:

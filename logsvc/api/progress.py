@@ -36,7 +36,7 @@ def progress_routes(exports: Exports) -> list[HTTPRouteHandler]:
     @get(
         "/api/v1/exports/{name:str}",
         summary="How far a file of yours is; null = this replica sends none of that name",
-        responses=refusals(400, 401, 403, 414),
+        responses=refusals(400, 401, 403, 414, 429),
         sync_to_thread=False,
     )
     def progress(request: Request[Any, Any, Any], name: Name) -> Progress | None:
@@ -48,7 +48,7 @@ def progress_routes(exports: Exports) -> list[HTTPRouteHandler]:
     @delete(
         "/api/v1/exports/{name:str}",
         summary="End a file of yours; its last line says so",
-        responses=refusals(400, 401, 403, 404, 414),
+        responses=refusals(400, 401, 403, 404, 414, 429),
         sync_to_thread=False,
     )
     def cancel(request: Request[Any, Any, Any], name: Name) -> None:

@@ -24,7 +24,7 @@ from tocsin.roles import Role
 log = structlog.get_logger("logsvc.auth")
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-VIEWERS_WRITE = re.compile(r"/api/v1/(?:rules/preview|views(?:/[0-9]{1,18})?)")
+VIEWERS_WRITE = re.compile(r"/api/v1/(?:rules/preview|views(?:/[0-9]{1,18})?|exports/[0-9A-Za-z-]{1,64})")
 """Where viewers may write too, for it can change nothing of others; the route asks for more where it does."""
 LOOK_SECONDS = 1.0
 """How often an open stream looks whether its viewer may still see it."""

@@ -271,14 +271,20 @@ def test_a_viewer_writes_only_where_that_is_theirs_alone_and_from_our_own_page()
     sent = {"cookie": cookie(door, viewer), **OURS}
     for method, path in (
         *(("POST", "/api/v1/rules/preview"), ("POST", "/api/v1/views")),
-        *(("PUT", "/api/v1/views/8"), ("DELETE", "/api/v1/views/8")),
+        *(("PUT", "/api/v1/views/8"), ("DELETE", "/api/v1/views/8"), ("DELETE", "/api/v1/exports/0a-1B")),
     ):
         assert status_of(door, asking(method, x_csrf_token=csrf, **sent), path) == "session", path
         assert status_of(door, asking(method, **sent), path) == 403, "without the token of our page"
         foreign = {**sent, "origin": "https://evil.example", "sec_fetch_site": "cross-site"}
         assert status_of(door, asking(method, x_csrf_token=csrf, **foreign), path) == 403
     for path in (
-        *("/api/v1/rules/no_workers", "/api/v1/views/8/x", "/api/v1/views/../tokens", "/api/v1/views/8\n"),
+        *(
+            "/api/v1/rules/no_workers",
+            "/api/v1/exports/a/b",
+            "/api/v1/views/8/x",
+            "/api/v1/views/../tokens",
+            "/api/v1/views/8\n",
+        ),
         *("/api/v1/silences", "/api/v1/incidents/1/ack", "/api/v1/actions", "/api/v1/tokens", "/api/v1/markers"),
     ):
         assert status_of(door, asking("POST", x_csrf_token=csrf, **sent), path) == 403, path
