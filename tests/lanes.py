@@ -15,6 +15,7 @@ from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.gaps.told import ReadBack
+from bridge.sources.bullmq.gone import LetGo
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.reconcile.open_jobs import Room
 from bridge.sources.bullmq.stream import Position
@@ -50,9 +51,10 @@ def lane_on(
     room: Room | None = None,
     budget: Budget | None = None,
     turns: asyncio.Semaphore | None = None,
+    let_go: LetGo = _never_let_go,
 ) -> Lane:
     """A lane of the source `main`."""
-    told = tell_uncounted, read_back, _never_let_go
+    told = tell_uncounted, read_back, let_go
     shared = Records(Topics("t.")), metrics, turns or asyncio.Semaphore()
     shares = room or Room(), budget or Budget()
     return Lane(Surroundings("main", "main", door, outbox, *shared, *told, reconcile_seconds, int, *shares))

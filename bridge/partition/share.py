@@ -178,9 +178,10 @@ class Share:
     def _add(self, queue: str, found: Found, lanes: list[Lane], group: asyncio.TaskGroup, end: asyncio.Event) -> None:
         source = self._source.source
         shard = self._source.shard(queue)
+        lanes[:] = [lane for lane in lanes if not lane.has_ended]
         lane = next((lane for lane in lanes if lane.has_room and lane.shard == shard), None)
         if lane is None:
-            lane = Lane(self._surroundings, shard)
+            lane = Lane(self._surroundings)
             lanes.append(lane)
             name = f"lane-{source.name}-{self._partition}-{len(lanes)}"
             group.create_task(unless_cancelled(name, lane.run(end)), name=name)

@@ -64,13 +64,10 @@ keeps it for some 100 ms at most: where one alone brings all."""
 
 
 class Lane:
-    """Reads its queues for ever. Not for concurrent use but `add`.
+    """Reads its queues until the last of them is let go. Not for concurrent use but `add`. has_ended: that was so."""
 
-    shard: of a cluster's processes, which one has them all, or had when they were added: it stalls itself if away.
-    """
-
-    def __init__(self, around: Surroundings, shard: str = "") -> None:
-        self.shard = shard
+    def __init__(self, around: Surroundings) -> None:
+        self.has_ended = False
         site, door, outbox = around.site, around.door, around.outbox
         records, metrics, every = around.records, around.metrics, around.reconcile_seconds
         self._farewell = Farewell(site, door, records, around.let_go)
@@ -106,7 +103,12 @@ class Lane:
 
     @property
     def has_room(self) -> bool:
-        return len(self._queues) < MAX_QUEUES
+        return not self.has_ended and len(self._queues) < MAX_QUEUES
+
+    @property
+    def shard(self) -> str:
+        """Of a cluster's processes, which one has its queues, as far as is known: it stalls itself if that is away."""
+        return next((self._door.shard(key) for key in self._queues), "")
 
     @property
     def has_met_all(self) -> bool:
@@ -138,9 +140,10 @@ class Lane:
         queue.missed = missed
 
     async def run(self, end: asyncio.Event) -> None:
-        """Read until `end` is set. A source that fails is tried again from the same positions."""
+        """Read until `end` is set, or no queue is left. A source that fails is tried again from the same positions."""
         try:
             await self._run(end)
+            self.has_ended = True
             for queue in self._queues.values():
                 await self._reconciler.store_all(queue)
         finally:
@@ -153,7 +156,7 @@ class Lane:
             self._metrics.queues_refused.labels(self._source).dec(refused)
 
     async def _run(self, end: asyncio.Event) -> None:
-        while not end.is_set():
+        while self._queues and not end.is_set():
             try:
                 woken = [self._queues[key] for key in await self._wait()]
                 for start in range(0, len(woken), STREAMS_A_READ):

@@ -7,9 +7,12 @@ from typing import Any
 from bridge.errors import TooSlow
 from bridge.outbox import Outbox
 from bridge.record import Record
+from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.slots import units_of
 from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_on, new_metrics, read_in
@@ -277,4 +280,38 @@ async def test_entry_too_big_to_arrive_keeps_no_other_queue_waiting(app: Any, re
         end.set()
     assert {event.queue for event in kafka.events} == {"mail"}
     assert door.asked == asked
+    await door.close()
+
+
+class MovedDoor(Door):
+    """A cluster's, of which one process may take over from another."""
+
+    primary = "old"
+
+    def shard(self, key: str) -> str:
+        return self.primary
+
+
+async def test_lane_follows_its_queue_across_a_failover_and_ends_when_that_is_let_go(app: Any, redis_url: str) -> None:
+    """Else each failover would leave a lane behind that takes no queue any more."""
+    kafka, door, metrics, went = Kafka(), MovedDoor(redis_url), new_metrics(), list[str]()
+
+    async def let_go(queue: Queue, records: Sequence[Record]) -> None:
+        went.append(queue.place.queue)
+
+    lane = lane_on(door, kafka.outbox, metrics, let_go=let_go)
+    await make_queue(app, "mail")
+    await add_events(app, "mail", 1)
+    read_in(lane, door, metrics, "mail")
+    assert lane.shard == "old"
+    door.primary = "new"
+    assert lane.shard == "new"
+    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(asyncio.Event()))
+        await eventually(lambda: bool(kafka.of("job-0")), what="its event")
+        await app.delete("bull:mail:events", "bull:mail:meta")
+        lane.missed(Place("prod", "main", "mail"), "bull", Missed(1, 2))
+    assert went == ["mail"]
+    assert lane.has_ended
+    assert not lane.has_room
     await door.close()
