@@ -8,6 +8,8 @@ from bridge.sources.bullmq.keys import Keys
 
 MOST_KIN = 1_000
 """Descendants looked at; the removal of a job with more of them is left to the app."""
+KEYS_A_READ = 100
+"""What a parent knows of its children holds their results, of any size."""
 
 Objection = Callable[[str], str | None]
 """Of a queue, why jobs in it may not be removed; None if they may."""
@@ -44,13 +46,22 @@ async def descendants(door: Door, keys: Keys, job_ids: Sequence[str]) -> int:
     """How many jobs go with these, not counting themselves; of such as may be removed. Raises SourceUnavailable."""
     named = {keys.job(job_id) for job_id in job_ids}
     known = set(named)
-    generation = [keys.job(job_id) for job_id in await parents_among(door, keys, job_ids)]
+    generation = sorted(named)
     while generation:
-        replies = await door.ask([command for key in generation for command in _members(key)])
-        generation = sorted(set(_children(replies)) - known)
-        known |= set(generation)
+        found = set[str]()
+        for some in _in_parts(generation):
+            found.update(_children(await door.ask([command for key in some for command in _members(key)])))
+        generation = sorted(found - known)
+        known |= found
     # A parent remembers also the children that Redis has forgotten.
-    return sum(reply == 1 for reply in await door.ask([("EXISTS", key) for key in sorted(known - named)]))
+    count = 0
+    for some in _in_parts(sorted(known - named)):
+        count += sum(reply == 1 for reply in await door.ask([("EXISTS", key) for key in some]))
+    return count
+
+
+def _in_parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[at : at + KEYS_A_READ] for at in range(0, len(keys), KEYS_A_READ))
 
 
 def _sizes(key: str) -> Sequence[Command]:
