@@ -66,8 +66,8 @@ class Pages:
         return [page, b"# Server\r\nrun_id:%s\r\n" % run.encode()][: len(commands)]
 
 
-def discovery_of(redis: Pages) -> Discovery:
-    source = Source.model_validate({"url": "redis://h:6379/0"})
+def discovery_of(redis: Pages, **settings: object) -> Discovery:
+    source = Source.model_validate({"url": "redis://h:6379/0", **settings})
     return Discovery(source, Door(cast(Any, redis)), Metrics(CollectorRegistry()), every_seconds=1)
 
 
@@ -142,6 +142,12 @@ async def test_expected_queue_is_asked_for_until_its_node_answers() -> None:
     with pytest.raises(SourceUnavailable):
         await discovery.scan()
     assert discovery.count == 1, "though no scan comes to its end"
+
+
+async def test_excluded_queue_is_not_met_by_the_name_of_a_connection() -> None:
+    discovery = discovery_of(Pages(1, ["a"]), exclude=["pay*"])
+    discovery.expect_new(["payments", "mail"])
+    assert (await discovery.scan()).queues == {"mail", "q0"}
 
 
 async def test_while_a_scan_goes_on_the_primary_is_asked_for_and_what_is_worked_on_is_met(
