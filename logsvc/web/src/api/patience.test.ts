@@ -56,6 +56,18 @@ it("knows what it may help to send again", () => {
   expect([...never, new Error("a bug")].some(mayPass)).toBe(false);
 });
 
+it("waits no longer than somebody wants the answer, so that its turn is another's", async () => {
+  const inTurn = turns(1);
+  const wanted = new AbortController();
+  const { signal } = wanted;
+  const busy = refused(503, "busy", 30);
+  const told = (): void => void Promise.resolve().then(() => wanted.abort());
+  const left = inTurn(() => untilAnswered(() => Promise.reject(busy), { signal, tell: told }));
+  const next = inTurn(() => Promise.resolve("next"));
+  await expect(left).rejects.toMatchObject({ name: "AbortError" });
+  expect(await next).toBe("next");
+});
+
 it("asks no more once nobody wants the answer", async () => {
   const server = serverOf([refused(503, "busy", 5)]);
   const left = new AbortController();

@@ -4,7 +4,7 @@ export interface Patience {
   /** Told whenever an answer says that it is still being done; null: nobody can tell how far. */
   tell?: (progress: Progress | null) => void;
   signal?: AbortSignal;
-  wait?: (ms: number) => Promise<void>;
+  wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
   now?: () => number;
 }
 
@@ -32,8 +32,9 @@ export function untilAnswered<Result>(ask: () => Promise<Result>, patience: Pati
       return await ask();
     } catch (error) {
       if (!isUnderWay(error) || now() >= end) throw error;
+      signal?.throwIfAborted();
       tell?.(error.said.progress);
-      await wait(Math.min(error.retryAfterSeconds ?? USUAL_WAIT_SECONDS, LONGEST_WAIT_SECONDS) * 1000);
+      await wait(Math.min(error.retryAfterSeconds ?? USUAL_WAIT_SECONDS, LONGEST_WAIT_SECONDS) * 1000, signal);
     }
     return again();
   };
@@ -47,8 +48,17 @@ export function mayPass(error: Error): boolean {
   return error.status === 0 || error.status === 429 || error.status >= 500;
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Ends early where nobody wants the answer any more: its turn is another's then. */
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener("abort", end);
+  });
 }
 
 /** Lets so many tasks run at once, the others in turn. */
