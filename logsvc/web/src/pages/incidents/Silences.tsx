@@ -89,7 +89,7 @@ export function Silences(): ReactNode {
 function EndSilence({ silence: shown, close }: { silence: Silence; close: () => void }): ReactNode {
   const handling = useHandling();
   const asked = useSilences();
-  const isKnown = asked.isFetchedAfterMount && asked.data !== undefined;
+  const isKnown = asked.isFetchedAfterMount && asked.isSuccess;
   const silence = isKnown ? asked.data.find(({ id }) => id === shown.id) : shown;
   const verb = silence && `End 1 silence that hid ${counted(silence.hidden, "failure")}`;
   return (
