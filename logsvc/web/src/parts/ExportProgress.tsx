@@ -5,7 +5,7 @@ import { apiUrl, getJson, sendJson } from "../api/client.ts";
 import { serverNow } from "../api/clock.ts";
 import { useMe } from "../api/me.ts";
 import { useNow } from "../shell/useNow.ts";
-import { exportWords, type Progress } from "./exportWords.ts";
+import { exportWords, isLost, type Progress } from "./exportWords.ts";
 
 const EVERY_MS = 1_000;
 
@@ -29,17 +29,20 @@ export default function ExportProgress({ name, close }: { name: string; close: (
     retry: false,
   });
   const { rows = null, sent = 0, is_over: isOver = false } = data?.progress ?? {};
+  const silentMs = now - (data?.heardAt ?? begunAt);
+  // Nothing may ever be heard of it again, as when the server began anew.
+  const mayClose = isOver || (isUnwanted && isLost(data?.progress, silentMs));
   return (
     <span className="export-progress" data-testid="export-progress">
       {rows !== null && !isOver && <progress aria-label="Rows sent" max={rows} value={sent} />}
-      <span role={isOver ? "status" : undefined}>{exportWords(data?.progress, now - (data?.heardAt ?? begunAt))}</span>
+      <span role={isOver ? "status" : undefined}>{exportWords(data?.progress, silentMs)}</span>
       <button
         type="button"
         className="link-button"
-        disabled={isUnwanted && !isOver}
-        onClick={() => (isOver ? close() : setUnwanted(true))}
+        disabled={isUnwanted && !mayClose}
+        onClick={() => (mayClose ? close() : setUnwanted(true))}
       >
-        {isOver ? "Close" : "Cancel"}
+        {mayClose ? "Close" : "Cancel"}
       </button>
     </span>
   );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { exportWords } from "./exportWords.ts";
+import { exportWords, isLost } from "./exportWords.ts";
 
 const running = { rows: 10_000_000, sent: 12_000, is_over: false, incomplete: null };
 
@@ -16,4 +16,6 @@ test("a file says how far it is, and at its end whether it is all", () => {
 test("a file of which nothing is heard is not said to go on", () => {
   expect(exportWords(running, 30_000)).toContain("cannot be told now");
   expect(exportWords(undefined, 30_000)).toContain("cannot be told now");
+  expect(isLost(running, 30_000)).toBe(true);
+  expect(isLost({ ...running, is_over: true }, 30_000)).toBe(false);
 });

@@ -13,9 +13,14 @@ export interface Progress {
 /** After so long without a word of it nobody knows how far a file is. */
 const LOST_MS = 20_000;
 
+/** Whether nobody knows how far a file is. silentMs: how long nothing was heard of it. */
+export function isLost(progress: Progress | undefined, silentMs: number): boolean {
+  return progress?.is_over !== true && silentMs > LOST_MS;
+}
+
 /** What is said of a file. silentMs: how long nothing was heard of it. */
 export function exportWords(progress: Progress | undefined, silentMs: number): string {
-  if (progress?.is_over !== true && silentMs > LOST_MS) {
+  if (isLost(progress, silentMs)) {
     return "How far the file is cannot be told now; your browser's downloads show whether it still comes";
   }
   if (progress === undefined) return "The file is begun…";
