@@ -7,7 +7,7 @@ import { useZone } from "../shell/timeStyle.ts";
 export function When({ at, children }: { at: string; children: ReactNode }): ReactNode {
   const zone = useZone();
   return (
-    <time dateTime={at} title={fullTime(at, zone)}>
+    <time className="when" dateTime={at} title={fullTime(at, zone)}>
       {children}
       <span className="when-day"> · {dayAndTime(Date.parse(at), zone)}</span>
     </time>
