@@ -27,7 +27,8 @@ export function useScrollMemory(main: RefObject<HTMLElement | null>): void {
       const attempt = (): void => {
         if (location.href !== href || performance.now() > until) return;
         const scroller = main.current?.lastElementChild;
-        if (scroller && scroller.scrollHeight - scroller.clientHeight >= top) scroller.scrollTop = top;
+        // Heights are rounded, a place is not.
+        if (scroller && scroller.scrollHeight - scroller.clientHeight >= top - 1) scroller.scrollTop = top;
         else requestAnimationFrame(attempt);
       };
       if (top > 0) requestAnimationFrame(attempt);
