@@ -3,7 +3,8 @@ import { lazy, Suspense, useState, type ReactNode } from "react";
 import { apiUrl, type Params } from "../api/client.ts";
 import { Icon } from "../shell/icons.tsx";
 
-const ExportProgress = lazy(() => import("./ExportProgress.tsx"));
+/** Where its script cannot be had, the file comes all the same, and the page stays. */
+const ExportProgress = lazy(() => import("./ExportProgress.tsx").catch(() => ({ default: () => null })));
 
 /**
  * All lines of a filter as a file, of any size; true links, so that the browser saves them as they come. It tells the
