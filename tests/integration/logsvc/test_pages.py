@@ -64,6 +64,9 @@ async def test_back_leads_to_the_place_and_the_search_that_were_left(lately: Hou
         await expect(page).to_have_title("SMTPError · Tocsin")
         await page.go_back()
         await page.wait_for_function("document.querySelector('main').lastElementChild.scrollTop === 150")
+        await expect(page).to_have_title("Errors · Tocsin")
+        is_longer = "document.documentElement.scrollHeight > innerHeight"
+        assert not await page.evaluate(is_longer), "only the sheet scrolls, not the page with its header"
         await page.get_by_role("link", name="SMTPError").click()
         await page.locator("main").get_by_role("link", name="Errors", exact=True).click()
         await page.wait_for_url("**/errors?range=30d")
