@@ -59,6 +59,8 @@ async def test_jobs_and_queues_tell_their_story_and_are_acted_on(tocsin: Product
             await a_job_is_retried_though_the_network_goes(other, base)
         await these_failures_are_retried(page)
         await the_queue_is_resumed(page)
+        async with open_page(with_outage=True) as other:  # who follows a link at once may be faster than history
+            await jobs_are_run_at_once_or_removed_with_their_family(other, base, redis_url)
         await lines_come_without_websockets_too(page, base, redis_url)
     async with open_page(PHONE, has_touch=True) as page:
         await a_finger_zooms_the_histogram(page, base)
@@ -131,6 +133,33 @@ async def the_queue_is_resumed(page: Page) -> None:
     await expect(dialog).to_contain_text("The queue is resumed")
     await dialog.get_by_role("button", name="Done").click()
     await expect(page.get_by_test_id("queue-head")).to_have_attribute("data-paused", "false")
+
+
+async def jobs_are_run_at_once_or_removed_with_their_family(page: Page, base: str, redis_url: str) -> None:
+    """A delayed job does not wait for its time; of a parent the question counts all that goes with it."""
+    queue = bullmq.Queue("mails", {"connection": redis_url})
+    flows = bullmq.FlowProducer({"connection": redis_url})
+    try:
+        later = await queue.add("later", {}, {"delay": 3_600_000})
+        leaf: dict[str, Any] = {"name": "leaf", "queueName": "orders", "data": {}}
+        child: dict[str, Any] = {"name": "child", "queueName": "mails", "data": {}, "children": [leaf]}
+        tree = await flows.add({"name": "parent", "queueName": "mails", "data": {}, "children": [child]})
+    finally:
+        await queue.close()
+        await flows.close()
+    dialog, confirm = page.get_by_test_id("action-dialog"), page.get_by_test_id("action-confirm")
+    head = page.get_by_test_id("job-head")
+    for job, action, verb, outcome, state in (
+        (later, "promote", "Run 1 job", "1 moved to waiting", "waiting"),
+        (tree["job"], "remove", "Remove 1 job and its 2 descendants", "1 removed", "removed"),
+    ):
+        await page.goto(f"{base}/job/main/mails/{job.id}")
+        await page.get_by_test_id(f"action-{action}").click()
+        await expect(confirm).to_have_text(verb)
+        await confirm.click()
+        await expect(dialog).to_contain_text(outcome)
+        await dialog.get_by_role("button", name="Done").click()
+        await expect(head).to_have_attribute("data-state", state)
 
 
 async def lines_come_without_websockets_too(page: Page, base: str, redis_url: str) -> None:

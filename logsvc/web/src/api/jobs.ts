@@ -1,6 +1,6 @@
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 
-import { ApiError, apiUrl, getJson } from "./client.ts";
+import { ApiError, apiUrl, getJson, retryMs } from "./client.ts";
 import type { TimeMarker } from "./markers.ts";
 import type { Coverage, Page, Row } from "./types.ts";
 
@@ -80,6 +80,14 @@ export interface Job extends JobItem {
   coverage: Coverage;
 }
 
+/** How often to look again for a job that is not there. */
+const MISSING_MS = 5_000;
+
+/** Whether there is no such job. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
+}
+
 /** One job; addedAt picks a run, "" is the newest. `isWanted`: false asks nothing. */
 export function useJob({ source, queue, job_id }: JobName, addedAt = "", isWanted = true): UseQueryResult<Job> {
   const path = ["jobs", source, queue, job_id].map((name) => encodeURIComponent(name)).join("/");
@@ -87,8 +95,9 @@ export function useJob({ source, queue, job_id }: JobName, addedAt = "", isWante
     queryKey: ["job", source, queue, job_id, addedAt],
     queryFn: ({ signal }) => getJson<Job>(apiUrl(path, { added_at: addedAt }), signal),
     enabled: isWanted,
-    // What is not there is not there: an event of it makes us look again.
-    retry: (failures, error) => failures < 1 && !(error instanceof ApiError && error.status === 404),
+    retry: (failures, error) => failures < 1 && !isMissing(error),
+    // Who follows a link at once may be faster than history.
+    refetchInterval: ({ state }) => (isMissing(state.error) ? MISSING_MS : retryMs(state.error)),
     meta: {
       refreshedBy: [
         { type: "job-refresh", source, queue, jobId: job_id },

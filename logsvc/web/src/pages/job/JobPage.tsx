@@ -1,7 +1,6 @@
 import { type ReactNode } from "react";
 
-import { ApiError } from "../../api/client.ts";
-import { useJob, type Job, type JobName } from "../../api/jobs.ts";
+import { isMissing, useJob, type Job, type JobName } from "../../api/jobs.ts";
 import { jobPlace, queuePlace } from "../../parts/addresses.ts";
 import { Asking } from "../../parts/Asking.tsx";
 import { JsonBlock } from "../../parts/JsonBlock.tsx";
@@ -34,7 +33,6 @@ export function JobPage({ search, rest }: JobPageProps): ReactNode {
   const title = job?.job_name || `Job ${job_id}`;
   useTitle(`${title} #${job_id}`);
 
-  const isMissing = error instanceof ApiError && error.status === 404;
   return (
     <div className="page job">
       <nav className="crumbs" aria-label="Where this is">
@@ -46,7 +44,7 @@ export function JobPage({ search, rest }: JobPageProps): ReactNode {
           <bdi>#{job_id}</bdi>
         </span>
       </nav>
-      {error && !isMissing && (
+      {error && !isMissing(error) && (
         <Trouble
           what={job ? "News of this job" : "This job"}
           error={error}
@@ -55,7 +53,7 @@ export function JobPage({ search, rest }: JobPageProps): ReactNode {
         />
       )}
       {isPending && !error && <p className="empty empty-quiet">Reading its history…</p>}
-      {isMissing && !job && <Missing name={name} addedAt={addedAt} />}
+      {isMissing(error) && !job && <Missing name={name} addedAt={addedAt} />}
       {job && (
         <Asking>
           <JobBody job={job} addedAt={addedAt} />
