@@ -54,7 +54,7 @@ def habit_of(
     """One queue's habit. What is not known is None. hour: today's, of the same minutes as the hours of `usual`."""
     added = _added(hour, place)
     if added == 0:
-        added = _added(lately, place) or 0  # it ended some minutes ago
+        added = _added(lately, place)  # it ended some minutes ago: what came in since then counts too, if that is known
     habit = replace(NO_HABIT, usual_added=usual, added=added)
     always = week.queues.get(place) if week is not None else None
     if always is not None and always.runs >= LEAST_RUNS and always.run_p95 is not None and always.run_p99 is not None:

@@ -42,6 +42,8 @@ class FakeLogsvc:
         self.run_p95_now: dict[str, float] = {}
         self.added_now: dict[str, int] = {}
         """The same, and how many jobs came in, in an hour or less that has just ended; else as ever, and 1000."""
+        self.looks = 0
+        """How often the last minutes were asked for, which is the last of what a look at history asks."""
         self.port = free_port()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -81,6 +83,7 @@ class FakeLogsvc:
         def durations(request: Request[Any, Any, Any]) -> dict[str, Any]:
             found = self._over_time(request, {"completed": self.completed, "failed": 1, "retried": 2})
             start, end = (int(request.query_params[one]) for one in ("from", "to"))
+            self.looks += end - start < HOUR_MS
             is_now = end - start <= HOUR_MS and time.time() * 1000 - end < HOUR_MS
             p95s = {**self.run_p95, **(self.run_p95_now if is_now else {})}
             added = self.added_now if is_now else {}

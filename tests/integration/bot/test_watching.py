@@ -201,6 +201,11 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         values = {"sources_queues": len(queues), "overdue": 0, **QUIET, **more}
         await house.put(snapshot(queue, ts=START_MS + int(seconds * 1000), **values))
 
+    async def habits_are_known() -> None:
+        """What is judged now goes by what logsvc tells now: the look under way may have asked before."""
+        known = logsvc.looks + 3
+        await eventually(lambda: logsvc.looks >= known, what="two whole looks at history")
+
     async def redis(**more: Any) -> None:
         values: dict[str, Any] = {"memory_bytes": 10 * 2**20, "max_memory_bytes": 100 * 2**20, **more}
         row = SourceSnapshot(v=VERSION, ts=int(time.time() * 1000), env="prod", source="main", **values)
@@ -229,6 +234,7 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         await house.message("The bridge has told nothing of source main")
 
         logsvc.run_p95_now, logsvc.added_now = {"slow": 20_000}, {"nothing-added": 0}
+        await habits_are_known()
         for queue, (_, _, told) in TROUBLE.items():
             await measure(60, queue, **told)
         await measure(60, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
@@ -246,6 +252,7 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
 
         await redis()
         logsvc.run_p95_now, logsvc.added_now = {}, {}
+        await habits_are_known()
         for queue in queues:
             await measure(220, queue)
         ends = [f"{queue} · {title}" for queue, (title, _, _) in TROUBLE.items()]
