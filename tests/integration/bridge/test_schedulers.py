@@ -43,7 +43,7 @@ def tombstones(records: Records, key: bytes) -> int:
 async def test_scheduler_without_a_worker_becomes_overdue(bridge: Bridge, redis_url: str, version: Major) -> None:
     await bridge.start()
     await set_scene(redis_url, "schedule", version, every=1000)
-    first = await told_with(bridge, lambda one: not one.is_overdue, "a scheduler")
+    first = await told_with(bridge, lambda one: one.every == 1000, "a scheduler")
     assert (first.every, first.job_name, first.max_iterations, first.is_legacy) == (1000, "tick", 1000, False)
     assert first.data == '{"to":"all","password":"[redacted]"}'
     late = await told_with(bridge, lambda one: one.is_overdue, "an overdue scheduler")
