@@ -1,5 +1,6 @@
 """The bot's settings: what tocsin/settings.py reads for every service, and these."""
 
+from collections.abc import Set
 from typing import Annotated, Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from bot.delivery.channels import PAGERDUTY_URL, Channel, Form, Kind, parse_addr
 from bot.localtime import UTC, zone_named
 from bot.routing.quiet import QuietHours, parse_quiet_hours
 from bot.routing.routes import Route, Runbook, parse_routes, parse_runbooks
+from bot.rules.policy import FAILED
 from bot.rules.ruleset import SWITCHES
 from tocsin.settings import Settings
 
@@ -51,17 +53,24 @@ def _chain(value: Any) -> Any:
 
 
 def _runbooks(value: Any) -> Any:
-    return parse_runbooks(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    read = parse_runbooks(value)
+    _known({one.rule for one in read if one.rule}, SWITCHES | {FAILED.name})
+    return read
 
 
 def _rule_names(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     names = frozenset(part.strip() for part in value.split(",") if part.strip())
-    known = SWITCHES
+    _known(names, SWITCHES)
+    return names
+
+
+def _known(names: Set[str], known: Set[str]) -> None:
     if unknown := sorted(names - known):
         raise ValueError(f"no such rule: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    return names
 
 
 def _user_ids(value: Any) -> Any:
@@ -148,8 +157,8 @@ class BotSettings(Settings):
     )
     bot_runbooks: Annotated[tuple[Runbook, ...], BeforeValidator(_runbooks)] = Field(
         (),
-        description="What to do about a queue, linked from its alerts: `[source/]queue glob=URL`, comma-separated; the "
-        "first that matches.",
+        description="What to do about a queue or what a rule found, linked from its alerts: `[source/]queue glob=URL` "
+        "or `rule:NAME=URL`, comma-separated; the first that matches.",
     )
     bot_storm_incidents: int = Field(
         5, ge=1, description="More new incidents of one env than this within a minute share one message."

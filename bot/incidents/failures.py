@@ -18,6 +18,12 @@ class Key(NamedTuple):
     fingerprint: str
 
 
+def rule_of(fingerprint: str) -> str:
+    """The name of the rule whose incidents have this fingerprint; "failed" for what a job's error says."""
+    mark, _, rule = fingerprint.partition(":")
+    return rule.partition(":")[0] if mark == "rule" else "failed"
+
+
 KEY_BYTES = 600
 """Bytes of each of the four parts of a key: an index entry of Postgres holds some 2700."""
 SHORT, LONG = 300, 2000

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from bot import texts
 from bot.delivery.messages import Button, Buttons
-from bot.incidents.failures import Key
+from bot.incidents.failures import Key, rule_of
 from bot.incidents.late import OTHER_KINDS, Late
 from bot.incidents.machine import Incident, Note, Paged, Phase
 from bot.incidents.storms import Member, Storm
@@ -51,7 +51,7 @@ class Links:
 
     def runbook(self, key: Key) -> str:
         """The address of what to do about a queue; empty if nobody wrote it."""
-        return runbook_of(self.runbooks, key.source, key.queue)
+        return runbook_of(self.runbooks, rule_of(key.fingerprint), key.source, key.queue)
 
     def page_of(self, incident: Incident) -> str:
         """The live page at this incident's newest job; empty if there is no page."""

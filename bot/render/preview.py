@@ -1,9 +1,10 @@
 """/rules NAME preview: what a rule would have rung in the last day (pure)."""
 
 from bot import texts
+from bot.incidents.failures import rule_of
 from bot.render.markup import bold, code, fit, name
 from bot.render.times import many, moment, span
-from bot.rules.policy import FAILED, EventRule
+from bot.rules.policy import EventRule
 from bot.rules.preview import Previewed
 from bot.rules.rehearsal import RESTING
 from bot.rules.rulebook import AnyRule
@@ -38,14 +39,8 @@ def _of(rule: AnyRule, found: Previewed) -> list[str]:
         f"• {moment(at_ms)} {name(one.key.env, 20)} · {bold(name(one.key.queue or one.key.source, 40))} · "
         f"{name(one.last.error_type or one.last.error or rule.title, 60)}"
         for at_ms, one in found.rung
-        if _rule_of(one.rule, one.key.fingerprint) == rule.name
+        if rule_of(one.key.fingerprint) == rule.name
     ]
-
-
-def _rule_of(rule: str, fingerprint: str) -> str:
-    """Rules over events mark their incidents by the fingerprint only."""
-    kind, _, of = fingerprint.partition(":")
-    return rule or (of if kind == "rule" else FAILED.name)
 
 
 def _read(rule: AnyRule, found: Previewed) -> list[str]:

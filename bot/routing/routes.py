@@ -87,8 +87,9 @@ def destinations(routes: Sequence[Route], env: str, source: str, queue: str) -> 
 
 @dataclass(frozen=True)
 class Runbook:
-    """What to do about the queues that match, written down at url."""
+    """What to do about what a rule found, or about the queues that match, written down at url. rule: empty = any."""
 
+    rule: str
     source: str
     queue: str
     url: str
@@ -98,7 +99,10 @@ _NEXT_RUNBOOK = re.compile(r",(?=[^,=]*=\s*https?://)")
 
 
 def parse_runbooks(text: str) -> tuple[Runbook, ...]:
-    """Read `[source/]queue glob=URL`, comma-separated. Raises ValueError that names the entry by its number."""
+    """Read `rule:name=URL` and `[source/]queue glob=URL`, comma-separated.
+
+    Raises ValueError that names the entry by its number.
+    """
     entries = [entry.strip() for entry in _NEXT_RUNBOOK.split(text) if entry.strip()]
     return tuple(_runbook(number, entry) for number, entry in enumerate(entries, start=1))
 
@@ -107,13 +111,21 @@ def _runbook(number: int, entry: str) -> Runbook:
     pattern, _, url = (part.strip() for part in entry.partition("="))
     if not pattern or not re.fullmatch(r"https?://[^\s/]+\S*", url):
         raise ValueError(
-            f"entry {number} is not [source/]queue glob=URL, e.g. emails-*=https://wiki.example.org/emails"
+            f"entry {number} is not [source/]queue glob=URL or rule:NAME=URL, "
+            "e.g. emails-*=https://wiki.example.org/emails"
         )
+    mark, colon, rule = pattern.partition(":")  # no queue has one in its name
+    if colon and mark == "rule":
+        return Runbook(rule, "*", "*", url)
     source, slash, queue = pattern.partition("/")
-    return Runbook(source, queue, url) if slash else Runbook("*", pattern, url)
+    return Runbook("", source, queue, url) if slash else Runbook("", "*", pattern, url)
 
 
-def runbook_of(runbooks: Sequence[Runbook], source: str, queue: str) -> str:
+def runbook_of(runbooks: Sequence[Runbook], rule: str, source: str, queue: str) -> str:
     """The address of the first that matches; empty if none does."""
-    found = (one.url for one in runbooks if fnmatchcase(source, one.source) and fnmatchcase(queue, one.queue))
+    found = (
+        one.url
+        for one in runbooks
+        if one.rule in ("", rule) and fnmatchcase(source, one.source) and fnmatchcase(queue, one.queue)
+    )
     return next(found, "")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.commands.here import read_subscription
+from bot.incidents.failures import rule_of
 from bot.routing.chats import Chats
 from bot.routing.routes import Destination, Subscription, destinations, parse_routes, parse_runbooks, runbook_of
 from bot.settings import BotSettings
@@ -120,10 +121,14 @@ def test_every_problem_is_told_at_once_without_values() -> None:
 
 def test_runbooks_are_read_and_the_first_that_matches_counts() -> None:
     read_ = parse_runbooks("emails-*=https://w.example.org/a?x=1,2,main/orders = https://w.example.org/b,*=http://h/c")
-    assert runbook_of(read_, "main", "emails-eu") == "https://w.example.org/a?x=1,2"
-    assert runbook_of(read_, "main", "orders") == "https://w.example.org/b"
-    assert runbook_of(read_, "eu", "orders") == "http://h/c"
-    assert runbook_of((), "eu", "orders") == ""
+    assert runbook_of(read_, "failed", "main", "emails-eu") == "https://w.example.org/a?x=1,2"
+    assert runbook_of(read_, "failed", "main", "orders") == "https://w.example.org/b"
+    assert runbook_of(read_, "depth", "eu", "orders") == "http://h/c"
+    assert runbook_of((), "failed", "eu", "orders") == ""
+    of_a_rule = (*parse_runbooks("rule:depth=https://w.example.org/depth"), *read_)
+    assert runbook_of(of_a_rule, "depth", "eu", "orders") == "https://w.example.org/depth"
+    assert runbook_of(of_a_rule, "failed", "eu", "orders") == "http://h/c"
+    assert [rule_of(one) for one in ("rule:depth", "rule:memory:part", "3f9c")] == ["depth", "memory", "failed"]
 
 
 @pytest.mark.parametrize("text", ["emails", "=https://w.example.org", "a=ftp://x", "a=https://x y", "a=https://"])
