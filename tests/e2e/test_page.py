@@ -1,5 +1,6 @@
 """The live page in a real browser, on the real stack: a line appears, is filtered, opened, and never becomes markup."""
 
+import json
 import re
 import statistics
 import time
@@ -8,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser import open_page
 from tests.bullmq.driver import run_workload
@@ -154,6 +155,40 @@ async def test_lines_are_filtered_by_queue_and_level_and_held_by_pause(tocsin: P
         await page.get_by_test_id("pause").click()
         await expect(lines(page, "while-paused").first).to_be_visible()
         await expect(page.get_by_test_id("new-rows")).to_have_count(0)
+
+
+async def test_lines_that_were_left_out_are_a_row_that_loads_them(tocsin: Product, redis_url: str) -> None:
+    await start(tocsin)
+    async with open_queue(redis_url) as queue, open_page() as page:
+        await eventually(lambda: _has_history(tocsin), what="the tables made")
+        await leave_out(page, "left-out")
+        await page.goto(f"{tocsin.url('logsvc')}/logs")
+        for name in ("before", "left-out", "after"):
+            await queue.add(name, {})
+        await expect(lines(page, "after")).to_have_count(2)
+        await expect(lines(page, "left-out")).to_have_count(0)
+        marker = page.locator("[data-testid=live-marker][data-reason=skipped]").first
+        await expect(marker).to_contain_text("skipped here")
+        await marker.get_by_role("button", name="Load from history").click()
+        await expect(lines(page, "left-out")).to_have_count(2)
+
+
+async def leave_out(page: Page, name: str) -> None:
+    """Let the server say of the lines of this name what it says to a viewer who is too slow for them."""
+
+    def route(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            frame = json.loads(message)
+            if frame["type"] == "rows":
+                kept = [row for row in frame["rows"] if row.get("job_name") != name]
+                frame |= {"rows": kept, "dropped": frame["dropped"] + len(frame["rows"]) - len(kept)}
+            socket.send(json.dumps(frame))
+
+        server.on_message(pass_on)
+
+    await page.route_web_socket(re.compile("/api/v1/live"), route)
 
 
 async def _has_history(tocsin: Product) -> bool:
