@@ -31,10 +31,9 @@ async def snapshot_with(bridge: Bridge, queue: str, holds: Callable[[QueueSnapsh
 async def test_delayed_jobs_that_nobody_moves_are_overdue(bridge: Bridge, redis_url: str, version: Major) -> None:
     async with scene(redis_url, "overdue", queue="mail", version=version):
         await bridge.start()
-        first = await snapshot_with(bridge, "mail", lambda one: one.delayed == 3, "three delayed jobs")
         told = await snapshot_with(bridge, "mail", lambda one: one.overdue == 2, "two overdue jobs")
 
-    assert first.overdue == 0, "a few seconds late is not late"
+    assert told.ts - (told.last_event_at or 0) > 4_500, "a few seconds late is not late"
     assert (told.delayed, told.waiting, told.workers) == (3, 0, 0)
     assert await bridge.metric("bridge_queue_overdue_jobs", queue="mail") == 2
 
