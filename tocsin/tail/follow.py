@@ -17,6 +17,8 @@ from tocsin.tail.options import Options
 SILENT_SECONDS = 30.0
 """logsvc says something at least every ten."""
 MOST_BACKOFF_SECONDS = 10.0
+LEAVE_SECONDS = 1.0
+"""How long who presses Ctrl-C waits for a logsvc that does not say goodbye."""
 PAGE_ROWS = 1_000
 MOST_HISTORY = 20_000
 MOST_HELD = 50_000
@@ -50,7 +52,9 @@ class Follow:
         backoff = 0.0
         while True:
             try:
-                async with connect(self._url(), additional_headers=self._options.headers, max_size=None) as stream:
+                async with connect(
+                    self._url(), additional_headers=self._options.headers, max_size=None, close_timeout=LEAVE_SECONDS
+                ) as stream:
                     if backoff:
                         self._notice("connected again")
                     await self._read(stream)
