@@ -1,6 +1,7 @@
 """Rules over what the bridge measures, on a real Kafka and Postgres: they ring, survive a restart, and end."""
 
 import asyncio
+import itertools
 import time
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,14 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         await measure(160, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
         card = await house.message("still · Nothing moves", seconds=60)
         assert "no job has ended for 3 min" in card["text"]
+        later = itertools.count(6_100)
+
+        async def nothing_comes_in() -> bool:
+            """The bridge tells on: an hour is compared once its source was watched for so long without a pause."""
+            await measure(next(later) / 100, "nothing-added")
+            return await house.has_text("🟠 prod · nothing-added")
+
+        await eventually(nothing_comes_in, seconds=60, what="nothing-added")
         for queue, (title, text, _) in TROUBLE.items():
             card = await house.message(f"🟠 prod · {queue} · {title}", seconds=60)
             assert text in card["text"]
