@@ -58,6 +58,12 @@ def at_minute(day: date, minute: int) -> int:
     return found * 1000
 
 
+def days_ago(ms: int, days: int) -> int:
+    """When, so many days before this moment (a whole minute), the clock showed the same."""
+    now = local(ms)
+    return at_minute(now.date() - timedelta(days=days), now.hour * 60 + now.minute)
+
+
 def next_at(minute: int, now_ms: int) -> int:
     """When the clock next shows this minute of a day."""
     today = local(now_ms).date()

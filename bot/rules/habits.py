@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from bot import localtime
 from bot.logsvc import Figures, History, Refused
 from bot.rules.conditions import NO_HABIT, Habit
 from tocsin.breakers import Unavailable
@@ -28,17 +29,22 @@ Place = tuple[str, str]
 """Source and queue."""
 
 
-def usual_added(before: Mapping[int, Figures | None], place: Place) -> int | None:
+def usual_added(before: Mapping[int, Sequence[Figures | None]], place: Place) -> int | None:
     """The fewest jobs that came in at this time of the day, where some always did; 0 where not; None = too little
-    history. before: days ago -> that hour, None = not kept so far back.
+    history. before: days ago -> that hour, by each clock that jobs may be added by; None = not kept so far back.
     """
-    days = [_added(before.get(day), place) for day in DAYS]
+    days = [_fewest(before.get(day, ()), place) for day in DAYS]
     if any(one is None for one in days):
         return None
     if all(days):
         return min(one for one in days if one is not None)
-    weeks = [one for day in WEEKS if (one := _added(before.get(day), place)) is not None]
+    weeks = [one for day in WEEKS if (one := _fewest(before.get(day, ()), place)) is not None]
     return min(weeks) if len(weeks) >= LEAST_WEEKS else 0
+
+
+def _fewest(hours: Sequence[Figures | None], place: Place) -> int | None:
+    counts = [_added(hour, place) for hour in hours]
+    return min((one for one in counts if one is not None), default=None) if None not in counts else None
 
 
 def _added(hour: Figures | None, place: Place) -> int | None:
@@ -77,8 +83,10 @@ class Habits:
     watched: Callable[[float], Sequence[str]]
     by_place: dict[Place, Habit] = field(default_factory=dict[Place, Habit])
     _week: Figures | None = None
-    _hours: dict[int, Figures | None] = field(default_factory=dict[int, Figures | None])
-    """Days ago -> the same 60 minutes; 0 = today. Compared are only these: minutes apart, a daily batch looks lost."""
+    _today: Figures | None = None
+    _hours: dict[int, Sequence[Figures | None]] = field(default_factory=dict[int, Sequence[Figures | None]])
+    """Days ago -> the same 60 minutes as today's. Compared are only these: minutes apart, a daily batch looks lost.
+    Where people's clock was changed since, those by it, too: a batch keeps to the one or to the other."""
     _hour_ends_ms: int = 0
     _rounds: int = 0
 
@@ -98,19 +106,24 @@ class Habits:
             self._week = await self.history.figures(now_ms - 7 * DAY_MS, now_ms)
         if not self._hours or self._rounds % EVERY_MINUTES["usual"] == 0:
             ends_ms = (now_ms - STALE_MS) // MINUTE_MS * MINUTE_MS
-            self._hours = {day: await self._hour(ends_ms - day * DAY_MS) for day in sorted({0, *DAYS, *WEEKS})}
+            self._today = await self._hour(ends_ms)
+            self._hours = {day: await self._same_hour(ends_ms, day) for day in sorted({*DAYS, *WEEKS})}
             self._hour_ends_ms = ends_ms
         lately = await self.history.figures(now_ms - LATELY_MS, now_ms)
         lately = lately if _reaches(lately, now_ms - STALE_MS) else None
         seen = frozenset(self.watched((now_ms - self._hour_ends_ms + HOUR_MS) / 1000))
-        today = self._hours[0]
         self.by_place = {
             place: habit_of(
-                place, self._week, lately, today if place[0] in seen else None, usual_added(self._hours, place)
+                place, self._week, lately, self._today if place[0] in seen else None, usual_added(self._hours, place)
             )
             for place in self.places()
         }
         self._rounds += 1
+
+    async def _same_hour(self, end_ms: int, days: int) -> Sequence[Figures | None]:
+        """So many days before, by UTC and by people's clock: one, but where that was changed meanwhile."""
+        ends = sorted({end_ms - days * DAY_MS, localtime.days_ago(end_ms, days)})
+        return [await self._hour(one) for one in ends]
 
     async def _hour(self, end_ms: int) -> Figures | None:
         """The hour before then; None if history does not reach so far back, or not yet so far."""
