@@ -37,19 +37,19 @@ _queues, _queue, _failed, _job, _status = Queues(), Queue(), Failed(), Job(), St
 _incidents, _ack, _silence, _rules, _oncall = Incidents(), Ack(), SilenceCommand(), Rules(), OnCall()
 _errors, _schedulers, _route, _test = Errors(), SchedulersCommand(), RouteCommand(), TrialCommand()
 _retry, _audit, _chart, _login, _resolve = Retry(), Audit(), ChartCommand(), Login(), Resolve()
-_handover, _digest = HandoverCommand(), Digest()
+_handover, _digest, _grant = HandoverCommand(), Digest(), Grant()
 
 COMMANDS: tuple[Command, ...] = (
     *(Start(), _queues, _queue, _chart, _failed, _job, _errors, _schedulers, _incidents, _ack, _silence),
     *(_resolve, Maintenance(), Logs(), _retry, Promote(), Pause(), Resume()),
     *(_oncall, _handover, _digest),
-    *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, _login, WhoAmI(), Grant(), Revoke(), Help()),
+    *(_route, Here(), Subscribe(), _test, _rules, _status, _audit, _login, WhoAmI(), _grant, Revoke(), Help()),
 )
 """In the order /help and Telegram's list show them."""
 
 PRESSES: tuple[Pressable, ...] = (
     *(_queues, _queue, _chart, _failed, _job, _errors, _schedulers, Offer()),
-    *(_incidents, SilenceList(), _route, _test, _rules, _status, _audit, _handover, _digest, _login),
+    *(_incidents, SilenceList(), _route, _test, _rules, _status, _audit, _handover, _digest, _login, _grant),
 )
 """Those whose buttons people press; the button's data begins with the command's name and a colon."""
 ACTS: tuple[Pressable, ...] = (_ack, _silence, _resolve, _retry, Go(), _oncall)
@@ -60,7 +60,7 @@ CHANGES = frozenset(
     one.name
     for one in (
         *(_ack, _silence, _resolve, Maintenance(), _retry, Promote(), Pause(), Resume()),
-        *(_oncall, Here(), Subscribe(), _test, _rules, Grant(), Revoke()),
+        *(_oncall, Here(), Subscribe(), _test, _rules, _grant, Revoke()),
     )
 )
 """What changes something by being said: not when it was said long ago."""

@@ -8,6 +8,7 @@ from bot.delivery.messages import Ask, Reply
 from bot.desk import Desk
 from bot.render.markup import bold, fit
 from bot.render.markup import name as shown
+from bot.render.pages import cut, page_buttons, page_of, wanted
 from bot.routing.routes import Destination
 from bot.store import audit, people, tickets
 from bot.store.audit import Actor
@@ -21,6 +22,7 @@ from tocsin.roles import Role
 from tocsin.times import current_ms
 
 SECONDS = 2.0
+PER_PAGE = 15
 ROLE_WORDS = frozenset(role.value for role in Role)
 LONGEST_ID = 15
 """Digits. Telegram's ids have 52 bits at most."""
@@ -49,7 +51,7 @@ class Grant:
         words = rest.split()
         try:
             if not words:
-                return await self._list(desk)
+                return await self._list(0, desk)
             if len(words) != 2 or words[1].lower() not in ROLE_WORDS or not is_person(words[0]):
                 return Reply(texts.HOW_GRANT)
             role = Role(words[1].lower())
@@ -66,12 +68,21 @@ class Grant:
         desk.people.granted[person.user_id] = role
         return Reply(texts.GRANTED.format(person=shown(person.known_as), role=role.value))
 
-    async def _list(self, desk: Desk) -> Reply:
+    async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
+        try:
+            return await self._list(page_of(rest), desk)
+        except Unavailable:
+            return Reply("", notice=texts.ROLES_AWAY, is_alert=True)
+
+    async def _list(self, page: int, desk: Desk) -> Reply:
+        """Who holds a role. Raises Unavailable."""
         async with desk.database.transaction(timeout=SECONDS) as session:
-            found = await people.named(session)
-        lines = [f"{role}: {shown(_known_as(user_id, username, name))}" for user_id, role, username, name in found]
-        admins = [f"admin: {admin} (TELEGRAM_ADMINS)" for admin in sorted(desk.people.admins)]
-        return Reply(fit([bold(texts.ROLES), *admins, *lines, texts.HOW_GRANT]))
+            found = await people.named(session, wanted(page, PER_PAGE))
+        lines = [f"admin: {admin} (TELEGRAM_ADMINS)" for admin in sorted(desk.people.admins)]
+        lines += [f"{role}: {shown(_known_as(user_id, username, name))}" for user_id, role, username, name in found]
+        some, has_more = cut(lines, page, PER_PAGE)
+        buttons = (page_buttons(self.name, page, has_more=has_more),)
+        return Reply(fit([bold(texts.ROLES), *some, texts.HOW_GRANT]), buttons, notice=texts.UPDATED)
 
 
 @dataclass

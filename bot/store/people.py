@@ -55,13 +55,13 @@ async def revoke(session: AsyncSession, user_id: int) -> bool:
     return gone.scalar_one_or_none() is not None
 
 
-async def named(session: AsyncSession) -> Sequence[tuple[int, str, str, str]]:
-    """Grants with what is known of the people: user id, role, username, name."""
+async def named(session: AsyncSession, most: int) -> Sequence[tuple[int, str, str, str]]:
+    """Grants with what is known of the people, in order: user id, role, username, name."""
     found = await session.execute(
         select(Grant.user_id, Grant.role, func.coalesce(Person.username, ""), func.coalesce(Person.name, ""))
         .outerjoin(Person, Person.user_id == Grant.user_id)
         .order_by(Grant.role, Grant.user_id)
-        .limit(100)
+        .limit(most)
     )
     return [(row[0], row[1], row[2], row[3]) for row in found]
 

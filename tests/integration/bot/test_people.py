@@ -6,6 +6,8 @@ import re
 import httpx
 import pytest
 
+from bot import texts
+from bot.commands.grant import PER_PAGE
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.service import SERVICE_TOKEN, Service, by_hand
@@ -105,6 +107,13 @@ async def test_roles_are_given_taken_and_asked_for(guarded: House) -> None:
         ("grant operator", str(ANN)),
     ]
     assert {row["target"] for row in await bot.audit(target=ANN)} == {str(ANN)}
+    for number in range(PER_PAGE):
+        await house.ask(f"/grant {70_000 + number} viewer", expect=f"{70_000 + number} is now viewer")
+    await house.ask("/grant", expect="TELEGRAM_ADMINS")
+    listed = await house.message("TELEGRAM_ADMINS")
+    assert f"{70_000 + PER_PAGE - 1}" not in listed["text"]
+    await house.press(listed, texts.NEXT_PAGE)
+    await house.message(f"viewer: (id {70_000 + PER_PAGE - 1})")
 
 
 async def _two_links(house: House) -> bool:
