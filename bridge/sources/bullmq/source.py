@@ -14,6 +14,7 @@ from bridge.sources.bullmq.discovery import Discovery
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.opening import open_link
+from bridge.sources.bullmq.door.pools import database
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.snapshots.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
@@ -42,7 +43,7 @@ class BullmqSource:
         self.discovery = Discovery(source, self.door, metrics, every_seconds=every_seconds, partitions=partitions)
         self._look_every = every_seconds
         self.turns = asyncio.Semaphore(LANES_AT_ONCE)
-        self._workers = Workers(source.prefix)
+        self._workers = Workers(source.prefix, database(source))
         self._workers_read = 0.0
         self._workers_every = settings.bridge_poll_seconds
         self._asking = asyncio.Lock()

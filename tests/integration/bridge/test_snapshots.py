@@ -1,11 +1,16 @@
 """Counts as BullMQ itself counts, on both versions; and a Redis that goes away and comes back."""
 
 import asyncio
+import base64
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.door.pools import database
+from bridge.sources.bullmq.snapshots.queues import Workers
+from bridge.topology import Topology
 from tests.bullmq.driver import make_states
 from tests.clients import redis
 from tests.conftest import StartValkey
@@ -79,3 +84,18 @@ async def test_redis_that_goes_and_comes_back_costs_nothing(
         assert {event.epoch for event in events} == {1}
         await asyncio.wait_for(bridge.ready(), 30)
     await app.aclose()
+
+
+async def test_workers_in_another_database_are_not_counted(redis_url: str) -> None:
+    """Theirs are connections to the same Redis, by the same names."""
+    name, server = f"bull:{base64.b64encode(b'mail').decode()}", redis_url.removesuffix("/0")
+    clients: list[Any] = [redis.from_url(f"{server}/{number}", client_name=name) for number in (2, 3, 3)]
+    for client in clients:
+        await client.ping()
+    door = Door(f"{server}/3")
+    workers = Workers("bull", database(Topology.model_validate({"url": f"{server}/3"})))
+    await workers.read(door)
+    assert workers.of("mail") == 2
+    await door.close()
+    for client in clients:
+        await client.aclose()

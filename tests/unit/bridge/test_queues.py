@@ -86,6 +86,16 @@ def test_prefix_with_colons_is_told_apart() -> None:
     assert workers(listing, "app").of("mail") == 1
 
 
+def test_workers_of_another_database_are_not_ours() -> None:
+    """Two apps may share a Redis and a queue's name, a database each."""
+    listing = "id=1 name=bull:bWFpbA== db=0 cmd=bzpopmin\nid=2 name=bull:bWFpbA== db=3 cmd=bzpopmin\n"
+    listing += "id=3 name=bull:bWFpbA==:w:b db=3 cmd=bzpopmin\nid=4 name=bull:b25seQ== db=0 cmd=bzpopmin\n"
+    found = Workers("bull", database=3)
+    found.learn(listing)
+    assert (found.of("mail"), found.of("only")) == (2, 0)
+    assert "only" not in found.mentioned
+
+
 def test_workers_are_unknown_when_refused_never_none() -> None:
     assert workers(None).of("mail") is None
     assert Workers("bull").of("mail") is None

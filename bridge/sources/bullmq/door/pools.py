@@ -159,6 +159,12 @@ def pool_by_sentinels(topology: Topology, *, of_replica: bool, **more: Any) -> P
     )
 
 
+def database(topology: Topology) -> int:
+    """The number of the database that its connections use."""
+    url = topology.url.get_secret_value() if topology.url else ""
+    return parse_url(url).get("db", 0) if url else topology.db or 0
+
+
 def connection_options(topology: Topology) -> dict[str, Any]:
     """How a source's Redis is connected to, wherever it is, in redis-py's words."""
     return {**_common(CLIENT_NAME), **_login(topology.credentials), **_tls(topology.tls)}

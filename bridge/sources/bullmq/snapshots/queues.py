@@ -220,11 +220,13 @@ class Workers:
 
     Node names a worker's one blocking connection `<prefix>:<base64 of queue>[:w:<name>]`; Python names several of a
     worker's connections `<prefix>:<queue>`, of which one blocks while the worker is idle: once seen blocking, that
-    connection is a worker until it closes. `…:qe` is no worker but a listener.
+    connection is a worker until it closes. `…:qe` is no worker but a listener. database: those of another are named
+    alike, and work on other queues.
     """
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, database: int = 0) -> None:
         self._head = f"{prefix}:"
+        self._database = str(database)
         self._named: Counter[str] | None = None
         self._python: dict[tuple[int, str], str] = {}
         self.mentioned: set[str] = set()
@@ -268,7 +270,7 @@ class Workers:
             pairs = (part.partition("=") for part in line.split(" "))
             fields = {field: value for field, _, value in pairs}
             name, identity = fields.get("name", ""), (at, fields.get("id", ""))
-            if not name.startswith(self._head):
+            if not name.startswith(self._head) or fields.get("db", self._database) != self._database:
                 continue
             who = name[len(self._head) :].partition(":")[0]
             self.mentioned |= _names(who)
