@@ -337,14 +337,17 @@ def entries_of(raws: Sequence[Reply]) -> list[Entry]:
 
 
 def _pairs(flat: list[str]) -> dict[str, str]:
-    """Field names and their values, in order. Most entries have three of them: so it takes a third."""
+    """Field names and their values, in order. Most entries have two to four of them: so it takes a third."""
     match flat:
         case [name, value, second, its, third, third_value]:
             return {name: value, second: its, third: third_value}
         case [name, value, second, its]:
             return {name: value, second: its}
+        case [name, value, second, its, third, third_value, fourth, fourth_value]:
+            return {name: value, second: its, third: third_value, fourth: fourth_value}
         case _:
-            return dict(zip(flat[::2], flat[1::2], strict=False))
+            parts = iter(flat)
+            return dict(zip(parts, parts, strict=False))
 
 
 def _text(raw: str | bytes) -> str:
