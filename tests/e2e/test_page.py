@@ -163,6 +163,7 @@ async def test_lines_that_were_left_out_are_a_row_that_loads_them(tocsin: Produc
         await eventually(lambda: _has_history(tocsin), what="the tables made")
         await leave_out(page, "left-out")
         await page.goto(f"{tocsin.url('logsvc')}/logs")
+        await expect_status(page, "live")  # what came before that is history's, and none of it left out
         for name in ("before", "left-out", "after"):
             await queue.add(name, {})
         await expect(lines(page, "after")).to_have_count(2)
