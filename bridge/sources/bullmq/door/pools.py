@@ -154,7 +154,7 @@ def pool_by_sentinels(topology: Topology, *, of_replica: bool, **more: Any) -> P
         manager,
         is_master=not of_replica,
         max_connections=MAX_CONNECTIONS,
-        db=topology.db or 0,
+        db=database(topology),
         **{**connection_options(topology), **tls, **more},
     )
 
