@@ -7,9 +7,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
 
-from bot import telegram
 from bot.errors import Unanswered
-from bot.telegram import Telegram
+from bot.telegram import Telegram, account, requests
 from tests.eventually import eventually
 from tests.tcp import listening
 
@@ -76,8 +75,8 @@ async def test_an_answer_that_cannot_be_read_is_no_crash() -> None:
 
 
 async def test_a_poll_that_drips_for_ever_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telegram, "SPARE_SECONDS", -telegram.POLL_SECONDS - telegram.CALL_SECONDS + 1.0)
-    monkeypatch.setattr(telegram, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(requests, "SPARE_SECONDS", -account.POLL_SECONDS - requests.CALL_SECONDS + 1.0)
+    monkeypatch.setattr(account, "RETRY_SECONDS", 0.1)
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = await reader.readuntil(b"\r\n\r\n")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from telegram import Update
 
-from bot.telegram import MOST_UPDATES, Polling, to_ask
+from bot.telegram.asks import to_ask
+from bot.telegram.polling import MOST_UPDATES, Polling
 
 ME, ANN = 42, {"id": 7, "first_name": "Ann", "is_bot": False}
 
