@@ -12,10 +12,10 @@ from bot.render.pages import cut, page_buttons, page_of, wanted
 from bot.routing.routes import Destination
 from bot.store import audit, people, tickets
 from bot.store.audit import Actor
+from bot.store.chats import close_chat
 from bot.store.database import Session
 from bot.store.duty import relieve
 from bot.store.incidents import unpage
-from bot.store.outbox import close_chat
 from bot.store.subscriptions import subscriptions, unsubscribe
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role

@@ -16,7 +16,7 @@ from bot.render.alert import is_retriable, kind
 from bot.render.markup import plain
 from bot.store.database import Session
 from bot.store.incidents import find_incident
-from bot.store.outbox import told_ms
+from bot.store.sent import told_ms
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 from tocsin.times import current_ms

@@ -30,7 +30,7 @@ from bot.metrics import Metrics
 from bot.render.markup import strip_markup
 from bot.render.outbox import dropped_text
 from bot.routing.chats import Chats
-from bot.store import outbox, paces
+from bot.store import chats, claims, outbox, paces
 from bot.store.database import Database, Session
 from bot.store.models import Card
 from bot.store.stale import drop_stale
@@ -130,7 +130,7 @@ class Delivery:
         self.chats.learn({old: new})
         try:
             async with self.database.transaction() as session:
-                await outbox.move_chat(session, old, new)
+                await chats.move_chat(session, old, new)
                 await move_subscriptions(session, old, new)
         except Unavailable as failure:
             log.info("move_not_written", chat=old, to=new, error=str(failure))
@@ -172,7 +172,7 @@ class Delivery:
         await self._tell_pace()
         async with self.database.transaction() as session:
             await self._hear_pace(session)
-            cards = await outbox.claim_due(
+            cards = await claims.claim_due(
                 session,
                 now_ms=current_ms(),
                 not_to={*resting, *self._busy},
@@ -212,7 +212,7 @@ class Delivery:
     async def _hear_who_is_away(self) -> None:
         """Another bot may have met the refusal, or we in an earlier life; who speaks to us is noticed here."""
         async with self.database.transaction() as session:
-            self._away |= await outbox.away(session)
+            self._away |= await chats.away(session)
 
     async def _drop_stale(self) -> None:
         """Before anything is sent, leave out what is too old to be of use, and say so where it would have come."""
@@ -267,7 +267,7 @@ class Delivery:
         pause = pause_after(card.failures + 1, failure.__cause__)
         log.warning("message_not_sent", chat=card.chat_id, card=card.id, error=str(failure), retry_seconds=pause)
         async with self.database.transaction() as session:
-            await outbox.put_off(session, card.id, current_ms() + int(pause * 1000))
+            await claims.put_off(session, card.id, current_ms() + int(pause * 1000))
 
     async def _speak(self, card: Card) -> int:
         buttons = from_json(card.buttons)
@@ -290,7 +290,7 @@ class Delivery:
             if self._receipts.get(one.card_id) is not one:
                 continue  # somebody else was faster
             async with self.database.transaction() as session:
-                await outbox.mark_sent(
+                await claims.mark_sent(
                     session,
                     one.card_id,
                     one.version,
@@ -309,16 +309,16 @@ class Delivery:
         try:
             await self._commit_receipts()
             async with self.database.transaction() as session:
-                await outbox.give_back(session, self.sender)
+                await claims.give_back(session, self.sender)
         except Unavailable as failure:
             log.error("last_words_not_written", messages=len(self._receipts), error=str(failure))
 
     async def _commit_let_in(self) -> None:
-        chats = set(self._let_in)
-        if chats:
+        let_in = set(self._let_in)
+        if let_in:
             async with self.database.transaction() as session:
-                await outbox.let_in(session, chats)
-            self._let_in -= chats
+                await chats.let_in(session, let_in)
+            self._let_in -= let_in
 
     async def _refused(self, card: Card, failure: TelegramError) -> None:
         """Telegram answered no: do what that answer asks for."""
@@ -337,22 +337,22 @@ class Delivery:
             match failure:
                 case TopicGone() if card.topic_id is not None and not card.in_general:
                     text = f"{texts.TOPIC_GONE}\n{card.text}"
-                    await outbox.move_to_general(session, card.id, card.wanted, text)
+                    await claims.move_to_general(session, card.id, card.wanted, text)
                 case Gone() | TopicGone():  # the General topic may be closed too
                     pause = pause_gone(card.failures + 1)
                     until_ms = current_ms() + int(pause * 1000)
                     self._away.add(card.chat_id)
                     self.metrics.refused.inc()
-                    await outbox.put_chat_off(session, card.chat_id, card.failures + 1, _note(failure), until_ms)
+                    await chats.put_chat_off(session, card.chat_id, card.failures + 1, _note(failure), until_ms)
                 case Rejected() if card.buttons or card.text != strip_markup(card.text):
-                    await outbox.make_plain(session, card.id, card.wanted, strip_markup(card.text))
+                    await claims.make_plain(session, card.id, card.wanted, strip_markup(card.text))
                 case MessageGone() if not card.text.startswith(texts.ICON_RESOLVED):
                     # The trouble goes on and nobody can see it any more; a deleted topic looks like this too.
-                    await outbox.send_anew(session, card.id)
+                    await claims.send_anew(session, card.id)
                 case MessageGone():
-                    await outbox.mark_ended(session, card.id, "closed", "the message was removed", now_ms=current_ms())
+                    await claims.mark_ended(session, card.id, "closed", "the message was removed", now_ms=current_ms())
                 case _:
-                    await outbox.mark_ended(session, card.id, "dead", _note(failure), now_ms=current_ms())
+                    await claims.mark_ended(session, card.id, "dead", _note(failure), now_ms=current_ms())
                     self.metrics.dead.labels("refused").inc()
 
 

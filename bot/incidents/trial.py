@@ -13,7 +13,7 @@ from bot.routing.routes import Destination
 from bot.store.database import Database, Session
 from bot.store.incidents import lock_incident, lock_incidents, lock_open_since, to_incident, write
 from bot.store.models import IncidentRow
-from bot.store.outbox import Sent, sent_of
+from bot.store.sent import Sent, sent_of
 from tocsin.events import VERSION, JobEvent, State
 from tocsin.times import current_ms
 

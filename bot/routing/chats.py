@@ -10,8 +10,8 @@ import structlog
 from bot.incidents.failures import Key
 from bot.routing.routes import Destination, Route, Subscription, destinations
 from bot.settings import BotSettings
+from bot.store.chats import chat_moves
 from bot.store.database import Database, Session
-from bot.store.outbox import chat_moves
 from bot.store.subscriptions import subscriptions
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause

@@ -22,7 +22,7 @@ from bot.kafka import Echo, KafkaError
 from bot.metrics import Metrics
 from bot.store.database import Database
 from bot.store.milestones import PROBED, mark
-from bot.store.outbox import Depth, depth
+from bot.store.sent import Depth, depth
 from bot.telegram import TELEGRAM, Telegram
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.lifecycle import pause

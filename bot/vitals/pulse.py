@@ -14,7 +14,7 @@ from bot.metrics import Metrics
 from bot.queues.snapshots import Snapshots
 from bot.store.database import Database
 from bot.store.dispatches import Backlog, backlogs
-from bot.store.outbox import Depth, depth
+from bot.store.sent import Depth, depth
 from bot.telegram import Polling
 from bot.turns import Turns
 from bot.vitals.heartbeat import Heartbeat

@@ -31,23 +31,14 @@ from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store import paces
+from bot.store.chats import put_chat_off
+from bot.store.claims import claim_due, mark_ended, mark_sent
 from bot.store.database import Database, open_engine
 from bot.store.incidents import write
 from bot.store.models import Card, ChatPace, StormRow
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
-from bot.store.outbox import (
-    Rewrite,
-    Subject,
-    claim_due,
-    depth,
-    mark_ended,
-    mark_sent,
-    nudge,
-    nudge_in,
-    put,
-    put_chat_off,
-    put_reminder,
-)
+from bot.store.outbox import Rewrite, Subject, nudge, nudge_in, put, put_reminder
+from bot.store.sent import depth
 from bot.store.storms import nudge_below
 from bot.telegram import TELEGRAM, Polling, Telegram
 from bot.turns import Turns

@@ -46,13 +46,15 @@ from bot.rules.rulebook import RuleBook
 from bot.rules.watching import Tables, Watching
 from bot.settings import BotSettings
 from bot.store.changes import read_changes
+from bot.store.chats import move_chat
+from bot.store.claims import move_to_general
 from bot.store.database import Database
 from bot.store.dispatches import claim_dispatches, dispatch, dispatch_round, end_unknown
 from bot.store.duty import begin_shift, duty_now, set_rota
 from bot.store.handover import handover
 from bot.store.incidents import list_incidents, open_incidents
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, SilenceRow, StormRow
-from bot.store.outbox import INCIDENT, move_chat, move_to_general
+from bot.store.outbox import INCIDENT
 from bot.store.silences import to_silence
 from bot.store.stale import drop_stale
 from bot.store.watches import read_watches, store_watches

@@ -10,11 +10,12 @@ from bot.actions.action import Action, Fate, Stage
 from bot.incidents.failures import Key
 from bot.incidents.machine import Incident, Phase
 from bot.routing.routes import Destination
-from bot.store import outbox, paces
+from bot.store import chats, paces, sent
 from bot.store.actions import add_action, add_fates
+from bot.store.claims import mark_sent
 from bot.store.incidents import write
 from bot.store.models import ActionJob, ActionRow, AuditRow, Card, ChatPace, IncidentRow, UpdateRow
-from bot.store.outbox import Subject, mark_sent, put
+from bot.store.outbox import Subject, put
 from bot.store.retention import forget, forget_audit, give_up
 from bot.store.updates import KEEP, forget_updates, is_news
 
@@ -68,13 +69,13 @@ async def test_only_what_is_long_over_is_forgotten(engine: AsyncEngine) -> None:
 async def test_what_a_chat_refuses_for_thirty_days_is_given_up_said_and_then_forgotten(engine: AsyncEngine) -> None:
     async with AsyncSession(engine) as session, session.begin():
         await keep(session, incident("old", Phase.RESOLVED, OLD), is_sent=False)
-        await outbox.put_chat_off(session, 1, 9, "Forbidden: bot was kicked", 10**15)
+        await chats.put_chat_off(session, 1, 9, "Forbidden: bot was kicked", 10**15)
         await keep(session, incident("not refused", Phase.RESOLVED, OLD), is_sent=False)
         await keep(session, incident("lately", Phase.RESOLVED, NEW), is_sent=False)
     async with AsyncSession(engine) as session, session.begin():
         assert [await give_up(session, NEW, now_ms=NEW) for _ in range(2)] == [1, 0]
         assert await forget(session, NEW) == 0, "it is said first"
-        found = await outbox.depth(session, dead_since_ms=NEW)
+        found = await sent.depth(session, dead_since_ms=NEW)
         assert found.dead_notes == ("1 to chat 1: given up after 30 days: Forbidden: bot was kicked",)
         await forget(session, NEW + 1)
         assert set(await session.scalars(select(IncidentRow.queue))) == {"not refused", "lately"}

@@ -5,9 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.routing.chats import Chats
 from bot.routing.routes import Destination, Route
 from bot.settings import BotSettings
+from bot.store.chats import move_chat
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
-from bot.store.outbox import move_chat
 from bot.store.subscriptions import move_subscriptions, show_data, subscribe, subscriptions, unsubscribe
 from tests.unit.bot.test_routes import BASE
 from tocsin.settings import read
