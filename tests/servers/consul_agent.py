@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -59,6 +60,7 @@ class ConsulAgent:
         """Connections are accepted by the kernel, and nothing answers."""
         assert self._child is not None
         self._child.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._child.process.pid, os.WSTOPPED | os.WNOWAIT)  # until then a thread may still answer
 
     def thaw(self) -> None:
         assert self._child is not None

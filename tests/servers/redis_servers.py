@@ -74,12 +74,15 @@ class RedisServers:
         password: str | None = None,
         own_password: str,
     ) -> RedisServer:
-        """A sentinel that calls a primary down after a second. password: the primary's."""
+        """A sentinel that calls a primary down after a second, and tries anew where nobody was elected after eight.
+
+        password: the primary's.
+        """
         config = self._folder / f"{name}.conf"
         lines = [
             f"sentinel monitor {master} 127.0.0.1 {primary.port} {quorum}",
             f"sentinel down-after-milliseconds {master} 1000",
-            f"sentinel failover-timeout {master} 10000",
+            f"sentinel failover-timeout {master} 4000",
             *([f"sentinel auth-pass {master} {password}"] if password else []),
             f"requirepass {own_password}",
             f"sentinel sentinel-pass {own_password}",

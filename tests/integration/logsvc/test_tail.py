@@ -14,9 +14,15 @@ from tests.integration.logsvc.house import House
 @asynccontextmanager
 async def running_tail(home: House, name: str, *arguments: str) -> AsyncGenerator[asyncio.subprocess.Process]:
     """The command, what it prints in `name` in the house's directory."""
+
+    def hear_ctrl_c() -> None:
+        """As in a terminal: a shell that runs the tests in the background has them ignore it."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [sys.executable, "-m", "tocsin.cli", "tail", *arguments]
     with (home.data / name).open("wb") as output, (home.data / f"{name}.err").open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tocsin.cli", "tail", *arguments, env=home.environ, stdout=output, stderr=errors
+            *command, env=home.environ, stdout=output, stderr=errors, preexec_fn=hear_ctrl_c
         )
     try:
         yield process
