@@ -28,15 +28,22 @@ _PARTS = (
         "signature",
     ),
     *("api key", "access key", "encryption key", "private key", "signing key", "session id", "card number"),
-    *("pass phrase", "one time code"),
+    *("pass phrase", "pass key", "one time code", "security code", "pin code", "account key", "bearer", "creds"),
 )
 """A name that holds one of these anywhere is a secret's. A space stands for " ", "-", "_" or nothing."""
-_ENDS = ("pass", "auth", "jwt", "cvv", "cvc", "pin", "otp", "ssn", "iban", "sig")
+_CODES = ("jwt", "cvv", "cvc", "otp", "ssn", "iban")
+"""A name that has one of these as a word of its own is a secret's: otp_code, cardCVV, ssnLast4."""
+_ENDS = (*_CODES, "pass", "auth", "pin", "sig", "pw")
 """A name that is one of these, or ends with it as a word of its own (DB_PASS, userPin), is a secret's."""
 _ANY_PART = "|".join(part.replace(" ", "[-_ ]?") for part in _PARTS)
 _ANY_END = "|".join(_ENDS)
-_ANY_CAMEL_END = "|".join(end.capitalize() for end in _ENDS)
-SECRET_NAMES = re.compile(rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END})$|[a-z0-9](?:{_ANY_CAMEL_END})$")
+_ANY_CAMEL_END = "|".join(word for end in _ENDS for word in (end.capitalize(), end.upper()))
+_ANY_CAMEL_CODE = "|".join(code.capitalize() for code in _CODES)
+_ANY_UPPER_CODE = "|".join(code.upper() for code in _CODES)
+_CODE_ENDS = rf"(?:{_ANY_CAMEL_CODE})(?![a-z])|(?:{_ANY_UPPER_CODE})(?![A-Z](?![a-z]))"
+"""A code in a camel's hump, where its word ends."""
+_CODE = rf"(?:(?<![^\W_])|{ESCAPED})(?:(?:{'|'.join(_CODES)})(?![a-z])|{_CODE_ENDS})|(?<=[a-z0-9])(?:{_CODE_ENDS})"
+SECRET_NAMES = re.compile(rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END})$|[a-z0-9](?:{_ANY_CAMEL_END})$|{_CODE}")
 _NAMING, _NAMED = frozenset({"name", "key", "header", "field", "k"}), frozenset({"value", "values", "val", "v"})
 """Members of an object that is itself a name and its value."""
 _WORDS = tuple(word for part in _PARTS for word in {part.replace(" ", between) for between in ("", "-", "_", " ")})
@@ -44,7 +51,10 @@ _SLASH = r"(?:\\{0,8}+/)"
 """JSON may escape it too."""
 _START = rf"(?:(?<![\w-])|{ESCAPED})"
 _PART_NAME = rf"(?i:{_ANY_PART})[\w-]{{0,64}}+"
-_END_NAME = rf"(?:(?:(?<![^\W_-])|{ESCAPED})(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_ANY_CAMEL_END}))(?![\w-])"
+_END_NAME = (
+    rf"(?:(?:(?:(?<![^\W_-])|{ESCAPED})(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_ANY_CAMEL_END}))(?![\w-])"
+    rf"|(?:{_CODE})[\w-]{{0,64}}+)"
+)
 _IS = r"\\*[\"']?\s*+[=:]\s*+"
 _FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{_ANY_PART}|{_ANY_END})\s++"
 _TOKENS = {

@@ -10,7 +10,7 @@ const { prefix, secret } = args;
 const options = { connection, prefix };
 const queue = new bullmq.Queue(args.queue, options);
 
-const nested = { customer: { cards: [{ cardNumber: secret, cvv: secret }], login: { user: 'ann', password: secret } } };
+const nested = { customer: { cards: [{ cardNumber: secret, cvv: secret }], login: { user: 'ann', password: secret, otpCode: secret, userPIN: secret } } };
 const data = {
   ...nested,
   text: JSON.stringify({ deep: JSON.stringify({ apiKey: secret }), list: [{ token: secret }] }),

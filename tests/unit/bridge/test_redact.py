@@ -21,7 +21,9 @@ SECRET_NAMES = [
     "password", "dbPassword", "pass", "passwd", "passphrase", "clientSecret", "access_token", "apiKey", "api-key",
     "API_KEY", "Authorization", "cookie", "Set-Cookie", "credentials", "privateKey", "session_id", "auth", "cvv", "pin",
     "cardNumber", "ssn", "iban", "passwords", "DB_PASS", "user_pass", "dbPass", "pwd", "accessKey", "encryption_key",
-    "jwt", "cvc", "passcode", "x-auth", "signingKey",
+    "jwt", "cvc", "passcode", "x-auth", "signingKey", "cardCVV", "userSSN", "smsOTP", "authJWT", "customerIBAN",
+    "dbPASS", "otpCode", "otp_code", "OTP_CODE", "OTPCode", "cvvCode", "card-cvv-2", "ssnLast4", "userPIN", "pinCode",
+    "passKey", "Bearer", "creds", "userCreds", "pw", "securityCode", "AccountKey",
 ]  # fmt: skip
 
 
@@ -193,6 +195,7 @@ def test_tokens_are_known_by_their_look() -> None:
         '{"html":"<script>alert(1)</script>"}',
         '{"url":"https://example.com/a:b@c","mail":"a@b.example"}',
         '{"note":"pass the salt; author: me; pinned: 3"}',
+        '{"OPTIONS":1,"spin":"fast","PINNED":"yes","compass":"north","ibanez":"red","wpwall":2,"design":"a","pin2":0}',
     ],
 )
 def test_json_without_secrets_stays_to_the_letter(text: str) -> None:
