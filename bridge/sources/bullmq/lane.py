@@ -111,6 +111,11 @@ class Lane:
         return next((self._door.shard(key) for key in self._queues), "")
 
     @property
+    def _has_more(self) -> bool:
+        """Whether there is something to read right now."""
+        return any(not self._queues[key].is_refused for key in self._unfinished)
+
+    @property
     def has_met_all(self) -> bool:
         """Whether every queue has a cursor: a scan told after this misses none of them."""
         return all(queue.is_met for queue in self._queues.values())
@@ -168,7 +173,7 @@ class Lane:
                 await self._take_leave()
                 if not self._follower.seconds_left:
                     await self._follow()
-                await pause(end, 0 if self._unfinished else PAUSE_SECONDS)
+                await pause(end, 0 if self._has_more else PAUSE_SECONDS)
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))
@@ -181,6 +186,7 @@ class Lane:
         which cost a fifth of all. What must wait for others has its turn over first: they may wait for Kafka.
         """
         await self._outbox.room()
+        self._unfinished.update(queue.keys.events for queue in queues)  # until it is handed on, also if reading fails
         late: list[Read] = []
         async with self._turns:
             reads = deque(await self._read(queues))
@@ -232,7 +238,7 @@ class Lane:
         ready = [
             queue
             for key, queue in self._queues.items()
-            if key not in self._unfinished and not queue.is_refused and key not in mending
+            if key not in self._unfinished and queue.is_quick and key not in mending
         ]
         self._is_asking = await self._reconciler.step(ready)
 
@@ -241,7 +247,7 @@ class Lane:
         if time.monotonic() < self._next_leave:
             return
         for key, queue in self._queues.items():
-            if queue.missed is None or key in self._unfinished or queue.is_refused or queue.position.gaps:
+            if queue.missed is None or key in self._unfinished or not queue.is_quick or queue.position.gaps:
                 continue
             if queue.reconciling.jobs.has_orphans or not queue.is_taken_up:
                 continue
@@ -262,14 +268,14 @@ class Lane:
     async def _wait(self) -> list[str]:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""
         if time.monotonic() >= self._next_check:
-            self._next_check = time.monotonic() + max(CHECK_SECONDS, self._all_queues() / CHECKED_A_SECOND)
             await self._learn_bounds()
+            self._next_check = time.monotonic() + max(CHECK_SECONDS, self._all_queues() / CHECKED_A_SECOND)
             return list(self._queues)
         readable = {key: queue for key, queue in self._queues.items() if not queue.is_refused}
         if not readable:
             await asyncio.sleep(BLOCK_MS / 1000)
             return []
-        is_hurried = bool(self._unfinished) or self._is_asking
+        is_hurried = self._has_more or self._is_asking
         woken = await self._meanwhile(self._wakeup.wait(readable, is_hurried=is_hurried))
         return [key for key in readable if key in woken or key in self._unfinished]
 

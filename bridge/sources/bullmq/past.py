@@ -1,17 +1,21 @@
 """After a restart: what jobs were doing that somebody relayed until our cursor, learned from the stream itself.
 
 It is read backwards, from where we are, only until the jobs asked for have begun, and only so far: a job that began
-earlier is told by its hash, and so are all where Redis refuses the reading.
+earlier is told by its hash, and so are all where Redis refuses the reading, or entries are too big to arrive.
 """
 
 from collections.abc import Sequence
 from typing import cast
 
+from bridge.errors import TooSlow
 from bridge.sources.bullmq import stream, translate
-from bridge.sources.bullmq.door import Door, Refused, Reply
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.portions import Portion
 from bridge.sources.bullmq.stream import Entry, Position
+
+MOST_FAILURES = 2
+"""So often one page is given time to arrive, the second time a smaller one: the whole lane waits for it."""
 
 MOST_ENTRIES = 4000
 """Read back in all after one restart: some 35 ms of computing, a queue."""
@@ -22,6 +26,8 @@ class Past:
 
     def __init__(self, position: Position) -> None:
         self._left = 0 if position.last_id == "0-0" else MOST_ENTRIES
+        self._portion = Portion(first=100, most=1000, wanted_bytes=1024 * 1024)
+        self._failures = 0
 
     async def recall(self, door: Door, key: str, last_id: str, entries: Sequence[Entry], memory: QueueMemory) -> None:
         """Teach the memory the jobs of these entries it does not know, from the entries up to last_id.
@@ -30,11 +36,10 @@ class Past:
         """
         wanted = _unknown(entries, memory) if self._left else set[str]()
         found: list[Entry] = []
-        portion = Portion(first=100, most=1000, wanted_bytes=1024 * 1024)
         end = last_id
         while wanted and self._left > 0:
-            count = min(portion.count, self._left)
-            (reply,) = await door.ask([("XREVRANGE", key, end, "-", "COUNT", count)])
+            count = min(self._portion.count, self._left)
+            (reply,) = await self._ask(door, ("XREVRANGE", key, end, "-", "COUNT", count))
             if isinstance(reply, Refused):
                 self._left = 0
                 door.say_refused("XREVRANGE", reply, without="what jobs did before a restart is told by their hashes")
@@ -44,9 +49,20 @@ class Past:
             wanted -= {entry.job_id for entry in page if entry.event == "added"}
             self._left = self._left - len(page) if len(page) == count else 0
             if page:
-                portion.learn([entry.size for entry in page])
+                self._portion.learn([entry.size for entry in page])
                 end = f"({page[-1].id}"
         translate.remember([entry for entry in reversed(found) if entry.job_id not in memory], memory)
+
+    async def _ask(self, door: Door, command: Command) -> list[Reply]:
+        """Redis's reply. After MOST_FAILURES that were too slow nothing is left to be asked for."""
+        try:
+            return await door.ask([command])
+        except TooSlow:
+            self._portion.shrink()
+            self._failures += 1
+            if self._failures >= MOST_FAILURES:
+                self._left = 0
+            raise
 
 
 def _unknown(entries: Sequence[Entry], memory: QueueMemory) -> set[str]:

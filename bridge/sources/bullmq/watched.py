@@ -69,6 +69,11 @@ class Queue:
     recent: Recent = field(default_factory=Recent)
 
     @property
+    def is_quick(self) -> bool:
+        """Whether Redis tells of it, and in time: else it is not compared, mended or let go, and keeps none waiting."""
+        return not (self.is_refused or self.is_slow)
+
+    @property
     def held_bytes(self) -> int:
         """About what is remembered of it, beside its open jobs."""
         return JOB_BYTES * len(self.memory) + PLACE_BYTES * len(self.tail) + ENTRY_BYTES * len(self.recent)

@@ -1,16 +1,20 @@
 """One lane on a real Redis, with a writer that the test plays."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from bridge.errors import TooSlow
+import pytest
+
+from bridge.errors import SourceUnavailable, TooSlow
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.slots import units_of
-from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
@@ -280,6 +284,78 @@ async def test_entry_too_big_to_arrive_keeps_no_other_queue_waiting(app: Any, re
         end.set()
     assert {event.queue for event in kafka.events} == {"mail"}
     assert door.asked == asked
+    await door.close()
+
+
+class ThinDoor(Door):
+    """More than `most` entries of a past never arrive together."""
+
+    most = 20
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        if any(command[0] == "XREVRANGE" and int(command[-1]) > self.most for command in commands):
+            raise TooSlow("no answer")
+        return await super().ask(commands, timeout=timeout, as_text=as_text)
+
+
+@pytest.mark.parametrize("most", [1, 30])
+async def test_a_past_too_big_to_arrive_stops_no_queue_after_a_restart(app: Any, redis_url: str, most: int) -> None:
+    """What its jobs did before is told by their hashes then."""
+    kafka, door, metrics, end = Kafka(), ThinDoor(redis_url), new_metrics(), asyncio.Event()
+    door.most = most
+    lane = lane_on(door, kafka.outbox, metrics)
+    for queue in ("big", "mail"):
+        await make_queue(app, queue)
+        passed = await add_events(app, queue, 3)
+        await app.xadd(f"bull:{queue}:events", {"event": "active", "jobId": "job-1", "prev": "waiting"})
+        read_in(lane, door, metrics, queue, Position(passed[-1], 3))
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: len(kafka.of("job-1")) == 2, what="what came after the restart")
+        end.set()
+    assert {event.job_name for event in kafka.of("job-1")} == {"send" if most > 1 else ""}
+    await door.close()
+
+
+class BrokenDoor(Door):
+    """Where the test says so one reading fails, and no look tells of the stream for a while: so it is among many."""
+
+    breaks = is_broken = False
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        if commands[0][0] == "MULTI" and self.breaks:
+            self.breaks, self.is_broken = False, True
+            raise SourceUnavailable("the connection broke")
+        if commands[0][0] == "XREAD" and self.is_broken:
+            await asyncio.sleep(0.05)
+            return [None]
+        return await super().ask(commands, timeout=timeout, as_text=as_text)
+
+
+async def test_a_queue_whose_reading_failed_does_not_pass_for_read_to_its_end(app: Any, redis_url: str) -> None:
+    """Its gaps are mended as far as it was read: an end behind that is told by its event, and not twice."""
+    kafka, door, metrics, end = Kafka(), BrokenDoor(redis_url), new_metrics(), asyncio.Event()
+    lane = lane_on(door, kafka.outbox, metrics, read_back=kafka.read_back)
+    await make_queue(app, "mail")
+    lost = int((await app.time())[0]) * 1000 - 8000
+    passed, ended = f"{lost + 500}-0", lost + 1500
+    await app.xadd("bull:mail:events", {"event": "waiting", "jobId": "other"}, id=passed)
+    job = {"name": "send", "timestamp": lost, "opts": "{}", "data": "{}", "atm": 1, "finishedOn": ended - 100}
+    read_in(lane, door, metrics, "mail", Position(passed, 1))
+    (queue,) = lane._queues.values()  # pyright: ignore[reportPrivateUsage]  # which has lost something, as it finds
+    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: lane.has_met_all and not lane._unfinished, what="its end")  # pyright: ignore[reportPrivateUsage]  # nothing to read
+        queue.position = replace(queue.position, gaps=(Gap(lost, lost + 500),))
+        queue.mend_at, door.breaks = time.monotonic() + 0.5, True
+        await app.hset("bull:mail:job", mapping=job)
+        await app.zadd("bull:mail:completed", {"job": ended - 100})
+        entry = {"event": "completed", "jobId": "job", "returnvalue": "1", "prev": "active"}
+        await app.xadd("bull:mail:events", entry, id=f"{ended}-0")
+        await eventually(lambda: any(not event.rebuilt for event in kafka.of("job")), what="the event of its end")
+        await eventually(lambda: not queue.position.gaps, what="the gap mended")
+        end.set()
+    assert [event.event for event in kafka.of("job") if event.event == "completed"] == ["completed"]
     await door.close()
 
 

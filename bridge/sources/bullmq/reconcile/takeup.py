@@ -12,6 +12,7 @@ from typing import cast
 
 import structlog
 
+from bridge.errors import TooSlow
 from bridge.redaction import redact
 from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.door import Door, Refused, Reply
@@ -88,7 +89,10 @@ class TakeUp:
         while missing > 0:
             count = min(portion.count, missing)
             command = ("XRANGE", queue.keys.events, f"({after}", start.last_id, "COUNT", count)
-            (reply,) = await self._door.ask([command])
+            try:
+                (reply,) = await self._door.ask([command])
+            except TooSlow:
+                return False  # its entries may be too big to arrive; what became of them is in Kafka
             if isinstance(reply, Refused):
                 self._door.say_refused("XRANGE", reply, without="open jobs are taken up from Kafka after a restart")
                 return False
