@@ -44,6 +44,23 @@ async def writes(app: Any) -> dict[str, Any]:
     return found
 
 
+async def test_the_documented_user_is_refused_every_write(app: Any, redis_url: str) -> None:
+    await make_reader(app, redis_url)
+    names = [
+        name.decode() if isinstance(name, bytes) else name for name in await app.execute_command("ACL", "CAT", "write")
+    ]
+    assert {"set", "del", "xadd", "xreadgroup"} <= set(names)
+    allowed: list[str] = []
+    for name in [*names, "eval", "evalsha", "fcall", "flushall", "publish", "config|set", "script|load"]:
+        command, _, part = name.partition("|")
+        (described,) = (await app.execute_command("COMMAND", "INFO", name)).values()
+        arguments = [*([part] if part else []), *["bull:mail:1"] * (abs(described["arity"]) - 1 - bool(part))]
+        answer = await app.execute_command("ACL", "DRYRUN", "bridge", command, *arguments)
+        if b"has no permissions to run" not in answer:
+            allowed.append(name)
+    assert allowed == []
+
+
 async def test_reader_who_may_write_nothing_reads_everything(bridge: Bridge, app: Any, redis_url: str) -> None:
     bridge.environ["REDIS_URL"] = await make_reader(app, redis_url)
     await bridge.start()
