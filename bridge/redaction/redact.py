@@ -31,19 +31,25 @@ _PARTS = (
     *("pass phrase", "pass key", "one time code", "security code", "pin code", "account key", "bearer", "creds"),
 )
 """A name that holds one of these anywhere is a secret's. A space stands for " ", "-", "_" or nothing."""
+_ENDS = ("pass", "auth", "pin", "sig", "pw")
+"""A name that is one of these, or ends with it as a word of its own (DB_PASS, userPin), is a secret's."""
 _CODES = ("jwt", "cvv", "cvc", "otp", "ssn", "iban")
 """A name that has one of these as a word of its own is a secret's: otp_code, cardCVV, ssnLast4."""
-_ENDS = (*_CODES, "pass", "auth", "pin", "sig", "pw")
-"""A name that is one of these, or ends with it as a word of its own (DB_PASS, userPin), is a secret's."""
+
+
+def _camel(words: Iterable[str]) -> str:
+    """A pattern of words in a camel's humps."""
+    return "|".join(hump for word in words for hump in (word.capitalize(), word.upper()))
+
+
 _ANY_PART = "|".join(part.replace(" ", "[-_ ]?") for part in _PARTS)
-_ANY_END = "|".join(_ENDS)
-_ANY_CAMEL_END = "|".join(word for end in _ENDS for word in (end.capitalize(), end.upper()))
-_ANY_CAMEL_CODE = "|".join(code.capitalize() for code in _CODES)
-_ANY_UPPER_CODE = "|".join(code.upper() for code in _CODES)
-_CODE_ENDS = rf"(?:{_ANY_CAMEL_CODE})(?![a-z])|(?:{_ANY_UPPER_CODE})(?![A-Z](?![a-z]))"
-"""A code in a camel's hump, where its word ends."""
-_CODE = rf"(?:(?<![^\W_])|{ESCAPED})(?:(?:{'|'.join(_CODES)})(?![a-z])|{_CODE_ENDS})|(?<=[a-z0-9])(?:{_CODE_ENDS})"
-SECRET_NAMES = re.compile(rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END})$|[a-z0-9](?:{_ANY_CAMEL_END})$|{_CODE}")
+_ANY_END, _ANY_CODE = "|".join(_ENDS), "|".join(_CODES)
+_CODE = rf"(?:(?:{'|'.join(code.capitalize() for code in _CODES)})(?![a-z])|(?:{_ANY_CODE.upper()})(?![A-Z](?![a-z])))"
+"""One in a hump, to the end of its word."""
+SECRET_NAMES = re.compile(
+    rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END}|{_ANY_CODE})$|[a-z0-9](?:{_camel(_ENDS)})$"
+    rf"|(?<![^\W_])(?:{_ANY_CODE})(?![a-z])|(?<![A-Z]){_CODE}"
+)
 _NAMING, _NAMED = frozenset({"name", "key", "header", "field", "k"}), frozenset({"value", "values", "val", "v"})
 """Members of an object that is itself a name and its value."""
 _WORDS = tuple(word for part in _PARTS for word in {part.replace(" ", between) for between in ("", "-", "_", " ")})
@@ -51,12 +57,15 @@ _SLASH = r"(?:\\{0,8}+/)"
 """JSON may escape it too."""
 _START = rf"(?:(?<![\w-])|{ESCAPED})"
 _PART_NAME = rf"(?i:{_ANY_PART})[\w-]{{0,64}}+"
-_END_NAME = (
-    rf"(?:(?:(?:(?<![^\W_-])|{ESCAPED})(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_ANY_CAMEL_END}))(?![\w-])"
-    rf"|(?:{_CODE})[\w-]{{0,64}}+)"
+_END_NAME = rf"(?:(?:(?<![^\W_-])|{ESCAPED})(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_camel(_ENDS)}))(?![\w-])"
+_CODE_NAME = (
+    rf"(?:(?:(?<![^\W_])|{ESCAPED})(?:(?i:{_ANY_CODE})(?![\w-])|(?:{_ANY_CODE})(?![a-z])[\w-]{{0,64}}+)"
+    rf"|(?<![A-Z]){_CODE}[\w-]{{0,64}}+)"
 )
+_NAMES = ((_WORDS, _PART_NAME), (_ENDS, _END_NAME), (_CODES, _CODE_NAME))
+"""Names in a text, each with the words without one of which there is none."""
 _IS = r"\\*[\"']?\s*+[=:]\s*+"
-_FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{_ANY_PART}|{_ANY_END})\s++"
+_FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{_ANY_PART}|{_ANY_END}|{_ANY_CODE})\s++"
 _TOKENS = {
     "k_live_": r"[srp]k_live_\w{8,}+",
     "k_test_": r"[srp]k_test_\w{8,}+",
@@ -118,15 +127,15 @@ _PATTERNS = (
     (("--",), re.compile(rf"(?i)({_FLAG})(?!\[redacted\])[^\s\"'\\]++"), rf"\1{HIDDEN}"),
     *(
         (words, re.compile(rf"({name}\)=\()[^)]++"), rf"\1{HIDDEN}")  # Postgres: Key (token)=(…) already exists
-        for words, name in ((_WORDS, _PART_NAME), (_ENDS, _END_NAME))
+        for words, name in _NAMES
     ),
     *(
         (words, re.compile(rf"(<(?:\w{{1,32}}:)?{name}(?:\s[^<>]{{0,256}})?>)(?!\[redacted\])[^<]++"), rf"\1{HIDDEN}")
-        for words, name in ((_WORDS, _PART_NAME), (_ENDS, _END_NAME))
+        for words, name in _NAMES
     ),
     *(
         (words, re.compile(rf"(?s)({name}{_IS}){value}"), replacement)
-        for words, name in ((_WORDS, _PART_NAME), (_ENDS, _END_NAME))
+        for words, name in _NAMES
         for value, replacement in (
             (r"(\\*[\"'])(?!\[redacted\])(?:(?!\2)(?:\\.|[^\\]))++", rf"\1\2{HIDDEN}"),
             (r"(?!\[redacted\])[^\s\"'\\,;&}][^\s\"'\\;&}]{2,}+", rf"\1{HIDDEN}"),
