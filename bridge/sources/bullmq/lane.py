@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -254,6 +255,7 @@ class Lane:
             self._next_leave = time.monotonic() + LEAVE_AGAIN_SECONDS  # if nobody answers
             if await self._farewell.say(queue):
                 del self._queues[key]
+                self._unfinished.discard(key)  # it may have been found and missed once more meanwhile
                 self._leave(queue)
             else:
                 queue.missed = None  # until the next look at what was found
@@ -268,8 +270,9 @@ class Lane:
     async def _wait(self) -> list[str]:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""
         if time.monotonic() >= self._next_check:
-            await self._learn_bounds()
             self._next_check = time.monotonic() + max(CHECK_SECONDS, self._all_queues() / CHECKED_A_SECOND)
+            with suppress(SourceUnavailable):  # the reading that follows says so
+                await self._learn_bounds()
             return list(self._queues)
         readable = {key: queue for key, queue in self._queues.items() if not queue.is_refused}
         if not readable:
