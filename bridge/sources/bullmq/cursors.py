@@ -53,6 +53,7 @@ def queue_cursor(site: str, source: str, queue: str, position: Position, ts: int
         gaps=[(gap.start_ms, gap.end_ms) for gap in position.gaps],
         is_gone=position.is_gone,
         jobs_added=position.jobs_added,
+        is_paused=position.is_paused,
     )
     return f"{site}:{source}:{queue}".encode(), encode(value)
 
@@ -142,6 +143,7 @@ def restore(site: str, source: str, scope: str, values: Mapping[bytes, bytes]) -
                     tuple(Gap(*times) for times in cursor.gaps),
                     cursor.is_gone,
                     cursor.jobs_added,
+                    cursor.is_paused,
                 )
         except BadRecord as error:
             if not colon:

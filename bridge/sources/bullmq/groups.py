@@ -79,8 +79,14 @@ def groups(site: str, records: Records, place: Place, batch: Batch, translated: 
             group.records.append(cursor(site, records, place, position, now))
             made.append(Group())
         begin = end
-    made[-1].records.append(cursor(site, records, place, batch.reading.position, now))
+    made[-1].records.append(cursor(site, records, place, moved(batch.reading, translated), now))
     return made
+
+
+def moved(reading: Reading, translated: Translated) -> Position:
+    """The position behind a whole batch."""
+    position, is_paused = reading.position, translated.is_paused
+    return position if is_paused in (None, position.is_paused) else replace(position, is_paused=is_paused)
 
 
 def _ends(records: Sequence[Record]) -> list[int]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from bridge.record import Record
 from bridge.sources.bullmq import translate
-from bridge.sources.bullmq.groups import groups
+from bridge.sources.bullmq.groups import groups, moved
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.reconcile.reconciler import Reconciler
 from bridge.sources.bullmq.stream import Reading
@@ -66,7 +66,7 @@ class Handover:
                 lambda counted=counted, lost=group.lost, bad=group.bad: self._count(queue, counted, lost, bad),
             )
             queue.is_met = True
-        queue.position = reading.position
+        queue.position = moved(reading, translated)
         queue.recent.pass_on(reading)
         queue.lag.unread(read.entries[-1].ts if reading.is_full and read.entries else None)
         return reading.is_full

@@ -46,7 +46,8 @@ class Position:
 
     pos: entries of this epoch ever passed, read or counted lost. gaps: those not rebuilt yet, at most MAX_GAPS.
     is_gone: the queue was told to be no more, though its stream was there still, and not read since. jobs_added: the
-    queue's own counter (`id`) when it was looked at last, which begins anew with the queue; 0 = unknown.
+    queue's own counter (`id`) when it was looked at last, which begins anew with the queue; 0 = unknown. is_paused: as
+    was told last; None = never.
     """
 
     last_id: str = "0-0"
@@ -57,6 +58,7 @@ class Position:
     gaps: tuple[Gap, ...] = ()
     is_gone: bool = False
     jobs_added: int = 0
+    is_paused: bool | None = None
 
     def is_backfill(self, entry_id: str) -> bool:
         """Whether an entry was there before Tocsin."""
@@ -261,7 +263,7 @@ def go_on(position: Position, recent: Recent, newest_first: Sequence[str]) -> Re
     last = recent.last_in(newest_first)
     if last is None or last[0] == position.last_id:
         return None
-    left = replace(position, last_id=last[0], pos=last[1], epoch=position.epoch + 1, jobs_added=0)
+    left = replace(position, last_id=last[0], pos=last[1], epoch=position.epoch + 1, jobs_added=0, is_paused=None)
     return Reading([], left, is_reset=True, is_full=True)
 
 

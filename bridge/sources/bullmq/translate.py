@@ -31,6 +31,9 @@ STATES = {
 
 LEVELS = {State.FAILED: Level.ERROR, State.RETRYING: Level.WARN, State.STALLED: Level.WARN}
 
+PAUSES = {"paused": True, "resumed": False}
+"""Whether a queue is paused after an event."""
+
 NEEDS_HASH = frozenset(STATES) - {"removed", "progress", "retries-exhausted"}
 _NO_JOB = JobMemory()
 _ACTIVE, _RETRYING, _WARN = State.ACTIVE, State.RETRYING, Level.WARN  # a member of an Enum is slow to find
@@ -81,10 +84,14 @@ class Bad:
 
 @dataclass(slots=True)
 class Translated:
-    """told: what each entry became, in the stream's order. bad: how many became no event."""
+    """told: what each entry became, in the stream's order. bad: how many became no event.
+
+    is_paused: whether the queue is, as far as these tell.
+    """
 
     told: list[JobEvent | Bad] = field(default_factory=list["JobEvent | Bad"])
     bad: int = 0
+    is_paused: bool | None = None
 
     @property
     def events(self) -> list[JobEvent]:
@@ -170,6 +177,8 @@ def translate(
             with_data.add(job_id)
             record.data = job.data
         told.append(record)
+        if not job_id:
+            result.is_paused = PAUSES.get(event, result.is_paused)
     return result
 
 

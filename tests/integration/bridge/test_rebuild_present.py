@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.bullmq.driver import silent
+from tests.bullmq.driver import Silent, silent
 from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
 from tocsin.events import JobEvent
@@ -101,3 +101,67 @@ async def test_failure_that_a_gap_swallowed_is_told_with_its_exhausted_retries(
     began = [(event.job_id, event.rebuilt, event.started_at is not None) for event in events if event.event == "active"]
     assert sorted(began) == [("1", True, True), ("2", True, True)]
     assert await bridge.metric("bridge_events_rebuilt_total", queue="mail") == 5
+
+
+async def gap(bridge: Bridge, app: Any, redis_url: str, *during: Silent) -> None:
+    """While nobody reads, these are done, and nothing of them is left in the stream but that a job was added."""
+    mended = bridge.log.count("gap_rebuilt")
+    bridge.signal(signal.SIGSTOP)
+    for what in during:
+        await silent(redis_url, "mail", what, count=1)
+    await app.xtrim("bull:mail:events", maxlen=0, approximate=False)
+    await silent(redis_url, "mail", "add", count=1)
+    bridge.signal(signal.SIGCONT)
+
+    async def is_mended() -> bool:
+        return bridge.log.count("gap_rebuilt") > mended
+
+    await eventually(is_mended, what="the gap mended")
+
+
+async def test_pauses_that_gaps_swallowed_are_told_once(bridge: Bridge, app: Any, redis_url: str) -> None:
+    await bridge.start()
+    await bridge.ready()
+    await silent(redis_url, "mail", "add", count=1)
+    await until_told(bridge, "waiting")
+    await gap(bridge, app, redis_url, "add", "pause")
+    await until_told(bridge, "paused")
+    for end in ("kill", "stop"):  # what was told is known after them
+        await getattr(bridge, end)()
+        await bridge.start()
+        await bridge.ready()
+        await gap(bridge, app, redis_url, "add")
+    await gap(bridge, app, redis_url, "add", "resume")
+    await until_told(bridge, "resumed")
+    await silent(redis_url, "mail", "pause")
+    await until_told(bridge, "paused", 2)
+    await gap(bridge, app, redis_url, "add", "resume", "pause")
+    [last] = await silent(redis_url, "mail", "add", count=1)
+
+    async def is_read() -> bool:
+        return any(event.job_id == last for event in (await bridge.records()).of_queue("mail"))
+
+    await eventually(is_read, what="the last job")
+    events = [event for event in (await bridge.records()).of_queue("mail") if event.event in ("paused", "resumed")]
+    assert [(event.event, event.rebuilt, bool(event.message)) for event in events] == [
+        ("paused", True, True),
+        ("resumed", True, True),
+        ("paused", False, False),
+    ]
+
+
+async def test_last_progress_and_stalls_are_rebuilt(bridge: Bridge, app: Any, redis_url: str) -> None:
+    await bridge.start()
+    await bridge.ready()
+    reported, running = await silent(redis_url, "mail", "add", count=2)
+    await until_told(bridge, "waiting", 2)
+    await app.hincrby(f"bull:mail:{reported}", "stc", 1)  # as BullMQ 6 counts a stall
+    await app.hincrby(f"bull:mail:{running}", "stalledCounter", 2)  # and 5
+    await gap(bridge, app, redis_url, "report", "progress")
+    await until_told(bridge, "completed")
+    events = await until_told(bridge, "active", 2)
+    now = {event.job_id: event for event in events if event.rebuilt}
+    assert (now[reported].event, now[reported].progress, now[reported].result) == ("completed", "40", '"done"')
+    assert (now[running].event, now[running].progress) == ("active", "40")
+    assert now[reported].message == "stalled 1 time in all"
+    assert now[running].message == "stalled 2 times in all"

@@ -72,6 +72,6 @@ def test_cursor_that_cannot_be_read_is_left_out() -> None:
 
 
 def test_queue_that_is_gone_and_whose_stream_is_there_is_remembered_as_such() -> None:
-    position = Position("5-1", 9, epoch=3, is_gone=True)
+    position = Position("5-1", 9, epoch=3, is_gone=True, is_paused=False)
     values = dict([queue_cursor("eu", "main", "q", position, 1)])
     assert restore("eu", "main", "all", values).positions == {"q": position}

@@ -46,7 +46,7 @@ class Door:
     async def ask(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
         if commands[0][0] == "HMGET":
             missing = len(commands[0]) - 2 - len(HASH)
-            return [[*HASH, *[None] * missing], 0, [b"1800000", None]]
+            return [[*HASH, *[None] * missing], 0, [b"1800000", None, None]]
         if self.is_ill:
             raise SourceUnavailable("it went away")
         return [[]]

@@ -9,9 +9,11 @@ Meanwhile the lane reads on, this queue too: what comes then is later than the g
 """
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -22,17 +24,22 @@ from bridge.records import Records
 from bridge.redaction import redact
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.enrich import SKEW_MS
-from bridge.sources.bullmq.gaps.present import JOBS_A_QUESTION, MOST_PRESENT, Unread, find_present, rebuild_present
+from bridge.sources.bullmq.gaps.pause import is_otherwise, rebuild_pause
+from bridge.sources.bullmq.gaps.present import JOBS_A_QUESTION, MOST_PRESENT, find_present, rebuild_present
 from bridge.sources.bullmq.gaps.rebuild import ends_in, has_ends, rebuild
 from bridge.sources.bullmq.gaps.told import ENDS, TOLD_BEFORE_MS, Ended, ReadBack, Told
 from bridge.sources.bullmq.groups import cursor, open_jobs
 from bridge.sources.bullmq.logs.last import LastLines
+from bridge.sources.bullmq.reconcile.standing import Unread
 from bridge.sources.bullmq.stream import MAX_GAPS, Gap
 from bridge.sources.bullmq.tally import Sum
+from bridge.sources.bullmq.translate import PAUSES
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent, State
 
 log = structlog.get_logger("bridge.gaps")
+
+T = TypeVar("T")
 
 UNREAD_TIMES, UNREAD_SECONDS = 100, 0.1
 """How often jobs are asked for once more, because entries that may speak of them must be read first."""
@@ -140,7 +147,10 @@ class Mender:
             return True
         if work.gap is None:
             return False
-        return await has_ends(self._door, work.queue.keys, work.gap) or bool(await self._find_present(work.queue))
+        queue = work.queue
+        if await has_ends(self._door, queue.keys, work.gap) or await self._find_present(queue):
+            return True
+        return await is_otherwise(self._door, queue.keys, queue.position)
 
     async def _mend_one(self, work: Work, told: Told) -> None:
         queue, gap, count = work.queue, work.gap, len(work.ends)
@@ -151,6 +161,7 @@ class Mender:
             count, rebuilt = count + len(ends), rebuilt + await self._tell_ends(queue, ends, told, gap)
         log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=count, rebuilt=rebuilt)
         await self._tell_present(queue, gap, told)
+        await self._once_read(queue, partial(self._tell_pause, queue, gap))
 
     async def _mend_blindly(self, work: Work) -> None:
         queue = work.queue
@@ -163,6 +174,7 @@ class Mender:
         if work.gap is not None:
             async for page in ends_in(self._door, queue.keys, work.gap):
                 ends += [ended for ended in page if ended.event == "failed" or ended.job_id in queue.reconciling.jobs]
+            await self._once_read(queue, partial(self._tell_pause, queue, work.gap))
         await self._tell_ends(queue, ends, Told(SKEW_MS), None, doubt=DOUBTED)
         queue.mend_failures, work.is_done = 0, True
 
@@ -178,7 +190,7 @@ class Mender:
                 ended = [event for event in events if event.event in ENDS]
                 lines = await self._last_lines.of(queue, ended, ids)  # may fail: until it is told, the job is open
                 for event in events:
-                    event.message = doubt
+                    event.message = doubt or event.message
                     self._settle(queue, event)
                 await self._put(queue, events, lines)
         return count
@@ -195,7 +207,7 @@ class Mender:
             log.error("gap_rebuilt_in_part", source=place.source, queue=place.queue, jobs=len(ids), most=MOST_PRESENT)
         for done in range(0, min(len(ids), MOST_PRESENT), JOBS_A_QUESTION):
             some = ids[done : min(done + JOBS_A_QUESTION, MOST_PRESENT)]
-            page = await self._tell_page(queue, gap, told, some)
+            page = await self._once_read(queue, partial(self._tell_page, queue, gap, told, some))
             if page is None:
                 log.error("gap_rebuilt_in_part", source=place.source, queue=place.queue, jobs=len(ids), most=done)
                 return
@@ -203,21 +215,30 @@ class Mender:
         if ids:
             log.info("present_rebuilt", source=place.source, queue=place.queue, jobs=len(ids), rebuilt=count)
 
-    async def _tell_page(self, queue: Queue, gap: Gap, told: Told, ids: Sequence[str]) -> int | None:
-        """Tell of some jobs and return how many records that took; None = there was always more to read first."""
+    async def _tell_page(self, queue: Queue, gap: Gap, told: Told, ids: Sequence[str]) -> int:
+        """Tell of some jobs and return how many records that took. Raises Unread."""
+        place, keys, jobs = queue.place, queue.keys, queue.reconciling.jobs
+        page = await rebuild_present(self._door, place, keys, queue.position, gap, ids, jobs, told)
+        for job_id, event in page:
+            self._take_in(queue, job_id, event)
+        await self._put(queue, [event for _, event in page])
+        return len(page)
+
+    async def _tell_pause(self, queue: Queue, gap: Gap) -> None:
+        """Tell that the queue was paused or resumed, with the position that knows it."""
+        place, position = queue.place, queue.position
+        event = await rebuild_pause(self._door, place, queue.keys, position, gap)
+        if event is not None:
+            queue.position = replace(position, is_paused=PAUSES[event.event])
+            now = self._door.now_ms()
+            await self._put(queue, [event], [cursor(self._site, self._records, place, queue.position, now)])
+
+    async def _once_read(self, queue: Queue, tell: Callable[[], Awaitable[T]]) -> T | None:
+        """Do this when nothing has to be read before; None = there was always more to read."""
         for _ in range(UNREAD_TIMES):
-            async with queue.moving:
-                try:
-                    page = await rebuild_present(
-                        self._door, queue.place, queue.keys, queue.position, gap, ids, queue.reconciling.jobs, told
-                    )
-                except Unread:
-                    page = None
-                if page is not None:
-                    for job_id, event in page:
-                        self._take_in(queue, job_id, event)
-                    await self._put(queue, [event for _, event in page])
-                    return len(page)
+            with suppress(Unread):
+                async with queue.moving:
+                    return await tell()
             await asyncio.sleep(UNREAD_SECONDS)
         return None
 

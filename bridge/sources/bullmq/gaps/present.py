@@ -12,7 +12,7 @@ from bridge.redaction import redact
 from bridge.sources.bullmq import enrich, stream
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
-from bridge.sources.bullmq.gaps.rebuild import is_in, record
+from bridge.sources.bullmq.gaps.rebuild import is_in, record, stalls, values_of
 from bridge.sources.bullmq.gaps.told import Told
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.reconcile import standing
@@ -39,19 +39,16 @@ EVENTS = {
 WITHOUT = "what a gap swallowed of jobs that have not ended is not rebuilt"
 
 
-class Unread(Exception):
-    """The stream has more that must be read first."""
-
-
 @dataclass(frozen=True, slots=True)
 class Present:
-    """A job as it is now. started, due: ms, 0 = unknown, or none."""
+    """A job as it is now. started, due: ms, 0 = unknown, or none. progress: the last it told, as JSON text."""
 
     job_id: str
     standing: Standing
     job: JobHash
     started: int
     due: int
+    progress: str
 
 
 async def find_present(door: Door, keys: Keys, jobs: OpenJobs) -> list[str]:
@@ -80,9 +77,7 @@ async def rebuild_present(
     if isinstance(executed, Refused):
         door.say_any_refused(commands, [*queued, executed], without=WITHOUT)
         return []
-    unread = standing.unread_jobs(position, cast(list[Reply], executed))
-    if unread is None:
-        raise Unread
+    unread = {entry.job_id for entry in standing.unread_entries(position, cast(list[Reply], executed))}
     made: list[tuple[str, JobEvent]] = []
     for present in _parse(ids, cast(list[Reply], executed)[2:]):
         if present.job_id not in unread:
@@ -94,7 +89,7 @@ def _commands(keys: Keys, job_id: str) -> list[Command]:
     return [
         *standing.job_commands(keys, job_id),
         *enrich.commands(keys, job_id, with_data=True),
-        ("HGET", keys.job(job_id), "processedOn"),
+        ("HMGET", keys.job(job_id), "processedOn", "progress"),
         ("ZSCORE", keys.of("delayed"), job_id),
     ]
 
@@ -108,8 +103,9 @@ def _parse(page: Sequence[str], replies: Sequence[Reply]) -> list[Present]:
         where = standing.parse_job(job_id, mine[: standing.COMMANDS_PER_JOB], lists) if lists is not None else None
         job = enrich.parse(mine[standing.COMMANDS_PER_JOB : -2])
         if where is not None and job is not None:
-            started, due = (0 if isinstance(reply, Refused) else whole(reply) for reply in mine[-2:])
-            found.append(Present(job_id, where, job, started, due // DUE_UNIT))
+            started, progress = values_of(mine[-2], 2)
+            due = 0 if isinstance(mine[-1], Refused) else whole(mine[-1])
+            found.append(Present(job_id, where, job, whole(started), due // DUE_UNIT, progress))
     return found
 
 
@@ -132,7 +128,8 @@ def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs
         at = present.started if event == "active" and present.started else since
         state = standing.STATE_AT[cast(str, present.standing.place)]
         now = record(place, epoch, present.job_id, job, event, state, at, attempt=attempt)
-        now.delay_until = present.due or None
+        now.delay_until, now.progress = present.due or None, redact.json_text(present.progress)
+        now.message = stalls(job)
         if event == "active":
             now.started_at = present.started or None
             now.worker = redact.name(job.worker)

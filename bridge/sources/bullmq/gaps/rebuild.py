@@ -98,7 +98,7 @@ def _ends(event: str, flat: Sequence[bytes]) -> list[Ended]:
 
 
 def _commands(keys: Keys, job_id: str) -> list[Command]:
-    more: Command = ("HMGET", keys.job(job_id), "processedOn", "returnvalue")
+    more: Command = ("HMGET", keys.job(job_id), "processedOn", "returnvalue", "progress")
     return [*enrich.commands(keys, job_id, with_data=True), more]
 
 
@@ -152,18 +152,29 @@ def _before(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply, t
 
 
 def _started(more: Reply) -> int:
-    return 0 if isinstance(more, Refused) else whole(cast(list[bytes | None], more)[0])
+    return whole(values_of(more, 3)[0])
+
+
+def values_of(reply: Reply, count: int) -> list[str]:
+    """So many values of a hash; "" = it has none, or Redis refuses."""
+    values = [None] * count if isinstance(reply, Refused) else cast(list[bytes | None], reply)
+    return [(value or b"").decode(errors="replace") for value in values]
+
+
+def stalls(job: JobHash) -> str:
+    """How often a job's workers lost it, in words; "" = never. The times of it are gone."""
+    return f"stalled {job.stalls} {'time' if job.stalls == 1 else 'times'} in all" if job.stalls else ""
 
 
 def _event(place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply) -> JobEvent:
-    values = [None, None] if isinstance(more, Refused) else cast(list[bytes | None], more)
-    started, result = _started(more), (values[1] or b"").decode(errors="replace")
+    started, (_, result, progress) = _started(more), values_of(more, 3)
     made = record(place, epoch, ended.job_id, job, ended.event, STATES[ended.event], ended.at)
     made.prev = "active"
-    made.data = job.data
+    made.data, made.progress = job.data, redact.json_text(progress)
     made.worker = redact.name(job.worker)
     made.started_at, made.ended_at = started or None, ended.at
     made.run_ms = max(0, ended.at - started) if started else None
+    made.message = stalls(job)
     if ended.event == "completed":
         made.result = redact.json_text(result)
     else:

@@ -241,9 +241,11 @@ class Reconciler:
             state.resting_until = time.monotonic() + self._every_seconds
             state.suspects.clear()
             return False
-        unread = standing.unread_jobs(queue.position, cast(list[Reply], reply))
-        if unread is None:
+        try:
+            entries = standing.unread_entries(queue.position, cast(list[Reply], reply))
+        except standing.Unread:
             return False
+        unread = {entry.job_id for entry in entries}
         replaced, state.jobs.replaced = state.jobs.replaced, []  # before what is open is stored, with what is told
         told = [(job_id, job, standing.REPLACED) for job_id, job in replaced]
         if orphans:

@@ -11,7 +11,7 @@ from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.gaps.told import ENDS
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.reconcile.open_jobs import OpenJob, OpenJobs
-from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.stream import Entry, Position
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import JobEvent, State
 
@@ -140,19 +140,20 @@ ENTRIES_A_QUESTION = 1_000
 """Entries read with a question; if there are more, they must be read first."""
 
 
-def unread_jobs(position: Position, executed: Sequence[Reply]) -> set[str] | None:
-    """The jobs that entries after a position speak of, by what a MULTI begun with `stream.read_commands` answered.
+class Unread(Exception):
+    """The stream has more that must be read first, or Redis refuses it: then nothing is certain."""
 
-    None = these must be read first, or Redis refuses the stream: then nothing is certain.
-    """
+
+def unread_entries(position: Position, executed: Sequence[Reply]) -> list[Entry]:
+    """The entries after a position, by what a MULTI begun with `stream.read_commands` answered. Raises Unread."""
     try:
         info, entries = stream.parse(position, [list(executed[:2])])
-    except stream.Unreadable:
-        return None
+    except stream.Unreadable as error:
+        raise Unread from error
     reading = stream.advance(position, info, entries, ENTRIES_A_QUESTION)
     if reading.is_reset or reading.is_full:
-        return None  # what is lost besides will never be told: where the job stands now is true
-    return {entry.job_id for entry in entries}
+        raise Unread  # what is lost besides will never be told: where the job stands now is true
+    return entries
 
 
 @dataclass(frozen=True, slots=True)
