@@ -6,7 +6,7 @@ from tests.bullmq.driver import Version, run_mishaps, run_workload
 from tests.bullmq.records import Truth
 from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
-from tests.integration.bridge.truth import differences, ends_of, has_ended, out_of_order, unknown_of_kept
+from tests.integration.bridge.truth import differences, ends_of, has_ended, out_of_order, unknown_of_kept, untimed
 from tests.kafka_reader import Records
 
 QUEUES = ["mail", "images", "invoices", "דואר נכנס", "gone"]
@@ -58,6 +58,7 @@ async def test_every_attempt_is_relayed_with_its_own_error(bridge: Bridge, redis
     assert differences(records, truth) == []
     assert out_of_order(records) == []
     assert unknown_of_kept(records, truth) == []
+    assert untimed(records) == []
     assert not any(event.backfill for event in records.jobs)
     unknown = [event for event in records.of_queue("gone") if not event.enriched]
     assert {event.event for event in unknown} >= {"completed", "failed"}

@@ -47,6 +47,11 @@ def unknown_of_kept(records: Records, truth: Truth) -> list[str]:
     ]
 
 
+def untimed(records: Records) -> list[str]:
+    """Attempts whose end was read as it was written, and told without their beginning."""
+    return [event.id for event in ends_of(records.jobs) if event.enriched and event.started_at is None]
+
+
 def out_of_order(records: Records) -> list[str]:
     """Events that came after a later one of their queue."""
     found: list[str] = []
@@ -112,7 +117,19 @@ def _of_event(job: Job, event: JobEvent) -> list[str]:
         return problems if event.error == attempt.error else [*problems, f"error {event.error!r} for {attempt.error!r}"]
     if event.worker not in ("", attempt.worker or ""):
         problems.append(f"worker of attempt {attempt.n} {event.worker!r} for {attempt.worker!r}")
+    problems += _of_times(job, event, attempt)
     return problems + (_of_failure(job, event, attempt) if attempt.outcome == "failed" else [])
+
+
+def _of_times(job: Job, event: JobEvent, attempt: Attempt) -> list[str]:
+    """Redis and the processor have one clock here: a run begins before its processor does, and ends after it."""
+    before = max((other.ended for other in job.attempts if other.n < attempt.n), default=job.added)
+    began, ended = event.started_at, event.ended_at or 0
+    is_true = ended >= attempt.ended and (began is None or before <= began <= attempt.started)
+    if is_true and event.run_ms == (None if began is None else ended - began):
+        return []
+    told = f"{began} to {ended}, {event.run_ms} ms"
+    return [f"attempt {attempt.n} ran {told}, its processor {attempt.started} to {attempt.ended}"]
 
 
 def _of_failure(job: Job, event: JobEvent, attempt: Attempt) -> list[str]:
