@@ -1,11 +1,14 @@
 """Run the bridge with a Kafka that fails it: every sixth commit up to LAST, in the way named on the command line.
 
 refused: an error instead of the commit. unanswered: committed, but no answer in time, so nobody knows. slow: each
-commit takes a third of a second. stuck: a commit takes a minute.
+commit takes a third of a second. stuck: a commit takes a minute. frozen: once, the process named next on the command
+line is stopped right before the commit, which is Kafka itself.
 """
 
 import asyncio
+import os
 import runpy
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -19,10 +22,12 @@ LAST = 48
 commits = 0
 
 
-async def fail(commit: Callable[[kafka.Writer], Awaitable[None]], writer: kafka.Writer, how: str) -> None:
+async def fail(commit: Callable[[kafka.Writer], Awaitable[None]], writer: kafka.Writer, how: str, pid: int) -> None:
     global commits
     commits += 1
     is_failing = commits % 6 == 0 and commits <= LAST
+    if how == "frozen" and commits == 6:
+        os.kill(pid, signal.SIGSTOP)
     if how in ("slow", "stuck"):
         await asyncio.sleep(0.3 if how == "slow" else 60)
     elif is_failing and how == "refused":
@@ -33,11 +38,11 @@ async def fail(commit: Callable[[kafka.Writer], Awaitable[None]], writer: kafka.
 
 
 def main() -> None:
-    how = sys.argv[1]
+    how, pid = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
     commit = kafka.Writer._commit  # pyright: ignore[reportPrivateUsage]  # the fault is put exactly there
 
     async def faulty(writer: kafka.Writer) -> None:
-        await fail(commit, writer, how)
+        await fail(commit, writer, how, pid)
 
     kafka.Writer._commit = faulty  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]  # as above
     sys.argv = ["bridge"]

@@ -93,6 +93,25 @@ async def test_each_line_is_told_while_its_job_runs(bridge: Bridge, app: Any, re
     assert await bridge.metric("bridge_source_errors_total") == 0
 
 
+async def test_each_line_has_the_level_that_its_logger_wrote(bridge: Bridge, redis_url: str) -> None:
+    written = {
+        '{"level":50,"time":1700000000000,"msg":"pino: mailbox is full"}': "error",
+        '{"level":"warn","message":"winston: mailbox is nearly full"}': "warn",
+        '{"level":20,"msg":"pino: looked at the mailbox"}': "debug",
+        "[ERROR] mailbox is full": "error",
+        "2026-11-27 03:00:00 WARN mailbox is nearly full": "warn",
+        "no error at all": "info",
+    }
+    await bridge.start()
+    async with logging_jobs(redis_url, queue="mail") as jobs:
+        await are_followed(bridge, jobs, "mail")
+        for line in written:
+            await jobs.log("1", line)
+        lines = await until_told(bridge, "mail", "no error at all")
+        await jobs.end("1")
+    assert [(line.message, str(line.level)) for line in lines[1:]] == list(written.items())
+
+
 async def test_jobs_that_log_nothing_are_not_read(bridge: Bridge, app: Any, redis_url: str) -> None:
     await bridge.start()
     async with (

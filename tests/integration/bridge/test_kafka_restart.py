@@ -1,15 +1,21 @@
 """Kafka itself is stopped, killed, and started again on its data, under a bridge at work: every event is there once."""
 
+import asyncio
 import os
+import re
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import Popen
+from typing import Any
 
 import pytest
 
 from tests.bullmq.driver import workload
 from tests.eventually import eventually
-from tests.integration.bridge.running import Bridge, bridge_on
+from tests.integration.bridge.by_hand import add_events, make_queue
+from tests.integration.bridge.running import ROOT, Bridge, bridge_on
 from tests.integration.bridge.test_kills import QUEUES, finish
 from tests.ports import free_port
 from tocsin.stack.cache import cache_dir
@@ -17,6 +23,8 @@ from tocsin.stack.kafka import find_kafka, start_kafka
 from tocsin.stack.kafka.server import KafkaProgram
 from tocsin.stack.ports import Ports
 from tocsin.stack.server import Server
+
+LATE = re.compile(r"transaction of partition \d+ failed")
 
 
 class OwnKafka:
@@ -39,10 +47,15 @@ class OwnKafka:
             await self.server.child.stop()
             self.server = None
 
+    @property
+    def process(self) -> Popen[bytes]:
+        assert self.server is not None
+        return self.server.child.process
+
     async def kill(self) -> None:
         """kill -9."""
+        self.process.kill()
         assert self.server is not None
-        self.server.child.process.kill()
         await self.server.child.exited()
         self.server = None
 
@@ -95,3 +108,32 @@ async def test_each_event_is_there_once_though_kafka_was_away(redis_url: str, tm
                 await until_going_on(bridge)
                 assert await breaker(bridge) == 0
             await finish(bridge, await running.stop())
+
+
+async def test_each_event_is_there_once_though_kafka_answered_a_commit_too_late(
+    app: Any, redis_url: str, tmp_path: Path
+) -> None:
+    """The bridge gives up by its own deadline, and Kafka commits after that: nobody may tell the same again."""
+    async with (
+        own_kafka(tmp_path / "kafka") as kafka,
+        bridge_on(kafka.address, "tocsin.", redis_url, tmp_path / "bridge.log") as bridge,
+    ):
+        await make_queue(app, "mail")
+        await bridge.start(str(ROOT / "tests/integration/bridge/faulty_kafka.py"), "frozen", str(kafka.process.pid))
+        await bridge.ready()
+        added = 0
+        try:
+            while not LATE.search(bridge.log):
+                await add_events(app, "mail", 10, first=added)
+                added += 10
+                await asyncio.sleep(0.2)  # Kafka cannot be asked whether that was committed
+        finally:
+            kafka.process.send_signal(signal.SIGCONT)
+        await add_events(app, "mail", 1, first=added)
+
+        async def is_there() -> bool:
+            return any(event.job_id == f"job-{added}" for event in (await bridge.records()).jobs)
+
+        await eventually(is_there, seconds=60, what="the last event")
+        told = [event.job_id for event in (await bridge.records()).of_queue("mail")]
+        assert told == [f"job-{number}" for number in range(added + 1)]
