@@ -8,6 +8,7 @@ finished past, so each runs as fast as it can. Median of some rounds; a ratio is
 cores the servers share. Compare those, not the rates.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -231,4 +232,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(asyncio.run(main()))

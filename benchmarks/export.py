@@ -9,10 +9,10 @@ client takes the whole file as fast as it comes. Memory is the process's residen
 Given a directory, the rows of benchmarks/search.py stay there and are found again.
 """
 
+import argparse
 import asyncio
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator
@@ -168,9 +168,12 @@ async def run(rows: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    if len(sys.argv) > 2:
-        asyncio.run(run(wanted, Path(sys.argv[2]).absolute()))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=int, nargs="?", default=ROWS, help="how many (default: %(default)s)")
+    parser.add_argument("data", type=Path, nargs="?", help="where to keep them, and to find them the next time")
+    asked = parser.parse_args()
+    if asked.data is not None:
+        asyncio.run(run(asked.rows, asked.data.absolute()))
     else:
         with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as made:
-            asyncio.run(run(wanted, Path(made)))
+            asyncio.run(run(asked.rows, Path(made)))

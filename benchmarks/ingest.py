@@ -7,6 +7,7 @@ which the event loop turns. Apart: what aiokafka takes to read the same records 
 takes for a row: a lane that is fed from memory and stores into nothing.
 """
 
+import argparse
 import asyncio
 import importlib
 import json
@@ -281,4 +282,5 @@ async def run() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     asyncio.run(run())

@@ -10,6 +10,7 @@ committed.
     python -m benchmarks.job_logs [--age]
 """
 
+import argparse
 import asyncio
 import random
 import statistics
@@ -138,7 +139,9 @@ async def print_ages() -> None:
 
 
 async def main() -> None:
-    if "--age" in sys.argv:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--age", action="store_true", help="how old a line is in Kafka, instead of what it costs")
+    if parser.parse_args().age:
         await print_ages()
         return
     print(TITLE, flush=True)

@@ -6,6 +6,7 @@ One lane on a real Valkey, its records thrown away. Server time is Valkey's own 
 process's CPU; both of one run on one machine, whose cores they share.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -113,4 +114,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     asyncio.run(main())

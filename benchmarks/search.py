@@ -10,10 +10,10 @@ then, its query cache is off. CPU is of all threads, ClickHouse's among them.
 Given a directory, the rows stay there and are found again.
 """
 
+import argparse
 import asyncio
 import math
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -206,9 +206,12 @@ async def tell_size(store: Store) -> None:
 
 
 if __name__ == "__main__":
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
-    if len(sys.argv) > 2:
-        asyncio.run(run(wanted, Path(sys.argv[2]).absolute()))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=int, nargs="?", default=ROWS, help="how many (default: %(default)s)")
+    parser.add_argument("data", type=Path, nargs="?", help="where to keep them, and to find them the next time")
+    asked = parser.parse_args()
+    if asked.data is not None:
+        asyncio.run(run(asked.rows, asked.data.absolute()))
     else:
         with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as made:
-            asyncio.run(run(wanted, Path(made)))
+            asyncio.run(run(asked.rows, Path(made)))
