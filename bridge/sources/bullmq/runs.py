@@ -155,6 +155,8 @@ def _lives(
     seen: set[str] = set()
     for at, entry in enumerate(entries):
         job_id, event = entry.job_id, entry.event
+        if event == "progress":
+            continue
         if event not in MOVES or not job_id:
             seen.add(job_id)
             continue

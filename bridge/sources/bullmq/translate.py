@@ -217,7 +217,7 @@ def remember(entries: Sequence[Entry], memory: QueueMemory) -> None:
     """Bring the memory up to entries relayed before, without their hashes (after a restart)."""
     runs = find_runs(entries, {}, memory)
     for at, entry in enumerate(entries):
-        if entry.event and entry.job_id:
+        if entry.event and entry.job_id and entry.event != "progress":
             known = _update(entry, None, memory, None, {})
             run = runs.ended.get(at)
             if run is None:
@@ -260,12 +260,11 @@ def _of_these_lives(
 
 
 def _progress(kinds: _Kinds, entry: Entry, job: JobHash | None, memory: QueueMemory) -> JobEvent:
-    """Many jobs tell of it often, and it changes nothing."""
+    """Many jobs tell of it often, and it says nothing of what the job does: nothing is remembered, or less doubted."""
     job_id, fields = entry.job_id, entry.fields
     record, known = _copy(kinds["progress"]), _NO_JOB
     if job_id:
-        known = memory.known(job_id) or memory.job(job_id)  # nobody forgets it for that
-        known.is_doubted = False
+        known = memory.known(job_id) or _NO_JOB
         _add_job(record, job_id, known)
     record.id += entry.id
     record.stream_id, record.ts = entry.id, entry.ts
@@ -388,8 +387,6 @@ def _update(
         memory.forget(job_id)
     known = memory.job(job_id)
     known.is_doubted = False
-    if event == "progress":
-        return known
     if event == "added":
         known.attempts_made = known.runs = known.stacks = 0
         known.name = redact.name(entry.fields.get("name", ""))

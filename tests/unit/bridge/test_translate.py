@@ -309,6 +309,27 @@ def test_progress_and_added_carry_their_payload_once() -> None:
     assert (events[2].progress, events[2].level) == ("50", Level.DEBUG)
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+@pytest.mark.parametrize("is_one_batch", [False, True])
+def test_progress_does_not_hide_that_a_run_failed_whose_begin_was_not_read(is_lost: bool, is_one_batch: bool) -> None:
+    """Nothing is known of the job yet, or entries were lost since; its first attempt fails, and it is delayed."""
+    stream = Stream()
+    if is_lost:
+        stream.tell(*stream.entries("added/send", "waiting"), hashes={"1": failed()})
+        stream.memory.doubt()
+    job, (progress, delayed) = failed("boom", started=1, waits=True), stream.entries("progress/1", "delayed/500")
+    batches = [[progress, delayed]] if is_one_batch else [[progress], [delayed]]
+    events = [event for batch in batches for event in stream.tell(*batch, hashes={"1": job})]
+    assert shape(events)[1:] == [("delayed", "retrying", 1, "boom")]
+
+
+def test_progress_is_no_reason_to_remember_a_job() -> None:
+    stream = Stream()
+    stream.tell(*stream.entries("progress/1"))
+    translate.remember(stream.entries("progress/2"), stream.memory)
+    assert "1" not in stream.memory
+
+
 def test_progress_makes_only_a_job_that_runs_active() -> None:
     """Anybody may update it: of a job that waits, or after its end."""
     stream = Stream()
