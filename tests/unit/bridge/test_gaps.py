@@ -7,9 +7,9 @@ from structlog.testing import capture_logs
 
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import SKEW_MS
-from bridge.sources.bullmq.gaps.mender import mendable, without
 from bridge.sources.bullmq.gaps.present import find_present
 from bridge.sources.bullmq.gaps.rebuild import has_ends
+from bridge.sources.bullmq.gaps.work import mendable, without
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.reconcile.open_jobs import OpenJobs
 from bridge.sources.bullmq.stream import MAX_GAPS, Gap

@@ -14,8 +14,9 @@ from bridge.metrics import Metrics
 from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
-from bridge.sources.bullmq.gaps.mender import Mender, Work
+from bridge.sources.bullmq.gaps.mender import Mender
 from bridge.sources.bullmq.gaps.told import Ended
+from bridge.sources.bullmq.gaps.work import Work
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logs.last import LastLines
 from bridge.sources.bullmq.logs.reader import LogReader

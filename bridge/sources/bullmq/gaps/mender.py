@@ -1,4 +1,4 @@
-"""Mends the gaps of a queue: when that may be done, and what is written then.
+"""Mends the gaps of a queue: what is asked, and what is written then.
 
 It waits until the stream is read well past the gap: whatever ended near it and was not lost is then in Kafka, and what
 Kafka holds is left out; it is read once for all queues that are mended together. Records go first, then the cursor
@@ -11,7 +11,7 @@ Meanwhile the lane reads on, this queue too: what comes then is later than the g
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -28,10 +28,11 @@ from bridge.sources.bullmq.gaps.pause import is_otherwise, rebuild_pause
 from bridge.sources.bullmq.gaps.present import JOBS_A_QUESTION, MOST_PRESENT, find_present, rebuild_present
 from bridge.sources.bullmq.gaps.rebuild import ends_in, has_ends, rebuild
 from bridge.sources.bullmq.gaps.told import ENDS, TOLD_BEFORE_MS, Ended, ReadBack, Told
+from bridge.sources.bullmq.gaps.work import Work, without
 from bridge.sources.bullmq.groups import cursor, open_jobs
 from bridge.sources.bullmq.logs.last import LastLines
 from bridge.sources.bullmq.reconcile.standing import Unread
-from bridge.sources.bullmq.stream import MAX_GAPS, Gap
+from bridge.sources.bullmq.stream import Gap
 from bridge.sources.bullmq.tally import Sum
 from bridge.sources.bullmq.translate import PAUSES
 from bridge.sources.bullmq.watched import Queue
@@ -48,45 +49,6 @@ MOST_FAILURES = 3
 """How often Kafka may fail to tell in time what was told, before failures are told without knowing that."""
 
 DOUBTED = "what Kafka holds could not be read back in time: this may have been told before"
-
-
-def mendable(gaps: Sequence[Gap], read_until_ms: int) -> Gap | None:
-    """The time that can be mended: of gaps of which everything that could be taken for theirs was read.
-
-    read_until_ms: nothing older is unread. Of a queue that loses on, so that its gaps are joined again and again, the
-    part of the oldest that is long past.
-    """
-    until = read_until_ms - 2 * SKEW_MS
-    past = [gap for gap in gaps if gap.end_ms < until]
-    if past:
-        return Gap(min(gap.start_ms for gap in past), max(gap.end_ms for gap in past))
-    if len(gaps) >= MAX_GAPS and gaps[0].start_ms < until:
-        return Gap(gaps[0].start_ms, until)
-    return None
-
-
-def without(gaps: Sequence[Gap], mended: Gap) -> tuple[Gap, ...]:
-    """What is left of the gaps. One that began meanwhile began after `mended`, whatever was the last entry before."""
-    return tuple(Gap(max(gap.start_ms, mended.end_ms), gap.end_ms) for gap in gaps if gap.end_ms > mended.end_ms)
-
-
-@dataclass(slots=True)
-class Work:
-    """What is to be mended of one queue: a time, and ends that were found though no event told of them.
-
-    is_done: it is mended, as far as it can be.
-    """
-
-    queue: Queue
-    gap: Gap | None = None
-    ends: list[Ended] = field(default_factory=list[Ended])
-    is_done: bool = False
-
-    @property
-    def since_ms(self) -> int:
-        """When the first of it was, by some clock."""
-        times = [ended.at for ended in self.ends]
-        return min([*times, self.gap.start_ms] if self.gap is not None else times)
 
 
 class Mender:

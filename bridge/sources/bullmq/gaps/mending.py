@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from bridge.sources.bullmq import stream
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.gaps.mender import Mender, Work, mendable
+from bridge.sources.bullmq.gaps.mender import Mender
+from bridge.sources.bullmq.gaps.work import Work, mendable
 from bridge.sources.bullmq.watched import Queue
 
 AGAIN_SECONDS = 5.0
