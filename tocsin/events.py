@@ -252,8 +252,8 @@ class Cursor(msgspec.Struct, omit_defaults=True, kw_only=True):
     gaps: times (from, to; Redis clock, ms) of entries lost and not yet rebuilt from the jobs' hashes.
     is_gone: the queue has a `gone` record, and its stream is there still: a queue made again under the same name goes
     on from here. Without its stream a queue that is gone has no cursor: see ScanCursor. jobs_added: the queue's own
-    counter when it was looked at last; one that has fallen is another queue's. is_paused: as was told last; None =
-    never.
+    counter when it was looked at last; one that has fallen is another queue's. is_paused: as was told last, or
+    found when the queue was met; None = unknown.
     """
 
     v: int

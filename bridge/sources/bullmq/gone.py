@@ -67,7 +67,7 @@ class Farewell:
         place = queue.place
         position = self.records.cursor(*no_queue_cursor(self.site, place.source, place.queue))
         if info is not None:
-            queue.position = replace(queue.position, is_gone=True)
+            queue.position = replace(queue.position, is_gone=True, is_paused=None)
             position = cursor(self.site, self.records, place, queue.position, now)
         await self.let_go(
             queue,

@@ -67,26 +67,27 @@ def groups(site: str, records: Records, place: Place, batch: Batch, translated: 
         made[0].records.append(records.job(notice))
         made[0].lost = batch.reading.lost
     told, told_records = translated.told, _records(records, place, translated, now)
-    begin, count = 0, len(told)
+    begin, count, position = 0, len(told), batch.reading.position
     for end in _ends(told_records):
         group = made[-1]
         group.records += told_records[begin:end]
         group.bad = sum(isinstance(one, Bad) for one in told[begin:end]) if translated.bad else 0
         group.events += [one for one in told[begin:end] if not isinstance(one, Bad)]
+        if translated.is_paused is not None:
+            position = replace(position, is_paused=is_paused_after(group.events, position.is_paused))
         if end < count:
-            behind = batch.reading.position.pos - (count - end)
-            position = replace(batch.reading.position, last_id=batch.entries[end - 1].id, pos=behind)
-            group.records.append(cursor(site, records, place, position, now))
+            behind = replace(position, last_id=batch.entries[end - 1].id, pos=position.pos - (count - end))
+            group.records.append(cursor(site, records, place, behind, now))
             made.append(Group())
         begin = end
-    made[-1].records.append(cursor(site, records, place, moved(batch.reading, translated), now))
+    made[-1].records.append(cursor(site, records, place, position, now))
     return made
 
 
-def moved(reading: Reading, translated: Translated) -> Position:
-    """The position behind a whole batch."""
-    position, is_paused = reading.position, translated.is_paused
-    return position if is_paused in (None, position.is_paused) else replace(position, is_paused=is_paused)
+def is_paused_after(events: Sequence[JobEvent], before: bool | None) -> bool | None:
+    """Whether a queue is paused after these, as far as is told."""
+    pauses = [translate.PAUSES[event.event] for event in events if not event.job_id and event.event in translate.PAUSES]
+    return pauses[-1] if pauses else before
 
 
 def _ends(records: Sequence[Record]) -> list[int]:

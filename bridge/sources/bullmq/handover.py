@@ -4,10 +4,11 @@ Position and memory move only in step with what the outbox took. Metrics say onl
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from bridge.record import Record
 from bridge.sources.bullmq import translate
-from bridge.sources.bullmq.groups import groups, moved
+from bridge.sources.bullmq.groups import groups
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.reconcile.reconciler import Reconciler
 from bridge.sources.bullmq.stream import Reading
@@ -43,7 +44,8 @@ class Handover:
         Returns whether there may be more to read right now. Nobody else may move the queue's position meanwhile. Room
         in the outbox was waited for before the batch was read.
         """
-        queue, reading = read.queue, read.reading
+        queue, reading = read.queue, _with_pause(read.reading, read.queue)
+        read.reading = reading
         if reading.position == queue.position and not read.entries and queue.is_met:
             queue.lag.unread(None)
             return False
@@ -66,7 +68,8 @@ class Handover:
                 lambda counted=counted, lost=group.lost, bad=group.bad: self._count(queue, counted, lost, bad),
             )
             queue.is_met = True
-        queue.position = moved(reading, translated)
+        is_paused = reading.position.is_paused if translated.is_paused is None else translated.is_paused
+        queue.position = replace(reading.position, is_paused=is_paused)
         queue.recent.pass_on(reading)
         queue.lag.unread(read.entries[-1].ts if reading.is_full and read.entries else None)
         return reading.is_full
@@ -97,6 +100,14 @@ class Handover:
             self._metrics.events_unenriched.labels(*labels).inc(counted.unenriched)
             queue.tally.count(counted)
             queue.lag.committed(counted.last_ts)
+
+
+def _with_pause(reading: Reading, queue: Queue) -> Reading:
+    """With what was told of a pause by now: a gap may have been mended since this was read."""
+    is_paused = queue.position.is_paused
+    if reading.is_reset or reading.position.is_paused == is_paused:
+        return reading
+    return replace(reading, position=replace(reading.position, is_paused=is_paused))
 
 
 def _log_records(read: Read, translated: Translated, now: int) -> list[Record]:

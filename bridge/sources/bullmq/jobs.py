@@ -269,8 +269,6 @@ def _look_at(read: Read) -> _Jobs:
     moved: list[str] = []
     for entry in read.entries:
         job_id, event = entry.job_id, entry.event
-        if event == "progress":
-            continue
         if event in NEEDS_HASH and job_id:
             jobs.asked[job_id] = None
             if event == "added":

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 import structlog
 
@@ -18,6 +19,7 @@ from bridge.errors import SourceUnavailable
 from bridge.lag import Lag
 from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.discovery import Missed
+from bridge.sources.bullmq.door import Refused
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.entryreader import EntryReader
 from bridge.sources.bullmq.gaps.mender import Mender
@@ -283,15 +285,18 @@ class Lane:
         return [key for key in readable if key in woken or key in self._unfinished]
 
     async def _learn_bounds(self) -> None:
-        """How many entries BullMQ keeps of each stream, which every Queue object of the app may change, and how many
-        jobs it counted."""
+        """How many entries BullMQ keeps of each stream, which every Queue object of the app may change, how many jobs
+        it counted, and whether the queue is paused, where nobody told that yet."""
         queues = list(self._queues.values())
-        bounds = await self._door.ask([("HGET", queue.keys.meta, "opts.maxLenEvents") for queue in queues])
+        metas = await self._door.ask([("HMGET", queue.keys.meta, "opts.maxLenEvents", "paused") for queue in queues])
         counters = await self._door.ask([("GET", queue.keys.of("id")) for queue in queues])
-        for queue, bound, counter in zip(queues, bounds, counters, strict=True):
-            queue.lag.window.max_len = whole(bound) if isinstance(bound, bytes) else DEFAULT_MAX_LEN
+        for queue, meta, counter in zip(queues, metas, counters, strict=True):
+            bound, paused = (None, None) if isinstance(meta, Refused) else cast(list[bytes | None], meta)
+            queue.lag.window.max_len = DEFAULT_MAX_LEN if bound is None else whole(bound)
             if isinstance(counter, bytes) and whole(counter) > queue.position.jobs_added:
                 queue.position = replace(queue.position, jobs_added=whole(counter))
+            if queue.position.is_paused is None and not isinstance(meta, Refused):
+                queue.position = replace(queue.position, is_paused=paused is not None)
 
     async def _meanwhile(self, wait: Coroutine[None, None, set[str]]) -> set[str]:
         """Follow logs while we wait for entries."""

@@ -47,7 +47,7 @@ class Position:
     pos: entries of this epoch ever passed, read or counted lost. gaps: those not rebuilt yet, at most MAX_GAPS.
     is_gone: the queue was told to be no more, though its stream was there still, and not read since. jobs_added: the
     queue's own counter (`id`) when it was looked at last, which begins anew with the queue; 0 = unknown. is_paused: as
-    was told last; None = never.
+    was told last, or found when the queue was met; None = unknown.
     """
 
     last_id: str = "0-0"
@@ -263,7 +263,7 @@ def go_on(position: Position, recent: Recent, newest_first: Sequence[str]) -> Re
     last = recent.last_in(newest_first)
     if last is None or last[0] == position.last_id:
         return None
-    left = replace(position, last_id=last[0], pos=last[1], epoch=position.epoch + 1, jobs_added=0, is_paused=None)
+    left = replace(position, last_id=last[0], pos=last[1], epoch=position.epoch + 1, jobs_added=0)
     return Reading([], left, is_reset=True, is_full=True)
 
 

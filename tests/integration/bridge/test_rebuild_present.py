@@ -8,6 +8,7 @@ import pytest
 
 from tests.bullmq.driver import Silent, silent
 from tests.eventually import eventually
+from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.running import Bridge
 from tocsin.events import JobEvent
 
@@ -147,6 +148,52 @@ async def test_pauses_that_gaps_swallowed_are_told_once(bridge: Bridge, app: Any
         ("paused", True, True),
         ("resumed", True, True),
         ("paused", False, False),
+    ]
+
+
+async def test_progress_of_a_job_that_runs_on_is_told_once_a_gap(bridge: Bridge, app: Any, redis_url: str) -> None:
+    await bridge.start()
+    await bridge.ready()
+    [running] = await silent(redis_url, "mail", "add", count=1)
+    await silent(redis_url, "mail", "take", count=1)
+    await until_told(bridge, "active")
+    await app.hset(f"bull:mail:{running}", "progress", "40")  # its event is lost with the others
+    await gap(bridge, app, redis_url, "add")
+    await until_told(bridge, "progress")
+    await bridge.kill()
+    await bridge.start()
+    await bridge.ready()
+    await silent(redis_url, "mail", "finish", count=1)
+    events = [event for event in await until_told(bridge, "completed") if event.job_id == running]
+    told = [(event.event, event.rebuilt, event.progress, event.attempt) for event in events]
+    assert ("progress", True, "40", 1) in told
+    assert [event for event, *_ in told] == ["added", "waiting", "active", "progress"]
+
+
+async def test_run_that_began_in_a_gap_is_told_of_a_job_that_ran_before(bridge: Bridge, app: Any) -> None:
+    await bridge.start()
+    await bridge.ready()
+    seconds, _ = await app.time()
+    first, second, last = (seconds * 1000 - ago for ago in (60_000, 30_000, 20_000))
+
+    async def run(at: int, runs: int, stalls: int) -> None:
+        began = {"name": "send", "timestamp": first, "opts": "{}", "processedOn": at, "ats": runs, "stc": stalls}
+        await app.hset("bull:mail:1", mapping=began)
+        await app.xadd("bull:mail:events", {"event": "active", "jobId": "1", "prev": "waiting"}, id=f"{at}-0")
+
+    await make_queue(app, "mail")
+    await app.lpush("bull:mail:active", "1")
+    await run(first, 1, 0)
+    await until_told(bridge, "active")
+    bridge.signal(signal.SIGSTOP)
+    await run(second, 2, 1)
+    await app.xadd("bull:mail:events", {"event": "progress", "jobId": "2", "data": "1"}, id=f"{last}-0")
+    await app.xtrim("bull:mail:events", maxlen=1, approximate=False)
+    bridge.signal(signal.SIGCONT)
+    told = [event for event in await until_told(bridge, "active", 2) if event.event == "active"]
+    assert [(event.rebuilt, event.ts, event.message) for event in told] == [
+        (False, first, ""),
+        (True, second, "stalled 1 time in all"),
     ]
 
 

@@ -9,6 +9,7 @@ from bridge.sources.bullmq.reconcile.standing import (
     REPLACED,
     Correction,
     Standing,
+    Unread,
     correct,
     delayed,
     orphaned,
@@ -17,7 +18,9 @@ from bridge.sources.bullmq.reconcile.standing import (
     parse_job,
     strangers,
     suspects,
+    unread_entries,
 )
+from bridge.sources.bullmq.stream import Gap, Position
 from tocsin.events import State
 
 GONE = Standing(None, has_hash=False)
@@ -184,3 +187,17 @@ def test_only_strangers_that_records_can_name_are_met() -> None:
     found = parse_inventory([[], reply, [], [], [], []])
     assert found is not None
     assert strangers(jobs, found) == {"2": "wait", "x" * 1000: "wait"}
+
+
+@pytest.mark.parametrize(("length", "gaps", "is_told"), [(6, (), True), (4, (), False), (4, (Gap(1, 2),), True)])
+def test_loss_that_nobody_noticed_yet_must_be_read_first(length: int, gaps: tuple[Gap, ...], is_told: bool) -> None:
+    """Four entries were passed, six were added since: of these some may be trimmed. One that is known may not wait."""
+    ids = [f"{number}-0" for number in range(5, 11)][-length:]
+    raws = [[id, ["event", "waiting", "jobId", id]] for id in ids]
+    info = ["length", length, "last-generated-id", "10-0", "entries-added", 10, "first-entry", raws[0]]
+    position, executed = Position("4-0", 4, gaps=gaps), [info, [["k", raws]]]
+    if is_told:
+        assert [entry.id for entry in unread_entries(position, executed)] == ids
+    else:
+        with pytest.raises(Unread):
+            unread_entries(position, executed)

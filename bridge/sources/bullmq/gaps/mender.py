@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -36,11 +35,10 @@ from bridge.sources.bullmq.stream import Gap
 from bridge.sources.bullmq.tally import Sum
 from bridge.sources.bullmq.translate import PAUSES
 from bridge.sources.bullmq.watched import Queue
-from tocsin.events import JobEvent, State
+from tocsin.events import JobEvent
 
 log = structlog.get_logger("bridge.gaps")
 
-T = TypeVar("T")
 
 UNREAD_TIMES, UNREAD_SECONDS = 100, 0.1
 """How often jobs are asked for once more, because entries that may speak of them must be read first."""
@@ -123,7 +121,7 @@ class Mender:
             count, rebuilt = count + len(ends), rebuilt + await self._tell_ends(queue, ends, told, gap)
         log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=count, rebuilt=rebuilt)
         await self._tell_present(queue, gap, told)
-        await self._once_read(queue, partial(self._tell_pause, queue, gap))
+        await self._tell_pause(queue, gap)
 
     async def _mend_blindly(self, work: Work) -> None:
         queue = work.queue
@@ -136,7 +134,7 @@ class Mender:
         if work.gap is not None:
             async for page in ends_in(self._door, queue.keys, work.gap):
                 ends += [ended for ended in page if ended.event == "failed" or ended.job_id in queue.reconciling.jobs]
-            await self._once_read(queue, partial(self._tell_pause, queue, work.gap))
+            await self._tell_pause(queue, work.gap)
         await self._tell_ends(queue, ends, Told(SKEW_MS), None, doubt=DOUBTED)
         queue.mend_failures, work.is_done = 0, True
 
@@ -148,13 +146,14 @@ class Mender:
         count = 0
         async for events in rebuild(self._door, queue.place, queue.keys, queue.position.epoch, ends, told, gap):
             count += len(events)
+            await self._outbox.room()
             async with self._logging, queue.moving:
                 ended = [event for event in events if event.event in ENDS]
                 lines = await self._last_lines.of(queue, ended, ids)  # may fail: until it is told, the job is open
                 for event in events:
                     event.message = doubt or event.message
                     self._settle(queue, event)
-                await self._put(queue, events, lines)
+                self._add(queue, events, lines)
         return count
 
     async def _tell_present(self, queue: Queue, gap: Gap, told: Told) -> None:
@@ -183,21 +182,27 @@ class Mender:
         page = await rebuild_present(self._door, place, keys, queue.position, gap, ids, jobs, told)
         for job_id, event in page:
             self._take_in(queue, job_id, event)
-        await self._put(queue, [event for _, event in page])
+        self._add(queue, [event for _, event in page])
         return len(page)
 
     async def _tell_pause(self, queue: Queue, gap: Gap) -> None:
-        """Tell that the queue was paused or resumed, with the position that knows it."""
-        place, position = queue.place, queue.position
-        event = await rebuild_pause(self._door, place, queue.keys, position, gap)
-        if event is not None:
-            queue.position = replace(position, is_paused=PAUSES[event.event])
-            now = self._door.now_ms()
-            await self._put(queue, [event], [cursor(self._site, self._records, place, queue.position, now)])
+        """Tell that the queue was paused or resumed, if no event says so."""
+        if await self._once_read(queue, partial(self._tell_found_pause, queue, gap)) is None:
+            log.error("pause_not_rebuilt", source=queue.place.source, queue=queue.place.queue)
 
-    async def _once_read(self, queue: Queue, tell: Callable[[], Awaitable[T]]) -> T | None:
+    async def _tell_found_pause(self, queue: Queue, gap: Gap) -> int:
+        """Tell of it with the position that knows it; return how many records that took. Raises Unread."""
+        event = await rebuild_pause(self._door, queue.place, queue.keys, queue.position, gap)
+        if event is None:
+            return 0
+        queue.position = replace(queue.position, is_paused=PAUSES[event.event])
+        self._add(queue, [event], [cursor(self._site, self._records, queue.place, queue.position, self._door.now_ms())])
+        return 1
+
+    async def _once_read(self, queue: Queue, tell: Callable[[], Awaitable[int]]) -> int | None:
         """Do this when nothing has to be read before; None = there was always more to read."""
         for _ in range(UNREAD_TIMES):
+            await self._outbox.room()
             with suppress(Unread):
                 async with queue.moving:
                     return await tell()
@@ -206,7 +211,7 @@ class Mender:
 
     def _take_in(self, queue: Queue, job_id: str, event: JobEvent) -> None:
         queue.reconciling.jobs.told(job_id, event)
-        if event.state is State.ACTIVE:
+        if event.event == "active":
             is_new = job_id not in queue.memory
             queue.memory.run(job_id, event.ts)
             if is_new:
@@ -217,13 +222,16 @@ class Mender:
     async def _find_present(self, queue: Queue) -> list[str]:
         return await find_present(self._door, queue.keys, queue.reconciling.jobs)
 
-    async def _put(self, queue: Queue, events: Sequence[JobEvent], lines: Sequence[Record] = ()) -> None:
-        """Tell, and with it what is open then: the position alone does not say that these were told."""
+    def _add(self, queue: Queue, events: Sequence[JobEvent], more: Sequence[Record] = ()) -> None:
+        """Tell, and with it what is open then: the position alone does not say that these were told.
+
+        At once, so that nobody who is stopped takes for told what was not: room was waited for before.
+        """
         if events:
             jobs, now = queue.reconciling.jobs, self._door.now_ms()
-            records = [*lines, *(self._records.job(event) for event in events)]
+            records = [*more, *(self._records.job(event) for event in events)]
             records.append(open_jobs(self._site, self._records, queue.place, queue.position, jobs, now))
-            await self._outbox.put(records, lambda: self._count(queue, events))
+            self._outbox.add(records, lambda: self._count(queue, events))
 
     async def _told_since(self, works: Sequence[Work]) -> dict[str, Told]:
         """What Kafka holds of some queues that could be rebuilt, by queue, from a while before the first of it.

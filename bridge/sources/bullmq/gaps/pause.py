@@ -19,10 +19,12 @@ async def is_otherwise(door: Door, keys: Keys, position: Position) -> bool:
 
     Raises SourceUnavailable.
     """
+    if position.is_paused is None:
+        return False
     asked = _command(keys)
     (reply,) = await door.ask([asked])
     door.say_any_refused([asked], [reply], without=WITHOUT)
-    return not isinstance(reply, Refused) and _is_paused(reply) != bool(position.is_paused)
+    return not isinstance(reply, Refused) and _is_paused(reply) != position.is_paused
 
 
 async def rebuild_pause(door: Door, place: Place, keys: Keys, position: Position, gap: Gap) -> JobEvent | None:
@@ -30,6 +32,8 @@ async def rebuild_pause(door: Door, place: Place, keys: Keys, position: Position
 
     Raises Unread, and SourceUnavailable.
     """
+    if position.is_paused is None:
+        return None
     opening = stream.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
     commands = [*opening, _command(keys), ("EXEC",)]
     *queued, executed = await door.ask(commands)
@@ -37,8 +41,9 @@ async def rebuild_pause(door: Door, place: Place, keys: Keys, position: Position
         door.say_any_refused(commands, [*queued, executed], without=WITHOUT)
         return None
     answers = cast(list[Reply], executed)
-    is_said = any(entry.event in PAUSES for entry in standing.unread_entries(position, answers))
-    if is_said or isinstance(answers[-1], Refused) or _is_paused(answers[-1]) == bool(position.is_paused):
+    unread = standing.unread_entries(position, answers)
+    is_said = any(entry.event in PAUSES and not entry.job_id for entry in unread)
+    if is_said or isinstance(answers[-1], Refused) or _is_paused(answers[-1]) == position.is_paused:
         return None
     event = "resumed" if position.is_paused else "paused"
     tail = f"r:{event}:{gap.end_ms}"

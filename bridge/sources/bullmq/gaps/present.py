@@ -20,7 +20,7 @@ from bridge.sources.bullmq.reconcile.open_jobs import OpenJobs
 from bridge.sources.bullmq.reconcile.standing import DUE_UNIT, PLACES, Standing
 from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.translate import Place
-from tocsin.events import JobEvent, State
+from tocsin.events import JobEvent, Level, State
 
 MOST_PRESENT = 10_000
 JOBS_A_QUESTION = 100
@@ -52,7 +52,10 @@ class Present:
 
 
 async def find_present(door: Door, keys: Keys, jobs: OpenJobs) -> list[str]:
-    """Jobs of which nothing is known here, or that stand elsewhere than was told. Raises SourceUnavailable."""
+    """Jobs of which nothing is known here, that stand elsewhere than was told, or that run: what those did since.
+
+    Raises SourceUnavailable.
+    """
     commands = standing.inventory_commands(keys)
     replies = await door.ask(commands)
     found = standing.parse_inventory(replies)
@@ -60,7 +63,8 @@ async def find_present(door: Door, keys: Keys, jobs: OpenJobs) -> list[str]:
         door.say_any_refused(commands, replies, without=WITHOUT)
         return []
     elsewhere = [job_id for job_id in standing.suspects(jobs, found)[0] if found.place_of(job_id) is not None]
-    return [*standing.strangers(jobs, found), *elsewhere]
+    running = [job_id for job_id in found.ids["active"] if (known := jobs.get(job_id)) and known.state is State.ACTIVE]
+    return list(dict.fromkeys([*standing.strangers(jobs, found), *elsewhere, *running]))
 
 
 async def rebuild_present(
@@ -122,6 +126,8 @@ def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs
         made[-1].data = job.data
     is_elsewhere = known is not None and present.standing.place not in PLACES[known.state]
     is_started_in_gap = event == "active" and is_in(gap, present.started)
+    if known is not None and not is_elsewhere:
+        is_started_in_gap &= not told.has_end(job_id, job.added_at, "active", present.started)
     attempt = job.attempts_made + (event == "active")
     if (is_added_in_gap or is_elsewhere or is_started_in_gap) and not told.has(job_id, job.added_at, event, attempt):
         since = job.added_at if is_added_in_gap and not job.attempts_made else gap.end_ms
@@ -134,4 +140,8 @@ def _events(place: Place, epoch: int, gap: Gap, present: Present, jobs: OpenJobs
             now.started_at = present.started or None
             now.worker = redact.name(job.worker)
         made.append(now)
+    elif event == "active" and present.progress and not told.has(job_id, job.added_at, "progress", attempt):
+        made.append(record(place, epoch, present.job_id, job, "progress", State.ACTIVE, gap.end_ms, attempt=attempt))
+        made[-1].level, made[-1].progress = Level.DEBUG, redact.json_text(present.progress)
+        made[-1].message = stalls(job)
     return made

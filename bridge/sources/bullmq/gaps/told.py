@@ -15,7 +15,7 @@ ReadBack = Callable[[Sequence[Place], int], AsyncGenerator[tuple[str, bytes]]]
 in one reading however many they are. Raises TimeoutError: too much to read."""
 
 ENDS = ("completed", "failed")
-PRESENT = ("active", "delayed", "waiting", "waiting-children")
+PRESENT = ("active", "delayed", "progress", "waiting", "waiting-children")
 """Events that are told again and again of a job: only those rebuilt once must not be rebuilt again."""
 
 LASTS = (*ENDS, "retries-exhausted", "active")

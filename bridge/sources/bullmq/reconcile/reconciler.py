@@ -22,7 +22,7 @@ from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq import stream
-from bridge.sources.bullmq.door import Door, Refused, Reply
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.gaps.told import ENDS, Ended
 from bridge.sources.bullmq.groups import all_open_jobs, no_pages, open_jobs
@@ -207,12 +207,26 @@ class Reconciler:
     async def _adopt(self, queue: Queue, places: dict[str, str]) -> bool:
         """Know of jobs that nobody told of (before Tocsin, lost, forgotten), so that their silent end is noticed.
 
-        Returns whether there are more.
+        Not of those that unread entries will tell of, nor before a gap among these is known: who mends it tells of
+        them. Returns whether there are more.
         """
         some = list(places.items())[: min(ADOPTED_A_PASS, max(0, queue.reconciling.jobs.space))]
-        replies = await self._door.ask([("HMGET", queue.keys.job(job_id), *standing.HASHED) for job_id, _ in some])
-        for (job_id, place), reply in zip(some, replies, strict=True):
-            if isinstance(reply, Refused):
+        if not some:
+            return bool(places)
+        opening = stream.read_commands(queue.keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
+        hashed: list[Command] = [("HMGET", queue.keys.job(job_id), *standing.HASHED) for job_id, _ in some]
+        commands = [*opening, *hashed, ("EXEC",)]
+        *queued, executed = await self._door.ask(commands)
+        if isinstance(executed, Refused):
+            self._door.say_any_refused(commands, [*queued, executed], without=WITHOUT)
+            return True
+        replies = cast(list[Reply], executed)
+        try:
+            unread = {entry.job_id for entry in standing.unread_entries(queue.position, replies)}
+        except standing.Unread:
+            return True
+        for (job_id, place), reply in zip(some, replies[-len(some) :], strict=True):
+            if isinstance(reply, Refused) or job_id in unread:
                 continue
             found = standing.parse_job(job_id, [reply, *[None] * (standing.COMMANDS_PER_JOB - 1)], {place: {job_id}})
             if found is not None and found.has_hash:

@@ -145,14 +145,18 @@ class Unread(Exception):
 
 
 def unread_entries(position: Position, executed: Sequence[Reply]) -> list[Entry]:
-    """The entries after a position, by what a MULTI begun with `stream.read_commands` answered. Raises Unread."""
+    """The entries after a position, by what a MULTI begun with `stream.read_commands` answered.
+
+    Raises Unread: also where entries were lost that nobody has noticed yet. That gap is mended first; of a queue that
+    loses on and on, what is lost besides will never be told, and where a job stands now is true.
+    """
     try:
         info, entries = stream.parse(position, [list(executed[:2])])
     except stream.Unreadable as error:
         raise Unread from error
     reading = stream.advance(position, info, entries, ENTRIES_A_QUESTION)
-    if reading.is_reset or reading.is_full:
-        raise Unread  # what is lost besides will never be told: where the job stands now is true
+    if reading.is_reset or reading.is_full or (reading.lost and not position.gaps):
+        raise Unread
     return entries
 
 
