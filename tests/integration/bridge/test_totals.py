@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bullmq.driver import Major, run_workload
+from tests.bullmq.driver import Major, run_workload, silent
 from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.truth import has_ended
@@ -58,3 +58,23 @@ async def test_what_was_there_before_counts_nowhere(bridge: Bridge, redis_url: s
     newest = (await bridge.records()).newest("mail")
     assert newest is not None
     assert (newest.completed_per_minute, newest.failed_per_minute) == (None, None)
+
+
+async def test_a_minutes_throughput_is_known_once_a_minute_was_followed(bridge: Bridge, redis_url: str) -> None:
+    await bridge.start()
+    await bridge.ready()
+    await silent(redis_url, "mail", "add", count=1)
+    await silent(redis_url, "mail", "finish", count=1)
+
+    async def throughput() -> tuple[int | None, int | None]:
+        newest = (await bridge.records()).newest("mail")
+        return (newest.completed_per_minute, newest.failed_per_minute) if newest is not None else (None, None)
+
+    async def is_told(completed: int, failed: int) -> bool:
+        return await throughput() == (completed, failed)
+
+    await eventually(lambda: is_told(0, 0), seconds=120, what="a minute without an end")
+    await silent(redis_url, "mail", "add", count=5)
+    await silent(redis_url, "mail", "finish", count=3)
+    await silent(redis_url, "mail", "fail", count=2)
+    await eventually(lambda: is_told(3, 2), seconds=50, what="three completed and two failed a minute")

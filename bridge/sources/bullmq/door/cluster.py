@@ -114,11 +114,6 @@ class Cluster:
         replies: list[Reply] = [None] * len(commands)
         left = units_of(commands)
         try:
-            async with asyncio.timeout(timeout):
-                await self._learned()
-        except TimeoutError:
-            raise SourceUnavailable("no node told in time who has which keys") from None
-        try:
             async with asyncio.timeout(timeout) as deadline:
                 for pause in PAUSES:
                     how = {"from_replica": from_replica, "as_text": as_text}
