@@ -1,7 +1,8 @@
 // Does to a queue what BullMQ tells nobody of, one thing a call. Prints {"ids": […]}: the jobs it made, or touched.
 //   node silent.mjs --redis URL --queue NAME --do WHAT [--count N] [--version 5|6]
 // add, delay, prioritize, schedule: make jobs. take: make the next ones active, locked for an hour. finish: complete
-// those, fail: let them fail; progress, report: the same as take and finish, with a progress of 40. drain, clean, obliterate, replace, reprioritize: change what is there without an event of any job.
+// those, fail: let them fail; progress, report: the same as take and finish, with a progress of 40. pause, resume: the
+// queue. drain, clean, obliterate, replace, reprioritize: change what is there without an event of any job.
 import { connectionTo, loadBullmq, print, readArguments } from './bullmq.mjs';
 
 const HOUR = 3_600_000;

@@ -123,10 +123,11 @@ async def test_each_event_is_there_once_though_kafka_answered_a_commit_too_late(
         await bridge.ready()
         added = 0
         try:
-            while not LATE.search(bridge.log):
-                await add_events(app, "mail", 10, first=added)
-                added += 10
-                await asyncio.sleep(0.2)  # Kafka cannot be asked whether that was committed
+            async with asyncio.timeout(60):
+                while not LATE.search(bridge.log):
+                    await add_events(app, "mail", 10, first=added)
+                    added += 10
+                    await asyncio.sleep(0.2)  # Kafka cannot be asked whether that was committed
         finally:
             kafka.process.send_signal(signal.SIGCONT)
         await add_events(app, "mail", 1, first=added)

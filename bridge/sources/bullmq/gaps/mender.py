@@ -39,7 +39,6 @@ from tocsin.events import JobEvent
 
 log = structlog.get_logger("bridge.gaps")
 
-
 UNREAD_TIMES, UNREAD_SECONDS = 100, 0.1
 """How often jobs are asked for once more, because entries that may speak of them must be read first."""
 
