@@ -94,11 +94,14 @@ class BullmqSource:
         return made
 
     async def _read_workers(self) -> None:
-        """Ask for them anew when it is time. A queue that somebody works on is met so, long before SCAN finds it."""
+        """Ask for them anew when it is time; who comes meanwhile waits for the same answer, however long it took.
+
+        A queue that somebody works on is met so, long before SCAN finds it.
+        """
         async with self._asking:
             if time.monotonic() - self._workers_read >= self._workers_every * 0.9:
-                self._workers_read = time.monotonic()
                 await self._workers.read(self.door)
+                self._workers_read = time.monotonic()
                 self.discovery.expect_new(self._workers.mentioned)
 
     def by_shard(self, queues: Iterable[str]) -> list[list[str]]:

@@ -1,15 +1,22 @@
 """A Redis Cluster: queues in as many slots as there are queues, or all in one; slots move, and nothing is lost."""
 
+import asyncio
 import signal
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from bridge.metrics import Metrics
+from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.door import Command, Door
 from bridge.sources.bullmq.door.opening import open_link
+from bridge.sources.bullmq.source import BullmqSource
+from bridge.sources.bullmq.translate import Place
 from bridge.topology import Topology
 from tests.bullmq.driver import run_workload, workload
 from tests.clients import redis
@@ -29,6 +36,9 @@ from tests.servers.redis_servers import (
     owner_of,
     slot_of,
 )
+from tocsin.breakers import Breakers
+from tocsin.health import Health
+from tocsin.settings import read
 
 CONNECTIONS_A_NODE = 4
 CLUSTER_RULES = ("+cluster|slots", "+asking", "+readonly")
@@ -77,6 +87,11 @@ async def connections_of_the_bridge(node: RedisServer) -> int:
 async def errors(node: RedisServer) -> set[str]:
     """Kinds of errors a node has answered with."""
     return {name.removeprefix("errorstat_") for name in await node.client.info("errorstats")}
+
+
+async def lists_of_clients(node: RedisServer) -> int:
+    """How often it was asked who is connected."""
+    return (await node.client.info("commandstats")).get("cmdstat_client|list", {"calls": 0})["calls"]
 
 
 async def make_reader(nodes: list[RedisServer]) -> str:
@@ -321,6 +336,35 @@ async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge,
     assert {event.epoch for event in records.jobs} == {1}
     assert len({event.id for event in records.jobs}) == len(records.jobs)
     assert await bridge.metric("bridge_events_lost_total") == 0
+
+
+async def test_counts_wait_once_for_a_node_that_does_not_say_who_works_there(
+    servers: RedisServers, tmp_path: Path
+) -> None:
+    """Whoever asks for counts meanwhile has the same answer: workers are unknown, the counts of other nodes are not."""
+    nodes = await servers.start_cluster(3, options=("--cluster-require-full-coverage", "no"))
+    queues = [f"{{q{number}}}" for number in range(9)]
+    owners = {queue: await owner_of(nodes, slot_of(queue)) for queue in queues}
+    there = [queue for queue in queues if owners[queue] is nodes[1]]
+    assert len(there) > 1
+    async with app_of(nodes[1]) as app:
+        for queue in there:
+            await make_queue(app, queue)
+            await app.lpush(f"bull:{queue}:wait", "job-1")
+    sources = tmp_path / "sources.toml"
+    sources.write_text(source(nodes[1:]))
+    settings = read(BridgeSettings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "TOCSIN_SOURCES_FILE": str(sources)})
+    registry = CollectorRegistry()
+    of = BullmqSource(settings.sources[0], settings, Metrics(registry), Health(), Breakers(settings, registry))
+    await of.door.ask([("EXISTS", f"bull:{there[0]}:meta")])  # it knows the nodes now
+    nodes[0].child.process.send_signal(signal.SIGSTOP)
+    try:
+        snapshots = await asyncio.gather(*(of.snapshots([Place("", "main", queue)]) for queue in there))
+    finally:
+        nodes[0].child.process.send_signal(signal.SIGCONT)
+        await of.close()
+    assert [(made.waiting, made.workers) for some in snapshots for made in some] == [(1, None)] * len(there)
+    assert [await lists_of_clients(node) for node in nodes[1:]] == [1, 1]
 
 
 async def test_standalone_source_that_is_a_cluster_is_told_so(unset_bridge: Bridge, nodes: list[RedisServer]) -> None:

@@ -105,7 +105,7 @@ class Cluster:
             self._guards.forget(str(address))
 
     async def close(self) -> None:
-        for node in self._nodes.values():
+        for node in list(self._nodes.values()):  # a call that fails meanwhile changes their order
             await node.close()
 
     async def _ask(
