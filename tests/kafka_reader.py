@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from aiokafka.errors import KafkaError
 
 from tests.clients import aiokafka
 from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
@@ -94,7 +95,7 @@ class KafkaReader:
         return self.all
 
     async def _follow_new_partitions(self) -> None:
-        cluster = await self._consumer._client.fetch_all_metadata()
+        cluster = await self._cluster()
         places = {
             aiokafka.TopicPartition(name, partition)
             for name in self._names
@@ -105,6 +106,15 @@ class KafkaReader:
             self._consumer.assign(list(places))
             for place, offset in at.items():
                 self._consumer.seek(place, offset)
+
+    async def _cluster(self) -> Any:
+        """A node that was stopped answers at once, and names no broker while its controller has no sign of it yet."""
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    return await self._consumer._client.fetch_all_metadata()
+                except KafkaError:
+                    await asyncio.sleep(0.1)
 
     def _keep(self, topic: str, key: bytes, value: bytes | None) -> None:
         self.all.raw.append((topic, key, value or b""))
