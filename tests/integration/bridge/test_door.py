@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,6 +16,7 @@ from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.pools import pool_of_url
 from bridge.sources.bullmq.door.single import Single
 from tests.conftest import StartValkey
+from tests.eventually import eventually
 from tests.integration.bridge.test_sites import site
 from tocsin.breakers import Breakers
 
@@ -51,6 +53,24 @@ async def test_redis_that_says_nothing_is_given_up_in_time(
     finally:
         os.kill(server.child.process.pid, signal.SIGCONT)
     assert await door.one("ECHO", "again") == b"again", "a late answer to the first must not be taken for this one"
+    await door.close()
+
+
+async def test_wait_for_a_free_connection_is_no_reply_that_takes_long(app: Any, redis_url: str) -> None:
+    door = Door(f"{redis_url}?max_connections=1")
+    await door.one("PING")
+    waiting = asyncio.create_task(door.one("XREAD", "BLOCK", 5000, "STREAMS", "s", "$"))
+
+    async def is_blocked() -> bool:
+        return bool((await app.info("clients"))["blocked_clients"])
+
+    await eventually(is_blocked, what="the only connection in use")
+    with pytest.raises(SourceUnavailable) as caught:
+        await door.one("PING", timeout=0.2)
+    assert not isinstance(caught.value, TooSlow)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert await door.one("ECHO", "again") == b"again"
     await door.close()
 
 

@@ -60,7 +60,8 @@ class Single:
                     await connection.disconnect(nowait=True)
             if isinstance(error, AWAY):
                 is_late = isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError)
-                raise (TooSlow if is_late else SourceUnavailable)(why(error)) from error
+                is_asked = connection is not None  # else nobody can say that the reply takes long
+                raise (TooSlow if is_late and is_asked else SourceUnavailable)(why(error)) from error
             raise
         finally:
             if connection is not None:
