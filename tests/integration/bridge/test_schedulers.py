@@ -1,12 +1,15 @@
 """Job schedulers as real BullMQ keeps them: told when they move, overdue without a worker, gone when removed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from bridge.sources.bullmq.snapshots.repeat import GONE_AFTER
 from tests.bullmq.driver import Major, scene
 from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.test_read_only import make_reader
 from tests.kafka_reader import Records
 from tocsin.events import SchedulerSnapshot
 
@@ -104,6 +107,28 @@ async def test_scheduler_removed_while_the_bridge_was_away_is_gone(bridge: Bridg
     records = await bridge.records()
     assert [event.scheduler for event in records.jobs if event.event == "gone"] == ["poll"]
     assert tombstones(records, b"main:mail:stays: a b") == 0
+
+
+async def test_reading_that_is_refused_makes_no_scheduler_gone(bridge: Bridge, app: Any, redis_url: str) -> None:
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url)
+    await set_scene(redis_url, "schedule")
+    await bridge.start()
+    await told_with(bridge, lambda one: True, "a scheduler")
+    await app.execute_command("ACL", "SETUSER", "bridge", "-zscan")
+    await set_scene(redis_url, "unschedule")
+
+    async def is_refused() -> bool:
+        stats = await app.info("commandstats")
+        return stats["cmdstat_zscan"]["rejected_calls"] >= 2 * GONE_AFTER
+
+    await eventually(is_refused, what="readings that were refused")
+    assert tombstones(await bridge.records(), b"main:mail:poll") == 0
+    await app.execute_command("ACL", "SETUSER", "bridge", "+zscan")
+
+    async def is_gone() -> bool:
+        return tombstones(await bridge.records(), b"main:mail:poll") == 1
+
+    await eventually(is_gone, what="a tombstone")
 
 
 async def test_repeatable_of_older_bullmq_is_told_as_legacy(bridge: Bridge, redis_url: str) -> None:
