@@ -22,6 +22,7 @@ from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.turns import Turns
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent, decode
 from tocsin.topics import Topics
@@ -50,12 +51,12 @@ def lane_on(
     read_back: ReadBack = _nothing_told,
     room: Room | None = None,
     budget: Budget | None = None,
-    turns: asyncio.Semaphore | None = None,
+    turns: Turns | None = None,
     let_go: LetGo = _never_let_go,
 ) -> Lane:
     """A lane of the source `main`."""
     told = tell_uncounted, read_back, let_go
-    shared = Records(Topics("t.")), metrics, turns or asyncio.Semaphore()
+    shared = Records(Topics("t.")), metrics, turns or Turns()
     shares = room or Room(), budget or Budget()
     return Lane(Surroundings("main", "main", door, outbox, *shared, *told, reconcile_seconds, int, *shares))
 

@@ -191,7 +191,7 @@ class Lane:
         await self._outbox.room()
         self._unfinished.update(queue.keys.events for queue in queues)  # until it is handed on, also if reading fails
         late: list[Read] = []
-        async with self._turns:
+        async with self._turns.of(self.shard):
             reads = deque(await self._read(queues))
             self._meet_refused(queues)
             while reads:

@@ -18,17 +18,13 @@ from bridge.sources.bullmq.door.pools import database
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.snapshots.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
 from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.turns import Turns
 from tocsin.breakers import Breakers
 from tocsin.events import QueueSnapshot
 from tocsin.health import Health
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.source")
-
-LANES_AT_ONCE = 3
-"""Lanes that may read one source and hand on what came at the same time: one computes while others wait for Redis. More
-would hold more in memory, and keep the writers from their turn. Each source has turns of its own: one that is silent
-stalls itself."""
 
 
 class BullmqSource:
@@ -42,7 +38,7 @@ class BullmqSource:
         every_seconds, partitions = settings.bridge_discovery_seconds, settings.kafka_partitions
         self.discovery = Discovery(source, self.door, metrics, every_seconds=every_seconds, partitions=partitions)
         self._look_every = every_seconds
-        self.turns = asyncio.Semaphore(LANES_AT_ONCE)
+        self.turns = Turns()
         self._workers = Workers(source.prefix, database(source))
         self._workers_read = 0.0
         self._workers_every = settings.bridge_poll_seconds

@@ -1,6 +1,5 @@
 """What lanes work with: all that those of one source and partition share."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.gaps.told import ReadBack
 from bridge.sources.bullmq.gone import LetGo
 from bridge.sources.bullmq.reconcile.open_jobs import Room
+from bridge.sources.bullmq.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,8 @@ class Surroundings:
     outbox: Outbox[Parcel]
     records: Records
     metrics: Metrics
-    turns: asyncio.Semaphore
-    """Shared by the lanes of all partitions; held while the source's Redis is read and what came is put into the
-    outbox, never while that is full."""
+    turns: Turns
+    """Shared by the lanes of all partitions; never held while the outbox is full."""
     tell_uncounted: Callable[[], None]
     """Called when Redis does not count a stream's entries."""
     read_back: ReadBack

@@ -16,6 +16,7 @@ from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.slots import units_of
 from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.turns import Turns
 from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
@@ -235,7 +236,7 @@ async def test_run_that_ends_while_its_jobs_hash_is_read_leaves_no_doubt(app: An
 
 async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(app: Any, redis_url: str) -> None:
     """Who mends it may wait for a Kafka that hangs, for this partition alone."""
-    door, metrics, end, turns = Door(redis_url), new_metrics(), asyncio.Event(), asyncio.Semaphore(1)
+    door, metrics, end, turns = Door(redis_url), new_metrics(), asyncio.Event(), Turns(1)
     boxes = {queue: Outbox(lambda record: record, list[Record]) for queue in ("mended", "other")}
     lanes = {queue: lane_on(door, box, metrics, turns=turns) for queue, box in boxes.items()}
     for queue, lane in lanes.items():
@@ -251,6 +252,40 @@ async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(ap
             await eventually(lambda: lanes["other"].has_met_all, what="the other queue read")
             assert not lanes["mended"].has_met_all
         await eventually(lambda: lanes["mended"].has_met_all, what="the mended queue handed on")
+        end.set()
+    await door.close()
+
+
+class TwoProcesses(Door):
+    """Each queue is on a process of its own; that of `silent` says which streams have something, and no more."""
+
+    asked = asyncio.Event()
+
+    def shard(self, key: str) -> str:
+        return key
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        if commands[0][0] == "MULTI" and any("bull:silent:events" in command for command in commands):
+            self.asked.set()
+            await asyncio.Event().wait()
+        return await super().ask(commands, timeout=timeout, as_text=as_text)
+
+
+async def test_process_that_is_silent_keeps_no_lane_of_another_from_its_turn(app: Any, redis_url: str) -> None:
+    door, metrics, end, turns = TwoProcesses(redis_url), new_metrics(), asyncio.Event(), Turns(1)
+    boxes = {queue: Outbox(lambda record: record, list[Record]) for queue in ("silent", "other")}
+    lanes = {queue: lane_on(door, box, metrics, turns=turns) for queue, box in boxes.items()}
+    for queue, lane in lanes.items():
+        await make_queue(app, queue)
+        await add_events(app, queue, 3)
+        read_in(lane, door, metrics, queue)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        waiting = group.create_task(lanes["silent"].run(end))
+        await door.asked.wait()
+        group.create_task(lanes["other"].run(end))
+        await eventually(lambda: lanes["other"].has_met_all, what="the other queue read")
+        assert not lanes["silent"].has_met_all
+        waiting.cancel()
         end.set()
     await door.close()
 
