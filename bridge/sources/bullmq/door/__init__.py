@@ -4,6 +4,7 @@ Replies come as RESP2 values (bytes, int, None, list), an error reply as `Refuse
 is, one process or many, is the link's business.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import cast
@@ -87,17 +88,13 @@ class Door:
         Where both are refused ours must do: that is said once.
         """
         await self._link.look_around()
-        times, away = list[int | None](), None
-        for part in await self.parts():
-            try:
-                times.append(await _time_at(part))
-            except SourceUnavailable as error:
-                away = error
-        if away is not None and not times:
-            raise away
-        known = [now for now in times if now is not None]
+        offsets = await asyncio.gather(*map(_offset_of, await self.parts()))
+        away = [offset for offset in offsets if isinstance(offset, SourceUnavailable)]
+        if away and len(away) == len(offsets):
+            raise away[0]
+        known = [offset for offset in offsets if isinstance(offset, int)]
         if known:
-            self._clock_offset_ms = min(known) - current_ms()
+            self._clock_offset_ms = min(known)
         elif not self._is_clock_told:
             self._is_clock_told = True
             log.warning("clock_refused", source=self._source, mend="allow INFO or TIME; our own clock is used")
@@ -140,6 +137,18 @@ def accepted(command: Command, reply: Reply) -> Reply:
     if isinstance(reply, Refused):
         raise SourceUnavailable(f"{command[0]!s} was refused: {reply}")
     return reply
+
+
+async def _offset_of(link: Link) -> int | SourceUnavailable | None:
+    """How far its clock is from ours, ms; None if it tells none, the error if it does not answer.
+
+    Taken when it answers: others may answer late, or not at all.
+    """
+    try:
+        now = await _time_at(link)
+    except SourceUnavailable as error:
+        return error
+    return None if now is None else now - current_ms()
 
 
 async def _time_at(link: Link) -> int | None:
