@@ -76,6 +76,26 @@ class PrimaryPool(SentinelConnectionPool):
         await self.sentinel_manager.aclose()
 
 
+class Sentinels(Sentinel):
+    """All of those that are configured, for ever.
+
+    redis-py puts who answered to the head of its list, in place: of several calls at once one overwrites another's, and
+    a sentinel is asked no more.
+    """
+
+    sentinels: list[Any]
+
+    def __init__(self, addresses: list[tuple[str, int]], **options: Any) -> None:
+        cast(Any, super()).__init__(addresses, **options)
+        self._all = tuple(self.sentinels)
+
+    async def discover_master(self, service_name: str) -> Any:
+        try:
+            return await cast(Any, super()).discover_master(service_name)
+        finally:
+            self.sentinels = list(dict.fromkeys([*self.sentinels, *self._all]))
+
+
 class ReplicaPool(PrimaryPool):
     """To one replica as long as the sentinels call it well: another one may be behind what was read already.
 
@@ -147,7 +167,7 @@ def pool_by_sentinels(topology: Topology, *, of_replica: bool, **more: Any) -> P
     waits = {"socket_connect_timeout": SENTINEL_SECONDS, "socket_timeout": SENTINEL_SECONDS, "retry": _once()}
     as_whom = {"username": login.sentinel_username, "password": _text(login.sentinel_password)} if login else {}
     sentinels = [(node.host, node.port) for node in topology.nodes]
-    manager = Sentinel(sentinels, sentinel_kwargs={**waits, **as_whom, **tls, "driver_info": None, "protocol": 2})
+    manager = Sentinels(sentinels, sentinel_kwargs={**waits, **as_whom, **tls, "driver_info": None, "protocol": 2})
     pool: Any = ReplicaPool if of_replica else PrimaryPool
     return pool(
         topology.master,
