@@ -166,13 +166,14 @@ class Discovery:
         begun = told_at = time.monotonic()
         for part in await self._door.parts():
             try:
-                async for keys in self._meta_keys(part):
+                async for page in self._meta_keys(part):
+                    keys = page or ()
                     named = {key: name for key in keys if (name := _text(key)) is not None}
                     unnamed |= {key[:MAX_KEY_BYTES] for key in keys if key not in named}
                     queues |= {queue for name in named.values() if (queue := self._queue(name)) is not None}
                     if self._expected or time.monotonic() - told_at >= TELL_SECONDS:
                         await self._tell_so_far(queues, begun_ms)
-                        self._is_fresh |= self.found is None and away is None
+                        self._is_fresh |= page is not None and self.found is None and away is None
                         told_at = time.monotonic()
             except SourceUnavailable as error:
                 away = error
@@ -183,8 +184,8 @@ class Discovery:
         self._tell_slow(time.monotonic() - begun)
         return Found(frozenset(queues), begun_ms)
 
-    async def _meta_keys(self, part: Link) -> AsyncIterator[Sequence[bytes]]:
-        """The keys of one process that are some queue's meta hash, page by page."""
+    async def _meta_keys(self, part: Link) -> AsyncIterator[Sequence[bytes] | None]:
+        """The keys of one process that are some queue's meta hash, page by page; None each time it did not answer."""
         page = await self._page(part, b"0")
         is_first = self.found is None and part not in self._passed
         self._passed.add(part)
@@ -192,17 +193,21 @@ class Discovery:
         changes = 0
         while page.next_cursor != b"0":
             await asyncio.sleep(SCAN_COUNT / (FIRST_KEYS_A_SECOND if is_first else self._keys_a_second))
-            page, is_anew = await self._page_after(part, page)
-            changes += is_anew
-            if changes > MOST_CHANGES:
-                raise SourceUnavailable(SEVERAL)
-            yield page.keys
+            async for after in self._page_after(part, page):
+                if after is None:
+                    yield None
+                    continue
+                page, is_anew = after
+                changes += is_anew
+                if changes > MOST_CHANGES:
+                    raise SourceUnavailable(SEVERAL)
+                yield page.keys
 
-    async def _page_after(self, part: Link, page: _Page) -> tuple[_Page, bool]:
+    async def _page_after(self, part: Link, page: _Page) -> AsyncIterator[tuple[_Page, bool] | None]:
         """The next page, asked for again while it fails: what was passed took minutes, and need not be passed anew.
 
-        A cursor means nothing to another process, not even to the one that was started again: of it the first page,
-        and True.
+        None each time it fails, then the page. A cursor means nothing to another process, not even to the one that was
+        started again: of it the first page, and True.
         """
         cursor, is_fresh, has_failed = page.next_cursor, self._is_fresh, False
         until = time.monotonic() + PAGE_SECONDS
@@ -214,13 +219,15 @@ class Discovery:
                     raise
                 self._tell_unreachable(error)
                 has_failed = True
+                yield None
                 await asyncio.sleep(AGAIN_SECONDS)
                 continue
             if has_failed:
                 self._is_fresh = is_fresh
             is_same = not has_failed if page.run is None else after.run == page.run
             if is_same or cursor == b"0":
-                return after, cursor == b"0"
+                yield after, cursor == b"0"
+                return
             cursor = b"0"
 
     async def _page(self, part: Link, cursor: bytes, *, with_run: bool = True) -> _Page:

@@ -144,6 +144,21 @@ async def test_expected_queue_is_asked_for_until_its_node_answers() -> None:
     assert discovery.count == 1, "though no scan comes to its end"
 
 
+async def test_queue_that_is_worked_on_is_met_while_a_page_of_a_scan_does_not_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(module, "PAGE_SECONDS", 3600.0)
+    redis = Pages(4, ["a", ""])
+    discovery = discovery_of(redis)
+    scanning = asyncio.create_task(discovery.scan())
+    await eventually(lambda: len(redis.asked) > 3, what="a page that is asked for again and again")
+    discovery.expect_new(["new"])
+    await eventually(lambda: discovery.count > 0, what="the queue of a worker")
+    assert not discovery.is_fresh
+    scanning.cancel()
+
+
 async def test_excluded_queue_is_not_met_by_the_name_of_a_connection() -> None:
     discovery = discovery_of(Pages(1, ["a"]), exclude=["pay*"])
     discovery.expect_new(["payments", "mail"])
