@@ -219,6 +219,31 @@ async def test_what_is_gone_in_one_queue_is_told_though_redis_fails_at_the_next(
     assert gone == ["poll"]
 
 
+async def test_what_was_read_is_told_though_the_hashes_of_others_do_not_come(monkeypatch: Any) -> None:
+    door = Sets()
+    door.runs = {b"s%d" % number: NOW + HOUR for number in range(100)}
+    those, told = known_to(door), list[str]()
+
+    async def read_until_away() -> None:
+        async for changes in those.read(list(PLACES), PLACES):
+            told.extend(one.scheduler for one in changes.told)
+
+    real = door.ask
+
+    async def ask(commands: Sequence[Command], **more: Any) -> list[Reply]:
+        door.has_hashes = door.hashes() == 0 or commands[0][0] != "HMGET"
+        return await real(commands, **more)
+
+    monkeypatch.setattr(door, "ask", ask)
+    with pytest.raises(SourceUnavailable):
+        await read_until_away()
+    assert 0 < len(told) < 100
+    monkeypatch.setattr(door, "ask", real)
+    door.has_hashes = True
+    await read_until_away()
+    assert sorted(told) == sorted(raw.decode() for raw in door.runs), "each once"
+
+
 async def test_too_many_are_cut_and_then_none_is_gone(monkeypatch: Any) -> None:
     monkeypatch.setattr(schedulers, "MAX_SCHEDULERS", 1000)
     door = Sets()

@@ -98,7 +98,11 @@ class Schedulers:
             for found in await self._scan(queues[start : start + QUEUES_A_PIPELINE], self._door.ask):
                 changes, place = Changes(), places.get(found.queue)
                 if found.runs and place is not None:
-                    await self._tell(place, found, changes)
+                    try:
+                        await self._tell(place, found, changes)
+                    except SourceUnavailable:
+                        yield changes  # they count as told
+                        raise
                 if found.is_whole:
                     await self._miss(found, changes)
                 if changes.told or changes.gone:
