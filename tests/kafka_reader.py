@@ -9,6 +9,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from tests.clients import aiokafka
+from tests.eventually import eventually
 from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
 from tocsin.topics import Topics
 
@@ -109,12 +110,17 @@ class KafkaReader:
 
     async def _cluster(self) -> Any:
         """A node that was stopped answers at once, and names no broker while its controller has no sign of it yet."""
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    return await self._consumer._client.fetch_all_metadata()
-                except KafkaError:
-                    await asyncio.sleep(0.1)
+        found: list[Any] = []
+
+        async def is_named() -> bool:
+            try:
+                found.append(await self._consumer._client.fetch_all_metadata())
+            except KafkaError:
+                return False
+            return True
+
+        await eventually(is_named, what="a Kafka that names a broker")
+        return found[0]
 
     def _keep(self, topic: str, key: bytes, value: bytes | None) -> None:
         self.all.raw.append((topic, key, value or b""))

@@ -14,6 +14,7 @@ from bridge.record import Record
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Command, Door, Reply
 from bridge.sources.bullmq.door.slots import units_of
+from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.turns import Turns
@@ -234,15 +235,23 @@ async def test_run_that_ends_while_its_jobs_hash_is_read_leaves_no_doubt(app: An
     ]
 
 
-async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(app: Any, redis_url: str) -> None:
-    """Who mends it may wait for a Kafka that hangs, for this partition alone."""
-    door, metrics, end, turns = Door(redis_url), new_metrics(), asyncio.Event(), Turns(1)
-    boxes = {queue: Outbox(lambda record: record, list[Record]) for queue in ("mended", "other")}
-    lanes = {queue: lane_on(door, box, metrics, turns=turns) for queue, box in boxes.items()}
+async def lanes_by_turns(app: Any, door: Door, *queues: str) -> dict[str, Lane]:
+    """A lane for each queue, of which one may read at a time; each queue has three events."""
+    metrics, turns = new_metrics(), Turns(1)
+    lanes = {
+        queue: lane_on(door, Outbox(lambda record: record, list[Record]), metrics, turns=turns) for queue in queues
+    }
     for queue, lane in lanes.items():
         await make_queue(app, queue)
         await add_events(app, queue, 3)
         read_in(lane, door, metrics, queue)
+    return lanes
+
+
+async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(app: Any, redis_url: str) -> None:
+    """Who mends it may wait for a Kafka that hangs, for this partition alone."""
+    door, end = Door(redis_url), asyncio.Event()
+    lanes = await lanes_by_turns(app, door, "mended", "other")
     (mended,) = lanes["mended"]._queues.values()  # pyright: ignore[reportPrivateUsage]  # what the mender holds
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         async with mended.moving:
@@ -259,7 +268,9 @@ async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(ap
 class TwoProcesses(Door):
     """Each queue is on a process of its own; that of `silent` says which streams have something, and no more."""
 
-    asked = asyncio.Event()
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.asked = asyncio.Event()
 
     def shard(self, key: str) -> str:
         return key
@@ -272,13 +283,8 @@ class TwoProcesses(Door):
 
 
 async def test_process_that_is_silent_keeps_no_lane_of_another_from_its_turn(app: Any, redis_url: str) -> None:
-    door, metrics, end, turns = TwoProcesses(redis_url), new_metrics(), asyncio.Event(), Turns(1)
-    boxes = {queue: Outbox(lambda record: record, list[Record]) for queue in ("silent", "other")}
-    lanes = {queue: lane_on(door, box, metrics, turns=turns) for queue, box in boxes.items()}
-    for queue, lane in lanes.items():
-        await make_queue(app, queue)
-        await add_events(app, queue, 3)
-        read_in(lane, door, metrics, queue)
+    door, end = TwoProcesses(redis_url), asyncio.Event()
+    lanes = await lanes_by_turns(app, door, "silent", "other")
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         waiting = group.create_task(lanes["silent"].run(end))
         await door.asked.wait()

@@ -48,6 +48,26 @@ class FixedPool(BlockingConnectionPool):
         """Nothing changes."""
 
 
+class Sentinels(Sentinel):
+    """All of those that are configured, for ever.
+
+    redis-py puts who answered to the head of its list, in place: of several calls at once one overwrites another's, and
+    a sentinel is asked no more.
+    """
+
+    sentinels: list[Any]
+
+    def __init__(self, addresses: list[tuple[str, int]], **options: Any) -> None:
+        cast(Any, super()).__init__(addresses, **options)
+        self._all = tuple(self.sentinels)
+
+    async def discover_master(self, service_name: str) -> Any:
+        try:
+            return await cast(Any, super()).discover_master(service_name)
+        finally:
+            self.sentinels = list(dict.fromkeys([*self.sentinels, *self._all]))
+
+
 class PrimaryPool(SentinelConnectionPool):
     """To the primary as the sentinels name it.
 
@@ -74,26 +94,6 @@ class PrimaryPool(SentinelConnectionPool):
     async def aclose(self) -> None:
         await super().aclose()
         await self.sentinel_manager.aclose()
-
-
-class Sentinels(Sentinel):
-    """All of those that are configured, for ever.
-
-    redis-py puts who answered to the head of its list, in place: of several calls at once one overwrites another's, and
-    a sentinel is asked no more.
-    """
-
-    sentinels: list[Any]
-
-    def __init__(self, addresses: list[tuple[str, int]], **options: Any) -> None:
-        cast(Any, super()).__init__(addresses, **options)
-        self._all = tuple(self.sentinels)
-
-    async def discover_master(self, service_name: str) -> Any:
-        try:
-            return await cast(Any, super()).discover_master(service_name)
-        finally:
-            self.sentinels = list(dict.fromkeys([*self.sentinels, *self._all]))
 
 
 class ReplicaPool(PrimaryPool):
