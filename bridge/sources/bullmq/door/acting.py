@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.exceptions import RedisError
 
+from bridge.sources.bullmq.door.cancelling import cancellable
 from bridge.sources.bullmq.door.pools import MAX_CONNECTIONS, connection_options, pool_by_sentinels, pool_of_url
 from bridge.topology import Topology
 
@@ -42,7 +43,7 @@ def _punctual(kind: Any) -> Any:
     What redis-py calls is begun as a task when there is a deadline for it: only inside is the moment of sending.
     """
 
-    class Punctual(kind):
+    class Punctual(cancellable(kind)):
         async def _send_packed_command(self, command: Iterable[bytes]) -> None:
             if time.monotonic() > _send_by.get():
                 raise TooLate
@@ -109,10 +110,15 @@ def _cluster(topology: Topology, more: dict[str, Any]) -> Any:
     told = {**connection_options(topology), **more, "ssl": topology.tls is not None}
     nodes = [ClusterNode(node.host, node.port) for node in topology.nodes]
     cluster: Any = RedisCluster
-    return cluster(
+    made = cluster(
         startup_nodes=nodes,
         reinitialize_steps=0,
         require_full_coverage=False,
         max_connections=MAX_CONNECTIONS,
         **told,
     )
+    kind = _punctual(made.connection_kwargs["connection_class"])
+    made.connection_kwargs["connection_class"] = kind  # of the nodes it will find
+    for node in made.startup_nodes:
+        node.connection_class = kind
+    return made

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import RedisError
 
+from bridge.sources.bullmq.door.cancelling import cancellable
 from bridge.sources.bullmq.door.link import ASK_SECONDS
 from bridge.topology import Address, Credentials, Tls, Topology
 
@@ -60,6 +61,8 @@ class Sentinels(Sentinel):
     def __init__(self, addresses: list[tuple[str, int]], **options: Any) -> None:
         cast(Any, super()).__init__(addresses, **options)
         self._all = tuple(self.sentinels)
+        for sentinel in self._all:
+            sentinel.connection_pool.connection_class = cancellable(sentinel.connection_pool.connection_class)
 
     async def discover_master(self, service_name: str) -> Any:
         try:
