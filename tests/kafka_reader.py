@@ -56,6 +56,10 @@ class Records:
         """The queue's last snapshot."""
         return next((snapshot for snapshot in reversed(self.queues) if snapshot.queue == queue), None)
 
+    def source(self) -> SourceSnapshot | None:
+        """The last snapshot of a source."""
+        return self.sources[-1] if self.sources else None
+
     def scheduler(self, scheduler: str) -> SchedulerSnapshot | None:
         """The scheduler's last snapshot."""
         return next((one for one in reversed(self.schedulers) if one.scheduler == scheduler), None)

@@ -15,6 +15,12 @@ CLOSING_SECONDS = 3.0
 ASKING_SECONDS = 20.0
 """How long a client may take over a request, from the connection, or from its last answer, to its last byte."""
 
+KEEP_ALIVE_SECONDS = 15
+"""How long a connection without a request is kept: longer than by who asks (httpx 5 s; uvicorn by itself as long).
+
+Where both let go at the same time, a request may be sent into a connection that is closed.
+"""
+
 _AT_ONCE = struct.pack("ii", 1, 0)  # on, with no time to linger: the kernel drops what it holds too
 
 
@@ -101,6 +107,7 @@ async def serve_http(
         ws_max_size=most_message_bytes,
         server_header=False,
         proxy_headers=False,  # on by default: anyone on this host could name himself any client
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, int(drain_seconds)),
     )
     server = _Server(config, listening)

@@ -314,7 +314,8 @@ async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge,
         async def are_counted() -> bool:
             records = await bridge.records()
             waiting = [newest.waiting if (newest := records.newest(queue)) else 0 for queue in (*there, new)]
-            return set(waiting) == {1} and not records.sources[-1].is_reachable
+            told = records.source()
+            return set(waiting) == {1} and told is not None and not told.is_reachable
 
         await eventually(are_counted, seconds=60, what="the others' counts, and that one is away")
 
@@ -328,7 +329,8 @@ async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge,
         await eventually(lambda: are_told(away, 20), seconds=40, what="what came to the one that was away")
 
         async def is_back() -> bool:
-            return (await bridge.records()).sources[-1].is_reachable
+            told = (await bridge.records()).source()
+            return told is not None and told.is_reachable
 
         await eventually(is_back, seconds=40, what="a source that answers")
     records = await bridge.records()

@@ -14,8 +14,7 @@ from tocsin.events import SourceSnapshot
 
 
 async def newest(bridge: Bridge) -> SourceSnapshot | None:
-    sources = (await bridge.records()).sources
-    return sources[-1] if sources else None
+    return (await bridge.records()).source()
 
 
 async def test_redis_says_how_it_is(bridge: Bridge, app: Any) -> None:

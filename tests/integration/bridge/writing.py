@@ -16,6 +16,7 @@ class Writer:
         self._queues = queues
         self._may_write = asyncio.Event()
         self._is_idle = asyncio.Event()
+        self._is_over = False
         self.counts = dict.fromkeys(queues, 0)
         self._may_write.set()
 
@@ -34,9 +35,13 @@ class Writer:
         """Write again."""
         self._may_write.set()
 
+    def end(self) -> None:
+        """Write no more after this one: redis-py may forget that whoever writes is cancelled."""
+        self._is_over = True
+
     async def run(self) -> None:
-        """Write for ever."""
-        while True:
+        """Write until the end."""
+        while not self._is_over:
             for queue in self._queues:
                 if not self._may_write.is_set():
                     self._is_idle.set()
@@ -56,5 +61,6 @@ async def writing(write: Write, queues: list[str]) -> AsyncGenerator[Writer]:
         yield writer
         assert not task.done(), task.exception()
     finally:
+        writer.end()
         task.cancel()
         await asyncio.wait([task])

@@ -56,6 +56,21 @@ async def test_it_answers_until_the_stop() -> None:
     assert not listens(client.base_url.port or 0)
 
 
+async def test_an_idle_connection_is_let_go_by_the_client_first() -> None:
+    """Else it is closed under a request that is just sent: httpx keeps one for five seconds."""
+    stop = asyncio.Event()
+    async with serving(hello, stop) as client:
+        reader, writer = await asyncio.open_connection(HOST, client.base_url.port)
+        for _ in range(2):
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            await reader.readuntil(b"hello\r\n0\r\n\r\n")
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(7):
+                    assert await reader.read(1) == b"", "closed"
+        writer.close()
+        stop.set()
+
+
 async def test_a_client_cannot_name_itself_another() -> None:
     stop = asyncio.Event()
 
