@@ -139,9 +139,7 @@ async def test_300_queues_in_300_slots_are_relayed_while_a_slot_moves(
         assert moves > 40
 
     records = await bridge.records()
-    assert {queue: [event.job_id for event in records.of_queue(queue)] for queue in queues[6:]} == {
-        queue: [f"job-{number}" for number in range(count)] for queue, count in writer.counts.items()
-    }
+    assert writer.told_wrongly(records) == []
     assert differences(records, truth) == []
     assert out_of_order(records) == []
     assert max(Counter(event.id for event in records.jobs).values()) == 1

@@ -99,9 +99,7 @@ async def test_failover_loses_and_doubles_nothing_that_survived(
         await eventually(lambda: are_told(writer.count), seconds=40, what="every event")
 
     records = await bridge.records()
-    assert {queue: [event.job_id for event in records.of_queue(queue)] for queue in QUEUES} == {
-        queue: [f"job-{number}" for number in range(count)] for queue, count in writer.counts.items()
-    }
+    assert writer.told_wrongly(records) == []
     assert max(Counter(event.id for event in records.jobs).values()) == 1
     assert {event.epoch for event in records.jobs} == {1}
     assert await bridge.metric("bridge_events_lost_total") == 0

@@ -1,8 +1,11 @@
 """Events that flow while a test moves Redis about: written one after another, and known to be in it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+
+from tests.kafka_reader import Records
 
 Write = Callable[[str, int], Awaitable[None]]
 """Writes one `added` event of a queue's job; raises if Redis does not have it."""
@@ -24,6 +27,17 @@ class Writer:
     def count(self) -> int:
         """Events in all."""
         return sum(self.counts.values())
+
+    def told_wrongly(self, records: Records) -> list[str]:
+        """What was not told once each, in the order it was written; empty = all was."""
+        found: list[str] = []
+        for queue, count in self.counts.items():
+            told = [event.job_id for event in records.of_queue(queue)]
+            written = [f"job-{number}" for number in range(count)]
+            if told != written:
+                lost, more = (dict(one) for one in (Counter(written) - Counter(told), Counter(told) - Counter(written)))
+                found.append(f"{queue}: of {count} not told {lost}, told too often {more}, or in another order")
+        return found
 
     async def pause(self) -> None:
         """Return when nothing is being written."""
