@@ -34,7 +34,7 @@ const SCENES = {
   /** A worker holds a job for ever, with a lock it must renew every second. */
   async stuck() {
     await queue.add('endless', {});
-    await work(() => new Promise(() => {}), { lockDuration: 2000, stalledInterval: 60 * MINUTE });
+    await work(() => new Promise(() => {}), { lockDuration: 15_000, stalledInterval: 60 * MINUTE });
   },
   /** Two jobs a minute may begin, by the queue's own limit. */
   async limited() {

@@ -71,7 +71,11 @@ async def test_services_find_one_another_with_the_tokens_of_the_readme(agent: Co
         await stack.enter_async_context(watching(*houses.values()))
         for service, house in houses.items():
             await house.register(service, ports[service])
-        assert await registered(agent) == sorted(f"{service}-127.0.0.1-{port}" for service, port in ports.items())
+
+        async def are_registered() -> bool:
+            return await registered(agent) == sorted(f"{one}-127.0.0.1-{port}" for one, port in ports.items())
+
+        await eventually(are_registered, what="every service in Consul's catalogue")
         for service, others in LOOKED_UP.items():
             for other in others:
                 wanted = [f"http://127.0.0.1:{ports[other]}"]

@@ -81,8 +81,8 @@ async def test_a_registered_service_is_found_while_healthy_and_gone_after_its_dr
     serving, asking = directory(agent.address), directory(agent.address)
     async with replica() as port, watching(serving, asking):
         await serving.register("logsvc", port)
-        assert await registered(agent) == [f"logsvc-127.0.0.1-{port}"]
         await eventually(lambda: asking.urls_of("logsvc") == [f"http://127.0.0.1:{port}"])
+        assert await registered(agent) == [f"logsvc-127.0.0.1-{port}"]
 
         async def is_checked() -> bool:
             [check] = (await agent.get("/v1/agent/checks")).values()

@@ -81,8 +81,10 @@ async def sandbox() -> AsyncGenerator[str]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the services take their time to say what they think of their settings: a busy machine is no problem here."""
-    monkeypatch.setattr("tocsin.doctor.settings.SECONDS", 60)
+    """Let the services, and who is asked beside them, take their time: a busy machine is no problem here."""
+    for slow in ("settings", "kafka", "redis", "redis_actions", "postgres", "clickhouse", "consul", "telegram"):
+        monkeypatch.setattr(f"tocsin.doctor.{slow}.SECONDS", 60)
+    monkeypatch.setattr("tocsin.doctor.redis.SCAN_SECONDS", 30)
     monkeypatch.setattr("tocsin.doctor.run.DEADLINE_SECONDS", 90)
 
 

@@ -57,10 +57,13 @@ class Replica:
             await socket.send_text(await socket.receive_text())
             await socket.close()
 
-        stop = asyncio.Event()
+        stop, listens = asyncio.Event(), asyncio.Event()
         app = Litestar([health, page, mark, live], openapi_config=None, logging_config=None)
-        task = asyncio.create_task(serve_http(app, "127.0.0.1", self.port, stop, drain_seconds=1))
+        served = serve_http(app, "127.0.0.1", self.port, stop, drain_seconds=1, listening=listens.set)
+        task = asyncio.create_task(served)
         try:
+            async with asyncio.timeout(60):
+                await listens.wait()
             yield self
         finally:
             stop.set()

@@ -101,8 +101,9 @@ class RedisServers:
         is_redis: of Debian's Redis 7.0, whose replicas, unlike Valkey's, know nothing of a slot that moves.
         """
         start = self.start_redis if is_redis else self.start
+        timeout = "3000" if replicas else "10000"  # a node that waits for a busy disk is not down; nobody takes over
         names = [f"node{number}" for number in range(count * (1 + replicas))]
-        nodes = [await start(name, *_node_options(), *options) for name in names]
+        nodes = [await start(name, *_node_options(timeout), *options) for name in names]
         for number, node in enumerate(nodes[:count]):
             first, last = number * SLOTS // count, (number + 1) * SLOTS // count - 1
             await node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
@@ -146,7 +147,7 @@ class RedisServers:
         saving = () if "--sentinel" in program else ("--save", "")
         command = Command(name, [*program, *common, *saving, *options], data / "log")
         child = start(command)
-        client = redis.from_url(f"redis://127.0.0.1:{port}/0", password=password)
+        client = redis.from_url(f"redis://127.0.0.1:{port}/0", password=password, socket_timeout=30)
         server = RedisServer(name, port, child, client)
         self._started.append(server)
         await wait_ready(child, lambda: accepts_connections(port), seconds=30)
@@ -222,6 +223,18 @@ async def move_keys(owner: RedisServer, to: RedisServer, *keys: str | bytes) -> 
     await owner.client.execute_command("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", *keys)
 
 
+async def copied(primary: RedisServer, replicas: int) -> None:
+    """Wait until so many replicas hold all that was written so far; WAIT would look at one connection's writes only."""
+    written = (await primary.client.info("replication"))["master_repl_offset"]
+
+    async def are_level() -> bool:
+        told = await primary.client.info("replication")
+        each = [told[f"slave{number}"] for number in range(told["connected_slaves"])]
+        return sum(one["state"] == "online" and one["offset"] >= written for one in each) >= replicas
+
+    await eventually(are_level, what=f"{replicas} replicas that hold everything")
+
+
 async def owner_of(nodes: Sequence[RedisServer], slot: int) -> RedisServer:
     """The primary that has a slot."""
     for first, last, primary, *_ in await nodes[0].client.execute_command("CLUSTER", "SLOTS"):
@@ -230,8 +243,8 @@ async def owner_of(nodes: Sequence[RedisServer], slot: int) -> RedisServer:
     raise AssertionError(f"nobody has slot {slot}")
 
 
-def _node_options() -> tuple[str, ...]:
-    bus = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "3000")
+def _node_options(node_timeout_ms: str) -> tuple[str, ...]:
+    bus = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", node_timeout_ms)
     return (*bus, "--repl-ping-replica-period", "1")
 
 

@@ -105,8 +105,12 @@ async def test_another_who_polls_this_token_is_told_of_and_alerts_go_out(house: 
 
         await eventually(told, what="the conflict in /status")
         assert '"event": "polling_conflict"' in bot.output()
-        findings = await check_telegram(bot.environ)
-        assert "another process polls with its token (409)" in " ".join(one.found for one in findings)
+
+        async def found() -> bool:
+            findings = await check_telegram(bot.environ)
+            return "another process polls with its token (409)" in " ".join(one.found for one in findings)
+
+        await eventually(found, what="the conflict in doctor")
         await house.put(*(failure(f"q{number}") for number in range(8)))
 
         async def all_rung() -> bool:

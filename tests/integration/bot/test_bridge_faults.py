@@ -16,7 +16,7 @@ from tests.integration.bot.fake_logsvc import FakeLogsvc
 from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.link import Link
 from tests.integration.bot.service import SERVICE_TOKEN, Service
-from tests.integration.bot.test_answers import WAYS, make_chat
+from tests.integration.bot.test_answers import WAYS, greeted, make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
 from tests.ports import free_port
 from tests.unit.bot.test_routes import BASE
@@ -151,6 +151,7 @@ async def test_an_action_is_checked_sent_and_written_down_whatever_the_bridge_do
     await house.put(snapshot("mail", is_paused=True))
     await make_chat(house, id=VIEWER, first_name="Vic")
     bot = Service(await house.start_bot())
+    await greeted(house)
     await house.ask(f"/grant {ANN} operator", expect="is now operator")
     plain: dict[str, Any] = {"action": "retry", "source": "main", "queue": "mail", "job_ids": ["1"], "name": "Ann"}
 

@@ -2,7 +2,7 @@
 
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, House, failure, snapshot
-from tests.integration.bot.test_answers import make_chat
+from tests.integration.bot.test_answers import greeted, make_chat
 
 FORUM, TOPIC, MEMBER = -1_000_000_004_321, 5, 2002
 
@@ -15,6 +15,7 @@ async def test_a_topic_hears_of_what_it_asked_for_until_it_asks_no_more(house: H
     )
     await house.put(snapshot(), snapshot("mail", env="staging"))
     bot = await house.start_bot(TELEGRAM_ALERT_CHATS=f"staging={CHAT}")
+    await greeted(house)
 
     async def topic(text: str, expect: str, user: int = CHAT) -> str:
         await house.say(text, chat=FORUM, user=user, message_thread_id=TOPIC)

@@ -2,7 +2,7 @@
 
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, House, failure, snapshot
-from tests.integration.bot.test_answers import make_chat
+from tests.integration.bot.test_answers import greeted, make_chat
 from tests.integration.bot.test_handling import labels, tap
 
 ANN, BOSSES = 4242, -3003
@@ -67,6 +67,7 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
     await house.put(snapshot())
     all_day = "00:00-23:59,23:00-01:00"
     bot = await house.start_bot(BOT_QUIET_HOURS=f"pro*={all_day.replace(',', ',pro*=')}")
+    await greeted(house)
     await house.put(*(failure(fingerprint="f2", error_type="Other") for _ in range(3)), failure())
     await house.put(failure(env="staging", fingerprint="f3", error_type="Loud"))
     loud = await house.message("Loud ×1")

@@ -31,6 +31,15 @@ async def done(bridge: Bridge, **body: Any) -> dict[str, Any]:
     return response.json()
 
 
+async def carried_out(bridge: Bridge, **body: Any) -> dict[str, Any]:
+    """Send a request again and again, as the bot does, while it is still carried out; the answer to the last."""
+    response = await send(bridge, **body)
+    while response.json().get("error") == "still_running":
+        response = await send(bridge, **body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
 async def refused(bridge: Bridge, **body: Any) -> tuple[int, str]:
     """Status and error of a request that must not."""
     response = await send(bridge, **body)

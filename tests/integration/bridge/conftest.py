@@ -34,6 +34,6 @@ async def servers(tmp_path: Path) -> AsyncGenerator[RedisServers]:
 @pytest.fixture
 async def app(redis_url: str) -> AsyncGenerator[object]:
     """The user's app as far as a test plays it by hand: a Redis client that may write."""
-    client = redis.from_url(redis_url)
+    client = redis.from_url(redis_url, socket_timeout=30)  # after it a command is sent again
     yield client
     await client.aclose()

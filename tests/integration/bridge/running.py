@@ -110,7 +110,7 @@ class Bridge:
 
     async def samples(self, name: str, **labels: str) -> dict[tuple[str, ...], float]:
         """A metric's samples that have these labels, by the values of all their labels."""
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             text = (await client.get(f"{self._url}/metrics")).text
         return {
             tuple(sample.labels.values()): sample.value

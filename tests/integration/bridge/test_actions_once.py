@@ -13,7 +13,7 @@ import pytest
 from bridge.actions.request import parse
 from tests.clients import aiokafka
 from tests.eventually import eventually
-from tests.integration.bridge.acting import done, may_act, outcomes, send
+from tests.integration.bridge.acting import carried_out, done, may_act, outcomes, send
 from tests.integration.bridge.failed_jobs import FAILED_AT, fail_again, make_failed, retries
 from tests.integration.bridge.running import ROOT, Bridge, bridge_on
 from tocsin.events import ActionKind, ActionRecord, PlannedJob, encode
@@ -120,7 +120,7 @@ async def test_a_bridge_that_was_stopped_half_way_does_nothing_when_it_wakes(
     job_ids = await make_failed(app, "mail", 10_000)
     await start(*pair)
     stopped, heir = pair
-    asking = asyncio.create_task(send(stopped, **SAME))
+    asking = asyncio.create_task(send(stopped, seconds=600, **SAME))
 
     async def is_half_way() -> bool:
         return bool((await retries(app, "mail")).total() > 1000)
@@ -128,10 +128,7 @@ async def test_a_bridge_that_was_stopped_half_way_does_nothing_when_it_wakes(
     await eventually(is_half_way, what="a thousand retries")
     stopped.signal(signal.SIGSTOP)
     try:
-        response = await send(heir, **SAME)
-        while response.json().get("error") == "still_running":
-            response = await send(heir, **SAME)
-        answer = response.json()
+        answer = await carried_out(heir, **SAME)
         assert answer["count"] == len(job_ids)
         assert await fail_again(app, "mail") == len(job_ids)
     finally:
@@ -159,7 +156,7 @@ async def test_a_bridge_that_drains_puts_the_request_down_for_the_next(pair: tup
     assert (response.status_code, response.json()["error"]) == (503, "still_running")
     progress = response.json()["progress"]
     assert (progress["planned"], 0 < progress["settled"] < len(job_ids)) == (len(job_ids), True)
-    answer = await done(heir, **SAME)
+    answer = await carried_out(heir, **SAME)
     assert answer["count"] == len(job_ids)
     assert not [result for result in answer["results"] if "message" in result]
     assert await retries(app, "mail") == dict.fromkeys(job_ids, 1)

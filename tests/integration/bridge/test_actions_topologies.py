@@ -14,7 +14,7 @@ from tests.integration.bridge.acting import TOKEN, done, refused, send
 from tests.integration.bridge.failed_jobs import FAILED_AT, make_failed, retries
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_actions_user import action_rules, cluster_rules
-from tests.servers.redis_servers import RedisServer, RedisServers, begin_move, end_move, owner_of, slot_of
+from tests.servers.redis_servers import RedisServer, RedisServers, begin_move, copied, end_move, owner_of, slot_of
 
 ACTING = 'actions = { username = "actor", password = "acting" }'
 
@@ -59,13 +59,13 @@ async def test_job_is_retried_at_the_new_primary_though_the_old_one_still_takes_
     await make_actor(nodes)
     old = nodes[0]
     before, after = await make_failed(old.client, "mail", 2)
-    assert await old.client.wait(2, 10_000) == 2
+    await copied(old, 2)
     await start(bridge, test_sentinel.source(sentinels, f'read_from = "{read_from}"\n{ACTING}'))
     await done(bridge, action="retry", queue="mail", job_ids=[before])
     assert await retries(old.client, "mail") == {before: 1}
     assert await acting_users(old) == {"actor"}
 
-    assert await old.client.wait(2, 10_000) == 2
+    await copied(old, 2)
     old.child.process.send_signal(signal.SIGSTOP)
     promoted = await test_sentinel.new_primary(nodes, sentinels)
     old.child.process.send_signal(signal.SIGCONT)
@@ -135,7 +135,7 @@ async def test_job_is_retried_at_the_replica_that_took_over_a_clusters_node(
         before, after = await make_failed(app, "{a}", 2)
         await start(bridge, test_cluster.source(nodes, f"{await test_cluster.make_reader(nodes)}\n{ACTING}"))
         await done(bridge, action="retry", queue="{a}", job_ids=[before])
-        assert await dying.client.wait(1, 10_000) == 1
+        await copied(dying, 1)
         await dying.kill()
         await done_at_last(bridge, request_id="after", action="retry", queue="{a}", job_ids=[after])
         assert await retries(app, "{a}") == {before: 1, after: 1}

@@ -26,6 +26,7 @@ async def backfill_of(bridge: Bridge, queue: str, count: int) -> list[bool]:
 async def test_what_was_there_is_backfill_and_what_comes_is_live(bridge: Bridge, app: Any) -> None:
     await make_queue(app, "old")
     await add_events(app, "old", 300, max_len=40)
+    bridge.environ["KAFKA_PARTITIONS"] = "1"  # each partition stores the scan of its own
     await bridge.start()
     assert await backfill_of(bridge, "old", 40) == [True] * 40
     await add_events(app, "old", 2)
@@ -35,6 +36,7 @@ async def test_what_was_there_is_backfill_and_what_comes_is_live(bridge: Bridge,
     await add_events(app, "new", 3)
     assert await backfill_of(bridge, "new", 3) == [False] * 3
 
+    await has_cursor(bridge, "main:main:")
     await bridge.stop()
     await add_events(app, "old", 2)
     await make_queue(app, "newer")

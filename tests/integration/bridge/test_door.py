@@ -59,7 +59,7 @@ async def test_redis_that_says_nothing_is_given_up_in_time(
 async def test_wait_for_a_free_connection_is_no_reply_that_takes_long(app: Any, redis_url: str) -> None:
     door = Door(f"{redis_url}?max_connections=1")
     await door.one("PING")
-    waiting = asyncio.create_task(door.one("XREAD", "BLOCK", 5000, "STREAMS", "s", "$"))
+    waiting = asyncio.create_task(door.one("XREAD", "BLOCK", 0, "STREAMS", "s", "$", timeout=60))
 
     async def is_blocked() -> bool:
         return bool((await app.info("clients"))["blocked_clients"])

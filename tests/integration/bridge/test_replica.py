@@ -5,7 +5,7 @@ from typing import Any
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
-from tests.servers.redis_servers import RedisServer, RedisServers
+from tests.servers.redis_servers import RedisServer, RedisServers, copied
 
 
 async def pair(servers: RedisServers) -> tuple[RedisServer, RedisServer]:
@@ -91,7 +91,7 @@ async def test_replica_that_falls_behind_is_waited_for(unset_bridge: Bridge, ser
     primary, replica = await pair(servers)
     await make_queue(primary.client, "mail")
     await add_events(primary.client, "mail", 50)
-    await primary.client.wait(1, 10_000)
+    await copied(primary, 1)
     bridge.watch(source(primary, replica))
     await bridge.start()
 
@@ -123,7 +123,7 @@ async def test_replica_that_becomes_the_primary_is_read_on(unset_bridge: Bridge,
     primary, replica = await pair(servers)
     await make_queue(primary.client, "mail")
     await add_events(primary.client, "mail", 50)
-    await primary.client.wait(1, 10_000)
+    await copied(primary, 1)
     bridge.watch(source(primary, replica))
     await bridge.start()
     await bridge.ready()

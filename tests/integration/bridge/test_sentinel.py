@@ -12,7 +12,7 @@ from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_silent_changes import reconciled, until_compared, until_told
 from tests.integration.bridge.writing import writing
-from tests.servers.redis_servers import RedisServer, RedisServers
+from tests.servers.redis_servers import RedisServer, RedisServers, copied
 
 PASSWORD = "canary-of-redis-77a1"
 SENTINEL_PASSWORD = "canary-of-sentinel-b20e"
@@ -89,7 +89,7 @@ async def test_failover_loses_and_doubles_nothing_that_survived(
     async with writing(write, QUEUES) as writer:
         await eventually(lambda: are_told(300), seconds=40, what="events before the failover")
         await writer.pause()
-        assert await primary.client.wait(2, 10_000) == 2  # what is not copied would not survive
+        await copied(primary, 2)  # what is not copied would not survive
         await primary.kill()
         at = await new_primary(nodes, sentinels)
         before = writer.count
@@ -138,7 +138,7 @@ async def test_silent_changes_are_told_across_a_failover(unset_bridge: Bridge, s
     await bridge.ready()
     ids = {queue: await silent(login_of(primary), queue, "add") for queue in QUEUES}
     await until_told(bridge, "waiting", 9)
-    assert await primary.client.wait(2, 10_000) == 2
+    await copied(primary, 2)
     for replica in replicas:
         replica.child.process.send_signal(signal.SIGSTOP)
     await primary.client.client_kill_filter(_type="replica")  # else the kernel keeps for them what comes now
@@ -178,7 +178,7 @@ async def test_primary_that_was_replaced_is_left_though_it_still_answers(
     bridge = unset_bridge
     nodes, sentinels = await watched(servers)
     await make_queue(nodes[0].client, "mail")
-    assert await nodes[0].client.wait(len(nodes) - 1, 20_000) == len(nodes) - 1, "a queue that was not copied is lost"
+    await copied(nodes[0], len(nodes) - 1)  # a queue that was not copied is lost
     bridge.watch(source(sentinels))
     await bridge.start()
     await bridge.ready()

@@ -55,6 +55,11 @@ async def test_what_was_there_before_counts_nowhere(bridge: Bridge, redis_url: s
     for word in ("added", "completed", "failed", "retried"):
         assert await bridge.metric(f"bridge_jobs_{word}_total") == 0
     assert not await bridge.samples("bridge_job_run_seconds_count")
+
+    async def is_polled() -> bool:
+        return (await bridge.records()).newest("mail") is not None
+
+    await eventually(is_polled, what="the queue's first snapshot")
     newest = (await bridge.records()).newest("mail")
     assert newest is not None
     assert (newest.completed_per_minute, newest.failed_per_minute) == (None, None)

@@ -85,7 +85,7 @@ async def test_warnings_reach_the_console_and_everything_the_file(tmp_path: Path
     supervisor = Supervisor(tmp_path, said.append)
     service = python("x", f"{printing}; import time; time.sleep(60)")
     tasks = [asyncio.create_task(supervisor.follow(service)), asyncio.create_task(supervisor.keep(service))]
-    await eventually(lambda: bool(said), what="the line on the console")
+    await eventually(lambda: len(read(tmp_path / "x.log").splitlines()) == 3 and bool(said), what="all three lines")
     for task in tasks:
         await cancelled(task)
     await supervisor.stop(["x"])
