@@ -15,7 +15,7 @@ def cancellable(kind: Any) -> Any:
         async def send_packed_command(self, *args: Any, **options: Any) -> None:
             task = cast(asyncio.Task[Any], asyncio.current_task())
             before = task.cancelling()
-            await super().send_packed_command(*args, **options)  # pyright: ignore[reportUnknownMemberType]
+            await kind.send_packed_command(self, *args, **options)
             if task.cancelling() > before:
                 await self.disconnect(nowait=True)  # its reply is not read any more
                 raise asyncio.CancelledError
