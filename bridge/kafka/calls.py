@@ -35,6 +35,10 @@ AWAY = (
 
 FAILED = (KafkaError, OSError, TimeoutError, Unavailable)
 
+PRODUCER_FAILED = (*FAILED, AssertionError)
+"""aiokafka asserts that it knows a broker: a Kafka that has just woken may name none. And that a transaction may go on
+from its state: a failure beside it may have changed that."""
+
 
 def guard_by(breakers: Breakers) -> Guard:
     """What holds the relay's calls; one for all partitions."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaProducer
 
 from bridge.kafka.batches import BATCH_BYTES, Batches
-from bridge.kafka.calls import FAILED, START_SECONDS, close_client, lost
+from bridge.kafka.calls import PRODUCER_FAILED, START_SECONDS, close_client, lost
 from bridge.record import REQUEST_BYTES, Record
 from bridge.settings import BridgeSettings
 from tocsin.breakers import Guard
@@ -58,7 +58,7 @@ class Writer:
         try:
             async with self._guard(START_SECONDS):
                 await self._producer.start()
-        except FAILED as error:
+        except PRODUCER_FAILED as error:
             await self._discard()
             raise lost(f"cannot open the writer of partition {self.partition}", error) from error
         except BaseException:
@@ -84,7 +84,7 @@ class Writer:
         try:
             async with self._guard(SEND_SECONDS + COMMIT_SECONDS):
                 await self._write(batches)
-        except (*FAILED, AssertionError) as error:
+        except PRODUCER_FAILED as error:
             raise lost(f"transaction of partition {self.partition} failed", error) from error
 
     async def _write(self, batches: Batches) -> None:

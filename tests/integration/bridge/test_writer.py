@@ -38,6 +38,24 @@ async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: st
     assert mishaps == []
 
 
+async def test_kafka_that_names_no_broker_is_no_bug(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has just woken does, until its controller has heard of it: the writer is lost, and replaced."""
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+
+    def nobody(_client: Any) -> None:
+        """No broker."""
+
+    with monkeypatch.context() as fault:
+        fault.setattr("aiokafka.client.AIOKafkaClient.get_random_node", nobody)
+        with pytest.raises(WriterLost, match="cannot open the writer of partition 0"):
+            await Writer(settings, 0).__aenter__()
+    async with Writer(settings, 0) as writer:
+        await writer.write(writer.batches([Record.of(settings.topics.jobs, b"k", b"1")]))
+
+
 async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
     kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
