@@ -17,6 +17,9 @@ from tocsin.kafka import client_options
 
 log = structlog.get_logger("logsvc.kafka")
 
+FAILED = (KafkaError, OSError, TimeoutError, AssertionError)
+"""What Kafka's clients raise. aiokafka asserts that it knows a broker: a Kafka that has just woken may name none."""
+
 CALL_SECONDS = 15.0
 CLOSE_SECONDS = 5.0
 POLL_MS = 200
@@ -90,7 +93,7 @@ async def peek(options: Mapping[str, Any], place: Place, offset: int) -> Record 
                 for record in got.get(partition(place), ()):
                     return record if record.offset == offset else None
         return None
-    except (KafkaError, OSError, TimeoutError) as error:
+    except FAILED as error:
         raise KafkaDown(f"cannot read offset {offset} of {place.topic}: {say(error)}") from error
     finally:
         await close(consumer.stop())
@@ -100,7 +103,7 @@ async def reach(call: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(CALL_SECONDS):
             return await call
-    except (KafkaError, OSError, TimeoutError) as error:
+    except FAILED as error:
         raise KafkaDown(f"Kafka does not answer: {say(error)}") from error
 
 
@@ -109,7 +112,7 @@ async def close(closing: Awaitable[Any]) -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await closing
-    except (KafkaError, OSError, TimeoutError) as error:
+    except FAILED as error:
         log.info("client_left_open", reason=say(error))
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from logsvc.errors import Fenced, KafkaDown
 from logsvc.ingest.batch import Record
 from logsvc.kafka.calls import (
     CALL_SECONDS,
+    FAILED,
     NotPlaced,
     OutOfRange,
     close,
@@ -137,7 +138,7 @@ class Member:
                 await self._consumer.commit({partition(place): (offset, metadata)})
         except (CommitFailedError, IllegalStateError) as error:
             raise Fenced(f"{place.topic}/{place.partition} is no longer ours") from error
-        except (KafkaError, OSError, TimeoutError) as error:
+        except FAILED as error:
             raise KafkaDown(f"commit failed: {say(error)}") from error
 
     def seek(self, place: Place, offset: int) -> None:

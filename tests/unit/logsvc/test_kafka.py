@@ -45,6 +45,11 @@ class Away(Stuck):
     connects = False
 
 
+class Woken(Stuck):
+    async def commit(self, *_: object) -> None:
+        raise AssertionError("Did we not perform bootstrap?")
+
+
 class Dying:
     """A producer that counts what it is given; a dead one fails every letter."""
 
@@ -131,6 +136,17 @@ async def test_the_group_is_left_in_time(settings: LogsvcSettings, monkeypatch: 
     async with asyncio.timeout(DEADLINE):
         with pytest.raises(KafkaDown):
             await member.__aenter__()
+
+
+async def test_a_commit_to_a_kafka_that_names_no_broker_is_no_bug(
+    settings: LogsvcSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that has just woken does: aiokafka's own search for the coordinator asserts that there is one to ask."""
+    monkeypatch.setattr("logsvc.kafka.member.AIOKafkaConsumer", Woken)
+    monkeypatch.setattr("logsvc.kafka.member.AIOKafkaAdminClient", Woken)
+    member = Member(settings, ["t"], on_assigned=nothing, on_revoked=nothing, on_out_of_range=ignore)
+    with pytest.raises(KafkaDown, match="commit failed"):
+        await member.commit(Place("t", 0), 1, "")
 
 
 async def test_a_coordinator_that_is_loading_is_not_taken_for_a_group_that_has_committed_nothing() -> None:
