@@ -66,7 +66,7 @@ async def test_an_idle_connection_is_let_go_by_the_client_first() -> None:
             await reader.readuntil(b"hello\r\n0\r\n\r\n")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(7):
-                    assert await reader.read(1) == b"", "closed"
+                    await reader.read(1)  # returns at once if it is closed
         writer.close()
         stop.set()
 
