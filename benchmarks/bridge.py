@@ -26,7 +26,8 @@ from aiokafka import AIOKafkaProducer
 from bridge.__main__ import set_collector
 from bridge.kafka.batches import BATCH_BYTES
 from bridge.sources.bullmq.door import Door
-from bridge.sources.bullmq.stream import Position, parse, read_commands
+from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.wire import parse, read_commands
 from tests.clients import redis
 from tests.product import product
 from tocsin.events import VERSION, JobEvent, encode_all

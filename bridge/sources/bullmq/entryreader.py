@@ -1,5 +1,8 @@
 """Reads what is new in some streams, exactly: MULTI{XINFO, XREAD} each, and a closer look where something was lost.
 
+A stream that was read to its end is followed by an XREAD alone, as long as its last entry is there still; only whole
+reads, when its lane's next check is due, say what Redis itself counts.
+
 A stream that Redis refuses (another type, or forbidden) is marked so and left out; the others are read on. Where one
 read does not arrive in time, an entry of some stream may be too big to come with others: each is read alone then, with
 more time. One that does not arrive even so is left like a refused one.
@@ -7,19 +10,21 @@ more time. One that does not arrive even so is left like a refused one.
 
 import time
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import cast
 
 import structlog
 
 from bridge.errors import SourceUnavailable, TooSlow
-from bridge.sources.bullmq import stream
-from bridge.sources.bullmq.door import ASK_SECONDS, Refused, Reply
+from bridge.sources.bullmq import stream, wire
+from bridge.sources.bullmq.door import ASK_SECONDS, Command, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.groups import cut_back
 from bridge.sources.bullmq.portions import Portion
-from bridge.sources.bullmq.stream import Reading, Unreadable
+from bridge.sources.bullmq.stream import Entry, Info, Reading
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.watched import MOST_ENTRIES, READ_BYTES, Queue, Read
+from bridge.sources.bullmq.wire import Unreadable
 
 log = structlog.get_logger("bridge.lane")
 
@@ -69,34 +74,48 @@ class EntryReader:
 
     async def _read(self, queues: Sequence[Queue], seconds: float) -> list[Read]:
         counts = [min(queue.portion.count, MOST_ENTRIES // len(queues)) for queue in queues]
-        commands = [
-            command
-            for queue, count in zip(queues, counts, strict=True)
-            for command in stream.read_commands(queue.keys.events, queue.position, count)
-        ]
+        commands = [_commands(queue, count) for queue, count in zip(queues, counts, strict=True)]
         try:
-            replies = await self._door.ask(commands, timeout=seconds, as_text=True)
+            replies = iter(await self._door.ask([*chain(*commands)], timeout=seconds, as_text=True))
         except SourceUnavailable as error:
             for queue in queues:
                 queue.portion.shrink()
                 queue.is_slow = queue.is_slow or isinstance(error, TooSlow)
             raise
         reads: list[Read] = []
-        for at, (queue, count) in enumerate(zip(queues, counts, strict=True)):
-            mine = replies[at * stream.COMMANDS_PER_READ : (at + 1) * stream.COMMANDS_PER_READ]
-            reading = self._parse(queue, mine, count)
-            if reading is not None and reading.is_reset and self._door.may_lag:
-                await self._confirm_reset(queue, count)
-            if reading is not None and (reading.is_reset or reading.is_miscounted or reading.lost):
-                reading = await self._look_closer(queue, reading)
+        uncertain: list[Queue] = []
+        for queue, count, asked in zip(queues, counts, commands, strict=True):
+            mine = list(islice(replies, len(asked)))
+            was_followed = queue.is_followed
+            reading = self._follow(queue, mine[0], count) if was_followed else await self._whole(queue, mine, count)
             if reading is not None:
                 reads.append(Read(*cut_back(reading), queue=queue))
-        return reads
+            elif was_followed:
+                uncertain.append(queue)
+        return [*reads, *await self._read(uncertain, seconds)] if uncertain else reads
+
+    def _follow(self, queue: Queue, reply: Reply, count: int) -> Reading | None:
+        """What came of a stream that was followed; None = that is not certain, and it is followed no more."""
+        found = wire.follow(queue.position, reply, count)
+        reading = None if found is None else self._advance(queue, *found, count)
+        queue.is_followed = reading is not None and not reading.is_full
+        return reading
+
+    async def _whole(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
+        """What a whole read of one stream brought; None if it is refused. Raises SourceUnavailable."""
+        reading = self._parse(queue, replies, count)
+        if reading is not None and reading.is_reset and self._door.may_lag:
+            await self._confirm_reset(queue, count)
+        if reading is not None and (reading.is_reset or reading.is_miscounted or reading.lost):
+            reading = await self._look_closer(queue, reading)
+        if reading is not None:
+            queue.sure_id = stream.sure_end(queue.sure_id, queue.position, reading)
+        return reading
 
     def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
         """What one stream answered; None if it is refused."""
         try:
-            info, entries = stream.parse(queue.position, replies)
+            info, entries = wire.parse(queue.position, replies)
         except Unreadable as error:
             self._refuse(queue, str(error))
             return None
@@ -105,16 +124,21 @@ class EntryReader:
         if queue.is_refused:
             queue.is_refused = False
             self._metrics.queues_refused.labels(self._source).dec()
+        reading = self._advance(queue, info, entries, count)
+        queue.is_followed = wire.may_be_followed(info, reading)
+        return reading
+
+    def _advance(self, queue: Queue, info: Info | None, entries: list[Entry], count: int) -> Reading:
         if info is not None and info.added is not None:
             self._watch_window(queue, info.added, info.length)
         queue.portion.learn([entry.size for entry in entries])
-        return stream.advance(queue.position, info, entries, count)
+        return stream.advance(queue.position, info, entries, count, queue.sure_id)
 
     async def _confirm_reset(self, queue: Queue, count: int) -> None:
         """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
-        commands = stream.read_commands(queue.keys.events, queue.position, count)
+        commands = wire.read_commands(queue.keys.events, queue.position, count)
         try:
-            info, entries = stream.parse(queue.position, await self._door.ask_primary(commands))
+            info, entries = wire.parse(queue.position, await self._door.ask_primary(commands))
         except Unreadable as error:
             raise SourceUnavailable(f"the primary refuses {queue.place.queue}: {error}") from error
         if not stream.advance(queue.position, info, entries, count).is_reset:
@@ -147,7 +171,7 @@ class EntryReader:
             (reply,) = await self._door.ask_primary([("XREVRANGE", queue.keys.events, end, "-", "COUNT", count)])
             if isinstance(reply, Refused):
                 break
-            page = stream.entries_of(cast(list[Reply], reply))
+            page = wire.entries_of(cast(list[Reply], reply))
             ids += [entry.id for entry in page]
             if len(page) < count or page[-1].id in queue.recent:
                 break
@@ -178,3 +202,9 @@ class EntryReader:
             queue.is_refused = True
             self._metrics.queues_refused.labels(self._source).inc()
             log.error("queue_refused", source=self._source, queue=queue.place.queue, error=reason)
+
+
+def _commands(queue: Queue, count: int) -> list[Command]:
+    if queue.is_followed:
+        return [wire.follow_command(queue.keys.events, queue.position, count)]
+    return wire.read_commands(queue.keys.events, queue.position, count)

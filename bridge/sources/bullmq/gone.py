@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from bridge.record import Record
 from bridge.records import Records
-from bridge.sources.bullmq import stream
+from bridge.sources.bullmq import stream, wire
 from bridge.sources.bullmq.cursors import no_queue_cursor
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.groups import cursor, no_pages, open_jobs
-from bridge.sources.bullmq.stream import Unreadable
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
 from tocsin.events import JobEvent
@@ -54,11 +53,11 @@ class Farewell:
         """
         if queue.missed is None:
             return False
-        commands = stream.read_commands(queue.keys.events, queue.position, 1)
+        commands = wire.read_commands(queue.keys.events, queue.position, 1)
         *replies, exists = await self.door.ask_primary([*commands, ("EXISTS", queue.keys.meta)])
         try:
-            info, entries = stream.parse(queue.position, replies)
-        except Unreadable:
+            info, entries = wire.parse(queue.position, replies)
+        except wire.Unreadable:
             return False
         reading = stream.advance(queue.position, info, entries, 1)
         if entries or reading.lost or reading.is_reset or exists != 0:

@@ -1,6 +1,6 @@
 """One reader of up to 200 queues of one source: wait for new entries, read them exactly, enrich, hand them on.
 
-The wake-up only tells which streams have something; what is relayed comes from MULTI{XINFO, XREAD} of each woken one.
+The wake-up only tells which streams have something; what is relayed comes from an exact read of each woken one.
 Positions and memory move only in step with what the outbox took, and are thrown away with the partition's writer. A
 stream that Redis refuses (another type, or forbidden) is left out and tried again; the others go on.
 """
@@ -275,6 +275,8 @@ class Lane:
             self._next_check = time.monotonic() + max(CHECK_SECONDS, self._all_queues() / CHECKED_A_SECOND)
             with suppress(SourceUnavailable):  # the reading that follows says so
                 await self._learn_bounds()
+            for queue in self._queues.values():
+                queue.is_followed = False  # what Redis itself counts is looked at again
             return list(self._queues)
         readable = {key: queue for key, queue in self._queues.items() if not queue.is_refused}
         if not readable:

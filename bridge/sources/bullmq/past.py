@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from bridge.errors import TooSlow
-from bridge.sources.bullmq import stream, translate
+from bridge.sources.bullmq import translate, wire
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.portions import Portion
@@ -44,7 +44,7 @@ class Past:
                 self._left = 0
                 door.say_refused("XREVRANGE", reply, without="what jobs did before a restart is told by their hashes")
                 break
-            page = stream.entries_of(cast(list[Reply], reply or []))
+            page = wire.entries_of(cast(list[Reply], reply or []))
             found += page
             wanted -= {entry.job_id for entry in page if entry.event == "added"}
             self._left = self._left - len(page) if len(page) == count else 0

@@ -13,19 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, cast
 
 import msgspec
 
-from bridge.errors import BridgeError, SourceUnavailable
-from bridge.sources.bullmq.door import Command, Refused, Reply, is_about_key
-
 FIRST_EPOCH = 1
-COMMANDS_PER_READ = 4
-
-
-class Unreadable(BridgeError):
-    """Redis refuses this stream: the key holds something else, or may not be read. Others may be fine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,43 +166,9 @@ def order(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence or 0)
 
 
-def read_commands(key: str, position: Position, count: int) -> list[Command]:
-    """The COMMANDS_PER_READ commands of one exact read: of the last entry passed, and `count` after it."""
-    return [
-        ("MULTI",),
-        ("XINFO", "STREAM", key),
-        ("XREAD", "COUNT", count + 1, "STREAMS", key, _before(position.last_id)),
-        ("EXEC",),
-    ]
-
-
-def _before(entry_id: str) -> str:
-    """The greatest id before this one."""
-    milliseconds, sequence = order(entry_id)
-    if sequence:
-        return f"{milliseconds}-{sequence - 1}"
-    return f"{milliseconds - 1}-{2**64 - 1}" if milliseconds else entry_id
-
-
-def parse(position: Position, replies: Sequence[Reply]) -> tuple[Info | None, list[Entry]]:
-    """Replies to `read_commands` -> the stream's state (None: no such key) and the entries after the position.
-
-    Raises Unreadable if Redis refuses this stream, SourceUnavailable if it refuses more than that.
-    """
-    executed = replies[-1]
-    answers = cast(list[Reply], executed) if isinstance(executed, list) else list(replies)
-    info, read = answers[0], answers[1]
-    if isinstance(info, Refused) and "no such key" in str(info):
-        return None, []
-    for answer in answers:
-        if isinstance(answer, Refused):
-            raise (Unreadable if is_about_key(answer) else SourceUnavailable)(str(answer))
-    raws: Sequence[Reply] = read[0][1] if read else []
-    holds_last = bool(raws) and _text(raws[0][0]) == position.last_id
-    return _parse_info(info, holds_last=holds_last), entries_of(raws[1:] if holds_last else raws)
-
-
-def advance(position: Position, info: Info | None, entries: list[Entry], count: int) -> Reading:
+def advance(
+    position: Position, info: Info | None, entries: list[Entry], count: int, sure_id: str | None = None
+) -> Reading:
     """Move on by one read: tell what came, what was lost, and whether the stream is another one than before.
 
     Where it is another, it is read from its start, as backfill as far as ids go that were told before: that has rung
@@ -220,7 +177,7 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
 
     After somebody's XDEL the counters no longer say where the missing entries were; how many is exact again whenever
     the end of the stream is reached. A counter that does not fit though the last entry is there (Redis 6, which has
-    none, became Redis 7) is followed.
+    none, became Redis 7) is taken over. sure_id: see `sure_end`.
     """
     if _is_another(position, info):
         return begin_anew(position, is_there=info is not None)
@@ -242,9 +199,22 @@ def advance(position: Position, info: Info | None, entries: list[Entry], count: 
         moved = replace(moved, baseline_id=min(moved.baseline_id, moved.last_id, key=order))
     if lost == 0 or position.is_first_contact:
         return Reading(entries, moved, is_miscounted=pos != counted, is_full=is_full)
-    lost_to = entries[0].id if entries and not info.has_deletions else moved.last_id
-    moved = replace(moved, gaps=_with_gap(position, lost_to))
-    return Reading(entries, moved, lost=lost, lost_from=position.last_id, lost_to=lost_to, is_full=is_full)
+    lost_from = (
+        min(sure_id or position.last_id, position.last_id, key=order) if info.has_deletions else position.last_id
+    )
+    lost_to = entries[0].id if entries and not info.has_deletions else info.last_generated_id
+    moved = replace(moved, gaps=_with_gap(position, lost_from, lost_to))
+    return Reading(entries, moved, lost=lost, lost_from=lost_from, lost_to=lost_to, is_full=is_full)
+
+
+def sure_end(before: str | None, position: Position, reading: Reading) -> str:
+    """The end as of the last whole read that reached it: nothing is missing up to there that was not told.
+
+    before: what this was before this whole read; None = there was none.
+    """
+    if reading.is_full and not reading.is_reset:
+        return before or position.last_id
+    return reading.position.last_id
 
 
 def begin_anew(position: Position, *, is_there: bool) -> Reading:
@@ -267,9 +237,9 @@ def go_on(position: Position, recent: Recent, newest_first: Sequence[str]) -> Re
     return Reading([], left, is_reset=True, is_full=True)
 
 
-def _with_gap(position: Position, lost_to: str) -> tuple[Gap, ...]:
+def _with_gap(position: Position, lost_from: str, lost_to: str) -> tuple[Gap, ...]:
     """The gaps with one more; what was there before Tocsin is none's business. The oldest are joined when too many."""
-    start = max(position.last_id, position.baseline_id, key=order)
+    start = max(lost_from, position.baseline_id, key=order)
     gaps = (*position.gaps, Gap(order(start)[0], max(order(start)[0], order(lost_to)[0])))
     if len(gaps) <= MAX_GAPS:
         return gaps
@@ -303,54 +273,3 @@ def _is_another(position: Position, info: Info | None) -> bool:
     is_trimmed = info.added - info.length >= position.pos
     holds_older = info.first_id is not None and order(info.first_id) < order(position.last_id)
     return not is_trimmed or holds_older  # what is trimmed goes from the oldest on
-
-
-def _parse_info(reply: Reply, *, holds_last: bool) -> Info:
-    flat = cast(list[Any], reply)
-    fields = {_text(flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}
-    first = fields.get("first-entry")
-    return Info(
-        length=fields["length"],
-        last_generated_id=_text(fields["last-generated-id"]),
-        added=fields.get("entries-added"),
-        first_id=_text(first[0]) if first else None,
-        has_deletions=_text(fields.get("max-deleted-entry-id", "0-0")) != "0-0",
-        holds_last=holds_last,
-    )
-
-
-def entries_of(raws: Sequence[Reply]) -> list[Entry]:
-    """`[id, [field, value, …]]`, as texts or as bytes, -> entries.
-
-    Texts are quicker by half a microsecond an entry: hiredis makes them at once.
-    """
-    if raws and isinstance(raws[0][0], bytes):
-        raws = [(_text(entry_id), [_text(part) for part in flat]) for entry_id, flat in raws]
-    found: list[Entry] = []
-    time, ts = "", 0
-    for entry_id, flat in cast(Sequence[tuple[str, list[str]]], raws):
-        fields = _pairs(flat)
-        its_time = entry_id.partition("-")[0]
-        if its_time != time:  # many are of one millisecond
-            time, ts = its_time, int(its_time)
-        event, job_id = fields.get("event", ""), fields.get("jobId", "")
-        found.append(Entry(entry_id, fields, event, job_id, ts, len("".join(flat))))
-    return found
-
-
-def _pairs(flat: list[str]) -> dict[str, str]:
-    """Field names and their values, in order. Most entries have two to four of them: so it takes a third."""
-    match flat:
-        case [name, value, second, its, third, third_value]:
-            return {name: value, second: its, third: third_value}
-        case [name, value, second, its]:
-            return {name: value, second: its}
-        case [name, value, second, its, third, third_value, fourth, fourth_value]:
-            return {name: value, second: its, third: third_value, fourth: fourth_value}
-        case _:
-            parts = iter(flat)
-            return dict(zip(parts, parts, strict=False))
-
-
-def _text(raw: str | bytes) -> str:
-    return raw if isinstance(raw, str) else raw.decode(errors="replace")

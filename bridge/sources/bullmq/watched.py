@@ -53,6 +53,10 @@ class Queue:
     """What was told of its open jobs, and how far that is compared with Redis."""
     portion: Portion = field(default_factory=_entries)
     """How many entries to ask for."""
+    is_followed: bool = False
+    """What comes next may be read by `wire.follow`."""
+    sure_id: str | None = None
+    """See `stream.sure_end`; what was handed on of it may be less."""
     is_refused: bool = False
     is_slow: bool = False
     """What it brings did not arrive in time, alone or with others: it is read alone."""

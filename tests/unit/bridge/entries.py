@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.memory import QueueMemory
-from bridge.sources.bullmq.stream import Entry, Position, Reading, entries_of
+from bridge.sources.bullmq.stream import Entry, Position, Reading
 from bridge.sources.bullmq.translate import Place, translate
+from bridge.sources.bullmq.wire import entries_of
 from tocsin.events import JobEvent
 
 PLACE = Place("prod", "main", "mail")

@@ -5,7 +5,8 @@ import pytest
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Command
 from bridge.sources.bullmq.door.slots import SlotTable, slot_of, units_of
-from bridge.sources.bullmq.stream import Position, read_commands
+from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.wire import read_commands
 from bridge.topology import Address
 
 

@@ -8,21 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.errors import SourceUnavailable
-from bridge.sources.bullmq.door import Refused
-from bridge.sources.bullmq.stream import (
-    Info,
-    Position,
-    Reading,
-    Recent,
-    Unreadable,
-    advance,
-    entries_of,
-    go_on,
-    order,
-    parse,
-    read_commands,
-)
+from bridge.sources.bullmq.door import Reply
+from bridge.sources.bullmq.stream import Info, Position, Reading, Recent, advance, go_on, order, sure_end
+from bridge.sources.bullmq.wire import follow, follow_command, may_be_followed
 from tests.unit.bridge.entries import entry_of
 
 
@@ -30,11 +18,13 @@ from tests.unit.bridge.entries import entry_of
 class Stream:
     """What XADD, XTRIM, XDEL, DEL and a failover do to a stream, as XINFO and XREAD show it.
 
-    Its clock goes back at a failover only; no id is given twice. primary: the how-manieth.
+    Its clock goes back at a failover only; no id is given twice. primary: the how-manieth. ever: ids of all that ever
+    were added.
     """
 
     clock: int = 1000
     ids: list[str] = field(default_factory=list[str])
+    ever: list[str] = field(default_factory=list[str])
     added: int = 0
     last_id: str = "0-0"
     has_deletions: bool = False
@@ -47,6 +37,7 @@ class Stream:
             self.clock += 1
             self.last_id = f"{self.clock}-{self.primary}"
             self.ids.append(self.last_id)
+            self.ever.append(self.last_id)
         self.added += count
 
     def fail_over(self, lost: int, *, is_behind: bool = False) -> None:
@@ -75,10 +66,16 @@ class Stream:
         first, holds_last = self.ids[0] if self.ids else None, position.last_id in self.ids
         return Info(len(self.ids), self.last_id, self.added, first, self.has_deletions, holds_last)
 
-    def read(self, position: Position, count: int) -> Reading:
+    def read(self, position: Position, count: int, sure_id: str | None = None) -> Reading:
         after = [id for id in self.ids if order(id) > order(position.last_id)][:count]
         entries = [entry_of(id, {"event": "drained"}) for id in after]
-        return advance(position, self.info(position), entries, count)
+        return advance(position, self.info(position), entries, count, sure_id)
+
+    def reply(self, position: Position, count: int) -> Reply:
+        """What XREAD answers to `follow_command`."""
+        _, _, most, _, _, before = follow_command("k", position, count)
+        found = [[id, ["event", "drained"]] for id in self.ids if order(id) > order(str(before))][: int(most)]
+        return [["k", found]] if found else None
 
     def before(self, position: Position) -> list[str]:
         """The ids up to the position, newest first."""
@@ -88,7 +85,8 @@ class Stream:
 class Reader(RuleBasedStateMachine):
     """One reader of one stream, which is read a little at a time while everything happens to it.
 
-    told: since the stream was last read from its start. seen, lost: since pos was last set, to `begun`.
+    told: since the stream was last read from its start. seen, lost: since pos was last set, to `begun`. is_followed,
+    sure_id: as in watched.py.
     """
 
     def __init__(self) -> None:
@@ -100,6 +98,8 @@ class Reader(RuleBasedStateMachine):
         self.seen: list[str] = []
         self.lost = self.begun = 0
         self.resets = 0
+        self.is_followed = False
+        self.sure_id: str | None = None
 
     @rule(count=st.integers(1, 30))
     def app_adds(self, count: int) -> None:
@@ -117,6 +117,10 @@ class Reader(RuleBasedStateMachine):
     @rule(count=st.integers(2, 12))
     def reader_reads(self, count: int) -> None:
         self._take(count)
+
+    @rule()
+    def a_check_is_due(self) -> None:
+        self.is_followed = False
 
     @rule(more=st.integers(0, 60))
     def app_obliterates(self, more: int) -> None:
@@ -151,6 +155,7 @@ class Reader(RuleBasedStateMachine):
         assert self.seen == sorted(set(self.seen), key=order)
 
     def teardown(self) -> None:
+        self.is_followed = False
         self._read_to_end()
         assert self.told.issuperset(self.stream.ids)
         assert self.position.pos == self.stream.added
@@ -161,10 +166,23 @@ class Reader(RuleBasedStateMachine):
                 return
         raise AssertionError("no end")
 
-    def _take(self, count: int) -> Reading:
-        reading = self.stream.read(self.position, count)
+    def _read(self, count: int) -> Reading:
+        """As entryreader.py reads."""
+        followed = follow(self.position, self.stream.reply(self.position, count), count) if self.is_followed else None
+        if followed is not None:
+            reading = advance(self.position, *followed, count, self.sure_id)
+            assert (reading.lost, reading.is_reset, reading.is_miscounted) == (0, False, False)
+            self.is_followed = not reading.is_full
+            return reading
+        reading = self.stream.read(self.position, count, self.sure_id)
         if reading.is_reset and reading.is_full:
             reading = go_on(self.position, self.recent, self.stream.before(self.position)) or reading
+        self.sure_id = sure_end(self.sure_id, self.position, reading)
+        self.is_followed = may_be_followed(self.stream.info(self.position), reading)
+        return reading
+
+    def _take(self, count: int) -> Reading:
+        reading = self._read(count)
         if reading.is_reset:
             self.resets += 1
             assert reading.position.epoch == self.position.epoch + 1
@@ -173,7 +191,10 @@ class Reader(RuleBasedStateMachine):
                 self.told.clear()
         elif reading.lost:
             assert order(reading.lost_from) < order(reading.lost_to)
-            assert reading.lost_from == self.position.last_id
+            assert order(reading.lost_from) <= order(self.position.last_id)
+            assert reading.lost_from == self.position.last_id or self.stream.has_deletions
+            missing = [id for id in self.stream.ever if order(reading.lost_from) < order(id) <= order(reading.lost_to)]
+            assert len([id for id in missing if id not in self.told and id not in self.stream.ids]) >= reading.lost
         assert not reading.is_miscounted
         ids = [entry.id for entry in reading.entries]
         assert self.told.isdisjoint(ids), "told twice"
@@ -426,56 +447,6 @@ def test_server_without_a_counter_loses_quietly_but_is_read() -> None:
 def test_ids_order_as_numbers(milliseconds: int, sequence: int) -> None:
     assert order(f"{milliseconds}-{sequence}") == (milliseconds, sequence)
     assert order(str(milliseconds)) == (milliseconds, 0)
-
-
-def test_reply_is_parsed_and_bytes_that_are_no_text_are_replaced() -> None:
-    info = [b"length", 2, b"last-generated-id", b"5-1", b"max-deleted-entry-id", b"0-0", b"entries-added", 9]
-    first = [b"first-entry", [b"4-0", [b"event", b"x"]]]
-    read = [[b"bull:q:events", [[b"5-1", [b"event", b"\xff\xfe", b"odd"]]]]]
-    parsed, (entry,) = parse(START, [b"OK", b"QUEUED", b"QUEUED", [[*info, *first], read]])
-
-    assert parsed == Info(2, "5-1", 9, "4-0")
-    assert (entry.id, entry.fields, entry.event, entry.ts) == ("5-1", {"event": "��"}, "��", 5)
-    assert entries_of([[b"7-0", []]]) == [entry_of("7-0", {})]
-
-
-def test_texts_are_parsed_like_bytes() -> None:
-    raw = [b"1700000000000-12", [b"event", b"waiting", b"jobId", b"7"]]
-    assert entries_of([["1700000000000-12", ["event", "waiting", "jobId", "7"]]]) == entries_of([raw])
-    info = [b"length", 0, b"last-generated-id", b"5-1", b"max-deleted-entry-id", b"5-1", b"entries-added", 1]
-    texts = [word.decode() if isinstance(word, bytes) else word for word in info]
-    assert parse(START, ["OK", "", "", [texts, None]]) == parse(START, [b"OK", b"", b"", [info, None]])
-
-
-def test_absent_key_is_no_stream_and_a_refused_one_is_unreadable() -> None:
-    assert parse(START, [b"OK", b"", b"", [Refused("ERR no such key"), None]]) == (None, [])
-    wrong = Refused("WRONGTYPE Operation against a key holding the wrong kind of value")
-    with pytest.raises(Unreadable):
-        parse(START, [b"OK", b"", b"", [wrong, wrong]])
-    with pytest.raises(Unreadable):
-        parse(START, [b"OK", Refused("NOPERM no"), b"", Refused("EXECABORT")])
-    with pytest.raises(SourceUnavailable):
-        parse(START, [b"OK", b"", b"", [Refused("LOADING Redis is loading"), None]])
-
-
-def test_both_commands_run_in_one_transaction() -> None:
-    names = [command[0] for command in read_commands("k", Position("3-0"), 7)]
-    assert names == ["MULTI", "XINFO", "XREAD", "EXEC"]
-
-
-@pytest.mark.parametrize(
-    ("last_id", "before"), [("5-3", "5-2"), ("5-0", f"4-{2**64 - 1}"), ("0-1", "0-0"), ("0-0", "0-0")]
-)
-def test_read_begins_with_the_last_entry_passed_which_is_not_told_again(last_id: str, before: str) -> None:
-    position = Position(last_id)
-    assert read_commands("k", position, 7)[2] == ("XREAD", "COUNT", 8, "STREAMS", "k", before)
-    info = ["length", 9, "last-generated-id", "9-0", "entries-added", 9]
-    for ids in ([last_id, "9-0"], ["9-0"], []):
-        raws = [[id, ["event", "drained"]] for id in ids]
-        found, entries = parse(position, ["OK", "", "", [info, [["k", raws]] if raws else None]])
-        assert found is not None
-        assert found.holds_last == (last_id in ids)
-        assert [entry.id for entry in entries] == [id for id in ids if id != last_id]
 
 
 def test_history_ends_behind_the_last_entry_that_was_there_before() -> None:

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from bridge.sources.bullmq import stream
+from bridge.sources.bullmq import wire
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.reconcile import standing
@@ -34,7 +34,7 @@ async def rebuild_pause(door: Door, place: Place, keys: Keys, position: Position
     """
     if position.is_paused is None:
         return None
-    opening = stream.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
+    opening = wire.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
     commands = [*opening, _command(keys), ("EXEC",)]
     *queued, executed = await door.ask(commands)
     if isinstance(executed, Refused):

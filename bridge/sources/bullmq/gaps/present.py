@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from bridge.redaction import redact
-from bridge.sources.bullmq import enrich, stream
+from bridge.sources.bullmq import enrich, wire
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.gaps.rebuild import is_in, record, stalls, values_of
@@ -74,7 +74,7 @@ async def rebuild_present(
 
     Raises Unread, and SourceUnavailable.
     """
-    opening = stream.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
+    opening = wire.read_commands(keys.events, position, standing.ENTRIES_A_QUESTION)[:-1]
     asked = [command for job_id in ids for command in _commands(keys, job_id)]
     commands = [*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]
     *queued, executed = await door.ask(commands)

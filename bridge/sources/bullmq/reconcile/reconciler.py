@@ -21,7 +21,7 @@ from bridge.metrics import Metrics
 from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
-from bridge.sources.bullmq import stream
+from bridge.sources.bullmq import wire
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.gaps.told import ENDS, Ended
@@ -213,7 +213,7 @@ class Reconciler:
         some = list(places.items())[: min(ADOPTED_A_PASS, max(0, queue.reconciling.jobs.space))]
         if not some:
             return bool(places)
-        opening = stream.read_commands(queue.keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
+        opening = wire.read_commands(queue.keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
         hashed: list[Command] = [("HMGET", queue.keys.job(job_id), *standing.HASHED) for job_id, _ in some]
         commands = [*opening, *hashed, ("EXEC",)]
         *queued, executed = await self._door.ask(commands)
@@ -239,7 +239,7 @@ class Reconciler:
         orphans = list(state.jobs.orphans)[:JOBS_A_QUESTION]
         ids = orphans or state.suspects[:JOBS_A_QUESTION]
         keys = queue.keys
-        opening = stream.read_commands(keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
+        opening = wire.read_commands(keys.events, queue.position, standing.ENTRIES_A_QUESTION)[:-1]
         asked = [command for job_id in ids for command in standing.job_commands(keys, job_id)]
         commands = [*opening, *standing.lists_commands(keys), *asked, ("EXEC",)]
         try:

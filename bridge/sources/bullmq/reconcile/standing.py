@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from bridge.redaction import redact
-from bridge.sources.bullmq import stream
+from bridge.sources.bullmq import stream, wire
 from bridge.sources.bullmq.door import Command, Refused, Reply
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.gaps.told import ENDS
@@ -145,14 +145,14 @@ class Unread(Exception):
 
 
 def unread_entries(position: Position, executed: Sequence[Reply]) -> list[Entry]:
-    """The entries after a position, by what a MULTI begun with `stream.read_commands` answered.
+    """The entries after a position, by what a MULTI begun with `wire.read_commands` answered.
 
     Raises Unread: also where entries were lost that nobody has noticed yet. That gap is mended first; of a queue that
     loses on and on, what is lost besides will never be told, and where a job stands now is true.
     """
     try:
-        info, entries = stream.parse(position, [list(executed[:2])])
-    except stream.Unreadable as error:
+        info, entries = wire.parse(position, [list(executed[:2])])
+    except wire.Unreadable as error:
         raise Unread from error
     reading = stream.advance(position, info, entries, ENTRIES_A_QUESTION)
     if reading.is_reset or reading.is_full or (reading.lost and not position.gaps):

@@ -14,7 +14,7 @@ import structlog
 
 from bridge.errors import TooSlow
 from bridge.redaction import redact
-from bridge.sources.bullmq import stream
+from bridge.sources.bullmq import stream, wire
 from bridge.sources.bullmq.door import Door, Refused, Reply
 from bridge.sources.bullmq.gaps.told import TOLD_BEFORE_MS, ReadBack
 from bridge.sources.bullmq.portions import Portion
@@ -98,7 +98,7 @@ class TakeUp:
                 return False
             if not reply:
                 return False
-            page = stream.entries_of(cast(list[Reply], reply))
+            page = wire.entries_of(cast(list[Reply], reply))
             portion.learn([entry.size for entry in page])
             for entry in page:
                 late.jobs.told(entry.job_id, _told(queue, start.epoch, entry))
