@@ -77,7 +77,7 @@ def may_be_followed(info: Info | None, reading: Reading) -> bool:
     """Whether a whole read came to the end of a stream in which all is as it should be."""
     if info is None or info.added is None or info.has_deletions:
         return False
-    return info.holds_last and not (reading.is_full or reading.is_reset or reading.is_miscounted)
+    return not (reading.lost or reading.is_full or reading.is_reset or reading.is_miscounted)
 
 
 def _parse_info(reply: Reply, *, holds_last: bool) -> Info:

@@ -364,10 +364,11 @@ class BrokenDoor(Door):
     breaks = is_broken = False
 
     async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
-        if commands[0][0] == "MULTI" and self.breaks:
+        is_reading = commands[0][0] in ("MULTI", "XREAD") and as_text
+        if is_reading and self.breaks:
             self.breaks, self.is_broken = False, True
             raise SourceUnavailable("the connection broke")
-        if commands[0][0] == "XREAD" and self.is_broken:
+        if commands[0][0] == "XREAD" and not as_text and self.is_broken:
             await asyncio.sleep(0.05)
             return [None]
         return await super().ask(commands, timeout=timeout, as_text=as_text)
