@@ -431,7 +431,7 @@ def encode(record: msgspec.Struct) -> bytes:
 
 def encode_all(records: Sequence[msgspec.Struct]) -> list[bytes]:
     """Encode many, each as `encode` does: in one go, which takes a third less."""
-    return _encoder.encode_lines(records).splitlines()
+    return _encoder.encode_lines(records).split(b"\n")[:-1]
 
 
 def decode(kind: type[T], body: bytes) -> T:

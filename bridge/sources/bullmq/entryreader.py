@@ -29,8 +29,8 @@ from bridge.sources.bullmq.wire import Unreadable
 log = structlog.get_logger("bridge.lane")
 
 ALONE_SECONDS = 60.0
-"""For what one stream alone brings: the first and the last entry, which XINFO shows, the last one passed, and new ones.
-Its lane waits."""
+"""For what one stream alone brings: the last entry passed, new ones, and in a whole read the first and the last one, which
+XINFO shows. Its lane waits."""
 
 QUICK_SECONDS = 1.0
 """A stream that was read alone in less may be read with others again."""
