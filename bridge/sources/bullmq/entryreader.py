@@ -29,8 +29,8 @@ from bridge.sources.bullmq.wire import Unreadable
 log = structlog.get_logger("bridge.lane")
 
 ALONE_SECONDS = 60.0
-"""For what one stream alone brings: the last entry passed, new ones, and in a whole read the first and the last one, which
-XINFO shows. Its lane waits."""
+"""For what one stream alone brings: the last entry passed, new ones, and in a whole read the first and the last one,
+which XINFO shows. Its lane waits."""
 
 QUICK_SECONDS = 1.0
 """A stream that was read alone in less may be read with others again."""
@@ -76,7 +76,7 @@ class EntryReader:
         counts = [min(queue.portion.count, MOST_ENTRIES // len(queues)) for queue in queues]
         commands = [_commands(queue, count) for queue, count in zip(queues, counts, strict=True)]
         try:
-            replies = iter(await self._door.ask([*chain(*commands)], timeout=seconds, as_text=True))
+            replies = iter(await self._ask(queues, [*chain(*commands)], seconds))
         except SourceUnavailable as error:
             for queue in queues:
                 queue.portion.shrink()
@@ -93,6 +93,12 @@ class EntryReader:
             elif was_followed:
                 uncertain.append(queue)
         return [*reads, *await self._read(uncertain, seconds)] if uncertain else reads
+
+    async def _ask(self, queues: Sequence[Queue], commands: Sequence[Command], seconds: float) -> list[Reply]:
+        """What is followed brings little, so it is asked for with what others ask."""
+        if is_followed(queues) and not any(queue.is_slow for queue in queues):
+            return await self._door.ask_together(self._door.shard(queues[0].keys.events), commands)
+        return await self._door.ask(commands, timeout=seconds, as_text=True)
 
     def _follow(self, queue: Queue, reply: Reply, count: int) -> Reading | None:
         """What came of a stream that was followed; None = that is not certain, and it is followed no more."""
@@ -202,6 +208,11 @@ class EntryReader:
             queue.is_refused = True
             self._metrics.queues_refused.labels(self._source).inc()
             log.error("queue_refused", source=self._source, queue=queue.place.queue, error=reason)
+
+
+def is_followed(queues: Sequence[Queue]) -> bool:
+    """Whether all of them are: they will bring little."""
+    return all(queue.is_followed for queue in queues)
 
 
 def _commands(queue: Queue, count: int) -> list[Command]:

@@ -67,7 +67,8 @@ class JobReader:
         held = done = 0
         while done < len(asks) and held < HELD_BYTES:
             some = self._next(asks, done)
-            replies = await self._ask([command for ask in some for command in (*ask.hashed, *ask.logged)])
+            shard = self._door.shard(some[0].read.queue.keys.events)
+            replies = await self._ask(shard, [command for ask in some for command in (*ask.hashed, *ask.logged)])
             hashes, logs = self._part(some, replies)
             held += sum(map(_keep_hash, some, hashes))
             for ask, log in zip(some, logs, strict=True):
@@ -141,9 +142,9 @@ class JobReader:
             read.long_logs.append(job_id)
         return sum(map(len, found.lines))
 
-    async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
+    async def _ask(self, shard: str, commands: Sequence[Command]) -> list[Reply]:
         try:
-            return await self._door.ask(commands, as_text=True)
+            return await self._door.ask_together(shard, commands)
         except SourceUnavailable:
             for portion in (self._jobs, self._logs, self._reader.portion):
                 portion.shrink()

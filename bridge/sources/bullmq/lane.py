@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import cast
 
@@ -21,7 +21,7 @@ from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Refused
 from bridge.sources.bullmq.enrich import whole
-from bridge.sources.bullmq.entryreader import EntryReader
+from bridge.sources.bullmq.entryreader import EntryReader, is_followed
 from bridge.sources.bullmq.gaps.mender import Mender
 from bridge.sources.bullmq.gaps.mending import Mending
 from bridge.sources.bullmq.gone import Farewell
@@ -52,6 +52,8 @@ log = structlog.get_logger("bridge.lane")
 
 MAX_QUEUES = 200
 PAUSE_SECONDS = 0.02
+"""All lanes of a process go on at the same moments: what they ask then is asked together."""
+
 CHECK_SECONDS = 15.0
 """How often every stream is read although nothing woke us: one that was deleted, or is refused, wakes nobody."""
 
@@ -176,7 +178,7 @@ class Lane:
                 await self._take_leave()
                 if not self._follower.seconds_left:
                     await self._follow()
-                await pause(end, 0 if self._has_more else PAUSE_SECONDS)
+                await pause(end, 0 if self._has_more else _to_the_beat())
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))
@@ -191,7 +193,7 @@ class Lane:
         await self._outbox.room()
         self._unfinished.update(queue.keys.events for queue in queues)  # until it is handed on, also if reading fails
         late: list[Read] = []
-        async with self._turns.of(self.shard):
+        async with nullcontext() if is_followed(queues) else self._turns.of(self.shard):
             reads = deque(await self._read(queues))
             self._meet_refused(queues)
             while reads:
@@ -340,6 +342,12 @@ class Lane:
         epoch, now = queue.position.epoch, self._door.now_ms()
         told = queue.tail.tell(job_id, job, lines, epoch=epoch, ts=now, attempt=attempt, backfill=False)
         await self._outbox.put(told)
+
+
+def _to_the_beat() -> float:
+    """Seconds until the lanes go on, half a pause at least."""
+    left = PAUSE_SECONDS - time.monotonic() % PAUSE_SECONDS
+    return left if left >= PAUSE_SECONDS / 2 else left + PAUSE_SECONDS
 
 
 def _must_wait(read: Read) -> bool:

@@ -16,6 +16,7 @@ from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused, Reply, is_about_key
 from bridge.sources.bullmq.door.pools import CLIENT_NAME, pool_of_url
 from bridge.sources.bullmq.door.single import Single
+from bridge.sources.bullmq.door.together import Together
 from bridge.sources.bullmq.door.tracked import Refusal, Tracked
 from tocsin.times import current_ms
 
@@ -38,6 +39,7 @@ class Door:
         self._is_clock_told = False
         self._refusal = Refusal(source)
         self._refused: set[str] = set()
+        self._together: dict[str, Together] = {}
 
     async def ask(
         self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
@@ -47,6 +49,16 @@ class Door:
         Raises SourceUnavailable if Redis cannot be reached, is too slow, or refuses the login.
         """
         return await self._link.ask(commands, timeout=timeout, as_text=as_text) if commands else []
+
+    async def ask_together(self, shard: str, commands: Sequence[Command]) -> list[Reply]:
+        """The same, with texts, and with what others ask of that process at the same moment.
+
+        shard: see `shard`; of keys that it has, nearly all.
+        """
+        together = self._together.get(shard)
+        if together is None:
+            together = self._together[shard] = Together(lambda all_of_them: self.ask(all_of_them, as_text=True))
+        return await together.ask(commands) if commands else []
 
     async def one(self, *command: str | bytes | int, timeout: float = ASK_SECONDS) -> Reply:
         """Send one command; raise SourceUnavailable also when it is refused."""
