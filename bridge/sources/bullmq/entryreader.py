@@ -74,6 +74,10 @@ class EntryReader:
 
     async def _read(self, queues: Sequence[Queue], seconds: float) -> list[Read]:
         counts = [min(queue.portion.count, MOST_ENTRIES // len(queues)) for queue in queues]
+        processes = [self._door.shard(queue.keys.events) for queue in queues]
+        for queue, process in zip(queues, processes, strict=True):
+            if queue.following.process != process:
+                queue.following.check()  # another may have lost what this one knows
         commands = [_commands(queue, count) for queue, count in zip(queues, counts, strict=True)]
         try:
             replies = iter(await self._ask(queues, [*chain(*commands)], seconds))
@@ -83,43 +87,34 @@ class EntryReader:
                 queue.is_slow = queue.is_slow or isinstance(error, TooSlow)
             raise
         reads: list[Read] = []
-        uncertain: list[Queue] = []
-        for queue, count, asked in zip(queues, counts, commands, strict=True):
+        for queue, count, process, asked in zip(queues, counts, processes, commands, strict=True):
             mine = list(islice(replies, len(asked)))
-            was_followed = queue.is_followed
-            reading = self._follow(queue, mine[0], count) if was_followed else await self._whole(queue, mine, count)
+            if queue.following.is_on:
+                reading = self._follow(queue, mine[0], count)
+            else:
+                reading = await self._whole(queue, mine, count, process)
             if reading is not None:
                 reads.append(Read(*cut_back(reading), queue=queue))
-            elif was_followed:
-                uncertain.append(queue)
-        return [*reads, *await self._read(uncertain, seconds)] if uncertain else reads
+        return reads
 
     async def _ask(self, queues: Sequence[Queue], commands: Sequence[Command], seconds: float) -> list[Reply]:
         """What is followed brings little, so it is asked for with what others ask."""
-        if is_followed(queues) and not any(queue.is_slow for queue in queues):
-            return await self._door.ask_together(self._door.shard(queues[0].keys.events), commands)
+        if all(queue.following.is_on and not queue.is_slow for queue in queues):
+            return await self._door.ask_together([queue.keys.events for queue in queues], commands)
         return await self._door.ask(commands, timeout=seconds, as_text=True)
 
     def _follow(self, queue: Queue, reply: Reply, count: int) -> Reading | None:
-        """What came of a stream that was followed; None = that is not certain, and it is followed no more."""
+        """What came of a stream that was followed; None = that is not certain: it is to be read whole."""
         found = wire.follow(queue.position, reply, count)
-        reading = None if found is None else self._advance(queue, *found, count)
-        queue.is_followed = reading is not None and not reading.is_full
+        if found is None:
+            queue.following.fail()
+            return None
+        reading = self._advance(queue, *found, count)
+        queue.following.is_on = not reading.is_full
         return reading
 
-    async def _whole(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
+    async def _whole(self, queue: Queue, replies: Sequence[Reply], count: int, process: str) -> Reading | None:
         """What a whole read of one stream brought; None if it is refused. Raises SourceUnavailable."""
-        reading = self._parse(queue, replies, count)
-        if reading is not None and reading.is_reset and self._door.may_lag:
-            await self._confirm_reset(queue, count)
-        if reading is not None and (reading.is_reset or reading.is_miscounted or reading.lost):
-            reading = await self._look_closer(queue, reading)
-        if reading is not None:
-            queue.sure_id = stream.sure_end(queue.sure_id, queue.position, reading)
-        return reading
-
-    def _parse(self, queue: Queue, replies: Sequence[Reply], count: int) -> Reading | None:
-        """What one stream answered; None if it is refused."""
         try:
             info, entries = wire.parse(queue.position, replies)
         except Unreadable as error:
@@ -131,14 +126,18 @@ class EntryReader:
             queue.is_refused = False
             self._metrics.queues_refused.labels(self._source).dec()
         reading = self._advance(queue, info, entries, count)
-        queue.is_followed = wire.may_be_followed(info, reading)
+        if reading.is_reset and self._door.may_lag:
+            await self._confirm_reset(queue, count)
+        if reading.is_reset or reading.is_miscounted or reading.lost:
+            reading = await self._look_closer(queue, reading)
+        queue.following.whole(queue.position, info, reading, process)
         return reading
 
     def _advance(self, queue: Queue, info: Info | None, entries: list[Entry], count: int) -> Reading:
         if info is not None and info.added is not None:
             self._watch_window(queue, info.added, info.length)
         queue.portion.learn([entry.size for entry in entries])
-        return stream.advance(queue.position, info, entries, count, queue.sure_id)
+        return stream.advance(queue.position, info, entries, count, queue.following.sure_id)
 
     async def _confirm_reset(self, queue: Queue, count: int) -> None:
         """A replica that is behind looks like a stream begun anew; its primary knows. Raises SourceUnavailable."""
@@ -210,12 +209,7 @@ class EntryReader:
             log.error("queue_refused", source=self._source, queue=queue.place.queue, error=reason)
 
 
-def is_followed(queues: Sequence[Queue]) -> bool:
-    """Whether all of them are: they will bring little."""
-    return all(queue.is_followed for queue in queues)
-
-
 def _commands(queue: Queue, count: int) -> list[Command]:
-    if queue.is_followed:
+    if queue.following.is_on:
         return [wire.follow_command(queue.keys.events, queue.position, count)]
     return wire.read_commands(queue.keys.events, queue.position, count)

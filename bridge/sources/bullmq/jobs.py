@@ -58,6 +58,11 @@ class JobReader:
         self._jobs = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
         self._logs = Portion(first=10, most=MOST_JOBS, wanted_bytes=PIPELINE_BYTES)
 
+    @property
+    def biggest(self) -> int:
+        """Bytes of the biggest hash seen lately."""
+        return self._jobs.biggest
+
     async def read(self, reads: Sequence[Read]) -> list[Read]:
         """Read the hashes of the jobs, and the logs of those whose run may have ended.
 
@@ -67,8 +72,7 @@ class JobReader:
         held = done = 0
         while done < len(asks) and held < HELD_BYTES:
             some = self._next(asks, done)
-            shard = self._door.shard(some[0].read.queue.keys.events)
-            replies = await self._ask(shard, [command for ask in some for command in (*ask.hashed, *ask.logged)])
+            replies = await self._ask(some)
             hashes, logs = self._part(some, replies)
             held += sum(map(_keep_hash, some, hashes))
             for ask, log in zip(some, logs, strict=True):
@@ -142,9 +146,11 @@ class JobReader:
             read.long_logs.append(job_id)
         return sum(map(len, found.lines))
 
-    async def _ask(self, shard: str, commands: Sequence[Command]) -> list[Reply]:
+    async def _ask(self, some: Sequence[_Ask]) -> list[Reply]:
+        commands = [command for ask in some for command in (*ask.hashed, *ask.logged)]
+        keys = {ask.read.queue.keys.events for ask in some}
         try:
-            return await self._door.ask_together(shard, commands)
+            return await self._door.ask_together(keys, commands)
         except SourceUnavailable:
             for portion in (self._jobs, self._logs, self._reader.portion):
                 portion.shrink()

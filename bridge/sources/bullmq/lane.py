@@ -21,7 +21,7 @@ from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.discovery import Missed
 from bridge.sources.bullmq.door import Refused
 from bridge.sources.bullmq.enrich import whole
-from bridge.sources.bullmq.entryreader import EntryReader, is_followed
+from bridge.sources.bullmq.entryreader import EntryReader
 from bridge.sources.bullmq.gaps.mender import Mender
 from bridge.sources.bullmq.gaps.mending import Mending
 from bridge.sources.bullmq.gone import Farewell
@@ -62,6 +62,9 @@ CHECKED_A_SECOND = 200
 
 LEAVE_AGAIN_SECONDS = 15.0
 """After a primary did not say whether a queue is there: where replicas are read, reading goes on without it."""
+
+LITTLE_BYTES = 1024 * 1024
+"""What is sure to bring no more needs no turn: most reads of a source under usual load."""
 
 STREAMS_A_READ = 20
 """Streams read together; they share MOST_ENTRIES. The loop has its turn after each stream, so that what they bring
@@ -182,6 +185,7 @@ class Lane:
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))
+                self._check_all()  # whoever answers next may be another
                 await pause(end, 1.0)
 
     async def _relay(self, queues: Sequence[Queue]) -> None:
@@ -193,7 +197,7 @@ class Lane:
         await self._outbox.room()
         self._unfinished.update(queue.keys.events for queue in queues)  # until it is handed on, also if reading fails
         late: list[Read] = []
-        async with nullcontext() if is_followed(queues) else self._turns.of(self.shard):
+        async with nullcontext() if self._brings_little(queues) else self._turns.of(self.shard):
             reads = deque(await self._read(queues))
             self._meet_refused(queues)
             while reads:
@@ -277,8 +281,7 @@ class Lane:
             self._next_check = time.monotonic() + max(CHECK_SECONDS, self._all_queues() / CHECKED_A_SECOND)
             with suppress(SourceUnavailable):  # the reading that follows says so
                 await self._learn_bounds()
-            for queue in self._queues.values():
-                queue.is_followed = False  # what Redis itself counts is looked at again
+            self._check_all()
             return list(self._queues)
         readable = {key: queue for key, queue in self._queues.items() if not queue.is_refused}
         if not readable:
@@ -287,6 +290,11 @@ class Lane:
         is_hurried = self._has_more or self._is_asking
         woken = await self._meanwhile(self._wakeup.wait(readable, is_hurried=is_hurried))
         return [key for key in readable if key in woken or key in self._unfinished]
+
+    def _check_all(self) -> None:
+        """Let every stream be read whole the next time."""
+        for queue in self._queues.values():
+            queue.following.check()
 
     async def _learn_bounds(self) -> None:
         """How many entries BullMQ keeps of each stream, which every Queue object of the app may change, how many jobs
@@ -326,7 +334,18 @@ class Lane:
         for read in reads:
             queue = read.queue
             await queue.past.recall(self._door, queue.keys.events, queue.position.last_id, read.entries, queue.memory)
-        return await self._jobs.read(reads)
+        reads = await self._jobs.read(reads)
+        for read in reads:
+            if read.reading.is_full:
+                read.queue.following.cut(read.reading)
+        return reads
+
+    def _brings_little(self, queues: Sequence[Queue]) -> bool:
+        """Whether what a read of these may bring, with the hashes of its jobs, keeps nobody from a turn."""
+        if not all(queue.following.is_on for queue in queues):
+            return False
+        entries = sum(queue.portion.count for queue in queues)
+        return sum(queue.portion.may_bring for queue in queues) + entries * self._jobs.biggest <= LITTLE_BYTES
 
     def _meet_refused(self, queues: Sequence[Queue]) -> None:
         """A queue refused at first contact gets a cursor too, or it would pass for one created after the next scan."""

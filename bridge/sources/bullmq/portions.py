@@ -21,6 +21,16 @@ class Portion:
         self._wanted_bytes = wanted_bytes
         self._biggest = 0
 
+    @property
+    def biggest(self) -> int:
+        """Bytes of the biggest thing seen, less and less as that is longer ago."""
+        return self._biggest
+
+    @property
+    def may_bring(self) -> int:
+        """Bytes of the next answer if everything in it were as big."""
+        return self.count * self._biggest
+
     def learn(self, sizes: Collection[int]) -> None:
         """Take in the bytes of each thing that one answer brought; nothing says nothing."""
         if not sizes:

@@ -177,7 +177,7 @@ def advance(
 
     After somebody's XDEL the counters no longer say where the missing entries were; how many is exact again whenever
     the end of the stream is reached. A counter that does not fit though the last entry is there (Redis 6, which has
-    none, became Redis 7) is taken over. sure_id: see `sure_end`.
+    none, became Redis 7) is taken over. sure_id: see following.py.
     """
     if _is_another(position, info):
         return begin_anew(position, is_there=info is not None)
@@ -205,16 +205,6 @@ def advance(
     lost_to = entries[0].id if entries and not info.has_deletions else info.last_generated_id
     moved = replace(moved, gaps=_with_gap(position, lost_from, lost_to))
     return Reading(entries, moved, lost=lost, lost_from=lost_from, lost_to=lost_to, is_full=is_full)
-
-
-def sure_end(before: str | None, position: Position, reading: Reading) -> str:
-    """The end as of the last whole read that reached it: nothing is missing up to there that was not told.
-
-    before: what this was before this whole read; None = there was none.
-    """
-    if reading.is_full and not reading.is_reset:
-        return before or position.last_id
-    return reading.position.last_id
 
 
 def begin_anew(position: Position, *, is_there: bool) -> Reading:

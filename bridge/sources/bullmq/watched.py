@@ -8,6 +8,7 @@ from bridge.lag import Lag
 from bridge.record import Record
 from bridge.sources.bullmq.budget import ENTRY_BYTES, JOB_BYTES, PLACE_BYTES
 from bridge.sources.bullmq.discovery import Missed
+from bridge.sources.bullmq.following import Following
 from bridge.sources.bullmq.groups import Batch
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logs.place import LogPlace
@@ -53,10 +54,7 @@ class Queue:
     """What was told of its open jobs, and how far that is compared with Redis."""
     portion: Portion = field(default_factory=_entries)
     """How many entries to ask for."""
-    is_followed: bool = False
-    """What comes next may be read by `wire.follow`."""
-    sure_id: str | None = None
-    """See `stream.sure_end`; what was handed on of it may be less."""
+    following: Following = field(default_factory=Following)
     is_refused: bool = False
     is_slow: bool = False
     """What it brings did not arrive in time, alone or with others: it is read alone."""

@@ -1,9 +1,9 @@
 """What is asked of Redis about a stream, and what its answers say: pure.
 
 A whole read is XINFO and XREAD in one MULTI, and begins with the last entry passed. As long as that is there nothing
-behind it was trimmed: a stream that was read to its end can be followed by an XREAD alone, which is as exact, at a
-fraction of the cost, since XINFO brings the stream's first and last entry each time. Only an entry that somebody
-deleted by XDEL is missed so; the next whole read counts it.
+behind it was trimmed: a stream that was read to its end can be followed by an XREAD alone, at a fraction of the cost,
+since XINFO brings the stream's first and last entry each time. Only an entry that somebody deleted by XDEL is missed
+so; the next whole read counts it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from bridge.errors import BridgeError, SourceUnavailable
 from bridge.sources.bullmq.door import Command, Refused, Reply, is_about_key
-from bridge.sources.bullmq.stream import Entry, Info, Position, Reading, order
+from bridge.sources.bullmq.stream import Entry, Info, Position, order
 
 
 class Unreadable(BridgeError):
@@ -71,13 +71,6 @@ def follow(position: Position, reply: Reply, count: int) -> tuple[Info, list[Ent
     newest = entries[-1].id if entries else position.last_id
     info = Info(len(raws), newest, position.pos + len(entries), first_id=position.last_id, holds_last=True)
     return info, entries[:count]
-
-
-def may_be_followed(info: Info | None, reading: Reading) -> bool:
-    """Whether a whole read came to the end of a stream in which all is as it should be."""
-    if info is None or info.added is None or info.has_deletions:
-        return False
-    return not (reading.lost or reading.is_full or reading.is_reset or reading.is_miscounted)
 
 
 def _parse_info(reply: Reply, *, holds_last: bool) -> Info:

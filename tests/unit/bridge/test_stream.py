@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bridge.sources.bullmq.door import Reply
-from bridge.sources.bullmq.stream import Info, Position, Reading, Recent, advance, go_on, order, sure_end
-from bridge.sources.bullmq.wire import follow, follow_command, may_be_followed
+from bridge.sources.bullmq.following import Following
+from bridge.sources.bullmq.stream import Info, Position, Reading, Recent, advance, go_on, order
+from bridge.sources.bullmq.wire import follow, follow_command
 from tests.unit.bridge.entries import entry_of
 
 
@@ -85,8 +86,7 @@ class Stream:
 class Reader(RuleBasedStateMachine):
     """One reader of one stream, which is read a little at a time while everything happens to it.
 
-    told: since the stream was last read from its start. seen, lost: since pos was last set, to `begun`. is_followed,
-    sure_id: as in watched.py.
+    told: since the stream was last read from its start. seen, lost: since pos was last set, to `begun`.
     """
 
     def __init__(self) -> None:
@@ -98,8 +98,7 @@ class Reader(RuleBasedStateMachine):
         self.seen: list[str] = []
         self.lost = self.begun = 0
         self.resets = 0
-        self.is_followed = False
-        self.sure_id: str | None = None
+        self.following = Following()
 
     @rule(count=st.integers(1, 30))
     def app_adds(self, count: int) -> None:
@@ -120,7 +119,7 @@ class Reader(RuleBasedStateMachine):
 
     @rule()
     def a_check_is_due(self) -> None:
-        self.is_followed = False
+        self.following.check()
 
     @rule(more=st.integers(0, 60))
     def app_obliterates(self, more: int) -> None:
@@ -155,7 +154,7 @@ class Reader(RuleBasedStateMachine):
         assert self.seen == sorted(set(self.seen), key=order)
 
     def teardown(self) -> None:
-        self.is_followed = False
+        self.following.check()
         self._read_to_end()
         assert self.told.issuperset(self.stream.ids)
         assert self.position.pos == self.stream.added
@@ -168,17 +167,19 @@ class Reader(RuleBasedStateMachine):
 
     def _read(self, count: int) -> Reading:
         """As entryreader.py reads."""
-        followed = follow(self.position, self.stream.reply(self.position, count), count) if self.is_followed else None
-        if followed is not None:
-            reading = advance(self.position, *followed, count, self.sure_id)
-            assert (reading.lost, reading.is_reset, reading.is_miscounted) == (0, False, False)
-            self.is_followed = not reading.is_full
-            return reading
-        reading = self.stream.read(self.position, count, self.sure_id)
+        following, position = self.following, self.position
+        if following.is_on:
+            found = follow(position, self.stream.reply(position, count), count)
+            if found is not None:
+                reading = advance(position, *found, count, following.sure_id)
+                assert (reading.lost, reading.is_reset, reading.is_miscounted) == (0, False, False)
+                following.is_on = not reading.is_full
+                return reading
+            following.fail()
+        reading = self.stream.read(position, count, following.sure_id)
         if reading.is_reset and reading.is_full:
-            reading = go_on(self.position, self.recent, self.stream.before(self.position)) or reading
-        self.sure_id = sure_end(self.sure_id, self.position, reading)
-        self.is_followed = may_be_followed(self.stream.info(self.position), reading)
+            reading = go_on(position, self.recent, self.stream.before(position)) or reading
+        following.whole(position, self.stream.info(position), reading, "")
         return reading
 
     def _take(self, count: int) -> Reading:

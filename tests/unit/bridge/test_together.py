@@ -7,7 +7,7 @@ import pytest
 
 from bridge.errors import SourceUnavailable, TooSlow
 from bridge.sources.bullmq.door import Command, Reply
-from bridge.sources.bullmq.door.together import SMALL, Together
+from bridge.sources.bullmq.door.together import APART_SECONDS, SMALL, Together
 
 
 class Redis:
@@ -18,14 +18,16 @@ class Redis:
         self.is_asked = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self.error: BaseException | None = None
+        self.refused: dict[int, Exception] = {}
+        """What is raised where a key is asked for."""
 
-    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
+    async def ask(self, commands: Sequence[Command], *, timeout: float) -> list[Reply]:
         self.asked.append(len(commands))
         self.is_asked.set()
         await self.may_answer.wait()
-        if self.error is not None:
-            raise self.error
+        for key, error in self.refused.items():
+            if ("GET", key) in commands:
+                raise error
         return [command[-1] for command in commands]
 
 
@@ -79,11 +81,23 @@ async def test_where_nobody_waits_any_more_nothing_is_asked() -> None:
 
 
 @pytest.mark.parametrize("error", [TooSlow("no answer"), SourceUnavailable("away"), ValueError("odd")])
-async def test_what_fails_is_told_to_all(error: Exception) -> None:
+async def test_what_fails_together_is_asked_by_each_for_itself(error: Exception) -> None:
     redis = Redis()
-    redis.error = error
+    redis.refused[1] = error
     together = Together(redis.ask)
-    raised = await asyncio.gather(together.ask(gets(1)), together.ask(gets(2)), return_exceptions=True)
-    assert [(type(one), str(one)) for one in raised] == [(type(error), str(error))] * 2
-    if isinstance(error, SourceUnavailable):
-        assert raised[0] is not raised[1]
+    raised, answered = await asyncio.gather(together.ask(gets(1)), together.ask(gets(2)), return_exceptions=True)
+    assert (raised, answered) == (error, [2])
+    assert redis.asked == [2, 1, 1]
+
+
+async def test_after_a_failure_everything_is_asked_apart_for_a_while() -> None:
+    """What failed is asked again, by a lane that does not know better: nobody else is to wait for it."""
+    redis, now = Redis(), [0.0]
+    redis.refused[1] = TooSlow("no answer")
+    together = Together(redis.ask, lambda: now[0])
+    for _ in range(3):
+        await asyncio.gather(together.ask(gets(1)), together.ask(gets(2)), return_exceptions=True)
+    assert redis.asked == [2, 1, 1, 1, 1, 1, 1]
+    now[0] += APART_SECONDS
+    assert await asyncio.gather(together.ask(gets(2)), together.ask(gets(3))) == [[2], [3]]
+    assert redis.asked[7:] == [2]

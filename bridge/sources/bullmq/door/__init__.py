@@ -5,8 +5,9 @@ is, one process or many, is the link's business.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import cast
 
 import structlog
@@ -50,15 +51,20 @@ class Door:
         """
         return await self._link.ask(commands, timeout=timeout, as_text=as_text) if commands else []
 
-    async def ask_together(self, shard: str, commands: Sequence[Command]) -> list[Reply]:
+    async def ask_together(self, keys: Collection[str], commands: Sequence[Command]) -> list[Reply]:
         """The same, with texts, and with what others ask of that process at the same moment.
 
-        shard: see `shard`; of keys that it has, nearly all.
+        keys: by which the processes are known that have what the commands name; of several it is asked by itself.
         """
+        if not commands:
+            return []
+        if len(shards := {self.shard(key) for key in keys}) != 1:
+            return await self.ask(commands, as_text=True)
+        (shard,) = shards
         together = self._together.get(shard)
         if together is None:
-            together = self._together[shard] = Together(lambda all_of_them: self.ask(all_of_them, as_text=True))
-        return await together.ask(commands) if commands else []
+            together = self._together[shard] = Together(partial(self.ask, as_text=True))
+        return await together.ask(commands)
 
     async def one(self, *command: str | bytes | int, timeout: float = ASK_SECONDS) -> Reply:
         """Send one command; raise SourceUnavailable also when it is refused."""

@@ -37,6 +37,11 @@ class Pool(Protocol):
         """Notice that the process to talk to is another one now."""
         ...
 
+    @property
+    def process(self) -> str:
+        """Which it is, where that may change."""
+        ...
+
     async def aclose(self) -> None:
         """Close every connection."""
         ...
@@ -47,6 +52,10 @@ class FixedPool(BlockingConnectionPool):
 
     async def look_around(self) -> None:
         """Nothing changes."""
+
+    @property
+    def process(self) -> str:
+        return ""
 
 
 class Sentinels(Sentinel):
@@ -90,6 +99,10 @@ class PrimaryPool(SentinelConnectionPool):
             await self.update_active_connections_for_reconnect()
         return address
 
+    @property
+    def process(self) -> str:
+        return str(cast(Any, self).master_address or "")
+
     async def look_around(self) -> None:
         """Ask the sentinels again."""
         await self.get_master_address()
@@ -114,6 +127,10 @@ class ReplicaPool(PrimaryPool):
         primary = await self.get_master_address()
         await self._choose(primary)
         yield primary
+
+    @property
+    def process(self) -> str:
+        return str(self._chosen or "")
 
     async def look_around(self) -> None:
         """Leave a replica that is none any more, or not well."""

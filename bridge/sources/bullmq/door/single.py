@@ -81,7 +81,7 @@ class Single:
         return [list(keys)]
 
     def shard(self, key: str) -> str:
-        return ""
+        return self._pool.process
 
     @asynccontextmanager
     async def blocking(self) -> AsyncGenerator[bool]:
