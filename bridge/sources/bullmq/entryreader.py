@@ -90,7 +90,7 @@ class EntryReader:
         for queue, count, process, asked in zip(queues, counts, processes, commands, strict=True):
             mine = list(islice(replies, len(asked)))
             if queue.following.is_on:
-                reading = self._follow(queue, mine[0], count)
+                reading = self._follow(queue, mine[0], count, process)
             else:
                 reading = await self._whole(queue, mine, count, process)
             if reading is not None:
@@ -103,8 +103,14 @@ class EntryReader:
             return await self._door.ask_together([queue.keys.events for queue in queues], commands)
         return await self._door.ask(commands, timeout=seconds, as_text=True)
 
-    def _follow(self, queue: Queue, reply: Reply, count: int) -> Reading | None:
-        """What came of a stream that was followed; None = that is not certain: it is to be read whole."""
+    def _follow(self, queue: Queue, reply: Reply, count: int, process: str) -> Reading | None:
+        """What came of a stream that was followed; None = that is not certain: it is to be read whole.
+
+        process: the one that was asked, as far as was known.
+        """
+        if self._door.shard(queue.keys.events) != process:
+            queue.following.check()
+            return None
         found = wire.follow(queue.position, reply, count)
         if found is None:
             queue.following.fail()

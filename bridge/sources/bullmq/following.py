@@ -16,6 +16,8 @@ class Following:
     is_on: bool = False
     process: str = ""
     sure_id: str | None = None
+    _end: str | None = None
+    """What will be the sure one, once what was read is handed on."""
     _failed: bool = False
 
     def check(self) -> None:
@@ -30,15 +32,19 @@ class Following:
         """A whole read was made, from this position."""
         self.process = process
         if reading.is_full and not reading.is_reset:
-            self.sure_id = self.sure_id or position.last_id
+            self._end = self.sure_id or position.last_id
         else:
-            self.sure_id = reading.position.last_id
+            self._end = reading.position.last_id
         is_odd = reading.lost or reading.is_full or reading.is_reset or reading.is_miscounted
         is_counted = info is not None and info.added is not None and not info.has_deletions
         self.is_on = is_counted and not is_odd and not self._failed and reading.position.last_id != "0-0"
 
     def cut(self, reading: Reading) -> None:
-        """Of a read only this much is handed on."""
+        """Of a read only this much will be handed on."""
         self.is_on = False
-        if self.sure_id is not None:
-            self.sure_id = min(self.sure_id, reading.position.last_id, key=order)
+        if self._end is not None:
+            self._end = min(self._end, reading.position.last_id, key=order)
+
+    def hand_on(self) -> None:
+        """What was read is on its way, and the position moved."""
+        self.sure_id, self._end = self._end or self.sure_id, None

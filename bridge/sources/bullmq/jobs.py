@@ -60,8 +60,8 @@ class JobReader:
 
     @property
     def biggest(self) -> int:
-        """Bytes of the biggest hash seen lately."""
-        return self._jobs.biggest
+        """Bytes of the biggest hash seen lately, and of the biggest log."""
+        return self._jobs.biggest + self._logs.biggest
 
     async def read(self, reads: Sequence[Read]) -> list[Read]:
         """Read the hashes of the jobs, and the logs of those whose run may have ended.

@@ -42,6 +42,7 @@ class Portion:
 
     def expect(self, size: int) -> None:
         """The next thing is so big: those behind it may be too."""
+        self._biggest = max(self._biggest, size)
         self._set(min(self.count, self._wanted_bytes // max(1, size)))
 
     def shrink(self) -> None:

@@ -98,7 +98,7 @@ class Reading:
     """One read of a stream.
 
     lost: entries trimmed between lost_from (the last id passed) and lost_to (the first present; where none is present,
-    or after somebody's XDEL, the last one there was).
+    or after somebody's XDEL, the last one there was). passed: the last id passed, which after an XDEL may be later.
     is_reset: the stream is another than before; entries are then empty. position points at its start, or where its last
     entries were lost at what is left of them.
     is_miscounted: the last entry passed is there, but not where it was counted; position is counted anew.
@@ -110,6 +110,7 @@ class Reading:
     lost: int = 0
     lost_from: str = ""
     lost_to: str = ""
+    passed: str = ""
     is_reset: bool = False
     is_miscounted: bool = False
     is_full: bool = False
@@ -204,7 +205,8 @@ def advance(
     )
     lost_to = entries[0].id if entries and not info.has_deletions else info.last_generated_id
     moved = replace(moved, gaps=_with_gap(position, lost_from, lost_to))
-    return Reading(entries, moved, lost=lost, lost_from=lost_from, lost_to=lost_to, is_full=is_full)
+    passed = position.last_id
+    return Reading(entries, moved, lost=lost, lost_from=lost_from, lost_to=lost_to, passed=passed, is_full=is_full)
 
 
 def begin_anew(position: Position, *, is_there: bool) -> Reading:

@@ -187,7 +187,7 @@ def gap(place: Place, reading: Reading, ts: int) -> JobEvent:
     return place.record(
         "gap",
         epoch=reading.position.epoch,
-        tail=f"g:{reading.lost_from}",
+        tail=f"g:{reading.passed or reading.lost_from}",
         ts=ts,
         stream_id=reading.lost_to,
         level=Level.ERROR,

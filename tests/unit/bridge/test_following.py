@@ -18,7 +18,9 @@ def read(info: Info = INFO, *, count: int = 10) -> Reading:
 def test_a_stream_read_to_its_end_is_followed_until_a_check_is_due() -> None:
     following = Following()
     following.whole(START, INFO, read(), "")
-    assert (following.is_on, following.sure_id) == (True, "7-0")
+    assert (following.is_on, following.sure_id) == (True, None), "nothing was handed on yet"
+    following.hand_on()
+    assert following.sure_id == "7-0"
     following.check()
     assert (following.is_on, following.sure_id) == (False, "7-0")
 
@@ -61,4 +63,17 @@ def test_a_read_that_is_cut_ends_it_and_is_sure_only_so_far() -> None:
     following = Following()
     following.whole(START, INFO, read(), "")
     following.cut(read(count=1))
+    following.hand_on()
     assert (following.is_on, following.sure_id) == (False, "6-0")
+
+
+def test_a_read_that_is_never_handed_on_makes_nothing_sure() -> None:
+    following = Following()
+    following.whole(START, INFO, read(), "")
+    following.hand_on()
+    later = Position("7-0", 7)
+    lost = Info(length=7, last_generated_id="9-0", added=9, first_id="1-0", has_deletions=True, holds_last=True)
+    for _ in range(2):  # the first time what it needs besides does not come
+        reading = advance(later, lost, [], 10, following.sure_id)
+        following.whole(later, lost, reading, "")
+        assert (reading.lost, reading.lost_from, reading.lost_to) == (2, "7-0", "9-0")

@@ -180,6 +180,7 @@ class Reader(RuleBasedStateMachine):
         if reading.is_reset and reading.is_full:
             reading = go_on(position, self.recent, self.stream.before(position)) or reading
         following.whole(position, self.stream.info(position), reading, "")
+        following.hand_on()
         return reading
 
     def _take(self, count: int) -> Reading:
@@ -194,6 +195,7 @@ class Reader(RuleBasedStateMachine):
             assert order(reading.lost_from) < order(reading.lost_to)
             assert order(reading.lost_from) <= order(self.position.last_id)
             assert reading.lost_from == self.position.last_id or self.stream.has_deletions
+            assert reading.passed == self.position.last_id
             missing = [id for id in self.stream.ever if order(reading.lost_from) < order(id) <= order(reading.lost_to)]
             assert len([id for id in missing if id not in self.told and id not in self.stream.ids]) >= reading.lost
         assert not reading.is_miscounted
