@@ -1,7 +1,8 @@
 """Who may read one Redis process and hand on what came at the same time.
 
 One lane computes while others wait for Redis; more would hold more in memory, and keep the writers from their turn.
-Each process has turns of its own: one that is slow or silent keeps its own lanes waiting, and no other's.
+Each process has turns of its own: one that is slow or silent keeps its own lanes waiting, and no other's. Reads that
+are sure to bring little go without (lane.py).
 """
 
 import asyncio
