@@ -29,6 +29,11 @@ class Lag:
         """The stream has entries that were not read, of which the oldest is as old as this (ms); None = none."""
         self._unread = ts
 
+    def told(self, ts: int) -> None:
+        """The stream has changed, at this time (ms) at the latest."""
+        if self._unread is None:
+            self._unread = ts
+
     def put(self, ts: int) -> None:
         """A group of events is on its way. ts: its first event's, ms."""
         self._put.append(ts)

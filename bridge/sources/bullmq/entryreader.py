@@ -10,6 +10,7 @@ more time. One that does not arrive even so is left like a refused one.
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from typing import cast
 
@@ -17,7 +18,8 @@ import structlog
 
 from bridge.errors import SourceUnavailable, TooSlow
 from bridge.sources.bullmq import stream, wire
-from bridge.sources.bullmq.door import ASK_SECONDS, Command, Refused, Reply
+from bridge.sources.bullmq.door import ASK_SECONDS, Command, Refused, Reply, Tracked
+from bridge.sources.bullmq.door.together import AT_ONCE_SECONDS
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.groups import cut_back
 from bridge.sources.bullmq.portions import Portion
@@ -40,9 +42,10 @@ APART_SECONDS = 600.0
 
 
 class EntryReader:
-    """For one lane."""
+    """For one lane. tracked: through which it reads what it follows."""
 
-    def __init__(self, around: Surroundings) -> None:
+    def __init__(self, around: Surroundings, tracked: Tracked | None) -> None:
+        self._tracked = tracked
         self._source = around.source
         self._door = around.door
         self._metrics = around.metrics
@@ -90,7 +93,7 @@ class EntryReader:
         for queue, count, process, asked in zip(queues, counts, processes, commands, strict=True):
             mine = list(islice(replies, len(asked)))
             if queue.following.is_on:
-                reading = self._follow(queue, mine[0], count, process)
+                reading = await self._follow(queue, mine[0], count, process)
             else:
                 reading = await self._whole(queue, mine, count, process)
             if reading is not None:
@@ -98,12 +101,17 @@ class EntryReader:
         return reads
 
     async def _ask(self, queues: Sequence[Queue], commands: Sequence[Command], seconds: float) -> list[Reply]:
-        """What is followed brings little, so it is asked for with what others ask."""
-        if all(queue.following.is_on and not queue.is_slow for queue in queues):
-            return await self._door.ask_together([queue.keys.events for queue in queues], commands)
-        return await self._door.ask(commands, timeout=seconds, as_text=True)
+        """What is followed brings little, so it is asked for with what others ask; Redis tells then of what follows."""
+        if not all(queue.following.is_on and not queue.is_slow for queue in queues):
+            return await self._door.ask(commands, timeout=seconds, as_text=True)
+        keys = [queue.keys.events for queue in queues]
+        if self._tracked is not None and self._tracked.is_on:
+            with suppress(SourceUnavailable):  # each asks for itself then
+                read = [(key,) for key in keys]
+                return await self._tracked.ask(commands, read, seconds=AT_ONCE_SECONDS, as_text=True)
+        return await self._door.ask_together(keys, commands)
 
-    def _follow(self, queue: Queue, reply: Reply, count: int, process: str) -> Reading | None:
+    async def _follow(self, queue: Queue, reply: Reply, count: int, process: str) -> Reading | None:
         """What came of a stream that was followed; None = that is not certain: it is to be read whole.
 
         process: the one that was asked, as far as was known.
@@ -117,6 +125,8 @@ class EntryReader:
             return None
         reading = self._advance(queue, *found, count)
         queue.following.is_on = not reading.is_full
+        if not found[1] and self._tracked is not None:
+            await self._tracked.note_idle()
         return reading
 
     async def _whole(self, queue: Queue, replies: Sequence[Reply], count: int, process: str) -> Reading | None:
@@ -131,6 +141,8 @@ class EntryReader:
         if queue.is_refused:
             queue.is_refused = False
             self._metrics.queues_refused.labels(self._source).dec()
+        if entries and queue.following.is_quiet and self._tracked is not None:
+            await self._tracked.should_have_told(queue.keys.events)
         reading = self._advance(queue, info, entries, count)
         if reading.is_reset and self._door.may_lag:
             await self._confirm_reset(queue, count)

@@ -10,19 +10,21 @@ class Following:
     """Of one queue. It begins with a whole read that came to the stream's end, at one process, and ends with any doubt.
 
     process: see Door.shard. sure_id: the end as of the last whole read that reached it: up to there nothing is missing
-    that was not told; None = there was none.
+    that was not told; None = there was none. is_quiet: it was read to its end before the next read, which is whole.
     """
 
     is_on: bool = False
+    is_quiet: bool = False
     process: str = ""
     sure_id: str | None = None
     _end: str | None = None
     """What will be the sure one, once what was read is handed on."""
     _failed: bool = False
 
-    def check(self) -> None:
+    def check(self, *, is_quiet: bool = False) -> None:
         """What Redis itself counts is to be looked at again."""
         self.is_on = self._failed = False
+        self.is_quiet = is_quiet
 
     def fail(self) -> None:
         """The last entry passed was not there: until the next check that would cost more than it saves."""
@@ -31,6 +33,7 @@ class Following:
     def whole(self, position: Position, info: Info | None, reading: Reading, process: str) -> None:
         """A whole read was made, from this position."""
         self.process = process
+        self.is_quiet = False
         if reading.is_full and not reading.is_reset:
             self._end = self.sure_id or position.last_id
         else:

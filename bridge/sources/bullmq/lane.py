@@ -95,12 +95,13 @@ class Lane:
         self._source = around.source
         self._turns = around.turns
         self._door = door
-        self._wakeup = Wakeup(door, around.all_queues)
+        self._tracked = door.tracked()
+        self._wakeup = Wakeup(door, around.all_queues, self._tracked)
         self._all_queues = around.all_queues
         self._outbox = outbox
         self._records = records
         self._metrics = metrics
-        self._entries = EntryReader(around)
+        self._entries = EntryReader(around, self._tracked)
         self._jobs = JobReader(door, reader, self._tell)
         self._follower = Follower(door, reader, self._tell)
         self._queues: dict[str, Queue] = {}
@@ -164,7 +165,8 @@ class Lane:
             await self._stop_taking_up()
             for queue in self._queues.values():
                 self._leave(queue)
-            await self._follower.close()
+            self._follower.close()
+            self._know_nothing()
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
 
@@ -185,7 +187,9 @@ class Lane:
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
                 log.warning("read_failed", source=self._source, error=str(error))
-                self._check_all()  # whoever answers next may be another
+                for queue in self._queues.values():
+                    queue.following.check()  # whoever answers next may be another
+                self._know_nothing()  # what was told of may not have been read
                 await pause(end, 1.0)
 
     async def _relay(self, queues: Sequence[Queue]) -> None:
@@ -282,7 +286,8 @@ class Lane:
             self._next_check = time.monotonic() + max(CHECK_SECONDS, self._all_queues() / CHECKED_A_SECOND)
             with suppress(SourceUnavailable):  # the reading that follows says so
                 await self._learn_bounds()
-            self._check_all()
+            for key, queue in self._queues.items():
+                queue.following.check(is_quiet=key not in self._unfinished)
             return list(self._queues)
         readable = {key: queue for key, queue in self._queues.items() if not queue.is_refused}
         if not readable:
@@ -292,10 +297,10 @@ class Lane:
         woken = await self._meanwhile(self._wakeup.wait(readable, is_hurried=is_hurried))
         return [key for key in readable if key in woken or key in self._unfinished]
 
-    def _check_all(self) -> None:
-        """Let every stream be read whole the next time."""
-        for queue in self._queues.values():
-            queue.following.check()
+    def _know_nothing(self) -> None:
+        """Of no stream is known that it has not changed."""
+        if self._tracked is not None:
+            self._tracked.rest()
 
     async def _learn_bounds(self) -> None:
         """How many entries BullMQ keeps of each stream, which every Queue object of the app may change, how many jobs

@@ -1,4 +1,7 @@
-"""Which streams have something new: asked before anything is read, so that a quiet queue costs next to nothing.
+"""Which streams have something new: known before anything is read, so that a quiet queue costs next to nothing.
+
+Redis tells of each stream that was read when it changes (door/tracked.py); those of which nothing is known yet are
+looked at once. Where it does not tell, streams are looked at again and again.
 
 A look costs Redis in proportion to the streams it names, whichever of them has something. So those that had something
 lately are waited for apart from the rest, which are looked at in rounds; and after each look comes a rest, as long as
@@ -13,14 +16,18 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import cast
 
-from bridge.errors import TooSlow
-from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.errors import SourceUnavailable, TooSlow
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply, Tracked
 from bridge.sources.bullmq.watched import Queue
 
 LOOKS_A_SECOND = 15_000
 """Streams named a second, all lanes of a source together: some 2 % of a core of its Redis (1.0 to 1.4 us each)."""
 
 BLOCK_MS = 1000
+LOOK_SECONDS = 5.0
+REFUSED_SECONDS = 1.0
+"""After a look that was refused, before another one that reads all it names."""
+
 HOT_SECONDS = 3.0
 """A stream that had something so lately is waited for apart."""
 
@@ -31,10 +38,14 @@ turn. Both are longer where the budget wants it."""
 
 
 class Wakeup:
-    """Waits for one lane. Not for concurrent use. all_queues: how many the source has, in this replica or another."""
+    """Waits for one lane. Not for concurrent use. all_queues: how many the source has, in this replica or another.
 
-    def __init__(self, door: Door, all_queues: Callable[[], int]) -> None:
+    tracked: through which the lane reads what it follows; None = Redis tells nothing.
+    """
+
+    def __init__(self, door: Door, all_queues: Callable[[], int], tracked: Tracked | None = None) -> None:
         self._door = door
+        self._tracked = tracked
         self._all_queues = all_queues
         self._woken_at: dict[str, float] = {}
         self._looked_at: dict[str, float] = {}
@@ -47,12 +58,30 @@ class Wakeup:
         queues: by the stream's key, at least one. is_hurried: do not wait for one, there is something to do anyhow.
         Returns after about BLOCK_MS at the latest. Raises SourceUnavailable.
         """
+        if self._tracked is not None:
+            told, unknown = await self._tracked.news(queues, 0 if is_hurried else BLOCK_MS / 1000)
+            if self._tracked.is_on:
+                for key in told:
+                    queues[key].lag.told(self._door.now_ms())
+                return told | await self._look_once(self._tracked, queues, unknown)
         groups = self._door.groups(queues)
         if len(groups) == 1:
             async with self._door.blocking() as may_block:
                 if may_block or is_hurried:
                     return await self._wait_together(queues, is_hurried=is_hurried)
         return await self._look_apart(queues, is_hurried=is_hurried)
+
+    async def _look_once(self, tracked: Tracked, queues: Mapping[str, Queue], unknown: Sequence[str]) -> set[str]:
+        """Look at streams of which nothing is known. Which of them Redis refuses is told apart by reading."""
+        if not unknown or time.monotonic() < self._rested_at:
+            return set()
+        try:
+            (reply,) = await tracked.ask([_command(queues, unknown, None)], [unknown], seconds=LOOK_SECONDS)
+        except SourceUnavailable:  # it tells no more
+            return set()
+        if isinstance(reply, Refused):
+            self._rested_at = time.monotonic() + REFUSED_SECONDS
+        return self._woken(queues, unknown, reply)
 
     async def _wait_together(self, queues: Mapping[str, Queue], *, is_hurried: bool) -> set[str]:
         if is_hurried and time.monotonic() < self._rested_at:
@@ -110,19 +139,24 @@ class Wakeup:
         asked = list(groups)
         commands = [_command(queues, keys, block_ms) for keys in asked]
         try:
-            replies = await self._door.ask(commands, timeout=(block_ms or 0) / 1000 + 5)
+            replies = await self._door.ask(commands, timeout=(block_ms or 0) / 1000 + LOOK_SECONDS)
         except TooSlow:  # the entries that wake us may be too big together: reading does them apart
             return {key for keys in asked for key in keys}
         woken: set[str] = set()
         for keys, reply in zip(asked, replies, strict=True):
-            if isinstance(reply, Refused):
-                woken.update(keys)
-                continue
-            for name, entries in cast(list[tuple[bytes, list[Reply]]], reply or []):
-                woken.add(name.decode())
-                queue, (entry_id, fields) = queues[name.decode()], cast(tuple[bytes, list[bytes]], entries[0])
-                queue.portion.expect(sum(map(len, fields)))
-                queue.lag.unread(int(entry_id.partition(b"-")[0]))
+            woken |= self._woken(queues, keys, reply)
+        return woken
+
+    def _woken(self, queues: Mapping[str, Queue], keys: Sequence[str], reply: Reply) -> set[str]:
+        """The streams that a look at these found something in."""
+        if isinstance(reply, Refused):
+            return set(keys)
+        woken: set[str] = set()
+        for name, entries in cast(list[tuple[bytes, list[Reply]]], reply or []):
+            woken.add(name.decode())
+            queue, (entry_id, fields) = queues[name.decode()], cast(tuple[bytes, list[bytes]], entries[0])
+            queue.portion.expect(sum(map(len, fields)))
+            queue.lag.unread(int(entry_id.partition(b"-")[0]))
         return woken
 
 

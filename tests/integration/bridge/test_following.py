@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bridge.sources.bullmq import lane as lanes
-from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.door import Door, Tracked
+from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
@@ -33,8 +34,16 @@ class Followed:
     door: MovedDoor
     kafka: Kafka
     queue: Queue
+    lane: Lane
     check: Callable[[], None]
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def tracked(self) -> Tracked:
+        """By which Redis tells of the stream."""
+        found = self.lane._tracked  # pyright: ignore[reportPrivateUsage]  # whether it tells
+        assert found is not None
+        return found
 
     @property
     def told(self) -> list[JobEvent]:
@@ -54,7 +63,7 @@ async def followed(redis_url: str, app: Any, monkeypatch: pytest.MonkeyPatch) ->
     lane = lane_on(door, kafka.outbox, metrics, read_back=kafka.read_back)
     read_in(lane, door, metrics, "mail")
     (queue,) = lane._queues.values()  # pyright: ignore[reportPrivateUsage]  # how far it was read
-    one = Followed(door, kafka, queue, lambda: setattr(lane, "_next_check", 0.0))
+    one = Followed(door, kafka, queue, lane, lambda: setattr(lane, "_next_check", 0.0))
     async with asyncio.timeout(55), asyncio.TaskGroup() as group:
         group.create_task(lane.run(one.stop))
         await one.read_to(ids[-1])

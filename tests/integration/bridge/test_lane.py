@@ -367,6 +367,9 @@ class BrokenDoor(Door):
     breaks = 0
     is_broken = False
 
+    def tracked(self) -> None:
+        """Redis tells nothing."""
+
     async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
         is_reading = commands[0][0] in ("MULTI", "XREAD") and as_text
         if is_reading and self.breaks:

@@ -8,6 +8,7 @@ from typing import Any
 from bridge.sources.bullmq.lane import MAX_QUEUES
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.test_read_only import make_reader
 from tests.integration.bridge.writing import writing
 
 QUEUES = [f"queue-{number}" for number in range(450)]
@@ -42,8 +43,11 @@ async def test_all_queues_are_waited_for_by_commands_of_two_hundred_streams_at_m
     assert max(sizes) == MAX_QUEUES == 200
 
 
-async def test_queue_that_is_busy_is_waited_for_apart_from_the_idle_ones(bridge: Bridge, app: Any) -> None:
+async def test_where_redis_does_not_tell_a_busy_queue_is_waited_for_apart_from_the_idle_ones(
+    bridge: Bridge, app: Any, redis_url: str
+) -> None:
     """It costs Redis a look at one stream; the idle ones of its lane are looked at less often, and not forgotten."""
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url, "+client|tracking")
     queues = [f"queue-{number}" for number in range(1000)]  # of fewer the budget allows to look at all each time
     for queue in queues:
         await make_queue(app, queue)

@@ -18,7 +18,8 @@ from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Link, Refused,
 from bridge.sources.bullmq.door.pools import CLIENT_NAME, pool_of_url
 from bridge.sources.bullmq.door.single import Single
 from bridge.sources.bullmq.door.together import Together
-from bridge.sources.bullmq.door.tracked import Refusal, Tracked
+from bridge.sources.bullmq.door.tracked import Tracked
+from bridge.sources.bullmq.door.tracker import Tracker
 from tocsin.times import current_ms
 
 __all__ = ["ASK_SECONDS", "Command", "Door", "Link", "Refused", "Reply", "Tracked", "accepted", "is_about_key"]
@@ -38,7 +39,7 @@ class Door:
         self._source = source
         self._clock_offset_ms = 0
         self._is_clock_told = False
-        self._refusal = Refusal(source)
+        self._tracker: Tracker | None = None
         self._refused: set[str] = set()
         self._together: dict[str, Together] = {}
 
@@ -123,12 +124,10 @@ class Door:
         return current_ms() + self._clock_offset_ms
 
     def tracked(self) -> Tracked | None:
-        """Reads that need not be repeated while nothing changes; None where one connection cannot read every key.
-
-        The caller closes it.
-        """
-        tracking = self._link.tracking
-        return None if tracking is None else Tracked(tracking, self.ask, self._refusal)
+        """Reads that need not be repeated while nothing changes; None where one connection cannot read every key."""
+        if self._tracker is None and (tracking := self._link.tracking) is not None:
+            self._tracker = Tracker(tracking, self._source)
+        return None if self._tracker is None else Tracked(self._tracker)
 
     def say_refused(self, command: str, reply: Refused, *, without: str) -> None:
         """Say once that a command is refused which we can do without, at some cost."""
@@ -147,6 +146,8 @@ class Door:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._tracker is not None:
+            await self._tracker.close()
         await self._link.close()
 
 

@@ -91,7 +91,7 @@ class Cluster:
 
     @property
     def tracking(self) -> None:
-        """Each node would need a connection: logs are polled instead."""
+        """Each node would need a connection: streams and logs are asked for again and again instead."""
         return None
 
     async def look_around(self) -> None:

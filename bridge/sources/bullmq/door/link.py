@@ -31,10 +31,15 @@ def why(error: BaseException) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """connect: makes a connection outside of any pool that speaks RESP3, not connected yet. guard: holds each call."""
+    """connect: makes a connection outside of any pool that speaks RESP3, not connected yet. guard: holds connecting.
+
+    process: which one the others of the source are connected to, see Link.shard. reached: which one a connection is.
+    """
 
     connect: Callable[[], Any]
     guard: Guard
+    process: Callable[[], str]
+    reached: Callable[[Any], str]
 
 
 def is_about_key(refused: ResponseError) -> bool:

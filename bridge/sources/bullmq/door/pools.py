@@ -42,6 +42,10 @@ class Pool(Protocol):
         """Which it is, where that may change."""
         ...
 
+    def reached(self, connection: Any) -> str:
+        """Which one a connection leads to, in the same words."""
+        ...
+
     async def aclose(self) -> None:
         """Close every connection."""
         ...
@@ -55,6 +59,9 @@ class FixedPool(BlockingConnectionPool):
 
     @property
     def process(self) -> str:
+        return ""
+
+    def reached(self, connection: Any) -> str:
         return ""
 
 
@@ -102,6 +109,9 @@ class PrimaryPool(SentinelConnectionPool):
     @property
     def process(self) -> str:
         return str(cast(Any, self).master_address or "")
+
+    def reached(self, connection: Any) -> str:
+        return str((connection.host, connection.port))
 
     async def look_around(self) -> None:
         """Ask the sentinels again."""

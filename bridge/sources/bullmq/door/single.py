@@ -102,8 +102,11 @@ class Single:
 
     @property
     def tracking(self) -> Tracking | None:
-        pool = cast(Any, self._pool)
-        return Tracking(lambda: pool.connection_class(**{**pool.connection_kwargs, "protocol": 3}), self._guard)
+        def connect() -> Any:
+            pool = cast(Any, self._pool)
+            return pool.connection_class(**{**pool.connection_kwargs, "protocol": 3})
+
+        return Tracking(connect, self._guard, lambda: self._pool.process, self._pool.reached)
 
     async def close(self) -> None:
         for link in (self, self._primary):

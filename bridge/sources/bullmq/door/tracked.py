@@ -1,183 +1,124 @@
-"""Reads on which Redis tells what has changed since (CLIENT TRACKING): what did not need not be read again.
+"""Reads on which Redis tells what has changed since: what did not need not be read again.
 
-Redis remembers for one connection the keys read through it and pushes the name of each once it changes. Pushes and
-replies are taken in the order they arrive, so a key that changes right after it was read is known to have. Where there
-is no tracking (refused, a proxy, RESP2 only) everything may have changed, and reads go where all others go.
+Pushes and replies are taken in the order they arrive, so a key that changes right after it was read is known to have.
+Where there is no tracking (refused, a proxy, RESP2 only) everything may have changed, and reads go where all others go.
 """
 
-import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, cast
-
-import structlog
-from redis.exceptions import ResponseError
 
 from bridge.errors import SourceUnavailable
-from bridge.sources.bullmq.door.link import ASK_SECONDS, AWAY, Command, Reply, Tracking, why
-from bridge.sources.bullmq.door.single import pack
-
-log = structlog.get_logger("bridge.tracked")
-
-RENEW_SECONDS = 45.0
-"""A connection's age at most. It bounds what Redis remembers for it, how long a demoted primary misleads us, and how
-long we miss what a replica loaded as a whole: it tells of what its primary changes, not of keys in a full copy."""
-
-RETRY_SECONDS = 30.0
-REFUSED_SECONDS = 300.0
-
-_PUSH = object()
-
-Ask = Callable[[Sequence[Command]], Awaitable[list[Reply]]]
-
-
-@dataclass(slots=True)
-class Refusal:
-    """Shared by what is tracked at one source: whether Redis refused tracking, said once, and till when."""
-
-    source: str
-    until: float = 0.0
-    is_told: bool = False
-
-    def note(self, reason: str) -> None:
-        """Redis refused."""
-        self.until = time.monotonic() + REFUSED_SECONDS
-        if not self.is_told:
-            self.is_told = True
-            log.info(
-                "tracking_refused",
-                source=self.source,
-                reason=reason,
-                instead="the logs of active jobs are polled",
-                mend="allow CLIENT TRACKING and HELLO",
-            )
+from bridge.sources.bullmq.door.link import ASK_SECONDS, Command, Reply
+from bridge.sources.bullmq.door.tracker import Tracker
 
 
 class Tracked:
-    """Reads of single keys, each command's first argument. Not for concurrent use.
+    """The keys of one reader. Not for concurrent use."""
 
-    ask: reads without tracking.
-    """
-
-    def __init__(self, tracking: Tracking, ask: Ask, refusal: Refusal) -> None:
-        self._connect = tracking.connect
-        self._guard = tracking.guard
-        self._untracked = ask
-        self._refusal = refusal
-        self._connection: Any = None
-        self._begun = 0.0
-        self._not_before = 0.0
-        self._known: set[bytes] = set()
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._known: set[str] = set()
+        self._told: set[str] = set()
+        self._news = asyncio.Event()
 
     @property
     def is_on(self) -> bool:
-        """Whether Redis tells; else `changed` says so of every key."""
-        return self._connection is not None
+        """Whether Redis tells; else every key may have changed."""
+        return self._tracker.is_on
 
     async def changed(self, keys: Collection[str]) -> list[str]:
-        """Of these keys those that may have changed since they were read; those left out are forgotten."""
-        await self._renew()
-        try:
-            await self._send([("PING",)])  # what was pushed before comes before its reply
-        except SourceUnavailable:
+        """Of these keys those that may have changed until now since they were read; those left out are forgotten."""
+        await self._tracker.renew()
+        if not await self._hear():
             return list(keys)
-        names = {key: key.encode() for key in keys}
-        self._known.intersection_update(names.values())
-        return [key for key, name in names.items() if name not in self._known]
+        self._forget(self._known.difference(keys))
+        self._told.clear()
+        return [key for key in keys if key not in self._known]
 
-    async def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send all commands, return their replies in order. Raises SourceUnavailable, and then nothing is known."""
-        return await self._send(commands) if self.is_on else await self._untracked(commands)
+    async def news(self, keys: Collection[str], seconds: float) -> tuple[set[str], list[str]]:
+        """Of these keys those that have changed since they were read, and those of which nothing is known.
 
-    async def rest(self) -> None:
-        """Nothing is to be read for now: the connection ends when it is old."""
-        if self.is_on and time.monotonic() - self._begun >= RENEW_SECONDS:
-            await self.close()
+        Waits so long for one of either. Those left out are forgotten.
+        """
+        await self._tracker.renew()
+        self._forget(self._known.difference(keys))
+        found = self._take(keys)
+        if seconds > 0 and not any(found):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._news.wait()
+            found = self._take(keys)
+        return found
 
-    async def close(self) -> None:
-        """End it; it may be used again."""
-        connection, self._connection = self._connection, None
+    async def ask(
+        self,
+        commands: Sequence[Command],
+        keys: Sequence[Sequence[str]] | None = None,
+        *,
+        seconds: float = ASK_SECONDS,
+        as_text: bool = False,
+    ) -> list[Reply]:
+        """Send all commands, return their replies in order. keys: what each reads; else its first argument.
+
+        Raises SourceUnavailable, and then nothing is known.
+        """
+        read = [(str(command[1]),) for command in commands] if keys is None else keys
+        return await self._tracker.ask(self, commands, read, seconds=seconds, as_text=as_text)
+
+    def knows(self, key: str) -> bool:
+        """Whether it has not changed since it was read, as far as Redis has told."""
+        return key in self._known
+
+    async def should_have_told(self, key: str) -> None:
+        """It has changed. A Redis that has not told, though it was read before, is not relied on for a while."""
+        if self.knows(key) and await self._hear() and self.knows(key):
+            await self._tracker.note_silent()
+
+    async def note_idle(self) -> None:
+        """A change was told of that was none."""
+        await self._tracker.note_idle()
+
+    def rest(self) -> None:
+        """Nothing is of interest for now."""
+        self._forget(set(self._known))
+        self._told.clear()
+
+    def learn(self, key: str) -> None:
+        """It was read."""
+        self._known.add(key)
+        self._told.discard(key)
+
+    def tell(self, key: str) -> None:
+        """It has changed."""
+        self._known.discard(key)
+        self._told.add(key)
+        self._news.set()
+
+    def lose(self, key: str) -> None:
+        """Somebody else is told of it."""
+        self._known.discard(key)
+
+    def lose_all(self) -> None:
+        """Redis tells no more, or all may have changed."""
         self._known.clear()
-        if connection is not None:
-            with suppress(Exception):
-                await connection.disconnect(nowait=True)
+        self._told.clear()
+        self._news.set()
 
-    async def _renew(self) -> None:
-        """Begin, and begin afresh now and then. Without success all goes on untracked."""
-        now = time.monotonic()
-        if self.is_on and now - self._begun < RENEW_SECONDS:
-            return
-        await self.close()
-        if now < max(self._not_before, self._refusal.until):
-            return
-        self._begun = now
-        self._connection = connection = self._connect()
+    async def _hear(self) -> bool:
+        """Take what was pushed until now: it comes before this reply. False = Redis tells nothing."""
         try:
-            async with self._guard(ASK_SECONDS):
-                refused = await _connect(connection)
-            if refused is not None:
-                raise refused
-            parser = connection._parser
-            parser.set_invalidation_push_handler(self._invalidate)
-            parser.set_pubsub_push_handler(_ignore)
-            (answer,) = await self._send([("CLIENT", "TRACKING", "ON")])
-            if isinstance(answer, ResponseError):
-                raise answer
-            self._known.clear()
-        except BaseException as error:
-            await self.close()
-            if isinstance(error, ResponseError):
-                self._refusal.note(str(error))
-            elif isinstance(error, (*AWAY, SourceUnavailable)):
-                self._not_before = now + RETRY_SECONDS
-            else:
-                raise
+            await self._tracker.ask(self, [("PING",)], [()], seconds=ASK_SECONDS, as_text=False)
+        except SourceUnavailable:
+            return False
+        return True
 
-    async def _send(self, commands: Sequence[Command]) -> list[Reply]:
-        connection = self._connection
-        if connection is None:
-            raise SourceUnavailable("tracking is off")
-        try:
-            async with self._guard(ASK_SECONDS):
-                await connection.send_packed_command([pack(commands)], check_health=False)
-                return [await self._reply(connection, command) for command in commands]
-        except BaseException as error:
-            await self.close()
-            if isinstance(error, AWAY):
-                raise SourceUnavailable(why(error)) from error
-            raise
+    def _forget(self, keys: Collection[str]) -> None:
+        self._known.difference_update(keys)
+        self._tracker.forget(self, keys)
 
-    async def _reply(self, connection: Any, command: Command) -> Reply:
-        """One command's reply, after whatever was pushed before it. One read a push: they may be thousands."""
-        reply: Any = _PUSH
-        try:
-            while reply is _PUSH:
-                reply = await connection.read_response(disable_decoding=True, push_request=True)
-        except ResponseError as refused:
-            return refused
-        if len(command) > 1:
-            self._known.add(str(command[1]).encode())
-        return reply
-
-    async def _invalidate(self, message: Sequence[Any]) -> object:
-        """A push: these keys have changed, or None = all."""
-        keys = cast(Sequence[bytes] | None, message[1])
-        if keys is None:
-            self._known.clear()
-        else:
-            self._known.difference_update(keys)
-        return _PUSH
-
-
-async def _connect(connection: Any) -> ResponseError | None:
-    """Connect; return what Redis refused, which is no sign that it is ill. Raises what is."""
-    try:
-        await connection.connect()
-    except ResponseError as refused:
-        return refused
-    return None
-
-
-async def _ignore(message: object) -> object:
-    return _PUSH
+    def _take(self, keys: Collection[str]) -> tuple[set[str], list[str]]:
+        self._news.clear()
+        told = self._told.intersection(keys)
+        self._told.clear()
+        return told, [key for key in keys if key not in self._known and key not in told]

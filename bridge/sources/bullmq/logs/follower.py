@@ -7,6 +7,7 @@ length, and is looked at itself.
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
@@ -68,16 +69,16 @@ class Follower:
         if self._unread:
             self._next = 0.0
 
-    async def close(self) -> None:
-        """End what is open."""
+    def close(self) -> None:
+        """Nothing is followed any more."""
         if self._tracked is not None:
-            await self._tracked.close()
+            self._tracked.rest()
 
     async def _due(self, running: Running) -> list[str]:
         """The logs that may have changed, and those of which not all was read."""
         if self._tracked is not None:
             if not running:
-                await self._tracked.rest()
+                self._tracked.rest()
                 return []
             changed = set(await self._tracked.changed(list(running)))
             if self._tracked.is_on:
@@ -111,7 +112,10 @@ class Follower:
 
     async def _ask(self, commands: Sequence[Command]) -> list[Reply]:
         try:
-            return await (self._door.ask(commands) if self._tracked is None else self._tracked.ask(commands))
+            if self._tracked is not None and self._tracked.is_on:
+                with suppress(SourceUnavailable):  # who shares the connection may have ended it
+                    return await self._tracked.ask(commands)
+            return await self._door.ask(commands)
         except SourceUnavailable:
             for portion in (self._portion, self._reader.portion):
                 portion.shrink()
