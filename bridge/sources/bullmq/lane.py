@@ -54,6 +54,9 @@ MAX_QUEUES = 200
 PAUSE_SECONDS = 0.02
 """All lanes of a process go on at the same moments: what they ask then is asked together."""
 
+TEND_SECONDS = 0.1
+"""How often all queues of a lane are gone through at most: an event of one wakes it."""
+
 CHECK_SECONDS = 15.0
 """How often every stream is read although nothing woke us: one that was deleted, or is refused, wakes nobody."""
 
@@ -108,6 +111,7 @@ class Lane:
         self._unfinished: set[str] = set()
         self._handover = Handover(around, self._reconciler, self._follower.meet, self._mending.stop_of)
         self._next_check = 0.0
+        self._next_tend = 0.0
         self._next_leave = 0.0
 
     @property
@@ -177,12 +181,10 @@ class Lane:
                 for start in range(0, len(woken), STREAMS_A_READ):
                     async with self._logging:
                         await self._relay(woken[start : start + STREAMS_A_READ])
-                self._take_up_open_jobs()
-                await self._mending.step((queue, key not in self._unfinished) for key, queue in self._queues.items())
-                await self._reconcile()
-                await self._take_leave()
-                if not self._follower.seconds_left:
-                    await self._follow()
+                    await self._follow_in_time()
+                if self._is_asking or time.monotonic() >= self._next_tend:
+                    await self._tend()
+                await self._follow_in_time()
                 await pause(end, 0 if self._has_more else _to_the_beat())
             except SourceUnavailable as error:
                 self._metrics.source_errors.labels(self._source).inc()
@@ -191,6 +193,14 @@ class Lane:
                     queue.following.check()  # whoever answers next may be another
                 self._know_nothing()  # what was told of may not have been read
                 await pause(end, 1.0)
+
+    async def _tend(self) -> None:
+        """Do what is to be done of all queues besides reading them."""
+        self._next_tend = time.monotonic() + TEND_SECONDS
+        self._take_up_open_jobs()
+        await self._mending.step((queue, key not in self._unfinished) for key, queue in self._queues.items())
+        await self._reconcile()
+        await self._take_leave()
 
     async def _relay(self, queues: Sequence[Queue]) -> None:
         """Read some streams once, and hand on what they brought.
@@ -326,6 +336,10 @@ class Lane:
         finally:
             if waiting.cancel():
                 await asyncio.wait({waiting})
+
+    async def _follow_in_time(self) -> None:
+        if not self._follower.seconds_left:
+            await self._follow()
 
     async def _follow(self) -> None:
         async with self._logging:
