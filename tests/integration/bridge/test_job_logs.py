@@ -71,6 +71,10 @@ async def tracking_clients(app: Any) -> set[str]:
     return {client["id"] for client in await app.client_list() if "t" in client["flags"]}
 
 
+async def do_track(app: Any, count: int) -> bool:
+    return len(await tracking_clients(app)) == count
+
+
 @pytest.mark.parametrize("tracks", [True, False])
 async def test_each_line_is_told_while_its_job_runs(bridge: Bridge, app: Any, redis_url: str, tracks: bool) -> None:
     """The next is written when it is committed. Under a user who may not track the logs are polled, which is said once.
@@ -81,7 +85,7 @@ async def test_each_line_is_told_while_its_job_runs(bridge: Bridge, app: Any, re
     await bridge.start()
     async with logging_jobs(redis_url, queue="mail") as jobs:
         await are_followed(bridge, jobs, "mail")
-        assert len(await tracking_clients(app)) == tracks
+        await eventually(lambda: do_track(app, tracks), what="tracking, or none")
         for number in range(6):
             await jobs.log("1", f"line {number}")
             await until_told(bridge, "mail", f"line {number}")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq import entryreader
 from bridge.sources.bullmq.door import Reply, Tracked, tracker
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
@@ -29,6 +30,7 @@ async def test_while_nothing_happens_no_stream_is_named(
     app: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker, "AFRESH_SECONDS", 1000.0)
+    monkeypatch.setattr(entryreader, "AT_ONCE_SECONDS", 50.0)
     async with followed(redis_url, app, monkeypatch) as one:
         await add(one, app)
         await told_of(one)

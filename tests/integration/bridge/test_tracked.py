@@ -1,5 +1,6 @@
 """Reads on which Redis tells what has changed: each change is known, whatever happens to the connection."""
 
+import asyncio
 import time
 import tomllib
 from contextlib import suppress
@@ -7,18 +8,29 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.exceptions import ConnectionError as ConnectionFailed
 
 from bridge.errors import SourceUnavailable
 from bridge.settings import Source
 from bridge.sources.bullmq.door import Door, Tracked, tracker
+from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.opening import open_link
-from bridge.sources.bullmq.door.pools import FixedPool
+from bridge.sources.bullmq.door.pools import FixedPool, pool_of_url
+from bridge.sources.bullmq.door.single import Single
 from tests.eventually import eventually
 from tests.integration.bridge.test_read_only import make_reader
 from tests.integration.bridge.test_replica import are_linked
 from tests.integration.bridge.test_sentinel import source, watched
+from tests.integration.bridge.test_sites import site
 from tests.servers.redis_servers import RedisServer, RedisServers
+from tocsin.breakers import Breakers
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine may take its time to connect."""
+    monkeypatch.setattr(tracker, "OPEN_SECONDS", 50.0)
 
 
 def reads(*keys: str) -> list[tuple[str | int, ...]]:
@@ -142,6 +154,19 @@ async def test_connection_to_another_process_than_is_read_tells_nothing(
     assert await mine.changed(["bull:a"]) == ["bull:a"]
     assert mine.is_on
     assert len([client for client in await app.client_list() if "t" in client["flags"]]) == 1
+    await door.close()
+
+
+async def test_reads_that_fail_together_open_no_breaker(app: Any, redis_url: str) -> None:
+    """All ask through one connection; those who do without it find out how Redis is."""
+    breakers = Breakers(site("eu", "unused", "t."), CollectorRegistry())
+    door = Door(Single(pool_of_url(redis_url), Guards("main", breakers).of()))
+    mine = await tracking(door, "bull:a")
+    answers = await asyncio.gather(*(mine.ask(reads("bull:a"), seconds=0) for _ in range(20)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {SourceUnavailable}
+    assert not mine.is_on
+    assert not breakers.is_open("redis:main")
+    assert await door.ask(reads("bull:a")) == [[]]
     await door.close()
 
 

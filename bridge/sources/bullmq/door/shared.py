@@ -18,9 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from bridge.sources.bullmq.door.link import Command, Reply
 from bridge.sources.bullmq.door.single import CHUNK_BYTES, pack
-
-GATHER_SECONDS = 0.002
-"""How long the first waits for others."""
+from bridge.sources.bullmq.door.together import GATHER_SECONDS
 
 QUIET_SECONDS = 2.0
 """Without a word Redis is asked whether it is there, and given up after as long again."""

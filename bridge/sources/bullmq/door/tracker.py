@@ -16,6 +16,7 @@ from redis.exceptions import ResponseError
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.door.link import ASK_SECONDS, AWAY, Command, Refused, Reply, Tracking, why
 from bridge.sources.bullmq.door.shared import Shared
+from bridge.sources.bullmq.door.together import APART_SECONDS
 
 log = structlog.get_logger("bridge.tracker")
 
@@ -30,8 +31,7 @@ AGAIN_SECONDS = 1.0
 """After it ended, before another one."""
 
 RETRY_SECONDS = 30.0
-SLOW_SECONDS = 60.0
-"""After it did not answer in time: all ask through one connection, and one big reply keeps everybody waiting."""
+"""After there was none to be had."""
 
 REFUSED_SECONDS = 300.0
 
@@ -126,7 +126,7 @@ class Tracker:
                 return await shared.ask(commands, on_reply=on_reply, as_text=as_text)
         except AWAY as error:
             if self._shared is shared:
-                self._rest(error)
+                self._give_up(error)
                 await self._leave()
             raise SourceUnavailable(why(error)) from error
 
@@ -171,7 +171,7 @@ class Tracker:
             if isinstance(error, ResponseError):
                 self._refuse(str(error), "allow CLIENT TRACKING and HELLO")
             elif isinstance(error, AWAY):
-                self._not_before = time.monotonic() + RETRY_SECONDS
+                self._rest(error, RETRY_SECONDS)
             else:
                 raise
         else:
@@ -188,11 +188,15 @@ class Tracker:
     def _ended(self, error: Exception) -> None:
         if self._shared is not None and self._shared.has_ended:
             self._shared = None
-            self._rest(error)
+            self._give_up(error)
             self._lose_all()
 
-    def _rest(self, error: Exception) -> None:
-        self._not_before = time.monotonic() + (SLOW_SECONDS if isinstance(error, TimeoutError) else AGAIN_SECONDS)
+    def _give_up(self, error: Exception) -> None:
+        self._rest(error, APART_SECONDS if isinstance(error, TimeoutError) else AGAIN_SECONDS)
+
+    def _rest(self, error: BaseException, seconds: float) -> None:
+        self._not_before = time.monotonic() + seconds
+        log.info("tracking_ended", source=self._source, reason=why(error), again_in_seconds=seconds)
 
     async def _distrust(self, reason: str, mend: str) -> None:
         self._refuse(reason, mend)
