@@ -2,6 +2,8 @@
 
 from fnmatch import fnmatchcase
 
+from tocsin import globs
+
 
 class Pattern:
     """Globs of env, source and queue, which are fields of whatever has one; `*` fits all."""
@@ -11,7 +13,7 @@ class Pattern:
     queue: str
 
     def matches(self, env: str, source: str, queue: str) -> bool:
-        return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and fnmatchcase(queue, self.queue)
+        return fnmatchcase(env, self.env) and fnmatchcase(source, self.source) and globs.fits(queue, self.queue)
 
 
 def read_pattern(text: str) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from bot.routing.patterns import Pattern, read_pattern
+from tocsin import globs
 
 _ENTRY = re.compile(r"(?P<chat>-?\d{1,18})(?:/(?P<topic>\d{1,10}))?(?P<silent>:silent)?")
 
@@ -126,6 +127,6 @@ def runbook_of(runbooks: Sequence[Runbook], rule: str, source: str, queue: str) 
     found = (
         one.url
         for one in runbooks
-        if one.rule in ("", rule) and fnmatchcase(source, one.source) and fnmatchcase(queue, one.queue)
+        if one.rule in ("", rule) and fnmatchcase(source, one.source) and globs.fits(queue, one.queue)
     )
     return next(found, "")

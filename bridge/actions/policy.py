@@ -8,6 +8,8 @@ rule whose glob fits decides; where none fits, all is allowed.
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from tocsin import globs
+
 ACTIONS = ("retry", "promote", "remove", "pause", "resume")
 
 
@@ -22,7 +24,7 @@ class Rule:
 
     def fits(self, env: str, queue: str) -> bool:
         """Whether this rule is about the queue."""
-        return fnmatchcase(env, self.env) and fnmatchcase(queue, self.queue)
+        return fnmatchcase(env, self.env) and globs.fits(queue, self.queue)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ ALL = set(ACTIONS)
         ("*: nothing; vip: all", "prod", "vip", set[str]()),
         ("Mail: nothing", "prod", "mail", ALL),
         ("p[ae]y: nothing", "prod", "pay", set[str]()),
+        ("payments-*: no retry", "prod", "{payments-eu}", ALL - {"retry"}),
     ],
 )
 def test_the_first_rule_that_fits_decides(text: str, env: str, queue: str, expected: set[str]) -> None:
