@@ -196,6 +196,27 @@ async def test_job_that_keeps_few_lines_is_followed_and_goes_on_after_a_kill(bri
         assert [line.attempt for line in lines] == [1] * 11 + [2]
 
 
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_no_line_is_lost_that_is_kept_though_hundreds_came_meanwhile(
+    bridge: Bridge, redis_url: str, how: str
+) -> None:
+    await bridge.start()
+    async with logging_jobs(redis_url, queue="mail", keep_logs=1000) as jobs:
+        before, after = [f"line {number}" for number in range(1000)], [f"line {number}" for number in range(1000, 1900)]
+        await jobs.log("1", *before)
+        await until_told(bridge, "mail", before[-1])
+        if how == "killed":
+            await bridge.kill()
+        else:
+            bridge.signal(signal.SIGSTOP)
+        await jobs.log("1", *after)
+        if how == "killed":
+            await bridge.start()
+        else:
+            bridge.signal(signal.SIGCONT)
+        assert_told(await until_told(bridge, "mail", after[-1]), *before, *after)
+
+
 async def test_cleared_log_is_told_on_from_where_it_was(bridge: Bridge, redis_url: str) -> None:
     await bridge.start()
     async with logging_jobs(redis_url, queue="mail") as jobs:

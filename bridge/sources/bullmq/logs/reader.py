@@ -9,6 +9,7 @@ from bridge.sources.bullmq.logs.place import MOST_DIGESTS, Found, LogPlace, Look
 from bridge.sources.bullmq.portions import Portion
 
 MOST_LINES = 500
+MOST_BACK = 20_000
 LOG_BYTES = 1024 * 1024
 
 
@@ -26,20 +27,20 @@ class LogReader:
     async def find(self, keys: Keys, job_id: str, asked: Look, reply: Reply) -> Found:
         """The new lines in the reply to a look; they are searched for if the place was not there.
 
-        Of a log that was cut, no more than the last MOST_LINES, or some LOG_BYTES: what it held before them is lost
-        like the lines that BullMQ cut. Raises SourceUnavailable.
+        Of a log that was cut, no more than the last LOG_BYTES or MOST_BACK lines: what it held before them is lost like
+        the lines that BullMQ cut. They are read at once, since every line that is written moves all others. Raises
+        SourceUnavailable.
         """
         found = asked.find(self._lines(reply))
-        count = 2 * MOST_DIGESTS
-        while not found.is_sure:
-            back = look_back(asked.place, count)
+        back, count = Portion(first=2 * MOST_DIGESTS, most=MOST_BACK, wanted_bytes=LOG_BYTES), 0
+        while not found.is_sure and back.count > count:
+            count = back.count
+            look = look_back(asked.place, count)
             # A replica may be behind what was told: to its primary nothing is missing.
-            (reply,) = await self._door.ask_primary([read_command(keys, job_id, back)])
-            found = back.find(self._lines(reply))
-            wider = min(4 * count, self.portion.count)
-            if wider <= count:
-                break
-            count = wider
+            (reply,) = await self._door.ask_primary([read_command(keys, job_id, look)])
+            lines = self._lines(reply)
+            found = look.find(lines)
+            back.learn([len(line) for line in lines])
         return found
 
     async def read(self, keys: Keys, job_id: str, place: LogPlace, *, is_cut: bool) -> Found:
