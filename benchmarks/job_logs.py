@@ -46,7 +46,7 @@ return redis.call('TIME')
 class PollingDoor(Door):
     """Redis does not tell what changed."""
 
-    def tracked(self) -> Tracked | None:
+    def tracked(self, news: asyncio.Event) -> Tracked | None:
         return None
 
 

@@ -93,14 +93,18 @@ class Kafka:
         self.asked: list[list[str]] = []
         self.is_slow = False
 
-    @property
-    def events(self) -> list[JobEvent]:
-        """All of them until now."""
+    def commit(self) -> None:
+        """Take a transaction from the outbox."""
         records, committed = self.outbox.take()
         self.records += records
         self.values += [record.value or b"" for record in records if record.topic == "t.jobs"]
         for tell in committed:
             tell()
+
+    @property
+    def events(self) -> list[JobEvent]:
+        """All of them until now."""
+        self.commit()
         return [decode(JobEvent, value) for value in self.values]
 
     def of(self, job_id: str) -> list[JobEvent]:

@@ -98,7 +98,8 @@ class Lane:
         self._source = around.source
         self._turns = around.turns
         self._door = door
-        self._tracked = door.tracked()
+        news = asyncio.Event()
+        self._tracked = door.tracked(news)
         self._wakeup = Wakeup(door, around.all_queues, self._tracked)
         self._all_queues = around.all_queues
         self._outbox = outbox
@@ -106,7 +107,7 @@ class Lane:
         self._metrics = metrics
         self._entries = EntryReader(around, self._tracked)
         self._jobs = JobReader(door, reader, self._tell)
-        self._follower = Follower(door, reader, self._tell)
+        self._follower = Follower(door, reader, self._tell, door.tracked(news))
         self._queues: dict[str, Queue] = {}
         self._unfinished: set[str] = set()
         self._handover = Handover(around, self._reconciler, self._follower.meet, self._mending.stop_of)

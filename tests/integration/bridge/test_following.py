@@ -11,11 +11,12 @@ import pytest
 from bridge.sources.bullmq import lane as lanes
 from bridge.sources.bullmq.door import Door, Tracked
 from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.logs.follower import Follower
 from bridge.sources.bullmq.watched import Queue
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_on, new_metrics, read_in
-from tocsin.events import JobEvent
+from tocsin.events import JobEvent, LogLine, decode
 
 
 class MovedDoor(Door):
@@ -46,8 +47,18 @@ class Followed:
         return found
 
     @property
+    def follower(self) -> Follower:
+        """Of jobs' logs."""
+        return self.lane._follower  # pyright: ignore[reportPrivateUsage]  # when it looks
+
+    @property
     def told(self) -> list[JobEvent]:
         return self.kafka.events
+
+    @property
+    def lines(self) -> list[LogLine]:
+        self.kafka.commit()
+        return [decode(LogLine, record.value or b"") for record in self.kafka.records if record.topic == "t.logs"]
 
     async def read_to(self, entry_id: str) -> None:
         await eventually(lambda: self.queue.position.last_id == entry_id, what="read so far")

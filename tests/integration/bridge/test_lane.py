@@ -367,7 +367,7 @@ class BrokenDoor(Door):
     breaks = 0
     is_broken = False
 
-    def tracked(self) -> None:
+    def tracked(self, news: asyncio.Event) -> None:
         """Redis tells nothing."""
 
     async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:

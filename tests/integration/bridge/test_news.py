@@ -1,5 +1,6 @@
-"""A stream is read because Redis tells that it has changed; where it does not, it is looked at as before."""
+"""A stream is read, and a log, because Redis tells that it changed; where it does not, all is looked at as before."""
 
+import asyncio
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import entryreader
 from bridge.sources.bullmq.door import Reply, Tracked, tracker
+from bridge.sources.bullmq.logs import follower
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.test_following import Followed, calls, followed
@@ -24,6 +26,16 @@ async def add(one: Followed, app: Any, count: int = 1) -> None:
 async def told_of(one: Followed) -> None:
     """Wait until Redis will tell of the next change."""
     await eventually(lambda: one.tracked.knows("bull:mail:events"), what="Redis tells")
+
+
+STORM = "for n = 1, 200 do redis.call('XADD', KEYS[1], '*', 'event', 'progress', 'jobId', n, 'data', n) end"
+
+
+async def never_ending(app: Any) -> None:
+    """Events, again and again, made by Redis itself: the lane shares this process."""
+    while True:
+        await app.eval(STORM, 1, "bull:mail:events")
+        await asyncio.sleep(0.01)
 
 
 async def test_while_nothing_happens_no_stream_is_named(
@@ -115,3 +127,27 @@ async def test_redis_that_remembers_few_keys_is_looked_at(
         monkeypatch.setattr(tracker, "time", SimpleNamespace(monotonic=lambda: now + tracker.REFUSED_SECONDS + 60))
         await told_of(one)
         await add(one, app, 2)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_each_line_of_a_log_is_told_because_redis_tells_of_it(
+    app: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch, is_busy: bool
+) -> None:
+    """No look is due before the test ends. is_busy: the same lane has more to read all the time."""
+    monkeypatch.setattr(tracker, "AFRESH_SECONDS", 1000.0)
+    async with followed(redis_url, app, monkeypatch) as one:
+        await app.hset("bull:mail:7", mapping={"name": "talk", "timestamp": 5, "opts": "{}"})
+        for event in ("added", "active"):
+            entry_id = await app.xadd("bull:mail:events", {"event": event, "jobId": "7", "name": "talk"})
+        await one.read_to(entry_id.decode())
+        await eventually(lambda: one.follower.seconds_left > 0, what="a look")
+        monkeypatch.setattr(follower, "FOLLOW_SECONDS", 1000.0)
+        await eventually(lambda: one.follower.seconds_left > 500, what="the last look that is due by the clock")
+        storm = asyncio.create_task(never_ending(app)) if is_busy else None
+        for number in range(5):
+            await app.rpush("bull:mail:7:logs", f"line {number}")
+            await eventually(lambda: len(one.lines) == number + 1, what=f"line {number}")  # noqa: B023  # awaited here
+        assert [line.message for line in one.lines] == [f"line {number}" for number in range(5)]
+        if storm is not None:
+            storm.cancel()
+            await asyncio.gather(storm, return_exceptions=True)

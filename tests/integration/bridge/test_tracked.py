@@ -39,7 +39,7 @@ def reads(*keys: str) -> list[tuple[str | int, ...]]:
 
 async def tracking(door: Door, *keys: str) -> Tracked:
     """Tracking, with these keys read."""
-    mine = door.tracked()
+    mine = door.tracked(asyncio.Event())
     assert mine is not None
     assert await mine.changed(keys) == list(keys)
     assert mine.is_on
@@ -123,7 +123,7 @@ async def test_all_is_read_afresh_in_time_and_redis_remembers_no_more_for_it(
     """Of a connection that has ended it forgets nothing until the key changes: there is one for all times."""
     monkeypatch.setattr(tracker, "AFRESH_SECONDS", 0.0)
     door = Door(redis_url)
-    mine = door.tracked()
+    mine = door.tracked(asyncio.Event())
     assert mine is not None
     for _ in range(3):
         assert await mine.changed(["bull:a", "bull:b"]) == ["bull:a", "bull:b"]
@@ -145,7 +145,7 @@ async def test_connection_to_another_process_than_is_read_tells_nothing(
 
     monkeypatch.setattr(FixedPool, "reached", reached)
     door = Door(redis_url)
-    mine = door.tracked()
+    mine = door.tracked(asyncio.Event())
     assert mine is not None
     for _ in range(2):
         assert await mine.changed(["bull:a"]) == ["bull:a"]
@@ -174,7 +174,7 @@ async def test_what_is_refused_is_said_once_and_tried_again_later(
     app: Any, redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = Door(await make_reader(app, redis_url, "+client|tracking"), source="main")
-    first, second = door.tracked(), door.tracked()
+    first, second = door.tracked(asyncio.Event()), door.tracked(asyncio.Event())
     assert first is not None
     assert second is not None
     for mine in (first, second, first):
@@ -246,7 +246,7 @@ async def test_changes_are_known_behind_sentinels_before_and_after_a_failover(
 async def test_redis_without_resp3_tells_nothing(servers: RedisServers) -> None:
     server = await servers.start("valkey", "--rename-command", "HELLO", "")
     door = Door(server.url)
-    mine = door.tracked()
+    mine = door.tracked(asyncio.Event())
     assert mine is not None
 
     assert await mine.changed(["bull:a"]) == ["bull:a"]

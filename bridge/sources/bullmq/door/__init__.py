@@ -123,11 +123,14 @@ class Door:
         """Redis's clock as of the last reading, ms."""
         return current_ms() + self._clock_offset_ms
 
-    def tracked(self) -> Tracked | None:
-        """Reads that need not be repeated while nothing changes; None where one connection cannot read every key."""
+    def tracked(self, news: asyncio.Event) -> Tracked | None:
+        """Reads that need not be repeated while nothing changes; None where one connection cannot read every key.
+
+        news: is set when something changed, for one who waits for several of these.
+        """
         if self._tracker is None and (tracking := self._link.tracking) is not None:
             self._tracker = Tracker(tracking, self._source)
-        return None if self._tracker is None else Tracked(self._tracker)
+        return None if self._tracker is None else Tracked(self._tracker, news)
 
     def say_refused(self, command: str, reply: Refused, *, without: str) -> None:
         """Say once that a command is refused which we can do without, at some cost."""

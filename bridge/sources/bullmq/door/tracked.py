@@ -16,16 +16,21 @@ from bridge.sources.bullmq.door.tracker import Tracker
 class Tracked:
     """The keys of one reader. Not for concurrent use."""
 
-    def __init__(self, tracker: Tracker) -> None:
+    def __init__(self, tracker: Tracker, news: asyncio.Event) -> None:
         self._tracker = tracker
         self._known: set[str] = set()
         self._told: set[str] = set()
-        self._news = asyncio.Event()
+        self._news = news
 
     @property
     def is_on(self) -> bool:
         """Whether Redis tells; else every key may have changed."""
         return self._tracker.is_on
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a key changed since it was asked which did."""
+        return bool(self._told)
 
     async def changed(self, keys: Collection[str]) -> list[str]:
         """Of these keys those that may have changed until now since they were read; those left out are forgotten."""
@@ -39,7 +44,7 @@ class Tracked:
     async def news(self, keys: Collection[str], seconds: float) -> tuple[set[str], list[str]]:
         """Of these keys those that have changed since they were read, and those of which nothing is known.
 
-        Waits so long for one of either. Those left out are forgotten.
+        Waits so long for one of either, or for news of whoever shares them. Those left out are forgotten.
         """
         await self._tracker.renew()
         self._forget(self._known.difference(keys))

@@ -1,8 +1,8 @@
 """Follows the logs of jobs that run: BullMQ announces no line.
 
-Redis tells which logs have changed since they were read (tracked.py), so a job that logs nothing costs nothing. Where
-it does not, their lengths are asked for each time; a log of which only the last lines are kept says nothing by its
-length, and is looked at itself.
+Redis tells which logs have changed since they were read (tracked.py): one is looked at soon after it got a line, and a
+job that logs nothing costs nothing. Where it does not tell, their lengths are asked for each time; a log of which only
+the last lines are kept says nothing by its length, and is looked at itself.
 """
 
 import time
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from bridge.errors import SourceUnavailable
-from bridge.sources.bullmq.door import Command, Door, Refused, Reply
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply, Tracked
 from bridge.sources.bullmq.jobs import PIPELINE_BYTES, size_of
 from bridge.sources.bullmq.logs.reader import LogReader, read_command
 from bridge.sources.bullmq.logs.underway import Underway
@@ -21,6 +21,11 @@ from bridge.sources.bullmq.watched import Queue, Tell
 FOLLOW_SECONDS = 0.7
 """From one look to the next. With what a look takes, and the commit, a line is told within a second."""
 
+REST_SECONDS = 0.1
+RESTS = 20
+"""After a look nobody looks for so long, though Redis tells of a line, nor for so many times as long as that look took:
+jobs that write much cost Redis, and us, no more than that part of the time."""
+
 MOST_LOGS = 250
 MOST_LENGTHS = 1000
 
@@ -29,22 +34,24 @@ Running = Mapping[str, tuple[Queue, str, JobMemory]]
 
 
 class Follower:
-    """Follows for one lane. Not for concurrent use."""
+    """Follows for one lane. Not for concurrent use. tracked: through which it reads; None = Redis tells nothing."""
 
-    def __init__(self, door: Door, reader: LogReader, tell: Tell) -> None:
+    def __init__(self, door: Door, reader: LogReader, tell: Tell, tracked: Tracked | None) -> None:
         self._door = door
         self._reader = reader
         self._tell = tell
-        self._tracked = door.tracked()
+        self._tracked = tracked
         self._underway = Underway(door)
         self._portion = Portion(first=10, most=MOST_LOGS, wanted_bytes=PIPELINE_BYTES)
         self._unread: set[str] = set()
         self._next = 0.0
+        self._rested_at = 0.0
 
     @property
     def seconds_left(self) -> float:
-        """Until the next look is due."""
-        return max(0.0, self._next - time.monotonic())
+        """Until the next look is due, as far as Redis has told by now."""
+        has_news = self._tracked is not None and self._tracked.has_news
+        return max(0.0, (self._rested_at if has_news else self._next) - time.monotonic())
 
     def meet(self, queue: Queue) -> None:
         """Look for jobs that run, once the queue is read: no entry will tell of them."""
@@ -52,7 +59,8 @@ class Follower:
 
     async def follow(self, queues: Iterable[Queue]) -> None:
         """Relay the new lines of jobs that run. Raises SourceUnavailable."""
-        self._next = time.monotonic() + FOLLOW_SECONDS
+        begun = time.monotonic()
+        self._next = self._rested_at = begun + FOLLOW_SECONDS
         await self._underway.look()
         running = {
             queue.keys.logs(job_id): (queue, job_id, job)
@@ -66,8 +74,10 @@ class Follower:
             some = due[done : done + self._portion.count]
             await self._read({key: running[key] for key in some})
             done += len(some)
+        ended = time.monotonic()
+        self._rested_at = min(self._next, ended + max(REST_SECONDS, RESTS * (ended - begun)))
         if self._unread:
-            self._next = 0.0
+            self._next = self._rested_at = 0.0
 
     def close(self) -> None:
         """Nothing is followed any more."""
