@@ -43,9 +43,9 @@ async def plan(door: Door, keys: Keys, request: ActionRequest, objects: Objectio
 
 
 async def count(door: Door, keys: Keys, wanted: Filter) -> int:
-    """How many failed jobs match, however many."""
-    if not wanted.needs_hash:
-        return cast(int, await door.one("ZCOUNT", keys.of("failed"), *_range(wanted)))
+    """How many failed jobs match, however many; of more than MOST_EXAMINED some may be gone, all but their ids."""
+    if not wanted.needs_hash and (listed := await _listed(door, keys, wanted)) > MOST_EXAMINED:
+        return listed
     await _refuse_too_many_to_examine(door, keys, wanted)
     return sum([len(page) async for page in _match_pages(door, keys, wanted)])
 
@@ -81,8 +81,7 @@ async def _refuse_too_many_to_examine(door: Door, keys: Keys, wanted: Filter) ->
     """Reading the hashes of a million jobs to find ten is no answer at 3 a.m."""
     if not wanted.needs_hash:
         return
-    examined = cast(int, await door.one("ZCOUNT", keys.of("failed"), *_range(wanted)))
-    if examined > MOST_EXAMINED:
+    if (examined := await _listed(door, keys, wanted)) > MOST_EXAMINED:
         raise ActionRefused(
             422,
             "too_many",
@@ -91,10 +90,16 @@ async def _refuse_too_many_to_examine(door: Door, keys: Keys, wanted: Filter) ->
         )
 
 
+async def _listed(door: Door, keys: Keys, wanted: Filter) -> int:
+    """How many ids the failed jobs of the filter's time are."""
+    return cast(int, await door.one("ZCOUNT", keys.of("failed"), *_range(wanted)))
+
+
 async def _match_pages(door: Door, keys: Keys, wanted: Filter) -> AsyncIterator[Failed]:
     async for page in _failed(door, keys, wanted):
         if not wanted.needs_hash:
-            yield page
+            exist = await door.ask([("EXISTS", keys.job(job_id)) for job_id, _ in page])
+            yield [one for one, exists in zip(page, exist, strict=True) if exists == 1]
             continue
         for at in range(0, len(page), HASHES_A_READ):
             some = page[at : at + HASHES_A_READ]

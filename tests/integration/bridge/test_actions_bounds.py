@@ -33,7 +33,8 @@ async def test_a_filter_acts_on_more_than_can_be_named_each_job_once(acting: Bri
 
 async def test_more_than_one_request_acts_on_is_counted_and_refused(acting: Bridge, app: Any) -> None:
     await make_failed(app, "mail", 3)
-    await app.eval(f"for n = 1, 99998 do redis.call('ZADD', KEYS[1], {FAILED_AT} + n, n) end", 1, "bull:mail:failed")
+    more = f"redis.call('ZADD', KEYS[1], {FAILED_AT} + n, n) redis.call('HSET', 'bull:mail:' .. n, 'name', 'mail')"
+    await app.eval(f"for n = 1, 99998 do {more} end", 1, "bull:mail:failed")
     body: dict[str, Any] = {"request_id": uuid.uuid4().hex, "action": "retry", "queue": "mail"}
     wanted = {"to": "2100-01-01T00:00:00Z"}
     assert (await done(acting, **body, filter=wanted, dry_run=True))["count"] == 100_001
@@ -42,6 +43,16 @@ async def test_more_than_one_request_acts_on_is_counted_and_refused(acting: Brid
     assert "100001 failed jobs match" in response.json()["message"]
     body["filter"] = {"to": FAILED_AT + 1}
     assert (await done(acting, **body))["count"] == 1  # what is refused claims no id
+
+
+async def test_jobs_of_which_only_the_id_is_left_are_counted_by_no_filter(acting: Bridge, app: Any) -> None:
+    """Redis evicted their data, or somebody deleted it."""
+    job_ids = await make_failed(app, "mail", 5)
+    await app.delete("bull:mail:job-1", "bull:mail:job-3")
+    plain: dict[str, Any] = {"action": "retry", "queue": "mail", "filter": {"to": "2100-01-01T00:00:00Z"}}
+    assert (await done(acting, **plain, dry_run=True))["count"] == 3
+    answer = await done(acting, **plain)
+    assert (answer["count"], outcomes(answer)) == (3, dict.fromkeys(job_ids[::2], "done"))
 
 
 async def test_more_at_once_than_it_takes_are_busy_and_done_when_sent_again(acting: Bridge, app: Any) -> None:
