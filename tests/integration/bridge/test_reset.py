@@ -77,3 +77,29 @@ async def test_obliterated_queue_that_stays_away_is_told_once(
     await add_events(app, "mail", 2)
     events = told_by_the_stream(await until_epoch(bridge, 2, 2))
     assert [event.event for event in events] == [*["added"] * 5, "stream-reset", "added", "added"]
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+async def test_stream_begun_anew_and_trimmed_beyond_the_position_meanwhile_is_known_by_its_queues_counter(
+    bridge: Bridge, app: Any, how: str
+) -> None:
+    """By the stream alone it looks as if only its oldest entries had been trimmed."""
+    await make_queue(app, "mail", max_len=100)
+    await app.set("bull:mail:id", 50)
+    await bridge.start()
+    await bridge.ready()
+    await add_events(app, "mail", 20)
+    await until_epoch(bridge, 1, 20)
+    await (bridge.stop() if how == "stopped" else bridge.kill())
+    await app.delete("bull:mail:events")
+    await app.set("bull:mail:id", 30)
+    await add_events(app, "mail", 300, max_len=100)
+    await bridge.start()
+
+    events = told_by_the_stream(await until_epoch(bridge, 2, 100))
+    assert [(event.event, event.epoch, event.lost) for event in events] == [
+        *[("added", 1, 0)] * 20,
+        ("stream-reset", 2, 0),
+        ("gap", 2, 200),
+        *[("added", 2, 0)] * 100,
+    ]
