@@ -44,6 +44,25 @@ async def writes(app: Any) -> dict[str, Any]:
     return found
 
 
+async def add_running_job(app: Any) -> None:
+    """A job of `mail` that runs and has logged a line."""
+    pipe = app.pipeline(transaction=True)
+    pipe.hset("bull:mail:running", mapping={"name": "send", "timestamp": 1, "opts": "{}", "atm": 0, "ats": 1})
+    pipe.lpush("bull:mail:active", "running")
+    pipe.rpush("bull:mail:running:logs", "half of it is done")
+    for event in ("added", "active"):
+        pipe.xadd("bull:mail:events", {"event": event, "jobId": "running", "name": "send"})
+    await pipe.execute()
+
+
+async def add_scheduler(app: Any) -> None:
+    """One of `mail`, whose next run is far away."""
+    pipe = app.pipeline(transaction=True)
+    pipe.zadd("bull:mail:repeat", {"nightly": 4_000_000_000_000})
+    pipe.hset("bull:mail:repeat:nightly", mapping={"name": "nightly", "every": 86_400_000})
+    await pipe.execute()
+
+
 async def test_the_documented_user_is_refused_every_write(app: Any, redis_url: str) -> None:
     await make_reader(app, redis_url)
     names: list[str] = await app.acl_cat("write")
@@ -75,9 +94,11 @@ async def test_reader_who_may_write_nothing_reads_everything(bridge: Bridge, app
 
 
 async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis_url: str) -> None:
-    """Not in reading, nor in mending a gap, in finding what was drained, or in a restart."""
+    """Not in reading, nor in following a log and a scheduler, mending a gap, finding what was drained, or a restart."""
     bridge.environ["BRIDGE_RECONCILE_SECONDS"] = "0.5"
     truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone", timeout=60)
+    await add_running_job(app)
+    await add_scheduler(app)
     before = {key: await app.type(key) for key in await app.keys("*")}
     await app.config_resetstat()
     bridge.environ["REDIS_URL"] = await make_reader(app, redis_url)
@@ -85,7 +106,9 @@ async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis
 
     async def is_told() -> bool:
         records = await bridge.records()
-        return has_ended(records, truth) and {snapshot.queue for snapshot in records.queues} == set(QUEUES)
+        has_counts = {snapshot.queue for snapshot in records.queues} == set(QUEUES)
+        is_followed = [line.message for line in records.logs if line.job_id == "running"] == ["half of it is done"]
+        return has_ended(records, truth) and has_counts and is_followed and records.scheduler("nightly") is not None
 
     async def tells(event: str, job_id: str = "") -> bool:
         return (event, job_id) in [(one.event, one.job_id) for one in (await bridge.records()).of_queue("mail")]
