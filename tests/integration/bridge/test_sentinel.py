@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from tests.bullmq.driver import silent
+from tests.clients import redis
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.running import Bridge
+from tests.integration.bridge.test_read_only import make_reader
 from tests.integration.bridge.test_silent_changes import reconciled, until_compared, until_told
 from tests.integration.bridge.writing import writing
 from tests.servers.redis_servers import RedisServer, RedisServers, copied
@@ -51,8 +53,8 @@ def login_of(server: RedisServer) -> str:
     return server.url.replace("redis://", f"redis://:{PASSWORD}@")
 
 
-def source(sentinels: list[RedisServer], more: str = "") -> str:
-    """A sources file."""
+def source(sentinels: list[RedisServer], more: str = "", login: str = f'password = "{PASSWORD}"') -> str:
+    """A sources file. login: to the nodes."""
     nodes = ", ".join(f'"{sentinel.address}"' for sentinel in sentinels)
     return f"""
         [[source]]
@@ -60,7 +62,7 @@ def source(sentinels: list[RedisServer], more: str = "") -> str:
         mode = "sentinel"
         nodes = [{nodes}]
         master = "mymaster"
-        credentials = {{ password = "{PASSWORD}", sentinel_password = "{SENTINEL_PASSWORD}" }}
+        credentials = {{ {login}, sentinel_password = "{SENTINEL_PASSWORD}" }}
         {more}
     """
 
@@ -69,12 +71,17 @@ def source(sentinels: list[RedisServer], more: str = "") -> str:
 async def test_failover_loses_and_doubles_nothing_that_survived(
     unset_bridge: Bridge, servers: RedisServers, read_from: str
 ) -> None:
+    """Under the documented user, who may do no more than read."""
     bridge = unset_bridge
     nodes, sentinels = await watched(servers)
     primary = nodes[0]
     for queue in QUEUES:
         await make_queue(primary.client, queue)
-    bridge.watch(source(sentinels, f'read_from = "{read_from}"'))
+    for node in nodes:
+        async with redis.from_url(login_of(node)) as app:  # a promotion ends the connections there are
+            await make_reader(app, node.url)
+    login = 'username = "bridge", password = "reading"'
+    bridge.watch(source(sentinels, f'read_from = "{read_from}"', login))
     await bridge.start()
     await bridge.ready()
     at = primary
@@ -103,6 +110,7 @@ async def test_failover_loses_and_doubles_nothing_that_survived(
     assert max(Counter(event.id for event in records.jobs).values()) == 1
     assert {event.epoch for event in records.jobs} == {1}
     assert await bridge.metric("bridge_events_lost_total") == 0
+    assert [await node.client.acl_log() for node in nodes[1:]] == [[], []]
     assert PASSWORD not in bridge.log
     assert SENTINEL_PASSWORD not in bridge.log
 
