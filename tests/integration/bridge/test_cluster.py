@@ -1,6 +1,7 @@
 """A Redis Cluster: queues in as many slots as there are queues, or all in one; slots move, and nothing is lost."""
 
 import asyncio
+import re
 import signal
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -42,8 +43,7 @@ from tocsin.health import Health
 from tocsin.settings import read
 
 CONNECTIONS_A_NODE = 4
-CLUSTER_RULES = ("+cluster|slots", "+asking", "+readonly")
-"""What a cluster needs beyond the rules of docs/operations.md."""
+SOURCES = Path(__file__).parents[3] / "docs" / "sources.md"
 
 
 def source(nodes: list[RedisServer], more: str = "") -> str:
@@ -95,10 +95,17 @@ async def lists_of_clients(node: RedisServer) -> int:
     return (await node.client.info("commandstats")).get("cmdstat_client|list", {"calls": 0})["calls"]
 
 
+def cluster_rules() -> list[str]:
+    """The rules that docs/sources.md gives for a cluster, beyond those for every Redis."""
+    found = re.search(r"\*\*On a cluster\*\* also `([^`]+)`, and `([^`]+)` to read from replicas", SOURCES.read_text())
+    assert found is not None
+    return [*found[1].split(), found[2]]
+
+
 async def make_reader(nodes: list[RedisServer]) -> str:
     """Make the documented user on every node; return the credentials of the sources file."""
     for node in nodes:
-        await node.client.execute_command("ACL", "SETUSER", "tocsin", *documented_rules(), *CLUSTER_RULES)
+        await node.client.execute_command("ACL", "SETUSER", "tocsin", *documented_rules(), *cluster_rules())
     return 'credentials = { username = "tocsin", password = "reading" }'
 
 
