@@ -6,66 +6,21 @@ otherwise: every pattern is linear in the length of the text (atomic groups, one
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any, cast
 
-from bridge.jsontext import ESCAPED, NotJson, parse, write
-from bridge.redaction import cards
+from bridge.jsontext import ESCAPED
+from bridge.redaction import cards, values, walk
+from bridge.redaction.names import ANY_CODE, ANY_END, ANY_PART, HIDDEN, NAMES, spell_out
+from bridge.redaction.values import IS, SPACE
+from bridge.redaction.words import any_of
 
-HIDDEN = "[redacted]"
-_PARTS = (
-    *(
-        "password",
-        "passwd",
-        "passcode",
-        "pwd",
-        "secret",
-        "token",
-        "authorization",
-        "cookie",
-        "credential",
-        "signature",
-    ),
-    *("api key", "access key", "encryption key", "private key", "signing key", "session id", "card number"),
-    *("pass phrase", "pass key", "one time code", "security code", "pin code", "account key", "bearer", "creds"),
-)
-"""A name that holds one of these anywhere is a secret's. A space stands for " ", "-", "_" or nothing."""
-_ENDS = ("pass", "auth", "pin", "sig", "pw")
-"""A name that is one of these, or ends with it as a word of its own (DB_PASS, userPin), is a secret's."""
-_CODES = ("jwt", "cvv", "cvc", "otp", "ssn", "iban")
-"""A name that has one of these as a word of its own is a secret's: otp_code, cardCVV, ssnLast4."""
-
-
-def _camel(words: Iterable[str]) -> str:
-    """A pattern of words in a camel's humps."""
-    return "|".join(hump for word in words for hump in (word.capitalize(), word.upper()))
-
-
-_ANY_PART = "|".join(part.replace(" ", "[-_ ]?") for part in _PARTS)
-_ANY_END, _ANY_CODE = "|".join(_ENDS), "|".join(_CODES)
-_CODE = rf"(?:(?:{'|'.join(code.capitalize() for code in _CODES)})(?![a-z])|(?:{_ANY_CODE.upper()})(?![A-Z](?![a-z])))"
-"""One in a hump, to the end of its word."""
-SECRET_NAMES = re.compile(
-    rf"(?i:{_ANY_PART})|(?:^|[-_])(?i:{_ANY_END}|{_ANY_CODE})$|[a-z0-9](?:{_camel(_ENDS)})$"
-    rf"|(?<![^\W_])(?:{_ANY_CODE})(?![a-z])|(?<![A-Z]){_CODE}"
-)
-_NAMING, _NAMED = frozenset({"name", "key", "header", "field", "k"}), frozenset({"value", "values", "val", "v"})
-"""Members of an object that is itself a name and its value."""
-_WORDS = tuple(word for part in _PARTS for word in {part.replace(" ", between) for between in ("", "-", "_", " ")})
 _SLASH = r"(?:\\{0,8}+/)"
 """JSON may escape it too."""
+_NEW_LINES = ((r"\r?\n", ""), (r"(?:\\{1,8}+r)?+\\{1,8}+n", r"|\\{0,8}+[\"'`]"))
+"""As it is, and escaped by JSON: there a quote ends what stands before it."""
 _START = rf"(?:(?<![\w-])|{ESCAPED})"
-_PART_NAME = rf"(?i:{_ANY_PART})[\w-]{{0,64}}+"
-_END_NAME = rf"(?:(?:(?<![^\W_-])|{ESCAPED})(?i:{_ANY_END})|(?<=[a-z0-9])(?:{_camel(_ENDS)}))(?![\w-])"
-_CODE_NAME = (
-    rf"(?:(?:(?<![^\W_])|{ESCAPED})(?:(?i:{_ANY_CODE})(?![\w-])|(?:{_ANY_CODE})(?![a-z])[\w-]{{0,64}}+)"
-    rf"|(?<![A-Z]){_CODE}[\w-]{{0,64}}+)"
-)
-_NAMES = ((_WORDS, _PART_NAME), (_ENDS, _END_NAME), (_CODES, _CODE_NAME))
-"""Names in a text, each with the words without one of which there is none."""
-_IS = r"\\*[\"']?\s*+[=:]\s*+"
-_FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{_ANY_PART}|{_ANY_END}|{_ANY_CODE})\s++"
+_FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{ANY_PART}|{ANY_END}|{ANY_CODE})\s++"
 _TOKENS = {
     "k_live_": r"[srp]k_live_\w{8,}+",
     "k_test_": r"[srp]k_test_\w{8,}+",
@@ -81,7 +36,7 @@ _TOKENS = {
     ":aa": r"\d{8,10}:AA[\w-]{33}(?![\w-])",
 }
 """What tokens of well-known services look like, by what they hold in small letters; the last is a Telegram bot's."""
-_PATTERNS = (
+_LOOKS = (
     (
         ("-----begin",),
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
@@ -125,49 +80,43 @@ _PATTERNS = (
     (("eyj",), re.compile(rf"{_START}eyJ[\w-]{{8,}}+\.[\w-]{{8,}}+\.[\w-]{{8,}}+"), HIDDEN),
     *(((word,), re.compile(rf"{_START}{look}"), HIDDEN) for word, look in _TOKENS.items()),
     (("--",), re.compile(rf"(?i)({_FLAG})(?!\[redacted\])[^\s\"'\\]++"), rf"\1{HIDDEN}"),
-    *(
-        (words, re.compile(rf"({name}\)=\()[^)]++"), rf"\1{HIDDEN}")  # Postgres: Key (token)=(…) already exists
-        for words, name in _NAMES
-    ),
-    *(
-        (words, re.compile(rf"(<(?:\w{{1,32}}:)?{name}(?:\s[^<>]{{0,256}})?>)(?!\[redacted\])[^<]++"), rf"\1{HIDDEN}")
-        for words, name in _NAMES
-    ),
-    *(
-        (words, re.compile(rf"(?s)({name}{_IS}){value}"), replacement)
-        for words, name in _NAMES
-        for value, replacement in (
-            (r"(\\*[\"'])(?!\[redacted\])(?:(?!\2)(?:\\.|[^\\]))++", rf"\1\2{HIDDEN}"),
-            (r"(?!\[redacted\])[^\s\"'\\,;&}][^\s\"'\\;&}]{2,}+", rf"\1{HIDDEN}"),
-        )
-    ),
 )
 """Words without one of which there is nothing to find, in small letters; what is looked for; what stands there then."""
 
-_RAREST_FIRST = "\\qjxzkvw/_ybpgufmclhd:-rnsiaote. "
+
+def _beside_names(mark: str, look: str) -> Iterator[tuple[tuple[str, ...], str, re.Pattern[str], str]]:
+    """What is looked for beside the names of secrets. look: with NAME for one. mark: without it there is none."""
+    for words, name in NAMES:
+        yield words, mark, re.compile(look.replace("NAME", name), re.DOTALL), rf"\1{HIDDEN}"
 
 
-def _any_of(words: Iterable[str]) -> str:
-    """A pattern of some words, each tried at its rarest letter: a search then stops at few letters of a text.
+_PATTERNS = (
+    *((words, "", pattern, replacement) for words, pattern, replacement in _LOOKS),
+    *_beside_names(")=(", r"(NAME\)=\()[^)]++"),  # Postgres: Key (token)=(…) already exists
+    *_beside_names(
+        "<",
+        r"(<([\w.:-]{0,64}?NAME)(?:\s[^<>]{0,256})?>)"
+        rf"(?:{SPACE}<!\[CDATA\[(?:(?!\]\]>).)*+(?:\]\]>)?+"
+        rf"|{SPACE}<(?=[A-Za-z])(?:(?!<{_SLASH}\2\s*+>).)++|(?!\[redacted\])[^<]++)",
+    ),
+    *(
+        found
+        for line, end in _NEW_LINES
+        for found in _beside_names(
+            "name=",
+            r"(\bname=\\{0,8}+[\"']?[\w.\[-]{0,64}?NAME[\w.\[\]-]{0,64}+\\{0,8}+[\"']?(?:;[^\r\n\\]{0,256}+)?"
+            rf"(?:{line}[^\r\n\\]{{1,256}}+){{0,8}}+(?:{line}){{2}})(?!\[redacted\])(?:(?!{line}--{end}).)++",
+        )
+    ),
+    *_beside_names(
+        "", rf"(NAME{IS})(?!\[(?:redacted|\s*+)\]|\{{\s*+\}})(?:<Buffer [^>]*+>?+|[^\s\"'\\,;&}}][^\s\"'\\;&}}]{{2,}}+)"
+    ),
+)
+"""The same, and what the text holds besides."""
 
-    Words with the same one are tried together, so that at most letters one look says that there is none.
-    """
-    by_letter: dict[str, list[str]] = {}
-    for word in words:
-        at = min(range(len(word)), key=lambda at: _RAREST_FIRST.index(word[at]))
-        before = f"(?<={re.escape(word[: at + 1])})" if at else ""
-        by_letter.setdefault(word[at], []).append(before + re.escape(word[at + 1 :]))
-    return "|".join(f"{re.escape(letter)}(?:{'|'.join(rests)})" for letter, rests in sorted(by_letter.items()))
-
-
-def _shortest(words: frozenset[str]) -> list[str]:
-    """Those that hold no other."""
-    return sorted(word for word in words if not any(other in word for other in words - {word}))
-
-
-_WORDS_AT_ALL = frozenset(word for words, _, _ in _PATTERNS for word in words)
-_ANY_WORD = re.compile(_any_of(_shortest(_WORDS_AT_ALL | {"\\u"})))
-"""Any of the words, or what could spell one. Three to seven times as fast as if tried at their beginnings."""
+_WORDS_AT_ALL = frozenset(word for words, *_ in _PATTERNS for word in words)
+_ANY_WORD = any_of(_WORDS_AT_ALL | {"\\u"})
+"""Any of the words, or what could spell one."""
 _SHORT = 500
 """Of a text so short it is quicker to ask first whether there is any of the words at all."""
 _DIGITS = b"0123456789"
@@ -191,11 +140,9 @@ def hide_also(patterns: Iterable[re.Pattern[str]]) -> None:
 def text(value: str, limit: int = ERROR_BYTES) -> str:
     """Free text: secrets that can be recognised are hidden, then it is cut to about `limit` bytes of UTF-8.
 
-    Text that is JSON is read as JSON: an error's message often is the answer of some API.
+    JSON in it is read as JSON: an error's message often ends with the answer of some API.
     """
-    if _holds_nothing(value, limit):
-        return value
-    return _hide_in_json(value, limit) if value.lstrip()[:1] in ("{", "[") else _finish(value, limit, value)
+    return value if _holds_nothing(value, limit) else _hide(value, limit)
 
 
 def name(value: str) -> str:
@@ -209,12 +156,12 @@ def _known_name(value: str) -> str:
 
 
 def json_text(value: str, limit: int = DATA_BYTES) -> str:
-    """JSON text: values under secret names hidden at any depth, also in JSON inside strings; then as `text`.
+    """JSON text: values under secret names hidden at any depth, also in JSON inside strings; else as `text`.
 
     JSON that holds nothing of the kind stays as it was written, to the letter. Of JSON too long to be kept only the
     beginning is looked through.
     """
-    return value if not value or _holds_nothing(value, limit) else _hide_in_json(value, limit)
+    return text(value, limit)
 
 
 def identifier(value: str) -> str:
@@ -266,33 +213,31 @@ def _is_known_clean(value: bytes) -> bool:
     return _ANY_WORD.search(value.decode().lower()) is None
 
 
-def _hide_in_json(value: str, limit: int) -> str:
-    """JSON by its structure, and what only looks like JSON by patterns."""
-    walk = _Walk(2 * limit)
-    try:
-        parsed = parse(value)
-        hidden = walk.hide(parsed)
-    except (NotJson, RecursionError):
-        return _finish(value, limit, value)
-    return _finish(value if hidden is parsed else write(hidden), limit, value, is_cut=walk.is_cut)
-
-
-def _finish(shown: str, limit: int, whole: str, *, is_cut: bool = False) -> str:
-    """Hide what patterns find in the part that may be kept, and cut. whole: the text as it came, for its length."""
+def _hide(value: str, limit: int) -> str:
+    """JSON by its structure, and the rest by patterns, in the part that may be kept; then cut."""
+    shown, is_cut = walk.hide(value, 2 * limit)
     looked_at = shown[: 2 * limit]
     is_cut |= len(looked_at) < len(shown)
-    small = looked_at.lower()
-    may_be = len(small) > _SHORT or _ANY_WORD.search(small) is not None
-    for words, pattern, replacement in _PATTERNS if may_be else ():
-        if any(word in small for word in words):
-            looked_at = pattern.sub(replacement, looked_at)
-    looked_at = cards.hide(looked_at, _hidden)
+    spelled = spell_out(looked_at)
+    hidden = _hide_found(spelled)
+    looked_at = cards.hide(looked_at if hidden == spelled else hidden, _hidden)
     for pattern in _also:
         looked_at = pattern.sub(_hidden, looked_at)
     raw = looked_at.encode(errors="replace")
     if len(raw) <= limit and not is_cut:
         return raw.decode()
-    return f"{raw[:limit].decode(errors='ignore')}{cut_mark(len(whole.encode(errors='replace')))}"
+    return f"{raw[:limit].decode(errors='ignore')}{cut_mark(len(value.encode(errors='replace')))}"
+
+
+def _hide_found(text: str) -> str:
+    small = text.lower()
+    if len(small) <= _SHORT and _ANY_WORD.search(small) is None:
+        return text
+    text = values.hide(text)
+    for words, mark, pattern, replacement in _PATTERNS:
+        if mark in small and any(word in small for word in words):
+            text = pattern.sub(replacement, text)
+    return text
 
 
 def _hidden(found: re.Match[str]) -> str:
@@ -301,67 +246,3 @@ def _hidden(found: re.Match[str]) -> str:
     after = found.string[found.end() : found.end() + 8].lstrip()
     is_value = before.endswith(('":', "[", ",")) and not before.endswith('\\":') and after.startswith((",", "]", "}"))
     return f'"{HIDDEN}"' if found[0].isdecimal() and is_value else HIDDEN
-
-
-class _Walk:
-    """Goes through parsed JSON as far as it will be kept. left: characters still wanted; at 0 the rest is dropped."""
-
-    def __init__(self, characters: int) -> None:
-        self.left = characters
-        self.is_cut = False
-
-    def hide(self, value: Any) -> Any:
-        """The value without what stands under secret names: itself if there was nothing to hide."""
-        if isinstance(value, dict):
-            return self._hide_members(cast(dict[str, Any], value))
-        if isinstance(value, list):
-            return self._hide_items(cast(list[Any], value))
-        if isinstance(value, str):
-            self.left -= len(value)
-            return self._hide_inside(value) if value.lstrip()[:1] in ("{", "[", '"') else value
-        self.left -= 4
-        return value
-
-    def _hide_members(self, members: dict[str, Any]) -> dict[str, Any]:
-        kept: dict[str, Any] = {}
-        is_pair = any(_names_secret(members[name]) for name in members if name.lower() in _NAMING)
-        for name, inner in members.items():
-            if self._is_done():
-                break
-            self.left -= len(name)
-            is_secret = SECRET_NAMES.search(name) or (is_pair and name.lower() in _NAMED)
-            kept[name] = HIDDEN if inner and is_secret else self.hide(inner)
-        same = len(kept) == len(members) and all(kept[name] is inner for name, inner in members.items())
-        return members if same else kept
-
-    def _hide_items(self, items: list[Any]) -> list[Any]:
-        kept: list[Any] = []
-        before: Any = None
-        for inner in items:
-            if self._is_done():
-                break
-            is_secret = inner and isinstance(inner, str) and _names_secret(before)  # ["Cookie", "sid=…"]
-            kept.append(HIDDEN if is_secret else self.hide(inner))
-            before = inner
-        same = len(kept) == len(items) and all(mine is its for mine, its in zip(kept, items, strict=True))
-        return items if same else kept
-
-    def _hide_inside(self, value: str) -> str:
-        """JSON inside a string. Its characters are counted already."""
-        walk = _Walk(self.left + len(value))
-        try:
-            parsed = parse(value)
-            hidden = walk.hide(parsed)
-        except (NotJson, RecursionError):
-            return value
-        self.is_cut |= walk.is_cut
-        return value if hidden is parsed else write(hidden)
-
-    def _is_done(self) -> bool:
-        self.is_cut |= self.left <= 0
-        return self.is_cut
-
-
-def _names_secret(value: Any) -> bool:
-    """Whether a value is itself the name of a secret: a header's, a form field's."""
-    return isinstance(value, str) and len(value) <= 64 and " " not in value and bool(SECRET_NAMES.search(value))
