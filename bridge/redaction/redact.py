@@ -6,7 +6,7 @@ otherwise: every pattern is linear in the length of the text (atomic groups, one
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from bridge.jsontext import ESCAPED
@@ -128,13 +128,18 @@ DATA_BYTES = 16 * 1024
 ERROR_BYTES = 8 * 1024
 NAME_BYTES = 1024
 DEAD_LETTER_BYTES = 64 * 1024
+LINES_BYTES = 64 * 1024
+
+_CALL = re.compile(r"at .*[\w)>]|File \".*")
+"""A stack's frame, behind which nothing goes on."""
 
 
 def hide_also(patterns: Iterable[re.Pattern[str]]) -> None:
     """Hide from now on what these find, too. They were tried before: patterns.py."""
     global _also
     _also = tuple(patterns)
-    _known_name.cache_clear()
+    for known in (_known_name, _known_line, _known_lines):
+        known.cache_clear()
 
 
 def text(value: str, limit: int = ERROR_BYTES) -> str:
@@ -153,6 +158,37 @@ def name(value: str) -> str:
 @lru_cache(maxsize=4096)
 def _known_name(value: str) -> str:
     return text(value, NAME_BYTES)
+
+
+def lines(told: Sequence[str]) -> list[str]:
+    """Lines of one text, each as `name`; from the first that may hold what goes on in the next, all as one text."""
+    shown: list[str] = []
+    for at, line in enumerate(told):
+        hidden, goes_on = _known_line(line) if len(line) <= _SHORT else _hide_line(line)
+        if goes_on:
+            return shown + _hide_lines(told[at:])
+        shown.append(hidden)
+    return shown
+
+
+def _hide_line(line: str) -> tuple[str, bool]:
+    """A line, and whether what it holds may go on in the next."""
+    hidden = text(line, NAME_BYTES)
+    return hidden, hidden != line or not (_CALL.fullmatch(line) or _holds_nothing(line, NAME_BYTES))
+
+
+_known_line = lru_cache(maxsize=4096)(_hide_line)
+
+
+def _hide_lines(told: Sequence[str]) -> list[str]:
+    whole = "\n".join(told)
+    shown = _known_lines(whole) if len(whole) <= ERROR_BYTES else text(whole, LINES_BYTES)
+    return [cut(line, NAME_BYTES) for line in shown.split("\n")]
+
+
+@lru_cache(maxsize=256)
+def _known_lines(whole: str) -> str:
+    return text(whole, LINES_BYTES)
 
 
 def json_text(value: str, limit: int = DATA_BYTES) -> str:

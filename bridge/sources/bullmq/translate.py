@@ -354,7 +354,7 @@ def add_failure(record: JobEvent, failed: Failure) -> None:
     """Write a failed attempt's error into its record, with the fingerprint of it."""
     record.error = redact.text(failed.error)
     record.error_type = redact.name(failed.error_type)
-    record.stack = [redact.name(frame) for frame in failed.stack]
+    record.stack = redact.lines(failed.stack)
     record.fingerprint = fingerprint(record.queue, record.job_name, record.error_type, record.error, record.stack)
 
 

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.redaction import embedded, redact
+from bridge.sources.bullmq.attempts import Failure
+from bridge.sources.bullmq.translate import Place, add_failure
 
 CANARY = "canary-7f3a9c"
 HIDDEN = redact.HIDDEN
@@ -195,3 +197,36 @@ def test_what_is_read_in_vain_is_bounded_for_all_texts_inside_a_text() -> None:
     embedded.replace(text, hide, budget)
     assert len(spent) == 1
     assert budget.tries == 0
+
+
+PEM = f"-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\n{CANARY}\n-----END PRIVATE KEY-----"
+CALLS = ("at sign (/app/node_modules/jsonwebtoken/sign.js:1:2)", "at async /app/auth/pin.js:3:4")
+
+
+@pytest.mark.parametrize(
+    ("cause", "shown"),
+    [
+        (f"Caused by: Error: bad key {PEM}", f"Caused by: Error: bad key {HIDDEN}"),
+        (f"[cause]: {{ tokens: [\n'{CANARY}'\n] }}", f"[cause]: {{ tokens: {HIDDEN} }}"),
+        (f'{{\n"headers": [\n"Cookie",\n"{CANARY}"\n]\n}}', f'{{\n"headers": [\n"Cookie",\n"{HIDDEN}"\n]\n}}'),
+        (f"password:\n{CANARY}", f"password:\n{HIDDEN}"),
+        ("Caused by: Error: the token is [gone]", "Caused by: Error: the token is [gone]"),
+    ],
+)
+def test_a_secret_over_several_lines_of_a_stack_is_hidden(cause: str, shown: str) -> None:
+    record = Place("prod", "main", "mail").record("failed", epoch=1, tail="1", ts=1)
+    add_failure(record, Failure("m", "Error", (CALLS[0], *cause.split("\n"), CALLS[1])))
+
+    assert record.stack == [CALLS[0], *shown.split("\n"), CALLS[1]]
+
+
+def test_a_stack_of_known_frames_is_not_looked_at_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert redact.lines(CALLS) == list(CALLS)
+    monkeypatch.setattr(redact, "text", None)
+
+    assert redact.lines(CALLS * 9) == list(CALLS * 9)
+
+
+def test_a_stack_of_long_lines_is_cut_line_by_line() -> None:
+    long = "x" * 3000
+    assert redact.lines([long, *CALLS]) == [long[:1024] + redact.cut_mark(3000), *CALLS]
