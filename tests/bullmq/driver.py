@@ -199,10 +199,14 @@ async def scene(
         await process.communicate()
 
 
-async def leave_canaries(redis_url: str, queue: str, secret: str, *, version: Major) -> None:
-    """Put one secret wherever an app can put one: jobs that complete, fail, are retried, are scheduled, and stay."""
+async def leave_canaries(redis_url: str, queue: str, secret: str, *, version: Major) -> int:
+    """Put one secret wherever an app can put one: jobs that complete, fail, are retried, are scheduled, and stay.
+
+    Returns how many jobs named `shape` there are: one for each shape that an object takes in a text.
+    """
     options = {"version": version, "redis": redis_url, "queue": queue, "secret": secret}
-    await node.run("canaries.mjs", options, seconds=_SECONDS)
+    (line,) = await node.run("canaries.mjs", options, seconds=_SECONDS)
+    return msgspec.json.decode(line, type=dict[str, int])["shapes"]
 
 
 async def stored_jobs(redis_url: str, queue: str, *, version: Version, prefix: str = "bull") -> dict[str, StoredJob]:
