@@ -1,6 +1,7 @@
 """Actions on real queues, made by Node's BullMQ 5 and 6: each does what it says, once, and says what it did."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -156,6 +157,7 @@ async def test_filters_of_name_and_time(acting: Bridge, app: Any, redis_url: str
     async def dry(**wanted: Any) -> int:
         return (await done(acting, action="retry", queue="mail", filter=wanted, dry_run=True))["count"]
 
+    begun = time.monotonic()
     assert await dry(name="odd") == 600
     assert await dry(name="Odd") == 0
     assert await dry(to=1_700_000_000_001) == 700
@@ -166,6 +168,13 @@ async def test_filters_of_name_and_time(acting: Bridge, app: Any, redis_url: str
     assert answer["count"] == len(answer["results"]) == 600
     assert await app.zcard("bull:mail:failed") == 600
     assert await app.llen("bull:mail:wait") == 600
+    assert await refused(acting, action="retry", queue="other", job_ids=["1"]) == (404, "unknown_queue")
+    asked = time.monotonic() - begun
+    requests = {("retry", "dry_run"): 6, ("retry", "done"): 1, ("retry", "unknown_queue"): 1}
+    assert await acting.samples("bridge_actions_total") == requests
+    assert await acting.samples("bridge_action_jobs_total") == {("retry", "done"): 600}
+    assert await acting.samples("bridge_action_duration_seconds_count") == {("retry",): 8}
+    assert 0 < await acting.metric("bridge_action_duration_seconds_sum") < asked
 
 
 async def test_the_same_request_again_does_nothing_again(acting: Bridge, app: Any, redis_url: str) -> None:

@@ -1,5 +1,6 @@
 """The Redis of a source: what it says of itself, what may cost jobs, and that it does not answer."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.integration.bridge.running import Bridge, bridge_on
 from tests.integration.bridge.test_read_only import make_reader
 from tocsin.events import SourceSnapshot
 
+MOST_BYTES = 512 * 1024 * 1024
+
 
 async def newest(bridge: Bridge) -> SourceSnapshot | None:
     return (await bridge.records()).source()
@@ -20,6 +23,7 @@ async def newest(bridge: Bridge) -> SourceSnapshot | None:
 async def test_redis_says_how_it_is(bridge: Bridge, app: Any) -> None:
     await make_queue(app, "mail")
     await app.config_set("maxmemory-policy", "noeviction")
+    await app.config_set("maxmemory", MOST_BYTES)
     await bridge.start()
 
     async def is_told() -> bool:
@@ -32,7 +36,7 @@ async def test_redis_says_how_it_is(bridge: Bridge, app: Any) -> None:
     info = await app.info()
     assert told.server.endswith(info.get("valkey_version", info["redis_version"]))
     assert (told.role, told.is_loading, told.is_rdb_ok, told.evicted_keys) == ("master", False, True, 0)
-    assert (told.max_memory_bytes, told.max_clients) == (0, info["maxclients"])
+    assert (told.max_memory_bytes, told.max_clients) == (MOST_BYTES, info["maxclients"])
     assert 0 < (told.clients or 0) < 50
     assert (told.memory_bytes or 0) > 500_000
     assert 0 < (told.ping_ms or 0) < 1000
@@ -40,7 +44,30 @@ async def test_redis_says_how_it_is(bridge: Bridge, app: Any) -> None:
     assert "redis_may_evict" not in bridge.log
     assert await bridge.metric("bridge_redis_up", source="main") == 1
     assert await bridge.metric("bridge_redis_may_evict", source="main") == 0
-    assert await bridge.metric("bridge_redis_memory_bytes", source="main") > 500_000
+    assert 500_000 < await bridge.metric("bridge_redis_memory_bytes", source="main") < MOST_BYTES
+    assert await bridge.metric("bridge_redis_memory_max_bytes", source="main") == MOST_BYTES
+    assert await bridge.metric("bridge_redis_clients_max", source="main") == info["maxclients"]
+    assert 0 < await bridge.metric("bridge_redis_ping_seconds", source="main") < 1
+
+
+async def test_clients_are_counted_and_those_that_block(bridge: Bridge, app: Any) -> None:
+    """What the bridge itself has open is known by its name."""
+    await make_queue(app, "mail")
+    await bridge.start()
+    await bridge.ready()
+    waiting = [asyncio.ensure_future(app.blpop(f"nothing:{number}", timeout=25)) for number in range(7)]
+
+    async def are_counted() -> bool:
+        info = await app.info("clients")
+        counted = [await bridge.metric(f"bridge_redis_clients{which}", source="main") for which in ("", "_blocked")]
+        return info["blocked_clients"] >= 7 and counted == [info["connected_clients"], info["blocked_clients"]]
+
+    try:
+        await eventually(are_counted, what="as many clients as Redis counts")
+    finally:
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_evictions_and_the_policy_that_allows_them_are_warned_of_once(bridge: Bridge, app: Any) -> None:

@@ -40,7 +40,7 @@ async def test_delayed_jobs_that_nobody_moves_are_overdue(bridge: Bridge, redis_
 
 @BOTH
 async def test_killed_workers_job_runs_longest_and_has_lost_its_lock(
-    bridge: Bridge, redis_url: str, version: Major
+    bridge: Bridge, app: Any, redis_url: str, version: Major
 ) -> None:
     await bridge.start()
     async with scene(redis_url, "stuck", queue="mail", version=version) as worker:
@@ -55,6 +55,11 @@ async def test_killed_workers_job_runs_longest_and_has_lost_its_lock(
         )
     assert (dead.active, dead.longest_active_id) == (1, "1")
     assert (dead.longest_active_seconds or 0) > (running.longest_active_seconds or 0)
+    began = int(await app.hget("bull:mail:1", "processedOn"))
+    ran = (dead.ts - began) / 1000
+    measured = await bridge.metric("bridge_queue_longest_active_seconds", queue="mail")
+    seconds, _ = await app.time()
+    assert dead.longest_active_seconds == ran <= measured <= seconds + 1 - began / 1000
     assert await bridge.metric("bridge_queue_longest_active_unlocked", queue="mail") == 1
 
 

@@ -1,5 +1,8 @@
 """Totals and durations of jobs equal what real BullMQ did; what was there before Tocsin counts nowhere."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 
 from tests.bullmq.driver import Major, run_workload, silent
@@ -11,7 +14,7 @@ QUEUES = ["mail", "gone"]
 
 
 @pytest.mark.parametrize("version", [5, 6])
-async def test_totals_are_bullmqs_own(bridge: Bridge, redis_url: str, version: Major) -> None:
+async def test_totals_are_bullmqs_own(bridge: Bridge, app: Any, redis_url: str, version: Major) -> None:
     await bridge.start()
     await bridge.ready()
     truth = await run_workload(
@@ -36,7 +39,39 @@ async def test_totals_are_bullmqs_own(bridge: Bridge, redis_url: str, version: M
     ended = [event for event in ran if event.event != "retries-exhausted"]
     assert await bridge.metric("bridge_job_run_seconds_count") == len(ended)
     assert await bridge.metric("bridge_job_run_seconds_sum") == pytest.approx(sum(e.run_ms or 0 for e in ended) / 1000)
-    assert await bridge.metric("bridge_job_wait_seconds_count") == sum(event.wait_ms is not None for event in live)
+    streams = {queue: await entries(app, queue) for queue in QUEUES}
+    waits = [wait for stream in streams.values() for wait in waits_of(stream)]
+    assert await bridge.metric("bridge_job_wait_seconds_count") == len(waits)
+    assert await bridge.metric("bridge_job_wait_seconds_sum") == pytest.approx(sum(waits) / 1000)
+    # Of a job removed as it ended nobody may know when it was added.
+    totals = [at - truth.jobs["mail", job].added for at, word, job in streams["mail"] if word == "completed"]
+    assert await bridge.metric("bridge_job_total_seconds_count", queue="mail") == len(totals)
+    assert await bridge.metric("bridge_job_total_seconds_sum", queue="mail") == pytest.approx(sum(totals) / 1000)
+    words = Counter(word for stream in streams.values() for _, word, _ in stream)
+    assert words["added"] == len(truth.jobs)
+    assert min(words["waiting"], words["delayed"]) > 0
+    for word in ("added", "waiting", "delayed"):
+        assert await bridge.metric(f"bridge_jobs_{word}_total") == words[word], word
+
+
+async def entries(app: Any, queue: str) -> list[tuple[int, str, str]]:
+    """The queue's stream as BullMQ wrote it: of each entry its time (ms), its word and its job."""
+    return [
+        (int(entry_id.partition(b"-")[0]), fields[b"event"].decode(), fields.get(b"jobId", b"").decode())
+        for entry_id, fields in await app.xrange(f"bull:{queue}:events")
+    ]
+
+
+def waits_of(stream: list[tuple[int, str, str]]) -> list[int]:
+    """How long each run of a job had to wait for a worker, ms."""
+    since: dict[str, int] = {}
+    waits: list[int] = []
+    for at, word, job_id in stream:
+        if word == "waiting":
+            since[job_id] = at
+        elif word == "active":
+            waits.append(at - since.pop(job_id))
+    return waits
 
 
 async def test_what_was_there_before_counts_nowhere(bridge: Bridge, redis_url: str) -> None:

@@ -1,5 +1,8 @@
 """What the real Node BullMQ did, and what the bridge told of it: attempt by attempt the same."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 
 from tests.bullmq.driver import Version, run_mishaps, run_workload
@@ -88,7 +91,7 @@ async def test_what_is_read_long_after_is_right_or_says_it_is_unknown(
 @pytest.mark.parametrize("is_late", [False, True], ids=["live", "late"])
 @ALL_VERSIONS
 async def test_killed_workers_failed_children_and_retries_by_hand_are_told(
-    bridge: Bridge, redis_url: str, version: Version, is_late: bool
+    bridge: Bridge, app: Any, redis_url: str, version: Version, is_late: bool
 ) -> None:
     if not is_late:
         await bridge.start()
@@ -97,6 +100,8 @@ async def test_killed_workers_failed_children_and_retries_by_hand_are_told(
     if is_late:
         await bridge.start()
     await told(bridge, truth)
+    if not is_late:
+        await until_counted(bridge, app, truth)
     await bridge.stop()
     records = await bridge.records()
 
@@ -123,6 +128,21 @@ async def told(bridge: Bridge, truth: Truth) -> None:
         return has_ended(await bridge.records(), truth)
 
     await eventually(is_told, what="every job's end in Kafka")
+
+
+async def until_counted(bridge: Bridge, app: Any, truth: Truth) -> None:
+    """Wait until stalls, and parents that waited for their children, are counted as often as BullMQ wrote them."""
+    words: Counter[str] = Counter()
+    for queue in {job.queue for job in truth.jobs.values()} | {"parents"}:
+        words.update(fields[b"event"].decode() for _, fields in await app.xrange(f"bull:{queue}:events"))
+    wanted = [words["stalled"], words["waiting-children"]]
+    assert min(wanted) > 0
+
+    async def are_counted() -> bool:
+        names = ("bridge_jobs_stalled_total", "bridge_jobs_waiting_children_total")
+        return [await bridge.metric(name) for name in names] == wanted
+
+    await eventually(are_counted, what=f"{wanted} stalls and parents that wait")
 
 
 def assert_workers_are_named(records: Records, version: Version) -> None:
