@@ -44,7 +44,9 @@ class Options(TypedDict, total=False):
     rate: float
     """Jobs added per second [as fast as can be]."""
     concurrency: int
-    """Jobs at once per queue [8]."""
+    """Jobs at once per worker [8]."""
+    workers: int
+    """Per queue, each of another name: `<queue>-worker`, `<queue>-worker-2` … [1]; those of `ephemeral` have none."""
     work_ms: int
     """A job runs a seeded time up to this [10]."""
     without: Sequence[str]

@@ -6,7 +6,12 @@ function fail(bullmq, plan, attempt) {
   const number = plan.number + attempt;
   if (plan.text) throwText(number);
   if (plan.unrecoverableAt === attempt) cancelOrder(bullmq.UnrecoverableError, number);
-  FAILURES[plan.failure](number);
+  const failure = FAILURES[plan.failure];
+  // A line for each attempt: no two of a job leave the same stack. Functions make fingerprints, so it is one.
+  if (attempt === 1) failure(number);
+  if (attempt === 2) failure(number);
+  if (attempt === 3) failure(number);
+  failure(number);
 }
 
 /** Hand the job back as its plan says. None of these is an attempt: BullMQ counts a start, but no attempt made. */
@@ -35,7 +40,7 @@ export function processorOf(bullmq, queue, truth, workerOf) {
       await handBack(bullmq, workerOf(), job, token);
     }
     const attempt = {
-      n: job.attemptsMade + 1, outcome: 'completed', error: null, error_name: null, error_key: null,
+      n: job.attemptsMade + 1, outcome: 'completed', error: null, error_name: null, error_key: null, stack: null,
       unrecoverable: false, worker: workerOf().opts.name ?? null, started: Date.now(), ended: 0,
     };
     record.attempts.push(attempt);
@@ -56,6 +61,7 @@ export function processorOf(bullmq, queue, truth, workerOf) {
       const errorKey = unrecoverable ? 'order-cancelled' : plan.text ? 'thrown-text' : plan.failure;
       Object.assign(attempt, {
         outcome: 'failed', error: error.message ?? null, error_name: error.name ?? null, error_key: errorKey, unrecoverable,
+        stack: error.stack ?? null,
       });
       throw error;
     } finally {

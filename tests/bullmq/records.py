@@ -27,6 +27,13 @@ class Attempt(msgspec.Struct, frozen=True):
     """The name of the worker that ran it, None if it has none."""
     started: int
     ended: int
+    stack: str | None = None
+    """JavaScript's `error.stack`, None where there is none, or BullMQ failed the job by itself."""
+
+    @property
+    def frames(self) -> list[str]:
+        """The calls of its stack, newest first."""
+        return [line.strip() for line in (self.stack or "").split("\n") if line.startswith("    at ")]
 
 
 class Job(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 // Adds jobs to real BullMQ queues, processes them, and writes down the truth about each.
 //   node workload.mjs --version 5.0|5.40|5|6 --redis URL --jobs N --queues a,b,c --truth FILE [--seed S] [--prefix bull]
 //     [--role produce|work|both] [--events-maxlen N] [--rate JOBS_PER_SECOND] [--ephemeral QUEUE] [--concurrency N]
-//     [--work-ms MAX] [--without KIND,KIND] [--thrown-text] [--timeout SECONDS] [--cluster]
+//     [--workers N] [--work-ms MAX] [--without KIND,KIND] [--thrown-text] [--timeout SECONDS] [--cluster]
 // Ends when all N jobs are terminal (produce: when all are added) and prints one JSON line: exit code 0; 1 when the
 // timeout passed. SIGTERM ends it early: what is running finishes, the truth so far is written, exit code 0.
 import { setTimeout as pause } from 'node:timers/promises';
@@ -23,6 +23,7 @@ const args = readArguments({
   truth: { type: 'string' },
   ephemeral: { type: 'string' },
   concurrency: { type: 'string', default: '8' },
+  workers: { type: 'string', default: '1' },
   'work-ms': { type: 'string', default: '10' },
   without: { type: 'string', default: '' },
   'thrown-text': { type: 'boolean', default: false },
@@ -81,11 +82,12 @@ async function produce() {
 }
 
 function startWorkers(allEnded) {
-  return queues.map((name) => {
+  const each = Array.from({ length: Number(args.workers) }, (_, index) => (index ? `worker-${index + 1}` : 'worker'));
+  return queues.flatMap((name) => each.map((called) => {
     const worker = new bullmq.Worker(name, processorOf(bullmq, name, truth, () => worker), {
       connection, prefix: args.prefix, concurrency: Number(args.concurrency),
       lockDuration: LOCK_MS, stalledInterval: LOCK_MS,
-      name: name === args.ephemeral ? undefined : `${name}-worker`, // one queue's worker has no name
+      name: name === args.ephemeral ? undefined : `${name}-${called}`, // one queue's workers have no name
     });
     const end = (job, state, fields) => {
       truth.end(truth.of(name, job), state, fields);
@@ -98,7 +100,7 @@ function startWorkers(allEnded) {
       if (job?.finishedOn) end(job, 'failed', { failed_reason: error?.message ?? 'null' });
     });
     return worker;
-  });
+  }));
 }
 
 const begun = performance.now();

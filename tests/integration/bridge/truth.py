@@ -134,13 +134,12 @@ def _of_times(job: Job, event: JobEvent, attempt: Attempt) -> list[str]:
 
 def _of_failure(job: Job, event: JobEvent, attempt: Attempt) -> list[str]:
     problems: list[str] = []
-    is_text = attempt.error is None  # thrown, and BullMQ keeps nothing of it: the final reason is "null"
-    if event.error != (attempt.error if attempt.error is not None else "null"):
+    if event.error != (attempt.error if attempt.error is not None else "null"):  # of a text BullMQ keeps nothing
         problems.append(f"error of attempt {attempt.n} {event.error!r} for {attempt.error!r}")
     if event.error_type not in (attempt.error_name or "", "" if job.removed else attempt.error_name):
         problems.append(f"error type of attempt {attempt.n} {event.error_type!r} for {attempt.error_name!r}")
-    if not job.removed and bool(event.stack) is is_text:
-        problems.append(f"stack of attempt {attempt.n}: {event.stack}")
+    if event.stack not in (attempt.frames, [] if job.removed else attempt.frames):
+        problems.append(f"stack of attempt {attempt.n} {event.stack} for {attempt.frames}")
     return problems
 
 
