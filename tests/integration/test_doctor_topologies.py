@@ -95,9 +95,8 @@ async def test_what_sentinels_say_is_followed_and_their_refusal_named(servers: R
 
 async def test_a_ca_that_signed_nothing_here_is_named(servers: RedisServers, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    port, certificate, other = free_port(), make_certificate(tmp_path), make_certificate(tmp_path / "other")
-    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(certificate), "--tls-auth-clients", "no")
-    await servers.start_redis("tls", "--tls-port", str(port), "--tls-ca-cert-file", str(certificate), *files)
+    certificate, other = make_certificate(tmp_path), make_certificate(tmp_path / "other")
+    port = (await servers.start_redis("tls", certificate=certificate)).tls_port
     url = f'url = "rediss://:{WRONG}@127.0.0.1:{port}"'
     wrong = only(await examined(tmp_path, f'{url}\ntls = {{ ca_file = "{other}" }}'), Verdict.BAD)
     assert "TLS failed" in wrong.found

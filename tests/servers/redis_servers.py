@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ SLOTS = 16384
 
 @dataclass(frozen=True)
 class RedisServer:
-    """One process. client: may do everything there."""
+    """One process. client: may do everything there. tls_port: 0 = it speaks no TLS."""
 
     name: str
     port: int
     child: Child
     client: Any
+    tls_port: int = 0
 
     @property
     def address(self) -> str:
@@ -61,9 +63,11 @@ class RedisServers:
         """A Valkey with options, as on a command line; password: what its client logs in with."""
         return await self._start(name, [str(valkey_binary())], options, password)
 
-    async def start_redis(self, name: str, *options: str) -> RedisServer:
-        """Debian's Redis 7.0, which speaks TLS."""
-        return await self._start(name, [tool("redis-server")], options)
+    async def start_redis(
+        self, name: str, *options: str, certificate: Path | None = None, password: str | None = None
+    ) -> RedisServer:
+        """Debian's Redis 7.0, which speaks TLS if it has a certificate; to its like too."""
+        return await self._start(name, [tool("redis-server")], options, password, certificate)
 
     async def start_sentinel(
         self,
@@ -74,16 +78,18 @@ class RedisServers:
         quorum: int,
         password: str | None = None,
         own_password: str,
+        certificate: Path | None = None,
     ) -> RedisServer:
         """A sentinel that calls a primary down after three seconds, and tries anew if nobody was elected after eight.
 
         After one, on a busy machine, it called one down that it had just promoted: what was written to that was lost.
 
-        password: the primary's.
+        password: the primary's. certificate: it speaks TLS, to the primary too.
         """
         config = self._folder / f"{name}.conf"
+        port = primary.tls_port if certificate is not None else primary.port
         lines = [
-            f"sentinel monitor {master} 127.0.0.1 {primary.port} {quorum}",
+            f"sentinel monitor {master} 127.0.0.1 {port} {quorum}",
             f"sentinel down-after-milliseconds {master} 3000",
             f"sentinel failover-timeout {master} 4000",
             *([f"sentinel auth-pass {master} {password}"] if password else []),
@@ -91,16 +97,24 @@ class RedisServers:
             f"sentinel sentinel-pass {own_password}",
         ]
         config.write_text("\n".join(lines) + "\n")
-        return await self._start(name, [str(valkey_binary()), str(config), "--sentinel"], [], own_password)
+        program = str(valkey_binary()) if certificate is None else tool("redis-server")
+        return await self._start(name, [program, str(config), "--sentinel"], [], own_password, certificate)
 
     async def start_cluster(
-        self, count: int = 3, *, replicas: int = 0, options: Sequence[str] = (), is_redis: bool = False
+        self,
+        count: int = 3,
+        *,
+        replicas: int = 0,
+        options: Sequence[str] = (),
+        is_redis: bool = False,
+        certificate: Path | None = None,
     ) -> list[RedisServer]:
         """A cluster of `count` primaries and so many replicas each, all slots given out. The primaries come first.
 
         is_redis: of Debian's Redis 7.0, whose replicas, unlike Valkey's, know nothing of a slot that moves.
+        certificate: the same, with TLS.
         """
-        start = self.start_redis if is_redis else self.start
+        start = partial(self.start_redis, certificate=certificate) if is_redis or certificate else self.start
         timeout = "3000" if replicas else "10000"  # a node that waits for a busy disk is not down; nobody takes over
         names = [f"node{number}" for number in range(count * (1 + replicas))]
         nodes = [await start(name, *_node_options(timeout), *options) for name in names]
@@ -139,16 +153,23 @@ class RedisServers:
         await asyncio.gather(*(server.child.stop() for server in self._started))
 
     async def _start(
-        self, name: str, program: list[str], options: Sequence[str], password: str | None = None
+        self,
+        name: str,
+        program: list[str],
+        options: Sequence[str],
+        password: str | None = None,
+        certificate: Path | None = None,
     ) -> RedisServer:
         port, data = free_port(), self._folder / name
+        tls_port = 0 if certificate is None else free_port()
         data.mkdir(exist_ok=True)
         common = ("--bind", "127.0.0.1", "--port", str(port), "--dir", str(data))
         saving = () if "--sentinel" in program else ("--save", "")
-        command = Command(name, [*program, *common, *saving, *options], data / "log")
+        secured = () if certificate is None else _tls_options(certificate, tls_port)
+        command = Command(name, [*program, *common, *saving, *secured, *options], data / "log")
         child = start(command)
         client = redis.from_url(f"redis://127.0.0.1:{port}/0", password=password, socket_timeout=30)
-        server = RedisServer(name, port, child, client)
+        server = RedisServer(name, port, child, client, tls_port)
         self._started.append(server)
         await wait_ready(child, lambda: accepts_connections(port), seconds=30)
         return server
@@ -241,6 +262,15 @@ async def owner_of(nodes: Sequence[RedisServer], slot: int) -> RedisServer:
         if first <= slot <= last:
             return next(node for node in nodes if node.port == primary[1])
     raise AssertionError(f"nobody has slot {slot}")
+
+
+def _tls_options(certificate: Path, port: int) -> tuple[str, ...]:
+    """Clients need show no certificate, unless a later option says so."""
+    files = ("--tls-cert-file", "--tls-key-file", "--tls-ca-cert-file")
+    return (
+        *("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-replication", "yes", "--tls-cluster", "yes"),
+        *(word for file in files for word in (file, str(certificate))),
+    )
 
 
 def _node_options(node_timeout_ms: str) -> tuple[str, ...]:
