@@ -16,7 +16,8 @@ from bridge.sources.bullmq.door.guards import Guards
 from bridge.sources.bullmq.door.opening import open_link
 from bridge.sources.bullmq.door.pools import database
 from bridge.sources.bullmq.keys import Keys
-from bridge.sources.bullmq.snapshots.queues import QUEUES_A_PIPELINE, Workers, read_snapshots
+from bridge.sources.bullmq.snapshots.queues import QUEUES_A_PIPELINE, read_snapshots
+from bridge.sources.bullmq.snapshots.workers import Workers
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.turns import Turns
 from tocsin.breakers import Breakers

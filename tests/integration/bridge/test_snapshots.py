@@ -9,7 +9,7 @@ import pytest
 
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.door.pools import database
-from bridge.sources.bullmq.snapshots.queues import Workers
+from bridge.sources.bullmq.snapshots.workers import Workers
 from bridge.topology import Topology
 from tests.bullmq.driver import make_states
 from tests.clients import redis

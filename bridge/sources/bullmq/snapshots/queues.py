@@ -5,20 +5,17 @@ job that runs longest, where there are such jobs. A poll of 1,250 queues cost Va
 being busy, and that of their schedulers 5 ms: together, every 5 s, 0.4 % of a core.
 """
 
-import asyncio
-import base64
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from bridge.errors import SourceUnavailable
 from bridge.redaction import redact
-from bridge.sources.bullmq.door import Command, Door, Link, Refused, Reply, is_about_key
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply, is_about_key
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.reconcile.standing import DUE_UNIT
+from bridge.sources.bullmq.snapshots.workers import Workers
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import VERSION, QueueSnapshot
 
@@ -29,9 +26,6 @@ COUNTS = 1 + len(LISTS) + len(SETS)
 COMMANDS_PER_QUEUE = COUNTS + 7
 QUEUES_A_PIPELINE = 100
 JOB_COMMANDS = 3
-
-WORKERS_SECONDS = 3.0
-"""For who works there: counts wait for it, also those of a cluster's other processes."""
 
 OVERDUE_MS = 5000
 """A worker needs a moment to move what is due; this late, nobody does."""
@@ -183,7 +177,7 @@ def _tell_active(made: QueueSnapshot, active: Active) -> None:
 
 
 async def read_snapshots(
-    door: Door, prefix: str, places: Sequence[Place], workers: "Workers", queues: int
+    door: Door, prefix: str, places: Sequence[Place], workers: Workers, queues: int
 ) -> list[QueueSnapshot]:
     """Read the snapshots of some queues (at most QUEUES_A_PIPELINE); a refused one is left out.
 
@@ -217,85 +211,3 @@ async def _look(door: Door, keys: Sequence[Keys], replies: Sequence[Sequence[Rep
             active = parse_active(running, [next(answers) for _ in range(JOB_COMMANDS)])
         looks.append(Looks(whole(added) or None if isinstance(added, bytes) else None, active))
     return looks
-
-
-class Workers:
-    """How many workers each queue has, by the names of their connections in CLIENT LIST.
-
-    Node names a worker's one blocking connection `<prefix>:<base64 of queue>[:w:<name>]`; Python names several of a
-    worker's connections `<prefix>:<queue>`, of which one blocks while the worker is idle: once seen blocking, that
-    connection is a worker until it closes. `…:qe` is no worker but a listener. database: those of another are named
-    alike, and work on other queues.
-    """
-
-    def __init__(self, prefix: str, database: int = 0) -> None:
-        self._head = f"{prefix}:"
-        self._database = str(database)
-        self._named: Counter[str] | None = None
-        self._python: dict[tuple[int, str], str] = {}
-        self.mentioned: set[str] = set()
-        """What may be the name of a queue that somebody works on or listens to."""
-
-    def of(self, queue: str) -> int | None:
-        """Workers of a queue; None = Redis does not tell, or only Python connections that were never seen to block."""
-        if self._named is None:
-            return None
-        found = self._named[base64.b64encode(queue.encode()).decode()]
-        found += sum(who == queue for who in self._python.values())
-        return None if found == 0 and self._named[queue] else found
-
-    async def read(self, door: Door) -> None:
-        """Ask anew every process that workers are connected to, all at once.
-
-        Silence of one, or a refusal (managed Redis, ACL), means unknown, not none.
-        """
-        try:
-            primaries = await door.primaries()
-        except SourceUnavailable:
-            self.learn(None)
-        else:
-            self.learn(*await asyncio.gather(*map(_list_clients, primaries)))
-
-    def learn(self, *listings: str | None) -> None:
-        """Take in the text of each process's CLIENT LIST; None = unknown."""
-        before, self._python, self.mentioned = self._python, {}, set()
-        named = [self._connections(at, listing, before) for at, listing in enumerate(listings) if listing is not None]
-        # A worker blocks at the one process that holds its queue; its idle connections to others are named like it.
-        most = Counter[str]()
-        for at_one in named:
-            most |= at_one
-        self._named = most if len(named) == len(listings) else None
-
-    def _connections(self, at: int, listing: str, before: Mapping[tuple[int, str], str]) -> Counter[str]:
-        """How many connections are named after whom, at one process; those of Python workers are remembered."""
-        named = Counter[str]()
-        for line in listing.splitlines():
-            pairs = (part.partition("=") for part in line.split(" "))
-            fields = {field: value for field, _, value in pairs}
-            name, identity = fields.get("name", ""), (at, fields.get("id", ""))
-            if not name.startswith(self._head) or fields.get("db", self._database) != self._database:
-                continue
-            who = name[len(self._head) :].partition(":")[0]
-            self.mentioned |= _names(who)
-            if name.endswith(":qe"):
-                continue
-            named[who] += 1
-            if before.get(identity) == who or fields.get("cmd", "").startswith("bzpop"):
-                self._python[identity] = who
-        return named
-
-
-async def _list_clients(process: Link) -> str | None:
-    try:
-        reply = (await process.ask([("CLIENT", "LIST")], timeout=WORKERS_SECONDS))[0]
-    except SourceUnavailable:
-        return None
-    return None if isinstance(reply, Refused) else cast(bytes, reply).decode(errors="replace")
-
-
-def _names(who: str) -> set[str]:
-    """The queues that a connection may be named after: as it stands, or in base64."""
-    found = {who}
-    with suppress(ValueError):  # of binascii's and UTF-8's
-        found.add(base64.b64decode(who, validate=True).decode())
-    return {name for name in found if name and ":" not in name}
