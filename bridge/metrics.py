@@ -137,7 +137,10 @@ class Metrics:
         self.queue_paused = Gauge("bridge_queue_paused", "1 while the queue is paused", queue, registry=registry)
         self.queue_workers = Gauge("bridge_queue_workers", "Workers connected, when known", queue, registry=registry)
         self.oldest_waiting = Gauge(
-            "bridge_queue_oldest_waiting_seconds", "Age of the job next in line", queue, registry=registry
+            "bridge_queue_oldest_waiting_seconds",
+            "How long the job has waited, since it was ready, that has waited longest; 0: none waits",
+            queue,
+            registry=registry,
         )
         self.actions = Counter(
             "bridge_actions_total", "Requests for actions on jobs and queues", ["action", "outcome"], registry=registry

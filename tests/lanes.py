@@ -17,6 +17,7 @@ from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.gaps.told import ReadBack
 from bridge.sources.bullmq.gone import LetGo
 from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.reconcile.open_jobs import Room
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
@@ -68,11 +69,11 @@ def read_in(
     queue: str,
     position: Position | None = None,
     restored: Restored | None = None,
-) -> None:
+) -> QueueMemory:
     """Give a queue to a lane; it begins at first contact, unless a position is given."""
     tally = Tally(metrics, "main", queue, 1, door.now_ms)
     start = position or Position(is_first_contact=True)
-    lane.add(Place("prod", "main", queue), "bull", start, restored or Restored(), Lag(door.now_ms), tally)
+    return lane.add(Place("prod", "main", queue), "bull", start, restored or Restored(), Lag(door.now_ms), tally)
 
 
 def new_metrics() -> Metrics:

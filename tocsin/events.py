@@ -134,7 +134,9 @@ class QueueSnapshot(msgspec.Struct, omit_defaults=True, kw_only=True):
     A tombstone: the queue is gone.
 
     waiting: includes BullMQ 5's `paused` list. workers: None = Redis refused CLIENT LIST.
-    oldest_waiting_seconds: age of the job next in line; None = nothing waits, or its hash is gone.
+    oldest_waiting_seconds: how long the job has waited that has waited longest of those that are ready: since its last
+    `waiting` event; where the bridge saw none, since it was due; if it was tried before, since it was first seen to
+    wait. None = nothing waits, or what waits was gone when it was looked at.
     max_len_events: the bound of the event stream: what survives while nobody reads.
     overdue: delayed jobs that were due more than 5 s ago: no worker has moved them.
     longest_active_*: the job that has run for longest; "" and None = none runs, or it ended while it was looked at.

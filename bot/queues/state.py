@@ -12,7 +12,7 @@ from tocsin.answers import QueueCounts, QueueItem
 from tocsin.events import QueueSnapshot
 
 OLD_WAIT_SECONDS = 15 * 60
-"""A job next in line for longer than this is trouble."""
+"""A job that is ready and waits for longer than this is trouble."""
 
 
 class QueueState(QueueCounts, kw_only=True, frozen=True):

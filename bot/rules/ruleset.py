@@ -38,11 +38,11 @@ QUEUE_RULES: tuple[Rule[QueueSight], ...] = (
     Rule(
         name="oldest-waiting",
         title="Jobs wait too long",
-        about="the next job in line has waited for {fire}",
-        why="workers are there, and do not keep up or do not move",
+        about="a job that is ready has waited for {fire}",
+        why="workers are there, and do not keep up, do not move, or always take others first",
         measure=measures.oldest_waiting,
         explain=lambda seen: (
-            f"The next job in line has waited {age(seen.queue.oldest_waiting_seconds or 0)}; {seen.ready} are ready, "
+            f"A job that is ready has waited {age(seen.queue.oldest_waiting_seconds or 0)}; {seen.ready} are ready, "
             f"{seen.queue.active} active, workers {'unknown' if seen.queue.workers is None else seen.queue.workers}."
         ),
         fire=30 * MINUTE,

@@ -13,7 +13,7 @@ from bridge.sources.bullmq.attempts import failure
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash
 from bridge.sources.bullmq.keys import Keys
-from bridge.sources.bullmq.snapshots.queues import is_marker
+from bridge.sources.bullmq.snapshots.waiting import is_marker
 from bridge.sources.bullmq.translate import add_failure
 from tocsin.events import VERSION, JobEvent, JobOutcome, Outcome, PlannedJob
 

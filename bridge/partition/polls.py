@@ -19,9 +19,11 @@ from bridge.partition.rounds import Rounds
 from bridge.record import Record
 from bridge.records import Records
 from bridge.settings import BridgeSettings
+from bridge.sources.bullmq.memory import Memories
 from bridge.sources.bullmq.snapshots.repeat import scheduler_gone
 from bridge.sources.bullmq.snapshots.schedulers import Schedulers
 from bridge.sources.bullmq.snapshots.server import Server
+from bridge.sources.bullmq.snapshots.waiting import Waits
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.tally import Tallies
 from bridge.sources.bullmq.translate import Place
@@ -42,8 +44,8 @@ RECORDS_A_GROUP = 500
 class Polls:
     """The polls of one source in one partition.
 
-    places, tallies: by queue name; they come and go meanwhile. telling: held while counts are told; whoever lets a
-    queue go holds it too.
+    places, tallies, memories: by queue name; they come and go meanwhile. telling: held while counts are told; whoever
+    lets a queue go holds it too.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Polls:
         partition: int,
         places: Mapping[str, Place],
         tallies: Tallies,
+        memories: Memories,
         telling: asyncio.Lock,
         outbox: Outbox[Parcel],
         metrics: Metrics,
@@ -65,6 +68,7 @@ class Polls:
         self._partition = partition
         self._places = places
         self._tallies = tallies
+        self._waits = Waits(memories)
         self._telling = telling
         self._outbox = outbox
         self._metrics = metrics
@@ -119,7 +123,7 @@ class Polls:
             raise away
 
     async def _poll_counts(self, places: Sequence[Place]) -> None:
-        snapshots = await self._source.snapshots(places) if places else []
+        snapshots = await self._source.snapshots(places, self._waits) if places else []
         self._metrics.snapshots_refused.labels(self._name).inc(max(0, len(places) - len(snapshots)))
         async with self._telling:
             await self._tell([snapshot for snapshot in snapshots if snapshot.queue in self._places])

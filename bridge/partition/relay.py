@@ -106,7 +106,7 @@ class Relay:
                 for source, restored in zip(self._sources, all_restored, strict=True):
                     where = self._settings, source, writer.partition
                     share = Share(*where, restored, outbox, self._metrics, lags, self._room, self._budget, self._guard)
-                    theirs = share.places, share.tallies, share.telling
+                    theirs = share.places, share.tallies, share.memories, share.telling
                     polls = Polls(*where, *theirs, outbox, self._metrics, self._guard)
                     for part in (share.read, polls.poll):
                         name = f"{part.__name__}-{source.source.name}-{writer.partition}"

@@ -18,6 +18,7 @@ from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.cursors import Restored, scan_cursor
 from bridge.sources.bullmq.discovery import Found
 from bridge.sources.bullmq.lane import Lane
+from bridge.sources.bullmq.memory import Memories
 from bridge.sources.bullmq.reconcile.open_jobs import Room
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
@@ -65,6 +66,7 @@ class Share:
         self._is_same_scope = restored.scanned_ms is not None
         self.places: dict[str, Place] = {}
         self.tallies: Tallies = {}
+        self.memories: Memories = {}
         self.telling = asyncio.Lock()
         self._scan_stored_ms = 0
         self._kept_scan = (source.source.scope, restored.scanned_ms or 0)
@@ -157,6 +159,7 @@ class Share:
         async with self.telling, self._keeping:
             self.places.pop(name, None)
             self.tallies.pop(name, None)
+            self.memories.pop(name, None)
             restored.positions.pop(name, None)
             if queue.position.is_gone:
                 restored.positions[name] = queue.position
@@ -189,7 +192,7 @@ class Share:
         self._lanes[queue] = lane
         start = self._start(queue, found)
         tally = self.tallies[queue] = Tally(self._metrics, source.name, queue, start.epoch, self._source.door.now_ms)
-        lane.add(self._place(queue), source.prefix, start, self._restored, lag, tally)
+        self.memories[queue] = lane.add(self._place(queue), source.prefix, start, self._restored, lag, tally)
 
     def _start(self, queue: str, found: Found) -> Position:
         """Where to begin: at the cursor; else at the stream's start, with what was there before Tocsin as backfill.

@@ -140,6 +140,12 @@ async def make_states(
     return [msgspec.json.decode(line, type=Counts) for line in lines]
 
 
+async def make_waiting(redis_url: str, *, version: Major) -> dict[str, str]:
+    """Make queues in each of which one job has waited longest, by how that came, as waiting.mjs describes; its ids."""
+    [line] = await node.run("waiting.mjs", {"redis": redis_url, "version": version}, seconds=_SECONDS)
+    return msgspec.json.decode(line, type=dict[str, str])
+
+
 Silent = Literal[
     "add",
     "delay",

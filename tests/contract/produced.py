@@ -158,7 +158,7 @@ def _notices() -> dict[str, JobEvent]:
 
 
 def _snapshots() -> dict[str, msgspec.Struct]:
-    counts: list[Any] = [12, 0, 4, 3, 2, 1, 1000, 7, None, None, [], b"4711", 2, b"50", 400]
+    counts: list[Any] = [12, 0, 4, 3, 2, 1, 1000, 7, None, None, b"4711", 2, b"50", 400]
     looks = queues.Looks(START - 12_500, queues.Active("4711", "welcome", START - 61_000, is_locked=False))
     made: dict[str, msgspec.Struct] = {}
     for kind, paused, workers in (("full", b"1", 2), ("no-workers", None, 0), ("workers-unknown", None, None)):

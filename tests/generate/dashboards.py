@@ -62,7 +62,7 @@ QUEUES = Dashboard(
         ),
         Panel(
             "Oldest waiting",
-            "Age of the job next in line.",
+            "How long the job has waited that is ready for longest.",
             per_queue("bridge_queue_oldest_waiting_seconds", "max"),
             "s",
         ),

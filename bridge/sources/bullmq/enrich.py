@@ -162,6 +162,7 @@ class _Options:
     waits_to_retry: bool | None
     keeps_logs: bool
     trace_id: str
+    delay: int
 
 
 def _options(text: str) -> _Options:
@@ -177,6 +178,7 @@ def _parse_options(text: str) -> _Options:
         waits_to_retry=_waits_to_retry(options.get("backoff")),
         keeps_logs="kl" in options,
         trace_id=_trace_id(options.get("tm")),
+        delay=whole(options.get("delay")),
     )
 
 
@@ -185,6 +187,11 @@ _cached_options = lru_cache(maxsize=1024)(_parse_options)
 
 def _text(value: Reply) -> str | None:
     return value.decode(errors="replace") if isinstance(value, bytes) else value if isinstance(value, str) else None
+
+
+def delay_of(options: bytes) -> int:
+    """How long after it was added a job was to be ready, ms; options: as the hash holds them."""
+    return _options(options.decode(errors="replace")).delay
 
 
 def _started(text: str | None, made: int, *, is_counted: bool) -> int | None:

@@ -134,8 +134,10 @@ class Lane:
         """Whether every queue has a cursor: a scan told after this misses none of them."""
         return all(queue.is_met for queue in self._queues.values())
 
-    def add(self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag, tally: Tally) -> None:
-        """Read this queue from now on, from `position`."""
+    def add(
+        self, place: Place, prefix: str, position: Position, restored: Restored, lag: Lag, tally: Tally
+    ) -> QueueMemory:
+        """Read this queue from now on, from `position`; return what will be remembered of its jobs, to look at."""
         keys, memory = Keys(prefix, place.queue), QueueMemory()
         is_met = place.queue in restored.positions
         past, reconciling = (
@@ -150,6 +152,7 @@ class Lane:
         self._queues[keys.events] = queue
         self._unfinished.add(keys.events)
         self._follower.meet(queue)
+        return memory
 
     def missed(self, place: Place, prefix: str, missed: Missed | None) -> None:
         """Say whether two complete scans did not find a queue: it is read to its end, and let go."""

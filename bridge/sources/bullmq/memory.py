@@ -76,7 +76,7 @@ class JobMemory(msgspec.Struct, gc=False):
 
 
 class QueueMemory:
-    """The jobs of one queue, least recently touched first.
+    """The jobs of one queue, least recently touched first; and of those that wait, the one that has waited longest.
 
     names_every_worker: BullMQ 5.40 names the worker of a job's first run, and may leave that name at later ones; a
     version whose `completed` and `failed` tell `prev` names each.
@@ -86,6 +86,7 @@ class QueueMemory:
         self._jobs: OrderedDict[str, JobMemory] = OrderedDict()
         self._active: dict[str, None] = {}
         self._finished: dict[str, None] = {}
+        self._waiting: dict[str, None] = {}
         self._max_jobs = max_jobs
         self.names_every_worker = False
 
@@ -114,6 +115,27 @@ class QueueMemory:
         """A job that was removed, or begins a new life under the same id."""
         self._jobs.pop(job_id, None)
         self._active.pop(job_id, None)
+        self._waiting.pop(job_id, None)
+
+    def wait(self, job_id: str, since: int) -> None:
+        """The job became ready. since: Redis's clock, ms."""
+        job = self.job(job_id)
+        job.waiting_since, job.is_finished = since, False
+        self._waiting.pop(job_id, None)
+        self._waiting[job_id] = None
+
+    def wait_no_more(self, job_id: str) -> None:
+        """The job is not ready, or it is no more."""
+        self._waiting.pop(job_id, None)
+
+    def waiting(self, job_id: str) -> JobMemory | None:
+        """The job's memory if it is ready, as far as is known; what it did before may not be."""
+        return self._jobs.get(job_id) if job_id in self._waiting else None
+
+    @property
+    def longest_waiting(self) -> str | None:
+        """Of the jobs known to be ready, the one that became so first."""
+        return next(iter(self._waiting), None)
 
     def run(self, job_id: str, since: int) -> None:
         """The job became active. since: Redis's clock, ms."""
@@ -121,6 +143,7 @@ class QueueMemory:
         job.is_active, job.is_finished, job.active_since = True, False, since
         job.runs = None if job.runs is None else job.runs + 1
         job.worker = ""
+        self._waiting.pop(job_id, None)
         self._active[job_id] = None
 
     def rest(self, job_id: str) -> JobMemory:
@@ -133,6 +156,7 @@ class QueueMemory:
     def finish(self, job_id: str) -> None:
         """The job is completed or failed: forget it soon, unless it comes back."""
         self.rest(job_id).is_finished = True
+        self._waiting.pop(job_id, None)
         self._finished.pop(job_id, None)
         self._finished[job_id] = None
         if len(self._finished) > MAX_FINISHED:
@@ -151,12 +175,14 @@ class QueueMemory:
         for job in self._jobs.values():
             job.doubt()
         self._active.clear()
+        self._waiting.clear()
 
     def clear(self) -> None:
         """The stream was begun anew: nothing known holds."""
         self._jobs.clear()
         self._active.clear()
         self._finished.clear()
+        self._waiting.clear()
 
     def shrink(self, most: int) -> None:
         """Forget jobs down to so many, those untouched for longest first, none that runs; go on at the next call."""
@@ -178,3 +204,7 @@ class QueueMemory:
                 break
             self._jobs.move_to_end(job_id)
         self.forget(next(iter(self._jobs)))
+
+
+Memories = dict[str, QueueMemory]
+"""Of one source's queues in one partition, by queue."""

@@ -17,6 +17,7 @@ from bridge.sources.bullmq.door.opening import open_link
 from bridge.sources.bullmq.door.pools import database
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.snapshots.queues import QUEUES_A_PIPELINE, read_snapshots
+from bridge.sources.bullmq.snapshots.waiting import Waits
 from bridge.sources.bullmq.snapshots.workers import Workers
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.turns import Turns
@@ -81,13 +82,13 @@ class BullmqSource:
                 await self.door.read_clock()
             await self._read_workers()
 
-    async def snapshots(self, places: Sequence[Place]) -> list[QueueSnapshot]:
-        """The counts of these queues now. Raises SourceUnavailable."""
+    async def snapshots(self, places: Sequence[Place], waits: Waits) -> list[QueueSnapshot]:
+        """The counts of these queues now. waits: of their partition. Raises SourceUnavailable."""
         await self._read_workers()
         known, made = self.count_queues(), list[QueueSnapshot]()
         for start in range(0, len(places), QUEUES_A_PIPELINE):
             some = places[start : start + QUEUES_A_PIPELINE]
-            made += await read_snapshots(self.door, self.source.prefix, some, self._workers, known)
+            made += await read_snapshots(self.door, self.source.prefix, some, self._workers, waits, known)
         return made
 
     async def _read_workers(self) -> None:

@@ -10,7 +10,7 @@ from bridge.redaction import redact
 from bridge.sources.bullmq.attempts import Counted, End, Failure, failure
 from bridge.sources.bullmq.enrich import JobHash, whole
 from bridge.sources.bullmq.memory import JobMemory, QueueMemory
-from bridge.sources.bullmq.runs import Run, find_runs
+from bridge.sources.bullmq.runs import FROM_REST, Run, find_runs
 from bridge.sources.bullmq.stream import Entry, Reading
 from tocsin.events import VERSION, JobEvent, Level, State
 
@@ -406,7 +406,9 @@ def _update(
     elif event == "removed":
         memory.forget(job_id)
     if event in ("added", "waiting"):
-        known.waiting_since, known.is_finished = entry.ts, False
+        memory.wait(job_id, entry.ts)
+    elif event in FROM_REST:
+        memory.wait_no_more(job_id)
     if job is not None and (run is not None or event == "active"):
         is_its_own = known.runs == job.attempts_started and (known.runs == 1 or memory.names_every_worker)
         known.worker = redact.name(job.worker) if is_its_own else known.worker

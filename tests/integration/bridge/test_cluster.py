@@ -16,6 +16,7 @@ from bridge.metrics import Metrics
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.door import Command, Door
 from bridge.sources.bullmq.door.opening import open_link
+from bridge.sources.bullmq.snapshots.waiting import Waits
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.translate import Place
 from bridge.topology import Topology
@@ -366,7 +367,7 @@ async def test_counts_wait_once_for_a_node_that_does_not_say_who_works_there(
     await of.door.ask([("EXISTS", f"bull:{there[0]}:meta")])  # it knows the nodes now
     nodes[0].child.process.send_signal(signal.SIGSTOP)
     try:
-        snapshots = await asyncio.gather(*(of.snapshots([Place("", "main", queue)]) for queue in there))
+        snapshots = await asyncio.gather(*(of.snapshots([Place("", "main", queue)], Waits({})) for queue in there))
     finally:
         nodes[0].child.process.send_signal(signal.SIGCONT)
         await of.close()

@@ -75,3 +75,21 @@ def test_job_forgotten_or_cleared_runs_no_more() -> None:
     assert [job_id for job_id, _ in memory.active()] == ["b"]
     memory.clear()
     assert (memory.active(), len(memory), memory.known("b")) == ([], 0, None)
+
+
+def test_longest_waiting_is_who_became_ready_first_and_waits_still() -> None:
+    memory = QueueMemory()
+    for at, job_id in enumerate("abcde", 1):
+        memory.wait(job_id, since=at)
+    memory.job("a").name = "touched"
+    assert memory.longest_waiting == "a"
+    memory.run("a", since=9)
+    memory.wait_no_more("b")
+    memory.forget("c")
+    memory.finish("d")
+    assert memory.longest_waiting == "e"
+    memory.wait("a", since=10)
+    assert memory.waiting("a") is memory.known("a")
+    assert memory.waiting("b") is None
+    memory.doubt()
+    assert memory.longest_waiting is None

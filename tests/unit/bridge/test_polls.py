@@ -18,6 +18,8 @@ from bridge.partition.rounds import QUIET_A_SECOND
 from bridge.record import Record
 from bridge.settings import BridgeSettings
 from bridge.sources.bullmq.door import Command, Reply
+from bridge.sources.bullmq.memory import Memories
+from bridge.sources.bullmq.snapshots.waiting import Waits
 from bridge.sources.bullmq.tally import Tallies
 from bridge.sources.bullmq.translate import Place
 from tocsin.breakers import Guard
@@ -40,7 +42,7 @@ class Asked:
         self.scanned.update(str(command[1]) for command in commands if command[0] == "ZSCAN")
         return [(b"0", []) for _ in commands]
 
-    async def snapshots(self, places: Sequence[Place]) -> list[QueueSnapshot]:
+    async def snapshots(self, places: Sequence[Place], waits: Waits) -> list[QueueSnapshot]:
         self.counted.update(place.queue for place in places)
         return []
 
@@ -57,7 +59,7 @@ def test_process_that_is_silent_is_asked_behind_the_others(monkeypatch: pytest.M
     """Each time it is waited for: the counts of the others are not."""
     end, asked, moved = asyncio.Event(), list[str](), SimpleNamespace(last_ts=7)
 
-    async def snapshots(places: Sequence[Place]) -> list[QueueSnapshot]:
+    async def snapshots(places: Sequence[Place], waits: Waits) -> list[QueueSnapshot]:
         asked.extend(place.queue for place in places)
         if places[0].queue == "silent":
             raise SourceUnavailable("no answer")
@@ -90,7 +92,8 @@ def test_process_that_is_silent_is_asked_behind_the_others(monkeypatch: pytest.M
     whole = partition_of("main", "", settings.kafka_partitions)
 
     async def run() -> None:
-        theirs = places, tallies, asyncio.Lock(), Outbox(never_refuse, list[Record]), Metrics(CollectorRegistry())
+        outbox, metrics = Outbox(never_refuse, list[Record]), Metrics(CollectorRegistry())
+        theirs = places, tallies, Memories(), asyncio.Lock(), outbox, metrics
         await Polls(settings, source, (whole + 1) % 8, *theirs, asyncio.timeout).poll(end)
 
     asyncio.run(run())
@@ -127,7 +130,7 @@ def test_quiet_queues_are_asked_in_rounds_for_their_schedulers_too(monkeypatch: 
     whole = partition_of("main", "", settings.kafka_partitions)
 
     async def run() -> None:
-        theirs = places, tallies, asyncio.Lock()
+        theirs = places, tallies, Memories(), asyncio.Lock()
         mine = Polls(settings, source, (whole + 1) % 8, *theirs, outbox, metrics, asyncio.timeout)
         await mine.poll(end)
 

@@ -10,7 +10,6 @@ from bridge.sources.bullmq.snapshots.queues import (
     Active,
     Looks,
     commands,
-    next_in_line,
     parse_active,
     snapshot,
 )
@@ -22,14 +21,14 @@ def replies(**changes: Reply) -> list[Reply]:
     named: dict[str, Reply] = {
         "meta": [None, b"10000", b"bullmq:6.7.0", None, None, None], "wait": 3, "paused": 4, "active": 1, "delayed": 5,
         "prioritized": 6, "waiting-children": 7, "completed": 8, "failed": 9, "next": b"12", "next_paused": None,
-        "next_prioritized": [b"13"], "longest": None, "overdue": 2, "begun": None, "window": -2,
+        "longest": None, "overdue": 2, "begun": None, "window": -2,
     }  # fmt: skip
     assert len(named) == COMMANDS_PER_QUEUE == len(commands(Keys("bull", "q"), 0))
     return list({**named, **changes}.values())
 
 
 def counted(**changes: Reply) -> QueueSnapshot | None:
-    return snapshot(PLACE, replies(**changes), 5000, Looks(added_at=2000), workers=None, queues=7)
+    return snapshot(PLACE, replies(**changes), 5000, Looks(waiting_since=2000), workers=None, queues=7)
 
 
 def test_counts_join_both_lists_of_a_paused_queue() -> None:
@@ -65,13 +64,6 @@ def test_key_of_another_type_leaves_the_queue_out() -> None:
 def test_server_that_refuses_everything_is_unavailable() -> None:
     with pytest.raises(SourceUnavailable):
         counted(wait=Refused("BUSY Redis is busy"))
-
-
-def test_next_in_line_is_no_marker() -> None:
-    assert next_in_line(replies()) == "12"
-    assert next_in_line(replies(next=b"0:1", next_paused=b"p")) == "p"
-    assert next_in_line(replies(next=None)) == "13"
-    assert next_in_line(replies(next=None, next_prioritized=[])) is None
 
 
 @pytest.mark.parametrize(

@@ -620,3 +620,27 @@ def test_a_job_whose_start_was_lost_in_a_gap_ends_its_attempt_all_the_same() -> 
 
     [event] = stream.tell(*stream.entries("delayed/9000"), hashes={"1": failed("one", waits=True)})
     assert shape([event]) == [("delayed", "retrying", 1, "one")]
+
+
+@pytest.mark.parametrize(
+    ("told", "since"),
+    [
+        (("added/send", "waiting"), 2000),
+        (("added/send", "delayed/9000"), None),
+        (("added/send", "delayed/9000", "waiting/delayed"), 3000),
+        (("added/send", "waiting-children"), None),
+        (("added/send", "waiting", "active", "delayed/9000"), None),
+        (("added/send", "waiting", "active", "waiting/active", "stalled"), 4000),
+        (("added/send", "waiting", "active", "failed/no", "waiting/failed"), 5000),
+        (("added/send", "waiting", "progress/1"), 2000),
+        (("added/send", "waiting", "removed/wait"), None),
+    ],
+)
+def test_job_is_remembered_to_wait_since_it_was_ready(told: tuple[str, ...], since: int | None) -> None:
+    stream = Stream()
+    for entry in stream.entries(*told):
+        stream.tell(entry)
+
+    waiting = stream.memory.waiting("1")
+    assert (waiting.waiting_since if waiting else None) == since
+    assert stream.memory.longest_waiting == (None if since is None else "1")

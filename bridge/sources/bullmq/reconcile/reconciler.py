@@ -320,6 +320,8 @@ class Reconciler:
                     queue.memory.run(job_id, now)
                 elif job_id in queue.memory:
                     queue.memory.rest(job_id)
+                    if correction.state is not State.WAITING:
+                        queue.memory.wait_no_more(job_id)
         jobs.is_changed = True
         records += self.store(queue, queue.position, now, is_urgent=True)
         labels = (queue.place.source, queue.place.queue)

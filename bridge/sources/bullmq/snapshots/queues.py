@@ -1,12 +1,14 @@
 """A queue's counts by plain commands (BullMQ's own getters are scripts, which may write), and its longest jobs.
 
-COMMANDS_PER_QUEUE commands in one pipeline, then in a second one HGET of the job next in line and JOB_COMMANDS of the
-job that runs longest, where there are such jobs. A poll of 1,250 queues cost Valkey 9 some 14 ms of CPU, 250 of them
-being busy, and that of their schedulers 5 ms: together, every 5 s, 0.4 % of a core.
+COMMANDS_PER_QUEUE commands in one pipeline. Where jobs wait or run, two more pipelines: what else stands at the ends of
+the lists (four commands at most), then two for each job that may have waited longest (seven at most: waiting.py), and
+JOB_COMMANDS of the job that runs longest. A poll of 1,250 queues cost Valkey 9 some 14 ms of CPU, 250 of them busy, and
+that of their schedulers 5 ms: together, every 5 s, 0.4 % of a core.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import cast
 
 from bridge.errors import SourceUnavailable
@@ -15,6 +17,8 @@ from bridge.sources.bullmq.door import Command, Door, Refused, Reply, is_about_k
 from bridge.sources.bullmq.enrich import whole
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.reconcile.standing import DUE_UNIT
+from bridge.sources.bullmq.snapshots import waiting
+from bridge.sources.bullmq.snapshots.waiting import Waits, is_marker
 from bridge.sources.bullmq.snapshots.workers import Workers
 from bridge.sources.bullmq.translate import Place
 from tocsin.events import VERSION, QueueSnapshot
@@ -23,7 +27,7 @@ LISTS = ("wait", "paused", "active")
 SETS = ("delayed", "prioritized", "waiting-children", "completed", "failed")
 COUNTS = 1 + len(LISTS) + len(SETS)
 """Replies without which there is no snapshot; a refused one of the others leaves a field unknown."""
-COMMANDS_PER_QUEUE = COUNTS + 7
+COMMANDS_PER_QUEUE = COUNTS + waiting.TAILS + 4
 QUEUES_A_PIPELINE = 100
 JOB_COMMANDS = 3
 
@@ -45,9 +49,9 @@ class Active:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What the second pipeline brought. added_at: of the job next in line."""
+    """What the second pipeline brought. waiting_since: see waiting.py, ms."""
 
-    added_at: int | None = None
+    waiting_since: int | None = None
     active: Active | None = None
 
 
@@ -57,9 +61,7 @@ def commands(keys: Keys, now_ms: int) -> list[Command]:
         ("HMGET", keys.meta, "paused", "opts.maxLenEvents", "version", "concurrency", "max", "duration"),
         *(("LLEN", keys.of(name)) for name in LISTS),
         *(("ZCARD", keys.of(name)) for name in SETS),
-        ("LINDEX", keys.of("wait"), -1),
-        ("LINDEX", keys.of("paused"), -1),
-        ("ZRANGE", keys.of("prioritized"), 0, 0),
+        *waiting.tail_commands(keys),
         ("LINDEX", keys.of("active"), -1),
         ("ZCOUNT", keys.of("delayed"), "-inf", (now_ms - OVERDUE_MS) * DUE_UNIT),
         ("GET", keys.of("limiter")),
@@ -67,25 +69,9 @@ def commands(keys: Keys, now_ms: int) -> list[Command]:
     ]
 
 
-def next_in_line(replies: Sequence[Reply]) -> str | None:
-    """The id of the job next in line, or None if none waits."""
-    waiting, paused, prioritized = replies[COUNTS : COUNTS + 3]
-    by_priority = cast(list[bytes], prioritized) if isinstance(prioritized, list) else []
-    candidates: list[Reply] = [waiting, paused, *by_priority[:1]]
-    for candidate in candidates:
-        if isinstance(candidate, bytes) and not is_marker(candidate):
-            return candidate.decode(errors="replace")
-    return None
-
-
-def is_marker(reply: Reply) -> bool:
-    """What BullMQ before 5 leaves at the end of an idle queue's list: it is no job."""
-    return isinstance(reply, bytes) and reply.startswith(b"0:")
-
-
 def longest_active(replies: Sequence[Reply]) -> str | None:
     """The id of the job that was begun first of those active: the list's tail."""
-    reply = replies[COUNTS + 3]
+    reply = replies[COUNTS + waiting.TAILS]
     return reply.decode(errors="replace") if isinstance(reply, bytes) else None
 
 
@@ -122,7 +108,7 @@ def snapshot(
     meta = cast(list[bytes | None], replies[0])
     lists = dict(zip(LISTS, cast(list[int], replies[1:4]), strict=True))
     sets = dict(zip(SETS, cast(list[int], replies[4:9]), strict=True))
-    waiting = lists["wait"] + lists["paused"] - sum(map(is_marker, replies[COUNTS : COUNTS + 2]))
+    markers = sum(map(is_marker, replies[COUNTS : COUNTS + waiting.TAILS]))
     overdue, begun, left = replies[-3:]
     made = QueueSnapshot(
         v=VERSION,
@@ -130,7 +116,7 @@ def snapshot(
         env=place.env,
         source=place.source,
         queue=place.queue,
-        waiting=max(0, waiting),
+        waiting=max(0, lists["wait"] + lists["paused"] - markers),
         active=lists["active"],
         delayed=sets["delayed"],
         prioritized=sets["prioritized"],
@@ -141,7 +127,7 @@ def snapshot(
         max_len_events=None if meta[1] is None else whole(meta[1]),
         bullmq_version=redact.cut((meta[2] or b"").decode(errors="replace"), redact.NAME_BYTES),
         workers=workers,
-        oldest_waiting_seconds=None if looks.added_at is None else max(0, ts - looks.added_at) / 1000,
+        oldest_waiting_seconds=None if looks.waiting_since is None else max(0, ts - looks.waiting_since) / 1000,
         sources_queues=queues,
         overdue=overdue if isinstance(overdue, int) else None,
         concurrency=whole(meta[3]) or None,
@@ -177,7 +163,7 @@ def _tell_active(made: QueueSnapshot, active: Active) -> None:
 
 
 async def read_snapshots(
-    door: Door, prefix: str, places: Sequence[Place], workers: Workers, queues: int
+    door: Door, prefix: str, places: Sequence[Place], workers: Workers, waits: Waits, queues: int
 ) -> list[QueueSnapshot]:
     """Read the snapshots of some queues (at most QUEUES_A_PIPELINE); a refused one is left out.
 
@@ -186,8 +172,7 @@ async def read_snapshots(
     keys = [Keys(prefix, place.queue) for place in places]
     flat = await door.ask([command for one in keys for command in commands(one, door.now_ms())])
     replies = [flat[at : at + COMMANDS_PER_QUEUE] for at in range(0, len(flat), COMMANDS_PER_QUEUE)]
-    looks = await _look(door, keys, replies)
-    now = door.now_ms()
+    looks, now = await _look(door, keys, replies, waits)
     found = [
         snapshot(place, reply, now, look, workers=workers.of(place.queue), queues=queues)
         for place, reply, look in zip(places, replies, looks, strict=True)
@@ -195,19 +180,42 @@ async def read_snapshots(
     return [made for made in found if made is not None]
 
 
-async def _look(door: Door, keys: Sequence[Keys], replies: Sequence[Sequence[Reply]]) -> list[Looks]:
-    """Look at the jobs that wait and run longest, in one pipeline."""
+async def _look(
+    door: Door, keys: Sequence[Keys], replies: Sequence[Sequence[Reply]], waits: Waits
+) -> tuple[list[Looks], int]:
+    """Look at the jobs that may have waited longest, and at those that run longest; and say when that was, ms."""
+    ends = await _ends(door, keys, replies)
+    jobs = [
+        (waits.candidates(one.queue, there), longest_active(reply))
+        for one, there, reply in zip(keys, ends, replies, strict=True)
+    ]
     asked: list[Command] = []
-    jobs = [(next_in_line(reply), longest_active(reply)) for reply in replies]
-    for one, (waiting, running) in zip(keys, jobs, strict=True):
-        asked += [("HGET", one.job(waiting), "timestamp")] if waiting is not None else []
+    for one, (candidates, running) in zip(keys, jobs, strict=True):
+        asked += [command for found in candidates for command in waiting.job_commands(one, found.job_id)]
         asked += job_commands(one, running) if running is not None else []
-    answers = iter(await door.ask(asked))
+    answers, now = iter(await door.ask(asked)), door.now_ms()
     looks: list[Looks] = []
-    for waiting, running in jobs:
-        added = next(answers) if waiting is not None else None
+    for one, (candidates, running) in zip(keys, jobs, strict=True):
+        hashes = [
+            waiting.parse_job(found.job_id, list(islice(answers, waiting.COMMANDS_PER_JOB))) for found in candidates
+        ]
         active = None
         if running is not None:
-            active = parse_active(running, [next(answers) for _ in range(JOB_COMMANDS)])
-        looks.append(Looks(whole(added) or None if isinstance(added, bytes) else None, active))
-    return looks
+            active = parse_active(running, list(islice(answers, JOB_COMMANDS)))
+        looks.append(Looks(waits.longest(one.queue, candidates, hashes, now), active))
+    return looks, now
+
+
+async def _ends(door: Door, keys: Sequence[Keys], replies: Sequence[Sequence[Reply]]) -> list[list[Reply]]:
+    """What stands at the ends of the lists of jobs that wait, by queue."""
+    asked = [_end_commands(one, reply) for one, reply in zip(keys, replies, strict=True)]
+    answers = iter(await door.ask([command for some in asked for command in some]))
+    return [
+        [*reply[COUNTS : COUNTS + waiting.TAILS], *islice(answers, len(some))]
+        for reply, some in zip(replies, asked, strict=True)
+    ]
+
+
+def _end_commands(keys: Keys, replies: Sequence[Reply]) -> list[Command]:
+    counts = dict(zip((*LISTS, *SETS), (one if isinstance(one, int) else 0 for one in replies[1:COUNTS]), strict=True))
+    return waiting.end_commands(keys, wait=counts["wait"], paused=counts["paused"], prioritized=counts["prioritized"])
