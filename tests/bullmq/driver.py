@@ -150,6 +150,7 @@ Silent = Literal[
     "add",
     "delay",
     "prioritize",
+    "family",
     "schedule",
     "replace",
     "take",

@@ -1,6 +1,6 @@
 // Does to a queue what BullMQ tells nobody of, one thing a call. Prints {"ids": […]}: the jobs it made, or touched.
 //   node silent.mjs --redis URL --queue NAME --do WHAT [--count N] [--version 5|6]
-// add, delay, prioritize, schedule: make jobs. take: make the next ones active, locked for an hour. finish: complete
+// add, delay, prioritize, schedule: make jobs; family: a parent and its child, ids in this order. take: make the next ones active, locked for an hour. finish: complete
 // those, fail: let them fail; progress, report: the same as take and finish, with a progress of 40. pause, resume: the
 // queue. drain, clean, obliterate, replace, reprioritize: change what is there without an event of any job.
 import { connectionTo, loadBullmq, print, readArguments } from './bullmq.mjs';
@@ -38,6 +38,13 @@ const things = {
   add: () => make(keep === undefined ? {} : { removeOnComplete: keep, removeOnFail: keep }),
   delay: () => make({ delay: HOUR }),
   prioritize: () => make({ priority: 10 }),
+  family: async () => {
+    const flows = new bullmq.FlowProducer({ connection, prefix });
+    const child = { name: 'send', queueName: name, data: {} };
+    const { job, children } = await flows.add({ name: 'send', queueName: name, data: {}, children: [child] });
+    await flows.close();
+    return [job.id, children[0].job.id];
+  },
   schedule: async () => [(await queue.upsertJobScheduler('nightly', { every: HOUR }, { name: 'send' })).id],
   replace: async () => [(await queue.upsertJobScheduler('nightly', { every: 2 * HOUR }, { name: 'send' })).id],
   take: () => taken(),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.bullmq.driver import Silent, silent
+from tests.bullmq.driver import Major, Silent, silent
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.running import Bridge
@@ -23,22 +23,24 @@ async def until_told(bridge: Bridge, event: str, times: int = 1) -> list[JobEven
     return (await bridge.records()).of_queue("mail")
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
-async def test_present_jobs_are_told_once_with_their_place(bridge: Bridge, app: Any, redis_url: str, how: str) -> None:
+@pytest.mark.parametrize(("how", "version"), [("stopped", 6), ("killed", 5)])
+async def test_present_jobs_are_told_once_with_their_place(
+    bridge: Bridge, app: Any, redis_url: str, how: str, version: Major
+) -> None:
     bridge.environ["BRIDGE_RECONCILE_SECONDS"] = "0.5"
     await bridge.start()
     await bridge.ready()
-    taken = await silent(redis_url, "mail", "add", count=2)
+    taken = await silent(redis_url, "mail", "add", count=2, version=version)
     await until_told(bridge, "waiting", 2)
     if how == "stopped":
         bridge.signal(signal.SIGSTOP)
     else:
         await bridge.kill()
-    await silent(redis_url, "mail", "take", count=2)
-    delayed = await silent(redis_url, "mail", "delay", count=2)
-    prioritized = await silent(redis_url, "mail", "prioritize", count=1)
+    await silent(redis_url, "mail", "take", count=2, version=version)
+    delayed = await silent(redis_url, "mail", "delay", count=2, version=version)
+    prioritized = await silent(redis_url, "mail", "prioritize", count=1, version=version)
     await app.xtrim("bull:mail:events", maxlen=0, approximate=False)
-    waiting = await silent(redis_url, "mail", "add", count=3)
+    waiting = await silent(redis_url, "mail", "add", count=3, version=version)
     await app.xtrim("bull:mail:events", maxlen=4, approximate=False)  # one `added` is lost, two are read
     if how == "stopped":
         bridge.signal(signal.SIGCONT)
@@ -55,7 +57,7 @@ async def test_present_jobs_are_told_once_with_their_place(bridge: Bridge, app: 
         await getattr(bridge, end)()
         await bridge.start()
         await bridge.ready()
-    [last] = await silent(redis_url, "mail", "add", count=1)
+    [last] = await silent(redis_url, "mail", "add", count=1, version=version)
     events = await until_told(bridge, "waiting", 2 + 1 + 3 + 1)
 
     assert len({event.id for event in events}) == len(events)
@@ -104,20 +106,50 @@ async def test_failure_that_a_gap_swallowed_is_told_with_its_exhausted_retries(
     assert await bridge.metric("bridge_events_rebuilt_total", queue="mail") == 5
 
 
-async def gap(bridge: Bridge, app: Any, redis_url: str, *during: Silent) -> None:
-    """While nobody reads, these are done, and nothing of them is left in the stream but that a job was added."""
+async def gap(bridge: Bridge, app: Any, redis_url: str, *during: Silent, version: Major = 6) -> list[str]:
+    """While nobody reads, these are done, and nothing of them is left in the stream but that a job was added.
+
+    Return the ids of all that were made or touched, in order.
+    """
     mended = bridge.log.count("gap_rebuilt")
     bridge.signal(signal.SIGSTOP)
+    ids: list[str] = []
     for what in during:
-        await silent(redis_url, "mail", what, count=1)
+        ids += await silent(redis_url, "mail", what, count=1, version=version)
     await app.xtrim("bull:mail:events", maxlen=0, approximate=False)
-    await silent(redis_url, "mail", "add", count=1)
+    ids += await silent(redis_url, "mail", "add", count=1, version=version)
     bridge.signal(signal.SIGCONT)
 
     async def is_mended() -> bool:
         return bridge.log.count("gap_rebuilt") > mended
 
     await eventually(is_mended, what="the gap mended")
+    return ids
+
+
+@pytest.mark.parametrize("version", [5, 6])
+async def test_jobs_of_a_paused_queue_and_a_parent_are_told_with_their_place(
+    bridge: Bridge, app: Any, redis_url: str, version: Major
+) -> None:
+    """Version 5 moves the waiting jobs of a paused queue to another list, and adds to that."""
+    await bridge.start()
+    await bridge.ready()
+    await silent(redis_url, "mail", "add", count=1, version=version)
+    await until_told(bridge, "waiting")
+    before, parent, child, during, last = await gap(
+        bridge, app, redis_url, "add", "family", "pause", "add", version=version
+    )
+    assert await app.llen("bull:mail:paused") == (5 if version == 5 else 0)
+    await until_told(bridge, "paused")
+    await until_told(bridge, "waiting-children")
+    events = await until_told(bridge, "waiting", 1 + 4)
+    told = Counter((event.job_id, event.event) for event in events if event.job_id)
+    assert max(told.values()) == 1
+    now = {event.job_id: str(event.state) for event in events}
+    waiting = dict.fromkeys((before, child, during, last), "waiting")
+    assert {job_id: now[job_id] for job_id in (*waiting, parent)} == {**waiting, parent: "waiting-children"}
+    rebuilt = Counter(event.event for event in events if event.rebuilt)
+    assert rebuilt == {"added": 4, "waiting": 3, "waiting-children": 1, "paused": 1}
 
 
 async def test_pauses_that_gaps_swallowed_are_told_once(bridge: Bridge, app: Any, redis_url: str) -> None:
