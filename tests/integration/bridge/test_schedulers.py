@@ -1,11 +1,19 @@
 """Job schedulers as real BullMQ keeps them: told when they move, overdue without a worker, gone when removed."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from bridge.errors import SourceUnavailable
+from bridge.sources.bullmq.door import Command, Door, Reply
+from bridge.sources.bullmq.door.pools import pool_of_url
+from bridge.sources.bullmq.door.single import Single
 from bridge.sources.bullmq.snapshots.repeat import GONE_AFTER
+from bridge.sources.bullmq.snapshots.schedulers import PAGE, Schedulers
+from bridge.sources.bullmq.translate import Place
 from tests.bullmq.driver import Major, scene
 from tests.eventually import eventually
 from tests.integration.bridge.running import Bridge
@@ -129,6 +137,61 @@ async def test_reading_that_is_refused_makes_no_scheduler_gone(bridge: Bridge, a
         return tombstones(await bridge.records(), b"main:mail:poll") == 1
 
     await eventually(is_gone, what="a tombstone")
+
+
+WITHDRAWN = {"refused": ("-zscan", "+zscan"), "cut off": ("off", "on")}
+"""What the user `bridge` loses after a first page, and what gives it back."""
+
+
+class HalfWay(Single):
+    """While `is_breaking` no reading of schedulers comes further than its first page. breaks: how often that was."""
+
+    def __init__(self, url: str, app: Any, how: str) -> None:
+        super().__init__(pool_of_url(url), asyncio.timeout)
+        self._app = app
+        self._how = how
+        self.is_breaking = False
+        self.breaks = 0
+
+    async def ask(self, commands: Sequence[Command], *, timeout: float = 10.0, as_text: bool = False) -> list[Reply]:
+        if not self.is_breaking or all(command[0] != "ZSCAN" or command[2] == b"0" for command in commands):
+            return await super().ask(commands, timeout=timeout, as_text=as_text)
+        self.breaks += 1
+        less, more = WITHDRAWN[self._how]
+        await self._app.execute_command("ACL", "SETUSER", "bridge", less)
+        if less == "off":
+            await self._app.client_kill_filter(user="bridge")
+        try:
+            return await super().ask(commands, timeout=timeout, as_text=as_text)
+        finally:
+            await self._app.execute_command("ACL", "SETUSER", "bridge", more)
+
+
+@pytest.mark.parametrize("how", WITHDRAWN)
+async def test_reading_that_ends_after_a_page_makes_no_scheduler_gone(app: Any, redis_url: str, how: str) -> None:
+    runs = {f"nightly-{number}": 1_900_000_000_000 + number for number in range(PAGE + 100)}
+    await app.zadd("bull:mail:repeat", runs)
+    for name in runs:
+        await app.hset(f"bull:mail:repeat:{name}", mapping={"name": "send", "every": 60_000, "ic": 1})
+    half_way = HalfWay(await make_reader(app, redis_url), app, how)
+    door = Door(half_way)
+    schedulers = Schedulers(door, "bull", ())
+
+    async def gone() -> list[str]:
+        places = {"mail": Place("prod", "main", "mail")}
+        return [one.scheduler async for changes in schedulers.read(["mail"], places) for one in changes.gone]
+
+    assert await gone() == []
+    assert schedulers.counts() == {"mail": (len(runs), 0)}
+    await app.zrem("bull:mail:repeat", "nightly-7")
+    half_way.is_breaking = True
+    for _ in range(2 * GONE_AFTER):
+        with suppress(SourceUnavailable):
+            assert await gone() == []
+    assert half_way.breaks == 2 * GONE_AFTER
+    half_way.is_breaking = False
+    assert [await gone() for _ in range(GONE_AFTER)] == [[]] * (GONE_AFTER - 1) + [["nightly-7"]]
+    await door.close()
 
 
 async def test_repeatable_of_older_bullmq_is_told_as_legacy(bridge: Bridge, redis_url: str) -> None:
