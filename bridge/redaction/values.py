@@ -20,7 +20,7 @@ IS = (
 _KIND = r"(?:(?:<ref \*\d{1,6}>|\[[\w$: ]{1,64}\]|[A-Z][\w$]{0,63}+(?:\(\d{1,9}\))?) ){0,3}"
 """What Node.js prints before a bracket: `Map(1) {`, `[Object: null prototype] {`."""
 _OPEN = r"(?P<open>\\*+[\"'`]|[\[{])"
-_HEADER = rf"(?:^|[\[,\n]){SPACE}\\*+[\"'`](?i:(?:set-)?cookie|(?:proxy-)?authorization|x-api-key|x-auth-token)"
+_HEADER = rf"(?:^|[\[,]|(?<!\s)\n){SPACE}\\*+[\"'`](?i:(?:set-)?cookie|(?:proxy-)?authorization|x-api-key|x-auth-token)"
 """Of a list of names and values by turns."""
 _OPENED = (
     *((words, re.compile(rf"{name}{IS}(?P<what>{_KIND}[bruBRU]{{0,2}}+{_OPEN})")) for words, name in NAMES),

@@ -33,8 +33,11 @@ def _hide(text: str, characters: int, budget: Budget) -> tuple[str, bool]:
         except (NotJson, RecursionError):
             pass
     looked_at = text[:characters]
-    walk = _Walk(4 * len(looked_at), budget)  # more than there is, as it counts
-    return embedded.replace(looked_at, walk.hide, budget), len(looked_at) < len(text)
+
+    def hide_value(value: Any) -> Any:
+        return _Walk(4 * len(looked_at), budget).hide(value)  # more than there is, as it counts
+
+    return embedded.replace(looked_at, hide_value, budget), len(looked_at) < len(text)
 
 
 class _Walk:

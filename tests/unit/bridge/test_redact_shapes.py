@@ -158,6 +158,7 @@ BEGINNINGS = [
     '{"token":"x"}', 'x ["token","x"] ', '"\\u0061', "token:[", 'token:{"', "token: [ '", "token:'a' + ", "token b'",
     'token","v":', "token[a]", "token: Map(1) ", "token: [Object] ", "token:\\n", 'token: \\\\\\"', "<token>",
     "<token><a>", "<a.b:token ", 'name="token"\n', 'name=\\"token\\"\\n\\n', '\n"Cookie",', "otp:[", "pin:{",
+    "\n", ",\n", "[\n", "\\n", "cookie\n", '["Cookie",\n',
 ]  # fmt: skip
 
 
@@ -165,7 +166,7 @@ BEGINNINGS = [
 def test_many_beginnings_of_a_shape_take_no_time(unit: str) -> None:
     text = unit * (5_000_000 // len(unit))
     begun = time.process_time()
-    shown = redact.json_text(f"token {text}")
+    shown = redact.json_text(f"token cookie {text}")
     letter = redact.text(text, redact.DEAD_LETTER_BYTES)
 
     assert time.process_time() - begun < 3
@@ -182,6 +183,14 @@ def test_what_is_read_in_vain_is_bounded(unit: str) -> None:
     assert embedded.replace(text, lambda value: value, budget) == text
     assert before[0] - budget.characters <= 17 * len(text)
     assert before[1] - budget.tries <= 1000
+
+
+@pytest.mark.parametrize("before", ["Batch token failed: ", "Stapel für heute: "])
+def test_text_with_many_texts_of_json_inside_and_no_secret_stays_to_the_letter(before: str) -> None:
+    inside = json.dumps(json.dumps([json.dumps({"id": number, "n": "x"}) for number in range(60)]))
+    text = f"{before}{inside} caused by ECONNREFUSED"
+
+    assert redact.text(text) == text
 
 
 def test_what_is_read_in_vain_is_bounded_for_all_texts_inside_a_text() -> None:
