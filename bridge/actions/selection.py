@@ -99,7 +99,9 @@ async def _match_pages(door: Door, keys: Keys, wanted: Filter) -> AsyncIterator[
     async for page in _failed(door, keys, wanted):
         if not wanted.needs_hash:
             exist = await door.ask([("EXISTS", keys.job(job_id)) for job_id, _ in page])
-            yield [one for one, exists in zip(page, exist, strict=True) if exists == 1]
+            if refused := [reply for reply in exist if isinstance(reply, Refused)]:
+                raise SourceUnavailable(f"looking at the jobs of {keys.queue} was refused: {refused[0]}")
+            yield [one for one, exists in zip(page, exist, strict=True) if exists]
             continue
         for at in range(0, len(page), HASHES_A_READ):
             some = page[at : at + HASHES_A_READ]

@@ -30,7 +30,7 @@ class Tracked:
     @property
     def has_news(self) -> bool:
         """Whether a key changed since it was asked which did."""
-        return bool(self._told)
+        return self.is_on and bool(self._told)
 
     async def changed(self, keys: Collection[str]) -> list[str]:
         """Of these keys those that may have changed until now since they were read; those left out are forgotten."""

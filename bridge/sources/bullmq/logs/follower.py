@@ -23,8 +23,8 @@ FOLLOW_SECONDS = 0.7
 
 REST_SECONDS = 0.1
 RESTS = 20
-"""After a look nobody looks for so long, though Redis tells of a line, nor for so many times as long as that look took:
-jobs that write much cost Redis, and us, no more than that part of the time."""
+"""After a look nobody looks for so long, though Redis tells of a line, nor for so many times as long as that look took,
+up to when one is due anyhow: jobs that write much cost Redis, and us, no more than if Redis told nothing."""
 
 MOST_LOGS = 250
 MOST_LENGTHS = 1000

@@ -9,7 +9,7 @@ from bridge.sources.bullmq.logs.place import MOST_DIGESTS, Found, LogPlace, Look
 from bridge.sources.bullmq.portions import Portion
 
 MOST_LINES = 500
-MOST_BACK = 20_000
+MOST_BACK = 5_000
 LOG_BYTES = 1024 * 1024
 
 

@@ -84,7 +84,7 @@ def is_marker(reply: Reply) -> bool:
 def job_commands(keys: Keys, job_id: str) -> list[Command]:
     """COMMANDS_PER_JOB commands."""
     key = keys.job(job_id)
-    return [("HMGET", key, *FIELDS), ("EXISTS", f"{key}:processed", f"{key}:failed")]
+    return [("HMGET", key, *FIELDS), ("EXISTS", *(f"{key}:{of}" for of in ("processed", "failed", "unsuccessful")))]
 
 
 def parse_job(job_id: str, replies: Sequence[Reply]) -> Hashed | None:
