@@ -11,7 +11,7 @@ LINE_BYTES = 16 * 1024
 
 def message_of(line: str) -> str:
     """What is told of a line."""
-    return redact.json_text(line, LINE_BYTES) if line[:1] == "{" else redact.text(line, LINE_BYTES)
+    return redact.text(line, LINE_BYTES)
 
 
 def records(
