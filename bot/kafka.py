@@ -1,7 +1,7 @@
 """The door to Kafka: the only file that imports aiokafka. Everything is read with read_committed."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from tocsin.kafka import client_options
+from tocsin.lifecycle import close_within
 from tocsin.settings import Settings
 from tocsin.times import current_ms
 
@@ -96,10 +97,10 @@ async def _within(seconds: float, what: str, call: Awaitable[Answer]) -> Answer:
         raise KafkaError(f"{what}: given up by the client") from given_up
 
 
-async def _end(closing: Awaitable[None]) -> None:
+async def _end(closing: Coroutine[Any, Any, object]) -> None:
     """Close a client; one that does not get done in time, or fails, is left behind with a word in the log."""
     try:
-        await _within(STOP_SECONDS, "end of a client", closing)
+        await close_within(STOP_SECONDS, closing)
     except (KafkaError, OSError) as failure:
         log.warning("client_not_closed", error=f"{type(failure).__name__}: {failure}"[:200])
 

@@ -7,8 +7,9 @@ before the stop is a failure too: a silent half-dead service is the worst one.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -65,6 +66,38 @@ async def unless_cancelled(name: str, part: Awaitable[None]) -> None:
         if task is not None and task.cancelling():
             raise
         raise PartExited(f"{name} ended because what it waited for was cancelled") from None
+
+
+async def close_within(seconds: float, closing: Coroutine[Any, Any, object]) -> None:
+    """Await the end of a library's client. Raises TimeoutError if that takes longer, and what it raises.
+
+    It ends in a task of its own. A client that cancels tasks of its own then (aiokafka's do) may take a cancellation of
+    us, or by a deadline, for one of theirs and go on: whoever cancelled us would wait for ever. It has its time also
+    after we were cancelled, or its connections would be left open.
+    """
+    task = asyncio.create_task(closing)
+    _closing.add(task)
+    task.add_done_callback(_closed)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        asyncio.get_running_loop().call_later(seconds, task.cancel)
+        raise
+    if not task.done():
+        task.cancel()
+        raise TimeoutError
+    if not task.cancelled():
+        task.result()
+
+
+_closing: set[asyncio.Task[object]] = set()
+"""Nobody else may hold those that nobody waits for."""
+
+
+def _closed(task: asyncio.Task[object]) -> None:
+    _closing.discard(task)
+    if not task.cancelled():
+        task.exception()  # nobody may ask
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

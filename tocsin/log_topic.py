@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from tocsin.events import VERSION, Level, LogLine, encode
 from tocsin.kafka import client_options
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import close_within, pause
 from tocsin.settings import Settings
 from tocsin.times import current_ms
 
@@ -39,6 +39,7 @@ BURST = 2_000
 AT_ONCE = 200
 IDLE_SECONDS = 0.2
 SEND_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 MOST_BACKOFF_SECONDS = 30.0
 LONGEST_MESSAGE = 4_096
 LONGEST_FIELDS = 32_768
@@ -243,7 +244,6 @@ async def _close(producer: AIOKafkaProducer | None) -> None:
     if producer is None:
         return
     try:
-        async with asyncio.timeout(2):
-            await producer.stop()
+        await close_within(CLOSE_SECONDS, producer.stop())
     except (KafkaError, OSError, TimeoutError) as error:
         log.info("log_producer_left_open", reason=str(error) or type(error).__name__)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
@@ -10,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError,
 
 from tocsin.breakers import Breakers, Guard, Unavailable
 from tocsin.kafka import client_options
-from tocsin.lifecycle import pause
+from tocsin.lifecycle import close_within, pause
 from tocsin.settings import Settings
 from tocsin.topics import TopicSpec
 
@@ -74,7 +75,8 @@ async def _ensure(settings: Settings, guard: Guard) -> None:
         for spec in specs:
             await _check_partitions(admin, spec, settings, guard)
     finally:
-        await _reach(asyncio.timeout, admin.close)
+        with suppress(KafkaError, OSError):
+            await close_within(CALL_SECONDS, admin.close())
 
 
 async def _create_for_others(admin: AIOKafkaAdminClient, settings: Settings, existing: set[str], guard: Guard) -> None:

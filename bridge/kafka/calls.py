@@ -1,6 +1,5 @@
 """Calls of Kafka's clients: what guards them, how they fail, and how a client is closed."""
 
-import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +15,7 @@ from aiokafka.errors import (
 
 from bridge.errors import KafkaResting, WriterLost
 from tocsin.breakers import Breakers, Guard, Unavailable
+from tocsin.lifecycle import close_within
 
 START_SECONDS = 20.0
 END_SECONDS = 5.0
@@ -54,11 +54,7 @@ async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     connections = any_client.client if isinstance(client, AIOKafkaProducer) else any_client._client
     for close in (client.stop, connections.close):
         with suppress(KafkaError, OSError):
-            try:
-                async with asyncio.timeout(END_SECONDS):
-                    return await close()
-            except TimeoutError:
-                continue
+            return await close_within(END_SECONDS, close())
 
 
 def say(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 import structlog
 
@@ -132,8 +132,7 @@ class Share:
         finally:
             ending.cancel()
             waiting.cancel()
-            with suppress(asyncio.CancelledError):
-                await waiting
+            await asyncio.wait({waiting})
 
     def _place(self, queue: str) -> Place:
         return Place(self._source.source.env, self._source.source.name, queue)

@@ -1,7 +1,7 @@
 """Calls of Kafka's clients: each with a deadline, each failure in our own words."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from logsvc.ingest.batch import Record
 from logsvc.partitions import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
+from tocsin.lifecycle import close_within
 
 log = structlog.get_logger("logsvc.kafka")
 
@@ -107,11 +108,10 @@ async def reach(call: Awaitable[Any]) -> Any:
         raise KafkaDown(f"Kafka does not answer: {say(error)}") from error
 
 
-async def close(closing: Awaitable[Any]) -> None:
+async def close(closing: Coroutine[Any, Any, object]) -> None:
     """Close a client, or leave it after CLOSE_SECONDS: an unreachable Kafka must not hold up our own end."""
     try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await closing
+        await close_within(CLOSE_SECONDS, closing)
     except FAILED as error:
         log.info("client_left_open", reason=say(error))
 

@@ -15,6 +15,7 @@ from tocsin.doctor.kafka_hanging import hanging_transactions
 from tocsin.doctor.kafka_release import judge, release_of
 from tocsin.doctor.kafka_rights import missing_rights
 from tocsin.kafka import client_options
+from tocsin.lifecycle import close_within
 from tocsin.settings import Settings, SettingsError, read
 from tocsin.topics import TopicSpec
 
@@ -58,9 +59,8 @@ async def check_kafka(environ: Environ, *, services: Sequence[str] = SERVICES) -
     except (KafkaError, OSError, TimeoutError, AttributeError) as error:
         return [_silent(settings, error)]
     finally:
-        with suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(2):
-                await admin.close()
+        with suppress(KafkaError, OSError):
+            await close_within(2, admin.close())
 
 
 async def _examine(admin: Any, settings: Settings, services: Sequence[str]) -> list[Finding]:

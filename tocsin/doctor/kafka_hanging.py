@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from tocsin.doctor.finding import Finding, bad
 from tocsin.kafka import client_options
+from tocsin.lifecycle import close_within
 from tocsin.settings import Settings
 
 HANGING_SECONDS = 120.0
@@ -39,7 +40,7 @@ async def hanging_transactions(settings: Settings, partitions: Mapping[str, int]
     finally:
         for consumer in (committed, everything):
             with suppress(KafkaError, OSError):
-                await consumer.stop()
+                await close_within(_SECONDS, consumer.stop())
     return [_hangs(settings, dict(sorted(old.items())))] if old else []
 
 

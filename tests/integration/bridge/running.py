@@ -98,7 +98,7 @@ class Bridge:
     @property
     def log(self) -> str:
         """Its own log so far."""
-        return self._log.read_text()
+        return self._log.read_text() if self._log.exists() else ""
 
     async def records(self) -> Records:
         """All records committed until now."""
@@ -149,3 +149,4 @@ async def bridge_on(kafka: str, prefix: str, redis_url: str, log: Path, **more: 
         finally:
             if bridge.process is not None and bridge.process.returncode is None:
                 await bridge.kill()
+            print(bridge.log[-6000:])  # shown by pytest when the test fails

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from bridge.errors import KafkaResting, WriterLost
@@ -185,6 +185,29 @@ async def test_transaction_of_many_batches_keeps_the_order_in_each_topic(
         read = found[topic]
         assert [(one.key, one.value) for one in read] == [(record.key, record.value) for record in records]
         assert {one.headers for one in read} == {() if topic == cursors else (("ce_id", b"id"), ("ce_type", b"kind"))}
+
+
+async def test_restoring_ends_when_it_is_cancelled_as_its_client_ends(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka takes that for the end of a task of its own: a partition waited for its own polls for ever."""
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    ending = asyncio.Event()
+    stop = AIOKafkaConsumer.stop
+
+    async def noting_stop(consumer: AIOKafkaConsumer) -> None:
+        ending.set()
+        await stop(consumer)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "stop", noting_stop)
+    before = asyncio.all_tasks()
+    restoring = asyncio.create_task(read_cursors(settings, 0))
+    await ending.wait()
+    restoring.cancel()
+    await asyncio.wait({restoring})
+    assert restoring.cancelled()
+    await eventually(lambda: not asyncio.all_tasks() - before, what="every task of the client ended")
 
 
 async def test_writer_that_cannot_flush_is_closed_all_the_same(

@@ -1,10 +1,12 @@
 """How a service ends, with real signals to a real process."""
 
 import asyncio
+import gc
 import json
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 
 from tests.eventually import eventually
 from tests.ports import free_port
-from tocsin.lifecycle import PartExited, first_set, pause, supervise
+from tocsin.lifecycle import PartExited, close_within, first_set, pause, supervise
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 30
@@ -183,6 +185,76 @@ async def test_parts_run_beside_one_another_and_are_named() -> None:
     await eventually(lambda: names == {"a", "b"})
     stop.set()
     assert await running == []
+
+
+class Deaf:
+    """A client whose end takes what cancels it for the end of its own task, as aiokafka's do, and goes on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+        self.times_cancelled = 0
+        self.is_closed = False
+
+    async def close(self) -> None:
+        self.begun.set()
+        while not self.go_on.is_set():
+            try:
+                await self.go_on.wait()
+            except asyncio.CancelledError:
+                self.times_cancelled += 1
+        self.is_closed = True
+
+
+async def test_who_is_cancelled_while_a_client_ends_ends_too() -> None:
+    client = Deaf()
+    task = asyncio.create_task(close_within(0.5, client.close()))
+    await client.begun.wait()
+    task.cancel()
+    async with asyncio.timeout(30):
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert client.times_cancelled == 0
+    await eventually(lambda: client.times_cancelled == 1, what="the end of its time, which it has all the same")
+    client.go_on.set()
+    await eventually(lambda: client.is_closed)
+
+
+async def test_a_client_that_does_not_end_is_left_at_the_deadline() -> None:
+    client = Deaf()
+    async with asyncio.timeout(30):
+        with pytest.raises(TimeoutError):
+            await close_within(0.01, client.close())
+    client.go_on.set()
+    await eventually(lambda: client.is_closed)
+
+
+async def test_what_fails_as_a_client_ends_is_told_unless_it_was_left() -> None:
+    mishaps: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: mishaps.append(context))
+    may_fail = asyncio.Event()
+
+    async def fail() -> None:
+        with suppress(asyncio.CancelledError):
+            await may_fail.wait()
+        raise OSError("broken pipe")
+
+    with pytest.raises(TimeoutError):
+        await close_within(0.01, fail())
+    may_fail.set()
+    with pytest.raises(OSError, match="broken pipe"):
+        await close_within(30, fail())
+    gc.collect()
+    await asyncio.sleep(0)
+    assert mishaps == []
+
+
+async def test_a_client_that_gives_up_its_own_end_has_ended() -> None:
+    async def give_up() -> None:
+        work = asyncio.create_task(asyncio.Event().wait())
+        work.cancel()
+        await work
+
+    await close_within(30, give_up())
 
 
 async def test_a_pause_ends_with_the_stop() -> None:
