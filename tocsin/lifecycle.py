@@ -73,7 +73,7 @@ async def close_within(seconds: float, closing: Coroutine[Any, Any, object]) -> 
 
     It ends in a task of its own. A client that cancels tasks of its own then (aiokafka's do) may take a cancellation of
     us, or by a deadline, for one of theirs and go on: whoever cancelled us would wait for ever. It has its time also
-    after we were cancelled, or its connections would be left open.
+    after we were cancelled, or its connections would be left open. One that its library cancels has ended.
     """
     task = asyncio.create_task(closing)
     _closing.add(task)
