@@ -58,7 +58,7 @@ def rules_of(key: Key, board: Board) -> list[str]:
 
 
 def numbers_of(rule: AnyRule, book: RuleBook) -> dict[str, str]:
-    """The numbers of a rule as they are now, by the words that change them."""
+    """The numbers of a rule as they are now, as they are typed, by the words that change them."""
     now = book.rule(rule.name)
     if isinstance(now, EventRule):
         tuned = book.tuning(rule.name).fire
@@ -66,7 +66,23 @@ def numbers_of(rule: AnyRule, book: RuleBook) -> dict[str, str]:
     shown = [one for one in NUMBERS if one != "least" or now.volume is not None]
     if now.unit is Unit.YES:
         shown = [one for one in shown if one not in ("fire", "resolve")]
-    return {WORDS[one]: f"{getattr(now, one):g}" for one in shown}
+    return {WORDS[one]: _as_typed(getattr(now, one), _unit_of(one, now.unit)) for one in shown}
+
+
+def _unit_of(number: str, unit: Unit) -> Unit:
+    return unit if number in ("fire", "resolve") else Unit.SECONDS if number.endswith("_seconds") else Unit.COUNT
+
+
+def _as_typed(value: float, unit: Unit) -> str:
+    """`10m`, `90s`, `5%`, `500`: what gives the same number when it is typed."""
+    if unit is Unit.SHARE:
+        return f"{100 * value:.12g}%"
+    if unit is not Unit.SECONDS:
+        return f"{value:.12g}"
+    for letter, seconds in (("h", 3600), ("m", 60)):
+        if value >= 2 * seconds and not value % seconds:
+            return f"{value / seconds:.12g}{letter}"
+    return f"{value:.12g}s"
 
 
 WORDS = {

@@ -400,7 +400,7 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
     assert "Watched by 17 of 20 rules" in text
     assert "memory: off by BOT_RULES_OFF" in text
     assert "depth: off by" in text
-    assert "slow: fire=9, resolve=3, for=600, quiet=300, least=50 by" in text
+    assert "slow: fire=9, resolve=3, for=10m, quiet=5m, least=50 by" in text
     assert "But it is kept quiet now:" in text
     logsvc.lines = [
         {"ts": "2026-11-22T03:00:01Z", "job_id": "7", "level": "error", "message": "no <money>\nleft\u202e"},

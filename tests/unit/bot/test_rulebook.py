@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bot.commands.rules import read_tuning
+from bot.render.rules import numbers_of
 from bot.rules.board import Board
 from bot.rules.policy import Policy
 from bot.rules.rulebook import ALL, AS_SHIPPED, BadTuning, RuleBook, Tuning, about, check
@@ -78,3 +79,27 @@ def test_what_people_type_is_read() -> None:
     for wrong in ("fire", "fire=x", "fire=-1", "version=3", "is_on=1", "by=me", "fire=1e400", "=5"):
         with pytest.raises(BadTuning):
             read_tuning([wrong], AS_SHIPPED)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_numbers_shown_are_read_as_what_they_are(name: str) -> None:
+    rule = ALL[name]
+    typed = [f"{word}={value}" for word, value in numbers_of(rule, RuleBook()).items()]
+    for field, number in read_tuning(typed, AS_SHIPPED).numbers.items():
+        assert number == getattr(rule, field)
+
+
+def test_times_and_shares_are_shown_as_people_type_them() -> None:
+    book = RuleBook()
+    book.learn(
+        {
+            "failure-rate": Tuning(fire=0.07, fire_seconds=7200, resolve=0.05, resolve_seconds=90),
+            "oldest-waiting": Tuning(fire=5400, resolve=45),
+            "depth": Tuning(fire=1_234_567),
+        }
+    )
+    shown = numbers_of(ALL["failure-rate"], book)
+    assert shown == {"fire": "7%", "resolve": "5%", "for": "2h", "quiet": "90s", "least": "20"}
+    waiting = numbers_of(ALL["oldest-waiting"], book)
+    assert (waiting["fire"], waiting["resolve"]) == ("90m", "45s")
+    assert numbers_of(ALL["depth"], book)["fire"] == "1234567"
