@@ -81,6 +81,21 @@ async def test_the_environment_is_chosen_for_every_page(lately: House) -> None:
         await expect(box).to_have_value("")
 
 
+async def test_the_first_key_leads_past_the_head_to_the_page(lately: House) -> None:
+    async with open_page(with_outage=True) as page:
+        await page.goto(f"{lately.url}/queues")
+        await expect(page.get_by_test_id("queue-row").first).to_be_visible()
+        skip = page.get_by_role("button", name="Skip to the page")
+        await expect(skip).to_have_css("opacity", "0")
+        await page.keyboard.press("Tab")
+        await expect(skip).to_be_focused()
+        await expect(skip).to_have_css("opacity", "1")
+        await expect_accessible(page)
+        await page.keyboard.press("Enter")
+        await page.keyboard.press("Tab")
+        await expect(page.locator("main :focus")).to_have_count(1)
+
+
 async def test_a_phone_has_the_pages_at_the_thumb(lately: House) -> None:
     async with open_page(PHONE, with_outage=True) as page:
         await page.goto(f"{lately.url}/logs")

@@ -49,9 +49,12 @@ export function App(): ReactNode {
 
   return (
     <>
+      <button type="button" className="button skip" onClick={() => main.current?.focus()}>
+        Skip to the page
+      </button>
       <Header path={path} section={section} search={search} unheeded={unheeded} openPalette={openPalette} />
       <Announcer page={[page?.entry.name ?? "No such page", ...(page?.rest ?? [])].join(" ")} />
-      <main className="main" ref={main}>
+      <main className="main" ref={main} tabIndex={-1}>
         <SoundBlocked />
         {/* With a key: without, the page that is left stays behind while the script of the next is fetched. */}
         <PageFault key={current} place={path + search}>
