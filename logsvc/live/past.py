@@ -75,8 +75,12 @@ class Past:
         """Let go of Kafka."""
         self._hold()
         self._let_go()
+        await self._closed()
+
+    async def _closed(self) -> None:
+        """Wait for the client's end. Who is cancelled here, its viewer being gone, does not keep it from ending."""
         if self._closing is not None:
-            await self._closing
+            await asyncio.shield(self._closing)
 
     def _hold(self) -> None:
         if self._let_go_later is not None:
@@ -138,8 +142,7 @@ class Past:
             raise KafkaDown("the topics have more partitions than then")
         if sum(floor[place] - offset for place, offset in behind.items()) > self._archive.settings.logsvc_resume_rows:
             raise KafkaDown("it is more than LOGSVC_RESUME_ROWS")
-        if self._closing is not None:
-            await self._closing
+        await self._closed()
         async with asyncio.timeout(TURN_SECONDS):
             await self._archive.turns.acquire()
         replay = Replay(self._archive.settings, {place: seen.offsets[place] for place in floor})

@@ -502,3 +502,50 @@ def test_the_crowd_is_bounded_in_all_and_for_each_address_from_outside() -> None
             pass
     with crowd.one_more("10.0.0.7"), crowd.one_more("10.0.0.7"):
         pass
+
+
+class StandInReplay:
+    """A client that reads at once up to what the ring holds, and whose end takes until it may."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+        self.has_ended = False
+
+    async def open(self) -> None: ...
+
+    async def poll(self) -> dict[Place, list[Any]]:
+        return {}
+
+    async def positions(self) -> dict[Place, int]:
+        return {JOBS: 40, LOGS: 0}
+
+    async def close(self) -> None:
+        await self.may_end.wait()
+        self.has_ended = True
+
+
+@pytest.mark.parametrize("turns", range(1, 5))
+async def test_a_viewer_who_goes_while_its_client_ends_lets_it_end(monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    """Whether it goes before that has begun, or in the midst of it."""
+    replay = StandInReplay()
+
+    def stand_in(*_: object) -> StandInReplay:
+        return replay
+
+    monkeypatch.setattr("logsvc.live.past.Replay", stand_in)
+    hub = make_hub(rows=10)
+    start = hub.position_of(hub.cursor)
+    hand_out(hub, *[entry(n) for n in range(50)])
+    settings = read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": "chdb:///x"})
+    past = Archive(settings).past(hub, start)
+    viewer = Viewer(Filter())
+    assert await past.offer_more(viewer)
+    watching = asyncio.create_task(past.offer_more(viewer))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert not watching.done()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    replay.may_end.set()
+    await past.close()
+    assert replay.has_ended
