@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 import sys
 import time
 from contextlib import suppress
@@ -9,18 +11,34 @@ from typing import Any
 
 import pytest
 from playwright.async_api import expect
+from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from logsvc.live.crowd import Crowd
+from logsvc.live.origin import Gate
+from logsvc.live.refresh_feed import RefreshFeed
+from logsvc.live.refresh_socket import RefreshSocket
+from logsvc.live.refreshes import Subscription
+from logsvc.metrics import Metrics
+from logsvc.settings import LogsvcSettings
 from tests.browser import open_page
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House
 from tests.ports import free_port
 from tocsin.events import LogLine, QueueSnapshot, SchedulerSnapshot
+from tocsin.http import serve_http
+from tocsin.refresh import Refresh, Touched
+from tocsin.settings import read
 from tocsin.stack.process import accepts_connections
 
 CHANGES = 15
 """Of one thing, a few to a second."""
+
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 async def next_message(connection: ClientConnection) -> dict[str, Any]:
@@ -88,6 +106,45 @@ async def test_a_page_hears_what_changed_and_only_what_it_asked_for(home: House)
         assert await home.stop() == 0
         await asyncio.wait_for(everything.wait_closed(), 20)
         assert everything.close_code == 1012
+
+
+class Heard(RefreshFeed):
+    """A feed that shows who listens, and when they have left."""
+
+    subscription: Subscription
+    arrived: asyncio.Event
+
+    def __init__(self, settings: LogsvcSettings) -> None:
+        super().__init__(settings)
+        self.left = asyncio.Event()
+
+    def listen(self, subscription: Subscription) -> asyncio.Event:
+        self.subscription, self.arrived = subscription, super().listen(subscription)
+        return self.arrived
+
+    def leave(self, subscription: Subscription) -> None:
+        super().leave(subscription)
+        self.left.set()
+
+
+async def test_nothing_is_sent_on_to_a_viewer_whose_connection_broke(caplog: pytest.LogCaptureFixture) -> None:
+    """asyncio warns of each message that is written nevertheless, but for the first few."""
+    feed = Heard(read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": "chdb:///x"}))
+    app = RefreshSocket(feed, Gate(), Crowd(1, 1), Metrics(CollectorRegistry()))
+    port, stop, listens = free_port(), asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1, listening=listens.set))
+    await listens.wait()
+    with socket.create_connection(("127.0.0.1", port)) as viewer:
+        viewer.sendall(HANDSHAKE % port)
+        await eventually(lambda: hasattr(feed, "arrived"), what="the viewer there")
+        feed.subscription.offer([Refresh("job-refresh", Touched(job_id=str(n))) for n in range(100)])
+        feed.arrived.set()
+        viewer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed so, it is cut
+    async with asyncio.timeout(20):
+        await feed.left.wait()
+    stop.set()
+    await serving
+    assert [record.message for record in caplog.records if "socket.send()" in record.message] == []
 
 
 async def test_the_stand_in_shows_made_up_messages_on_its_page() -> None:
