@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 CLOSING_SECONDS = 3.0
 """How long a closed connection may take to send what waits. Its peer may never read, and then it never would."""
@@ -73,6 +74,21 @@ class _Server(uvicorn.Server):
             self._asking[one] = (answered, since if was is answered else now)
 
 
+class _Socket(WebSocketsSansIOProtocol):
+    """uvicorn closes by itself a WebSocket whose viewer answers no ping, or sends what is no frame.
+
+    The viewer is gone then; uvicorn alone takes it for an error of the app to send on.
+    """
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.disconnected = True
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self.disconnected = True
+
+
 def _is_asking(connection: Any) -> bool:
     """Whether a request is expected, or has come in part only (uvicorn's protocol on h11)."""
     state = getattr(getattr(connection, "conn", None), "their_state", None)
@@ -102,7 +118,7 @@ async def serve_http(
         log_config=None,
         access_log=False,
         lifespan="off",
-        ws="websockets-sansio",
+        ws=_Socket,
         ws_per_message_deflate=deflate,
         ws_max_size=most_message_bytes,
         server_header=False,

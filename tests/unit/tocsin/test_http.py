@@ -167,3 +167,40 @@ async def test_a_connection_whose_peer_never_reads_is_closed_all_the_same(monkey
             hung_up.register(silent, select.POLLRDHUP)
             await eventually(lambda: bool(hung_up.poll(0)), what="the connection reset")
         stop.set()
+
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("frame", [b"", b"\xff\xff"])
+async def test_who_sends_to_a_websocket_that_was_closed_for_its_viewers_sake_hears_that_it_is_gone(
+    frame: bytes,
+) -> None:
+    """Because a ping was not answered, or because of a frame that is none."""
+    stop = asyncio.Event()
+    told: list[Exception] = []
+
+    async def pour(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        if frame:
+            await receive()
+        else:
+            send.__self__.keepalive_timeout()  # what uvicorn's timer calls
+        try:
+            await send({"type": "websocket.send", "text": "more"})
+        except Exception as error:  # noqa: BLE001  # which one is the question
+            told.append(error)
+
+    async with serving(pour, stop) as client:
+        reader, writer = await asyncio.open_connection(HOST, client.base_url.port)
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(frame)
+        await eventually(lambda: bool(told), what="the sending over")
+        writer.close()
+        stop.set()
+    assert [isinstance(error, OSError) for error in told] == [True], told
