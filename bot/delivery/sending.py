@@ -72,11 +72,9 @@ def pause_gone(failures: int) -> float:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Telegram took this version of a card, and we have not committed that yet."""
+    """Telegram took a card as it was claimed, and we have not committed that yet."""
 
-    card_id: int
-    chat_id: int
-    version: int
+    card: Card
     message_id: int
     at_ms: int
 
@@ -100,7 +98,8 @@ class Delivery:
     pacer: Pacer = field(default_factory=Pacer)
     _work: asyncio.Event = field(default_factory=asyncio.Event)
     _receipts: dict[int, Receipt] = field(default_factory=dict[int, Receipt])
-    _busy: set[int] = field(default_factory=set[int])
+    _busy: dict[int, Card] = field(default_factory=dict[int, Card])
+    """Chat -> what is being sent to it, until it is written down what came of it."""
     _away: set[int] = field(default_factory=set[int])
     _let_in: set[int] = field(default_factory=set[int])
     _swept_at: float | None = None
@@ -182,7 +181,7 @@ class Delivery:
             )
         self.health.ok("postgres")
         for card in cards:
-            self._busy.add(card.chat_id)
+            self._busy[card.chat_id] = card
             sending.create_task(self._deliver(card))
         return min([IDLE_SECONDS, *resting.values()])
 
@@ -236,8 +235,13 @@ class Delivery:
             log.info("outcome_not_written", card=card.id, error=str(failure))
         finally:
             if card.id not in self._receipts:
-                self._busy.discard(card.chat_id)
+                self._free(card)
             self.wake()
+
+    def _free(self, card: Card) -> None:
+        """Its chat may have another message; it may have it already, if somebody else was faster to write this down."""
+        if self._busy.get(card.chat_id) is card:
+            del self._busy[card.chat_id]
 
     async def _send(self, card: Card) -> None:
         is_tried = False
@@ -254,7 +258,7 @@ class Delivery:
         except TelegramError as failure:
             await self._refused(card, failure)
             return
-        self._receipts[card.id] = Receipt(card.id, card.chat_id, card.wanted, message_id, current_ms())
+        self._receipts[card.id] = Receipt(card, message_id, current_ms())
         if card.note or card.chat_id in self._away:
             self.notice(card.chat_id)
         self.health.ok(TELEGRAM)
@@ -287,19 +291,20 @@ class Delivery:
     async def _commit_receipts(self) -> None:
         """Write down what Telegram took, each in a transaction of its own: who holds one row deadlocks with nobody."""
         for one in list(self._receipts.values()):
-            if self._receipts.get(one.card_id) is not one:
+            if self._receipts.get(one.card.id) is not one:
                 continue  # somebody else was faster
             async with self.database.transaction() as session:
                 await claims.mark_sent(
                     session,
-                    one.card_id,
-                    one.version,
+                    one.card.id,
+                    one.card.wanted,
                     one.message_id,
                     now_ms=one.at_ms,
                     not_before_ms=one.at_ms + int(self.edit_seconds * 1000),
                 )
-            self._receipts.pop(one.card_id, None)
-            self._busy.discard(one.chat_id)
+            if self._receipts.get(one.card.id) is one:
+                del self._receipts[one.card.id]
+            self._free(one.card)
 
     async def _commit_last(self) -> None:
         """At the end, once more write down what Telegram took, or the next start would send it again; free the rest.

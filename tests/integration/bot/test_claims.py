@@ -3,7 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ from bot.settings import BotSettings
 from bot.store import paces
 from bot.store.chats import put_chat_off
 from bot.store.claims import claim_due, mark_ended, mark_sent
-from bot.store.database import Database, open_engine
+from bot.store.database import Database, Session, open_engine
 from bot.store.incidents import write
 from bot.store.models import Card, ChatPace, StormRow
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
@@ -268,6 +269,96 @@ async def sender(engine: AsyncEngine) -> AsyncGenerator[Delivery]:
         yield one
         stop.set()
     await telegram.close()
+
+
+class FaultyDatabase(Database):
+    """Postgres, whose answer to one commit comes late."""
+
+    def __init__(self, engine: AsyncEngine, breakers: Breakers) -> None:
+        super().__init__(engine, breakers, timeout=30)
+        self.is_next_late = False
+        self.answers = asyncio.Event()
+
+    @asynccontextmanager
+    async def transaction(self, *, timeout: float | None = None) -> AsyncGenerator[Session]:
+        is_late, self.is_next_late = self.is_next_late, False
+        async with super().transaction(timeout=timeout) as session:
+            yield session
+        if is_late:
+            await self.answers.wait()
+
+
+class Hearing:
+    """Telegram, which takes every message; taken: called at once with each."""
+
+    def __init__(self, taken: Callable[[str], Awaitable[None] | None] = lambda text: None) -> None:
+        self.said = list[str]()
+        self._taken = taken
+
+    async def send(self, chat_id: int, text: str, **how: object) -> int:
+        self.said.append(text)
+        number = len(self.said)
+        after = self._taken(text)
+        if after is not None:
+            await after
+        return number
+
+
+def of(engine: AsyncEngine, telegram: Hearing) -> tuple[Delivery, FaultyDatabase]:
+    """A sender of its own."""
+    settings, registry = read(BotSettings, BASE), CollectorRegistry()
+    breakers = Breakers(settings, registry)
+    database = FaultyDatabase(engine, breakers)
+    one = Delivery(
+        *(database, cast(Telegram, telegram), breakers, Chats(settings), Metrics(registry), Health()),
+        edit_seconds=1,
+        call_seconds=0.3,
+    )
+    return one, database
+
+
+async def want(engine: AsyncEngine, chat_id: int, what: str) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        put(session, Subject("notice"), Destination(chat_id), what, (), now_ms=1)
+
+
+@pytest.fixture
+async def empty(engine: AsyncEngine) -> AsyncEngine:
+    """A database whose outbox is empty."""
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(delete(Card))
+    return engine
+
+
+async def test_an_answer_of_postgres_that_comes_late_lets_nothing_be_sent_twice(empty: AsyncEngine) -> None:
+    """The first message is written down by somebody faster, so that the second is being sent when that answer comes."""
+    may_take, stop = asyncio.Event(), asyncio.Event()
+
+    def taken(text: str) -> Awaitable[None] | None:
+        if text != "first":
+            return waited(may_take)
+        database.is_next_late = True
+        return None
+
+    telegram = Hearing(taken)
+    delivery, database = of(empty, telegram)
+    await want(empty, 7, "first")
+    async with asyncio.TaskGroup() as running:
+        running.create_task(delivery.run(stop))
+        await eventually(lambda: "first" in telegram.said, what="the first message")
+        await want(empty, 7, "second")
+        await eventually(lambda: "second" in telegram.said, what="the second message")
+        database.answers.set()
+        for chat_id in (8, 9):  # a claim that has begun before the answer, and one after it
+            await want(empty, chat_id, f"to {chat_id}")
+            await eventually(lambda chat_id=chat_id: f"to {chat_id}" in telegram.said, what="another chat's message")
+        may_take.set()
+        stop.set()
+    assert telegram.said == ["first", "second", "to 8", "to 9"]
+
+
+async def waited(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def test_two_bots_that_remind_at_once_want_one_reminder_with_the_newest_words(engine: AsyncEngine) -> None:
