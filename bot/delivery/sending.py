@@ -52,7 +52,8 @@ SAME_SECONDS = 1.0
 NEW_SECONDS = 30.0
 """What a new message may take: given up too early, one that Telegram took slowly would be sent again."""
 LEASE_SPARE_SECONDS = 5.0
-"""On top of the deadline of a call to Telegram: how long writing down its answer may take before others may send."""
+"""On top of the deadline of a call to Telegram: how long writing down its answer may take before others may send. A
+call that begins later than that, because this process was stopped meanwhile, could end after the lease."""
 MOST_SECONDS_APART, MOST_SECONDS_UNSURE = 60, 300
 """Between tries of one message; the longer when each may have arrived and only its answer was lost."""
 GONE_SECONDS, MOST_SECONDS_GONE = 60, 3600
@@ -107,6 +108,10 @@ class Delivery:
     @property
     def _new_seconds(self) -> float:
         return max(NEW_SECONDS, self.call_seconds)
+
+    @property
+    def _spare_seconds(self) -> float:
+        return max(LEASE_SPARE_SECONDS, self.call_seconds)
 
     def wake(self) -> None:
         """There is something to send."""
@@ -171,18 +176,19 @@ class Delivery:
         await self._tell_pace()
         async with self.database.transaction() as session:
             await self._hear_pace(session)
+            begins_by = time.monotonic() + self._spare_seconds
             cards = await claims.claim_due(
                 session,
                 now_ms=current_ms(),
                 not_to={*resting, *self._busy},
                 most=free,
                 sender=self.sender,
-                lease_seconds=self._new_seconds + LEASE_SPARE_SECONDS,
+                lease_seconds=self._new_seconds + self._spare_seconds,
             )
         self.health.ok("postgres")
         for card in cards:
             self._busy[card.chat_id] = card
-            sending.create_task(self._deliver(card))
+            sending.create_task(self._deliver(card, begins_by))
         return min([IDLE_SECONDS, *resting.values()])
 
     async def _tell_pace(self) -> None:
@@ -226,9 +232,15 @@ class Delivery:
             self.metrics.dropped.labels("edit").inc(one.edits)
             self.metrics.dropped.labels("sound").inc(one.sounds)
 
-    async def _deliver(self, card: Card) -> None:
-        """Send one message and write down what came of it. If Postgres is away, the next round has it written."""
+    async def _deliver(self, card: Card, begins_by: float) -> None:
+        """Send one message and write down what came of it. If Postgres is away, the next round has it written.
+
+        begins_by: by the monotonic clock; after that another may have claimed it meanwhile.
+        """
         try:
+            if time.monotonic() > begins_by:
+                log.warning("claim_too_old", chat=card.chat_id, card=card.id)
+                return
             await self._send(card)
             await self._commit_receipts()
         except Unavailable as failure:

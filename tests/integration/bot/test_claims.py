@@ -304,12 +304,25 @@ class Hearing:
         return number
 
 
-def of(engine: AsyncEngine, telegram: Hearing) -> tuple[Delivery, FaultyDatabase]:
+class Pausing(Delivery):
+    """One whose process can be stopped between the claim of a message and its call to Telegram."""
+
+    goes_on: asyncio.Event
+    has_claimed = has_gone_on = False
+
+    async def _deliver(self, card: Card, begins_by: float) -> None:
+        self.has_claimed = True
+        await self.goes_on.wait()
+        await super()._deliver(card, begins_by)
+        self.has_gone_on = True
+
+
+def of(engine: AsyncEngine, telegram: Hearing, kind: type[Delivery] = Delivery) -> tuple[Delivery, FaultyDatabase]:
     """A sender of its own."""
     settings, registry = read(BotSettings, BASE), CollectorRegistry()
     breakers = Breakers(settings, registry)
     database = FaultyDatabase(engine, breakers)
-    one = Delivery(
+    one = kind(
         *(database, cast(Telegram, telegram), breakers, Chats(settings), Metrics(registry), Health()),
         edit_seconds=1,
         call_seconds=0.3,
@@ -359,6 +372,32 @@ async def test_an_answer_of_postgres_that_comes_late_lets_nothing_be_sent_twice(
 
 async def waited(event: asyncio.Event) -> None:
     await event.wait()
+
+
+@pytest.fixture
+def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is claimed is free for others after 0.8 s."""
+    monkeypatch.setattr(sending, "NEW_SECONDS", 0.5)
+    monkeypatch.setattr(sending, "LEASE_SPARE_SECONDS", 0.3)
+
+
+async def test_who_was_stopped_between_claim_and_call_does_not_send_what_another_has_sent_meanwhile(
+    empty: AsyncEngine, short_leases: None
+) -> None:
+    telegram, stop = Hearing(), asyncio.Event()
+    (stopped, _), (other, _) = of(empty, telegram, Pausing), of(empty, telegram)
+    assert isinstance(stopped, Pausing)
+    stopped.goes_on = asyncio.Event()
+    await want(empty, 7, "alert")
+    async with asyncio.TaskGroup() as running:
+        running.create_task(stopped.run(stop))
+        await eventually(lambda: stopped.has_claimed, what="the claim of the first")
+        running.create_task(other.run(stop))
+        await eventually(lambda: bool(telegram.said), what="the message, from the other")
+        stopped.goes_on.set()
+        await eventually(lambda: stopped.has_gone_on, what="the first's going on")
+        stop.set()
+    assert telegram.said == ["alert"]
 
 
 async def test_two_bots_that_remind_at_once_want_one_reminder_with_the_newest_words(engine: AsyncEngine) -> None:
