@@ -183,6 +183,7 @@ class Delivery:
                 not_to={*resting, *self._busy},
                 most=free,
                 sender=self.sender,
+                takes_over=self.database.is_steady,
                 lease_seconds=self._new_seconds + self._spare_seconds,
             )
         self.health.ok("postgres")

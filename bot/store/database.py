@@ -4,6 +4,7 @@ Safe behind PgBouncer in transaction mode: no session state, no prepared stateme
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,10 @@ POSTGRES = "postgres"
 CONNECT_SECONDS = 3
 GRACE_SECONDS = 1.0
 """How long after its deadline a transaction may take to fail; a cancel before that could hang."""
+GAP_SECONDS = 5.0
+"""Who asks Postgres every second or two and has had no answer for so long has been without it."""
+STEADY_SECONDS = 20.0
+"""Who was without Postgres when we were has it again within this: a probe closes their breaker."""
 SICK = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What counts against the breaker. SQLAlchemy does not wrap what asyncpg raises while connecting."""
 DATA_EXCEPTION = "22"
@@ -65,6 +70,23 @@ class Database:
         self.engine = engine
         self._breakers = breakers
         self._timeout = timeout
+        self._answered_at = self._answers_since = float("-inf")
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether Postgres has answered us for a while.
+
+        Before, what others have claimed too long ago may be what they have done and could not write down: it was away
+        for them, too.
+        """
+        now = time.monotonic()
+        return now - self._answered_at <= GAP_SECONDS and now - self._answers_since >= STEADY_SECONDS
+
+    def _note_answer(self) -> None:
+        now = time.monotonic()
+        if now - self._answered_at > GAP_SECONDS:
+            self._answers_since = now
+        self._answered_at = now
 
     @asynccontextmanager
     async def transaction(self, *, timeout: float | None = None) -> AsyncGenerator[Session]:
@@ -79,6 +101,7 @@ class Database:
             try:
                 async with session_within(self.engine, deadline) as session:
                     yield session
+                self._note_answer()
             except DBAPIError as refusal:
                 code = str(getattr(refusal.orig, "sqlstate", None) or "")
                 if code.startswith(DATA_EXCEPTION):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot import turns
@@ -34,7 +34,7 @@ from bot.settings import BotSettings
 from bot.store import paces
 from bot.store.chats import put_chat_off
 from bot.store.claims import claim_due, mark_ended, mark_sent
-from bot.store.database import Database, Session, open_engine
+from bot.store.database import POSTGRES, Database, Session, open_engine
 from bot.store.incidents import write
 from bot.store.models import Card, ChatPace, StormRow
 from bot.store.offsets import Reading, Whole, advance, begin_at, note_reading, read_offsets, whole_reading
@@ -52,7 +52,7 @@ from tests.integration.bot.test_postgres_refuses import Sql
 from tests.integration.bot.test_retention import incident
 from tests.servers.pgbouncer import running_pgbouncer
 from tests.unit.bot.test_routes import BASE
-from tocsin.breakers import Breakers
+from tocsin.breakers import Breakers, Unavailable
 from tocsin.health import Health
 from tocsin.settings import read
 
@@ -272,15 +272,17 @@ async def sender(engine: AsyncEngine) -> AsyncGenerator[Delivery]:
 
 
 class FaultyDatabase(Database):
-    """Postgres, whose answer to one commit comes late."""
+    """Postgres that is away, or whose answer to one commit comes late."""
 
     def __init__(self, engine: AsyncEngine, breakers: Breakers) -> None:
         super().__init__(engine, breakers, timeout=30)
-        self.is_next_late = False
+        self.is_away = self.is_next_late = False
         self.answers = asyncio.Event()
 
     @asynccontextmanager
     async def transaction(self, *, timeout: float | None = None) -> AsyncGenerator[Session]:
+        if self.is_away:
+            raise Unavailable(POSTGRES, "away")
         is_late, self.is_next_late = self.is_next_late, False
         async with super().transaction(timeout=timeout) as session:
             yield session
@@ -382,8 +384,9 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_who_was_stopped_between_claim_and_call_does_not_send_what_another_has_sent_meanwhile(
-    empty: AsyncEngine, short_leases: None
+    empty: AsyncEngine, short_leases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bot.store.database.STEADY_SECONDS", 0.0)
     telegram, stop = Hearing(), asyncio.Event()
     (stopped, _), (other, _) = of(empty, telegram, Pausing), of(empty, telegram)
     assert isinstance(stopped, Pausing)
@@ -398,6 +401,58 @@ async def test_who_was_stopped_between_claim_and_call_does_not_send_what_another
         await eventually(lambda: stopped.has_gone_on, what="the first's going on")
         stop.set()
     assert telegram.said == ["alert"]
+
+
+async def test_after_postgres_was_away_for_all_who_comes_back_first_leaves_anothers_messages_alone(
+    empty: AsyncEngine, short_leases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Telegram has taken one, and its sender could not write that down yet."""
+    monkeypatch.setattr("bot.store.database.GAP_SECONDS", 0.5)
+    stop = asyncio.Event()
+
+    def taken(text: str) -> None:
+        if text == "alert":
+            one.is_away = two.is_away = True
+
+    telegram = Hearing(taken)
+    (first, one), (second, two) = of(empty, telegram), of(empty, telegram)
+    await want(empty, 7, "alert")
+
+    async def is_free() -> bool:
+        async with AsyncSession(empty) as session:
+            return bool(await session.scalar(select(Card.claimed_until < func.clock_timestamp())))
+
+    async def is_written() -> bool:
+        async with AsyncSession(empty) as session:
+            return await session.scalar(select(Card.sent).where(Card.chat_id == 7)) == 1
+
+    async with asyncio.TaskGroup() as running:
+        running.create_task(first.run(stop))
+        await eventually(lambda: bool(telegram.said), what="the message")
+        running.create_task(second.run(stop))
+        await eventually(is_free, what="the end of its lease")
+        two.is_away = False
+        for chat_id in (8, 9):
+            await want(empty, chat_id, f"to {chat_id}")
+            await eventually(lambda chat_id=chat_id: f"to {chat_id}" in telegram.said, what="another chat's message")
+        one.is_away = False
+        await eventually(is_written, what="what the first knew")
+        stop.set()
+    assert telegram.said == ["alert", "to 8", "to 9"]
+
+
+async def test_what_a_dead_bot_has_claimed_is_taken_over_once_postgres_has_been_back_for_a_while(
+    empty: AsyncEngine, short_leases: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.database.STEADY_SECONDS", 0.5)
+    telegram, stop = Hearing(), asyncio.Event()
+    await want(empty, 7, "alert")
+    assert await claim(empty, "the dead", lease_seconds=0.1)
+    delivery, _ = of(empty, telegram)
+    async with asyncio.TaskGroup() as running:
+        running.create_task(delivery.run(stop))
+        await eventually(lambda: bool(telegram.said), what="the message")
+        stop.set()
 
 
 async def test_two_bots_that_remind_at_once_want_one_reminder_with_the_newest_words(engine: AsyncEngine) -> None:
