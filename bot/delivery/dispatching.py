@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -59,6 +60,8 @@ class Dispatching:
     client: httpx.AsyncClient
     metrics: Metrics
     _resting: dict[str, float] = field(default_factory=dict[str, float])
+    _outcomes: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
+    """What became of those that Postgres does not know it of yet: state and note."""
     _next_look: float = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -73,9 +76,12 @@ class Dispatching:
                 log.info("dispatching_waits", error=str(failure))
                 is_more = False
             await pause(stop, 0.05 if is_more else LOOK_SECONDS)
+        with suppress(Unavailable):
+            await self._write_outcomes()
 
     async def _round(self) -> bool:
         """Send what is due now; return whether there was anything. Raises Unavailable."""
+        await self._write_outcomes()
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
         closed = [one.name for one in self.channels if self.breakers.is_open(one.name)]
@@ -84,8 +90,17 @@ class Dispatching:
                 await self._give_up_unknown(session)
                 self._next_look = now + UNKNOWN_LOOK_SECONDS
             free = [one.name for one in self.channels if one.name not in {*self._resting, *closed}]
-            rows = await claim_dispatches(session, free, now_ms=current_ms(), most=AT_ONCE, lease_seconds=LEASE_SECONDS)
-        await asyncio.gather(*(self._dispatch(row) for row in rows))
+            begins_by = time.monotonic() + LEASE_SECONDS - CALL_SECONDS
+            rows = await claim_dispatches(
+                session,
+                free,
+                now_ms=current_ms(),
+                most=AT_ONCE,
+                lease_seconds=LEASE_SECONDS,
+                takes_over=self.database.is_steady,
+            )
+        if time.monotonic() <= begins_by:  # else this process was stopped, and another may have claimed them since
+            await asyncio.gather(*(self._dispatch(row) for row in rows))
         return bool(rows)
 
     async def _give_up_unknown(self, session: Session) -> None:
@@ -96,19 +111,27 @@ class Dispatching:
             log.error("dispatches_given_up", messages=given_up, reason="no setting names their channels any more")
 
     async def _dispatch(self, row: DispatchRow) -> None:
+        """Send one and write down what came of it. If Postgres is away, the next round has it written."""
+        try:
+            await self._try(row)
+            await self._write_outcomes()
+        except Unavailable as failure:
+            log.info("outcome_not_written", subject=row.subject, error=str(failure))
+
+    async def _try(self, row: DispatchRow) -> None:
         channel = next(one for one in self.channels if one.name == row.channel)
         try:
             await self._send(channel, row)
         except _Never as why:
             log.error("dispatch_refused", channel=row.channel, subject=row.subject, reason=str(why))
             self.metrics.dispatched.labels(row.channel, "refused").inc()
-            await self._write(row.id, DEAD, str(why))
+            self._outcomes[row.id] = (DEAD, str(why)[:200])
         except (_Later, Unavailable) as why:
             self.metrics.dispatched.labels(row.channel, "later").inc()
             await self._put_off(row, why)
         else:
             self.metrics.dispatched.labels(row.channel, "sent").inc()
-            await self._write(row.id, SENT, "")
+            self._outcomes[row.id] = (SENT, "")
 
     async def _send(self, channel: Channel, row: DispatchRow) -> None:
         """POST it. Raises _Later, _Never or Unavailable; no error tells more of the address than its host."""
@@ -140,9 +163,11 @@ class Dispatching:
         async with self.database.transaction() as session:
             await retry_dispatch(session, row.id, note[:200], not_before_ms=current_ms() + int(wait * 1000))
 
-    async def _write(self, dispatch_id: int, state: str, note: str) -> None:
-        async with self.database.transaction() as session:
-            await end_dispatch(session, dispatch_id, state, note[:200], now_ms=current_ms())
+    async def _write_outcomes(self) -> None:
+        for dispatch_id, (state, note) in list(self._outcomes.items()):
+            async with self.database.transaction() as session:
+                await end_dispatch(session, dispatch_id, state, note, now_ms=current_ms())
+            self._outcomes.pop(dispatch_id, None)
 
 
 class _Sick(Exception):

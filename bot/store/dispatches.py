@@ -96,10 +96,21 @@ async def told_ring(session: AsyncSession, subject: str) -> list[tuple[str, dict
 
 
 async def claim_dispatches(
-    session: AsyncSession, channels: Collection[str], *, now_ms: int, most: int, lease_seconds: float
+    session: AsyncSession,
+    channels: Collection[str],
+    *,
+    now_ms: int,
+    most: int,
+    lease_seconds: float,
+    takes_over: bool = True,
 ) -> Sequence[DispatchRow]:
-    """Claim the next of each subject in each of these channels: of one subject in order, each by one bot at a time."""
-    is_free = or_(DispatchRow.claimed_until.is_(None), DispatchRow.claimed_until < func.clock_timestamp())
+    """Claim the next of each subject in each of these channels: of one subject in order, each by one bot at a time.
+
+    takes_over: also what was claimed too long ago.
+    """
+    is_free = DispatchRow.claimed_until.is_(None)
+    if takes_over:
+        is_free = or_(is_free, DispatchRow.claimed_until < func.clock_timestamp())
     is_waiting = and_(DispatchRow.state == WAITING, DispatchRow.channel.in_(channels))
     first = (
         select(DispatchRow.id)
