@@ -34,6 +34,11 @@ class Readiness:
         self._missing.discard(partition)
         self._tell()
 
+    def outside(self) -> None:
+        """We are in the group no more, and have none of its partitions."""
+        self._missing.clear()
+        self._health.lost(NEED)
+
     def _tell(self) -> None:
         if self._missing:
             self._health.lost(NEED)

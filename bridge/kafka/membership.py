@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
 
 from bridge.kafka.calls import AWAY, START_SECONDS, close_client, say
 from bridge.settings import BridgeSettings
@@ -24,21 +25,39 @@ def group_id(settings: BridgeSettings) -> str:
 
 
 class Owner(Protocol):
-    """Told which partitions are this replica's, one call at a time; `revoked` holds the group up until it ends."""
+    """Told which partitions are this replica's, one call at a time; `revoked` holds the group up until it ends.
+
+    lost: it is in the group no more, and has none, until some are assigned again.
+    """
 
     async def assigned(self, partitions: Sequence[int]) -> None: ...
     async def revoked(self, partitions: Sequence[int]) -> None: ...
+    async def lost(self) -> None: ...
 
 
 class _Listener(ConsumerRebalanceListener):
+    """Of one consumer. Once that is given up it tells nothing more: a rebalance of it may go on until it is closed."""
+
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
+        self._telling = asyncio.Lock()
+        self._has_ended = False
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        await self._owner.revoked(sorted(place.partition for place in revoked))
+        async with self._telling:
+            if not self._has_ended:
+                await self._owner.revoked(sorted(place.partition for place in revoked))
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        await self._owner.assigned(sorted(place.partition for place in assigned))
+        async with self._telling:
+            if not self._has_ended:
+                await self._owner.assigned(sorted(place.partition for place in assigned))
+
+    async def end(self) -> None:
+        """What was told so far holds no more."""
+        async with self._telling:
+            self._has_ended = True
+            await self._owner.lost()
 
 
 class Membership:
@@ -46,20 +65,19 @@ class Membership:
 
     def __init__(self, settings: BridgeSettings, owner: Owner, guard: Guard = asyncio.timeout) -> None:
         self._settings = settings
-        self._listener = _Listener(owner)
+        self._owner = owner
         self._guard = guard
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Stay in the group until stop is set. The cursors themselves are not read here."""
+        """Stay in the group until stop is set, and join again when it is lost. The cursors are not read here."""
         while not stop.is_set():
             consumer = self._make_consumer()
             try:
                 if await self._is_reached(consumer):
                     await self._stay(consumer, stop)
-                else:
-                    await pause(stop, JOIN_AGAIN_SECONDS)
             finally:
                 await close_client(consumer)
+            await pause(stop, JOIN_AGAIN_SECONDS)
 
     async def _is_reached(self, consumer: AIOKafkaConsumer) -> bool:
         try:
@@ -71,10 +89,20 @@ class Membership:
         return True
 
     async def _stay(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        consumer.subscribe([self._settings.topics.cursors], listener=self._listener)
-        while not stop.is_set():
-            consumer.pause(*consumer.assignment())
-            await consumer.getmany(timeout_ms=500)
+        """Be a member until stop is set, or what keeps the place has failed.
+
+        aiokafka gives up for good over what it did not expect: a Kafka that has just woken and names no broker.
+        """
+        listener = _Listener(self._owner)
+        consumer.subscribe([self._settings.topics.cursors], listener=listener)
+        try:
+            while not stop.is_set():
+                consumer.pause(*consumer.assignment())
+                await consumer.getmany(timeout_ms=500)
+        except KafkaError as error:
+            _retrieve_failure(consumer)
+            log.warning("group_lost", reason=say(error))
+            await listener.end()
 
     def _make_consumer(self) -> AIOKafkaConsumer:
         session_ms = int(self._settings.bridge_session_seconds * 1000)
@@ -89,3 +117,10 @@ class Membership:
             max_poll_interval_ms=60_000,
             rebalance_timeout_ms=20_000,
         )
+
+
+def _retrieve_failure(consumer: Any) -> None:
+    """What keeps the place may have died of what it told us: the loop would log it as a mishap."""
+    keeping = consumer._coordinator._coordination_task
+    if keeping.done() and not keeping.cancelled():
+        keeping.exception()

@@ -54,6 +54,11 @@ class Ownership:
         """Stop relaying before the group goes on."""
         await self._release(partitions)
 
+    async def lost(self) -> None:
+        """Stop relaying at all: others will be given what was ours."""
+        await self._release(self.partitions)
+        self._readiness.outside()
+
     async def assigned(self, partitions: Sequence[int]) -> None:
         """Start relaying; restoring happens in the relay's own task, so that the group is still polled.
 

@@ -100,16 +100,21 @@ async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
 
 
 class Assigned:
-    """An owner that only hears what it was given."""
+    """An owner that only hears what it was given, and how often it lost all of it."""
 
     def __init__(self) -> None:
         self.partitions: list[int] = []
+        self.losses = 0
 
     async def assigned(self, partitions: Sequence[int]) -> None:
         self.partitions = list(partitions)
 
     async def revoked(self, partitions: Sequence[int]) -> None:
         pass
+
+    async def lost(self) -> None:
+        self.partitions = []
+        self.losses += 1
 
 
 async def test_group_is_entered_once_kafka_is_back(
@@ -140,6 +145,56 @@ async def test_group_is_entered_once_kafka_is_back(
             await eventually(lambda: bool(owner.partitions), what="partitions of ours")
             assert breaker() == 0
             stop.set()
+
+
+@pytest.mark.parametrize("is_member", [False, True])
+async def test_group_is_entered_again_once_kafka_names_a_broker(
+    kafka_bootstrap: str,
+    topic_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    is_member: bool,
+) -> None:
+    """One that has just woken may name none: what keeps our place in the group dies of that, and all of it is left."""
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    monkeypatch.setattr("bridge.kafka.membership.JOIN_AGAIN_SECONDS", 0.05)
+    caplog.set_level("CRITICAL", logger="aiokafka")  # pytest keeps what is logged, and with it whose mishap it was
+    mishaps: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: mishaps.append(context))
+    consumers: list[Any] = []
+    subscribe = AIOKafkaConsumer.subscribe
+
+    def noting_subscribe(consumer: AIOKafkaConsumer, *topics: Any, **how: Any) -> None:
+        consumers.append(consumer)
+        subscribe(consumer, *topics, **how)
+
+    def nobody(_client: Any) -> None:
+        """No broker."""
+
+    monkeypatch.setattr(AIOKafkaConsumer, "subscribe", noting_subscribe)
+    owner, stop = Assigned(), asyncio.Event()
+    before = asyncio.all_tasks()
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        membership = Membership(settings, owner)
+        if is_member:
+            group.create_task(membership.run(stop))
+            await eventually(lambda: bool(owner.partitions), what="partitions of ours")
+        with monkeypatch.context() as fault:
+            fault.setattr("aiokafka.client.AIOKafkaClient.get_random_node", nobody)
+            if is_member:
+                consumers[0]._coordinator.coordinator_dead()
+            else:
+                group.create_task(membership.run(stop))
+            await eventually(lambda: owner.losses > 0, what="a place that is lost")
+            assert owner.partitions == []
+        await eventually(lambda: bool(owner.partitions), what="partitions of ours again")
+        stop.set()
+    await eventually(lambda: not asyncio.all_tasks() - before, what="every task of the members ended")
+    consumers.clear()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert mishaps == []
 
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bootstrap: str) -> None:

@@ -33,6 +33,21 @@ async def test_nothing_begins_once_the_service_stops() -> None:
     assert ownership.partitions == []
 
 
+async def test_nothing_is_relayed_while_the_place_in_the_group_is_lost() -> None:
+    """Others are given what was ours: none of it is kept, and we are not ready until we are a member again."""
+    health = Health(NEED)
+    ownership, stop = Ownership(until_ended, Metrics(CollectorRegistry()), Readiness(health)), asyncio.Event()
+    running = asyncio.create_task(ownership.run(stop))
+    await ownership.assigned([0, 1])
+    await ownership.lost()
+    assert ownership.partitions == []
+    assert health.missing() == [NEED]
+    await ownership.assigned([])
+    assert health.missing() == []
+    stop.set()
+    await running
+
+
 async def cancels_itself(_partition: int, _end: asyncio.Event) -> None:
     raise asyncio.CancelledError
 
