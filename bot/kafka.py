@@ -18,6 +18,7 @@ from tocsin.times import current_ms
 __all__ = [
     "Cluster",
     "Echo",
+    "GroupLost",
     "KafkaError",
     "KafkaRecord",
     "PositionedFeed",
@@ -36,6 +37,10 @@ ANSWER_SECONDS = 5.0
 START_SECONDS = 20.0
 """For finding the cluster and the topic's leaders, also when some of the named brokers are away."""
 STOP_SECONDS = 5.0
+
+
+class GroupLost(KafkaError):
+    """What kept our place in the group has failed for good: this feed delivers nothing any more, another must join."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ class PositionedFeed:
             self._unplaced.add(partition)
 
     async def read(self, *, wait_seconds: float, most: int) -> dict[int, list[KafkaRecord]]:
-        """The next records of each placed partition, in order. Raises KafkaError."""
+        """The next records of each placed partition, in order. Raises KafkaError, GroupLost if all that follow fail."""
         try:
             batches = await self._consumer.getmany(timeout_ms=int(wait_seconds * 1000), max_records=most)
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as nowhere:
@@ -172,6 +177,10 @@ class PositionedFeed:
             for one in _named(nowhere):
                 self.unplace(one.partition)
             return {}
+        except KafkaError as failure:
+            if _has_lost_group(self._consumer):
+                raise GroupLost(str(failure)) from failure
+            raise
         return {
             one.partition: [_record(record) for record in records]
             for one, records in batches.items()
@@ -225,6 +234,15 @@ class _Unplacing(ConsumerRebalanceListener):
         for one in assigned:
             self._consumer.seek(one, 0)  # any position: without one it would be asked for, and is in nobody's keeping
         self._unplaced.update(one.partition for one in assigned)
+
+
+def _has_lost_group(consumer: Any) -> bool:
+    """Whether aiokafka gave up over what it did not expect: a Kafka that has just woken and names no broker."""
+    keeping = consumer._coordinator._coordination_task
+    if not keeping.done():
+        return False
+    keeping.exception()  # the loop would log it as a mishap
+    return True
 
 
 def _alone(settings: Settings, client: str, *topics: str, begins: str) -> AIOKafkaConsumer:

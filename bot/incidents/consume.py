@@ -14,7 +14,7 @@ import structlog
 from bot.errors import Fenced, Slow, Unfit
 from bot.incidents.alerts import Alerts
 from bot.incidents.failures import bare, tally
-from bot.kafka import Cluster, KafkaError, KafkaRecord, PositionedFeed, Sight
+from bot.kafka import Cluster, GroupLost, KafkaError, KafkaRecord, PositionedFeed, Sight
 from bot.metrics import Metrics
 from bot.rules.policy import FINAL_FAILURE, GAP, STALLED
 from bot.store.database import Database
@@ -102,7 +102,7 @@ class Consumer:
         self._heard_ms: int | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until stop. Kafka or Postgres may come and go."""
+        """Read until stop. Kafka or Postgres may come and go. Raises GroupLost."""
         while not stop.is_set():
             try:
                 await self._place_new()
@@ -115,6 +115,8 @@ class Consumer:
                 if isinstance(failure, Slow):
                     self._most = max(1, self._most // 2)
                 self._trouble(failure)
+                if isinstance(failure, GroupLost):
+                    raise
                 for partition in list(self._positions):
                     self._feed.unplace(partition)
                 await pause(stop, RETRY_SECONDS)
