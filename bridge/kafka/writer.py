@@ -5,7 +5,7 @@ treats any failure as the end of this writer. A commit that times out has an unk
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
@@ -95,7 +95,7 @@ class Writer:
             for where, batch in batches.close():
                 delivered.append(await self._send(batch, *where))
                 delivered[-1].add_done_callback(_retrieve)  # that we raise for the first failure is enough
-            await asyncio.gather(*delivered)
+            await _all(delivered)
         if self._is_transactional:
             await self._commit()
 
@@ -120,6 +120,17 @@ def _left_behind(producer: Any) -> list[asyncio.Future[Any]]:
     if transactions is not None:
         futures.append(transactions.wait_for_transaction_end())
     return [future for future in futures if future is not None]
+
+
+async def _all(delivered: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait for all of them, or for the first failure, which is raised.
+
+    None is cancelled with us: aiokafka shields the batch behind it, which would fail later and be heard by nobody.
+    """
+    if delivered:
+        done, _ = await asyncio.wait(delivered, return_when=asyncio.FIRST_EXCEPTION)
+        for one in done:
+            one.result()
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:

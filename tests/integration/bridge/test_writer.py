@@ -38,6 +38,38 @@ async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: st
     assert mishaps == []
 
 
+async def test_writer_that_is_fenced_after_its_deadline_says_nothing_more(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was stopped in the midst of a transaction, and wakes: its time is over, and then Kafka answers."""
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    mishaps: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: mishaps.append(context))
+    records = [Record.of(topic, b"k", b"1") for topic in (settings.topics.cursors, settings.topics.jobs)]
+    former = await Writer(settings, 0).__aenter__()
+    producer: Any = former._producer  # pyright: ignore[reportPrivateUsage]  # the fault is put exactly there
+    send, wakes = producer.client.send, asyncio.Event()
+
+    async def late(*args: Any, **how: Any) -> Any:
+        await wakes.wait()
+        return await send(*args, **how)
+
+    monkeypatch.setattr(producer.client, "send", late)
+    with monkeypatch.context() as hurried:
+        hurried.setattr("bridge.kafka.writer.SEND_SECONDS", 0.2)
+        with pytest.raises(WriterLost):
+            await former.write(former.batches(records))
+    async with Writer(settings, 0):
+        wakes.set()
+        await former.__aexit__()
+    monkeypatch.undo()
+    del former, producer
+    gc.collect()
+    await asyncio.sleep(0)
+    assert mishaps == []
+
+
 async def test_kafka_that_names_no_broker_is_no_bug(
     kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
