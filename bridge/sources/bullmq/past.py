@@ -22,9 +22,13 @@ MOST_ENTRIES = 4000
 
 
 class Past:
-    """One queue's stream before the position it was taken up at. A queue begun at its start has none."""
+    """One queue's stream before the position it was taken up at. A queue begun at its start has none.
+
+    A page holds more than was asked for: jobs that began before it are known in part until they are asked for, too.
+    """
 
     def __init__(self, position: Position) -> None:
+        self._partly: set[str] = set()
         self._left = 0 if position.last_id == "0-0" else MOST_ENTRIES
         self._portion = Portion(first=100, most=1000, wanted_bytes=1024 * 1024)
         self._failures = 0
@@ -34,7 +38,7 @@ class Past:
 
         Raises SourceUnavailable.
         """
-        wanted = _unknown(entries, memory) if self._left else set[str]()
+        wanted = self._unknown(entries, memory) if self._left else set[str]()
         found: list[Entry] = []
         end = last_id
         while wanted and self._left > 0:
@@ -51,7 +55,31 @@ class Past:
             if page:
                 self._portion.learn([entry.size for entry in page])
                 end = f"({page[-1].id}"
-        translate.remember([entry for entry in reversed(found) if entry.job_id not in memory], memory)
+        self._teach(found, memory)
+        if self._partly:
+            self._partly.difference_update([entry.job_id for entry in entries])  # what is read now tells of them
+
+    def _teach(self, found: Sequence[Entry], memory: QueueMemory) -> None:
+        """found: newest first."""
+        begun = {entry.job_id for entry in found if entry.event == "added"}
+        for job_id in self._partly & begun:
+            memory.forget(job_id)
+        taught = [entry for entry in reversed(found) if entry.job_id not in memory]
+        self._partly |= {entry.job_id for entry in taught}
+        self._partly -= begun
+        translate.remember(taught, memory)
+
+    def _unknown(self, entries: Sequence[Entry], memory: QueueMemory) -> set[str]:
+        """Jobs whose life did not begin in these entries, and is not remembered, or not from its beginning."""
+        added: set[str] = set()
+        unknown: set[str] = set()
+        for entry in entries:
+            job_id = entry.job_id
+            if entry.event == "added":
+                added.add(job_id)
+            elif job_id and job_id not in added and (job_id not in memory or job_id in self._partly):
+                unknown.add(job_id)
+        return unknown
 
     async def _ask(self, door: Door, command: Command) -> list[Reply]:
         """Redis's reply. After MOST_FAILURES that were too slow nothing is left to be asked for."""
@@ -63,15 +91,3 @@ class Past:
             if self._failures >= MOST_FAILURES:
                 self._left = 0
             raise
-
-
-def _unknown(entries: Sequence[Entry], memory: QueueMemory) -> set[str]:
-    """Jobs whose life did not begin in these entries, and is not remembered."""
-    added: set[str] = set()
-    unknown: set[str] = set()
-    for entry in entries:
-        if entry.event == "added":
-            added.add(entry.job_id)
-        elif entry.job_id and entry.job_id not in added and entry.job_id not in memory:
-            unknown.add(entry.job_id)
-    return unknown
