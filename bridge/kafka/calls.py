@@ -1,5 +1,6 @@
 """Calls of Kafka's clients: what guards them, how they fail, and how a client is closed."""
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -52,9 +53,31 @@ async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """
     any_client: Any = client
     connections = any_client.client if isinstance(client, AIOKafkaProducer) else any_client._client
-    for close in (client.stop, connections.close):
-        with suppress(KafkaError, OSError):
-            return await close_within(END_SECONDS, close())
+    with suppress(KafkaError, OSError):
+        return await close_within(END_SECONDS, client.stop())
+    connections.force_metadata_update = _cancelled
+    if isinstance(client, AIOKafkaProducer):
+        _give_up_batches(any_client)
+    with suppress(KafkaError, OSError):
+        await close_within(END_SECONDS, connections.close())
+    if connections._md_update_fut is not None:
+        connections._md_update_fut.cancel()
+
+
+def _cancelled() -> asyncio.Future[bool]:
+    """For whoever waits to hear which brokers there are: of a client that is closed nobody tells any more."""
+    never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    never.cancel()
+    return never
+
+
+def _give_up_batches(producer: Any) -> None:
+    """End what sends, and what waits for that."""
+    if producer._sender.sender_task is not None:
+        producer._sender.sender_task.cancel()
+    accumulator = producer._message_accumulator
+    for batch in (*accumulator._pending_batches, *(one for some in accumulator._batches.values() for one in some)):
+        batch.future.cancel()
 
 
 def say(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import NodeNotReadyError
 from prometheus_client import CollectorRegistry
 
 from bridge.errors import KafkaResting, WriterLost
@@ -332,3 +333,26 @@ async def test_writer_that_cannot_flush_is_closed_all_the_same(
     writing.cancel()
     await asyncio.wait({writing})
     await eventually(lambda: not asyncio.all_tasks() - before, what="every task of the writer ended")
+
+
+async def test_writer_whose_kafka_is_gone_leaves_no_task_behind(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client asks who is there again and again, and once it is closed nobody would tell."""
+    monkeypatch.setattr("bridge.kafka.calls.END_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.kafka.writer.SEND_SECONDS", 0.2)
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    before = asyncio.all_tasks()
+    writer = await Writer(settings, 0).__aenter__()
+    producer: Any = writer._producer  # pyright: ignore[reportPrivateUsage]  # the fault is put exactly there
+
+    async def gone(*_: object) -> None:
+        raise NodeNotReadyError
+
+    monkeypatch.setattr(producer.client, "coordinator_lookup", gone)
+    producer._sender._coordinators.clear()
+    with pytest.raises(WriterLost):
+        await writer.write(writer.batches([Record.of(settings.topics.jobs, b"k", b"1")]))
+    await writer.__aexit__()
+    await eventually(lambda: not asyncio.all_tasks() - before, seconds=20, what="every task of the writer ended")
