@@ -67,10 +67,12 @@ class Ingest:
                 await pause(stop, RETRY_SECONDS)
 
     async def _take_part(self, stop: asyncio.Event) -> None:
+        is_leaving = False
         async with asyncio.TaskGroup() as group:
 
             async def assigned(places: Sequence[Place]) -> None:
-                self._begin(places, group)
+                if not is_leaving:  # a rebalance under way comes to its end before we are out of the group
+                    self._begin(places, group)
 
             async def revoked(_: Sequence[Place]) -> None:
                 await self._let_go(REVOKE_SECONDS, flush=False)
@@ -92,6 +94,7 @@ class Ingest:
                 try:
                     await self._feed_lanes(member, stop)
                 finally:
+                    is_leaving = True
                     comparing.cancel()
                     await self._let_go(self._settings.drain_seconds * 0.7, flush=stop.is_set())
 
