@@ -56,6 +56,8 @@ class Past:
                 self._portion.learn([entry.size for entry in page])
                 end = f"({page[-1].id}"
         self._teach(found, memory)
+        if not self._left:
+            self._partly.clear()  # nobody will ask
         if self._partly:
             self._partly.difference_update([entry.job_id for entry in entries])  # what is read now tells of them
 
