@@ -239,10 +239,9 @@ class _Unplacing(ConsumerRebalanceListener):
 def _has_lost_group(consumer: Any) -> bool:
     """Whether aiokafka gave up over what it did not expect: a Kafka that has just woken and names no broker."""
     keeping = consumer._coordinator._coordination_task
-    if not keeping.done():
-        return False
-    keeping.exception()  # the loop would log it as a mishap
-    return True
+    if keeping.done() and not keeping.cancelled():
+        keeping.exception()  # the loop would log it as a mishap
+    return keeping.done()
 
 
 def _alone(settings: Settings, client: str, *topics: str, begins: str) -> AIOKafkaConsumer:
