@@ -116,6 +116,21 @@ async def close(closing: Coroutine[Any, Any, object]) -> None:
         log.info("client_left_open", reason=say(error))
 
 
+def hear_out(request: str) -> None:
+    """Hear what comes of requests that go on though who waited for them was cancelled.
+
+    aiokafka shields them, and what nobody hears asyncio logs as an error. request: the name of their coroutine.
+    """
+    for task in asyncio.all_tasks():
+        if getattr(task.get_coro(), "__name__", "") == request:
+            task.add_done_callback(_heard)
+
+
+def _heard(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
 def answered(consumer: Any, places: Iterable[TopicPartition]) -> list[int]:
     """When Kafka last answered a fetch of each partition, ms; nothing as long as one has had no answer at all."""
     times: list[int | None] = [consumer.last_poll_timestamp(place) for place in places]

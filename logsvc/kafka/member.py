@@ -19,6 +19,7 @@ from logsvc.kafka.calls import (
     close,
     cluster_id,
     committed,
+    hear_out,
     partition,
     peek,
     poll,
@@ -28,6 +29,9 @@ from logsvc.kafka.calls import (
 from logsvc.partitions import Bounds, Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
+
+COMMITTING = "_do_commit_offsets"
+"""aiokafka's request of a commit, which it does not let be cancelled."""
 
 Rebalanced = Callable[[Sequence[Place]], Awaitable[None]]
 
@@ -136,9 +140,13 @@ class Member:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._consumer.commit({partition(place): (offset, metadata)})
+        except asyncio.CancelledError:
+            hear_out(COMMITTING)
+            raise
         except (CommitFailedError, IllegalStateError) as error:
             raise Fenced(f"{place.topic}/{place.partition} is no longer ours") from error
         except FAILED as error:
+            hear_out(COMMITTING)
             raise KafkaDown(f"commit failed: {say(error)}") from error
 
     def seek(self, place: Place, offset: int) -> None:

@@ -1,12 +1,16 @@
 """Promise 3 with two owners: partitions move while rows are on their way. Both share one ClickHouse in this process."""
 
 import asyncio
+import gc
+import importlib
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from logsvc.ingest.batch import JOURNAL, Span, feeds
@@ -226,6 +230,39 @@ async def test_records_that_expire_before_a_running_owner_read_them_are_counted(
     assert await pair.rows() == (6, 6, 6)
     expired = replica.metrics.registry.get_sample_value("logsvc_offsets_expired_total", {"topic": jobs.topic})
     assert expired == 4
+
+
+async def test_a_commit_that_fails_once_nobody_waits_for_it_is_no_error_in_the_log(
+    home: House, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = pair.join()
+    await eventually(lambda: len(replica.ingest.lanes) == LANES, seconds=60, what="all partitions")
+    member = replica.ingest.member
+    assert member is not None
+    coordinator: Any = importlib.import_module("aiokafka.consumer.group_coordinator").GroupCoordinator
+    begun, may_fail = asyncio.Event(), asyncio.Event()
+    requests: list[asyncio.Task[Any] | None] = []
+
+    async def _do_commit_offsets(*_: object) -> None:
+        requests.append(asyncio.current_task())
+        begun.set()
+        await may_fail.wait()
+        raise KafkaError("the coordinator is another one")
+
+    told: list[dict[str, Any]] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(coordinator, "_do_commit_offsets", _do_commit_offsets)
+        committing = asyncio.create_task(member.commit(Place(home.topics.jobs, 0), 0, ""))
+        await begun.wait()
+        committing.cancel()  # as a lane that is cut
+        await asyncio.gather(committing, return_exceptions=True)
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+        may_fail.set()
+        await asyncio.wait([task for task in requests if task])
+        requests.clear()
+        gc.collect()
+    asyncio.get_running_loop().set_exception_handler(None)
+    assert told == []
 
 
 def now_ms() -> int:
