@@ -219,5 +219,7 @@ async def test_refused_by_the_sentinels_is_said_without_secrets(unset_bridge: Br
 
     await eventually(has_failed, what="a refusal")
     assert "no sentinel tells where mymaster is" in bridge.log, bridge.log
+    assert all(f"{sentinel.address} " in bridge.log for sentinel in sentinels)
+    assert "redis.asyncio" not in bridge.log
     assert wrong not in bridge.log
     assert PASSWORD not in bridge.log

@@ -1,5 +1,6 @@
 """Pools of connections to one process, or to whoever the sentinels say is it."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol, cast
 
@@ -20,6 +21,9 @@ MAX_CONNECTIONS = 256
 CONNECT_SECONDS = 5
 SENTINEL_SECONDS = 2
 """For each of them: one that is silent must not use up the time of the others."""
+
+_CLIENT = re.compile(r"<redis\S*?Redis\(.*?\bhost=([^,]*),port=(\d+).*?\)>\)>\)> - ")
+"""A sentinel's client as redis-py shows it, with all its options."""
 
 
 class Pool(Protocol):
@@ -101,7 +105,8 @@ class PrimaryPool(SentinelConnectionPool):
         try:
             address = await cast(Any, super()).get_master_address()
         except RedisError as error:
-            raise ConnectionFailed(f"no sentinel tells where {self.service_name} is: {error}") from error
+            reason = _CLIENT.sub(r"\1:\2 ", str(error))
+            raise ConnectionFailed(f"no sentinel tells where {self.service_name} is: {reason}") from error
         if before is not None and address != before:
             await self.update_active_connections_for_reconnect()
         return address
