@@ -95,6 +95,14 @@ async def test_the_first_key_leads_past_the_head_to_the_page(lately: House) -> N
         await page.keyboard.press("Tab")
         await expect(page.locator("main :focus")).to_have_count(1)
 
+        await page.goto(f"{lately.url}/logs")
+        await expect(page.get_by_test_id("live-row").first).to_be_visible()
+        await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("main")).to_be_focused()
+        await page.keyboard.press("Space")
+        await expect(page.get_by_test_id("pause")).to_have_text("Resume")
+
 
 async def test_a_phone_has_the_pages_at_the_thumb(lately: House) -> None:
     async with open_page(PHONE, with_outage=True) as page:

@@ -24,6 +24,11 @@ export const LIVE_SHORTCUTS: readonly Shortcut[] = [
   { keys: "End", does: "To the newest line" },
 ];
 
+/** Whether nothing of a page has the focus: it is where the browser puts it first, or on the ground of the page. */
+export function isGround(element: Element | null): boolean {
+  return element === document.body || element?.localName === "main";
+}
+
 /** Whether keys of one letter do something: who speaks to the page can switch them off (WCAG 2.1.4). */
 const letterKeys = new Stored("tocsin-letters", (text) => text !== "off", offOrOn);
 

@@ -9,6 +9,7 @@ import { useTail, useTailPart } from "../../live/TailContext.tsx";
 import { rangeFromSearch, searchWithRange, wider, type Range } from "../../parts/timeRange.ts";
 import type { PageProps } from "../../shell/pages.ts";
 import { navigate } from "../../shell/router.ts";
+import { isGround } from "../../shell/shortcuts.ts";
 import { FilterBar } from "./FilterBar.tsx";
 import { FilterChips } from "./FilterChips.tsx";
 import { LevelHistogram } from "./LevelHistogram.tsx";
@@ -110,7 +111,7 @@ export function LivePage({ search }: PageProps): ReactNode {
     if (openRow !== null && !isMarker(entry)) setOpenRow(entry);
     list.current?.scrollToIndex(index);
     // The cursor is read out where the focus is; in an open detail it stays.
-    if (document.activeElement === document.body) list.current?.focus();
+    if (isGround(document.activeElement)) list.current?.focus();
   };
 
   const openCursor = (): void => {

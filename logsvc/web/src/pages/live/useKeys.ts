@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent } from "react";
 
-import { areLettersOn, isTyping } from "../../shell/shortcuts.ts";
+import { areLettersOn, isGround, isTyping } from "../../shell/shortcuts.ts";
 
 export interface KeyActions {
   togglePause(): void;
@@ -59,7 +59,7 @@ function isOurs(event: KeyboardEvent): boolean {
   const isInList = target.closest("[role=grid]") !== null;
   // What is open beside the list is read by keys of its own.
   if (isCharacter(key) && !isInList) return areLettersOn() && !isTyping(target) && target.closest("aside") === null;
-  if (target === document.body) return true;
+  if (isGround(target)) return true;
   return isInList && !(OWN_KEYS.has(key) && target.closest("button, a") !== null);
 }
 
