@@ -18,7 +18,8 @@ MOST_FAILURES = 2
 """So often one page is given time to arrive, the second time a smaller one: the whole lane waits for it."""
 
 MOST_ENTRIES = 4000
-"""Read back in all after one restart: some 35 ms of computing, a queue."""
+"""Read back in all after one restart: some 35 ms of computing, a queue. Each time begins at the newest again, and what
+is read twice counts twice."""
 
 
 class Past:
