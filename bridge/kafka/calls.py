@@ -47,9 +47,10 @@ def guard_by(breakers: Breakers) -> Guard:
 
 
 async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Close a client within END_SECONDS, also when no broker answers any more.
+    """Close a client within END_SECONDS, or as long again when no broker answers any more.
 
-    A producer that cannot flush never comes to close its connections; closed under it, what it waits for fails.
+    A producer that cannot flush never comes to close its connections, nor a consumer that cannot leave its group;
+    closed under it, what it waits for fails.
     """
     any_client: Any = client
     connections = any_client.client if isinstance(client, AIOKafkaProducer) else any_client._client
@@ -58,6 +59,8 @@ async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     connections.force_metadata_update = _cancelled
     if isinstance(client, AIOKafkaProducer):
         _give_up_batches(any_client)
+    else:
+        _give_up_place(any_client)
     with suppress(KafkaError, OSError):
         await close_within(END_SECONDS, connections.close())
     if connections._md_update_fut is not None:
@@ -78,6 +81,21 @@ def _give_up_batches(producer: Any) -> None:
     accumulator = producer._message_accumulator
     for batch in (*accumulator._pending_batches, *(one for some in accumulator._batches.values() for one in some)):
         batch.future.cancel()
+
+
+def _give_up_place(consumer: Any) -> None:
+    """End what keeps its place in a group, which would connect once more, and what fetches."""
+    fetcher = consumer._fetcher
+    fetching = [] if fetcher is None else [fetcher._fetch_task, *fetcher._pending_tasks]
+    for task in (*tasks_of_place(consumer), *fetching):
+        task.cancel()
+
+
+def tasks_of_place(consumer: Any) -> list[asyncio.Task[Any]]:
+    """What keeps a consumer's place in its group; none of one that is in none."""
+    names = "_coordination_task", "_heartbeat_task", "_commit_refresh_task"
+    found = (getattr(consumer._coordinator, name, None) for name in names)
+    return [task for task in found if task is not None]
 
 
 def say(error: BaseException) -> str:

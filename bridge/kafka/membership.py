@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from bridge.kafka.calls import AWAY, START_SECONDS, close_client, say
+from bridge.kafka.calls import AWAY, START_SECONDS, close_client, say, tasks_of_place
 from bridge.settings import BridgeSettings
 from tocsin.breakers import Guard, Unavailable
 from tocsin.kafka import client_options
@@ -99,10 +99,10 @@ class Membership:
             while not stop.is_set():
                 consumer.pause(*consumer.assignment())
                 await consumer.getmany(timeout_ms=500)
-        except KafkaError as error:
-            _retrieve_failure(consumer)
+        except (KafkaError, AssertionError) as error:
             log.warning("group_lost", reason=say(error))
             await listener.end()
+            _retrieve_failures(consumer)
 
     def _make_consumer(self) -> AIOKafkaConsumer:
         session_ms = int(self._settings.bridge_session_seconds * 1000)
@@ -119,8 +119,8 @@ class Membership:
         )
 
 
-def _retrieve_failure(consumer: Any) -> None:
+def _retrieve_failures(consumer: AIOKafkaConsumer) -> None:
     """What keeps the place may have died of what it told us: the loop would log it as a mishap."""
-    keeping = consumer._coordinator._coordination_task
-    if keeping.done() and not keeping.cancelled():
-        keeping.exception()
+    for keeping in tasks_of_place(consumer):
+        if keeping.done() and not keeping.cancelled():
+            keeping.exception()

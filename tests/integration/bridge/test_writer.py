@@ -356,3 +356,31 @@ async def test_writer_whose_kafka_is_gone_leaves_no_task_behind(
         await writer.write(writer.batches([Record.of(settings.topics.jobs, b"k", b"1")]))
     await writer.__aexit__()
     await eventually(lambda: not asyncio.all_tasks() - before, seconds=20, what="every task of the writer ended")
+
+
+async def test_member_that_cannot_leave_its_group_leaves_no_task_behind(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka does not answer that it leaves: what beats for it would connect again, and hold partitions for nobody."""
+    monkeypatch.setattr("bridge.kafka.calls.END_SECONDS", 0.5)
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    before = asyncio.all_tasks()
+    consumers: list[Any] = []
+    subscribe = AIOKafkaConsumer.subscribe
+
+    def noting_subscribe(consumer: AIOKafkaConsumer, *topics: Any, **how: Any) -> None:
+        consumers.append(consumer)
+        subscribe(consumer, *topics, **how)
+
+    async def unanswered() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(AIOKafkaConsumer, "subscribe", noting_subscribe)
+    owner, stop = Assigned(), asyncio.Event()
+    running = asyncio.create_task(Membership(settings, owner).run(stop))
+    await eventually(lambda: bool(owner.partitions), what="partitions of ours")
+    monkeypatch.setattr(consumers[0]._coordinator, "_maybe_leave_group", unanswered)
+    stop.set()
+    await running
+    await eventually(lambda: not asyncio.all_tasks() - before, seconds=20, what="every task of the member ended")
