@@ -177,9 +177,9 @@ class PositionedFeed:
             for one in _named(nowhere):
                 self.unplace(one.partition)
             return {}
-        except KafkaError as failure:
-            if _has_lost_group(self._consumer):
-                raise GroupLost(str(failure)) from failure
+        except (KafkaError, AssertionError) as failure:
+            if _has_lost_group(self._consumer) or isinstance(failure, AssertionError):
+                raise GroupLost(str(failure) or "Kafka names no broker") from failure
             raise
         return {
             one.partition: [_record(record) for record in records]

@@ -145,7 +145,7 @@ async def poll(consumer: AIOKafkaConsumer, most: int = POLL_RECORDS) -> dict[Pla
         raise OutOfRange([Place(place.topic, place.partition) for place in places]) from error
     except NoOffsetForPartitionError as error:
         raise NotPlaced("a partition has no place yet") from error
-    except (KafkaError, OSError) as error:
+    except FAILED as error:
         raise KafkaDown(f"reading failed: {say(error)}") from error
     return {Place(place.topic, place.partition): records for place, records in got.items()}
 
