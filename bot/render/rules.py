@@ -62,7 +62,7 @@ def numbers_of(rule: AnyRule, book: RuleBook) -> dict[str, str]:
     now = book.rule(rule.name)
     if isinstance(now, EventRule):
         tuned = book.tuning(rule.name).fire
-        return {"fire": f"{now.fire if tuned is None else tuned:g}"}
+        return {"fire": _as_typed(now.fire if tuned is None else tuned, Unit.COUNT)}
     shown = [one for one in NUMBERS if one != "least" or now.volume is not None]
     if now.unit is Unit.YES:
         shown = [one for one in shown if one not in ("fire", "resolve")]
@@ -74,7 +74,7 @@ def _unit_of(number: str, unit: Unit) -> Unit:
 
 
 def _as_typed(value: float, unit: Unit) -> str:
-    """`10m`, `90s`, `5%`, `500`: what gives the same number when it is typed."""
+    """`10m`, `90s`, `5%`, `500`: typed, it gives the same number, unless that has endless places."""
     if unit is Unit.SHARE:
         return f"{100 * value:.12g}%"
     if unit is not Unit.SECONDS:
