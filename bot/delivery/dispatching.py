@@ -69,15 +69,17 @@ class Dispatching:
         if not self.channels:
             await stop.wait()
             return
-        while not stop.is_set():
-            try:
-                is_more = await self._round()
-            except Unavailable as failure:
-                log.info("dispatching_waits", error=str(failure))
-                is_more = False
-            await pause(stop, 0.05 if is_more else LOOK_SECONDS)
-        with suppress(Unavailable):
-            await self._write_outcomes()
+        try:
+            while not stop.is_set():
+                try:
+                    is_more = await self._round()
+                except Unavailable as failure:
+                    log.info("dispatching_waits", error=str(failure))
+                    is_more = False
+                await pause(stop, 0.05 if is_more else LOOK_SECONDS)
+        finally:
+            with suppress(Unavailable):
+                await self._write_outcomes()
 
     async def _round(self) -> bool:
         """Send what is due now; return whether there was anything. Raises Unavailable."""
@@ -97,7 +99,7 @@ class Dispatching:
                 now_ms=current_ms(),
                 most=AT_ONCE,
                 lease_seconds=LEASE_SECONDS,
-                takes_over=self.database.is_steady,
+                spared_seconds=self.database.spared_seconds,
             )
         if time.monotonic() <= begins_by:  # else this process was stopped, and another may have claimed them since
             await asyncio.gather(*(self._dispatch(row) for row in rows))

@@ -52,8 +52,8 @@ SAME_SECONDS = 1.0
 NEW_SECONDS = 30.0
 """What a new message may take: given up too early, one that Telegram took slowly would be sent again."""
 LEASE_SPARE_SECONDS = 5.0
-"""On top of the deadline of a call to Telegram: how long writing down its answer may take before others may send. A
-call that begins later than that, because this process was stopped meanwhile, could end after the lease."""
+"""On top of the deadline of a call to Telegram: how long a claim may take to be answered, and once more how long
+writing down what Telegram said. A call that would begin later, as this process was stopped meanwhile, is not made."""
 MOST_SECONDS_APART, MOST_SECONDS_UNSURE = 60, 300
 """Between tries of one message; the longer when each may have arrived and only its answer was lost."""
 GONE_SECONDS, MOST_SECONDS_GONE = 60, 3600
@@ -183,8 +183,8 @@ class Delivery:
                 not_to={*resting, *self._busy},
                 most=free,
                 sender=self.sender,
-                takes_over=self.database.is_steady,
-                lease_seconds=self._new_seconds + self._spare_seconds,
+                spared_seconds=self.database.spared_seconds,
+                lease_seconds=self._new_seconds + 2 * self._spare_seconds,
             )
         self.health.ok("postgres")
         for card in cards:
@@ -224,7 +224,7 @@ class Delivery:
         """Before anything is sent, leave out what is too old to be of use, and say so where it would have come."""
         now_ms = current_ms()
         async with self.database.transaction() as session:
-            dropped = await drop_stale(session, now_ms=now_ms)
+            dropped = await drop_stale(session, now_ms=now_ms, spared_seconds=self.database.spared_seconds)
             for one in dropped:
                 text = dropped_text(one.edits, one.sounds)
                 outbox.put(session, outbox.Subject(outbox.NOTICE), one.to, text, (), now_ms=now_ms)

@@ -12,6 +12,7 @@ from bot.delivery.messages import as_json
 from bot.store.models import Card, ChatPace
 from bot.store.outbox import DIGEST, INCIDENT, hold
 from bot.store.paces import IS_FREE, hold_free, room_for_all, spend
+from bot.store.unclaimed import is_unclaimed
 
 _URGENCY = case(
     (Card.kind == DIGEST, 3),
@@ -32,21 +33,19 @@ async def claim_due(
     most: int,
     sender: str,
     lease_seconds: float,
-    takes_over: bool = True,
+    spared_seconds: float = 0,
 ) -> Sequence[Card]:
     """Claim the next message of each chat that may have one: pages, new ones, edits, digests; the oldest first.
 
     No other sender gets a claimed card before the lease ends; its own sender gets it again at once. A card that
     somebody is changing at this moment is left for the next time. All senders together keep to each chat's pace: a
-    claim is counted as a message, whatever becomes of it. takes_over: also what others have claimed too long ago.
+    claim is counted as a message, whatever becomes of it. spared_seconds: Database.spared_seconds.
     """
     most = await room_for_all(session, most)
     if most <= 0:
         return []
-    is_free = [Card.claimed_by == sender, Card.claimed_until.is_(None)]
-    if takes_over:
-        is_free.append(Card.claimed_until < func.clock_timestamp())
-    is_due = and_(Card.state == "live", Card.wanted > Card.sent, or_(*is_free))
+    is_free = or_(Card.claimed_by == sender, is_unclaimed(Card.claimed_until, spared_seconds))
+    is_due = and_(Card.state == "live", Card.wanted > Card.sent, is_free)
     rests = select(ChatPace.chat_id).where(ChatPace.chat_id == Card.chat_id, ~IS_FREE).exists()
     next_of_chat = (
         select(Card.id, Card.chat_id, _URGENCY.label("urgency"))

@@ -32,7 +32,10 @@ GRACE_SECONDS = 1.0
 GAP_SECONDS = 5.0
 """Who asks Postgres every second or two and has had no answer for so long has been without it."""
 STEADY_SECONDS = 20.0
-"""Who was without Postgres when we were has it again within this: a probe closes their breaker."""
+"""Who was without Postgres when we were has it again within this, as things ship: a probe closes their breaker."""
+SPARED_SECONDS = 60.0
+"""So long at most is left alone what others have claimed, once their lease has ended: Postgres may come and go for
+hours, and they may be dead as well."""
 SICK = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What counts against the breaker. SQLAlchemy does not wrap what asyncpg raises while connecting."""
 DATA_EXCEPTION = "22"
@@ -73,14 +76,15 @@ class Database:
         self._answered_at = self._answers_since = float("-inf")
 
     @property
-    def is_steady(self) -> bool:
-        """Whether Postgres has answered us for a while.
+    def spared_seconds(self) -> float:
+        """How long to leave alone what others have claimed, once their lease has ended; 0 when Postgres is steady.
 
-        Before, what others have claimed too long ago may be what they have done and could not write down: it was away
-        for them, too.
+        As long as it has answered us only for a while, that may be what they have done and could not write down: it was
+        away for them, too.
         """
         now = time.monotonic()
-        return now - self._answered_at <= GAP_SECONDS and now - self._answers_since >= STEADY_SECONDS
+        is_steady = now - self._answered_at <= GAP_SECONDS and now - self._answers_since >= STEADY_SECONDS
+        return 0.0 if is_steady else SPARED_SECONDS
 
     def _note_answer(self) -> None:
         now = time.monotonic()

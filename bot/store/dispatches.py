@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery.channels import What
 from bot.store.models import DispatchRow
+from bot.store.unclaimed import is_unclaimed
 
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
 ENDS = (What.ACK, What.RESOLVE)
@@ -102,15 +103,13 @@ async def claim_dispatches(
     now_ms: int,
     most: int,
     lease_seconds: float,
-    takes_over: bool = True,
+    spared_seconds: float = 0,
 ) -> Sequence[DispatchRow]:
     """Claim the next of each subject in each of these channels: of one subject in order, each by one bot at a time.
 
-    takes_over: also what was claimed too long ago.
+    spared_seconds: Database.spared_seconds.
     """
-    is_free = DispatchRow.claimed_until.is_(None)
-    if takes_over:
-        is_free = or_(is_free, DispatchRow.claimed_until < func.clock_timestamp())
+    is_free = is_unclaimed(DispatchRow.claimed_until, spared_seconds)
     is_waiting = and_(DispatchRow.state == WAITING, DispatchRow.channel.in_(channels))
     first = (
         select(DispatchRow.id)

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.machine import UNHEEDED
@@ -11,6 +11,7 @@ from bot.routing.routes import Destination
 from bot.store.incidents import IS_TOLD
 from bot.store.models import Card, IncidentRow
 from bot.store.outbox import INCIDENT, LATE, NUDGE, REMINDER, STORM
+from bot.store.unclaimed import is_unclaimed
 from tocsin.times import HOUR_MS
 
 EDIT_KEEPS_MS = 6 * HOUR_MS
@@ -28,10 +29,11 @@ class Dropped:
     sounds: int
 
 
-async def drop_stale(session: AsyncSession, *, now_ms: int) -> list[Dropped]:
+async def drop_stale(session: AsyncSession, *, now_ms: int, spared_seconds: float = 0) -> list[Dropped]:
     """Drop reminders of what somebody has taken meanwhile, or is over; and edits that have waited for hours.
 
     A chat that does not let us in keeps what waits until it does. What is being sent at this moment is left alone.
+    spared_seconds: Database.spared_seconds.
     """
     goes_on = (
         select(IncidentRow.id)
@@ -52,7 +54,7 @@ async def drop_stale(session: AsyncSession, *, now_ms: int) -> list[Dropped]:
         Card.kind.in_((INCIDENT, LATE, STORM)),
         Card.changed_ms < now_ms - EDIT_KEEPS_MS,
     )
-    is_free = or_(Card.claimed_until.is_(None), Card.claimed_until < func.clock_timestamp())
+    is_free = is_unclaimed(Card.claimed_until, spared_seconds)
     is_due = and_(Card.state == "live", Card.wanted > Card.sent, Card.note == "", is_free)
     held = (
         select(Card.id)
