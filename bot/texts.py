@@ -194,7 +194,7 @@ RULES_END = (
     "Where nothing is measured, a rule neither rings nor ends. /rules NAME shows its numbers; operators change them."
 )
 HOW_RULE = (
-    "Change it: <code>/rules {rule} fire=20 for=10m</code>; <code>off</code>, <code>on</code>; <code>reset</code> = as "
+    "Change it: <code>/rules {rule} {numbers}</code>; <code>off</code>, <code>on</code>; <code>reset</code> = as "
     "it ships. Put <code>preview</code> before it to see first what it would have rung in the last 24 h."
 )
 LAST_DAY = "🔎 What it rang in 24 h"

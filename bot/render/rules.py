@@ -33,8 +33,9 @@ def rule_text(rule: AnyRule, board: Board) -> str:
     lines += [f"{code(word)} {value}" for word, value in numbers_of(rule, book).items()]
     if tuning.version:
         lines.append(texts.RULE_CHANGED.format(name=name(tuning.by, 40)))
-    example = "stalled" if isinstance(rule, EventRule) else rule.name
-    return fit([*lines, texts.HOW_RULE.format(rule=name(example))])
+    example = ALL["stalled"] if isinstance(rule, EventRule) else rule
+    words = " ".join(f"{word}={value}" for word, value in numbers_of(example, book).items() if word in ("fire", "for"))
+    return fit([*lines, texts.HOW_RULE.format(rule=name(example.name), numbers=words)])
 
 
 def rules_of(key: Key, board: Board) -> list[str]:

@@ -1,11 +1,12 @@
 """Rules as people change them: what may be, what it then says, and what it does."""
 
 import math
+import re
 
 import pytest
 
 from bot.commands.rules import read_tuning
-from bot.render.rules import numbers_of
+from bot.render.rules import numbers_of, rule_text
 from bot.rules.board import Board
 from bot.rules.policy import Policy
 from bot.rules.rulebook import ALL, AS_SHIPPED, BadTuning, RuleBook, Tuning, about, check
@@ -87,6 +88,13 @@ def test_the_numbers_shown_are_read_as_what_they_are(name: str) -> None:
     typed = [f"{word}={value}" for word, value in numbers_of(rule, RuleBook()).items()]
     for field, number in read_tuning(typed, AS_SHIPPED).numbers.items():
         assert number == getattr(rule, field)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_example_of_a_rule_can_be_typed(name: str) -> None:
+    example = re.search(r"/rules ([\w-]+) ([^<]+)</code>", rule_text(ALL[name], Board(RuleBook())))
+    assert example is not None
+    check(ALL[example[1]], read_tuning(example[2].split(), AS_SHIPPED))
 
 
 def test_times_and_shares_are_shown_as_people_type_them() -> None:
