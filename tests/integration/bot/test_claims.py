@@ -444,25 +444,13 @@ async def test_after_postgres_was_away_for_all_who_comes_back_first_leaves_anoth
     assert telegram.said == ["alert", "to 8", "to 9"]
 
 
-async def test_what_a_dead_bot_has_claimed_is_taken_over_once_postgres_has_been_back_for_a_while(
-    empty: AsyncEngine, short_leases: None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("steady_seconds", "spared_seconds"), [(0.5, 3600.0), (math.inf, 1.0)])
+async def test_what_a_dead_bot_has_claimed_is_taken_over_a_while_after_postgres_is_back(
+    empty: AsyncEngine, monkeypatch: pytest.MonkeyPatch, steady_seconds: float, spared_seconds: float
 ) -> None:
-    monkeypatch.setattr("bot.store.database.STEADY_SECONDS", 0.5)
-    telegram, stop = Hearing(), asyncio.Event()
-    await want(empty, 7, "alert")
-    assert await claim(empty, "the dead", lease_seconds=0.1)
-    delivery, _ = of(empty, telegram)
-    async with asyncio.TaskGroup() as running:
-        running.create_task(delivery.run(stop))
-        await eventually(lambda: bool(telegram.said), what="the message")
-        stop.set()
-
-
-async def test_what_a_dead_bot_has_claimed_is_taken_over_though_postgres_comes_and_goes(
-    empty: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.store.database.STEADY_SECONDS", math.inf)
-    monkeypatch.setattr("bot.store.database.SPARED_SECONDS", 1.0)
+    """Once it is steady; and where it comes and goes, later."""
+    monkeypatch.setattr("bot.store.database.STEADY_SECONDS", steady_seconds)
+    monkeypatch.setattr("bot.store.database.SPARED_SECONDS", spared_seconds)
     telegram, stop = Hearing(), asyncio.Event()
     await want(empty, 7, "alert")
     assert await claim(empty, "the dead", lease_seconds=0.1)

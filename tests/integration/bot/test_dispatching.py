@@ -72,7 +72,11 @@ def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.store.database.STEADY_SECONDS", 0.0)
 
 
-async def test_what_was_taken_as_postgres_went_away_is_not_sent_again(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_what_was_taken_as_postgres_went_away_is_written_down_and_not_sent_again(
+    engine: AsyncEngine, is_stopped: bool
+) -> None:
+    """is_stopped: as soon as Postgres is back, or while it goes on."""
     hook, stop = Hook(), asyncio.Event()
     one, database = of(engine, hook)
     hook.takes_away = [database]
@@ -80,24 +84,14 @@ async def test_what_was_taken_as_postgres_went_away_is_not_sent_again(engine: As
     async with asyncio.TaskGroup() as running:
         running.create_task(one.run(stop))
         await eventually(lambda: database.is_away, what="the first")
-        await eventually(lambda: is_free(engine), what="the end of its lease")
+        if not is_stopped:
+            await eventually(lambda: is_free(engine), what="the end of its lease")
         database.is_away = False
-        await eventually(lambda: is_sent(engine, "first"), what="what is known of it")
-        stop.set()
-    assert hook.heard == 1
-
-
-async def test_what_was_taken_before_the_end_is_written_down_in_the_end(engine: AsyncEngine) -> None:
-    hook, stop = Hook(), asyncio.Event()
-    one, database = of(engine, hook)
-    hook.takes_away = [database]
-    await want(engine, "first")
-    async with asyncio.TaskGroup() as running:
-        running.create_task(one.run(stop))
-        await eventually(lambda: database.is_away, what="the first")
-        database.is_away = False
+        if not is_stopped:
+            await eventually(lambda: is_sent(engine, "first"), what="what is known of it")
         stop.set()
     assert await is_sent(engine, "first")
+    assert hook.heard == 1
 
 
 async def test_who_comes_back_first_leaves_what_another_has_claimed_alone_for_a_while(
