@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from tocsin.kafka import client_options
+from tocsin.kafka_place import give_up_place
 from tocsin.lifecycle import close_within
 from tocsin.settings import Settings
 from tocsin.times import current_ms
@@ -140,6 +141,7 @@ class PositionedFeed:
     async def stop(self) -> None:
         """Leave the group, if Kafka lets us in time."""
         await _end(self._consumer.stop())
+        give_up_place(self._consumer)
 
     def unplaced(self) -> list[int]:
         """Partitions that wait for `place`."""

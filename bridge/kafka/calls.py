@@ -16,6 +16,7 @@ from aiokafka.errors import (
 
 from bridge.errors import KafkaResting, WriterLost
 from tocsin.breakers import Breakers, Guard, Unavailable
+from tocsin.kafka_place import give_up_place
 from tocsin.lifecycle import close_within
 
 START_SECONDS = 20.0
@@ -60,7 +61,7 @@ async def close_client(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     if isinstance(client, AIOKafkaProducer):
         _give_up_batches(any_client)
     else:
-        _give_up_place(any_client)
+        give_up_place(any_client)
     with suppress(KafkaError, OSError):
         await close_within(END_SECONDS, connections.close())
     if connections._md_update_fut is not None:
@@ -81,21 +82,6 @@ def _give_up_batches(producer: Any) -> None:
     accumulator = producer._message_accumulator
     for batch in (*accumulator._pending_batches, *(one for some in accumulator._batches.values() for one in some)):
         batch.future.cancel()
-
-
-def _give_up_place(consumer: Any) -> None:
-    """End what keeps its place in a group, which would connect once more, and what fetches."""
-    fetcher = consumer._fetcher
-    fetching = [] if fetcher is None else [fetcher._fetch_task, *fetcher._pending_tasks]
-    for task in (*tasks_of_place(consumer), *fetching):
-        task.cancel()
-
-
-def tasks_of_place(consumer: Any) -> list[asyncio.Task[Any]]:
-    """What keeps a consumer's place in its group; none of one that is in none."""
-    names = "_coordination_task", "_heartbeat_task", "_commit_refresh_task"
-    found = (getattr(consumer._coordinator, name, None) for name in names)
-    return [task for task in found if task is not None]
 
 
 def say(error: BaseException) -> str:

@@ -8,10 +8,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from bridge.kafka.calls import AWAY, START_SECONDS, close_client, say, tasks_of_place
+from bridge.kafka.calls import AWAY, START_SECONDS, close_client, say
 from bridge.settings import BridgeSettings
 from tocsin.breakers import Guard, Unavailable
 from tocsin.kafka import client_options
+from tocsin.kafka_place import tasks_of_place
 from tocsin.lifecycle import pause
 
 log = structlog.get_logger("bridge.kafka")

@@ -29,6 +29,7 @@ from logsvc.kafka.calls import (
 from logsvc.partitions import Bounds, Committed, Place
 from logsvc.settings import LogsvcSettings
 from tocsin.kafka import client_options
+from tocsin.kafka_place import give_up_place
 
 COMMITTING = "_do_commit_offsets"
 """aiokafka's request of a commit, which it does not let be cancelled."""
@@ -90,6 +91,7 @@ class Member:
 
     async def __aexit__(self, *_: object) -> None:
         await close(self._consumer.stop())
+        give_up_place(self._consumer)
         await close(self._admin.close())
 
     async def poll(self) -> dict[Place, Sequence[Record]]:

@@ -24,6 +24,7 @@ from tests.eventually import eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.health import Health
+from tocsin.kafka_place import tasks_of_place
 from tocsin.settings import read
 from tocsin.times import current_ms
 
@@ -68,6 +69,33 @@ async def test_reading_goes_on_once_kafka_names_a_broker_again(
         await eventually(lambda: (progress.heard_ms or 0) > since_ms, what="a topic that is read again")
         assert progress.problem == ""
         stop.set()
+
+
+async def test_a_reader_that_cannot_leave_its_group_leaves_nothing_that_keeps_its_place_or_fetches(
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would connect again, and hold partitions that nobody reads."""
+    monkeypatch.setattr("bot.kafka.STOP_SECONDS", 0.3)
+    where = {"KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap, "KAFKA_TOPIC_PREFIX": topic_prefix}
+    settings = read(BotSettings, {**BASE, **where})
+    await make_topic(kafka_bootstrap, settings.topics.jobs)
+    feed = PositionedFeed(settings, settings.topics.jobs, f"{topic_prefix}bot", session_seconds=10)
+    consumer: Any = feed._consumer  # pyright: ignore[reportPrivateUsage]  # the fault is put exactly there
+    await feed.start()
+
+    async def has_place() -> bool:
+        await feed.read(wait_seconds=0.2, most=1)
+        return bool(feed.unplaced())
+
+    async def unanswered() -> None:
+        await asyncio.Event().wait()
+
+    await eventually(has_place, what="partitions of its own")
+    monkeypatch.setattr(consumer._coordinator, "_maybe_leave_group", unanswered)
+    tasks = [*tasks_of_place(consumer), consumer._fetcher._fetch_task]
+    await feed.stop()
+    await eventually(lambda: all(task.done() for task in tasks), what="the end of them")
+    await consumer._client.close()
 
 
 async def make_topic(kafka: str, topic: str) -> None:

@@ -132,6 +132,20 @@ async def test_kafka_that_never_answers_is_left_alone_until_it_is_back(
         assert await read_cursors(settings, 0, guard) == {b"k": b"1"}
 
 
+@pytest.fixture
+def consumers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Those that have asked for a place in a group, in order."""
+    found: list[Any] = []
+    subscribe = AIOKafkaConsumer.subscribe
+
+    def noting_subscribe(consumer: AIOKafkaConsumer, *topics: Any, **how: Any) -> None:
+        found.append(consumer)
+        subscribe(consumer, *topics, **how)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "subscribe", noting_subscribe)
+    return found
+
+
 class Assigned:
     """An owner that only hears what it was given, and how often it lost all of it."""
 
@@ -186,6 +200,7 @@ async def test_group_is_entered_again_once_kafka_names_a_broker(
     topic_prefix: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    consumers: list[Any],
     is_member: bool,
 ) -> None:
     """One that has just woken may name none: what keeps our place in the group dies of that, and all of it is left."""
@@ -195,17 +210,10 @@ async def test_group_is_entered_again_once_kafka_names_a_broker(
     caplog.set_level("CRITICAL", logger="aiokafka")  # pytest keeps what is logged, and with it whose mishap it was
     mishaps: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: mishaps.append(context))
-    consumers: list[Any] = []
-    subscribe = AIOKafkaConsumer.subscribe
-
-    def noting_subscribe(consumer: AIOKafkaConsumer, *topics: Any, **how: Any) -> None:
-        consumers.append(consumer)
-        subscribe(consumer, *topics, **how)
 
     def nobody(_client: Any) -> None:
         """No broker."""
 
-    monkeypatch.setattr(AIOKafkaConsumer, "subscribe", noting_subscribe)
     owner, stop = Assigned(), asyncio.Event()
     before = asyncio.all_tasks()
     async with asyncio.timeout(60), asyncio.TaskGroup() as group:
@@ -359,24 +367,17 @@ async def test_writer_whose_kafka_is_gone_leaves_no_task_behind(
 
 
 async def test_member_that_cannot_leave_its_group_leaves_no_task_behind(
-    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, consumers: list[Any]
 ) -> None:
     """Kafka does not answer that it leaves: what beats for it would connect again, and hold partitions for nobody."""
     monkeypatch.setattr("bridge.kafka.calls.END_SECONDS", 0.5)
     settings = site("eu", kafka_bootstrap, topic_prefix)
     await until_topics_fit(settings, asyncio.Event())
     before = asyncio.all_tasks()
-    consumers: list[Any] = []
-    subscribe = AIOKafkaConsumer.subscribe
-
-    def noting_subscribe(consumer: AIOKafkaConsumer, *topics: Any, **how: Any) -> None:
-        consumers.append(consumer)
-        subscribe(consumer, *topics, **how)
 
     async def unanswered() -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(AIOKafkaConsumer, "subscribe", noting_subscribe)
     owner, stop = Assigned(), asyncio.Event()
     running = asyncio.create_task(Membership(settings, owner).run(stop))
     await eventually(lambda: bool(owner.partitions), what="partitions of ours")

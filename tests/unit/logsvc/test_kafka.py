@@ -23,6 +23,7 @@ class Stuck:
     """A client that connects or not, and never ends."""
 
     connects = True
+    _coordinator = _fetcher = None  # as of a consumer that was never started
 
     def __init__(self, *_: object, **__: object) -> None: ...
 
