@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from tests.eventually import eventually
+from tests.output import written
 from tests.ports import free_port
 from tests.servers.sandbox import TOKEN
 
@@ -94,8 +95,7 @@ class Product:
 
     def log(self, service: str) -> str:
         """What the service has printed."""
-        path = self.data / f"{service}.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return written(self.data / f"{service}.log")
 
     async def get(self, path: str, **parameters: Any) -> Any:
         """GET from logsvc's API."""

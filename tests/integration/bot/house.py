@@ -20,6 +20,7 @@ from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from bot.store.milestones import BORN, reach
 from tests.eventually import eventually
+from tests.output import written
 from tests.ports import free_port
 from tests.stalls import stalls
 from tocsin.events import VERSION, JobEvent, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, State, encode
@@ -79,7 +80,7 @@ class Child:
         return await asyncio.wait_for(self.process.wait(), 30)
 
     def output(self) -> str:
-        return self._log.read_text(errors="replace")
+        return written(self._log)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """The lines of its log about one kind of event, in order."""

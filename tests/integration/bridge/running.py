@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.eventually import eventually
 from tests.kafka_reader import KafkaReader, Records
+from tests.output import written
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -98,7 +99,7 @@ class Bridge:
     @property
     def log(self) -> str:
         """Its own log so far."""
-        return self._log.read_text() if self._log.exists() else ""
+        return written(self._log)
 
     async def records(self) -> Records:
         """All records committed until now."""

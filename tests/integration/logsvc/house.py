@@ -17,6 +17,7 @@ import msgspec
 
 from tests.clients import aiokafka, aiokafka_admin
 from tests.eventually import eventually
+from tests.output import written
 from tests.ports import free_port
 from tocsin.events import (
     DeadLetter,
@@ -100,7 +101,7 @@ class House:
         return 1024 * int(status.partition("VmRSS:")[2].split()[0])
 
     def log(self) -> str:
-        return (self.data / "logsvc.log").read_text(errors="replace")
+        return written(self.data / "logsvc.log")
 
     async def get(self, path: str, **parameters: Any) -> httpx.Response:
         async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:

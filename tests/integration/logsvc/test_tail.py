@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from tests.eventually import eventually
 from tests.integration.logsvc.house import House
+from tests.output import written
 
 
 @asynccontextmanager
@@ -44,7 +45,7 @@ async def test_a_terminal_follows_over_a_restart_without_a_hole(home: House) -> 
     ):
 
         def numbers() -> list[int]:
-            return [int(json.loads(line)["job_id"]) for line in (home.data / "all").read_text().splitlines()]
+            return [int(json.loads(line)["job_id"]) for line in written(home.data / "all").splitlines()]
 
         await eventually(lambda: numbers() == list(range(50)), seconds=60, what="history shown, oldest first")
 
@@ -66,7 +67,7 @@ async def test_a_terminal_follows_over_a_restart_without_a_hole(home: House) -> 
         assert "-- connected again" in said
 
         async def few_are_shown() -> bool:
-            return (home.data / "few").read_text().count("\n") == 144
+            return written(home.data / "few").count("\n") == 144
 
         await eventually(few_are_shown, what="the filtered lines")
         assert "prod/main/q1 #51 added → waiting" in (home.data / "few").read_text()
