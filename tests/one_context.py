@@ -11,22 +11,22 @@ from typing import Any
 
 import httpx
 
-_NAMES_OF_OTHER_CAS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_NAMES_OF_CAS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 @functools.cache
-def _context() -> ssl.SSLContext:
+def _context(*_cas: str | None) -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
 def share_one_context() -> None:
-    """From now on, where a client's maker names no CA of its own, nor the environment."""
+    """From now on, where a client's maker names no CA of its own; another one where the environment names others."""
     plain = httpx.AsyncClient.__init__
 
     @functools.wraps(plain)
     def with_shared(client: httpx.AsyncClient, *args: Any, **options: Any) -> None:
-        if not any(name in os.environ for name in _NAMES_OF_OTHER_CAS):
-            options.setdefault("verify", _context())
+        if "verify" not in options:
+            options["verify"] = _context(*map(os.environ.get, _NAMES_OF_CAS))
         plain(client, *args, **options)
 
     setattr(httpx.AsyncClient, "__init__", with_shared)  # noqa: B010  # a type checker sees no assignment to a method
