@@ -9,7 +9,7 @@ from tests.certificate import make_certificate
 from tests.eventually import eventually
 from tests.integration.bridge.test_actions_user import action_rules, cluster_rules
 from tests.integration.bridge.test_read_only import documented_rules
-from tests.integration.test_doctor import WRONG, only
+from tests.integration.doctor.findings import WRONG, only
 from tests.ports import free_port
 from tests.servers.redis_servers import RedisServer, RedisServers, redis_servers
 from tocsin.doctor import Finding, Verdict
