@@ -47,7 +47,7 @@ async def count(door: Door, keys: Keys, wanted: Filter) -> int:
     if not wanted.needs_hash and (listed := await _listed(door, keys, wanted)) > MOST_EXAMINED:
         return listed
     await _refuse_too_many_to_examine(door, keys, wanted)
-    return sum([len(page) async for page in _match_pages(door, keys, wanted)])
+    return len({job_id async for page in _match_pages(door, keys, wanted) for job_id, _ in page})
 
 
 async def queue_now(door: Door, keys: Keys) -> QueueNow:
@@ -63,9 +63,9 @@ async def queue_now(door: Door, keys: Keys) -> QueueNow:
 
 async def _matching(door: Door, keys: Keys, wanted: Filter) -> list[PlannedJob]:
     await _refuse_too_many_to_examine(door, keys, wanted)
-    planned: list[PlannedJob] = []
+    planned: dict[str, PlannedJob] = {}
     async for page in _match_pages(door, keys, wanted):
-        planned += [_stamped(job_id, stamp_of(score)) for job_id, score in page]
+        planned |= {job_id: _stamped(job_id, stamp_of(score)) for job_id, score in page}
         if len(planned) > MOST_MATCHING:
             total = await count(door, keys, wanted)
             raise ActionRefused(
@@ -74,7 +74,7 @@ async def _matching(door: Door, keys: Keys, wanted: Filter) -> list[PlannedJob]:
                 f"{total} failed jobs match, and one request acts on {MOST_MATCHING} at most",
                 mend="narrow the filter by from and to, or send several requests one after another",
             )
-    return planned
+    return list(planned.values())
 
 
 async def _refuse_too_many_to_examine(door: Door, keys: Keys, wanted: Filter) -> None:
@@ -112,7 +112,10 @@ async def _match_pages(door: Door, keys: Keys, wanted: Filter) -> AsyncIterator[
 
 
 async def _failed(door: Door, keys: Keys, wanted: Filter) -> AsyncIterator[Failed]:
-    """The failed jobs of the filter's time, oldest first, page by page; each once although others leave the set."""
+    """The failed jobs of the filter's time, oldest first, page by page, although others leave the set.
+
+    A job that is retried and fails again meanwhile is met twice, with two scores.
+    """
     start, last = _range(wanted)
     known = set[str]()  # at the score the next page begins with, which several jobs may share
     while True:
