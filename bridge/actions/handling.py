@@ -16,7 +16,7 @@ from bridge.actions.family import Objection
 from bridge.actions.ledger import Following, Ledger
 from bridge.actions.performer import Performer
 from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRefused, ActionRequest, answer
-from bridge.actions.selection import plan
+from bridge.actions.selection import plan, spared
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.source import BullmqSource
@@ -151,6 +151,8 @@ class Handling:
             ):
                 if self._request.action not in ON_JOBS:
                     return [await self._performer.set_paused(self._keys.queue, self._request.action == "pause")]
+                if self._request.action == "remove":  # children, or the policy, may have come since it was planned
+                    planned = await spared(self._source.door, self._keys, planned, self._objects)
                 return await self._performer.act(
                     self._request.action, self._keys.queue, planned, is_repeat=page in self._doubtful, until=until
                 )

@@ -113,6 +113,34 @@ async def test_what_somebody_left_long_ago_is_finished_at_once(
     assert await retries(app, "mail") == {"job-0": 1}  # job-1 is not in the state it was planned in
 
 
+async def test_a_removal_that_was_left_is_asked_of_the_policy_again(
+    bridge: Bridge, app: Any, kafka_bootstrap: str, topic_prefix: str, redis_url: str
+) -> None:
+    """Since it was planned the job got a child in a queue of which nothing may be removed."""
+    await make_failed(app, "orders", 2)
+    await make_failed(app, "payments-eu", 1)
+    may_act(bridge, redis_url)
+    bridge.environ["BRIDGE_ACTION_POLICY"] = "payments-*: no remove"
+    await start(bridge)
+    body: dict[str, Any] = {"request_id": "old", "user_id": 1, "action": "remove", "source": "main", "queue": "orders"}
+    body["job_ids"] = ["job-0", "job-1"]
+    plain: dict[str, Any] = {"v": 1, "ts": FAILED_AT, "request_id": "old", "by": "gone"}
+    planned = [PlannedJob(job_id=job_id, stamp=str(FAILED_AT)) for job_id in body["job_ids"]]
+    steps = [
+        ActionRecord(kind=ActionKind.CLAIM, digest=parse(json.dumps(body).encode()).digest, **plain),
+        ActionRecord(kind=ActionKind.PLAN, pages=1, planned=planned, **plain),
+        ActionRecord(kind=ActionKind.RELEASE, **plain),
+    ]
+    async with aiokafka.AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer:
+        for step in steps:
+            await producer.send_and_wait(f"{topic_prefix}actions", encode(step), b"old", partition=0)
+    await app.sadd("bull:orders:job-0:dependencies", "bull:payments-eu:job-0")
+    answer = await done(bridge, **body)
+    assert outcomes(answer) == {"job-0": "refused", "job-1": "done"}
+    assert "`payments-eu`" in answer["results"][0]["message"]
+    assert await app.exists("bull:orders:job-0", "bull:payments-eu:job-0") == 2
+
+
 @pytest.mark.slow
 async def test_a_bridge_that_was_stopped_half_way_does_nothing_when_it_wakes(
     pair: tuple[Bridge, Bridge], app: Any
