@@ -48,7 +48,8 @@ class Ledger:
                 sent = [await self._send(producer, record) for record in records]
                 await asyncio.gather(*sent)
             except BaseException:
-                self._producer = None  # what it still holds must not follow later under another's order
+                if self._producer is producer:
+                    self._producer = None  # what it still holds must not follow later under another's order
                 await close_client(producer)
                 raise
 
