@@ -367,8 +367,9 @@ class ActionKind(StrEnum):
 class ActionRecord(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One step of an action on jobs or a queue; the steps of a request, in the log's order, are its state and audit.
 
-    by: one handling of the request by one replica. supersedes: the `by` whose claim this one follows, "" = nobody's;
-    a claim that names another than the present holder is void, and so is every step of who does not hold the request.
+    by: one handling of the request by one replica, or a part of it. supersedes: the `by` whose claim this one follows,
+    "" = nobody's; a claim that names another than the present holder is void, and so is every step of who does not hold
+    the request.
     is_cut_off: it leaves in the middle of a page. digest: of what was asked for. wanted: the filter as JSON, "" where
     job ids were given. page: 0-based, of `pages`. count: jobs acted on.
     """

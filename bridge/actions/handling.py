@@ -5,8 +5,10 @@ takes up a request that was cut off treats the first page without results as one
 """
 
 import asyncio
+import math
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -29,12 +31,13 @@ from tocsin.times import current_ms
 REQUEST_SECONDS = 25.0
 """After that a request is put down; sent again, it goes on where it was."""
 LEASE_SECONDS = 12.0
-"""A holder that adds nothing to the ledger for so long is taken for dead."""
+"""A holder that adds nothing to the ledger for so long is taken for dead. So one that has added nothing for half of it
+takes its request up anew, under another name: a claim that was made against the former one is void then."""
 LONG_SECONDS = 300.0
 """A step older than this, by two computers' clocks, is a dead holder's: no need to wait and see."""
 PAGE_SECONDS = 2.5
-"""No job of a page is begun later. With what it takes to end one and to write of it, well within the lease: a replica
-that was stopped meanwhile begins nothing when it wakes."""
+"""No job of a page is begun later: well within the lease, and a replica that was stopped meanwhile begins nothing when
+it wakes."""
 PLAN_SECONDS = 20.0
 FOLLOW_SECONDS = 0.2
 SEND_AGAIN = "send the same again, which goes on where this one stopped"
@@ -66,17 +69,17 @@ class Handling:
         self._stop = stop
         self._by = uuid.uuid4().hex
         self._deadline = time.monotonic() + REQUEST_SECONDS
-        self._has_begun = False
+        self._kept = -math.inf  # monotonic: nobody takes the request from us within LEASE_SECONDS of it
         self._doubtful: set[int] = set()
 
     async def run(self) -> ActionAnswer:
         """Return once all of the request is done, by whomever. Raises ActionRefused, Unavailable."""
         steps, changed = -1, 0.0
         while True:
-            await self._following.catch_up()
             verified = time.monotonic()
+            await self._following.catch_up()
             if len(self._following.records) != steps:
-                steps, changed = len(self._following.records), verified
+                steps, changed = len(self._following.records), time.monotonic()
             claim = fold(self._following.records)
             if claim.digest not in ("", self._request.digest):
                 raise ActionRefused(
@@ -111,7 +114,7 @@ class Handling:
                 self._step(ActionKind.PLAN, page=page, pages=len(pages), planned=planned)
                 for page, planned in enumerate(pages)
             ]
-        await self._ledger.append(steps)
+        await self._claim(steps)
 
     async def _plan(self) -> list[PlannedJob]:
         if self._request.action not in ON_JOBS:
@@ -123,28 +126,48 @@ class Handling:
 
     async def _work(self, claim: Claim, verified: float) -> None:
         """Act on what is left, until all is done or it is time to look whether the request is still ours."""
-        if not self._has_begun:
-            self._has_begun = True
-            if claim.is_doubtful and claim.next_page is not None:
-                self._doubtful.add(claim.next_page)
+        if claim.is_doubtful and claim.next_page is not None:
+            self._doubtful.add(claim.next_page)
         while (page := claim.next_page) is not None:
+            now = time.monotonic()
             if self._is_late:
-                await self._ledger.append([self._step(ActionKind.RELEASE, is_cut_off=page in self._doubtful)])
+                await self._add(self._release(page))
                 raise _still_running(claim)
-            if time.monotonic() - verified > LEASE_SECONDS / 2:
+            if now - verified > LEASE_SECONDS / 2:
                 return
-            results = await self._act(page, claim.plan[page])
+            if now - self._kept > LEASE_SECONDS / 2:
+                return await self._take_up_anew(page)
+            results = await self._act(page, claim.plan[page], until=now + PAGE_SECONDS)
             if results is None:
                 self._doubtful.add(page)
                 continue
             claim.results[page] = results
-            await self._ledger.append([self._step(ActionKind.RESULTS, page=page, results=results)])
+            await self._add(self._step(ActionKind.RESULTS, page=page, results=results))
         done = sum(result.outcome is Outcome.DONE for result in claim.outcomes)
-        await self._ledger.append([self._step(ActionKind.END, count=done)])
+        await self._add(self._step(ActionKind.END, count=done))
 
-    async def _act(self, page: int, planned: list[PlannedJob]) -> list[JobOutcome] | None:
+    async def _claim(self, steps: Sequence[ActionRecord]) -> None:
+        """Append a claim, and what goes with it. Whether it holds, and since when at the latest, reading tells."""
+        self._kept = time.monotonic()
+        await self._ledger.append(steps)
+
+    async def _take_up_anew(self, page: int) -> None:
+        """Leave the request, and claim it under another name. Who takes us for dead was first, or is void."""
+        release = self._release(page)
+        self._by = uuid.uuid4().hex
+        await self._claim([release, self._step(ActionKind.CLAIM, **self._described())])
+
+    async def _add(self, step: ActionRecord) -> None:
+        """Append a step of ours. It keeps the request, unless it may have come when that was another's already."""
+        kept, now = self._kept, time.monotonic()
+        await self._ledger.append([step])
+        self._kept = now if time.monotonic() - kept < LEASE_SECONDS else -math.inf
+
+    def _release(self, page: int) -> ActionRecord:
+        return self._step(ActionKind.RELEASE, is_cut_off=page in self._doubtful)
+
+    async def _act(self, page: int, planned: list[PlannedJob], *, until: float) -> list[JobOutcome] | None:
         """The outcomes of a page; None = there was no time for all of it. Puts the request down if Redis is away."""
-        until = time.monotonic() + PAGE_SECONDS
         try:
             async with self._breakers.guard(
                 self._performer.breaker, timeout=PAGE_SECONDS + 3, errors_that_count=(SourceUnavailable,)
@@ -157,7 +180,8 @@ class Handling:
                     self._request.action, self._keys.queue, planned, is_repeat=page in self._doubtful, until=until
                 )
         except Unavailable:
-            await self._ledger.append([self._step(ActionKind.RELEASE, is_cut_off=True)])
+            self._doubtful.add(page)
+            await self._add(self._release(page))
             raise
 
     def _described(self) -> dict[str, Any]:
