@@ -173,7 +173,9 @@ class Handling:
                 self._performer.breaker, timeout=PAGE_SECONDS + 3, errors_that_count=(SourceUnavailable,)
             ):
                 if self._request.action not in ON_JOBS:
-                    return [await self._performer.set_paused(self._keys.queue, self._request.action == "pause")]
+                    is_pause = self._request.action == "pause"
+                    outcome = await self._performer.set_paused(self._keys.queue, is_pause, until=until)
+                    return None if outcome is None else [outcome]
                 if self._request.action == "remove":  # children, or the policy, may have come since it was planned
                     planned = await spared(self._source.door, self._keys, planned, self._objects)
                 return await self._performer.act(

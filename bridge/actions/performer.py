@@ -4,6 +4,7 @@ Each call is one of BullMQ's scripts: atomic, with the events that its own `job.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -52,16 +53,22 @@ class Performer:
         except FAILED as error:
             raise _unavailable(error) from error
 
-    async def set_paused(self, queue: str, paused: bool) -> JobOutcome:
-        """Pause or resume a queue. Version 5's list of paused jobs is moved back 7000 at a time, to its end."""
+    async def set_paused(self, queue: str, paused: bool, *, until: float) -> JobOutcome | None:
+        """Pause or resume a queue; None = it was too late, see `act`.
+
+        Version 5's list of paused jobs is moved back 7000 at a time, to its end.
+        """
         made = self._queue(queue)
         try:
             await self._acting.look_around()
             meta = await self._client.hmget(Keys(self._prefix, queue).meta, *versions.FIELDS)
             if why := versions.hazard("pause" if paused else "resume", meta):
                 return _refused("", why)
-            while await (made.pause() if paused else made.resume()):
-                continue
+            with sending_until(until):
+                while await (made.pause() if paused else made.resume()):
+                    continue
+        except TooLate:
+            return None
         except FAILED as error:
             raise _unavailable(error) from error
         return JobOutcome(job_id="", outcome=Outcome.DONE)
@@ -86,6 +93,8 @@ class Performer:
             if stamp != job.stamp:
                 return _moved_on(action, job, stamp, is_repeat)
             async with self._turns:
+                if time.monotonic() > until:
+                    return None  # before a connection is taken, which would be closed for it
                 try:
                     return await self._act(action, queue, job.job_id, is_lifo)
                 except TooLate:
