@@ -22,7 +22,7 @@ from bot.store.incidents import (
     write,
 )
 from bot.store.models import IncidentRow, SilenceRow
-from bot.store.silences import hold_same, hold_silences, is_silenced, silences_on, to_silence
+from bot.store.silences import hold_same, hold_silences, keep_still, silences_on, to_silence
 from bot.store.storms import open_of_storm, unheeded_of_storm
 from bot.store.updates import is_news
 from tocsin.times import current_ms
@@ -144,6 +144,7 @@ class Handling:
         """Keep this kind of failure of this queue quiet from now on."""
         now_ms = current_ms()
         async with self.database.transaction() as session:
+            await keep_still(session)
             # Silences first, then incidents: see bot/store/incidents.py.
             found = await session.get(IncidentRow, incident_id)
             if found is None:
@@ -156,13 +157,8 @@ class Handling:
             until_ms = now_ms + minutes * 60_000
             if same is not None and abs(until_ms - same.until_ms) < SAME_MS:
                 return Handled(Outcome.ALREADY, incident)
-            is_late = same is None and await is_silenced(session, scope)
-            if not is_late:
-                await self._silence(session, same, scope, who, where, until_ms, "", False, now_ms)
-                incident = to_incident(row)
-        if is_late:
-            # Two taps at once: the second waited for the incident, and must hold what the first made before that.
-            return await self.silence_incident(incident_id, who, where, minutes=minutes, episode=episode)
+            await self._silence(session, same, scope, who, where, until_ms, "", False, now_ms)
+            incident = to_incident(row)
         self.woken()
         return Handled(Outcome.DONE, incident)
 
@@ -173,6 +169,7 @@ class Handling:
         now_ms = current_ms()
         scope = Scope(*(key_part(part) for part in scope.parts))
         async with self.database.transaction() as session:
+            await keep_still(session)
             same = await hold_same(session, scope, is_maintenance=is_maintenance)
             done = await self._silence(session, same, scope, who, where, until_ms, reason, is_maintenance, now_ms)
         self.woken()
@@ -208,6 +205,7 @@ class Handling:
         """End a silence before its time; None if it is not on."""
         now_ms = current_ms()
         async with self.database.transaction() as session:
+            await keep_still(session)
             row = (await hold_silences(session, [silence_id])).get(silence_id)
             if row is None or row.ended_ms is not None:
                 return None

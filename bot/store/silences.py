@@ -1,13 +1,25 @@
-"""Silences as rows."""
+"""Silences as rows.
+
+A silence covers what is open when it begins, and what begins while it is on. So that nothing falls between, whoever
+begins or ends one does that alone: `keep_still` comes before all else, and waits for those who count failures.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Select, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.failures import Key
 from bot.incidents.silences import Scope, Silence, covering
 from bot.store.models import SilenceRow
+
+STILL = 0x746F6374
+"""Whoever begins or ends a silence holds this lock of Postgres alone; who counts what it may cover, with others."""
+
+
+async def keep_still(session: AsyncSession) -> None:
+    """Let nobody count failures, nor begin or end a silence, until this transaction ends. Before any row is held."""
+    await session.execute(select(func.pg_advisory_xact_lock(STILL)))
 
 
 async def silences_on(session: AsyncSession) -> list[Silence]:
@@ -17,9 +29,13 @@ async def silences_on(session: AsyncSession) -> list[Silence]:
 
 
 async def hold_covering(session: AsyncSession, keys: Collection[Key]) -> dict[int, SilenceRow]:
-    """Those that are on and keep any of these quiet, held until the transaction ends: by their ids."""
+    """Those that are on and keep any of these quiet, held until the transaction ends: by their ids.
+
+    Until then none begins or ends.
+    """
     if not keys:
         return {}
+    await session.execute(select(func.pg_advisory_xact_lock_shared(STILL)))
     columns = (SilenceRow.env, SilenceRow.source, SilenceRow.queue, SilenceRow.fingerprint)
     near = [column.in_({"", *parts}) for column, parts in zip(columns, zip(*keys, strict=True), strict=True)]
     rows = await session.scalars(select(SilenceRow).where(SilenceRow.ended_ms.is_(None), *near))
@@ -45,33 +61,25 @@ async def hold_silences(session: AsyncSession, ids: Iterable[int]) -> dict[int, 
 
 async def hold_same(session: AsyncSession, scope: Scope, *, is_maintenance: bool) -> SilenceRow | None:
     """The silence of exactly this scope that is on, held until the transaction ends."""
-    return await session.scalar(_same(scope, is_maintenance=is_maintenance).with_for_update())
-
-
-async def is_silenced(session: AsyncSession, scope: Scope) -> bool:
-    """Whether there is a silence of exactly this scope, at this moment; nothing is held."""
-    return await session.scalar(_same(scope, is_maintenance=False)) is not None
-
-
-def _same(scope: Scope, *, is_maintenance: bool) -> Select[SilenceRow]:
     parts = (SilenceRow.env, SilenceRow.source, SilenceRow.queue, SilenceRow.fingerprint)
-    return (
+    same = (
         select(SilenceRow)
         .where(SilenceRow.ended_ms.is_(None), SilenceRow.is_maintenance == is_maintenance)
         .where(*(column == part for column, part in zip(parts, scope.parts, strict=True)))
         .order_by(SilenceRow.id)
         .limit(1)
     )
+    return await session.scalar(same.with_for_update())
 
 
 async def hold_ended(session: AsyncSession, now_ms: int, limit: int) -> Sequence[SilenceRow]:
-    """Silences whose time is over and that nobody else is ending."""
+    """Silences whose time is over; all is still if there is any."""
+    is_ended = and_(SilenceRow.ended_ms.is_(None), SilenceRow.until_ms <= now_ms)
+    if await session.scalar(select(SilenceRow.id).where(is_ended).limit(1)) is None:
+        return []
+    await keep_still(session)
     rows = await session.scalars(
-        select(SilenceRow)
-        .where(SilenceRow.ended_ms.is_(None), SilenceRow.until_ms <= now_ms)
-        .order_by(SilenceRow.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+        select(SilenceRow).where(is_ended).order_by(SilenceRow.id).limit(limit).with_for_update()
     )
     return rows.all()
 
