@@ -16,6 +16,8 @@ from bot.store.unclaimed import is_unclaimed
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
 ENDS = (What.ACK, What.RESOLVE)
 """After which a round is over: what needs somebody then rings anew."""
+ABOUT = func.substring(DispatchRow.subject, "^[^:]*(?::[^:]*)?")
+"""What a subject is of: an incident in all its episodes and rounds, a storm, a summary. See subject_of."""
 ROUNDS = 20
 """Names of rounds that are looked up at once."""
 
@@ -105,7 +107,9 @@ async def claim_dispatches(
     lease_seconds: float,
     spared_seconds: float = 0,
 ) -> Sequence[DispatchRow]:
-    """Claim the next of each subject in each of these channels: of one subject in order, each by one bot at a time.
+    """Claim the next of each incident in each of these channels: of one in order, each by one bot at a time.
+
+    Of all its episodes and rounds: who has heard that it rings anew is not told then that somebody took it before.
 
     spared_seconds: Database.spared_seconds.
     """
@@ -114,8 +118,8 @@ async def claim_dispatches(
     first = (
         select(DispatchRow.id)
         .where(is_waiting)
-        .ext(distinct_on(DispatchRow.channel, DispatchRow.subject))
-        .order_by(DispatchRow.channel, DispatchRow.subject, DispatchRow.id)
+        .ext(distinct_on(DispatchRow.channel, ABOUT))
+        .order_by(DispatchRow.channel, ABOUT, DispatchRow.id)
     )
     due = (
         select(DispatchRow.id)

@@ -14,7 +14,7 @@ from bot.delivery.channels import What
 from bot.delivery.dispatching import Dispatching
 from bot.metrics import Metrics
 from bot.settings import BotSettings
-from bot.store.dispatches import SENT, dispatch
+from bot.store.dispatches import SENT, claim_dispatches, dispatch, dispatch_round, end_dispatch, retry_dispatch
 from bot.store.models import DispatchRow
 from tests.eventually import eventually
 from tests.integration.bot.test_claims import FaultyDatabase
@@ -45,6 +45,31 @@ def of(engine: AsyncEngine, hook: Hook) -> tuple[Dispatching, FaultyDatabase]:
     breakers = Breakers(SETTINGS, registry)
     database, client = FaultyDatabase(engine, breakers), httpx.AsyncClient(transport=httpx.MockTransport(hook.take))
     return Dispatching(database, SETTINGS.channels, SETTINGS.form, breakers, client, Metrics(registry)), database
+
+
+async def test_what_rings_anew_waits_until_it_is_told_that_it_was_taken_or_over(engine: AsyncEngine) -> None:
+    name = SETTINGS.channels[0].name
+
+    async def claimed(now_ms: int) -> dict[str, int]:
+        async with AsyncSession(engine) as session, session.begin():
+            found = await claim_dispatches(session, [name], now_ms=now_ms, most=8, lease_seconds=60)
+            return {f"{one.what} {one.subject}": one.id for one in found}
+
+    async with AsyncSession(engine) as session, session.begin():
+        for what in (What.RING, What.ACK, What.RING):
+            await dispatch_round(session, [name], "incident:1:1", what, {}, now_ms=1)
+        for subject in ("incident:1:2", "incident:11:1", "storm:1"):
+            await dispatch_round(session, [name], subject, What.RING, {}, now_ms=1)
+    first = await claimed(1)
+    assert set(first) == {"ring incident:1:1", "ring incident:11:1", "ring storm:1"}
+    async with AsyncSession(engine) as session, session.begin():
+        await end_dispatch(session, first["ring incident:1:1"], SENT, "", now_ms=1)
+    then = await claimed(1)
+    assert set(then) == {"ack incident:1:1"}
+    async with AsyncSession(engine) as session, session.begin():
+        await retry_dispatch(session, then["ack incident:1:1"], "it is ill", not_before_ms=9)
+    assert not await claimed(8)
+    assert set(await claimed(9)) == {"ack incident:1:1"}
 
 
 async def want(engine: AsyncEngine, subject: str) -> None:
