@@ -96,6 +96,11 @@ def _parse(kind: Kind, number: int, form: re.Pattern[str], entry: str) -> Channe
     return Channel(kind, found["secret"], *read_pattern(found["pattern"] or ""))
 
 
+def knows_rounds(name: str) -> bool:
+    """Whether a channel of this name files what it hears by its subject, and ends each; to Slack all is one talk."""
+    return not name.startswith(f"{Kind.SLACK}-")
+
+
 def subject_of(number: int, episode: int) -> str:
     """An incident's episode, as channels know it."""
     return f"incident:{number}:{episode}"

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.delivery.channels import What
+from bot.delivery.channels import What, knows_rounds
 from bot.store.models import DispatchRow
 from bot.store.unclaimed import is_unclaimed
 
@@ -39,7 +39,7 @@ async def dispatch_round(
     """Want told what may ring anew: after somebody took it, or it was over, and it needs somebody again.
 
     A channel keeps what was acknowledged quiet under the name it knows, so each such round has a name of its own. All
-    of them are taken, and over, together.
+    of them are taken, and over, together; who knows no names hears so once, of the last.
     """
     rounds: list[str] = []
     heard: set[_Heard] = set()
@@ -55,7 +55,13 @@ async def dispatch_round(
         if any((channel, one, end) in heard for one in goes_on for channel in channels for end in ENDS):
             goes_on = []
         begun = goes_on or [rounds[rounds.index(begun[-1]) + 1 if begun else 0]]
-    await _want(session, channels, begun, what, told, heard, now_ms=now_ms)
+    if what is What.RING:
+        await _want(session, channels, begun, what, told, heard, now_ms=now_ms)
+        return
+    for channel in channels:
+        mine = [one for one in begun if (channel, one, What.RING) in heard]
+        ended = mine if knows_rounds(channel) else mine[-1:]
+        await _want(session, [channel], ended, what, told, heard, now_ms=now_ms)
 
 
 def _round(subject: str, number: int) -> str:

@@ -665,13 +665,17 @@ async def test_a_silence_covers_all_there_is_however_much_and_its_end_too(
 
 
 async def test_channels_hear_each_round_of_what_is_taken_and_given_back_for_a_week(engine: AsyncEngine) -> None:
+    slack = Channel(Kind.SLACK, "https://hooks.slack.com/x").name
+    channels = [Channel(Kind.PAGERDUTY, "key").name, slack]
     async with AsyncSession(engine) as session, session.begin():
         for now_ms in range(45):
             for what in (What.RING, What.RING, What.ACK):
-                await dispatch_round(session, ["ours"], "incident:1:1", what, {}, now_ms=now_ms)
-        await dispatch_round(session, ["ours"], "incident:1:1", What.RESOLVE, {}, now_ms=99)
-        told = Counter(await session.scalars(select(DispatchRow.what)))
-    assert told == {What.RING: 45, What.ACK: 45, What.RESOLVE: 45}
+                await dispatch_round(session, channels, "incident:1:1", what, {}, now_ms=now_ms)
+        await dispatch_round(session, channels, "incident:1:1", What.RESOLVE, {}, now_ms=99)
+        rows = await session.execute(select(DispatchRow.channel, DispatchRow.what))
+        told = Counter((channel, What(what)) for channel, what in rows)
+    each = {(channel, what): 45 for channel in channels for what in What}
+    assert told == {**each, (slack, What.RESOLVE): 1}
 
 
 async def test_a_storm_that_was_over_and_goes_on_rings_anew_in_every_channel(
