@@ -64,6 +64,23 @@ async def test_queue_that_goes_on_losing_is_mended_and_compared_all_the_same(
     assert kafka.of("gone")[-1].state == "removed"
 
 
+async def test_job_added_in_a_gap_is_told_though_the_queue_is_compared_before_that_is_mended(
+    app: Any, redis_url: str, kafka: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.sources.bullmq.gaps.mending.AGAIN_SECONDS", 3.0)
+    await make_queue(app, "mail", max_len=10)
+    async with lane_reading(redis_url, kafka, "mail"):
+        await lose(app, "mail", 0)
+        await eventually(lambda: bool(kafka.of("job-59")), what="the first events")
+        await run_job(app, "mail", "lost", ended="boom")
+        await lose(app, "mail", 60)
+        await eventually(has(kafka, "lost", "failed", "retries-exhausted"), what="the first gap mended")
+        await run_job(app, "mail", "later")
+        await app.lpush("bull:mail:wait", "later")
+        await lose(app, "mail", 120)
+        await eventually(has(kafka, "later", "added", "waiting"), what="a job that was added in the second gap")
+
+
 async def test_failure_in_a_gap_is_told_though_a_retry_by_hand_began_to_count_anew(
     app: Any, redis_url: str, kafka: Kafka
 ) -> None:

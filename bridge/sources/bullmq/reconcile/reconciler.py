@@ -24,6 +24,7 @@ from bridge.records import Records
 from bridge.sources.bullmq import wire
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.enrich import JobHash, whole
+from bridge.sources.bullmq.gaps.rebuild import is_in
 from bridge.sources.bullmq.gaps.told import ENDS, Ended
 from bridge.sources.bullmq.groups import all_open_jobs, no_pages, open_jobs
 from bridge.sources.bullmq.reconcile import standing
@@ -207,8 +208,8 @@ class Reconciler:
     async def _adopt(self, queue: Queue, places: dict[str, str]) -> bool:
         """Know of jobs that nobody told of (before Tocsin, lost, forgotten), so that their silent end is noticed.
 
-        Not of those that unread entries will tell of, nor before a gap among these is known: who mends it tells of
-        them. Returns whether there are more.
+        Not of those that unread entries will tell of, nor before a gap among these is known, nor of those added in a
+        gap that is not mended yet: who mends it tells of them. Returns whether there are more.
         """
         some = list(places.items())[: min(ADOPTED_A_PASS, max(0, queue.reconciling.jobs.space))]
         if not some:
@@ -225,13 +226,18 @@ class Reconciler:
             unread = {entry.job_id for entry in standing.unread_entries(queue.position, replies)}
         except standing.Unread:
             return True
+        has_more = len(places) > len(some)
         for (job_id, place), reply in zip(some, replies[-len(some) :], strict=True):
             if isinstance(reply, Refused) or job_id in unread:
                 continue
             found = standing.parse_job(job_id, [reply, *[None] * (standing.COMMANDS_PER_JOB - 1)], {place: {job_id}})
-            if found is not None and found.has_hash:
+            if found is None or not found.has_hash:
+                continue
+            if any(is_in(gap, found.added_at) for gap in queue.position.gaps):
+                has_more = True
+            else:
                 queue.reconciling.jobs.put(job_id, _adopted(found))
-        return len(places) > len(some)
+        return has_more
 
     async def _ask(self, queue: Queue) -> bool:
         """Ask for some suspects exactly and tell what is certain; return whether to go on at once."""
