@@ -52,6 +52,11 @@ class JobMemory(msgspec.Struct, gc=False):
     trace_id: str = ""
 
     @property
+    def is_learned(self) -> bool:
+        """Whether its hash was read."""
+        return self.max_attempts > 0
+
+    @property
     def attempts_known(self) -> int | None:
         """Attempts made, None where that is a guess."""
         return None if self.is_guess else self.attempts_made

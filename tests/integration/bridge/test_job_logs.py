@@ -348,6 +348,31 @@ async def test_each_line_is_told_once_across_kills_at_random_moments(bridge: Bri
         await written.check(bridge)
 
 
+async def test_line_names_its_job_and_attempt_though_that_began_before_a_restart(bridge: Bridge, redis_url: str) -> None:
+    await bridge.start()
+    async with logging_jobs(redis_url, queue="mail", jobs=2, attempts=2) as jobs:
+        await jobs.log("1", "first")
+        await until_told(bridge, "mail", "first")
+        await jobs.end("1", "failed")
+        await jobs.running("1")
+
+        async def runs_again() -> bool:
+            told = (await bridge.records()).of_jobs()["mail", "1"]
+            return sum(event.event == "active" for event in told) == 2
+
+        await eventually(runs_again, what="the second attempt")
+        await bridge.kill()
+        await jobs.end("2")
+        await bridge.start()
+        await until_ended(bridge, "mail", "2")
+        await jobs.log("1", "second")
+        lines = await until_told(bridge, "mail", "second")
+        await jobs.end("1")
+    assert_told(lines, "first", "second")
+    added = (await bridge.records()).of_jobs()["mail", "1"][0].added_at
+    assert [(line.job_name, line.added_at, line.attempt) for line in lines] == [("talk", added, 1), ("talk", added, 2)]
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_each_line_is_told_once_across_a_kill_inside_a_transaction(
     bridge: Bridge, redis_url: str, tmp_path: Path, when: str

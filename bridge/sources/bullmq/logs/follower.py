@@ -65,7 +65,7 @@ class Follower:
         running = {
             queue.keys.logs(job_id): (queue, job_id, job)
             for queue in queues
-            for job_id, job in (*queue.memory.active(), *self._underway.of(queue))
+            for job_id, job in (*_learned(queue), *self._underway.of(queue))
         }
         due = await self._due(running)
         self._unread = set(due)
@@ -130,6 +130,11 @@ class Follower:
             for portion in (self._portion, self._reader.portion):
                 portion.shrink()
             raise
+
+
+def _learned(queue: Queue) -> Iterable[tuple[str, JobMemory]]:
+    """Jobs that run, as entries told; a line of one whose hash was not read would be nobody's."""
+    return ((job_id, job) for job_id, job in queue.memory.active() if job.is_learned)
 
 
 def _has_moved(running: tuple[Queue, str, JobMemory], length: Reply) -> bool:

@@ -1,7 +1,8 @@
 """Jobs that ran already when their queue was taken up, or while entries of it were lost: their logs are followed too.
 
 Redis lists the active jobs. One that no entry has told of, though every entry older than the list was read, began
-before the first of them. Those that entries told of are in the queue's memory, and belong to it alone.
+before the first of them. Of some the queue's memory knows no more than what they did before a restart: their hashes
+tell whose lines these are, and of which attempt. Of others entries told, and they belong to the memory alone.
 """
 
 from collections.abc import Iterable
@@ -49,7 +50,7 @@ class Underway:
         jobs = self._jobs.get(queue.keys.events)
         if not jobs:
             return []
-        for job_id in [job_id for job_id in jobs if job_id in queue.memory]:
+        for job_id in [job_id for job_id in jobs if _is_told(queue, job_id)]:
             del jobs[job_id]
         return list(jobs.items())
 
@@ -80,9 +81,9 @@ class Underway:
             del self._unlisted[queue.keys.events]
 
     async def _learn(self, listed: _Listed) -> None:
-        """Read the hashes of those that are in nobody's memory."""
+        """Read the hashes of those that the memory does not know."""
         queue, found = listed.queue, dict[str, JobMemory]()
-        unknown = [job_id for job_id in listed.job_ids if job_id not in queue.memory]
+        unknown = [job_id for job_id in listed.job_ids if not _is_told(queue, job_id)]
         for start in range(0, len(unknown), JOBS_A_READ):
             some = unknown[start : start + JOBS_A_READ]
             replies = await self._door.ask(
@@ -96,6 +97,12 @@ class Underway:
                     translate.learn(known, job)
         self._jobs[queue.keys.events] = found
         del self._listed[queue.keys.events]
+
+
+def _is_told(queue: Queue, job_id: str) -> bool:
+    """Whether entries told of a job with what its hash says of it."""
+    known = queue.memory.known(job_id)
+    return known is not None and known.is_learned
 
 
 def _texts(reply: Reply) -> list[str]:
