@@ -1,14 +1,28 @@
-"""A house for each test of the bot."""
+"""A house for each test of the bot, or a database with its tables."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.incidents.alerts import Alerts
+from bot.metrics import Metrics
+from bot.people.seal import Seal
+from bot.render.alert import Links
+from bot.routing.chats import Chats
+from bot.routing.quiet import parse_quiet_hours
+from bot.routing.routes import Destination
+from bot.rules.policy import Policy
+from bot.rules.rulebook import RuleBook
+from bot.settings import BotSettings
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from tests.integration.bot.house import House
+from tests.integration.bot.incident_rows import ADMIN, BOSS
+from tests.unit.bot.test_routes import BASE
+from tocsin.settings import read
 
 
 @pytest.fixture
@@ -18,6 +32,15 @@ async def engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
     await migrate(one)
     yield one
     await one.dispose()
+
+
+@pytest.fixture
+def alerts() -> Alerts:
+    """Alerts with quiet hours, and somebody to whom they escalate."""
+    quiet = parse_quiet_hours("prod=22:00-06:00")
+    policy = Policy(escalate_seconds=900, escalate_to=(Destination(BOSS),), quiet_hours=quiet)
+    chats, metrics = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)})), Metrics(CollectorRegistry())
+    return Alerts(chats, RuleBook(policy), metrics, Links(""), Seal("secret"))
 
 
 @pytest.fixture

@@ -1,132 +1,130 @@
-"""Silences that begin and end beside one another and beside what fails, on a real Postgres: nothing falls between."""
+"""What a silence or a maintenance keeps quiet, and its end, on a real Postgres."""
 
-import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import func, select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.incidents.alerts import Alerts
 from bot.incidents.failures import LastFailure, Tally
 from bot.incidents.handling import Handling, Place
 from bot.incidents.machine import Person, Phase
-from bot.incidents.silences import Scope, Silence
-from bot.metrics import Metrics
-from bot.people.seal import Seal
-from bot.render.alert import Links
-from bot.routing.chats import Chats
-from bot.rules.policy import Policy
-from bot.rules.rulebook import RuleBook
+from bot.incidents.silences import Scope
+from bot.rules.board import Finding, Spot
+from bot.rules.conditions import Verdict
 from bot.settings import BotSettings
 from bot.store.database import Database
 from bot.store.models import Card, IncidentRow, SilenceRow
-from bot.store.outbox import NUDGE
-from tests.eventually import eventually
-from tests.integration.bot.test_incident_rows import ADMIN, KEY, fail, send_all
+from bot.store.outbox import INCIDENT
+from bot.store.silences import to_silence
+from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, numbered
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
 
-ANN = Person(1, "Ann", "operator")
-NOW_MS = int(time.time() * 1000)
-UNTIL_MS = NOW_MS + 900_000
+
+def maintenance(env: str, from_ms: int, until_ms: int) -> SilenceRow:
+    return SilenceRow(
+        **{"env": env, "source": "", "queue": "", "fingerprint": "", "is_maintenance": True},
+        **{"from_ms": from_ms, "until_ms": until_ms, "by_id": ANN, "by_name": "Ann", "reason": "", "ended_by": ""},
+        **{"hidden": 0, "kinds": {}, "chat_id": ADMIN},
+    )
 
 
-@pytest.fixture
-def alerts() -> Alerts:
-    chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)}))
-    return Alerts(chats, RuleBook(Policy()), Metrics(CollectorRegistry()), Links(""), Seal("secret"))
-
-
-@pytest.fixture
-def handling(engine: AsyncEngine, alerts: Alerts) -> Handling:
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    return Handling(database, alerts, woken=lambda: None)
-
-
-def keep_quiet(handling: Handling, scope: Scope) -> Coroutine[Any, Any, Silence]:
-    return handling.silence(scope, ANN, Place(ADMIN), until_ms=UNTIL_MS, reason="")
-
-
-async def are_waiting(engine: AsyncEngine, count: int) -> bool:
-    """Whether so many transactions wait for what others hold."""
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    async with AsyncSession(engine) as session:
-        return await session.scalar(text(waits)) == count
-
-
-@asynccontextmanager
-async def held(engine: AsyncEngine) -> AsyncGenerator[None]:
-    """Let nobody touch an incident until the end of the block."""
+async def test_workers_that_do_not_come_back_after_a_maintenance_ring_when_it_ends(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    began_ms, ends_ms = at("23 12:00"), at("23 12:15")
+    dead = Finding(Spot("no-workers", "prod", "main", "orders"), Verdict.FIRE, "No workers", "9 wait", 0, began_ms)
     async with AsyncSession(engine) as session, session.begin():
-        await session.execute(select(IncidentRow.id).with_for_update())
-        yield
-
-
-async def phases(engine: AsyncEngine) -> set[str]:
+        session.add(maintenance("prod", began_ms, ends_ms))
+        await session.flush()
+        assert await alerts.find(session, [dead], now_ms=began_ms) == 0
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.end_silences(session, now_ms=ends_ms) == 1
     async with AsyncSession(engine) as session:
-        return set(await session.scalars(select(IncidentRow.phase)))
+        cards = (await session.scalars(select(Card).where(Card.kind == INCIDENT))).all()
+        waits = (await session.scalars(select(IncidentRow.page_due_ms))).one()
+    assert [(one.chat_id, "No workers" in one.text) for one in cards] == [(ADMIN, True)]
+    assert waits == ends_ms + 900_000
 
 
-async def count(engine: AsyncEngine, what: type[Card | SilenceRow], *which: Any) -> int | None:
+async def test_the_last_of_many_hundred_silences_keeps_quiet_too(engine: AsyncEngine, alerts: Alerts) -> None:
+    now_ms = at("23 12:00")
+    async with AsyncSession(engine) as session, session.begin():
+        session.add_all(maintenance(f"env-{number}", now_ms, now_ms + 60_000) for number in range(501))
+        session.add(maintenance("prod", now_ms, now_ms + 900_000))
+    await fail(engine, alerts, now_ms, KEY)
     async with AsyncSession(engine) as session:
-        return await session.scalar(select(func.count()).select_from(what).where(*which))
+        assert (await session.scalars(select(IncidentRow.phase))).one() == Phase.SILENCED
+        hidden = await session.execute(select(SilenceRow.env, SilenceRow.hidden).where(SilenceRow.hidden > 0))
+        assert [(env, count) for env, count in hidden] == [("prod", 1)]
 
 
-async def test_what_begins_to_fail_while_a_silence_begins_is_quiet_too(
-    engine: AsyncEngine, alerts: Alerts, handling: Handling
+async def test_the_next_one_is_paged_only_a_while_after_a_silence_or_an_ack_has_ended(
+    engine: AsyncEngine, alerts: Alerts
 ) -> None:
-    seen = Tally(1, NOW_MS, NOW_MS, is_fresh=True, last=LastFailure())
-    async with asyncio.TaskGroup() as both, AsyncSession(engine) as session, session.begin():
-        await alerts.record(session, {KEY: seen}, now_ms=NOW_MS)
-        silencing = both.create_task(keep_quiet(handling, Scope(env=KEY.env)))
+    began_ms, ends_ms = at("23 12:00"), at("23 14:00")
+    silenced, acked = KEY, KEY._replace(env="staging")
+    async with AsyncSession(engine) as session, session.begin():
+        seen = Tally(1, began_ms, began_ms, is_fresh=True, last=LastFailure())
+        await alerts.record(session, {silenced: seen, acked: seen}, now_ms=began_ms)
+    async with AsyncSession(engine) as session, session.begin():
+        row = maintenance("prod", began_ms, ends_ms)
+        session.add(row)
+        await session.flush()
+        await alerts.cover(session, to_silence(row), now_ms=began_ms)
+    async with AsyncSession(engine) as session:
+        number = (await session.scalars(select(IncidentRow.id).where(IncidentRow.env == "staging"))).one()
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling = Handling(database, alerts, woken=lambda: None)
+    await handling.ack(number, Person(ANN, "Ann", "operator"))
+    given_ms = int(time.time() * 1000)
+    await handling.unack(number, Person(ANN, "Ann", "operator"))
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.end_silences(session, now_ms=ends_ms)
+    async with AsyncSession(engine) as session:
+        due = {env: due for env, due in await session.execute(select(IncidentRow.env, IncidentRow.page_due_ms))}
+    assert due["prod"] == ends_ms + 900_000
+    assert (due["staging"] or 0) >= given_ms + 900_000
 
-        async def has_come() -> bool:
-            return silencing.done() or await are_waiting(engine, 1)
 
-        await eventually(has_come, what="the silence")
-    assert await phases(engine) == {Phase.SILENCED}
+async def test_a_maintenance_counts_what_it_hid_and_not_what_only_went_on(engine: AsyncEngine, alerts: Alerts) -> None:
+    now_ms = at("23 12:00")
+
+    async def find(spot: Spot, verdict: Verdict, text: str, at_ms: int) -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            finding = Finding(spot, verdict, "title", text, at_ms, at_ms)
+            await alerts.find(session, [finding], now_ms=at_ms)
+
+    before, within = Spot("depth", "prod", "main", "orders"), Spot("no-workers", "prod", "main", "mail")
+    await find(before, Verdict.FIRE, "11,000 jobs are ready", now_ms)
+    async with AsyncSession(engine) as session, session.begin():
+        session.add(maintenance("prod", now_ms + 1, now_ms + 900_000))
+    await find(before, Verdict.NOTHING, "12,000 jobs are ready", now_ms + 60_000)
+    await find(within, Verdict.FIRE, "no worker", now_ms + 60_000)
+    await find(before, Verdict.RESOLVE, "", now_ms + 120_000)
+    async with AsyncSession(engine) as session:
+        [told] = await session.scalars(select(SilenceRow))
+        assert (told.hidden, sum(told.kinds.values()), len(told.kinds)) == (1, 1, 1)
 
 
-async def test_what_fails_while_a_silence_begins_makes_no_sound(
-    engine: AsyncEngine, alerts: Alerts, handling: Handling
+async def test_a_silence_covers_all_there_is_however_much_and_its_end_too(
+    engine: AsyncEngine, alerts: Alerts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fail(engine, alerts, NOW_MS, KEY)
-    await send_all(engine)
-    async with asyncio.TaskGroup() as both, held(engine):
-        both.create_task(keep_quiet(handling, Scope(env=KEY.env)))
-        await eventually(lambda: are_waiting(engine, 1), what="the silence")
-        both.create_task(fail(engine, alerts, NOW_MS + 1, KEY))
-        await eventually(lambda: are_waiting(engine, 2), what="the failure")
-    assert await phases(engine) == {Phase.SILENCED}
-    assert await count(engine, Card, Card.kind == NUDGE) == 0
-    assert await count(engine, SilenceRow, SilenceRow.hidden == 1) == 1
+    monkeypatch.setattr("bot.store.incidents.MOST_COVERED", 2)
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    now_ms = int(time.time() * 1000)
+    await fail(engine, alerts, now_ms, *numbered(0, 5))
 
+    async def phases() -> set[str]:
+        async with AsyncSession(engine) as session:
+            return set(await session.scalars(select(IncidentRow.phase)))
 
-async def test_a_silence_that_begins_while_another_ends_keeps_quiet(
-    engine: AsyncEngine, alerts: Alerts, handling: Handling
-) -> None:
-    await fail(engine, alerts, NOW_MS, KEY)
-    first = await keep_quiet(handling, Scope(queue=KEY.queue))
-    async with asyncio.TaskGroup() as both, held(engine):
-        both.create_task(keep_quiet(handling, Scope(env=KEY.env)))
-        await eventually(lambda: are_waiting(engine, 1), what="the one that begins")
-        both.create_task(handling.end_silence(first.id, ANN))
-        await eventually(lambda: are_waiting(engine, 2), what="the one that ends")
-    assert await phases(engine) == {Phase.SILENCED}
-
-
-async def test_two_who_keep_the_same_quiet_at_once_make_one_silence(
-    engine: AsyncEngine, alerts: Alerts, handling: Handling
-) -> None:
-    await fail(engine, alerts, NOW_MS, KEY)
-    async with asyncio.TaskGroup() as both, held(engine):
-        for number in (1, 2):
-            both.create_task(keep_quiet(handling, Scope(env=KEY.env)))
-            await eventually(lambda waiting=number: are_waiting(engine, waiting), what="one more")
-    assert await count(engine, SilenceRow) == 1
+    silence = await handling.silence(Scope(env="prod"), ann, Place(ADMIN), until_ms=now_ms + 900_000, reason="")
+    assert await phases() == {Phase.SILENCED}
+    await handling.end_silence(silence.id, ann)
+    assert Phase.SILENCED not in await phases()
