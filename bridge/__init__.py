@@ -12,9 +12,9 @@ them). What jobs passed through meanwhile is lost. An end is known by its time, 
 clocks allowed. Only if Kafka cannot be read back in time, thrice, a failure is told without knowing whether it was told
 before, and says so.
 
-A job whose hash was gone when its event was read is told with `enriched=false`, and so is a run that was read too late
-to tell a failed attempt from a job handed back by its own processor. What was in a stream before Tocsin first saw the
-queue is `backfill`.
+A job whose hash was gone when its event was read, or was that of a later job with its id, is told with
+`enriched=false`, and so is a run that was read too late to tell a failed attempt from a job handed back by its own
+processor. What was in a stream before Tocsin first saw the queue is `backfill`.
 
 What BullMQ does without an event of any job (drain, clean, obliterate, auto-removal, a scheduler's replacement, another
 priority) is found by comparing what was told of each open job with what Redis holds, every BRIDGE_RECONCILE_SECONDS,

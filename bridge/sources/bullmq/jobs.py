@@ -12,7 +12,7 @@ import msgspec
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq import enrich, translate
 from bridge.sources.bullmq.door import Command, Door, Reply
-from bridge.sources.bullmq.enrich import JobHash
+from bridge.sources.bullmq.enrich import SKEW_MS, JobHash
 from bridge.sources.bullmq.gaps.told import ENDS
 from bridge.sources.bullmq.groups import cut
 from bridge.sources.bullmq.logs.place import LogPlace, Look
@@ -37,7 +37,8 @@ HANDED_BACK = frozenset({"delayed", "waiting"})
 class _Ask(msgspec.Struct, gc=False):
     """What is asked of one job. look: at its log; logged: what that takes, or the end of the log alone.
 
-    if_first: a look besides that end, if this may be the job's first run, of which nothing was told.
+    if_first: a look besides that end, if this may be the job's first run, of which nothing was told. since: as in
+    _Jobs.asked. added_at: as was told before the batch, 0 = unknown. is_anothers: what is there now is a later job's.
     """
 
     read: Read
@@ -46,6 +47,9 @@ class _Ask(msgspec.Struct, gc=False):
     logged: list[Command]
     look: Look | None = None
     if_first: Look | None = None
+    since: int = 0
+    added_at: int = 0
+    is_anothers: bool = False
 
 
 class JobReader:
@@ -74,7 +78,7 @@ class JobReader:
             some = self._next(asks, done)
             replies = await self._ask(some)
             hashes, logs = self._part(some, replies)
-            held += sum(map(_keep_hash, some, hashes))
+            held += sum(_keep_hash(ask, hashed, self._door.now_ms()) for ask, hashed in zip(some, hashes, strict=True))
             for ask, log in zip(some, logs, strict=True):
                 if log:
                     held += await self._keep_log(ask, log)
@@ -129,6 +133,8 @@ class JobReader:
     async def _keep_log(self, ask: _Ask, log: list[Reply]) -> int:
         """Keep what is new of one job's log; return how much that holds."""
         read, job_id = ask.read, ask.job_id
+        if ask.is_anothers:
+            return 0
         if ask.if_first is not None and _is_first_run(read.hashes[job_id]):
             ask.look, log = ask.if_first, log[-1:]
         if ask.look is None:
@@ -157,12 +163,22 @@ class JobReader:
             raise
 
 
-def _keep_hash(ask: _Ask, hashed: list[Reply]) -> int:
+def _keep_hash(ask: _Ask, hashed: list[Reply], now: int) -> int:
     """Keep one job's hash; return how much it holds."""
-    job = ask.read.hashes[ask.job_id] = enrich.parse(hashed)
+    job = enrich.parse(hashed)
+    ask.is_anothers = job is not None and _is_anothers(ask, job, now)
+    job = ask.read.hashes[ask.job_id] = None if ask.is_anothers else job
     if job is None:
         return 0
     return len(job.data) + len(job.failed_reason or "") + (sum(map(len, job.stacks)) if job.stacks else 0)
+
+
+def _is_anothers(ask: _Ask, job: JobHash, now: int) -> bool:
+    """Whether the id was used again since: then the job of the batch is gone, and its log with it.
+
+    Nothing is told of a job before it is added, but by clocks that differ; of a host that is ahead, less is certain.
+    """
+    return ask.since + SKEW_MS < job.added_at <= now or ask.added_at not in (0, job.added_at)
 
 
 def _is_first_run(job: JobHash | None) -> bool:
@@ -172,14 +188,15 @@ def _is_first_run(job: JobHash | None) -> bool:
 def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     """What to ask of each job of a batch that has more to tell, in the order of its entries."""
     queue, asks, jobs = read.queue, list[_Ask](), _look_at(read)
-    for job_id in jobs.asked:
+    for job_id, since in jobs.asked.items():
         is_added = job_id in jobs.added
         with_data = is_added or job_id not in queue.memory
         # Of those whose beginning was not seen, each that moved back may have failed an attempt.
         with_lock = job_id in jobs.handed_back
         with_end = with_lock or job_id in jobs.failed or (not is_added and job_id in jobs.moved)
         hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_end=with_end, with_lock=with_lock)
-        ask = _Ask(read, job_id, hashed, [])
+        known = None if is_added else queue.memory.known(job_id)
+        ask = _Ask(read, job_id, hashed, [], since=since, added_at=known.added_at if known is not None else 0)
         has_begun = job_id in jobs.ran and not is_added
         is_again = job_id in jobs.retried or (has_begun and queue.tail.may_have_told(job_id))
         if is_again and job_id not in queue.tail:
@@ -254,13 +271,15 @@ def size_of(replies: Sequence[Reply]) -> int:
 
 @dataclass(slots=True)
 class _Jobs:
-    """The jobs of a batch by what its entries say of them. asked: those whose hash tells more, in the entries' order.
+    """The jobs of a batch by what its entries say of them.
 
-    ran: became active. ended: for good. moved: to a list where they wait, but not as what `added` began: so most jobs
-    go. handed_back: those of them that may have run before. retried: by hand, in their first entry here.
+    asked: those whose hash tells more, in the entries' order; with when the last that was added in the batch was, else
+    its first entry, ms. ran: became active. ended: for good. moved: to a list where they wait, but not as what `added`
+    began: so most jobs go. handed_back: those of them that may have run before. retried: by hand, in their first entry
+    here.
     """
 
-    asked: dict[str, None] = field(default_factory=dict[str, None])
+    asked: dict[str, int] = field(default_factory=dict[str, int])
     added: set[str] = field(default_factory=set[str])
     ran: set[str] = field(default_factory=set[str])
     ended: set[str] = field(default_factory=set[str])
@@ -277,8 +296,9 @@ def _look_at(read: Read) -> _Jobs:
     for entry in read.entries:
         job_id, event = entry.job_id, entry.event
         if event in NEEDS_HASH and job_id:
-            jobs.asked[job_id] = None
+            jobs.asked.setdefault(job_id, entry.ts)
             if event == "added":
+                jobs.asked[job_id] = entry.ts
                 jobs.added.add(job_id)
             elif event == "active":
                 jobs.ran.add(job_id)

@@ -11,6 +11,7 @@ from bridge.sources.bullmq.gaps import mender as gaps
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_reading
+from tocsin.events import LogLine, decode
 
 
 @pytest.fixture
@@ -124,3 +125,27 @@ async def test_failure_is_told_with_a_mark_when_kafka_cannot_say_what_was_told(
         await eventually(lambda: bool(kafka.of("later")), what="it reads on")
     assert [event.event for event in kafka.of("lost")] == ["failed", "retries-exhausted"]
     assert all("may have been told before" in event.message and event.rebuilt for event in kafka.of("lost"))
+
+
+async def test_job_whose_id_was_used_again_since_is_told_without_what_is_the_later_ones(
+    app: Any, redis_url: str, kafka: Kafka
+) -> None:
+    """Its hash and its log are gone; what is there under its id is told once, with the job it belongs to."""
+    await make_queue(app, "mail")
+    first, later = (int(time.time() * 1000) - ago for ago in (20_000, 10_000))
+    hashed = {"name": "send", "opts": "{}", "data": "{}", "timestamp": later, "ats": 1, "atm": 1, "finishedOn": later}
+    await app.hset("bull:mail:a", mapping=hashed)
+    await app.rpush("bull:mail:a:logs", "one", "two")
+
+    async def live(at: int) -> None:
+        for number, event in enumerate(("added", "waiting", "active", "completed")):
+            await app.xadd("bull:mail:events", {"event": event, "jobId": "a", "name": "send"}, id=f"{at}-{number}")
+
+    async with lane_reading(redis_url, kafka, "mail"):
+        await live(first)
+        await eventually(has(kafka, "a", "active", "completed"), what="the first life")
+        assert {(event.added_at, event.max_attempts) for event in kafka.of("a")} == {(0, 0)}
+        await live(later)
+        await eventually(lambda: kafka.of("a")[-1].added_at == later, what="the later one")
+    lines = [decode(LogLine, record.value or b"") for record in kafka.records if record.topic == "t.logs"]
+    assert [(line.message, line.added_at) for line in lines] == [("one", later), ("two", later)]
