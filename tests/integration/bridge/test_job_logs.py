@@ -348,9 +348,7 @@ async def test_each_line_is_told_once_across_kills_at_random_moments(bridge: Bri
         await written.check(bridge)
 
 
-async def test_line_names_its_job_and_attempt_though_that_began_before_a_restart(
-    bridge: Bridge, redis_url: str
-) -> None:
+async def test_line_names_its_job_and_attempt_that_began_before_a_restart(bridge: Bridge, redis_url: str) -> None:
     await bridge.start()
     async with logging_jobs(redis_url, queue="mail", jobs=2, attempts=2) as jobs:
         await jobs.log("1", "first")
