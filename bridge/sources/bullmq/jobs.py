@@ -38,7 +38,8 @@ class _Ask(msgspec.Struct, gc=False):
     """What is asked of one job. look: at its log; logged: what that takes, or the end of the log alone.
 
     if_first: a look besides that end, if this may be the job's first run, of which nothing was told. since: as in
-    _Jobs.asked. added_at: as was told before the batch, 0 = unknown. is_anothers: what is there now is a later job's.
+    _Jobs.asked. added_at: as was told before the batch, 0 = unknown, or perhaps of one that ended in a gap.
+    is_anothers: what is there now is a later job's.
     """
 
     read: Read
@@ -188,6 +189,7 @@ def _is_first_run(job: JobHash | None) -> bool:
 def _asks(read: Read, reader: LogReader) -> list[_Ask]:
     """What to ask of each job of a batch that has more to tell, in the order of its entries."""
     queue, asks, jobs = read.queue, list[_Ask](), _look_at(read)
+    is_lost = read.reading.lost > 0
     for job_id, since in jobs.asked.items():
         is_added = job_id in jobs.added
         with_data = is_added or job_id not in queue.memory
@@ -195,8 +197,9 @@ def _asks(read: Read, reader: LogReader) -> list[_Ask]:
         with_lock = job_id in jobs.handed_back
         with_end = with_lock or job_id in jobs.failed or (not is_added and job_id in jobs.moved)
         hashed = enrich.commands(queue.keys, job_id, with_data=with_data, with_end=with_end, with_lock=with_lock)
-        known = None if is_added else queue.memory.known(job_id)
-        ask = _Ask(read, job_id, hashed, [], since=since, added_at=known.added_at if known is not None else 0)
+        known = None if is_added or is_lost else queue.memory.known(job_id)
+        added_at = known.added_at if known is not None and not known.is_doubted else 0
+        ask = _Ask(read, job_id, hashed, [], since=since, added_at=added_at)
         has_begun = job_id in jobs.ran and not is_added
         is_again = job_id in jobs.retried or (has_begun and queue.tail.may_have_told(job_id))
         if is_again and job_id not in queue.tail:

@@ -143,7 +143,6 @@ def translate(
 ) -> Translated:
     """Translate entries and bring the memory up to them. hashes: by job id; None = asked for and gone."""
     result = Translated()
-    hashes = _of_these_lives(entries, hashes, memory)
     _settle(hashes, memory)
     runs = find_runs(entries, hashes, memory)
     with_data: set[str] = set()
@@ -242,21 +241,6 @@ def _settle(hashes: Mapping[str, JobHash | None], memory: QueueMemory) -> None:
 def _tells_of(known: JobMemory, job: JobHash | None) -> bool:
     """Whether a hash shows that each run remembered was an attempt: it was not reset by hand since."""
     return job is not None and job.is_every_run_counted and (known.runs or 0) <= (job.attempts_started or 0)
-
-
-def _of_these_lives(
-    entries: Sequence[Entry], hashes: Mapping[str, JobHash | None], memory: QueueMemory
-) -> dict[str, JobHash | None]:
-    """The hashes without those of a later life: the id was used again since, by a job added at another time."""
-    found: dict[str, JobHash | None] = {}
-    if not hashes:
-        return found
-    added = {entry.job_id for entry in entries if entry.event == "added"}
-    for job_id, job in hashes.items():
-        known = memory.known(job_id) if job_id not in added else None
-        is_another = job is not None and known is not None and known.added_at not in (0, job.added_at)
-        found[job_id] = None if is_another else job
-    return found
 
 
 def _progress(kinds: _Kinds, entry: Entry, job: JobHash | None, memory: QueueMemory) -> JobEvent:
@@ -391,6 +375,9 @@ def _update(
         known.attempts_made = known.runs = known.stacks = 0
         known.name = redact.name(entry.fields.get("name", ""))
     if job is not None and learned.get(job_id) is not known:
+        if job.added_at and known.added_at not in (0, job.added_at):  # its id was used again in a gap
+            memory.forget(job_id)
+            known = memory.job(job_id)
         learn(known, job)
         learned[job_id] = known
     if run is not None:

@@ -149,3 +149,42 @@ async def test_job_whose_id_was_used_again_since_is_told_without_what_is_the_lat
         await eventually(lambda: kafka.of("a")[-1].added_at == later, what="the later one")
     lines = [decode(LogLine, record.value or b"") for record in kafka.records if record.topic == "t.logs"]
     assert [(line.message, line.added_at) for line in lines] == [("one", later), ("two", later)]
+
+
+async def test_hash_of_a_later_job_with_the_same_id_tells_nothing_of_a_job_that_is_known(
+    app: Any, redis_url: str, kafka: Kafka
+) -> None:
+    """However little later it was added."""
+    await make_queue(app, "mail")
+    async with lane_reading(redis_url, kafka, "mail"):
+        await run_job(app, "mail", "a", "added", "active")
+        await eventually(has(kafka, "a", "added", "active"), what="a job that runs")
+        first = kafka.of("a")[0].added_at
+        async with app.pipeline(transaction=True) as at_once:
+            at_once.hset("bull:mail:a", mapping={"name": "call", "timestamp": first + 1, "ats": 3, "atm": 3})
+            at_once.xadd("bull:mail:events", {"event": "failed", "jobId": "a", "failedReason": "boom"})
+            await at_once.execute()
+        await eventually(has(kafka, "a", "failed"), what="its end")
+    end = kafka.of("a")[-1]
+    assert (end.job_name, end.added_at, end.attempt, end.error, end.enriched) == ("send", first, 1, "boom", False)
+
+
+async def test_job_whose_id_was_used_again_in_a_gap_is_told_as_what_it_is_now(
+    app: Any, redis_url: str, kafka: Kafka
+) -> None:
+    await make_queue(app, "mail", max_len=10)
+    first, later = (int(time.time() * 1000) - ago for ago in (20_000, 10_000))
+    async with lane_reading(redis_url, kafka, "mail"):
+        await run_job(app, "mail", "a", "added", "active", timestamp=first)
+        await eventually(has(kafka, "a", "added", "active"), what="the first life")
+        await app.delete("bull:mail:a")
+        async with app.pipeline(transaction=True) as at_once:
+            await add_events(app, "mail", 60, max_len=10)
+            hashed = {"name": "call", "opts": "{}", "data": "{}", "timestamp": later, "ats": 1, "atm": 1}
+            at_once.hset("bull:mail:a", mapping=hashed | {"finishedOn": int(time.time() * 1000)})
+            for event in ("active", "completed"):
+                at_once.xadd("bull:mail:events", {"event": event, "jobId": "a"})
+            await at_once.execute()
+        await eventually(has(kafka, "a", "completed"), what="the end of the later life")
+    assert any(event.event == "gap" for event in kafka.events)
+    assert (kafka.of("a")[-1].job_name, kafka.of("a")[-1].added_at) == ("call", later)

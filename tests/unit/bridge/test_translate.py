@@ -232,16 +232,6 @@ def test_two_lives_in_one_batch_are_told_apart() -> None:
     assert (str(events[3].state), events[3].error) == ("retrying", "")
 
 
-def test_hash_of_a_later_life_tells_nothing_of_this_one() -> None:
-    stream = Stream()
-    stream.tell(*stream.entries("added/old", "waiting", "active"), hashes={"1": failed()})
-    events = stream.tell(
-        *stream.entries("failed/one/active"), hashes={"1": JobHash(name="new", added_at=5000, attempts_made=7)}
-    )
-
-    assert [(e.job_name, e.added_at, e.attempt, e.enriched, e.error) for e in events] == [("old", 900, 1, False, "one")]
-
-
 def test_hash_that_is_gone_is_told_and_keeps_what_the_event_says() -> None:
     stream = Stream()
     events = stream.tell(
