@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # it has none
 import structlog
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -122,9 +122,10 @@ class Database:
 
 @asynccontextmanager
 async def session_within(engine: AsyncEngine, deadline: float) -> AsyncGenerator[Session]:
-    """A transaction whose connection is aborted at the deadline.
+    """A transaction whose connection is aborted at the deadline: by us, or if we are stopped or cut off by Postgres.
 
-    Cancelling instead would not do: asyncpg then asks the server, over a second connection, to cancel the query,
+    Else others would wait for what we hold until Postgres misses us, by default for two hours.
+        Cancelling instead would not do: asyncpg then asks the server, over a second connection, to cancel the query,
     and waits for that for ever if the server is silent (asyncpg connection.py, _cancel).
     """
     loop = asyncio.get_running_loop()
@@ -135,6 +136,8 @@ async def session_within(engine: AsyncEngine, deadline: float) -> AsyncGenerator
             connection = await (await session.connection()).get_raw_connection()
             driver: Any = connection.driver_connection
             watchdog = loop.call_at(end, driver.terminate)
+            idle_ms = str(int(deadline * 1000) + 1)
+            await session.execute(select(func.set_config("idle_in_transaction_session_timeout", idle_ms, True)))
             yield session
     except (*SICK, AttributeError) as failure:  # the last: asyncpg, of a connection that was aborted under its hands
         if watchdog is not None and loop.time() >= end:

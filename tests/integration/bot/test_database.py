@@ -1,5 +1,6 @@
 """Transactions with a deadline, on a real Postgres."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bot.errors import Slow
 from bot.store.database import open_engine, session_within
 from tests.eventually import eventually
+from tests.integration.bot.house import Child
+
+STOPS = """
+import asyncio, os, signal, sys
+from sqlalchemy import text
+from bot.store.database import open_engine, session_within
+
+async def hold():
+    async with session_within(open_engine(sys.argv[1]), 1) as session:
+        await session.execute(text("DELETE FROM held"))
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+asyncio.run(hold())
+"""
 
 
 async def sleep_long(engine: AsyncEngine) -> None:
@@ -38,3 +53,22 @@ async def test_past_its_deadline_a_transaction_is_slow_wherever_its_connection_i
     with pytest.raises(AttributeError):
         await err(engine)
     await engine.dispose()
+
+
+async def test_what_a_stopped_process_holds_is_free_after_its_deadline(postgres_url: str, tmp_path: Path) -> None:
+    engine, stopped = open_engine(postgres_url), Child(tmp_path / "stopped.log", "-c", STOPS, postgres_url)
+    async with session_within(engine, 10) as session:
+        await session.execute(text("CREATE TABLE held AS SELECT 1 AS one"))
+
+    async def is_held() -> bool:
+        async with session_within(engine, 10) as session:
+            return await session.scalar(text("SELECT one FROM held FOR UPDATE SKIP LOCKED")) is None
+
+    await stopped.start()
+    try:
+        await eventually(is_held, what="a row that the stopped process holds")
+        async with session_within(engine, 20) as session:
+            assert await session.scalar(text("DELETE FROM held RETURNING one")) == 1
+    finally:
+        await stopped.kill()
+        await engine.dispose()
