@@ -293,6 +293,7 @@ class Lane:
         """Make room for others."""
         queue.reconciling.jobs.leave()
         self._budget.leave(queue.memory)
+        self._follower.leave(queue)
 
     async def _wait(self) -> list[str]:
         """Return the streams to read: all when a check is due, else those with more to come and those that wake us."""

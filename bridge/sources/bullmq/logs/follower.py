@@ -57,6 +57,10 @@ class Follower:
         """Look for jobs that run, once the queue is read: no entry will tell of them."""
         self._underway.expect(queue)
 
+    def leave(self, queue: Queue) -> None:
+        """The queue is let go."""
+        self._underway.leave(queue)
+
     async def follow(self, queues: Iterable[Queue]) -> None:
         """Relay the new lines of jobs that run. Raises SourceUnavailable."""
         begun = time.monotonic()

@@ -40,10 +40,13 @@ class Underway:
 
     def expect(self, queue: Queue) -> None:
         """Jobs of this queue may run that no entry tells of."""
-        key = queue.keys.events
-        self._unlisted[key] = queue
-        self._listed.pop(key, None)
-        self._jobs.pop(key, None)
+        self.leave(queue)
+        self._unlisted[queue.keys.events] = queue
+
+    def leave(self, queue: Queue) -> None:
+        """Nobody follows this queue's logs any more."""
+        for known in (self._unlisted, self._listed, self._jobs):
+            known.pop(queue.keys.events, None)
 
     def of(self, queue: Queue) -> list[tuple[str, JobMemory]]:
         """Those of a queue that are known by now."""
