@@ -34,10 +34,20 @@ REDIS = {
 
 @dataclass(frozen=True, slots=True)
 class QueueCounters:
-    """What is counted of one queue for every batch, looked up once. by_event: by BullMQ's word."""
+    """What is counted of one queue, looked up once. by_event: by BullMQ's word.
+
+    What is committed after its queue was let go is counted here too, where nobody sees it: looked up then, it would be
+    there again, for good.
+    """
 
     by_event: Mapping[str, Counter]
     retried: Counter
+    relayed: Counter
+    lost: Counter
+    rebuilt: Counter
+    unenriched: Counter
+    reconciled: Counter
+    dead_letters: Counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,10 +227,17 @@ class Metrics:
 
     def counters_of(self, source: str, queue: str) -> QueueCounters:
         """The counters of one queue, from 0 on: who watches a rate must see the first step."""
-        for counter in self._of_queue:
-            counter.labels(source, queue)
-        by_event = {word: counter.labels(source, queue) for word, counter in self.by_event.items()}
-        return QueueCounters(by_event, self.jobs_retried.labels(source, queue))
+        labels = (source, queue)
+        return QueueCounters(
+            by_event={word: counter.labels(*labels) for word, counter in self.by_event.items()},
+            retried=self.jobs_retried.labels(*labels),
+            relayed=self.events_relayed.labels(*labels),
+            lost=self.events_lost.labels(*labels),
+            rebuilt=self.events_rebuilt.labels(*labels),
+            unenriched=self.events_unenriched.labels(*labels),
+            reconciled=self.jobs_reconciled.labels(*labels),
+            dead_letters=self.dead_letters.labels(*labels),
+        )
 
     def begin_source(self, source: str) -> None:
         """Count from 0 what may happen to a source."""

@@ -157,6 +157,7 @@ class Share:
         name, restored = queue.place.queue, self._restored
         async with self.telling, self._keeping:
             self.places.pop(name, None)
+            queue.tally.leave()
             self.tallies.pop(name, None)
             self.memories.pop(name, None)
             restored.positions.pop(name, None)

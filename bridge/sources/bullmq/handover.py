@@ -33,7 +33,6 @@ class Handover:
         self._door = around.door
         self._outbox = around.outbox
         self._records = around.records
-        self._metrics = around.metrics
         self._reconciler = reconciler
         self._meet = meet
         self._stop_mending = stop_mending
@@ -90,14 +89,14 @@ class Handover:
 
     def _count(self, queue: Queue, counted: Sum | None, lost: int, bad: int) -> None:
         """Once committed: metrics say only what is in Kafka."""
-        labels = (queue.place.source, queue.place.queue)
+        counters = queue.tally.counters
         if lost:
-            self._metrics.events_lost.labels(*labels).inc(lost)
+            counters.lost.inc(lost)
         if bad:
-            self._metrics.dead_letters.labels(*labels).inc(bad)
+            counters.dead_letters.inc(bad)
         if counted is not None:
-            self._metrics.events_relayed.labels(*labels).inc(counted.events)
-            self._metrics.events_unenriched.labels(*labels).inc(counted.unenriched)
+            counters.relayed.inc(counted.events)
+            counters.unenriched.inc(counted.unenriched)
             queue.tally.count(counted)
             queue.lag.committed(counted.last_ts)
 

@@ -85,9 +85,9 @@ class Lane:
         reader = LogReader(door)
         self._logging = asyncio.Lock()
         last_lines = LastLines(door, reader, outbox)
-        mender = Mender(site, door, outbox, records, metrics, around.read_back, last_lines, self._logging)
+        mender = Mender(site, door, outbox, records, around.read_back, last_lines, self._logging)
         self._mending = Mending(mender, door, around.source)
-        self._reconciler = Reconciler(site, door, outbox, records, metrics, every_seconds=every)
+        self._reconciler = Reconciler(site, door, outbox, records, every_seconds=every)
         self._take_up = TakeUp(door, around.read_back)
         self._taking_up: asyncio.Task[None] | None = None
         self._reconcile_seconds = every

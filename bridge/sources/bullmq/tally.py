@@ -118,15 +118,15 @@ class Rates:
 
 
 class Tally:
-    """One queue's. epoch, last_ts: of the newest event; last_ts 0 = none yet."""
+    """One queue's. epoch, last_ts: of the newest event; last_ts 0 = none yet. counters: what else is counted of it."""
 
     def __init__(self, metrics: Metrics, source: str, queue: str, epoch: int, now_ms: Clock) -> None:
         self.epoch = epoch
         self.last_ts = 0
         self.rates = Rates(now_ms)
-        self._counters = metrics.counters_of(source, queue)
+        self.counters = metrics.counters_of(source, queue)
         self._times: QueueTimes | None = None
-        self._find_times = lambda: metrics.times_of(source, queue)
+        self._find_times: Callable[[], QueueTimes | None] = lambda: metrics.times_of(source, queue)
 
     def count(self, batch: Sum) -> None:
         """Count a committed batch."""
@@ -134,14 +134,18 @@ class Tally:
         self.last_ts = max(self.last_ts, batch.last_ts)
         self.rates.count(batch)
         for word, count in batch.words.items():
-            if (counter := self._counters.by_event.get(word)) is not None:
+            if (counter := self.counters.by_event.get(word)) is not None:
                 counter.inc(count)
         if batch.retried:
-            self._counters.retried.inc(batch.retried)
-        if batch.timed:
-            self._times = self._times or self._find_times()
+            self.counters.retried.inc(batch.retried)
+        if batch.timed and (times := self._times or self._find_times()) is not None:
+            self._times = times
             for time in batch.timed:
-                _observe(time, self._times)
+                _observe(time, times)
+
+    def leave(self) -> None:
+        """The queue is let go: what of it is committed later makes no metrics of it anew."""
+        self._find_times = lambda: None
 
 
 def _observe(time: Time, times: QueueTimes) -> None:

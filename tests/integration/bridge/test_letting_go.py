@@ -132,6 +132,18 @@ async def run_some(app: Any, queue: str) -> None:
     await app.lpush(f"bull:{queue}:active", "4")
 
 
+async def test_what_is_committed_after_a_queue_was_let_go_makes_no_metrics_of_it_anew(owner: Owner, app: Any) -> None:
+    async with owner.looking(), owner.reading():
+        await run_some(app, "mail")
+        await owner.until_told("mail", "completed")
+        assert "bridge_events_relayed_total" in owner.series_of("mail")
+        await delete(app, "mail")
+        await owner.until_told("mail", "gone")
+        assert ("mail", "reconciled") in owner.told
+        owner.commit()
+        assert owner.series_of("mail") == set()
+
+
 async def test_nothing_is_remembered_of_a_queue_that_was_let_go(owner: Owner, app: Any) -> None:
     """Though others are read and polled on, in the same lane too."""
     async with owner.looking(), owner.reading():

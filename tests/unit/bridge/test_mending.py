@@ -70,7 +70,7 @@ async def test_a_job_stays_open_while_the_log_it_ends_with_cannot_be_read() -> N
     )
     queue.reconciling.jobs.put("7", OpenJob(State.ACTIVE, "send", 1000, 1))
     last_lines = LastLines(as_door, LogReader(as_door), outbox)
-    mender = Mender("main", as_door, outbox, records, metrics, nothing_told, last_lines, asyncio.Lock())
+    mender = Mender("main", as_door, outbox, records, nothing_told, last_lines, asyncio.Lock())
     told: list[JobEvent] = []
 
     async def commit() -> None:

@@ -87,7 +87,7 @@ class Scene:
             Tally(metrics, PLACE.source, PLACE.queue, 1, door.now_ms),
             is_met=True,
         )
-        parts = "main", door, self.outbox, RECORDS, metrics
+        parts = "main", door, self.outbox, RECORDS
         last_lines: Any = None
         self._mender = Mender(*parts, nothing_told, last_lines, asyncio.Lock())
         reconciler = Reconciler(*parts, every_seconds=10)

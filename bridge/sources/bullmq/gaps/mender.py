@@ -16,7 +16,6 @@ from functools import partial
 
 import structlog
 
-from bridge.metrics import Metrics
 from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
@@ -57,7 +56,6 @@ class Mender:
         door: Door,
         outbox: Outbox[Parcel],
         records: Records,
-        metrics: Metrics,
         read_back: ReadBack,
         last_lines: LastLines,
         logging: asyncio.Lock,
@@ -66,7 +64,6 @@ class Mender:
         self._door = door
         self._outbox = outbox
         self._records = records
-        self._metrics = metrics
         self._read_back = read_back
         self._last_lines = last_lines
         self._logging = logging
@@ -260,5 +257,5 @@ class Mender:
             queue.memory.finish(event.job_id)
 
     def _count(self, queue: Queue, events: Sequence[JobEvent]) -> None:
-        self._metrics.events_rebuilt.labels(queue.place.source, queue.place.queue).inc(len(events))
+        queue.tally.counters.rebuilt.inc(len(events))
         queue.tally.count(Sum.of(events))

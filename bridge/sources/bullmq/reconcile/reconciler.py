@@ -17,7 +17,6 @@ import structlog
 from msgspec.structs import replace
 
 from bridge.errors import SourceUnavailable
-from bridge.metrics import Metrics
 from bridge.outbox import Outbox, Parcel
 from bridge.record import Record
 from bridge.records import Records
@@ -64,7 +63,6 @@ class Reconciler:
         door: Door,
         outbox: Outbox[Parcel],
         records: Records,
-        metrics: Metrics,
         *,
         every_seconds: float,
     ) -> None:
@@ -72,7 +70,6 @@ class Reconciler:
         self._door = door
         self._outbox = outbox
         self._records = records
-        self._metrics = metrics
         self._every_seconds = every_seconds
         self._resting_until = 0.0
 
@@ -330,8 +327,7 @@ class Reconciler:
                         queue.memory.wait_no_more(job_id)
         jobs.is_changed = True
         records += self.store(queue, queue.position, now, is_urgent=True)
-        labels = (queue.place.source, queue.place.queue)
-        await self._outbox.put(records, lambda: self._metrics.jobs_reconciled.labels(*labels).inc(len(told)))
+        await self._outbox.put(records, lambda: queue.tally.counters.reconciled.inc(len(told)))
 
 
 def _adopted(found: Standing) -> OpenJob:
