@@ -5,7 +5,7 @@ committed. It outlives the writer: while nothing can be committed, lag grows.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from bridge.metrics import Metrics
 from bridge.window import Window
@@ -86,6 +86,11 @@ class Lags:
         """The queue is gone."""
         if self._lags.pop((source, queue), None) is not None:
             self._metrics.drop(source, queue)
+
+    def keep_only(self, source: str, queues: Container[str]) -> None:
+        """No other queue of this source is read: one that was gone before its writer was replaced has no cursor."""
+        for place in [place for place in self._lags if place[0] == source and place[1] not in queues]:
+            self.drop(*place)
 
     def leave(self) -> None:
         """The partition is another replica's: what we say of its queues would only get older."""

@@ -117,6 +117,7 @@ class Share:
                 for queue, lane in self._lanes.items():
                     lane.missed(self._place(queue), self._source.source.prefix, found.missed(queue))
                 if found.is_whole:
+                    self._lags.keep_only(self._source.source.name, self._lanes)
                     self._restored.scanned_ms = found.begun_ms
                     if all(lane.has_met_all for lane in lanes):
                         await self._store_scan(found)

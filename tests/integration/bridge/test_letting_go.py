@@ -160,3 +160,26 @@ async def test_nothing_is_remembered_of_a_queue_that_was_let_go(owner: Owner, ap
         await delete(app, "mail")
         await owner.until_told("mail", "gone")
         await eventually(lambda: not held(), seconds=20, what="nothing of it held")
+
+
+async def test_a_queue_that_was_gone_before_a_new_writer_is_waited_for_no_more(owner: Owner, app: Any) -> None:
+    """Nothing of it was committed, so nobody knows that it was there; else its lag would grow for ever."""
+    async with owner.looking():
+        async with owner.reading():
+            await run_some(app, "mail")
+            await owner.until_told("mail", "completed")
+            assert owner.metrics.longest_wait()
+        await delete(app, "mail")
+
+        def is_missed() -> bool:
+            found = owner.source.discovery.found
+            return found is not None and "mail" not in found.queues
+
+        await eventually(is_missed, what="a scan without it")
+        owner.begin()
+        async with owner.reading():
+            await make_queue(app, "other")
+            await owner.until_told("other", "counts")
+            owner.commit()
+            assert owner.series_of("mail") == set()
+            assert not owner.metrics.longest_wait()
