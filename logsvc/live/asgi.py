@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -44,8 +45,20 @@ async def welcome(
         yield True
 
 
-async def first_to_end(*sides: Awaitable[None]) -> None:
-    """Send and hear until the viewer is gone, too slow, or the service stops. Whichever ends first ends the other."""
+@dataclass(frozen=True)
+class Parting:
+    """How a viewer is sent away. detail: what is wrong, said before; it would be wrong the next time too."""
+
+    code: int
+    reason: str = ""
+    detail: str = ""
+
+
+async def first_to_end(*sides: Awaitable[Parting | None]) -> Parting | None:
+    """Send and hear until the viewer is gone, too slow, or the service stops. Whichever ends first ends the other.
+
+    Returns how it is to be sent away: only now, for after that nothing may be sent. None = it is gone.
+    """
     tasks = [asyncio.ensure_future(side) for side in sides]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -53,9 +66,21 @@ async def first_to_end(*sides: Awaitable[None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    for task in tasks:
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, OSError):
+    ended = [task for task in tasks if not task.cancelled()]
+    for task in ended:
+        if (error := task.exception()) and not isinstance(error, OSError):
             raise error
+    partings = [task.result() for task in ended if task.exception() is None]
+    return next((parting for parting in partings if parting is not None), None)
+
+
+async def part(send: Send, parting: Parting | None) -> None:
+    """Send a viewer away, if it is still there."""
+    if parting is None:
+        return
+    if parting.detail:
+        await say(send, {"type": "error", "detail": parting.detail})
+    await close(send, parting.code, parting.reason)
 
 
 async def messages(receive: Receive) -> AsyncGenerator[Mapping[str, Any]]:
@@ -77,12 +102,6 @@ async def _next_message(receive: Receive) -> Mapping[str, Any] | None:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise BadRequest("expected a JSON object") from None
-
-
-async def refuse(send: Send, why: str) -> None:
-    """Say what is wrong, and close: it would be wrong the next time too."""
-    await say(send, {"type": "error", "detail": why})
-    await close(send, POLICY)
 
 
 async def say(send: Send, what: Mapping[str, Any]) -> None:

@@ -10,13 +10,14 @@ import structlog
 from logsvc.errors import BadRequest
 from logsvc.live.asgi import (
     GOING_AWAY,
+    POLICY,
     TRY_AGAIN_LATER,
+    Parting,
     Receive,
     Send,
-    close,
     first_to_end,
     messages,
-    refuse,
+    part,
     say,
     welcome,
 )
@@ -45,19 +46,20 @@ class RefreshSocket:
             if is_in:
                 with self._metrics.viewers.labels("refresh").track_inprogress():
                     try:
-                        await self._stay(scope, receive, send)
+                        parting = await self._stay(scope, receive, send)
                     except (BadRequest, ValueError) as error:
-                        await refuse(send, str(error))
+                        parting = Parting(POLICY, detail=str(error))
+                    await part(send, parting)
 
-    async def _stay(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _stay(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> Parting | None:
         subscription = Subscription(parse_terms(asked_terms(parameters(scope["query_string"]))))
         arrived = self._feed.listen(subscription)
         try:
-            await first_to_end(self._tell(subscription, arrived, send), _hear(subscription, receive, send))
+            return await first_to_end(self._tell(subscription, arrived, send), _hear(subscription, receive, send))
         finally:
             self._feed.leave(subscription)
 
-    async def _tell(self, subscription: Subscription, arrived: asyncio.Event, send: Send) -> None:
+    async def _tell(self, subscription: Subscription, arrived: asyncio.Event, send: Send) -> Parting:
         while not self._feed.is_closing:
             await arrived.wait()
             arrived.clear()
@@ -69,9 +71,8 @@ class RefreshSocket:
             except TimeoutError:
                 self._metrics.viewers_cut.inc()
                 log.info("viewer_too_slow")
-                await close(send, TRY_AGAIN_LATER, "you read too slowly")
-                return
-        await close(send, GOING_AWAY)
+                return Parting(TRY_AGAIN_LATER, "you read too slowly")
+        return Parting(GOING_AWAY)
 
 
 def asked_terms(asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
@@ -80,7 +81,7 @@ def asked_terms(asked: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     return [{"type": kind, "queueName": queue} for kind, queue in islice(pairs, MOST_TERMS + 1)]
 
 
-async def _hear(subscription: Subscription, receive: Receive, send: Send) -> None:
+async def _hear(subscription: Subscription, receive: Receive, send: Send) -> Parting | None:
     try:
         async for said in messages(receive):
             if said.get("type") != "subscribe":
@@ -88,4 +89,5 @@ async def _hear(subscription: Subscription, receive: Receive, send: Send) -> Non
             subscription.ask_for(parse_terms(said.get("to")))
             await say(send, {"type": "done", "what": "subscribe"})
     except BadRequest as error:
-        await refuse(send, str(error))
+        return Parting(POLICY, detail=str(error))
+    return None

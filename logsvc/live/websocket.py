@@ -13,13 +13,14 @@ import structlog
 from logsvc.errors import BadRequest, NotReadyYet
 from logsvc.live.asgi import (
     GOING_AWAY,
+    POLICY,
     TRY_AGAIN_LATER,
+    Parting,
     Receive,
     Send,
-    close,
     first_to_end,
     messages,
-    refuse,
+    part,
     say,
     welcome,
 )
@@ -55,17 +56,18 @@ class LiveSocket:
             asked = parameters(scope["query_string"])
             session = await Session.open(self._hub, self._archive, self._metrics, asked)
         except NotReadyYet as error:
-            await close(send, TRY_AGAIN_LATER, str(error))
+            await part(send, Parting(TRY_AGAIN_LATER, str(error)))
             return
         except (BadRequest, ValueError) as error:
-            await refuse(send, str(error))
+            await part(send, Parting(POLICY, detail=str(error)))
             return
         try:
-            await first_to_end(self._send_frames(session, send), _hear(session, receive, send))
+            parting = await first_to_end(self._send_frames(session, send), _hear(session, receive, send))
         finally:
             await session.end()
+        await part(send, parting)
 
-    async def _send_frames(self, session: Session, send: Send) -> None:
+    async def _send_frames(self, session: Session, send: Send) -> Parting:
         async for frame, _ in session.frames():
             try:
                 async with asyncio.timeout(SEND_SECONDS):
@@ -73,19 +75,19 @@ class LiveSocket:
             except TimeoutError:
                 self._metrics.viewers_cut.inc()
                 log.info("viewer_too_slow")
-                await close(send, TRY_AGAIN_LATER, "you read too slowly")
-                return
-        await close(send, GOING_AWAY)
+                return Parting(TRY_AGAIN_LATER, "you read too slowly")
+        return Parting(GOING_AWAY)
 
 
-async def _hear(session: Session, receive: Receive, send: Send) -> None:
+async def _hear(session: Session, receive: Receive, send: Send) -> Parting | None:
     """Do what the viewer says; return when it is gone or says nonsense."""
     try:
         async for said in messages(receive):
             _obey(session, said)
             await say(send, {"type": "done", "what": str(said["type"])})
     except BadRequest as error:
-        await refuse(send, str(error))
+        return Parting(POLICY, detail=str(error))
+    return None
 
 
 def _obey(session: Session, said: Mapping[str, Any]) -> None:

@@ -147,6 +147,35 @@ async def test_nothing_is_sent_on_to_a_viewer_whose_connection_broke(caplog: pyt
     assert [record.message for record in caplog.records if "socket.send()" in record.message] == []
 
 
+async def test_nothing_is_sent_to_a_viewer_any_more_who_is_sent_away(caplog: pytest.LogCaptureFixture) -> None:
+    """Though something has come for it just then: uvicorn takes that for an error of ours."""
+    feed = Heard(read(LogsvcSettings, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "CLICKHOUSE_URL": "chdb:///x"}))
+    app = RefreshSocket(feed, Gate(), Crowd(1, 1), Metrics(CollectorRegistry()))
+
+    async def with_news(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if '"error"' in message.get("text", ""):
+                feed.subscription.offer([Refresh("job-refresh", Touched(job_id="1"))])
+                feed.arrived.set()
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    port, stop, listens = free_port(), asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(
+        serve_http(with_news, "127.0.0.1", port, stop, drain_seconds=1, listening=listens.set)
+    )
+    await listens.wait()
+    async with connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as viewer:
+        await viewer.send('{"type":"drop"}')
+        assert (await next_message(viewer))["type"] == "error"
+        await asyncio.wait_for(viewer.wait_closed(), 20)
+        assert viewer.close_code == 1008
+    stop.set()
+    await serving
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_the_stand_in_shows_made_up_messages_on_its_page() -> None:
     port = free_port()
     command = ["-m", "tocsin.sandbox.refreshes", "--port", str(port), "--rate", "50"]
