@@ -98,6 +98,10 @@ class Outbox(Generic[P]):
         self._has_work.set()
         self._has_plenty.set()
 
+    def discard(self) -> None:
+        """Nobody writes what is left of it."""
+        self._transactions.clear()
+
     def take(self) -> tuple[P, list[Committed]]:
         """Take the next transaction, of about TRANSACTION_BYTES; an empty one where there is none."""
         taken = self._transactions.popleft() if self._transactions else _Transaction(self._new_parcel())

@@ -99,19 +99,28 @@ class Relay:
 
     async def _relay(self, writer: Writer, all_restored: list[Restored], lags: Lags, end: asyncio.Event) -> None:
         outbox = Outbox(self._refuse, writer.batches)
-        async with asyncio.TaskGroup() as group:
-            name = f"write-{writer.partition}"
-            group.create_task(unless_cancelled(name, self._write(writer, outbox)), name=name)
-            async with asyncio.TaskGroup() as readers:
-                for source, restored in zip(self._sources, all_restored, strict=True):
-                    where = self._settings, source, writer.partition
-                    share = Share(*where, restored, outbox, self._metrics, lags, self._room, self._budget, self._guard)
-                    theirs = share.places, share.tallies, share.memories, share.telling
-                    polls = Polls(*where, *theirs, outbox, self._metrics, self._guard)
-                    for part in (share.read, polls.poll):
-                        name = f"{part.__name__}-{source.source.name}-{writer.partition}"
-                        readers.create_task(unless_cancelled(name, part(end)), name=name)
-            outbox.close()
+        shared = outbox, self._metrics, lags, self._room, self._budget, self._guard
+        shares = [
+            Share(self._settings, source, writer.partition, restored, *shared)
+            for source, restored in zip(self._sources, all_restored, strict=True)
+        ]
+        try:
+            async with asyncio.TaskGroup() as group:
+                name = f"write-{writer.partition}"
+                group.create_task(unless_cancelled(name, self._write(writer, outbox)), name=name)
+                async with asyncio.TaskGroup() as readers:
+                    for source, share in zip(self._sources, shares, strict=True):
+                        where = self._settings, source, writer.partition
+                        theirs = share.places, share.tallies, share.memories, share.telling
+                        polls = Polls(*where, *theirs, outbox, self._metrics, self._guard)
+                        for part in (share.read, polls.poll):
+                            name = f"{part.__name__}-{source.source.name}-{writer.partition}"
+                            readers.create_task(unless_cancelled(name, part(end)), name=name)
+                outbox.close()
+        finally:
+            outbox.discard()
+            for share in shares:
+                share.forget()
 
     def _warn_of_others(self, source: str, values: dict[bytes, bytes]) -> None:
         """Two sources of one name are one to whoever reads Kafka: their queues and jobs run together."""

@@ -100,6 +100,14 @@ class Share:
         finally:
             discovery.shares -= 1
 
+    def forget(self) -> None:
+        """Nobody reads here any more: give back what is remembered of the jobs.
+
+        What led to the end, and what refers to one another, is held until the collector comes by, which is seldom.
+        """
+        for lane in self._lanes.values():
+            lane.forget()
+
     async def _read(self, end: asyncio.Event) -> None:
         known: Found | None = None
         lanes: list[Lane] = []

@@ -178,6 +178,11 @@ class Lane:
             refused = sum(queue.is_refused for queue in self._queues.values())
             self._metrics.queues_refused.labels(self._source).dec(refused)
 
+    def forget(self) -> None:
+        """It has run: remember nothing of its queues' jobs."""
+        for queue in self._queues.values():
+            queue.leave()
+
     async def _run(self, end: asyncio.Event) -> None:
         while self._queues and not end.is_set():
             try:

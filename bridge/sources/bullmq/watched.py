@@ -87,6 +87,12 @@ class Queue:
         self.recent.shrink(int(part * len(self.recent)))
         return self.tail.shrink(int(part * len(self.tail)), ts)
 
+    def leave(self) -> None:
+        """Nobody reads it here any more: remember nothing of its jobs."""
+        self.memory.clear()
+        self.recent.shrink(0)
+        self.tail.leave()
+
     @property
     def is_taken_up(self) -> bool:
         """Whether it is known what was told of its open jobs before a restart."""

@@ -1,18 +1,23 @@
 """What makes a takeover exactly once is its order: the writer is opened, then the cursors are read, then Redis."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import gc
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bridge.kafka import Writer
 from bridge.metrics import Metrics
 from bridge.partition import relay
 from bridge.readiness import Readiness
 from bridge.settings import BridgeSettings
+from bridge.sources.bullmq.logs.tail import LogTail
+from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.source import BullmqSource
+from bridge.sources.bullmq.stream import Recent
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.kafka_reader import KafkaReader
@@ -51,20 +56,32 @@ class Replica:
             await self.source.close()
 
 
-async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
-    kafka_bootstrap: str, topic_prefix: str, redis_url: str, app: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """B is held while it reads the cursors; A tries to commit all the time; then B goes on from what it read."""
-    settings = read(
+def settings_of(kafka: str, prefix: str, redis_url: str) -> BridgeSettings:
+    return read(
         BridgeSettings,
         {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
-            "KAFKA_TOPIC_PREFIX": topic_prefix,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka,
+            "KAFKA_TOPIC_PREFIX": prefix,
             "KAFKA_PARTITIONS": "1",
             "REDIS_URL": redis_url,
             "BRIDGE_DISCOVERY_SECONDS": "0.2",
         },
     )
+
+
+@pytest.fixture
+def no_collector() -> Generator[None]:
+    """What is not given back at once stays."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
+    kafka_bootstrap: str, topic_prefix: str, redis_url: str, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B is held while it reads the cursors; A tries to commit all the time; then B goes on from what it read."""
+    settings = settings_of(kafka_bootstrap, topic_prefix, redis_url)
     await until_topics_fit(settings, asyncio.Event())
     await make_queue(app, "mail")
     await add_events(app, "mail", 10)
@@ -111,3 +128,40 @@ async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
         owner.end.set()
     events = reader.all.of_queue("mail")
     assert [event.job_id for event in events] == [f"job-{number}" for number in range(30)]
+
+
+@pytest.mark.usefixtures("no_collector")
+async def test_what_was_remembered_of_queues_is_given_back_with_a_lost_writer(
+    kafka_bootstrap: str, topic_prefix: str, redis_url: str, app: Any
+) -> None:
+    """All that a bridge may remember, at each outage of Kafka: the collector comes by too seldom for that."""
+    settings = settings_of(kafka_bootstrap, topic_prefix, redis_url)
+    await until_topics_fit(settings, asyncio.Event())
+    await make_queue(app, "mail")
+    await app.xadd("bull:mail:events", {"event": "active", "jobId": "runs", "prev": "waiting"})
+    await app.rpush("bull:mail:runs:logs", "hello")
+    owner, told = Replica(settings), 1
+    async with (
+        KafkaReader(kafka_bootstrap, topic_prefix) as reader,
+        owner.looking(),
+        asyncio.timeout(100),
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(owner.relay.run(0, owner.end))
+
+        async def are_told() -> bool:
+            records = await reader.read()
+            return len(records.of_queue("mail")) >= told and bool(records.logs)
+
+        for lost in range(3):
+            if lost:
+                async with Writer(settings, 0, asyncio.timeout):
+                    pass  # the owner's is fenced
+            await add_events(app, "mail", 10, first=told)
+            told += 10
+            await eventually(are_told, seconds=40, what=f"{told} events")
+        assert owner.was_lost
+        for kind in (QueueMemory, LogTail, Recent):
+            found = [one for one in gc.get_objects() if isinstance(one, kind)]
+            assert sum(map(bool, found)) == 1, f"{kind.__name__}: one alone is read from"
+        owner.end.set()

@@ -139,6 +139,10 @@ class LogTail:
         self._gave_up.clear()
         return gone
 
+    def leave(self) -> None:
+        """Nobody reads the queue here any more: whoever does reads the places from Kafka."""
+        self._places.clear()
+
     def shrink(self, most: int, ts: int) -> list[Record]:
         """Give up places down to so many, the oldest first; go on at the next call.
 
