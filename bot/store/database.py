@@ -122,11 +122,11 @@ class Database:
 
 @asynccontextmanager
 async def session_within(engine: AsyncEngine, deadline: float) -> AsyncGenerator[Session]:
-    """A transaction whose connection is aborted at the deadline: by us, or if we are stopped or cut off by Postgres.
+    """A transaction whose connection is aborted at the deadline: by us, or by Postgres if we are stopped or cut off.
 
-    Else others would wait for what we hold until Postgres misses us, by default for two hours.
-        Cancelling instead would not do: asyncpg then asks the server, over a second connection, to cancel the query,
-    and waits for that for ever if the server is silent (asyncpg connection.py, _cancel).
+    Others would wait for what we hold until Postgres missed us, by default for two hours. Cancelling instead would not
+    do: asyncpg then asks the server, over a second connection, to cancel the query, and waits for that for ever if the
+    server is silent (asyncpg connection.py, _cancel).
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline
