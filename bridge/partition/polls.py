@@ -135,6 +135,7 @@ class Polls:
         changed = [snapshot for snapshot in snapshots if self._is_news(snapshot)]
         await self._put([self._records.snapshot(snapshot) for snapshot in changed])
         self._published = {queue: last for queue, last in self._published.items() if queue in self._places}
+        self._waits.keep_only(self._places)
         self._published.update({snapshot.queue: snapshot for snapshot in changed})
 
     def _add_rates(self, snapshot: QueueSnapshot) -> None:

@@ -117,3 +117,12 @@ def test_unknown_wait_counts_from_when_it_was_first_seen_until_the_job_runs() ->
     assert waits.longest("mail", one, [Hashed(1000, 1000, 2, 6500, is_untried=False)], 7000) == 7000
     assert waits.longest("mail", [], [], 8000) is None
     assert waits.longest("mail", one, [Hashed(1000, 1000, 2, 6500, is_untried=False)], 9000) == 9000
+
+
+def test_wait_that_was_seen_is_forgotten_with_its_queue() -> None:
+    waits, one = Waits({}), [Candidate("1")]
+    for queue in ("mail", "other"):
+        waits.longest(queue, one, [Hashed(1000, 1000, 1, 2000, is_untried=False)], 5000)
+    waits.keep_only({"other"})
+    assert waits.longest("mail", one, [Hashed(1000, 1000, 1, 2000, is_untried=False)], 6000) == 6000
+    assert waits.longest("other", one, [Hashed(1000, 1000, 1, 2000, is_untried=False)], 6000) == 5000

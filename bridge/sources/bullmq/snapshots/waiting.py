@@ -6,7 +6,7 @@ that was never tried tells when it was added and due; any other counts from when
 never too long, and grows for as long as the job starves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -137,6 +137,11 @@ class Waits:
     def __init__(self, memories: Mapping[str, QueueMemory]) -> None:
         self._memories = memories
         self._seen: dict[str, dict[str, tuple[Mark, int]]] = {}
+
+    def keep_only(self, queues: Container[str]) -> None:
+        """The others are polled no more."""
+        for queue in [queue for queue in self._seen if queue not in queues]:
+            del self._seen[queue]
 
     def candidates(self, queue: str, ends: Sequence[Reply]) -> list[Candidate]:
         """The jobs to ask for. ends: what the lists hold there."""
