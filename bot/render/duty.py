@@ -6,7 +6,7 @@ from bot import texts
 from bot.localtime import zone_name
 from bot.render.incidents import incident_lines, scope_words
 from bot.render.markup import bold, fit, name
-from bot.render.times import as_old, moment
+from bot.render.times import as_old, many, moment
 from bot.routing.duty import Duty, Turn
 from bot.store.handover import Handover
 
@@ -70,11 +70,13 @@ def handover_text(found: Handover, held: int, lost: int | None, *, now_ms: int, 
         lines.append(texts.AND_MORE.format(count=found.acts_count - len(found.acts)))
     lines.append(_lost_words(lost))
     if held:
-        lines.append(texts.HANDOVER_HELD.format(count=held))
+        lines.append(texts.HANDOVER_HELD.format(incidents=many(held, "incident")))
     return fit(lines)
 
 
 def _lost_words(lost: int | None) -> str:
     if lost is None:
         return texts.HANDOVER_LOST_UNKNOWN
-    return f"{texts.ICON_WARN} {texts.HANDOVER_LOST.format(count=lost)}" if lost else texts.HANDOVER_NO_GAP
+    if not lost:
+        return texts.HANDOVER_NO_GAP
+    return f"{texts.ICON_WARN} {texts.HANDOVER_LOST.format(events=many(lost, 'event'))}"

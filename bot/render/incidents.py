@@ -94,8 +94,8 @@ def reminder_text(worst: Sequence[Numbered], *, count: int, now_ms: int) -> str:
 def digest_text(held: Sequence[Numbered], *, now_ms: int) -> str:
     """What was held back in quiet hours: what still goes on first, then what is over."""
     worst = sorted(held, key=lambda one: (one[1].is_over, -one[1].count, one[0]))
-    goes_on = sum(not one.is_over for _, one in held)
-    lines = [texts.DIGEST.format(count=len(held), goes_on=goes_on)]
+    goes_on = many(sum(not one.is_over for _, one in held), "still goes on", "still go on")
+    lines = [texts.DIGEST.format(incidents=many(len(held), "incident"), goes_on=goes_on)]
     lines += [line for one in worst[:TOP] for line in incident_lines(*one, now_ms=now_ms)]
     if len(worst) > TOP:
         lines.append(texts.AND_MORE.format(count=len(worst) - TOP))

@@ -2,7 +2,7 @@
 
 from bot import texts
 from bot.render.markup import bold, fit, name
-from bot.render.times import age
+from bot.render.times import age, many
 from bot.vitals.pulse import Pulse
 from tocsin.times import current_ms
 
@@ -19,7 +19,7 @@ def status_text(pulse: Pulse, *, now_ms: int | None = None) -> str:
     if not pulse.has_alert_chats():
         lines.append(f"{texts.ICON_FAILED} {texts.NO_ALERT_CHATS}")
     if pulse.alerts.unrouted:
-        lines.append(f"{texts.ICON_FAILED} {texts.UNROUTED.format(count=pulse.alerts.unrouted)}")
+        lines.append(f"{texts.ICON_FAILED} {texts.UNROUTED.format(alerts=many(pulse.alerts.unrouted, 'alert'))}")
     is_well = all(line.startswith((texts.ICON_OK, texts.ICON_OLD)) for line in lines)
     return fit([bold(texts.STATUS_WELL if is_well else texts.STATUS_ILL), *lines])
 
@@ -30,13 +30,13 @@ def _reading(pulse: Pulse) -> list[str]:
     if progress.problem or since is None:
         lines = [f"{texts.ICON_FAILED} Kafka: {name(progress.problem, 160) or texts.NOT_READ_YET}"]
     else:
-        lag = texts.UNKNOWN if progress.lag is None else str(progress.lag)
+        lag = f"{texts.UNKNOWN} records" if progress.lag is None else many(progress.lag, "record")
         icon = texts.ICON_OK if since < LATE_SECONDS and (progress.lag or 0) < 10_000 else texts.ICON_WARN
-        lines = [f"{icon} Kafka: {lag} records behind, read {age(since)} ago"]
+        lines = [f"{icon} Kafka: {lag} behind, read {age(since)} ago"]
     if progress.bad_records:
-        lines.append(f"{texts.ICON_WARN} {progress.bad_records} unreadable records")
+        lines.append(f"{texts.ICON_WARN} {many(progress.bad_records, 'unreadable record')}")
     if progress.expired:
-        lines.append(f"{texts.ICON_FAILED} {texts.EXPIRED.format(count=progress.expired)}")
+        lines.append(f"{texts.ICON_FAILED} {texts.EXPIRED.format(records=many(progress.expired, 'record'))}")
     return lines
 
 
@@ -48,7 +48,7 @@ def _bridge(pulse: Pulse, now_ms: int) -> str:
     icon = texts.ICON_OK if since < LATE_SECONDS else texts.ICON_FAILED
     missing = pulse.snapshots.missing()
     more = f", {missing} more not seen yet" if missing else ""
-    return f"{icon} bridge: {len(pulse.snapshots.all())} queues{more}, newest counts {age(since)} old"
+    return f"{icon} bridge: {many(len(pulse.snapshots.all()), 'queue')}{more}, newest counts {age(since)} old"
 
 
 def _outbox(pulse: Pulse, now_ms: int) -> list[str]:
@@ -61,13 +61,13 @@ def _outbox(pulse: Pulse, now_ms: int) -> list[str]:
     stale = f" {age(measured)} ago; {name(pulse.outbox_problem, 160)}" if is_stale else ""
     is_late = found.oldest_ms is not None and now_ms - found.oldest_ms > LATE_SECONDS * 1000
     icon = texts.ICON_FAILED if is_stale else texts.ICON_WARN if is_late else texts.ICON_OK
-    lines = [f"{icon} outbox: {found.waiting} messages waiting{oldest}{stale}"]
+    lines = [f"{icon} outbox: {many(found.waiting, 'message')} waiting{oldest}{stale}"]
     for one in found.away:
         again = age(max(0, one.next_ms - now_ms) / 1000)
         away = texts.AWAY.format(chat=one.chat_id, count=one.waiting, note=name(one.note, 120), again=again)
         lines.append(f"{texts.ICON_FAILED} {away}")
     if found.dead:
-        lines.append(f"{texts.ICON_FAILED} {found.dead} messages of the last day can never arrive:")
+        lines.append(f"{texts.ICON_FAILED} {many(found.dead, 'message')} of the last day can never arrive:")
         lines += [f"   {name(note, 200)}" for note in found.dead_notes]
     for channel in pulse.backlogs:
         icon = texts.ICON_FAILED if channel.dead else texts.ICON_WARN

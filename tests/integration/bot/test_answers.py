@@ -392,7 +392,7 @@ async def test_errors_schedules_and_routes_are_told_and_what_is_down_is_said(
     await house.ask("/schedulers ordres", expect="Did you mean")
     await house.ask("/silence orders 1h", expect="Silenced until")
     text, _ = await house.ask("/handover", expect="Handover")
-    assert "events were lost before they were read" in text, "history knows of every gap"
+    assert "Lost before they were read: " in text, "history knows of every gap"
     await house.ask("/rules depth off", expect="It is now so")
     await house.ask("/rules slow fire=9", expect="It is now so")
     text, _ = await house.ask("/route orders", expect="main/orders (prod) rings in")

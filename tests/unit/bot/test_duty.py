@@ -93,5 +93,8 @@ def test_a_handover_has_room_for_what_was_done_however_much_is_silenced() -> Non
     ]
     found = Handover(now_ms, None, None, Open(0, 0, []), silences, acts, 1, 0, 0)
     text = handover_text(found, 9, 1203, now_ms=now_ms, read_seconds_ago=1.0)
-    for words in ("… and 290 more", "ann: retry x · done", "1203 events were lost", "9 incidents are held back"):
+    for words in ("… and 290 more", "ann: retry x · done", "read: 1203 events;", "digest: 9 incidents;"):
+        assert words in text
+    text = handover_text(found, 1, 1, now_ms=now_ms, read_seconds_ago=1.0)
+    for words in ("read: 1 event;", "digest: 1 incident;"):
         assert words in text
