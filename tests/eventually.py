@@ -5,6 +5,9 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
+READY_SECONDS = 180
+"""How long a service may take to be ready: a busy machine fails no test."""
+
 
 async def eventually(
     condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 60, what: str = "the condition"

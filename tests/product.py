@@ -15,13 +15,12 @@ from typing import Any
 
 import httpx
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.output import written
 from tests.ports import free_port
 from tests.servers.sandbox import TOKEN
 
 CHAT = 1001
-READY_SECONDS = 60
 SERVICES = ("logsvc", "bridge", "bot")
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.store.database import open_engine
 from bot.store.migrate import migrate
 from bot.store.milestones import BORN, reach
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.output import written
 from tests.ports import free_port
 from tests.stalls import stalls
@@ -170,7 +170,7 @@ class House:
         self.bots.append(child)
         await child.start()
         if wait:
-            await eventually(lambda: self._ready(port, child), seconds=40, what="the bot's readiness")
+            await eventually(lambda: self._ready(port, child), seconds=READY_SECONDS, what="the bot's readiness")
         return child
 
     async def _ready(self, port: int, child: Child) -> bool:

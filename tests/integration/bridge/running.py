@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.kafka_reader import KafkaReader, Records
 from tests.output import written
 from tests.ports import free_port
@@ -48,7 +48,7 @@ class Bridge:
 
     async def ready(self) -> None:
         """Wait until it says it is ready: it owns its partitions and has restored them."""
-        await eventually(self._is_ready, seconds=180, what="the bridge ready")
+        await eventually(self._is_ready, seconds=READY_SECONDS, what="the bridge ready")
 
     async def _is_ready(self) -> bool:
         assert self.process is not None

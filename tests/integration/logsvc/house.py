@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from tests.clients import aiokafka, aiokafka_admin
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.output import written
 from tests.ports import free_port
 from tocsin.events import (
@@ -31,7 +31,6 @@ from tocsin.events import (
 )
 from tocsin.topics import Topics, partition_of, queue_key
 
-READY_SECONDS = 60
 PARTITIONS = 4
 LANES = 4 * PARTITIONS + 1
 """Every partition of what is ingested: sources have one."""

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.clients import bullmq, redis
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tests.servers.sandbox import CHAT, TOKEN, running_sandbox
 from tocsin.stack.data import owned
@@ -29,7 +29,6 @@ CLEAN = {
     for name, value in os.environ.items()
     if name in _KEPT or name.upper().endswith("_PROXY") or name.startswith(("PIP_", "MAVEN_"))
 }
-READY_SECONDS = 180
 SERVICE_READY = re.compile(r"(bridge|logsvc|bot) +ready on ")
 
 
