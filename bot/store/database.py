@@ -122,11 +122,12 @@ class Database:
 
 @asynccontextmanager
 async def session_within(engine: AsyncEngine, deadline: float) -> AsyncGenerator[Session]:
-    """A transaction whose connection is aborted at the deadline: by us, or by Postgres if we are stopped or cut off.
+    """A transaction whose connection is aborted at the deadline.
 
-    Others would wait for what we hold until Postgres missed us, by default for two hours. Cancelling instead would not
-    do: asyncpg then asks the server, over a second connection, to cancel the query, and waits for that for ever if the
-    server is silent (asyncpg connection.py, _cancel).
+    Where we are stopped or cut off Postgres does so, once it has heard nothing for as long: others would wait for what
+    we hold until it missed us, by default for two hours. Cancelling instead would not do: asyncpg then asks the server,
+    over a second connection, to cancel the query, and waits for that for ever if the server is silent (asyncpg
+    connection.py, _cancel).
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline

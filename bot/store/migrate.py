@@ -20,7 +20,8 @@ VERSION_TABLE = "bot_migrations"
 LOCK = 0x746F6373
 """Key of the advisory lock; held by the transaction, so it works behind PgBouncer too."""
 LOCK_SECONDS, STATEMENT_SECONDS, WHOLE_SECONDS = 10, 60, 120
-"""Of waiting for a lock, of one statement, of everything: who is late begins again."""
+"""Of waiting for a lock, of one statement, of everything: who is late begins again. Who is stopped or cut off holds the
+tables for no longer either."""
 
 
 async def migrate(engine: AsyncEngine) -> None:
@@ -35,6 +36,7 @@ async def migrate(engine: AsyncEngine) -> None:
         try:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
             await connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"))
+            await connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{WHOLE_SECONDS}s'"))
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
             await connection.run_sync(_upgrade)
         finally:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import Slow
 from bot.store.database import open_engine, session_within
+from bot.store.migrate import migrate
 from tests.eventually import eventually
 from tests.integration.bot.house import Child
 
@@ -23,6 +24,18 @@ async def hold():
         os.kill(os.getpid(), signal.SIGSTOP)
 
 asyncio.run(hold())
+"""
+STOPS_AS_IT_MIGRATES = """
+import asyncio, os, signal, sys
+from bot.store import migrate
+from bot.store.database import open_engine
+
+def stop(connection):
+    print("stops", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+migrate.WHOLE_SECONDS, migrate._upgrade = 1, stop
+asyncio.run(migrate.migrate(open_engine(sys.argv[1])))
 """
 
 
@@ -69,6 +82,20 @@ async def test_what_a_stopped_process_holds_is_free_after_its_deadline(postgres_
         await eventually(is_held, what="a row that the stopped process holds")
         async with session_within(engine, 20) as session:
             assert await session.scalar(text("DELETE FROM held RETURNING one")) == 1
+    finally:
+        await stopped.kill()
+        await engine.dispose()
+
+
+async def test_who_is_stopped_as_it_migrates_keeps_others_from_it_for_no_longer_than_it_may_take(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    engine = open_engine(postgres_url)
+    stopped = Child(tmp_path / "stopped.log", "-c", STOPS_AS_IT_MIGRATES, postgres_url)
+    await stopped.start()
+    try:
+        await eventually(lambda: "stops" in stopped.output(), what="one in the middle of it")
+        await migrate(engine)
     finally:
         await stopped.kill()
         await engine.dispose()
