@@ -31,7 +31,7 @@ INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late
 STORM, ACTION, DIGEST = "storm", "action", "digest"
 """Kinds of messages. Only incident, late, storm and action are edited once they are sent."""
 
-REMINDING = 0x746F6373
+REMINDING = 0x746F6375
 """Whoever wants reminders holds this lock of Postgres until its transaction ends."""
 
 REVOKED = "revoked"

@@ -13,12 +13,15 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from bot.routing.routes import Destination
+from bot.store.database import session_within
 from bot.store.duty import shifts_on
 from bot.store.late import lock_over
-from bot.store.migrate import MIGRATIONS, VERSION_TABLE, migrate
+from bot.store.migrate import LOCK, MIGRATIONS, VERSION_TABLE, migrate
 from bot.store.models import Base
+from bot.store.outbox import put_reminder
 
 VALUES: dict[type[Any], Any] = {
     **{int: 7, str: "seven", bool: True, float: 7.0, bytes: b"7", object: {"seven": 7}},
@@ -120,3 +123,11 @@ async def test_whoever_was_on_call_before_somebody_else_is_not_again_after_an_up
             assert [one.user_id for one in await shifts_on(session, now_ms + 30_000)] == [2]
     finally:
         await engine.dispose()
+
+
+async def test_who_reminds_does_not_wait_for_who_migrates_and_for_the_tables_it_uses_itself(
+    engine: AsyncEngine,
+) -> None:
+    async with AsyncSession(engine) as migrates, migrates.begin(), session_within(engine, 5) as reminds:
+        await migrates.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        await put_reminder(reminds, Destination(1), "", (), now_ms=1)
