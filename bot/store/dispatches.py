@@ -30,7 +30,7 @@ async def dispatch(
 ) -> None:
     """Want something told, once. Who has not heard that it began hears neither that it is taken nor that it is over."""
     heard = await _heard(session, channels, [subject])
-    await _want(session, channels, [subject], what, told, heard, now_ms=now_ms)
+    await _want(session, [(channel, subject) for channel in channels], what, told, heard, now_ms=now_ms)
 
 
 async def dispatch_round(
@@ -55,13 +55,15 @@ async def dispatch_round(
         if any((channel, one, end) in heard for one in goes_on for channel in channels for end in ENDS):
             goes_on = []
         begun = goes_on or [rounds[rounds.index(begun[-1]) + 1 if begun else 0]]
-    if what is What.RING:
-        await _want(session, channels, begun, what, told, heard, now_ms=now_ms)
-        return
-    for channel in channels:
-        mine = [one for one in begun if (channel, one, What.RING) in heard]
-        ended = mine if knows_rounds(channel) else mine[-1:]
-        await _want(session, [channel], ended, what, told, heard, now_ms=now_ms)
+    rounds_of = {one: begun if what is What.RING else _heard_of(one, begun, heard) for one in channels}
+    wanted = [(channel, one) for channel, several in rounds_of.items() for one in several]
+    await _want(session, wanted, what, told, heard, now_ms=now_ms)
+
+
+def _heard_of(channel: str, rounds: Sequence[str], heard: Collection[_Heard]) -> Sequence[str]:
+    """Of which of these rounds a channel hears that somebody took it, or that it is over."""
+    mine = [one for one in rounds if (channel, one, What.RING) in heard]
+    return mine if knows_rounds(channel) else mine[-1:]
 
 
 def _round(subject: str, number: int) -> str:
@@ -79,8 +81,7 @@ async def _heard(session: AsyncSession, channels: Sequence[str], subjects: Seque
 
 async def _want(
     session: AsyncSession,
-    channels: Sequence[str],
-    subjects: Sequence[str],
+    wanted: Sequence[tuple[str, str]],
     what: What,
     told: Mapping[str, Any],
     heard: Collection[_Heard],
@@ -89,8 +90,7 @@ async def _want(
 ) -> None:
     rows = [
         {"channel": channel, "subject": one, "what": what, "told": told, "created_ms": now_ms, "changed_ms": now_ms}
-        for one in subjects
-        for channel in channels
+        for channel, one in wanted
         if (channel, one, what) not in heard and (what is What.RING or (channel, one, What.RING) in heard)
     ]
     if rows:

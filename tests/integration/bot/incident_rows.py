@@ -1,8 +1,10 @@
 """Incidents as rows in a test: what fails, and what Telegram would be sent, by a clock that is passed in."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.incidents.alerts import Alerts
@@ -36,3 +38,16 @@ async def send_all(engine: AsyncEngine) -> list[tuple[str, str]]:
 def numbered(first: int, count: int) -> list[Key]:
     """So many kinds of failures."""
     return [Key("prod", "main", "orders", f"f{number}") for number in range(first, first + count)]
+
+
+@contextmanager
+def statements(engine: AsyncEngine) -> Generator[list[str]]:
+    """What Postgres is asked meanwhile: each is a round trip."""
+    asked: list[str] = []
+
+    def ask(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", ask)
+    yield asked
+    event.remove(engine.sync_engine, "before_cursor_execute", ask)

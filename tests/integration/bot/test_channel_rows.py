@@ -15,7 +15,7 @@ from bot.settings import BotSettings
 from bot.store.database import Database
 from bot.store.dispatches import claim_dispatches, dispatch, dispatch_round, end_unknown
 from bot.store.models import DispatchRow
-from tests.integration.bot.incident_rows import at, fail, numbered, send_all
+from tests.integration.bot.incident_rows import at, fail, numbered, send_all, statements
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -54,6 +54,16 @@ async def test_channels_hear_each_round_of_what_is_taken_and_given_back_for_a_we
         told = Counter((channel, What(what)) for channel, what in rows)
     each = {(channel, what): 45 for channel in channels for what in What}
     assert told == {**each, (slack, What.RESOLVE): 1}
+
+
+async def test_however_many_channels_hear_of_an_end_postgres_is_asked_as_often(engine: AsyncEngine) -> None:
+    channels = [Channel(Kind.WEBHOOK, f"https://{number}.example").name for number in range(4)]
+    async with AsyncSession(engine) as session, session.begin():
+        await dispatch_round(session, channels, "incident:1:1", What.RING, {}, now_ms=1)
+        for what in (What.ACK, What.RESOLVE):
+            with statements(engine) as asked:
+                await dispatch_round(session, channels, "incident:1:1", what, {}, now_ms=1)
+            assert len(asked) == 2, "what they have heard, and what they are to hear"
 
 
 async def test_what_waits_for_a_channel_that_another_bot_may_know_is_given_up_late(engine: AsyncEngine) -> None:

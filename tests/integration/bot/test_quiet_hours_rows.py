@@ -1,11 +1,9 @@
 """Quiet hours and their digest on a real Postgres, by a clock that is passed in."""
 
 from collections import Counter
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import event, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.channels import Channel, Kind
@@ -20,7 +18,7 @@ from bot.store.database import Database
 from bot.store.duty import begin_shift
 from bot.store.models import Card, DispatchRow, StormRow
 from tests.eventually import eventually
-from tests.integration.bot.incident_rows import ADMIN, ANN, BOSS, KEY, at, fail, numbered, send_all
+from tests.integration.bot.incident_rows import ADMIN, ANN, BOSS, KEY, at, fail, numbered, send_all, statements
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -88,19 +86,6 @@ async def test_what_quiet_hours_held_back_is_an_alert_like_any_other_once_the_di
         *(("incident", ADMIN), ("incident", ANN), ("incident", BOSS)),
     ]
     assert [one.is_silent for one in cards] == [False, False, True, True, False]
-
-
-@contextmanager
-def statements(engine: AsyncEngine) -> Generator[list[str]]:
-    """What Postgres is asked meanwhile: each is a round trip."""
-    asked: list[str] = []
-
-    def ask(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", ask)
-    yield asked
-    event.remove(engine.sync_engine, "before_cursor_execute", ask)
 
 
 async def test_all_that_goes_on_in_the_morning_is_shown_paged_and_told_to_channels(
