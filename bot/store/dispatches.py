@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,8 +16,10 @@ from bot.store.unclaimed import is_unclaimed
 WAITING, SENT, DEAD = "waiting", "sent", "dead"
 ENDS = (What.ACK, What.RESOLVE)
 """After which a round is over: what needs somebody then rings anew."""
-ABOUT = func.substring(DispatchRow.subject, "^[^:]*(?::[^:]*)?")
+ABOUT = "^[^:]*(?::[^:]*)?"
 """What a subject is of: an incident in all its episodes and rounds, a storm, a summary. See subject_of."""
+IN_LINE_MS = 24 * 3_600_000
+"""For so long what a channel does not take holds up all else of its incident; then only what is told by its name."""
 ROUNDS = 20
 """Names of rounds that are looked up at once."""
 
@@ -116,20 +118,21 @@ async def claim_dispatches(
     """Claim the next of each incident in each of these channels: of one in order, each by one bot at a time.
 
     Of all its episodes and rounds: who has heard that it rings anew is not told then that somebody took it before.
+    Something that a channel never takes, as it answers with an error to that alone, ends this after a day.
 
     spared_seconds: Database.spared_seconds.
     """
     is_free = is_unclaimed(DispatchRow.claimed_until, spared_seconds)
     is_waiting = and_(DispatchRow.state == WAITING, DispatchRow.channel.in_(channels))
-    first = (
-        select(DispatchRow.id)
-        .where(is_waiting)
-        .ext(distinct_on(DispatchRow.channel, ABOUT))
-        .order_by(DispatchRow.channel, ABOUT, DispatchRow.id)
-    )
+    columns = (DispatchRow.id, DispatchRow.channel, DispatchRow.subject, DispatchRow.created_ms)
+    by_name = (DispatchRow.channel, DispatchRow.subject)
+    first = select(*columns).where(is_waiting).ext(distinct_on(*by_name)).order_by(*by_name, DispatchRow.id).subquery()
+    alone = case((first.c.created_ms > now_ms - IN_LINE_MS, ""), else_=first.c.subject)
+    line = (first.c.channel, func.substring(first.c.subject, ABOUT), alone)
+    in_turn = select(first.c.id).ext(distinct_on(*line)).order_by(*line, first.c.id)
     due = (
         select(DispatchRow.id)
-        .where(DispatchRow.id.in_(first), is_free, DispatchRow.state == WAITING, DispatchRow.not_before_ms <= now_ms)
+        .where(DispatchRow.id.in_(in_turn), is_free, DispatchRow.state == WAITING, DispatchRow.not_before_ms <= now_ms)
         .order_by(DispatchRow.not_before_ms, DispatchRow.id)
         .limit(most)
         .with_for_update(skip_locked=True)

@@ -72,6 +72,24 @@ async def test_what_rings_anew_waits_until_it_is_told_that_it_was_taken_or_over(
     assert set(await claimed(9)) == {"ack incident:1:1"}
 
 
+async def test_what_a_channel_never_takes_holds_up_its_incident_for_a_day_at_most(engine: AsyncEngine) -> None:
+    name, day_ms = SETTINGS.channels[0].name, 24 * 3_600_000
+    async with AsyncSession(engine) as session, session.begin():
+        for now_ms, subject, what in ((1, "incident:1:1", What.RING), (2, "incident:1:1", What.RESOLVE)):
+            await dispatch(session, [name], subject, what, {}, now_ms=now_ms)
+        await dispatch(session, [name], "incident:1:2", What.RING, {}, now_ms=day_ms)
+
+    async def claimed(now_ms: int) -> list[str]:
+        async with AsyncSession(engine) as session, session.begin():
+            found = await claim_dispatches(session, [name], now_ms=now_ms, most=8, lease_seconds=60)
+            for one in found:
+                await retry_dispatch(session, one.id, "it is ill", not_before_ms=now_ms + 1)
+            return sorted(f"{one.what} {one.subject}" for one in found)
+
+    assert await claimed(day_ms) == ["ring incident:1:1"]
+    assert await claimed(day_ms + 2) == ["ring incident:1:1", "ring incident:1:2"], "never the end before it began"
+
+
 async def want(engine: AsyncEngine, subject: str) -> None:
     async with AsyncSession(engine) as session, session.begin():
         await dispatch(session, [SETTINGS.channels[0].name], subject, What.RING, {}, now_ms=1)
