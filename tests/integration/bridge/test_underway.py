@@ -1,0 +1,39 @@
+"""Jobs that ran before their queue was taken up: whose logs are followed, and until when."""
+
+import time
+from typing import Any
+
+from tests.eventually import eventually
+from tests.integration.bridge.by_hand import add_events, make_queue
+from tests.lanes import Kafka, lane_reading
+from tocsin.events import LogLine, decode
+
+
+def lines(kafka: Kafka) -> set[str]:
+    """What was told of logs until now."""
+    kafka.commit()
+    values = [record.value for record in kafka.records if record.topic == "t.logs"]
+    return {decode(LogLine, value).message for value in values if value is not None}
+
+
+async def test_job_that_is_gone_at_its_end_is_followed_no_more(app: Any, redis_url: str) -> None:
+    """As with removeOnComplete: no hash will ever tell of it. Another that runs is followed on."""
+    kafka = Kafka()
+    await make_queue(app, "mail")
+    await add_events(app, "mail", 1)
+    for job_id in ("gone", "runs"):
+        job = {"name": "send", "opts": "{}", "data": "{}", "timestamp": int(time.time() * 1000), "ats": 1}
+        await app.hset(f"bull:mail:{job_id}", mapping=job)
+        await app.lpush("bull:mail:active", job_id)
+        await app.rpush(f"bull:mail:{job_id}:logs", f"{job_id}: one")
+    async with lane_reading(redis_url, kafka, "mail"):
+        await eventually(lambda: lines(kafka) == {"gone: one", "runs: one"}, what="both are followed")
+        async with app.pipeline(transaction=True) as at_once:
+            at_once.lrem("bull:mail:active", 0, "gone").delete("bull:mail:gone", "bull:mail:gone:logs")
+            at_once.xadd("bull:mail:events", {"event": "completed", "jobId": "gone"})
+            await at_once.execute()
+        await eventually(lambda: bool(kafka.of("gone")), what="its end")
+        for job_id in ("gone", "runs"):
+            await app.rpush(f"bull:mail:{job_id}:logs", f"{job_id}: two")
+        await eventually(lambda: "runs: two" in lines(kafka), what="the other is followed on")
+    assert "gone: two" not in lines(kafka)
