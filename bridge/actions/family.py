@@ -1,6 +1,6 @@
 """The queues that a job's removal would reach: BullMQ removes a job's children with it, whatever queue they are in."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import cast
 
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
@@ -13,12 +13,24 @@ KEYS_A_READ = 100
 
 Objection = Callable[[str], str | None]
 """Of a queue, why jobs in it may not be removed; None if they may."""
+Look = Callable[[str], Awaitable[str | None]]
+"""Looks why a job may not be removed together with its descendants; None if it may. Raises SourceUnavailable."""
 
 
 async def parents_among(door: Door, keys: Keys, job_ids: Sequence[str]) -> list[str]:
     """Those of the jobs that have children, or may have. Raises SourceUnavailable."""
     sizes = await door.ask([command for job_id in job_ids for command in _sizes(keys.job(job_id))])
     return [job_id for at, job_id in enumerate(job_ids) if any(sizes[4 * at : 4 * at + 4])]
+
+
+async def look_at(door: Door, keys: Keys, job_ids: Sequence[str], objects: Objection) -> Look:
+    """How to look at each of these jobs right before it is removed. Raises SourceUnavailable."""
+    with_children = frozenset(await parents_among(door, keys, job_ids))
+
+    async def look(job_id: str) -> str | None:
+        return await objection_to(door, keys, job_id, objects) if job_id in with_children else None
+
+    return look
 
 
 async def objection_to(door: Door, keys: Keys, job_id: str, objects: Objection) -> str | None:

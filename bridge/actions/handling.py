@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from bridge.actions.claims import Claim, fold, pages_of
-from bridge.actions.family import Objection
+from bridge.actions.family import Look, Objection, look_at
 from bridge.actions.ledger import Following, Ledger
 from bridge.actions.performer import Performer
 from bridge.actions.request import ON_JOBS, ActionAnswer, ActionRefused, ActionRequest, answer
-from bridge.actions.selection import plan, spared
+from bridge.actions.selection import plan
 from bridge.errors import SourceUnavailable
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.source import BullmqSource
@@ -176,15 +176,25 @@ class Handling:
                     is_pause = self._request.action == "pause"
                     outcome = await self._performer.set_paused(self._keys.queue, is_pause, until=until)
                     return None if outcome is None else [outcome]
-                if self._request.action == "remove":  # children, or the policy, may have come since it was planned
-                    planned = await spared(self._source.door, self._keys, planned, self._objects)
                 return await self._performer.act(
-                    self._request.action, self._keys.queue, planned, is_repeat=page in self._doubtful, until=until
+                    self._request.action,
+                    self._keys.queue,
+                    planned,
+                    is_repeat=page in self._doubtful,
+                    until=until,
+                    look=await self._look_at(planned),
                 )
         except Unavailable:
             self._doubtful.add(page)
             await self._add(self._release(page))
             raise
+
+    async def _look_at(self, planned: list[PlannedJob]) -> Look | None:
+        """How to look at each job before a removal: children, or the policy, may have come since it was planned."""
+        if self._request.action != "remove":
+            return None
+        job_ids = [job.job_id for job in planned if job.outcome is None]
+        return await look_at(self._source.door, self._keys, job_ids, self._objects)
 
     def _described(self) -> dict[str, Any]:
         """What a claim says of the request."""

@@ -14,6 +14,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from bridge.actions import versions
 from bridge.actions.claims import stamp_of
+from bridge.actions.family import Look
 from bridge.errors import SourceUnavailable
 from bridge.jsontext import NotJson, parse
 from bridge.settings import Source
@@ -74,12 +75,20 @@ class Performer:
         return JobOutcome(job_id="", outcome=Outcome.DONE)
 
     async def act(
-        self, action: str, queue: str, planned: Sequence[PlannedJob], *, is_repeat: bool, until: float
+        self,
+        action: str,
+        queue: str,
+        planned: Sequence[PlannedJob],
+        *,
+        is_repeat: bool,
+        until: float,
+        look: Look | None = None,
     ) -> list[JobOutcome] | None:
         """Act on these jobs, each only while it is in the state planned for; return their outcomes in order.
 
         is_repeat: some of it may have been done before: a job in another state counts as done then. until: monotonic
-        time after which no job is begun any more; None = it was too short for all of them.
+        time after which no job is begun any more; None = it was too short for all of them. look: at each job before it
+        is acted on, for what speaks against that.
         """
         keys = Keys(self._prefix, queue)
         now, why_not = await self._states(keys, action, [job.job_id for job in planned if job.outcome is None])
@@ -93,6 +102,8 @@ class Performer:
             if stamp != job.stamp:
                 return _moved_on(action, job, stamp, is_repeat)
             async with self._turns:
+                if look is not None and time.monotonic() < until and (why := await look(job.job_id)) is not None:
+                    return _refused(job.job_id, why)
                 if time.monotonic() > until:
                     return None  # before a connection is taken, which would be closed for it
                 try:

@@ -38,7 +38,7 @@ async def plan(door: Door, keys: Keys, request: ActionRequest, objects: Objectio
     planned: list[PlannedJob] = []
     for at in range(0, len(job_ids), JOBS_A_READ):
         found = await _found(door, keys, request.action, job_ids[at : at + JOBS_A_READ])
-        planned += await spared(door, keys, found, objects) if request.action == "remove" else found
+        planned += await _spared(door, keys, found, objects) if request.action == "remove" else found
     return planned
 
 
@@ -161,7 +161,7 @@ async def _found(door: Door, keys: Keys, action: str, job_ids: Sequence[str]) ->
     return [_in_state(job_id, wrong, *three) for job_id, three in zip(job_ids, each, strict=True)]
 
 
-async def spared(door: Door, keys: Keys, found: list[PlannedJob], objects: Objection) -> list[PlannedJob]:
+async def _spared(door: Door, keys: Keys, found: list[PlannedJob], objects: Objection) -> list[PlannedJob]:
     """The same, without those whose removal would reach where nothing may be removed."""
     with_children = await parents_among(door, keys, [job.job_id for job in found if job.outcome is None])
     whys = {job_id: await objection_to(door, keys, job_id, objects) for job_id in with_children}

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.actions.ledger import Ledger
-from tests.integration.bridge.acting import carried_out, may_act, send
+from tests.integration.bridge.acting import carried_out, may_act, outcomes, send
 from tests.integration.bridge.failed_jobs import make_failed, retries
 from tests.integration.bridge.running import bridge_on
 from tests.integration.bridge.test_sites import site
@@ -85,3 +85,24 @@ async def test_who_is_slow_keeps_the_request_until_it_is_put_down(
         async with Ledger(settings, Breakers(settings, CollectorRegistry())).follow("slow") as following:
             await following.catch_up()
     assert not [step for step in following.records if step.supersedes], "who was at it was taken for dead"
+
+
+@pytest.mark.slow
+async def test_jobs_with_children_are_removed_over_a_slow_line(
+    app: Any, kafka_bootstrap: str, topic_prefix: str, redis_url: str, tmp_path: Path
+) -> None:
+    """To look at a page of them, one after another, would take longer than a page may."""
+    distance = Distance(redis_url)
+    job_ids = await make_failed(app, "mail", 100)
+    for job_id in job_ids:
+        await app.hset(f"bull:mail:{job_id}:processed", f"bull:mail:child-of-{job_id}", "null")
+    async with (
+        listening(distance.serve) as port,
+        bridge_on(kafka_bootstrap, topic_prefix, f"redis://127.0.0.1:{port}/0", tmp_path / "one.log") as bridge,
+    ):
+        may_act(bridge, redis_url)
+        await bridge.start()
+        await bridge.ready()
+        distance.seconds = 0.025
+        answer = await carried_out(bridge, action="remove", queue="mail", job_ids=job_ids)
+    assert outcomes(answer) == dict.fromkeys(job_ids, "done")
