@@ -19,8 +19,9 @@ from sqlalchemy import text
 from bot.store.database import open_engine, session_within
 
 async def hold():
-    async with session_within(open_engine(sys.argv[1]), 1) as session:
+    async with session_within(open_engine(sys.argv[1]), 5) as session:
         await session.execute(text("DELETE FROM held"))
+        print("stops", flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
 
 asyncio.run(hold())
@@ -72,14 +73,9 @@ async def test_what_a_stopped_process_holds_is_free_after_its_deadline(postgres_
     engine, stopped = open_engine(postgres_url), Child(tmp_path / "stopped.log", "-c", STOPS, postgres_url)
     async with session_within(engine, 10) as session:
         await session.execute(text("CREATE TABLE held AS SELECT 1 AS one"))
-
-    async def is_held() -> bool:
-        async with session_within(engine, 10) as session:
-            return await session.scalar(text("SELECT one FROM held FOR UPDATE SKIP LOCKED")) is None
-
     await stopped.start()
     try:
-        await eventually(is_held, what="a row that the stopped process holds")
+        await eventually(lambda: "stops" in stopped.output(), what="one that holds the row")
         async with session_within(engine, 20) as session:
             assert await session.scalar(text("DELETE FROM held RETURNING one")) == 1
     finally:
