@@ -1,4 +1,4 @@
-"""Jobs that ran before their queue was taken up: whose logs are followed, and until when."""
+"""Jobs that run, and no entry tells of it: whose logs are followed, and until when."""
 
 import time
 from typing import Any
@@ -9,11 +9,15 @@ from tests.lanes import Kafka, lane_reading
 from tocsin.events import LogLine, decode
 
 
-def lines(kafka: Kafka) -> set[str]:
+def told(kafka: Kafka) -> list[LogLine]:
     """What was told of logs until now."""
     kafka.commit()
     values = [record.value for record in kafka.records if record.topic == "t.logs"]
-    return {decode(LogLine, value).message for value in values if value is not None}
+    return [decode(LogLine, value) for value in values if value is not None]
+
+
+def lines(kafka: Kafka) -> set[str]:
+    return {line.message for line in told(kafka)}
 
 
 async def test_job_that_is_gone_at_its_end_is_followed_no_more(app: Any, redis_url: str) -> None:
@@ -37,3 +41,26 @@ async def test_job_that_is_gone_at_its_end_is_followed_no_more(app: Any, redis_u
             await app.rpush(f"bull:mail:{job_id}:logs", f"{job_id}: two")
         await eventually(lambda: "runs: two" in lines(kafka), what="the other is followed on")
     assert "gone: two" not in lines(kafka)
+
+
+async def test_job_whose_id_was_used_again_in_a_gap_is_followed_as_what_it_is_now(app: Any, redis_url: str) -> None:
+    kafka = Kafka()
+    await make_queue(app, "mail", max_len=10)
+    first, later = (int(time.time() * 1000) - ago for ago in (20_000, 10_000))
+    former = {"name": "send", "opts": "{}", "data": "{}", "timestamp": first, "ats": 1}
+    await app.hset("bull:mail:a", mapping=former)
+    await app.lpush("bull:mail:active", "a")
+    async with lane_reading(redis_url, kafka, "mail"):
+        for event in ("added", "active"):
+            await app.xadd("bull:mail:events", {"event": event, "jobId": "a", "name": "send"})
+        await app.rpush("bull:mail:a:logs", "one")
+        await eventually(lambda: lines(kafka) == {"one"}, what="the former's line")
+        async with app.pipeline(transaction=True) as at_once:
+            for _ in range(60):
+                at_once.xadd("bull:mail:events", {"event": "drained"}, maxlen=10, approximate=False)
+            at_once.delete("bull:mail:a", "bull:mail:a:logs")
+            at_once.hset("bull:mail:a", mapping=former | {"name": "call", "timestamp": later})
+            at_once.rpush("bull:mail:a:logs", "two")
+            await at_once.execute()
+        await eventually(lambda: "two" in lines(kafka), what="the later one's line")
+    assert [(line.job_name, line.added_at) for line in told(kafka)] == [("send", first), ("call", later)]

@@ -103,9 +103,9 @@ class Underway:
 
 
 def _is_told(queue: Queue, job_id: str) -> bool:
-    """Whether entries told of a job with what its hash says of it, or that it runs no more."""
+    """Whether entries told of a job with what its hash says of it, or that it runs no more; none were lost since."""
     known = queue.memory.known(job_id)
-    return known is not None and (known.is_learned or not (known.is_active or known.is_doubted))
+    return known is not None and not known.is_doubted and (known.is_learned or not known.is_active)
 
 
 def _texts(reply: Reply) -> list[str]:
