@@ -79,7 +79,8 @@ class JobReader:
             some = self._next(asks, done)
             replies = await self._ask(some)
             hashes, logs = self._part(some, replies)
-            held += sum(_keep_hash(ask, hashed, self._door.now_ms()) for ask, hashed in zip(some, hashes, strict=True))
+            now = self._door.now_ms()
+            held += sum(_keep_hash(ask, hashed, now) for ask, hashed in zip(some, hashes, strict=True))
             for ask, log in zip(some, logs, strict=True):
                 if log:
                     held += await self._keep_log(ask, log)
@@ -178,8 +179,11 @@ def _is_anothers(ask: _Ask, job: JobHash, now: int) -> bool:
     """Whether the id was used again since: then the job of the batch is gone, and its log with it.
 
     Nothing is told of a job before it is added, but by clocks that differ; of a host that is ahead, less is certain.
+    Numbers are BullMQ's own ids, and each is one job's.
     """
-    return ask.since + SKEW_MS < job.added_at <= now or ask.added_at not in (0, job.added_at)
+    if ask.added_at:
+        return ask.added_at != job.added_at
+    return not ask.job_id.isdecimal() and ask.since + SKEW_MS < job.added_at <= now
 
 
 def _is_first_run(job: JobHash | None) -> bool:

@@ -151,6 +151,25 @@ async def test_job_whose_id_was_used_again_since_is_told_without_what_is_the_lat
     assert [(line.message, line.added_at) for line in lines] == [("one", later), ("two", later)]
 
 
+async def test_job_with_a_number_of_bullmqs_own_is_believed_of_a_host_whose_clock_is_ahead(
+    app: Any, redis_url: str, kafka: Kafka
+) -> None:
+    """Also of what was there before: such an id is given once."""
+    await make_queue(app, "mail")
+    began = int(time.time() * 1000) - 20_000
+    ahead = began + 10_000
+    hashed = {"name": "send", "opts": "{}", "data": "{}", "timestamp": ahead, "ats": 1, "atm": 1, "finishedOn": ahead}
+    await app.hset("bull:mail:7", mapping=hashed)
+    await app.rpush("bull:mail:7:logs", "one")
+    for number, event in enumerate(("added", "waiting", "active", "completed")):
+        await app.xadd("bull:mail:events", {"event": event, "jobId": "7", "name": "send"}, id=f"{began}-{number}")
+    async with lane_reading(redis_url, kafka, "mail"):
+        await eventually(has(kafka, "7", "completed"), what="its end")
+    assert {(event.added_at, event.enriched) for event in kafka.of("7")} == {(ahead, True)}
+    lines = [decode(LogLine, record.value or b"") for record in kafka.records if record.topic == "t.logs"]
+    assert [line.message for line in lines] == ["one"]
+
+
 async def test_hash_of_a_later_job_with_the_same_id_tells_nothing_of_a_job_that_is_known(
     app: Any, redis_url: str, kafka: Kafka
 ) -> None:
