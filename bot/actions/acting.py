@@ -21,6 +21,7 @@ from bot.actions.action import (
     Fate,
     Stage,
     count,
+    counted,
     ended,
     fates_of,
     follow,
@@ -110,8 +111,8 @@ class Acting:
         found, outcomes = int(answer.body["count"]), dict[str, int](answer.body.get("outcomes", {}))
         outcomes.pop("done", None)
         asked = Action(
-            0, Stage.ASKED, wish.action, wish.env, wish.source, wish.queue, wish.wanted, found, wish.incident_id,
-            wish.kind, who.name, current_ms(),
+            0, Stage.ASKED, wish.action, wish.env, wish.source, wish.queue, counted(wish.wanted, answer.body), found,
+            wish.incident_id, wish.kind, who.name, current_ms(),
         )  # fmt: skip
         if found:
             async with self.database.transaction() as session:

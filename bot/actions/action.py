@@ -115,6 +115,17 @@ class Action:
         return sum(self.fates.values())
 
 
+def counted(wanted: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was wanted, without the jobs that a dry run told of: they were not counted, and may be ready later.
+
+    A filter needs none of that: it ends at the time of the count.
+    """
+    if "job_ids" not in wanted:
+        return dict(wanted)
+    left_out = {one["job_id"] for one in told.get("results", [])}
+    return {**wanted, "job_ids": [one for one in wanted["job_ids"] if one not in left_out]}
+
+
 def fates_of(results: Iterable[Mapping[str, Any]]) -> dict[str, Fate]:
     """Job -> what the bridge says of it."""
     return {str(one["job_id"]): _OUTCOMES.get(str(one["outcome"]), Fate.REFUSED) for one in results}

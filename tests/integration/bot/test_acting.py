@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -12,13 +12,13 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from bot.actions.acting import FOLLOWED_AT_ONCE, Acting
+from bot.actions.acting import FOLLOWED_AT_ONCE, Acting, Wish
 from bot.actions.action import SEND_SECONDS, Action, Fate, Stage
 from bot.actions.bridge import Answer, Bridge
 from bot.commands.retry import since
 from bot.incidents.failures import Key
 from bot.incidents.handling import Handling
-from bot.incidents.machine import Incident, Phase
+from bot.incidents.machine import Incident, Person, Phase
 from bot.kafka import KafkaError, Replay
 from bot.people.seal import Seal
 from bot.render.actions import action_text
@@ -69,6 +69,9 @@ class StillMoving:
     async def position(self, partition: int) -> int:
         return 0
 
+    async def ends(self, partitions: Sequence[int]) -> dict[int, int]:
+        return dict.fromkeys(partitions, 0)
+
 
 class KafkaIsAway(StillMoving):
     async def start(self) -> int:
@@ -101,8 +104,20 @@ class Silent(Willing):
         raise Unavailable("bridge", "as told") from self.failure
 
 
+class Counting(Willing):
+    """A bridge that counts job 1 alone, and then does whatever it is asked for."""
+
+    async def act(self, body: Mapping[str, Any], *, seconds: float = 0) -> Answer:
+        if body.get("dry_run"):
+            left_out = [{"job_id": "2", "outcome": "not_failed"}, {"job_id": "3", "outcome": "gone"}]
+            return Answer(200, {"count": 1, "outcomes": {"done": 1, "not_failed": 1, "gone": 1}, "results": left_out})
+        self.done += body["job_ids"]
+        results = [{"job_id": one, "outcome": "done"} for one in body["job_ids"]]
+        return Answer(200, {"count": len(results), "results": results})
+
+
 @asynccontextmanager
-async def acting(engine: AsyncEngine, bridge: Willing, feed: type[StillMoving]) -> AsyncGenerator[None]:
+async def acting(engine: AsyncEngine, bridge: Willing, feed: type[StillMoving]) -> AsyncGenerator[Acting]:
     """Carry out what was confirmed, meanwhile."""
     one = Acting(
         Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=30),
@@ -115,7 +130,7 @@ async def acting(engine: AsyncEngine, bridge: Willing, feed: type[StillMoving]) 
     stop = asyncio.Event()
     running = asyncio.create_task(one.run(stop))
     try:
-        yield
+        yield one
     finally:
         stop.set()
         await asyncio.wait_for(running, 30)
@@ -202,6 +217,23 @@ async def test_it_is_not_said_of_what_may_have_been_done_that_it_was_not(
     says = "Not known whether it was done:" if stage is Stage.UNKNOWN else "Not done:"
     text = plain(action_text(to_action(row)))
     assert (says in text, "Look before you ask again: /queue orders" in text) == (True, stage is Stage.UNKNOWN)
+
+
+async def test_a_job_that_was_not_counted_is_not_acted_on_though_it_failed_before_the_second_tap(
+    engine: AsyncEngine,
+) -> None:
+    bridge, ann = Counting(), Person(1, "Ann")
+    wish = Wish("retry", "prod", "main", "orders", {"job_ids": ["1", "2", "3"]})
+    async with acting(engine, bridge, StillMoving) as one:
+        asked, others = await one.ask(wish, ann, Destination(1))
+        assert (asked.count, others) == (1, {"not_failed": 1, "gone": 1})
+        await one.begin(asked.id, ann, None)
+
+        async def is_sent() -> bool:
+            return bool(bridge.done)
+
+        await eventually(is_sent, what="the request")
+    assert bridge.done == ["1"]
 
 
 async def test_who_was_too_slow_takes_nothing_back_from_the_bot_that_went_on(engine: AsyncEngine) -> None:
