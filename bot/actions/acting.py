@@ -148,13 +148,16 @@ class Acting:
         self._work.set()
         return action, True
 
-    async def cancel(self, action_id: int, who: Person) -> Action | None:
-        """Do not do it; None if it has begun, or was cancelled before."""
+    async def cancel(self, action_id: int, who: Person) -> Action:
+        """Do not do it. Returns it: cancelled, now or before, or else it has begun. Raises NotDone."""
         async with self.database.transaction() as session:
             row = await stored.hold_action(session, action_id)
-            if row is None or row.stage != Stage.ASKED:
-                return None
-            action = replace(stored.to_action(row), stage=Stage.CANCELLED, by=who.name, ended_ms=current_ms())
+            if row is None:
+                raise NotDone
+            action = stored.to_action(row)
+            if action.stage is not Stage.ASKED:
+                return action
+            action = replace(action, stage=Stage.CANCELLED, by=who.name, ended_ms=current_ms())
             stored.write_action(row, action)
         return action
 

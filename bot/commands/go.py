@@ -53,18 +53,18 @@ class Go:
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         which, _, number = rest.rpartition(":")
-        if which == "no":
-            cancelled = await desk.acting.cancel(int(number), ask.who)
-            if cancelled is None:
-                return Reply("", notice=texts.ACTION_BEGUN_BEFORE, is_alert=True)
-            return Reply(action_text(cancelled), notice=texts.CANCEL)
+        is_mine = False
         try:
-            action, is_mine = await desk.acting.begin(int(number), ask.who, ask.message_id)
+            if which == "no":
+                action = await desk.acting.cancel(int(number), ask.who)
+            else:
+                action, is_mine = await desk.acting.begin(int(number), ask.who, ask.message_id)
         except NotDone:
             return Reply("", notice=texts.ACTION_TOO_OLD, is_alert=True)
         if action.stage is Stage.CANCELLED:
-            return Reply(action_text(action), notice=texts.ACTION_TOO_OLD, is_alert=True)
-        return Reply("", notice=texts.ACTION_BEGUN if is_mine else texts.ACTION_BEGUN_BEFORE)
+            by = texts.ACTION_CANCELLED.format(name=name(action.by, 40))
+            return Reply(action_text(action), notice=by, is_alert=which != "no")
+        return Reply("", notice=texts.ACTION_BEGUN if is_mine else texts.ACTION_BEGUN_BEFORE, is_alert=which == "no")
 
 
 async def propose_on_queue(action: str, rest: str, ask: Ask, desk: Desk) -> Reply:

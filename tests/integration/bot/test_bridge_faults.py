@@ -100,6 +100,16 @@ async def is_offered(house: House, bridge: FakeBridge) -> None:
     assert len(bridge.asked) == asked + len(offers)
 
 
+async def is_cancelled(house: House, bridge: FakeBridge) -> None:
+    """Who presses a question that was cancelled, either button, is told so: nothing has begun."""
+    asked, sent = await house.message("Retry 412 jobs of mail?"), len(bridge.asked)
+    yes, cancel = [key["callback_data"] for key in asked["reply_markup"]["inline_keyboard"][0]]
+    for data in (cancel, cancel, yes):
+        told = (await house.press_data(asked, data))["answer"]["text"]
+        assert (told.startswith("Cancelled by"), told.endswith("nothing was done.")) == (True, True), told
+    assert len(bridge.asked) == sent
+
+
 async def is_carried_out(house: House, bridge: FakeBridge) -> None:
     """What is confirmed in the chat is done; a count of five minutes ago is not."""
     for question, action in (("Promote 1 job of mail?", "promote"), ("Resume mail?", "resume")):
@@ -180,6 +190,7 @@ async def test_an_action_is_checked_sent_and_written_down_whatever_the_bridge_do
     assert bridge.asked == [same, same]
     assert (await act("r-2", "proxy:ann@example.com", "operator", dry_run=True))[0] == 200
     await is_offered(house, bridge)
+    await is_cancelled(house, bridge)
     await is_carried_out(house, bridge)
     await is_remembered(house, bridge, bot)
 
