@@ -19,6 +19,9 @@ FOLLOW_SECONDS = 6 * 3600.0
 SEND_SECONDS = 900.0
 """How long the bridge is asked again and again; the same request does nothing twice."""
 
+MOST_IDS = 10_000
+"""Job ids of one request at most (docs/actions.md)."""
+
 ON_JOBS = frozenset(("retry", "promote"))
 WORKS: Mapping[str, str] = {"retry": "failed", "promote": "delayed"}
 """The state a job leaves by an action: only after that does what it comes to count."""

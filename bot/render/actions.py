@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bot import texts
-from bot.actions.action import ASK_SECONDS, FOLLOW_SECONDS, Action, Fate, Stage
+from bot.actions.action import ASK_SECONDS, FOLLOW_SECONDS, MOST_IDS, Action, Fate, Stage
 from bot.delivery.messages import Button, Buttons
 from bot.people.seal import Seal
 from bot.render.markup import bold, fit, name, prose
@@ -39,7 +39,7 @@ def action_text(action: Action, *, others: Mapping[str, int] | None = None) -> s
 
 
 def action_buttons(action: Action, seal: Seal) -> Buttons:
-    """Confirm or cancel; at the end, retry what failed again."""
+    """Confirm or cancel; at the end, retry what failed again, where one request holds as many ids."""
     if action.stage is Stage.ASKED:
         go = texts.GO[action.action].format(count=action.count)
         return (
@@ -49,7 +49,7 @@ def action_buttons(action: Action, seal: Seal) -> Buttons:
             ),
         )
     failed = action.counted(Fate.FAILED)
-    if action.stage is Stage.ENDED and action.action == "retry" and failed:
+    if action.stage is Stage.ENDED and action.action == "retry" and 0 < failed <= MOST_IDS:
         return ((Button(texts.RETRY_AGAIN.format(count=failed), data=seal.close(f"retry:again:{action.id}")),),)
     return ()
 

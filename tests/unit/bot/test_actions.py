@@ -7,12 +7,13 @@ from typing import Any, cast
 import httpx
 from prometheus_client import CollectorRegistry
 
-from bot.actions.action import FOLLOW_SECONDS, Action, Fate, Stage, count, ended, fates_of, follow
+from bot.actions.action import FOLLOW_SECONDS, MOST_IDS, Action, Fate, Stage, count, ended, fates_of, follow
 from bot.actions.bridge import Bridge
 from bot.people.seal import Seal
 from bot.render.actions import action_buttons, action_text, note_words
 from bot.render.markup import plain
 from bot.settings import BotSettings
+from bridge.actions.request import MOST_JOBS
 from tests.unit.bot.events import NOW_MS, failed
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -98,6 +99,13 @@ def test_the_message_tells_it_as_it_goes_and_at_the_end() -> None:
     assert note_words(done) == "412 retried: 398 completed, 11 failed again, 3 gone"
     assert [one.label for row in action_buttons(done, seal) for one in row] == ["🔁 Retry the 11 that failed again"]
     assert count([Fate.GONE, Fate.GONE]) == {"gone": 2}
+
+
+def test_no_button_retries_more_jobs_than_one_request_may_name() -> None:
+    assert MOST_IDS == MOST_JOBS
+    seal, done = Seal("secret"), action(stage=Stage.ENDED)
+    assert action_buttons(replace(done, fates={"failed": MOST_IDS}), seal)
+    assert not action_buttons(replace(done, fates={"failed": MOST_IDS + 1}), seal)
 
 
 def test_names_of_others_cannot_break_the_message() -> None:
