@@ -74,7 +74,12 @@ def _fate_words(fate: Fate, count: int) -> str:
 
 def note_words(action: Action) -> str:
     """What the incident is to remember."""
-    return f"{texts.DONE_TO_JOBS[action.action].format(count=action.total)}: {outcome_words(action)}"
+    return _with_outcome(texts.DONE_TO_JOBS[action.action].format(count=action.total), action)
+
+
+def _with_outcome(done: str, action: Action) -> str:
+    words = outcome_words(action)
+    return f"{done}: {words}" if words else done
 
 
 def _asked(action: Action, others: Mapping[str, int]) -> list[str]:
@@ -93,7 +98,7 @@ def _followed(action: Action) -> list[str]:
     is_over = action.stage is Stage.ENDED
     icon = texts.ICON_RETRY if not is_over else texts.ICON_WARN if failed or action.open else texts.ICON_RESOLVED
     done = bold(texts.DONE_TO_JOBS[action.action].format(count=action.total))
-    lines = [f"{icon} {done}: {outcome_words(action)}", _place(action), _by(action)]
+    lines = [f"{icon} {_with_outcome(done, action)}", _place(action), _by(action)]
     if not is_over:
         lines.insert(1, _bar(action))
     elif action.open:

@@ -99,6 +99,9 @@ def test_the_message_tells_it_as_it_goes_and_at_the_end() -> None:
     assert note_words(done) == "412 retried: 398 completed, 11 failed again, 3 gone"
     assert [one.label for row in action_buttons(done, seal) for one in row] == ["🔁 Retry the 11 that failed again"]
     assert count([Fate.GONE, Fate.GONE]) == {"gone": 2}
+    nothing = replace(done, fates={})
+    assert plain(action_text(nothing)).startswith("✅ 0 retried\n")
+    assert note_words(nothing) == "0 retried"
 
 
 def test_no_button_retries_more_jobs_than_one_request_may_name() -> None:
