@@ -179,9 +179,12 @@ class Consumer:
         if not waiting:
             return
         self._seen = self._awaited = self._heard_ms = None  # what was heard of others is not heard of these
+        async with self._database.transaction() as session:
+            stored = await read_offsets(session, self._cluster, self._feed.topic, waiting)
+        # Only now: another may read on until it hears that they are ours, beyond any end that was seen before.
         bounds = await self._feed.bounds(waiting)
         try:
-            places = await self._store_places(waiting, bounds)
+            places = await self._store_places(stored, bounds)
         except Fenced as fenced:
             log.warning("position_moved_by_another", error=str(fenced))
             return  # they stay unplaced until the next round
@@ -189,11 +192,11 @@ class Consumer:
         self._feed.place(places)
         log.info("partitions_placed", topic=self._feed.topic, positions=places)
 
-    async def _store_places(self, waiting: Sequence[int], bounds: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+    async def _store_places(self, stored: Mapping[int, int], bounds: Mapping[int, tuple[int, int]]) -> dict[int, int]:
+        """Raises Fenced if one was moved since `stored` was read, and we would move it too."""
         cluster, topic = self._cluster, self._feed.topic
+        places = {one: self._where(one, stored.get(one), *bound) for one, bound in bounds.items()}
         async with self._database.transaction() as session:
-            stored = await read_offsets(session, cluster, topic, waiting)
-            places = {one: self._where(one, stored.get(one), *bounds[one]) for one in waiting}
             for partition, offset in places.items():
                 was = stored.get(partition)
                 if was is None:

@@ -600,22 +600,14 @@ class HandingOver(PositionedFeed):
         return None if self._waiting or set(sight.ends) != set(self.mine) else dict(self.mine)
 
 
-async def test_what_was_heard_before_a_partition_came_is_not_said_of_that_partition(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.incidents.consume.LOOK_SECONDS", 0.5)
-    async with AsyncSession(engine) as session, session.begin():
-        await begin_at(session, "kafka", "jobs", 1, 5)
-        await note_reading(session, "kafka", "jobs", {1: Reading(700, 0)})
+def reader(engine: AsyncEngine, feed: PositionedFeed, progress: Progress) -> Consumer:
+    """What counts the jobs of a feed."""
     settings, metrics = read(BotSettings, BASE), Metrics(CollectorRegistry())
-    alerts = Alerts(Chats(settings), RuleBook(Policy()), metrics, Links(""), Seal("secret"))
-    feed, stop, progress = HandingOver(), asyncio.Event(), Progress()
-    database = Database(engine, Breakers(settings, CollectorRegistry()), timeout=30)
-    consumer = Consumer(
+    return Consumer(
         feed,
         Cluster("kafka", frozenset()),
-        database,
-        alerts,
+        Database(engine, Breakers(settings, CollectorRegistry()), timeout=30),
+        Alerts(Chats(settings), RuleBook(Policy()), metrics, Links(""), Seal("secret")),
         metrics,
         Health(),
         skew_ms={},
@@ -623,6 +615,50 @@ async def test_what_was_heard_before_a_partition_came_is_not_said_of_that_partit
         woken=lambda: None,
         progress=progress,
     )
+
+
+class StillRead(HandingOver):
+    """Partition 0, which another bot reads on, to 12, once Kafka has told us that it ends at 9. No Kafka."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__()
+        self.engine = engine
+        self.placed = dict[int, int]()
+
+    async def bounds(self, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
+        async with AsyncSession(self.engine) as session, session.begin():
+            await advance(session, "kafka", "jobs", 0, 9, 12)
+        return await super().bounds(partitions)
+
+    def place(self, positions: Mapping[int, int]) -> None:
+        super().place(positions)
+        self.placed |= positions
+
+
+async def test_what_another_bot_reads_while_a_partition_changes_hands_is_not_taken_for_a_new_topic(
+    engine: AsyncEngine,
+) -> None:
+    async with AsyncSession(engine) as session, session.begin():
+        await begin_at(session, "kafka", "jobs", 0, 9)
+    feed, stop = StillRead(engine), asyncio.Event()
+    async with asyncio.TaskGroup() as running:
+        running.create_task(reader(engine, feed, Progress()).run(stop))
+        await eventually(lambda: bool(feed.placed), what="the partition in its place")
+        stop.set()
+    async with AsyncSession(engine) as session:
+        assert await read_offsets(session, "kafka", "jobs", [0]) == {0: 12}, "what was counted is counted again"
+    assert feed.placed == {0: 9}
+
+
+async def test_what_was_heard_before_a_partition_came_is_not_said_of_that_partition(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.incidents.consume.LOOK_SECONDS", 0.5)
+    async with AsyncSession(engine) as session, session.begin():
+        await begin_at(session, "kafka", "jobs", 1, 5)
+        await note_reading(session, "kafka", "jobs", {1: Reading(700, 0)})
+    feed, stop, progress = HandingOver(), asyncio.Event(), Progress()
+    consumer = reader(engine, feed, progress)
     async with asyncio.TaskGroup() as running:
         running.create_task(consumer.run(stop))
         await eventually(lambda: 1 in feed.mine, what="the other partition")
