@@ -29,11 +29,12 @@ class Beginning:
 
     async def find(self) -> Start:
         """Ask Kafka and ClickHouse, and decide."""
-        bounds = await self.patiently(lambda: self.kafka.bounds(self.place))
         committed = await self.patiently(lambda: self.kafka.committed(self.place))
         newest: Mapping[str, int] = await self.patiently(
             lambda: self.table.newest_offsets(self.feed.table, *self.place)
         )
+        # Last: a former owner reads and stores on until it hears that the partition is ours, beyond an older end.
+        bounds = await self.patiently(lambda: self.kafka.bounds(self.place))
         found = Found(committed.offset, committed.metadata, bounds.begin, bounds.end, newest)
         if life := doubtful(self.cluster, found):
             found = replace(found, departs=await self._departure(life, bounds))

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from logsvc.ingest.batch import feeds
 from logsvc.ingest.ingest import Ingest
 from logsvc.metrics import Metrics
-from logsvc.partitions import Bounds, Place
+from logsvc.partitions import Committed, Place
 from logsvc.settings import LogsvcSettings
 from tests.unit.logsvc.test_lane import FakeLetters, FakeTable
 from tocsin.settings import read
@@ -39,7 +39,7 @@ class LateAssigned:
         self._stop.set()
         return {}
 
-    async def bounds(self, _: Place) -> Bounds:
+    async def committed(self, _: Place) -> Committed:
         await asyncio.Event().wait()
         raise AssertionError
 
