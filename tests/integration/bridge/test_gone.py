@@ -55,6 +55,7 @@ async def test_deleted_queue_is_told_once_and_forgotten(bridge: Bridge, app: Any
     await make_queue(app, "other")
     await add_events(app, "mail", 2)
     await app.xadd("bull:mail:events", {"event": "active", "jobId": "job-0", "prev": "waiting"})
+    await app.hset("bull:mail:job-0", mapping={"name": "send", "opts": "{}", "timestamp": 1000, "ats": 1})
     await app.rpush("bull:mail:job-0:logs", "hello")
     await add_events(app, "mail", STORED_JOBS, first=2)  # more open jobs than one cursor holds
     await bridge.start()

@@ -49,7 +49,7 @@ class Member(Cancelled):
     """Gives one partition, of which Kafka's answers are cancelled."""
 
     cluster_id = "c"
-    bounds = cancelled
+    committed = cancelled
 
     def __init__(self, _: object, topics: Sequence[str], *, on_assigned: Any, **__: object) -> None:
         self._topics = topics
