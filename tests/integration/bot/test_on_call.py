@@ -77,7 +77,7 @@ async def test_what_may_wait_for_the_morning_is_told_then_in_one_message(house: 
         return "2 held back until quiet hours are over" in text and "Other ×3" in text and " s old (" in text
 
     await eventually(held, what="what is held back")
-    text, _ = await house.ask("/handover", expect="2 incidents are held back")
+    text, _ = await house.ask("/handover", expect="morning digest: 2 incidents")
     assert (await house.press((await house.messages())[-1], "🔄 Refresh"))["answer"]["text"] == "Up to date"
     assert " s old (" in text
     assert await house.alerts() == []

@@ -139,6 +139,7 @@ async def test_what_was_remembered_of_queues_is_given_back_with_a_lost_writer(
     await until_topics_fit(settings, asyncio.Event())
     await make_queue(app, "mail")
     await app.xadd("bull:mail:events", {"event": "active", "jobId": "runs", "prev": "waiting"})
+    await app.hset("bull:mail:runs", mapping={"name": "send", "opts": "{}", "timestamp": 1000, "ats": 1})
     await app.rpush("bull:mail:runs:logs", "hello")
     owner, told = Replica(settings), 1
     async with (
