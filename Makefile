@@ -53,7 +53,7 @@ doctor: $(STAMP) ## Check settings and servers; say what mends a problem
 	@exec $(BIN)/tocsin doctor
 
 test: lint web tools ## Linters, types, the page, and all tests on real servers but the chaos suite
-	@exec $(BIN)/python -m pytest -m 'not chaos' -n 3 --dist worksteal $(ARGS)
+	@exec $(BIN)/python -m pytest -m 'not chaos' -n 4 --dist worksteal $(ARGS)
 
 check: lint ## Linters, types, import rules, unit and contract tests
 	$(BIN)/python -m pytest -q tests/unit tests/contract $(ARGS)
