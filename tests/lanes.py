@@ -19,6 +19,7 @@ from bridge.sources.bullmq.gone import LetGo
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.reconcile.open_jobs import Room
+from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.surroundings import Surroundings
 from bridge.sources.bullmq.tally import Tally
@@ -119,6 +120,19 @@ class Kafka:
         for event, value in zip(self.events, self.values, strict=True):
             if event.queue in queues:
                 yield event.queue, value
+
+
+@asynccontextmanager
+async def discovering(source: BullmqSource) -> AsyncGenerator[None]:
+    """The source looks for queues; it is closed afterwards."""
+    end = asyncio.Event()
+    task = asyncio.create_task(source.run(end))
+    try:
+        yield
+    finally:
+        end.set()
+        await task
+        await source.close()
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.incidents.alerts import Alerts
+from bot.incidents.handling import Handling
 from bot.metrics import Metrics
 from bot.people.seal import Seal
 from bot.render.alert import Links
@@ -17,11 +18,12 @@ from bot.routing.routes import Destination
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
-from bot.store.database import open_engine
+from bot.store.database import Database, open_engine
 from bot.store.migrate import migrate
 from tests.integration.bot.house import House
 from tests.integration.bot.incident_rows import ADMIN, BOSS
 from tests.unit.bot.test_routes import BASE
+from tocsin.breakers import Breakers
 from tocsin.settings import read
 
 
@@ -41,6 +43,13 @@ def alerts() -> Alerts:
     policy = Policy(escalate_seconds=900, escalate_to=(Destination(BOSS),), quiet_hours=quiet)
     chats, metrics = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)})), Metrics(CollectorRegistry())
     return Alerts(chats, RuleBook(policy), metrics, Links(""), Seal("secret"))
+
+
+@pytest.fixture
+def handling(engine: AsyncEngine, alerts: Alerts) -> Handling:
+    """What people do to incidents."""
+    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
+    return Handling(database, alerts, woken=lambda: None)
 
 
 @pytest.fixture

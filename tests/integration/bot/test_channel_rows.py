@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -11,23 +10,17 @@ from bot.incidents.alerts import Alerts
 from bot.incidents.failures import LastFailure, Tally
 from bot.incidents.handling import Handling
 from bot.incidents.machine import Person
-from bot.settings import BotSettings
-from bot.store.database import Database
 from bot.store.dispatches import claim_dispatches, dispatch, dispatch_round, end_unknown
 from bot.store.models import DispatchRow
 from tests.integration.bot.incident_rows import at, fail, numbered, send_all, statements
-from tests.unit.bot.test_routes import BASE
-from tocsin.breakers import Breakers
-from tocsin.settings import read
 
 
 async def test_an_alert_that_nobody_has_any_more_rings_anew_in_every_channel(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
 ) -> None:
     alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
     now_ms = at("23 12:00")
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    ann = Person(1, "Ann", "operator")
     await fail(engine, alerts, now_ms, *numbered(0, 1))
     await handling.ack(1, ann)
     await handling.unack(1, ann)

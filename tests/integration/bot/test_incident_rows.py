@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -15,13 +14,11 @@ from bot.routing.chats import Chats
 from bot.routing.duty import Shift
 from bot.settings import BotSettings
 from bot.store.changes import read_changes
-from bot.store.database import Database
 from bot.store.duty import begin_shift
 from bot.store.models import Card, IncidentRow
 from bot.store.stale import drop_stale
 from tests.integration.bot.incident_rows import ADMIN, ANN, BOSS, KEY, at, fail, numbered, send_all
 from tests.unit.bot.test_routes import BASE
-from tocsin.breakers import Breakers
 from tocsin.settings import read
 
 
@@ -39,7 +36,7 @@ async def test_a_test_alert_whose_sender_was_killed_ends_by_itself(engine: Async
 
 
 async def test_whether_incidents_have_changed_is_seen_without_reading_what_is_over(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
 ) -> None:
     await fail(engine, alerts, at("23 12:00"), *numbered(0, 1000))
     async with AsyncSession(engine) as session, session.begin():
@@ -57,8 +54,7 @@ async def test_whether_incidents_have_changed_is_seen_without_reading_what_is_ov
             assert (await session.execute(tuples)).scalar_one() - before < 10
             return now.incidents
 
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    ann = Person(1, "Ann", "operator")
     words = [await word(), await word()]
     for act in (handling.ack(1, ann), handling.note_on(900, ann, "was the deploy"), handling.resolve(2, ann)):
         await act

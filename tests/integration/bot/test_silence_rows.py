@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -14,15 +13,10 @@ from bot.incidents.machine import Person, Phase
 from bot.incidents.silences import Scope
 from bot.rules.board import Finding, Spot
 from bot.rules.conditions import Verdict
-from bot.settings import BotSettings
-from bot.store.database import Database
 from bot.store.models import Card, IncidentRow, SilenceRow
 from bot.store.outbox import INCIDENT
 from bot.store.silences import to_silence
 from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, numbered
-from tests.unit.bot.test_routes import BASE
-from tocsin.breakers import Breakers
-from tocsin.settings import read
 
 
 def maintenance(env: str, from_ms: int, until_ms: int) -> SilenceRow:
@@ -64,7 +58,7 @@ async def test_the_last_of_many_hundred_silences_keeps_quiet_too(engine: AsyncEn
 
 
 async def test_the_next_one_is_paged_only_a_while_after_a_silence_or_an_ack_has_ended(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
 ) -> None:
     began_ms, ends_ms = at("23 12:00"), at("23 14:00")
     silenced, acked = KEY, KEY._replace(env="staging")
@@ -78,8 +72,6 @@ async def test_the_next_one_is_paged_only_a_while_after_a_silence_or_an_ack_has_
         await alerts.cover(session, to_silence(row), now_ms=began_ms)
     async with AsyncSession(engine) as session:
         number = (await session.scalars(select(IncidentRow.id).where(IncidentRow.env == "staging"))).one()
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling = Handling(database, alerts, woken=lambda: None)
     await handling.ack(number, Person(ANN, "Ann", "operator"))
     given_ms = int(time.time() * 1000)
     await handling.unack(number, Person(ANN, "Ann", "operator"))
@@ -112,11 +104,10 @@ async def test_a_maintenance_counts_what_it_hid_and_not_what_only_went_on(engine
 
 
 async def test_a_silence_covers_all_there_is_however_much_and_its_end_too(
-    engine: AsyncEngine, alerts: Alerts, monkeypatch: pytest.MonkeyPatch
+    engine: AsyncEngine, alerts: Alerts, handling: Handling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.store.incidents.MOST_COVERED", 2)
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    ann = Person(1, "Ann", "operator")
     now_ms = int(time.time() * 1000)
     await fail(engine, alerts, now_ms, *numbered(0, 5))
 

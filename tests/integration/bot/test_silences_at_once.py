@@ -23,13 +23,11 @@ from bot.routing.chats import Chats
 from bot.rules.policy import Policy
 from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
-from bot.store.database import Database
 from bot.store.models import Card, IncidentRow, SilenceRow
 from bot.store.outbox import NUDGE
 from tests.eventually import eventually
 from tests.integration.bot.incident_rows import ADMIN, KEY, fail, send_all
 from tests.unit.bot.test_routes import BASE
-from tocsin.breakers import Breakers
 from tocsin.settings import read
 
 ANN = Person(1, "Ann", "operator")
@@ -41,12 +39,6 @@ UNTIL_MS = NOW_MS + 900_000
 def alerts() -> Alerts:
     chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ADMINS": str(ADMIN)}))
     return Alerts(chats, RuleBook(Policy()), Metrics(CollectorRegistry()), Links(""), Seal("secret"))
-
-
-@pytest.fixture
-def handling(engine: AsyncEngine, alerts: Alerts) -> Handling:
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    return Handling(database, alerts, woken=lambda: None)
 
 
 def keep_quiet(handling: Handling, scope: Scope) -> Coroutine[Any, Any, Silence]:

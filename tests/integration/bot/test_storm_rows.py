@@ -27,15 +27,13 @@ from tocsin.settings import read
 
 
 async def test_all_of_a_storm_is_taken_together_and_its_message_written_once_for_many(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
 ) -> None:
     now_ms, many = at("23 12:00"), AT_ONCE + 20
     keys = [Key("prod", "main", f"q{number}", "f") for number in range(many)]
     async with AsyncSession(engine) as session, session.begin():
         seen = Tally(1, now_ms, now_ms, is_fresh=True, last=LastFailure())
         assert await alerts.record(session, dict.fromkeys(keys, seen), now_ms=now_ms) == many
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling = Handling(database, alerts, woken=lambda: None)
     taken = await handling.ack_storm(1, Person(1, "Ann", "operator"))
     assert taken == many - alerts.policy.storm_incidents
     async with AsyncSession(engine) as session, session.begin():
@@ -53,11 +51,9 @@ async def test_all_of_a_storm_is_taken_together_and_its_message_written_once_for
 
 
 async def test_a_storm_is_joined_by_one_while_another_takes_a_part_of_it_and_neither_is_refused(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
 ) -> None:
     now_ms = at("23 12:00")
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling = Handling(database, alerts, woken=lambda: None)
     await fail(engine, alerts, now_ms, *numbered(0, 8))
     await send_all(engine)
 
@@ -95,12 +91,10 @@ async def test_a_trickle_of_new_failures_is_hidden_by_a_storm_for_five_minutes_a
 
 
 async def test_what_joins_a_storm_that_is_taken_makes_a_sound_and_rings_anew_in_every_channel(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
 ) -> None:
     alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
     now_ms = at("23 12:00")
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling = Handling(database, alerts, woken=lambda: None)
     await fail(engine, alerts, now_ms, *numbered(0, 8))
     assert len(await send_all(engine)) == 6
     await fail(engine, alerts, now_ms + 1000, *numbered(8, 1))
@@ -208,12 +202,11 @@ async def test_a_storm_that_was_taken_rings_channels_anew_for_what_a_digest_adds
 
 
 async def test_a_storm_that_was_over_and_goes_on_rings_anew_in_every_channel(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
 ) -> None:
     alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
     now_ms = at("23 12:00")
-    database = Database(engine, Breakers(read(BotSettings, BASE), CollectorRegistry()), timeout=60)
-    handling, ann = Handling(database, alerts, woken=lambda: None), Person(1, "Ann", "operator")
+    ann = Person(1, "Ann", "operator")
     await fail(engine, alerts, now_ms, *numbered(0, 8))
     async with AsyncSession(engine) as session:
         members = (await session.scalars(select(IncidentRow.id).where(IncidentRow.storm_id.is_not(None)))).all()

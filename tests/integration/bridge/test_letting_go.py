@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from tests.eventually import eventually
 from tests.held import texts_held
 from tests.integration.bridge.by_hand import make_queue
 from tests.integration.bridge.test_gone import delete
+from tests.lanes import discovering
 from tocsin.breakers import Breakers
 from tocsin.events import JobEvent, QueueSnapshot, decode
 from tocsin.health import Health
@@ -82,17 +83,9 @@ class Owner:
 
         await eventually(is_told, what=f"`{event}` of {queue}")
 
-    @asynccontextmanager
-    async def looking(self) -> AsyncGenerator[None]:
+    def looking(self) -> AbstractAsyncContextManager[None]:
         """It looks for queues."""
-        end = asyncio.Event()
-        looking = asyncio.create_task(self.source.run(end))
-        try:
-            yield
-        finally:
-            end.set()
-            await looking
-            await self.source.close()
+        return discovering(self.source)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[None]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from bridge.sources.bullmq.stream import Recent
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.kafka_reader import KafkaReader
+from tests.lanes import discovering
 from tocsin.breakers import Breakers, Guard
 from tocsin.health import Health
 from tocsin.settings import read
@@ -43,17 +44,9 @@ class Replica:
         """Whether its writer was fenced."""
         return bool(self._registry.get_sample_value("bridge_partition_restarts_total"))
 
-    @asynccontextmanager
-    async def looking(self) -> AsyncGenerator[None]:
+    def looking(self) -> AbstractAsyncContextManager[None]:
         """Its discovery runs."""
-        stop = asyncio.Event()
-        task = asyncio.create_task(self.source.run(stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            await task
-            await self.source.close()
+        return discovering(self.source)
 
 
 def settings_of(kafka: str, prefix: str, redis_url: str) -> BridgeSettings:
