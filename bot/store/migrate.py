@@ -13,12 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bot.store.locks import Lock
+
 log = structlog.get_logger("migrate")
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 VERSION_TABLE = "bot_migrations"
-LOCK = 0x746F6373
-"""Key of the advisory lock; held by the transaction, so it works behind PgBouncer too."""
 LOCK_SECONDS, STATEMENT_SECONDS, WHOLE_SECONDS = 10, 60, 120
 """Of waiting for a lock, of one statement, of everything: who is late begins again. Who is stopped or cut off holds the
 tables for no longer either."""
@@ -37,7 +37,7 @@ async def migrate(engine: AsyncEngine) -> None:
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
             await connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'"))
             await connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{WHOLE_SECONDS}s'"))
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": Lock.MIGRATION})
             await connection.run_sync(_upgrade)
         finally:
             watchdog.cancel()

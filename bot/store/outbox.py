@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery.messages import Buttons, as_json
 from bot.routing.routes import Destination
+from bot.store.locks import Lock
 from bot.store.models import Card
 
 ONLY_PRIORITY = 1
@@ -30,9 +31,6 @@ ONLY_PRIORITY = 1
 INCIDENT, NUDGE, REMINDER, LATE, NOTICE = "incident", "nudge", "reminder", "late", "notice"
 STORM, ACTION, DIGEST = "storm", "action", "digest"
 """Kinds of messages. Only incident, late, storm and action are edited once they are sent."""
-
-REMINDING = 0x746F6375
-"""Whoever wants reminders holds this lock of Postgres until its transaction ends."""
 
 REVOKED = "revoked"
 """The note of a card that was closed because who reads it was revoked."""
@@ -206,7 +204,7 @@ async def put_reminder(session: AsyncSession, to: Destination, text: str, button
 
     Two bots remind of different incidents at once: the second waits until the first's reminder is there.
     """
-    await session.execute(select(func.pg_advisory_xact_lock(REMINDING)))
+    await session.execute(select(func.pg_advisory_xact_lock(Lock.REMINDERS)))
     waiting = (
         Card.kind == REMINDER,
         Card.state == "live",

@@ -11,15 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.failures import Key
 from bot.incidents.silences import Scope, Silence, covering
+from bot.store.locks import Lock
 from bot.store.models import SilenceRow
-
-STILL = 0x746F6374
-"""Whoever begins or ends a silence holds this lock of Postgres alone; who counts what it may cover, with others."""
 
 
 async def keep_still(session: AsyncSession) -> None:
     """Let nobody count failures, nor begin or end a silence, until this transaction ends. Before any row is held."""
-    await session.execute(select(func.pg_advisory_xact_lock(STILL)))
+    await session.execute(select(func.pg_advisory_xact_lock(Lock.SILENCES)))
 
 
 async def silences_on(session: AsyncSession) -> list[Silence]:
@@ -35,7 +33,7 @@ async def hold_covering(session: AsyncSession, keys: Collection[Key]) -> dict[in
     """
     if not keys:
         return {}
-    await session.execute(select(func.pg_advisory_xact_lock_shared(STILL)))
+    await session.execute(select(func.pg_advisory_xact_lock_shared(Lock.SILENCES)))
     columns = (SilenceRow.env, SilenceRow.source, SilenceRow.queue, SilenceRow.fingerprint)
     near = [column.in_({"", *parts}) for column, parts in zip(columns, zip(*keys, strict=True), strict=True)]
     rows = await session.scalars(select(SilenceRow).where(SilenceRow.ended_ms.is_(None), *near))

@@ -19,7 +19,8 @@ from bot.routing.routes import Destination
 from bot.store.database import session_within
 from bot.store.duty import shifts_on
 from bot.store.late import lock_over
-from bot.store.migrate import LOCK, MIGRATIONS, VERSION_TABLE, migrate
+from bot.store.locks import Lock
+from bot.store.migrate import MIGRATIONS, VERSION_TABLE, migrate
 from bot.store.models import Base
 from bot.store.outbox import put_reminder
 
@@ -129,5 +130,5 @@ async def test_who_reminds_does_not_wait_for_who_migrates_and_for_the_tables_it_
     engine: AsyncEngine,
 ) -> None:
     async with AsyncSession(engine) as migrates, migrates.begin(), session_within(engine, 5) as reminds:
-        await migrates.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        await migrates.execute(sa.select(sa.func.pg_advisory_xact_lock(Lock.MIGRATION)))
         await put_reminder(reminds, Destination(1), "", (), now_ms=1)
