@@ -132,7 +132,7 @@ async def test_last_known_addresses_serve_while_consul_is_away_and_registration_
         async def is_back() -> bool:
             return await registered(agent) == [f"logsvc-127.0.0.1-{port}"]
 
-        await eventually(is_back, seconds=20)
+        await eventually(is_back)
         await eventually(lambda: breaker(registry) == 0, what="a closed breaker, by the loops' own calls")
         await eventually(lambda: asking.urls_of("logsvc") == [f"http://127.0.0.1:{port}"])
 

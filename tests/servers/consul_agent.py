@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.eventually import READY_SECONDS
 from tests.ports import free_port
 from tests.tools import tool
 from tocsin.stack.process import Child, Command, start, wait_ready
@@ -49,7 +50,7 @@ class ConsulAgent:
 
     async def start(self) -> None:
         self._child = start(self._command)
-        await wait_ready(self._child, self._has_leader, seconds=30)
+        await wait_ready(self._child, self._has_leader, seconds=READY_SECONDS)
 
     async def stop(self) -> None:
         if self._child is not None:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
+from tests.eventually import READY_SECONDS
 from tests.ports import free_port
 from tests.tools import tool
 from tocsin.stack.process import Command, accepts_connections, start, wait_ready
@@ -43,7 +44,7 @@ async def running_proxy(folder: Path, environ: Mapping[str, str]) -> AsyncGenera
     )
     port = int(given["PROXY_HTTPS_PORT" if environ.get("PROXY_CERTIFICATE") else "PROXY_HTTP_PORT"])
     try:
-        await wait_ready(child, lambda: accepts_connections(port), seconds=15)
+        await wait_ready(child, lambda: accepts_connections(port), seconds=READY_SECONDS)
         yield port
     finally:
         await child.stop()

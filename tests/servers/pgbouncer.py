@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from tests.eventually import READY_SECONDS
 from tests.ports import free_port
 from tests.tools import tool
 from tocsin.stack.process import Command, accepts_connections, start, wait_ready
@@ -56,7 +57,7 @@ async def running_pgbouncer(folder: Path, postgres_url: str, certificate: Path |
         )
     )
     try:
-        await wait_ready(child, lambda: accepts_connections(port), seconds=15)
+        await wait_ready(child, lambda: accepts_connections(port), seconds=READY_SECONDS)
         yield url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
     finally:
         await child.stop()

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.eventually import READY_SECONDS
 from tests.ports import free_port
 from tests.tools import tool
-from tocsin.stack.process import Command, accepts_connections, start, wait_ready
+from tocsin.stack.process import Command, start, wait_ready
 
 RULES = Path(__file__).parents[2] / "grafana" / "prometheus" / "rules"
 
@@ -45,11 +46,19 @@ async def running_prometheus(folder: Path, services: Mapping[str, int]) -> Async
         )
     )
     try:
-        await wait_ready(child, lambda: accepts_connections(port), seconds=30)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+            await wait_ready(child, lambda: _answers(client), seconds=READY_SECONDS)
             yield client
     finally:
         await child.stop()
+
+
+async def _answers(prometheus: httpx.AsyncClient) -> bool:
+    """It accepts connections before it has read its storage, and is unavailable until then."""
+    try:
+        return (await prometheus.get("/-/ready")).is_success
+    except httpx.TransportError:
+        return False
 
 
 async def answer(prometheus: httpx.AsyncClient, query: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from redis.crc import key_slot
 from redis.exceptions import TimeoutError as TimedOut
 
 from tests.clients import redis
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tests.tools import tool
 from tocsin.stack.process import Child, Command, accepts_connections, start, wait_ready
@@ -171,7 +171,7 @@ class RedisServers:
         client = redis.from_url(f"redis://127.0.0.1:{port}/0", password=password, socket_timeout=30)
         server = RedisServer(name, port, child, client, tls_port)
         self._started.append(server)
-        await wait_ready(child, lambda: accepts_connections(port), seconds=30)
+        await wait_ready(child, lambda: accepts_connections(port), seconds=READY_SECONDS)
         return server
 
 

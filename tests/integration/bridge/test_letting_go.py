@@ -152,7 +152,7 @@ async def test_nothing_is_remembered_of_a_queue_that_was_let_go(owner: Owner, ap
         assert held()
         await delete(app, "mail")
         await owner.until_told("mail", "gone")
-        await eventually(lambda: not held(), seconds=20, what="nothing of it held")
+        await eventually(lambda: not held(), what="nothing of it held")
 
 
 async def test_a_queue_that_was_gone_before_a_new_writer_is_waited_for_no_more(owner: Owner, app: Any) -> None:

@@ -363,7 +363,7 @@ async def test_writer_whose_kafka_is_gone_leaves_no_task_behind(
     with pytest.raises(WriterLost):
         await writer.write(writer.batches([Record.of(settings.topics.jobs, b"k", b"1")]))
     await writer.__aexit__()
-    await eventually(lambda: not asyncio.all_tasks() - before, seconds=20, what="every task of the writer ended")
+    await eventually(lambda: not asyncio.all_tasks() - before, what="every task of the writer ended")
 
 
 async def test_member_that_cannot_leave_its_group_leaves_no_task_behind(
@@ -384,4 +384,4 @@ async def test_member_that_cannot_leave_its_group_leaves_no_task_behind(
     monkeypatch.setattr(consumers[0]._coordinator, "_maybe_leave_group", unanswered)
     stop.set()
     await running
-    await eventually(lambda: not asyncio.all_tasks() - before, seconds=20, what="every task of the member ended")
+    await eventually(lambda: not asyncio.all_tasks() - before, what="every task of the member ended")

@@ -49,7 +49,7 @@ class Foreground:
         child = self.server_pid()
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
-        await eventually(lambda: not is_alive(child), seconds=20, what=f"the end of {self._name}")
+        await eventually(lambda: not is_alive(child), what=f"the end of {self._name}")
 
     def _kill(self) -> None:
         """Its server dies with it."""

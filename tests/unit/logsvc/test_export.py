@@ -223,7 +223,7 @@ async def test_so_many_exports_at_once_of_each_person_and_of_all_however_many_as
             return [asyncio.create_task(one) for one in asking]
 
         async def refused(asked: list[asyncio.Task[httpx.Response]], number: int) -> str:
-            await eventually(lambda: sum(one.done() for one in asked) == number, seconds=20, what="those refused")
+            await eventually(lambda: sum(one.done() for one in asked) == number, what="those refused")
             answers = [one.result() for one in asked if one.done()]
             assert {answer.status_code for answer in answers} <= {429}
             return answers[0].text if answers else ""
@@ -231,7 +231,7 @@ async def test_so_many_exports_at_once_of_each_person_and_of_all_however_many_as
         asked = ask("ann", 20)
         assert "4 exports of yours are under way" in await refused(asked, 16)
         others = ask("bob", 4) + ask("cid", 4)
-        await eventually(lambda: one.under_way.total() == 12, seconds=20, what="the others let in")
+        await eventually(lambda: one.under_way.total() == 12, what="the others let in")
         late = ask("dan", 2)
         assert "12 exports are under way" in await refused(late, 2)
         journal.let.set()

@@ -56,7 +56,7 @@ async def test_only_what_is_listened_for_is_looked_at_and_a_bot_that_goes_or_com
     running = asyncio.create_task(watched.run(stop))
 
     async def has_told(*kinds: str) -> None:
-        await eventually(lambda: asyncio.sleep(0, set(kinds) == set(told)), seconds=10, what=f"{kinds} told")
+        await eventually(lambda: asyncio.sleep(0, set(kinds) == set(told)), what=f"{kinds} told")
         told.clear()
 
     feed.listen(Subscription(parse_terms([{"type": "queue-refresh"}])))
