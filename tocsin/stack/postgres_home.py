@@ -82,6 +82,11 @@ def _is_reachable(path: Path) -> bool:
 
 def _elsewhere(cluster: Path) -> Path:
     """Root's own place for this cluster; data/cluster becomes a link to it, so that it is found again and seen."""
+    if cluster.is_dir() and not cluster.is_symlink():
+        raise StartFailed(
+            f"{cluster} holds a Postgres whose user cannot reach it any more; "
+            f"let everybody pass through the directories above it (chmod o+x), or remove it to start afresh"
+        )
     if not cluster.is_symlink():
         _ROOTS_OWN.mkdir(parents=True, exist_ok=True)
         cluster.symlink_to(tempfile.mkdtemp(prefix="cluster-", dir=_ROOTS_OWN))
