@@ -17,7 +17,7 @@ from bot.settings import BotSettings
 from bot.store.dispatches import SENT, claim_dispatches, dispatch, dispatch_round, end_dispatch, retry_dispatch
 from bot.store.models import DispatchRow
 from tests.eventually import eventually
-from tests.integration.bot.test_claims import FaultyDatabase
+from tests.integration.bot.test_senders import FaultyDatabase
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
