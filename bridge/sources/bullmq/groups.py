@@ -4,7 +4,7 @@ A group is committed whole. A big reading becomes several, so that no transactio
 each says where to go on if the next is not committed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.record import Record
@@ -59,8 +59,16 @@ def _first(reading: Reading, count: int) -> tuple[Reading, Sequence[Entry]]:
     return replace(reading, entries=entries, position=position, is_full=True), entries
 
 
-def groups(site: str, records: Records, place: Place, batch: Batch, translated: Translated, now: int) -> list[Group]:
-    """Make the groups of one batch, in the stream's order; at least one."""
+def groups(
+    site: str,
+    records: Records,
+    place: Place,
+    batch: Batch,
+    translated: Translated,
+    now: int,
+    beside: Mapping[int, Sequence[Record]],
+) -> list[Group]:
+    """Make the groups of one batch, in the stream's order; at least one. beside: what is committed with an entry."""
     made = [Group()]
     for notice in _notices(place, batch.reading, now):
         made[0].events.append(notice)
@@ -68,9 +76,10 @@ def groups(site: str, records: Records, place: Place, batch: Batch, translated: 
         made[0].lost = batch.reading.lost
     told, told_records = translated.told, _records(records, place, translated, now)
     begin, count, position = 0, len(told), batch.reading.position
-    for end in _ends(told_records):
+    for end in _ends(told_records, beside):
         group = made[-1]
         group.records += told_records[begin:end]
+        group.records += [record for at in sorted(beside) if begin <= at < end for record in beside[at]]
         group.bad = sum(isinstance(one, Bad) for one in told[begin:end]) if translated.bad else 0
         group.events += [one for one in told[begin:end] if not isinstance(one, Bad)]
         if translated.is_paused is not None:
@@ -90,12 +99,14 @@ def is_paused_after(events: Sequence[JobEvent], before: bool | None) -> bool | N
     return pauses[-1] if pauses else before
 
 
-def _ends(records: Sequence[Record]) -> list[int]:
+def _ends(records: Sequence[Record], beside: Mapping[int, Sequence[Record]]) -> list[int]:
     """Behind which of them a group ends: each holds about GROUP_BYTES."""
     ends: list[int] = []
     size = 0
     for end, record in enumerate(records, 1):
         size += record.size
+        if end - 1 in beside:
+            size += sum(one.size for one in beside[end - 1])
         if size >= GROUP_BYTES:
             ends.append(end)
             size = 0

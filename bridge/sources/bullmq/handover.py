@@ -3,6 +3,7 @@
 Position and memory move only in step with what the outbox took. Metrics say only what was committed.
 """
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -54,9 +55,9 @@ class Handover:
         more = await self._forget(queue, reading, now) if reading.lost or reading.is_reset else []
         translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)
         self._reconciler.note(queue, read.entries, translated, read.hashes)
-        more += _log_records(read, translated, now)
+        logged = _log_records(read, translated, now)
         more += self._reconciler.store(queue, reading.position, now, is_urgent=reading.is_reset)
-        made = groups(self._site, self._records, queue.place, read, translated, now)
+        made = groups(self._site, self._records, queue.place, read, translated, now, logged)
         made[-1].records.extend(more)
         for group in made:
             counted = Sum.of(group.events) if group.events else None
@@ -109,30 +110,39 @@ def _with_pause(reading: Reading, queue: Queue) -> Reading:
     return replace(reading, position=replace(reading.position, is_paused=is_paused))
 
 
-def _log_records(read: Read, translated: Translated, now: int) -> list[Record]:
-    """Log lines of the jobs whose run ended in this batch, and how far they were read."""
+def _log_records(read: Read, translated: Translated, now: int) -> dict[int, list[Record]]:
+    """Log lines of the jobs whose run ended in this batch, and how far they were read: by the entry they go with.
+
+    That is a job's first in its last life here. Where only a part of the batch is committed, the log of a job whose
+    end is not is read again, from that place; one whose end is committed is read no more.
+    """
     tail, memory = read.queue.tail, read.queue.memory
-    found: list[Record] = []
+    found = defaultdict[int, list[Record]](list)
     is_removal = False
-    for entry in read.entries:
+    for at, entry in enumerate(read.entries):
         if entry.event == "added":
-            found += tail.drop(entry.job_id, now)
+            if dropped := tail.drop(entry.job_id, now):
+                found[at] += dropped
         elif entry.event == "removed":
             is_removal = True
     if not (is_removal or read.lines or read.skipped):
         return found
-    told = zip(read.entries, translated.told, strict=True)
-    last = {entry.job_id: event for entry, event in told if entry.job_id and isinstance(event, JobEvent)}
+    told, first, last = translated.told, dict[str, int](), dict[str, int]()
+    for at, entry in enumerate(read.entries):
+        if entry.event == "added" or entry.job_id not in first:
+            first[entry.job_id] = at
+        if entry.job_id and isinstance(told[at], JobEvent):
+            last[entry.job_id] = at
     for job_id, place in read.skipped.items():
-        found += tail.move(job_id, place, now)
+        found[first[job_id]] += tail.move(job_id, place, now)
     for job_id, lines in read.lines.items():
-        event, job = last.get(job_id), memory.known(job_id) or JobMemory()
-        if event is None:
+        event, job = told[last[job_id]] if job_id in last else None, memory.known(job_id) or JobMemory()
+        if not isinstance(event, JobEvent):
             continue
-        found += tail.tell(
+        found[first[job_id]] += tail.tell(
             job_id, job, lines, epoch=event.epoch, ts=event.ts, attempt=event.attempt, backfill=event.backfill
         )
-    for job_id, event in last.items():
-        if event.event == "removed":
-            found += tail.drop(job_id, now)
+    for job_id, at in last.items():
+        if read.entries[at].event == "removed":
+            found[at] += tail.drop(job_id, now)
     return found

@@ -177,7 +177,7 @@ def test_each_group_of_a_batch_knows_what_was_told_until_there() -> None:
     ]
     reading = Reading(entries, Position(entries[-1].id, len(entries)))
     translated = translate(PLACE, reading, entries, {}, QueueMemory())
-    made = groups("main", RECORDS, PLACE, Batch(reading, entries), translated, 1)
+    made = groups("main", RECORDS, PLACE, Batch(reading, entries), translated, 1, {})
     cursors = [record for group in made for record in group.records if record.key == b"main:main:mail"]
     assert [decode(Cursor, record.value or b"").is_paused for record in cursors] == [*[True] * (len(made) - 1), False]
     assert len(made) > 1

@@ -79,7 +79,7 @@ def test_big_reading_becomes_groups_that_each_say_where_to_go_on() -> None:
     reading = Reading(entries, Position(entries[-1].id, 1300, 3), lost=7, lost_from="5-0", lost_to=entries[0].id)
     batch = Batch(reading, entries)
     translated = translate.translate(PLACE, reading, entries, {}, QueueMemory())
-    made = groups("eu", RECORDS, PLACE, batch, translated, 1)
+    made = groups("eu", RECORDS, PLACE, batch, translated, 1, {})
 
     assert len(made) > 3
     assert all(sum(record.size for record in group.records) < GROUP_BYTES + 64 * 1024 for group in made)
@@ -92,9 +92,24 @@ def test_big_reading_becomes_groups_that_each_say_where_to_go_on() -> None:
     assert [event.event for event in made[0].events][:2] == ["gap", "completed"]
 
 
+def test_what_is_committed_with_an_entry_is_in_its_group_and_counts_for_its_size() -> None:
+    entries = Stream().entries(*["completed"] * 6)
+    reading = Reading(entries, Position(entries[-1].id, 6))
+    translated = translate.translate(PLACE, reading, entries, {}, QueueMemory())
+    beside = {at: [Record.of("lines", b"%d" % at, b"x" * 400_000)] for at in range(6)}
+    made = groups("eu", RECORDS, PLACE, Batch(reading, entries), translated, 1, beside)
+
+    assert [[event.stream_id for event in group.events] for group in made] == [
+        [entry.id for entry in entries[:3]],
+        [entry.id for entry in entries[3:]],
+    ]
+    lines = [[record.key for record in group.records if record.topic == "lines"] for group in made]
+    assert lines == [[b"0", b"1", b"2"], [b"3", b"4", b"5"]]
+
+
 def test_reset_is_told_with_the_new_epoch_and_its_cursor() -> None:
     reading = Reading([], Position("0-0", 0, 2), is_reset=True)
-    made = groups("eu", RECORDS, PLACE, Batch(reading, []), translate.Translated(), 1)
+    made = groups("eu", RECORDS, PLACE, Batch(reading, []), translate.Translated(), 1, {})
 
     assert [event.event for group in made for event in group.events] == ["stream-reset"]
     assert decode(Cursor, made[0].records[-1].value or b"").epoch == 2
