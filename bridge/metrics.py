@@ -68,7 +68,9 @@ class Metrics:
         """By source and queue: how long what waits longest has waited, seconds."""
         self.partitions_owned = Gauge("bridge_partitions_owned", "Partitions this replica relays", registry=registry)
         self.queues_watched = Gauge("bridge_queues_watched", "Queues found at a source", ["source"], registry=registry)
-        self.events_relayed = Counter("bridge_events_relayed_total", "Events committed", queue, registry=registry)
+        self.events_relayed = Counter(
+            "bridge_events_relayed_total", "Events of streams committed", queue, registry=registry
+        )
         self.events_lost = Counter(
             "bridge_events_lost_total", "Entries trimmed before they were read", queue, registry=registry
         )

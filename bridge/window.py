@@ -49,7 +49,7 @@ class Window:
         self._samples: deque[tuple[float, int]] = deque()
         self._read_at = 0.0
         self._unread: float = math.nan
-        self._told_at = -math.inf
+        self._told: dict[str, float] = {}
 
     def see(self, *, added: int, length: int, passed: int, is_history: bool) -> None:
         """Take in one exact read: entries ever added, those still there, and those passed before it.
@@ -90,13 +90,16 @@ class Window:
         return self.max_len / rate if rate > 0 else math.inf
 
     def small(self) -> Small | None:
-        """What to warn of now, at most once an hour."""
+        """What to warn of now; of each advice at most once an hour."""
         rate, seconds, left = self.rate(), self.seconds(), self.left()
         is_small = seconds < LEAST_SECONDS or left < LEAST_LEFT
-        if not is_small or self._clock() - self._told_at < TELL_SECONDS:
+        if not is_small:
             return None
-        self._told_at = self._clock()
-        return Small(self.max_len, rate, seconds, left, _mend(self.max_len, rate))
+        mend = _mend(self.max_len, rate)
+        if self._clock() - self._told.get(mend, -math.inf) < TELL_SECONDS:
+            return None
+        self._told[mend] = self._clock()
+        return Small(self.max_len, rate, seconds, left, mend)
 
 
 def advised(rate: float) -> int:

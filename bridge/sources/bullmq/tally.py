@@ -16,6 +16,8 @@ from tocsin.times import MINUTE_MS
 LATE_MS = 5_000
 """Events committed later than this: the bridge is behind, and the last minute is not known yet."""
 
+NOTICES = frozenset({"gap", "stream-reset"})
+
 _RETRYING = State.RETRYING  # a member of an Enum is slow to find
 
 Clock = Callable[[], int]
@@ -25,6 +27,7 @@ Clock = Callable[[], int]
 class Sum(msgspec.Struct, gc=False):
     """What a batch of events, one at least, adds once it is committed: so that nobody keeps the events until then.
 
+    events: without what bridge itself has to say, which comes first: that entries were lost, or a stream is another.
     unenriched: of all of them. words, retried, completed, failed and timed are of live ones only; completed and failed
     by second; timed: those that say how long a job waited or ran. ts: Redis's clock, ms.
     """
@@ -49,14 +52,14 @@ class Sum(msgspec.Struct, gc=False):
         has_ended = "completed" in words or "failed" in words
         last = events[-1]
         return cls(
-            events=len(events),
+            events=len(events) - (events[0].event in NOTICES),
             epoch=last.epoch,
             first_ts=events[0].ts,
             last_ts=last.ts,
             unenriched=sum([not event.enriched for event in events]),
             words=words,
             retried=sum([event.state is _RETRYING for event in live]),
-            has_gap=any([event.event == "gap" for event in events]),
+            has_gap=events[0].event == "gap",
             completed=[event.ts // 1000 for event in live if event.event == "completed"] if has_ended else [],
             failed=[event.ts // 1000 for event in live if event.event == "failed"] if has_ended else [],
             timed=[Time.of(event) for event in live if event.wait_ms is not None or event.run_ms is not None],

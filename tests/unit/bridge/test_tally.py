@@ -100,3 +100,9 @@ def test_queue_without_jobs_has_counters_and_no_durations() -> None:
     watch.at(1, event(1, "failed", run_ms=5, backfill=True))
     labels = {"source": "main", "queue": "mail"}
     assert watch.registry.get_sample_value("bridge_job_run_seconds_count", labels) is None
+
+
+def test_what_bridge_itself_has_to_say_is_no_event_of_the_stream() -> None:
+    for notice in (event(1, "gap", lost=7), event(1, "stream-reset")):
+        assert Sum.of([notice]).events == 0
+        assert Sum.of([notice, event(2, "completed")]).events == 1

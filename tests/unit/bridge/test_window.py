@@ -71,6 +71,22 @@ def test_warning_comes_once_an_hour() -> None:
     assert window.small() is not None
 
 
+def test_another_advice_does_not_wait_for_its_hour() -> None:
+    """A queue that is met behind its first burst, of which nobody saw how fast it came; then another burst."""
+    clock = Clock()
+    window = Window(clock)
+    read(window, 9_500, 0)
+    first = window.small()
+    read(window, 9_500, 9_500)
+    clock.now += 60
+    read(window, 19_000, 9_500)
+    second = window.small()
+    assert first is not None
+    assert second is not None
+    assert ("is behind" in first.mend, "maxLen: 100000" in second.mend) == (True, True)
+    assert window.small() is None
+
+
 def test_reader_that_is_behind_in_a_window_long_enough_is_told_of_itself() -> None:
     window = Window(Clock())
     read(window, 8_000, 0)

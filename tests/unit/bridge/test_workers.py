@@ -36,7 +36,7 @@ def test_workers_are_counted_by_both_forms_of_their_names() -> None:
 
 
 def test_queues_that_connections_are_named_after_may_be_new_ones() -> None:
-    found = workers(LISTING + "id=10 name=bull:bmV3:qe cmd=xread\nid=11 name=bull:a:b cmd=get\n")
+    found = workers(LISTING + "id=10 name=bull:bmV3:qe cmd=xread\nid=11 name=bull:a:w:b cmd=get\n")
     assert {"mail", "images", "test", "דואר נכנס", "new", "a"} <= found.mentioned
     assert not any(":" in name or not name for name in found.mentioned)
 
@@ -106,6 +106,12 @@ def test_prefix_with_colons_is_told_apart() -> None:
 
     assert workers(listing, "app:x").of("mail") == 1
     assert workers(listing, "app").of("mail") == 1
+
+
+def test_workers_of_a_prefix_that_begins_like_ours_are_not_ours() -> None:
+    found = workers("id=1 name=bull:eu:bWFpbA== cmd=bzpopmin\nid=2 name=bull:eu:bWFpbA==:w:one cmd=bzpopmin\n")
+    assert (found.of("eu"), found.mentioned) == (0, set())
+    assert workers("id=1 name=bull:bWFpbA==:w:a:qe cmd=bzpopmin\n").of("mail") == 1, "it may be named anything"
 
 
 def test_workers_of_another_database_are_not_ours() -> None:

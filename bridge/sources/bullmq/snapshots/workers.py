@@ -137,9 +137,11 @@ class Workers:
             name = fields.get("name", "")
             if not name.startswith(self._head) or fields.get("db", self._database) != self._database:
                 continue
-            who = name[len(self._head) :].partition(":")[0]
+            who, _, what = name[len(self._head) :].partition(":")
+            if what not in ("", "qe") and not what.startswith("w:"):
+                continue  # of a prefix that begins like ours
             self.mentioned |= _names(who)
-            if not name.endswith(":qe"):
+            if what != "qe":
                 age = fields.get("age", "")
                 one = Connection(fields.get("id", ""), who, fields.get("cmd", ""), int(age) if age.isdecimal() else 0)
                 found.setdefault(who, []).append(one)
