@@ -97,10 +97,11 @@ class OpenJobs:
             self._touched[job_id] = event.added_at if event.event == "added" else self._touched.get(job_id, 0)
         if self.orphans:
             self._settle_orphan(job_id, event)
-        if state not in OPEN:
-            self.close(job_id)
-            return
         known = self.get(job_id)
+        if state not in OPEN:
+            if event.event != "reconciled" or known is None or known.added_at in (0, event.added_at):
+                self.close(job_id)  # not one that has the id since
+            return
         if known is None or event.event == "added":
             self.put(job_id, OpenJob(state, event.job_name, event.added_at, event.attempt, event.scheduler))
             return

@@ -31,24 +31,38 @@ MOST_REPLAYED = 20_000
 
 @dataclass(slots=True)
 class _Late:
-    """A queue's open jobs as they were told until its position at the restart."""
+    """A queue's open jobs as they were told until its position at the restart.
+
+    undated: records without a stream id: they were told after the jobs were stored, unless an older one follows.
+    """
 
     queue: Queue
     stored: OpenCursor
     jobs: OpenJobs = field(default_factory=OpenJobs)
+    undated: list[JobEvent] = field(default_factory=list[JobEvent])
 
     def __post_init__(self) -> None:
         self.jobs.restore(self.stored)
 
     def learn(self, record: bytes) -> None:
-        """Take in a record of the queue, if it was told after the jobs were stored."""
+        """Take in the queue's next record, if it was told after the jobs were stored."""
         with suppress(BadRecord):  # another release's
             event = decode(JobEvent, record)
-            if not _is_older(event, self.stored):
-                self.jobs.told(event.job_id, event)
+            if _is_older(event, self.stored):
+                self.undated.clear()
+                return
+            self.undated.append(event)
+            if event.stream_id or event.epoch > self.stored.epoch:
+                self._take_in()
+
+    def _take_in(self) -> None:
+        for event in self.undated:
+            self.jobs.told(event.job_id, event)
+        self.undated.clear()
 
     def settle(self) -> None:
         """The queue goes on with this."""
+        self._take_in()
         self.queue.reconciling.take_up(self.jobs)
 
     def give_up(self) -> None:
@@ -135,6 +149,7 @@ def _told(queue: Queue, epoch: int, entry: Entry) -> JobEvent:
 
 
 def _is_older(event: JobEvent, stored: OpenCursor) -> bool:
-    """Whether an event was told before the open jobs were stored."""
-    is_same = event.epoch == stored.epoch and bool(event.stream_id)
-    return is_same and stream.order(event.stream_id) <= stream.order(stored.last_id)
+    """Whether an event was certainly told before the open jobs were stored."""
+    if event.epoch != stored.epoch:
+        return event.epoch < stored.epoch
+    return bool(event.stream_id) and stream.order(event.stream_id) <= stream.order(stored.last_id)
