@@ -111,6 +111,17 @@ class PrimaryPool(SentinelConnectionPool):
             await self.update_active_connections_for_reconnect()
         return address
 
+    async def ensure_connection(self, connection: Any) -> None:
+        """Connect it to whom the sentinels name now, however it was spared when they named another.
+
+        redis-py closes what is idle then, which takes as long as TLS does; what is given back meanwhile it misses.
+        """
+        if connection.is_connected and self.reached(connection) != self.process:
+            await connection.disconnect()
+        await cast(Any, super()).ensure_connection(connection)
+        if self.reached(connection) != self.process:
+            raise ConnectionFailed(f"{self.service_name} is another by now")
+
     @property
     def process(self) -> str:
         return str(cast(Any, self).master_address or "")
