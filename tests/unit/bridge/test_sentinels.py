@@ -7,7 +7,8 @@ import pytest
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import ConnectionError as ConnectionFailed
 
-from bridge.sources.bullmq.door.pools import PrimaryPool, Sentinels
+from bridge.sources.bullmq.door.pools import PrimaryPool, Sentinels, pool_by_sentinels
+from bridge.topology import Topology
 
 PRIMARY: dict[str, Any] = {"ip": "10.0.0.1", "port": 6379, "is_master": True, "is_sdown": False, "is_odown": False}
 
@@ -119,3 +120,26 @@ async def test_connection_made_while_the_sentinels_change_their_word_is_not_used
     with pytest.raises(ConnectionFailed, match="another by now"):
         await pool.get_connection()
     assert (await pool.get_connection()).address == ("10.0.0.2", 6379)
+
+
+class Unending:
+    """The writer of a connection to a process that was stopped: it never agrees to the end of TLS."""
+
+    def close(self) -> None:
+        """It would wait."""
+
+    async def wait_closed(self) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("of_replica", [False, True])
+@pytest.mark.parametrize("tls", [None, {"check_hostname": False}])
+async def test_nobody_waits_for_the_end_of_a_connection_to_a_process_that_was_stopped(
+    tls: dict[str, bool] | None, of_replica: bool
+) -> None:
+    topology = Topology.model_validate({"mode": "sentinel", "nodes": ["127.0.0.1:1"], "master": "main", "tls": tls})
+    pool: Any = pool_by_sentinels(topology, of_replica=of_replica)
+    connection = pool.make_connection()
+    connection._reader, connection._writer = asyncio.StreamReader(), Unending()
+    await connection.disconnect()
+    assert not connection.is_connected

@@ -7,7 +7,12 @@ from typing import Any, Protocol, cast
 from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.asyncio.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import RedisError
@@ -91,6 +96,20 @@ class Sentinels(Sentinel):
             self.sentinels = list(dict.fromkeys([*self.sentinels, *self._all]))
 
 
+def closing_at_once(kind: Any) -> Any:
+    """The same kind of connection, whose end nobody waits for.
+
+    A process that was stopped never answers the end of TLS. Of two that wait for it at a time, the one that gives up
+    first cancels what the other waits for: that would pass for a wish that our whole part should end.
+    """
+
+    class ClosingAtOnce(kind):
+        async def disconnect(self, nowait: bool = True, **more: Any) -> None:
+            await kind.disconnect(self, nowait=True, **more)
+
+    return cast(Any, ClosingAtOnce)
+
+
 class PrimaryPool(SentinelConnectionPool):
     """To the primary as the sentinels name it.
 
@@ -114,7 +133,7 @@ class PrimaryPool(SentinelConnectionPool):
     async def ensure_connection(self, connection: Any) -> None:
         """Connect it to whom the sentinels name now, however it was spared when they named another.
 
-        redis-py closes what is idle then, which takes as long as TLS does; what is given back meanwhile it misses.
+        redis-py closes what is idle then; what is given back meanwhile it misses.
         """
         if connection.is_connected and self.reached(connection) != self.process:
             await connection.disconnect()
@@ -215,13 +234,15 @@ def pool_by_sentinels(topology: Topology, *, of_replica: bool, **more: Any) -> P
     sentinels = [(node.host, node.port) for node in topology.nodes]
     manager = Sentinels(sentinels, sentinel_kwargs={**waits, **as_whom, **tls, "driver_info": None, "protocol": 2})
     pool: Any = ReplicaPool if of_replica else PrimaryPool
+    kind = SentinelManagedSSLConnection if topology.tls is not None else SentinelManagedConnection
     return pool(
         topology.master,
         manager,
+        connection_class=closing_at_once(kind),
         is_master=not of_replica,
         max_connections=MAX_CONNECTIONS,
         db=database(topology),
-        **{**connection_options(topology), **tls, **more},
+        **{**connection_options(topology), **more},
     )
 
 
