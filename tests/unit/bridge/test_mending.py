@@ -15,7 +15,8 @@ from bridge.outbox import Outbox
 from bridge.record import Record
 from bridge.records import Records
 from bridge.sources.bullmq.gaps.mender import Mender
-from bridge.sources.bullmq.gaps.told import Ended
+from bridge.sources.bullmq.gaps.rebuild import rebuild
+from bridge.sources.bullmq.gaps.told import Ended, Told
 from bridge.sources.bullmq.gaps.work import Work
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.logs.last import LastLines
@@ -24,7 +25,7 @@ from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.past import Past
 from bridge.sources.bullmq.reconcile.open_jobs import OpenJob
-from bridge.sources.bullmq.stream import Position
+from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
@@ -97,3 +98,13 @@ async def test_a_job_stays_open_while_the_log_it_ends_with_cannot_be_read() -> N
         with suppress(TimeoutError):
             await asyncio.wait_for(committing, 5)
     assert [(event.event, event.error, event.rebuilt) for event in told][:1] == [("failed", "boom", True)]
+
+
+async def test_an_end_that_was_found_by_comparing_and_lies_in_a_gap_too_is_told_once() -> None:
+    door: Any = Door()
+    told, ends, gap = Told(2000), [Ended(1_900_000, "7", "failed")], Gap(1_700_000, 1_950_000)
+    keys, events = Keys("bull", PLACE.queue), list[str]()
+    for found in (ends, ends):
+        async for page in rebuild(door, PLACE, keys, 1, found, told, gap):
+            events += [event.event for event in page]
+    assert events == ["active", "failed", "retries-exhausted"]
