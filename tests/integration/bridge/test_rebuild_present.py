@@ -6,6 +6,13 @@ from typing import Any
 
 import pytest
 
+from bridge.sources.bullmq.door import Door
+from bridge.sources.bullmq.gaps.present import rebuild_present
+from bridge.sources.bullmq.gaps.told import Told
+from bridge.sources.bullmq.keys import Keys
+from bridge.sources.bullmq.reconcile.open_jobs import OpenJobs
+from bridge.sources.bullmq.stream import Gap, Position
+from bridge.sources.bullmq.translate import Place
 from tests.bullmq.driver import Major, Silent, silent
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import make_queue
@@ -244,3 +251,19 @@ async def test_last_progress_and_stalls_are_rebuilt(bridge: Bridge, app: Any, re
     assert (now[running].event, now[running].progress) == ("active", "40")
     assert now[reported].message == "stalled 1 time in all"
     assert now[running].message == "stalled 2 times in all"
+
+
+async def test_job_is_told_though_an_unread_entry_names_it_that_does_not_say_where_it_is(
+    app: Any, redis_url: str
+) -> None:
+    await make_queue(app, "mail")
+    read = (await app.xadd("bull:mail:events", {"event": "drained"})).decode()
+    for job_id, event in (("7", "deduplicated"), ("8", "waiting")):
+        await app.xadd("bull:mail:events", {"event": event, "jobId": job_id})
+        await app.hset(f"bull:mail:{job_id}", mapping={"name": "send", "timestamp": 1000, "opts": "{}", "data": "{}"})
+        await app.lpush("bull:mail:wait", job_id)
+    door, place, keys = Door(redis_url), Place("prod", "main", "mail"), Keys("bull", "mail")
+    position, gap = Position(read, 1), Gap(900, 1100)
+    made = await rebuild_present(door, place, keys, position, gap, ["7", "8"], OpenJobs(), Told(2000))
+    await door.close()
+    assert [(job_id, event.event) for job_id, event in made] == [("7", "added"), ("7", "waiting")]

@@ -81,7 +81,7 @@ async def rebuild_present(
     if isinstance(executed, Refused):
         door.say_any_refused(commands, [*queued, executed], without=WITHOUT)
         return []
-    unread = {entry.job_id for entry in standing.unread_entries(position, cast(list[Reply], executed))}
+    unread = standing.told_by(standing.unread_entries(position, cast(list[Reply], executed)))
     made: list[tuple[str, JobEvent]] = []
     for present in _parse(ids, cast(list[Reply], executed)[2:]):
         if present.job_id not in unread:

@@ -220,7 +220,7 @@ class Reconciler:
             return True
         replies = cast(list[Reply], executed)
         try:
-            unread = {entry.job_id for entry in standing.unread_entries(queue.position, replies)}
+            unread = standing.told_by(standing.unread_entries(queue.position, replies))
         except standing.Unread:
             return True
         has_more = len(places) > len(some)

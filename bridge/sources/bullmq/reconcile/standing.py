@@ -12,7 +12,7 @@ from bridge.sources.bullmq.gaps.told import ENDS
 from bridge.sources.bullmq.keys import Keys
 from bridge.sources.bullmq.reconcile.open_jobs import OpenJob, OpenJobs
 from bridge.sources.bullmq.stream import Entry, Position
-from bridge.sources.bullmq.translate import Place
+from bridge.sources.bullmq.translate import STATES, Place
 from tocsin.events import JobEvent, State
 
 LISTS = ("active", "wait", "paused")
@@ -158,6 +158,11 @@ def unread_entries(position: Position, executed: Sequence[Reply]) -> list[Entry]
     if reading.is_reset or reading.is_full or (reading.lost and not position.gaps):
         raise Unread
     return entries
+
+
+def told_by(entries: Sequence[Entry]) -> set[str]:
+    """Jobs of which these entries tell where they are; a `deduplicated` of one does not."""
+    return {entry.job_id for entry in entries if STATES.get(entry.event, State.UNKNOWN) is not State.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
