@@ -165,7 +165,7 @@ HOW_ON_CALL = (
     "<code>/oncall until 09:00</code>, <code>/oncall off</code>\n"
     "<code>/oncall rota Mon 09:00 @ann, Thu 09:00 @bob</code>, <code>/oncall rota off</code>"
 )
-BAD_TURN = "Entry {number} of the rota is not like <code>Mon 09:00 @ann</code>."
+BAD_TURN = "Entry {number} of the rota is not like <code>Mon 09:00 @ann</code>, or begins when another does."
 NOT_ON_CALL = "You are not on call: /oncall take."
 OUT_OF_REACH = (
     "⚠️ I cannot write to {names} in private: until they press Start in a chat with me, alerts only name them where "

@@ -57,16 +57,18 @@ class Duty:
 
 def read_rota(text: str) -> list[tuple[int, str]]:
     """Read `Mon 09:00 @ann, Fri 18:00 @bob`: minute of the week, and whom. Raises ValueError that names the entry."""
-    found: list[tuple[int, str]] = []
+    found: dict[int, str] = {}
     for number, entry in enumerate((one.strip() for one in text.split(",")), start=1):
         match = _TURN.fullmatch(entry)
         if match is None:
             raise ValueError(str(number))
-        day = DAYS.index(match[1].lower())
-        found.append(((day * 24 + int(match[2])) * 60 + int(match[3]), match[4]))
+        minute = (DAYS.index(match[1].lower()) * 24 + int(match[2])) * 60 + int(match[3])
+        if minute in found:
+            raise ValueError(str(number))
+        found[minute] = match[4]
     if len(found) > MOST_TURNS:
         raise ValueError(str(MOST_TURNS + 1))
-    return sorted(found)
+    return sorted(found.items())
 
 
 def on_call(shifts: Sequence[Shift], rota: Sequence[Turn], now_ms: int) -> Duty | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.incidents.failures import stored
 from bot.routing.duty import Duty, Shift, Turn, on_call
+from bot.store.locks import Lock
 from bot.store.models import RotaRow, ShiftRow
 
 MOST_SHIFTS = 20
@@ -63,7 +64,8 @@ async def relieve(session: AsyncSession, user_id: int, now_ms: int) -> bool:
 
 
 async def set_rota(session: AsyncSession, turns: Iterable[Turn]) -> None:
-    """Replace the rota."""
+    """Replace the rota. Of two people who do so at once the second waits, and replaces what the first has set."""
+    await session.execute(select(func.pg_advisory_xact_lock(Lock.ROTA)))
     await session.execute(delete(RotaRow))
     session.add_all(RotaRow(minute=one.minute, user_id=one.user_id, name=stored(one.name, 100)) for one in turns)
     await session.flush()

@@ -9,8 +9,9 @@ from enum import IntEnum, unique
 @unique
 class Lock(IntEnum):
     """MIGRATION: who changes tables. SILENCES: whoever begins or ends one holds it alone, who counts what it may cover
-    with others. REMINDERS: whoever wants reminders."""
+    with others. REMINDERS: whoever wants reminders. ROTA: who replaces it."""
 
     MIGRATION = 0x746F6373
     SILENCES = 0x746F6374
     REMINDERS = 0x746F6375
+    ROTA = 0x746F6376

@@ -1,5 +1,6 @@
 """Who is told of incidents, and who did what, on a real Postgres."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -23,11 +24,13 @@ from bot.routing.routes import Destination
 from bot.settings import BotSettings
 from bot.store.chats import move_chat
 from bot.store.database import Database
-from bot.store.duty import begin_shift, duty_now, set_rota
+from bot.store.duty import begin_shift, duty_now, read_turns, set_rota
 from bot.store.handover import handover
 from bot.store.models import AuditRow, Card
 from bot.store.outbox import INCIDENT
+from tests.eventually import eventually
 from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, send_all
+from tests.integration.bot.test_silences_at_once import are_waiting
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -82,6 +85,21 @@ async def test_who_is_revoked_hears_no_more_of_what_is_open_and_the_next_of_the_
             *((ADMIN, "incident"), (ADMIN, "nudge"), (ADMIN, "reminder")),
             *((bob, "incident"), (bob, "reminder")),
         ]
+
+
+async def test_of_two_rotas_that_are_set_at_once_one_is_kept_whole(engine: AsyncEngine) -> None:
+    first, second = [Turn(0, ANN, "Ann"), Turn(5 * 1440, ADMIN, "Adam")], [Turn(0, ANN, "Ann"), Turn(1440, ANN, "Ann")]
+
+    async def set_second() -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            await set_rota(session, second)
+
+    async with asyncio.TaskGroup() as both, AsyncSession(engine) as session, session.begin():
+        await set_rota(session, first)
+        both.create_task(set_second())
+        await eventually(lambda: are_waiting(engine, 1), what="the second")
+    async with AsyncSession(engine) as session:
+        assert await read_turns(session) == second
 
 
 async def test_an_admin_by_setting_stays_on_call_and_is_told_of_alerts_whoever_revokes_them(

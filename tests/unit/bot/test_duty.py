@@ -66,7 +66,8 @@ def test_whoever_has_it_with_no_end_has_it_again_after_a_short_shift_of_another(
 
 def test_a_rota_is_read_and_a_wrong_entry_named() -> None:
     assert read_rota("Fri 18:00 @bob, Monday 09:00 42") == [(540, "42"), (4 * 1440 + 1080, "@bob")]
-    for text, number in (("Mon 09:00 @ann, Xyz 09:00 @bob", "2"), ("Mon 25:00 @ann", "1"), ("", "1")):
+    twice = "Mon 09:00 @ann, Fri 18:00 @bob, Monday 9:00 @cid"
+    for text, number in (("Mon 09:00 @ann, Xyz 09:00 @bob", "2"), ("Mon 25:00 @ann", "1"), ("", "1"), (twice, "3")):
         with pytest.raises(ValueError, match=number):
             read_rota(text)
 
