@@ -41,6 +41,7 @@ from bot.store.database import Session
 from bot.store.dispatches import dispatch_round
 from bot.store.duty import duty_now, read_turns
 from bot.store.incidents import (
+    held_places,
     lock_covered,
     lock_due_pages,
     lock_held,
@@ -289,10 +290,10 @@ class Alerts:
         message of its own, or beyond MOST_WOKEN in a storm's.
         """
         woken: list[tuple[IncidentRow, Incident]] = []
-        for row in await lock_held(session, most):
+        hours = self.policy.quiet_hours
+        over = [one for one in await held_places(session) if quiet_until_ms(hours, *one, now_ms) is None]
+        for row in await lock_held(session, over[:most], most) if over else ():
             incident = to_incident(row)
-            if self._is_quiet(incident, now_ms):
-                continue
             row.held_ms = None
             if row.page_due_ms is not None:  # since before it was held
                 row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000)

@@ -150,11 +150,18 @@ async def unpage(session: AsyncSession, chat_id: int) -> int:
     return len(rows)
 
 
-async def lock_held(session: AsyncSession, limit: int) -> Sequence[IncidentRow]:
-    """Incidents that wait for a digest, that nobody else holds."""
-    return await _free(
-        session, select(IncidentRow).where(IncidentRow.held_ms.is_not(None)).order_by(IncidentRow.held_ms), limit
-    )
+async def held_places(session: AsyncSession) -> list[tuple[str, str, str]]:
+    """Env, source and queue of what waits for a digest, that which has waited longest first."""
+    held = select(*PLACE).where(IncidentRow.held_ms.is_not(None)).group_by(*PLACE)
+    rows = await session.execute(held.order_by(func.min(IncidentRow.held_ms), *PLACE))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def lock_held(session: AsyncSession, places: Sequence[tuple[str, str, str]], limit: int) -> Sequence[IncidentRow]:
+    """Incidents of these places that wait for a digest. Who holds one of them is waited for: it is to be told too."""
+    waits = (IncidentRow.held_ms.is_not(None), tuple_(*PLACE).in_(places))
+    oldest = await session.scalars(select(IncidentRow.id).where(*waits).order_by(IncidentRow.held_ms).limit(limit))
+    return [row for row in await lock_numbered(session, oldest.all()) if row.held_ms is not None]
 
 
 async def held_incidents(session: AsyncSession, limit: int) -> list[tuple[int, Incident]]:

@@ -1,6 +1,8 @@
 """Quiet hours and their digest on a real Postgres, by a clock that is passed in."""
 
+import asyncio
 from collections import Counter
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
@@ -13,12 +15,14 @@ from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.resolver import chores_of
 from bot.queues.snapshots import Snapshots
 from bot.routing.duty import Shift
+from bot.routing.quiet import parse_quiet_hours
 from bot.settings import BotSettings
 from bot.store.database import Database
 from bot.store.duty import begin_shift
 from bot.store.models import Card, DispatchRow, StormRow
 from tests.eventually import eventually
 from tests.integration.bot.incident_rows import ADMIN, ANN, BOSS, KEY, at, fail, numbered, send_all, statements
+from tests.integration.bot.test_silences_at_once import are_waiting
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -105,6 +109,58 @@ async def test_all_that_goes_on_in_the_morning_is_shown_paged_and_told_to_channe
         rung = await session.scalars(select(DispatchRow.what).order_by(DispatchRow.id))
         assert rung.all() == ["ring"] * 11, "ten of them, and the storm of the rest"
         assert await alerts.escalate(session, now_ms=morning + 15 * 60_000) == 100
+
+
+async def test_what_fails_just_as_the_digest_is_told_is_told_in_it_too(engine: AsyncEngine, alerts: Alerts) -> None:
+    night, morning = at("23 23:00"), at("24 06:00")
+    await fail(engine, alerts, night, *numbered(0, 2))
+
+    async def tell() -> int:
+        async with AsyncSession(engine) as session, session.begin():
+            return await alerts.tell_digest(session, now_ms=morning)
+
+    async with asyncio.TaskGroup() as both, AsyncSession(engine) as session, session.begin():
+        seen = Tally(1, morning, morning, is_fresh=True, last=LastFailure())
+        await alerts.record(session, dict.fromkeys(numbered(0, 1), seen), now_ms=morning)
+        telling = both.create_task(tell())
+
+        async def has_come() -> bool:
+            return telling.done() or await are_waiting(engine, 1)
+
+        await eventually(has_come, what="the digest")
+    assert telling.result() == 2
+    digest = next(text for kind, text in await send_all(engine) if kind == "digest")
+    assert "2 incidents" in digest
+    assert "×2" in digest
+
+
+async def test_two_bots_that_tell_the_digest_at_once_tell_it_once(engine: AsyncEngine, alerts: Alerts) -> None:
+    morning = at("24 06:00")
+    await fail(engine, alerts, at("23 23:00"), *numbered(0, 2))
+
+    async def tell() -> int:
+        async with AsyncSession(engine) as session, session.begin():
+            return await alerts.tell_digest(session, now_ms=morning)
+
+    async with asyncio.TaskGroup() as both, AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=morning) == 2
+        second = both.create_task(tell())
+
+        async def has_come() -> bool:
+            return second.done() or await are_waiting(engine, 1)
+
+        await eventually(has_come, what="the second")
+    assert second.result() == 0
+    assert [kind for kind, _ in await send_all(engine)] == ["digest", "incident", "incident"]
+
+
+async def test_a_night_that_goes_on_keeps_no_other_digest(engine: AsyncEngine, alerts: Alerts) -> None:
+    quiet = parse_quiet_hours("prod=22:00-08:00,staging=22:00-06:00")
+    alerts.book.policy = replace(alerts.policy, quiet_hours=quiet)
+    await fail(engine, alerts, at("23 23:00"), *numbered(0, 3))
+    await fail(engine, alerts, at("23 23:30"), Key("staging", "main", "orders", "f"))
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=at("24 06:00"), most=3) == 1
 
 
 async def test_what_cannot_be_done_in_time_keeps_nothing_else_and_is_tried_with_less(
