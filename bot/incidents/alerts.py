@@ -15,7 +15,19 @@ from bot.incidents.failures import Key, Tally, key_part
 from bot.incidents.found import found, unheard
 from bot.incidents.late import count_kind, label
 from bot.incidents.latecomers import Latecomers
-from bot.incidents.machine import UNHEEDED, Call, Deploy, Incident, Paged, Step, cover, resolve, step, wait
+from bot.incidents.machine import (
+    UNHEEDED,
+    Call,
+    Deploy,
+    Incident,
+    Paged,
+    Step,
+    cover,
+    go_on,
+    resolve,
+    step,
+    wait,
+)
 from bot.incidents.reminders import together
 from bot.incidents.silences import Silence, quiet_until
 from bot.incidents.storming import Storming
@@ -113,6 +125,8 @@ class Alerts:
         for key in sorted(tallies):
             row = rows.get(key)
             before = to_incident(row) if row else None
+            if row is not None and row.held_ms is not None and before is not None:
+                before = go_on(before)
             until_ms = quiet_until((to_silence(one) for one in silences.values()), key)
             done = step(key, before, tallies[key], now_ms=now_ms, policy=self.policy, silenced_until_ms=until_ms)
             steps.append((write(session, row, done.incident), done))

@@ -202,6 +202,11 @@ def step(
     return _call(before, after, seen, policy)
 
 
+def go_on(incident: Incident) -> Incident:
+    """The same episode, though it was over: what quiet hours hold back and what returns meanwhile is told as one."""
+    return replace(incident, phase=Phase.FIRING, ack=None) if incident.is_over else incident
+
+
 def _call(before: Incident, after: Incident, seen: Tally, policy: Policy) -> Step:
     """Who is to hear that it goes on."""
     if after.phase is Phase.SILENCED:

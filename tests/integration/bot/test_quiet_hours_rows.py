@@ -68,6 +68,8 @@ async def test_a_page_that_was_due_by_day_pages_nobody_for_what_begins_in_quiet_
     async with AsyncSession(engine) as session, session.begin():
         over_ms = at("24 05:00")
         assert await alerts.resolve_quiet(session, now_ms=over_ms, heard_ms=over_ms, sources=["main"]) == 1
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=at("24 06:00")) == 1
     await fail(at("24 12:00"))
     assert await escalate(at("24 12:14")) == 0
     assert await escalate(at("24 12:15")) == 1
@@ -132,6 +134,24 @@ async def test_what_fails_just_as_the_digest_is_told_is_told_in_it_too(engine: A
     digest = next(text for kind, text in await send_all(engine) if kind == "digest")
     assert "2 incidents" in digest
     assert "×2" in digest
+
+
+async def test_what_ends_and_returns_in_one_night_is_told_with_all_of_its_failures(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    night, over, again, morning = at("23 22:30"), at("23 23:30"), at("24 05:00"), at("24 06:00")
+    seen = Tally(500, night, night, is_fresh=True, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, {KEY: seen}, now_ms=night)
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.resolve_quiet(session, now_ms=over, heard_ms=over, sources=["main"]) == 1
+    await fail(engine, alerts, again, KEY)
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=morning) == 1
+    (_, digest), (_, card) = await send_all(engine)
+    assert "1 incident, 1 still goes on" in digest
+    assert "×501" in digest
+    assert "×501" in card
 
 
 async def test_two_bots_that_tell_the_digest_at_once_tell_it_once(engine: AsyncEngine, alerts: Alerts) -> None:
