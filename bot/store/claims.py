@@ -15,14 +15,17 @@ from bot.store.paces import IS_FREE, hold_free, room_for_all, spend
 from bot.store.unclaimed import is_unclaimed
 
 _URGENCY = case(
-    (Card.kind == DIGEST, 3),
-    (Card.message_id.is_not(None), 2),
+    (Card.message_id.is_not(None), 3),
+    (Card.kind == DIGEST, 2),
     (and_(Card.kind == INCIDENT, Card.chat_id > 0), 0),
     else_=1,
 )
-"""What is brought to one person (a private chat's id is theirs) goes before what rings for many, that before what
-changes, and last comes what has waited for the morning anyway.
+"""What is brought to one person (a private chat's id is theirs) goes before what rings for many, that before what has
+waited for the morning anyway, and last comes what changes: of that there may be more than a chat can have, for as long
+as something goes on.
 """
+_EDIT_DUE = case((Card.message_id.is_not(None), Card.not_before_ms), else_=0)
+"""Of edits the one that has waited longest goes first: else what changes all the time would keep back the others."""
 
 
 async def claim_due(
@@ -35,7 +38,7 @@ async def claim_due(
     lease_seconds: float,
     spared_seconds: float = 0,
 ) -> Sequence[Card]:
-    """Claim the next message of each chat that may have one: pages, new ones, edits, digests; the oldest first.
+    """Claim the next message of each chat that may have one: pages, new ones, digests, edits; the oldest first.
 
     No other sender gets a claimed card before the lease ends; its own sender gets it again at once. A card that
     somebody is changing at this moment is left for the next time. All senders together keep to each chat's pace: a
@@ -51,7 +54,7 @@ async def claim_due(
         select(Card.id, Card.chat_id, _URGENCY.label("urgency"))
         .where(is_due, Card.not_before_ms <= now_ms, Card.chat_id.not_in(not_to), ~rests)
         .ext(distinct_on(Card.chat_id))
-        .order_by(Card.chat_id, _URGENCY, Card.id)
+        .order_by(Card.chat_id, _URGENCY, _EDIT_DUE, Card.id)
         .subquery()
     )
     wanted = select(next_of_chat.c.id, next_of_chat.c.chat_id).order_by(next_of_chat.c.urgency, next_of_chat.c.id)

@@ -119,9 +119,9 @@ async def test_what_was_said_anew_while_it_was_being_sent_is_edited_then(engine:
             await session.execute(delete(ChatPace))
 
 
-async def test_what_rings_goes_before_edits_and_these_before_digests(engine: AsyncEngine) -> None:
+async def test_what_rings_goes_before_digests_and_these_before_edits(engine: AsyncEngine) -> None:
     async with AsyncSession(engine) as session, session.begin():
-        for kind in ("digest", "late", "incident"):
+        for kind in ("late", "digest", "incident"):
             put(session, Subject(kind), Destination(77), kind, (), now_ms=1)
             await session.flush()
         late = await session.scalar(select(Card.id).where(Card.kind == "late"))
@@ -133,7 +133,26 @@ async def test_what_rings_goes_before_edits_and_these_before_digests(engine: Asy
             found = await claim_due(session, now_ms=2, not_to=range(1, 7), most=9, sender="a", lease_seconds=60)
             order += [card.kind for card in found]
             await mark_sent(session, found[0].id, 1, 9, now_ms=3, not_before_ms=3)
-    assert order == ["incident", "late", "digest"]
+    assert order == ["incident", "digest", "late"]
+
+
+async def test_what_changes_all_the_time_keeps_back_no_other_edit(engine: AsyncEngine) -> None:
+    busy = Card.text != "acked"
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(delete(Card))
+        for said in ("busy", "busy too", "acked"):
+            put(session, Subject("incident"), Destination(-77), said, (), now_ms=1, message_id=5)
+            await session.flush()
+    order: list[str] = []
+    for now_ms in range(4000, 20_000, 4000):  # a group may have one in 4 s, and each is edited every 5 s
+        async with AsyncSession(engine) as session, session.begin():
+            await session.execute(update(Card).where(busy).values(wanted=Card.wanted + 1))
+            await session.execute(delete(ChatPace))
+        async with AsyncSession(engine) as session, session.begin():
+            [card] = await claim_due(session, now_ms=now_ms, not_to=(), most=9, sender="a", lease_seconds=60)
+            order.append(card.text)
+            await mark_sent(session, card.id, card.wanted, 5, now_ms=now_ms, not_before_ms=now_ms + 5000)
+    assert order == ["busy", "busy too", "acked", "busy"]
 
 
 async def test_who_is_paged_is_told_before_all_others_and_groups_by_their_age(engine: AsyncEngine) -> None:
