@@ -312,6 +312,7 @@ class Delivery:
                     one.card.id,
                     one.card.wanted,
                     one.message_id,
+                    chat_id=one.card.chat_id,
                     now_ms=one.at_ms,
                     not_before_ms=one.at_ms + int(self.edit_seconds * 1000),
                 )

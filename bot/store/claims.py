@@ -76,15 +76,26 @@ async def claim_due(
 
 
 async def mark_sent(
-    session: AsyncSession, card_id: int, version: int, message_id: int, *, now_ms: int, not_before_ms: int
+    session: AsyncSession,
+    card_id: int,
+    version: int,
+    message_id: int,
+    *,
+    chat_id: int,
+    now_ms: int,
+    not_before_ms: int,
 ) -> None:
-    """Telegram has taken this version of a card, which is nobody's any more. not_before_ms: the earliest next edit."""
+    """Telegram has taken this version of a card, which is nobody's any more. not_before_ms: the earliest next edit.
+
+    chat_id: where it is. If the card's group has moved meanwhile, the message stayed behind, as move_chat says: by its
+    number in the new group an edit could meet another message.
+    """
     await session.execute(
         update(Card)
         .where(Card.id == card_id, Card.sent < version)
         .values(
             sent=version,
-            message_id=message_id,
+            message_id=case((Card.chat_id == chat_id, message_id)),
             changed_ms=now_ms,
             not_before_ms=not_before_ms,
             failures=0,

@@ -11,6 +11,7 @@ from bot.delivery.pacing import CHAT_BURST, MOST_DEBT
 from bot.incidents.machine import Phase
 from bot.routing.routes import Destination
 from bot.store import paces
+from bot.store.chats import move_chat
 from bot.store.claims import claim_due, mark_ended, mark_sent
 from bot.store.incidents import write
 from bot.store.models import Card, ChatPace, StormRow
@@ -111,7 +112,7 @@ async def test_what_was_said_anew_while_it_was_being_sent_is_edited_then(engine:
         async with AsyncSession(engine) as session, session.begin():
             await say(session, "x100")
         async with AsyncSession(engine) as session, session.begin():
-            await mark_sent(session, card_id, version, 8, now_ms=3, not_before_ms=0)
+            await mark_sent(session, card_id, version, 8, chat_id=77, now_ms=3, not_before_ms=0)
         async with AsyncSession(engine) as session, session.begin():
             [edit] = await claim_due(session, now_ms=3, not_to=(), most=9, sender="a", lease_seconds=60)
             assert (edit.id, edit.text, edit.message_id) == (card_id, "x100", 8), say.__name__
@@ -132,7 +133,7 @@ async def test_what_rings_goes_before_digests_and_these_before_edits(engine: Asy
         async with AsyncSession(engine) as session, session.begin():
             found = await claim_due(session, now_ms=2, not_to=range(1, 7), most=9, sender="a", lease_seconds=60)
             order += [card.kind for card in found]
-            await mark_sent(session, found[0].id, 1, 9, now_ms=3, not_before_ms=3)
+            await mark_sent(session, found[0].id, 1, 9, chat_id=77, now_ms=3, not_before_ms=3)
     assert order == ["incident", "digest", "late"]
 
 
@@ -151,7 +152,7 @@ async def test_what_changes_all_the_time_keeps_back_no_other_edit(engine: AsyncE
         async with AsyncSession(engine) as session, session.begin():
             [card] = await claim_due(session, now_ms=now_ms, not_to=(), most=9, sender="a", lease_seconds=60)
             order.append(card.text)
-            await mark_sent(session, card.id, card.wanted, 5, now_ms=now_ms, not_before_ms=now_ms + 5000)
+            await mark_sent(session, card.id, card.wanted, 5, chat_id=-77, now_ms=now_ms, not_before_ms=now_ms + 5000)
     assert order == ["busy", "busy too", "acked", "busy"]
 
 
@@ -166,8 +167,24 @@ async def test_who_is_paged_is_told_before_all_others_and_groups_by_their_age(en
         async with AsyncSession(engine) as session, session.begin():
             [card] = await claim_due(session, now_ms=2, not_to=range(1, 7), most=1, sender="a", lease_seconds=60)
             order.append(card.chat_id)
-            await mark_sent(session, card.id, 1, 9, now_ms=3, not_before_ms=3)
+            await mark_sent(session, card.id, 1, 9, chat_id=card.chat_id, now_ms=3, not_before_ms=3)
     assert order == [4242, -200, -100]
+
+
+async def test_what_a_group_took_just_before_it_moved_is_not_edited_by_its_old_number(engine: AsyncEngine) -> None:
+    old, new = -5, -1005
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(delete(Card))
+        put(session, Subject("incident"), Destination(old), "text", (), now_ms=1)
+    async with AsyncSession(engine) as session, session.begin():
+        [card] = await claim_due(session, now_ms=2, not_to=(), most=9, sender="a", lease_seconds=60)
+        card_id = card.id
+        await move_chat(session, old, new)
+    async with AsyncSession(engine) as session, session.begin():
+        await mark_sent(session, card_id, 1, 7, chat_id=old, now_ms=3, not_before_ms=3)
+    async with AsyncSession(engine) as session:
+        [moved] = await session.scalars(select(Card))
+        assert (moved.chat_id, moved.sent, moved.message_id) == (new, 1, None)
 
 
 async def test_a_claim_waits_for_nobody_who_is_changing_cards(engine: AsyncEngine) -> None:
@@ -180,7 +197,7 @@ async def test_a_claim_waits_for_nobody_who_is_changing_cards(engine: AsyncEngin
 async def test_a_claim_holds_only_the_version_that_is_being_sent(engine: AsyncEngine) -> None:
     [card_id] = await claim(engine, "a", most=1)
     async with AsyncSession(engine) as session, session.begin():
-        await mark_sent(session, card_id, 1, 77, now_ms=3, not_before_ms=3)
+        await mark_sent(session, card_id, 1, 77, chat_id=card_id, now_ms=3, not_before_ms=3)
     assert card_id not in await claim(engine, "a")
 
 
@@ -195,7 +212,7 @@ async def test_two_senders_have_one_chats_budget_between_them(engine: AsyncEngin
             async with AsyncSession(engine) as session, session.begin():
                 found = await claim_due(session, now_ms=2, not_to=range(1, 7), most=9, sender=sender, lease_seconds=60)
                 for card in found:
-                    await mark_sent(session, card.id, 1, number + 1, now_ms=3, not_before_ms=3)
+                    await mark_sent(session, card.id, 1, number + 1, chat_id=chat, now_ms=3, not_before_ms=3)
                 count += len(found)
     assert CHAT_BURST <= count <= CHAT_BURST + time.monotonic() - began
 

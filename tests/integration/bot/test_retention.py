@@ -45,7 +45,7 @@ async def keep(session: AsyncSession, one: Incident, *, is_sent: bool, episode: 
     if is_sent:
         card_id = await session.scalar(select(Card.id).order_by(Card.id.desc()).limit(1))
         assert card_id is not None
-        await mark_sent(session, card_id, 1, 7, now_ms=one.touched_ms, not_before_ms=0)
+        await mark_sent(session, card_id, 1, 7, chat_id=1, now_ms=one.touched_ms, not_before_ms=0)
 
 
 async def test_only_what_is_long_over_is_forgotten(engine: AsyncEngine) -> None:
