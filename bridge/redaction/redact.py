@@ -20,6 +20,8 @@ _SLASH = r"(?:\\{0,8}+/)"
 _NEW_LINES = ((r"\r?\n", ""), (r"(?:\\{1,8}+r)?+\\{1,8}+n", r"|\\{0,8}+[\"'`]"))
 """As it is, and escaped by JSON: there a quote ends what stands before it."""
 _START = rf"(?:(?<![\w-])|{ESCAPED})"
+_TOKEN_START = rf"(?:{_START}|(?<=%[0-9a-fA-F]{{2}})|(?<=\[[0-9]m)|(?<=[\[;][0-9]{{2}}m)|(?<=bot))"
+"""A token also stands behind what a URL escapes (`?url=%2F`), a terminal's colour, and the `bot` of Telegram's URLs."""
 _FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{ANY_PART}|{ANY_END}|{ANY_CODE})\s++"
 _TOKENS = {
     "k_live_": r"[srp]k_live_\w{8,}+",
@@ -33,9 +35,16 @@ _TOKENS = {
     "whsec_": r"whsec_\w{8,}+",
     "aiza": r"AIza[\w-]{30,}+",
     "akia": r"AKIA[0-9A-Z]{16}(?!\w)",
+    "sg.": r"SG\.[\w-]{16,}+\.[\w-]{32,}+",
+    "ya29.": r"ya29\.(?=[\w.-]{20})[\w-]++(?:\.++[\w-]++)*+",
+    "s%3a": r"s%3[aA][\w-]{16,64}+\.(?:[\w+/-]|%2[bBfF]){40,}+",
     ":aa": r"\d{8,10}:AA[\w-]{33}(?![\w-])",
+    "%3aaa": r"\d{8,10}%3[aA]AA[\w-]{33}(?![\w-])",
 }
-"""What tokens of well-known services look like, by what they hold in small letters; the last is a Telegram bot's."""
+"""What tokens of well-known services look like, by what they hold in small letters.
+
+`s%3A` begins a session's id that Express signed, the last two are a Telegram bot's.
+"""
 _LOOKS = (
     (
         ("-----begin",),
@@ -59,8 +68,22 @@ _LOOKS = (
     ),
     (("://", "\\/"), re.compile(rf"(:{_SLASH}{_SLASH})\w{{16,64}}+@"), rf"\1{HIDDEN}@"),
     (
-        ("hooks.slack",),
-        re.compile(rf"(?i)(hooks\.slack(?:-gov)?\.com{_SLASH})(?:[\w-]++|{_SLASH})++"),
+        ("hooks.slack", "hooks.zapier", "webhook.office"),
+        re.compile(
+            rf"(?i)((?:hooks\.slack(?:-gov)?|hooks\.zapier|webhook\.office)\.com{_SLASH})(?:[\w@-]++|{_SLASH})++"
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        ("hooks/", "hooks\\"),
+        re.compile(
+            rf"({_SLASH}(?:"
+            rf"webhooks{_SLASH}[0-9]{{17,20}}{_SLASH}(?=[\w-]{{20}})"  # Discord
+            rf"|hooks{_SLASH}(?:"
+            rf"[a-zA-Z0-9]{{17,24}}{_SLASH}(?=[a-zA-Z0-9]{{32}})"  # Rocket.Chat
+            r"|(?=[a-z]{0,25}[0-9])(?=[a-z0-9]{26}(?![\w-]|\.\w))"  # Mattermost
+            r")))[\w-]++"
+        ),
         rf"\1{HIDDEN}",
     ),
     (
@@ -77,8 +100,8 @@ _LOOKS = (
         ),
         rf"\1{HIDDEN}",
     ),
-    (("eyj",), re.compile(rf"{_START}eyJ[\w-]{{8,}}+\.[\w-]{{8,}}+\.[\w-]{{8,}}+"), HIDDEN),
-    *(((word,), re.compile(rf"{_START}{look}"), HIDDEN) for word, look in _TOKENS.items()),
+    (("eyj",), re.compile(rf"{_TOKEN_START}eyJ[\w-]{{8,}}+\.[\w-]{{8,}}+\.[\w-]{{8,}}+"), HIDDEN),
+    *(((word,), re.compile(rf"{_TOKEN_START}{look}"), HIDDEN) for word, look in _TOKENS.items()),
     (("--",), re.compile(rf"(?i)({_FLAG})(?!\[redacted\])[^\s\"'\\]++"), rf"\1{HIDDEN}"),
 )
 """Words without one of which there is nothing to find, in small letters; what is looked for; what stands there then."""
@@ -115,8 +138,9 @@ _PATTERNS = (
 """The same, and what the text holds besides."""
 
 _WORDS_AT_ALL = frozenset(word for words, *_ in _PATTERNS for word in words)
-_ANY_WORD = any_of(_WORDS_AT_ALL | {"\\u"})
-"""Any of the words, or what could spell one."""
+_WITHOUT_DIGITS = frozenset(re.sub("[0-9]", "", word) for word in _WORDS_AT_ALL)
+_ANY_WORD = any_of(_WORDS_AT_ALL | _WITHOUT_DIGITS | {"\\u"})
+"""Any of the words, also in a text whose digits are left out, or what could spell one."""
 _SHORT = 500
 """Of a text so short it is quicker to ask first whether there is any of the words at all."""
 _DIGITS = b"0123456789"
@@ -227,7 +251,7 @@ def cut_mark(length: int) -> str:
 def _holds_nothing(value: str, limit: int) -> bool:
     """Whether a text is short and has none of the words without which there is nothing to hide, nor could spell one.
 
-    Many texts differ from others by their numbers alone, and no word holds a digit: what is left is known then.
+    Many texts differ from others by their numbers alone: what is left without digits is known then.
     """
     if len(value) > limit or not value.isascii() or (_also and _holds_also(value)):
         return False

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-_RAREST_FIRST = "\\qjxzkvw/_ybpgufmclhd:-rnsiaote. "
+_RAREST_FIRST = "%\\qjxzkvw/_ybpgufmclhd:-rnsiaote. 0123456789"
 
 
 def any_of(words: Iterable[str]) -> re.Pattern[str]:

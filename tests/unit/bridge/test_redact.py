@@ -156,12 +156,43 @@ def test_value_beside_the_name_of_a_secret_is_hidden(value: object) -> None:
         "npm_abcdefghijklmnopqrstuvwxyz0123456789",
         "whsec_abcdefghijklmnopqrst",
         "123456789:AAabcdefghijklmnopqrstuvwxyz0123456",
+        "123456789%3AAAabcdefghijklmnopqrstuvwxyz0123456",
+        "SG.abcdefghijklmnopqrstuv.ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq",
+        "ya29.a0AfH6SMBxyzabcdefghijkl_-0123",
+        "ya29.c.b0Aaekm1Kabcdefghijkl_-0123.xyz",
+        "s%3Aabcdefghijklmnopqrstuvwxyz-_0123.abcdefghijklmnopqrstuvwxyzABCDEFGHIJK%2B0123",
     ],
 )
 def test_a_token_of_a_known_service_is_hidden_wherever_it_stands(token: str) -> None:
     assert redact.text(f"calling with {token} failed") == "calling with [redacted] failed"
     assert token not in redact.json_text(json.dumps({"note": [token]}))
     assert token not in redact.json_text(json.dumps({"note": f"first\n{token}\nlast"}))
+    assert redact.text(f"?next=%2F{token}%26") == f"?next=%2F{redact.HIDDEN}%26"
+    assert redact.text(f"\x1b[1;31m{token}\x1b[0m") == f"\x1b[1;31m{redact.HIDDEN}\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("before", "secret", "after"),
+    [
+        ("https://api.telegram.org/bot", "123456789:AAabcdefghijklmnopqrstuvwxyz0123456", "/sendMessage"),
+        ("https://api.telegram.org/file/bot", "123456789:AAabcdefghijklmnopqrstuvwxyz0123456", "/photos/1.jpg"),
+        ("https://discord.com/api/webhooks/123456789012345678/", f"{CANARY}-{CANARY}", "?wait=true"),
+        ("PATCH /api/v10/webhooks/1234567890123456789/", f"{CANARY}-{CANARY}", "/messages/@original"),
+        ("https://hooks.slack-gov.com/", f"workflows/T000/{CANARY}", " failed"),
+        ("https://hooks.zapier.com/", f"hooks/catch/1/{CANARY}/", " failed"),
+        ("https://x.webhook.office.com/", f"webhookb2/{CANARY}@a-b/IncomingWebhook/c/d", " failed"),
+        ("https://chat.example/hooks/", "abcdefghijklmnopqrstuvwxy7", "."),
+        ("https://chat.example/hooks/abcdefghijklmnopq/", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789", " said"),
+    ],
+)
+def test_a_token_in_the_path_of_a_url_is_hidden(before: str, secret: str, after: str) -> None:
+    assert redact.text(f"{before}{secret}{after}") == f"{before}{redact.HIDDEN}{after}"
+    once = json.dumps({"m": f"{before}{secret}{after}"})
+    twice = json.dumps({"body": once})
+    part = max(secret.split("/"), key=len)
+    for told in (once, once.replace("/", "\\/"), twice, twice.replace("/", "\\\\\\/")):
+        assert part not in redact.json_text(told)
+        assert part not in redact.text(f"it said {told}")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +204,11 @@ def test_a_token_of_a_known_service_is_hidden_wherever_it_stands(token: str) -> 
         r'{"url":"https:\/\/api.example.com:8443\/path?mail=a@b.example"}',
         "at Object.<anonymous> (/app/node_modules/@scope/pkg/index.js:10:15)",
         "took 2026-11-25T03:00:00.000Z to 2026-11-25T03:00:01.000Z",
+        "paid in SG. Then msg.send failed in SG.",
+        "task_live_updates_enabled of robots3A, bot12345:AA, ya29., libya.x",
+        "at useSearch (/app/src/hooks/useDebouncedSearchParams.js:1:2)",
+        "at send (/app/src/hooks/abcdefghijklmnopqrstuvwxy7.js:1:2)",
+        "POST /api/webhooks/stripe, /webhooks/123456789012345678/orders, /hooks/catch",
     ],
 )
 def test_what_only_looks_like_a_secret_stays(text: str) -> None:

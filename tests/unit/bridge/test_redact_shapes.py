@@ -158,6 +158,7 @@ BEGINNINGS = [
     '{"token":"x"}', 'x ["token","x"] ', '"\\u0061', "token:[", 'token:{"', "token: [ '", "token:'a' + ", "token b'",
     'token","v":', "token[a]", "token: Map(1) ", "token: [Object] ", "token:\\n", 'token: \\\\\\"', "<token>",
     "<token><a>", "<a.b:token ", 'name="token"\n', 'name=\\"token\\"\\n\\n', '\n"Cookie",', "otp:[", "pin:{",
+    "/hooks/", "webhooks/12345678901234567/", "/hooks/aaaaaaaaaaaaaaaaa/", "SG.a", "ya29.a.", "s%3Aaaaaaaaaaaaaaaaaa.",
     "\n", ",\n", "[\n", "\\n", "cookie\n", '["Cookie",\n',
 ]  # fmt: skip
 
