@@ -53,6 +53,12 @@ _CODE_NAME = (
 NAMES = ((_WORDS, _PART_NAME), (_ENDS, _END_NAME), (_CODES, _CODE_NAME))
 """Names in a text, each with the words without one of which there is none."""
 ANY_NAME = any_of(word for words, _ in NAMES for word in words)
+START = rf"(?:(?<![\w-])|{ESCAPED})"
+FLAG = (
+    rf"{START}--(?!no-)(?:(?i:(?:[\w-]{{0,32}}[-_])?(?:{ANY_END}|{ANY_CODE})|[\w-]{{0,32}}?(?:{ANY_PART}))"
+    rf"|[\w-]{{0,32}}?[a-z0-9](?:{_camel(_ENDS)}))(?![\w-])"
+)
+"""A flag of a command line whose value is a secret: `--password`, `--db-pass`, `--accessToken`."""
 _ESCAPE = re.compile(r"\\{1,8}+u([0-9a-fA-F]{4})")
 _ESCAPED_NAME = re.compile(rf"(?<=[\"'`])(?:[\w-]{{0,64}}+{_ESCAPE.pattern}){{1,64}}[\w-]{{0,64}}+(?=\\*+[\"'`]\s*+:)")
 

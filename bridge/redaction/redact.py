@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from bridge.jsontext import ESCAPED
 from bridge.redaction import cards, values, walk
-from bridge.redaction.names import ANY_CODE, ANY_END, ANY_PART, HIDDEN, NAMES, spell_out
+from bridge.redaction.names import FLAG, HIDDEN, NAMES, START, spell_out
 from bridge.redaction.values import IS, SPACE
 from bridge.redaction.words import any_of
 
@@ -19,10 +19,13 @@ _SLASH = r"(?:\\{0,8}+/)"
 """JSON may escape it too."""
 _NEW_LINES = ((r"\r?\n", ""), (r"(?:\\{1,8}+r)?+\\{1,8}+n", r"|\\{0,8}+[\"'`]"))
 """As it is, and escaped by JSON: there a quote ends what stands before it."""
-_START = rf"(?:(?<![\w-])|{ESCAPED})"
-_TOKEN_START = rf"(?:{_START}|(?<=%[0-9a-fA-F]{{2}})|(?<=\[[0-9]m)|(?<=[\[;][0-9]{{2}}m)|(?<=bot))"
+_TOKEN_START = rf"(?:{START}|(?<=%[0-9a-fA-F]{{2}})|(?<=\[[0-9]m)|(?<=[\[;][0-9]{{2}}m)|(?<=bot))"
 """A token also stands behind what a URL escapes (`?url=%2F`), a terminal's colour, and the `bot` of Telegram's URLs."""
-_FLAG = rf"{_START}--(?:[\w-]{{0,32}}[-_])?(?:{ANY_PART}|{ANY_END}|{ANY_CODE})\s++"
+_NO_VALUE = (
+    r"(?:\[redacted\]|--\w|<[\w -]{1,32}>|(?:and|are|argument|cannot|flag|for|from|has|if|in|is|must|needs|not|on"
+    r"|option|or|requires|should|to|was|when|with)(?![\w-]))"
+)
+"""What stands behind a flag in a sentence, a list of flags, or a help."""
 _TOKENS = {
     "k_live_": r"[srp]k_live_\w{8,}+",
     "k_test_": r"[srp]k_test_\w{8,}+",
@@ -53,7 +56,7 @@ _LOOKS = (
     ),
     (
         ("cookie", "authorization"),
-        re.compile(rf"(?i){_START}((?:set-)?cookie|authorization)(: *+)[^\r\n\"'\\]++"),
+        re.compile(rf"(?i){START}((?:set-)?cookie|authorization)(: *+)[^\r\n\"'\\]++"),
         rf"\1\2{HIDDEN}",
     ),
     (
@@ -102,7 +105,7 @@ _LOOKS = (
     ),
     (("eyj",), re.compile(rf"{_TOKEN_START}eyJ[\w-]{{8,}}+\.[\w-]{{8,}}+\.[\w-]{{8,}}+"), HIDDEN),
     *(((word,), re.compile(rf"{_TOKEN_START}{look}"), HIDDEN) for word, look in _TOKENS.items()),
-    (("--",), re.compile(rf"(?i)({_FLAG})(?!\[redacted\])[^\s\"'\\]++"), rf"\1{HIDDEN}"),
+    (("--",), re.compile(rf"({FLAG}\s++)(?!{_NO_VALUE})[^\s\"'\\]++"), rf"\1{HIDDEN}"),
 )
 """Words without one of which there is nothing to find, in small letters; what is looked for; what stands there then."""
 

@@ -7,7 +7,7 @@ Linear in the length of the text: what was gone through once is not looked at ag
 
 import re
 
-from bridge.redaction.names import ANY_NAME, HIDDEN, NAMES
+from bridge.redaction.names import ANY_NAME, FLAG, HIDDEN, NAMES
 
 SPACE = r"(?:\s|\\{1,8}+[nrt])*+"
 _INDEX = r"(?:(?:\[|%5[bB])?+\w{0,64}+(?:\]|%5[dD])){1,4}+"
@@ -22,11 +22,20 @@ _KIND = r"(?:(?:<ref \*\d{1,6}>|\[[\w$: ]{1,64}\]|[A-Z][\w$]{0,63}+(?:\(\d{1,9}\
 _OPEN = r"(?P<open>\\*+[\"'`]|[\[{])"
 _HEADER = rf"(?:^|[\[,]|(?<!\s)\n){SPACE}\\*+[\"'`](?i:(?:set-)?cookie|(?:proxy-)?authorization|x-api-key|x-auth-token)"
 """Of a list of names and values by turns."""
+_QUOTE = r"\\*+[\"'`]"
+_IS_CLOSED = rf"(?:\s|$|,{SPACE}(?:{_QUOTE}|[\[{{\dtfn-])|[\]}}]{SPACE}(?:{_QUOTE}|[,\]}}]|$))"
+"""What stands behind a quote that closes a text of JSON: it opens none."""
 _OPENED = (
     *((words, re.compile(rf"{name}{IS}(?P<what>{_KIND}[bruBRU]{{0,2}}+{_OPEN})")) for words, name in NAMES),
     (
         ("cookie", "authorization", "x-"),
         re.compile(rf"{_HEADER}(?P<quote>\\*+[\"'`])\s*+,{SPACE}(?=[\\\"'`])(?P<what>{_OPEN})"),
+    ),
+    (
+        ("--",),
+        re.compile(
+            rf"{FLAG}(?:(?P<quote>{_QUOTE})(?:\s++|\s*+,{SPACE})|\s++)(?P<what>(?P<open>{_QUOTE}))(?!--\w|{_IS_CLOSED})"
+        ),
     ),
 )
 _MARK = re.compile(r"(?<!\\)\\*+[\"'`]|[\[\]{}]")

@@ -69,6 +69,15 @@ SHAPES = {
     ),
     "Node's Buffer": (f"{{ password: <Buffer 63 {CANARY}>, n: 5 }}", f"{{ password: {HIDDEN}, n: 5 }}"),
     "Node's apostrophe": (f"{{ tokens: [ Error: can't, '{CANARY}' ], n: 5 }}", f"{{ tokens: {HIDDEN}, n: 5 }}"),
+    "Node's arguments": (
+        f"spawnargs: [ '--password', 'it\\'s {CANARY}', '--user', 'x' ]",
+        f"spawnargs: [ '--password', '{HIDDEN}', '--user', 'x' ]",
+    ),
+    "command": (f"x --password 'a \"b\" {CANARY}' --n 1", f"x --password '{HIDDEN}' --n 1"),
+    "command in JSON": (
+        f'{{"cmd":"x --token \\"{CANARY} y\\" --n 1", "n": 2',
+        f'{{"cmd":"x --token \\"{HIDDEN}\\" --n 1", "n": 2',
+    ),
     "Node's headers": (
         f"{{ rawHeaders: [ 'Set-Cookie',\n 'sid={CANARY}', 'Host', 'x' ] }}",
         f"{{ rawHeaders: [ 'Set-Cookie',\n '{HIDDEN}', 'Host', 'x' ] }}",
@@ -158,6 +167,7 @@ BEGINNINGS = [
     '{"token":"x"}', 'x ["token","x"] ', '"\\u0061', "token:[", 'token:{"', "token: [ '", "token:'a' + ", "token b'",
     'token","v":', "token[a]", "token: Map(1) ", "token: [Object] ", "token:\\n", 'token: \\\\\\"', "<token>",
     "<token><a>", "<a.b:token ", 'name="token"\n', 'name=\\"token\\"\\n\\n', '\n"Cookie",', "otp:[", "pin:{",
+    "--token '", "'--token', '", "--token \\", "--a-a-token-", "--token '} ,",
     "/hooks/", "webhooks/12345678901234567/", "/hooks/aaaaaaaaaaaaaaaaa/", "SG.a", "ya29.a.", "s%3Aaaaaaaaaaaaaaaaaa.",
     "\n", ",\n", "[\n", "\\n", "cookie\n", '["Cookie",\n',
 ]  # fmt: skip
