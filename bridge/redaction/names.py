@@ -22,11 +22,16 @@ _PARTS = (
     ),
     *("api key", "access key", "encryption key", "private key", "signing key", "session id", "card number"),
     *("pass phrase", "pass key", "one time code", "security code", "pin code", "account key", "bearer", "creds"),
+    *("ssh key", "license key", "licence key", "mfa code", "2fa code", "two factor code", "verification code"),
+    *("connect.sid", "phpsessid"),
 )
-"""A name that holds one of these anywhere is a secret's. A space stands for " ", "-", "_" or nothing."""
+"""A name that holds one of these anywhere is a secret's. A space stands for " ", "-", "_" or nothing.
+
+`sid` alone is none: it is as often an id of Twilio, Windows, Oracle, Snort or a shop.
+"""
 _ENDS = ("pass", "auth", "pin", "sig", "pw")
 """A name that is one of these, or ends with it as a word of its own (DB_PASS, userPin), is a secret's."""
-_CODES = ("jwt", "cvv", "cvc", "otp", "ssn", "iban")
+_CODES = ("jwt", "cvv", "cvc", "otp", "totp", "ssn", "iban")
 """A name that has one of these as a word of its own is a secret's: otp_code, cardCVV, ssnLast4."""
 
 
@@ -35,7 +40,15 @@ def _camel(words: Iterable[str]) -> str:
     return "|".join(hump for word in words for hump in (word.capitalize(), word.upper()))
 
 
-ANY_PART = "|".join(part.replace(" ", "[-_ ]?") for part in _PARTS)
+def _at_first_letters(patterns: Iterable[str]) -> str:
+    """A pattern of some, one branch a letter: in `(?i)` each branch costs a try wherever a text is looked at."""
+    by_letter: dict[str, list[str]] = {}
+    for pattern in patterns:
+        by_letter.setdefault(pattern[0], []).append(pattern[1:])
+    return "|".join(f"{letter}(?:{'|'.join(rests)})" for letter, rests in sorted(by_letter.items()))
+
+
+ANY_PART = _at_first_letters(re.escape(part).replace(r"\ ", "[-_ ]?") for part in _PARTS)
 ANY_END, ANY_CODE = "|".join(_ENDS), "|".join(_CODES)
 _CODE = rf"(?:(?:{'|'.join(code.capitalize() for code in _CODES)})(?![a-z])|(?:{ANY_CODE.upper()})(?![A-Z](?![a-z])))"
 """One in a hump, to the end of its word."""

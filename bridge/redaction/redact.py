@@ -103,6 +103,15 @@ _LOOKS = (
         ),
         rf"\1{HIDDEN}",
     ),
+    (
+        ("password",),
+        re.compile(
+            rf"((?:(?:\b|{ESCAPED})PASSWORD"
+            rf"|(?i:(?:\b|{ESCAPED})(?:create|alter)\s++(?:role|user)\s[^;]{{0,256}}?[\s,(]password))"
+            r"(?:\s|\\{1,8}+[nrt])++[eE]?')(?!\[redacted\]')(?:''|[^'])++"
+        ),
+        rf"\1{HIDDEN}",
+    ),
     (("eyj",), re.compile(rf"{_TOKEN_START}eyJ[\w-]{{8,}}+\.[\w-]{{8,}}+\.[\w-]{{8,}}+"), HIDDEN),
     *(((word,), re.compile(rf"{_TOKEN_START}{look}"), HIDDEN) for word, look in _TOKENS.items()),
     (("--",), re.compile(rf"({FLAG}\s++)(?!{_NO_VALUE})[^\s\"'\\]++"), rf"\1{HIDDEN}"),

@@ -23,7 +23,9 @@ SECRET_NAMES = [
     "cardNumber", "ssn", "iban", "passwords", "DB_PASS", "user_pass", "dbPass", "pwd", "accessKey", "encryption_key",
     "jwt", "cvc", "passcode", "x-auth", "signingKey", "cardCVV", "userSSN", "smsOTP", "authJWT", "customerIBAN",
     "dbPASS", "otpCode", "otp_code", "OTP_CODE", "OTPCode", "cvvCode", "card-cvv-2", "ssnLast4", "userPIN", "pinCode",
-    "passKey", "Bearer", "creds", "userCreds", "pw", "securityCode", "AccountKey",
+    "passKey", "Bearer", "creds", "userCreds", "pw", "securityCode", "AccountKey", "totp", "totpCode", "userTOTP",
+    "mfaCode", "mfa_code", "2faCode", "twoFactorCode", "verification_code", "sshKey", "ssh_key", "licenseKey",
+    "LICENCE_KEY", "connect.sid", "PHPSESSID",
 ]  # fmt: skip
 
 
@@ -102,6 +104,10 @@ IN_WORDS = [
     f"<soap:password type='x'>{CANARY}</soap:password>",
     f"curl -s -u bob:{CANARY} https://x.example",
     f"CREATE USER bob IDENTIFIED BY '{CANARY}'",
+    f"CREATE ROLE bob WITH LOGIN PASSWORD '{CANARY}'",
+    f"alter user \"bob\" with encrypted password 'it''s {CANARY}' valid until 'x'",
+    f"create user mapping for bob server s options (user 'x', password '{CANARY}')",
+    f'syntax error at or near "PASSWORD E\'{CANARY}"',
     f"Key (reset_token)=({CANARY}) already exists.",
     f"password=ab,{CANARY}",
     f"pass phrase: {CANARY}",
@@ -212,6 +218,8 @@ def test_a_token_in_the_path_of_a_url_is_hidden(before: str, secret: str, after:
         "it's '--password' or \"--token\"; '--password', '--token' '--pin'; --password '' and --password-file 'x'",
         '{"help":"give --password ","n":[1,"--token "],"all":["--pin",1],"o":{"of":"--pin "}}',
         "{ help: 'give --password ', n: [ '--token ' ] }",
+        "ALTER ROLE bob WITH PASSWORD NULL; -- no password 'yet', create user, then a password; PASSWORD ''",
+        "sid=7 SID: S-1-5-21-7 (SID=ORCL) MessageSid: SM0123 kafka.sid=7 sid:2010935, inside: x, totpless: 7, sshKeys",
         "the password 'must be long', said the password policy: \"password\" too short",
         "paid in SG. Then msg.send failed in SG.",
         "task_live_updates_enabled of robots3A, bot12345:AA, ya29., libya.x",
@@ -241,6 +249,7 @@ def test_tokens_are_known_by_their_look() -> None:
         '{"url":"https://example.com/a:b@c","mail":"a@b.example"}',
         '{"note":"pass the salt; author: me; pinned: 3"}',
         '{"OPTIONS":1,"spin":"fast","PINNED":"yes","compass":"north","ibanez":"red","wpwall":2,"design":"a","pin2":0}',
+        '{"sid":"S-1-5-21-7","accountSid":"AC0123","kafka.sid":7,"assess_id":7,"licensed":true,"mfa":"on","totped":"x"}',
     ],
 )
 def test_json_without_secrets_stays_to_the_letter(text: str) -> None:

@@ -168,6 +168,7 @@ BEGINNINGS = [
     'token","v":', "token[a]", "token: Map(1) ", "token: [Object] ", "token:\\n", 'token: \\\\\\"', "<token>",
     "<token><a>", "<a.b:token ", 'name="token"\n', 'name=\\"token\\"\\n\\n', '\n"Cookie",', "otp:[", "pin:{",
     "--token '", "'--token', '", "--token \\", "--a-a-token-", "--token '} ,",
+    "create role ", "create user\npassword ", "PASSWORD ", "PASSWORD '", "PASSWORD\\n",
     "/hooks/", "webhooks/12345678901234567/", "/hooks/aaaaaaaaaaaaaaaaa/", "SG.a", "ya29.a.", "s%3Aaaaaaaaaaaaaaaaaa.",
     "\n", ",\n", "[\n", "\\n", "cookie\n", '["Cookie",\n',
 ]  # fmt: skip
