@@ -72,6 +72,12 @@ FLAG = (
     rf"|[\w-]{{0,32}}?[a-z0-9](?:{_camel(_ENDS)}))(?![\w-])"
 )
 """A flag of a command line whose value is a secret: `--password`, `--db-pass`, `--accessToken`."""
+OTHER = (
+    r"(?i:(?:user|client|tenant)?[-_]?id|(?:user[-_]?)?name|user|e-?mail|type|status|(?:created|updated|expires)[-_]?at"
+    r"|--[a-z][\w-]{0,64})"
+)
+"""What stands beside a secret's name in a list of names or flags, not as its value: `["token", "user_id"]`."""
+_OTHER = re.compile(OTHER)
 _ESCAPE = re.compile(r"\\{1,8}+u([0-9a-fA-F]{4})")
 _ESCAPED_NAME = re.compile(rf"(?<=[\"'`])(?:[\w-]{{0,64}}+{_ESCAPE.pattern}){{1,64}}[\w-]{{0,64}}+(?=\\*+[\"'`]\s*+:)")
 
@@ -79,6 +85,11 @@ _ESCAPED_NAME = re.compile(rf"(?<=[\"'`])(?:[\w-]{{0,64}}+{_ESCAPE.pattern}){{1,
 def names_secret(value: object) -> bool:
     """Whether a value is itself the name of a secret: a header's, a form field's."""
     return isinstance(value, str) and len(value) <= 64 and " " not in value and bool(SECRET_NAMES.search(value))
+
+
+def names_other(value: str) -> bool:
+    """Whether what stands behind the name of a secret is but another name, or another flag."""
+    return _OTHER.fullmatch(value) is not None
 
 
 def spell_out(text: str) -> str:

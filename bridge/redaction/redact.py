@@ -134,6 +134,11 @@ _PATTERNS = (
         rf"(?:{SPACE}<!\[CDATA\[(?:(?!\]\]>).)*+(?:\]\]>)?+"
         rf"|{SPACE}<(?=[A-Za-z])(?:(?!<{_SLASH}\2\s*+>).)++|(?!\[redacted\])[^<]++)",
     ),
+    *_beside_names(
+        "<",
+        r"(<(?=[^<>]{0,1024}?(?:\s|\\[nrt])(?:name|id|key|type|property)=\\{0,8}+[\"']?[\w.:\[-]{0,64}?NAME)"
+        r"[^<>]{0,1024}?(?:\s|\\[nrt])(?:value|content)=(\\{0,8}+[\"'])?+)(?!\[redacted\])(?(2)(?:(?!\2).)++|[^\s\"'<>\\]++)",
+    ),
     *(
         found
         for line, end in _NEW_LINES

@@ -7,7 +7,7 @@ Linear in the length of the text: what was gone through once is not looked at ag
 
 import re
 
-from bridge.redaction.names import ANY_NAME, FLAG, HIDDEN, NAMES
+from bridge.redaction.names import ANY_NAME, FLAG, HIDDEN, NAMES, OTHER
 
 SPACE = r"(?:\s|\\{1,8}+[nrt])*+"
 _INDEX = r"(?:(?:\[|%5[bB])?+\w{0,64}+(?:\]|%5[dD])){1,4}+"
@@ -30,6 +30,16 @@ _OPENED = (
     (
         ("cookie", "authorization", "x-"),
         re.compile(rf"{_HEADER}(?P<quote>\\*+[\"'`])\s*+,{SPACE}(?=[\\\"'`])(?P<what>{_OPEN})"),
+    ),
+    *(
+        (
+            words,
+            re.compile(
+                rf"\((?:(?<![\w)\]]\()|(?<=\\[nrt]\()){SPACE}[bruBRU]?(?P<quote>{_QUOTE})[\w.-]{{0,64}}?{name}(?P=quote)\s*+,"
+                rf"{SPACE}(?P<what>[bruBRU]{{0,2}}+(?P<open>{_QUOTE}))(?!{OTHER}(?P=open))"
+            ),
+        )
+        for words, name in NAMES
     ),
     (
         ("--",),

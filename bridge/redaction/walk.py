@@ -6,7 +6,7 @@ from typing import Any, cast
 from bridge.jsontext import NotJson, parse, write
 from bridge.redaction import embedded, values
 from bridge.redaction.embedded import Budget
-from bridge.redaction.names import HIDDEN, SECRET_NAMES, names_secret
+from bridge.redaction.names import HIDDEN, SECRET_NAMES, names_other, names_secret
 
 _NAMING, _NAMED = frozenset({"name", "key", "header", "field", "k"}), frozenset({"value", "values", "val", "v"})
 """Members of an object that is itself a name and its value."""
@@ -78,7 +78,8 @@ class _Walk:
         for inner in items:
             if self._is_done():
                 break
-            is_secret = inner and isinstance(inner, str) and names_secret(before)  # ["Cookie", "sid=…"]
+            is_value = inner and isinstance(inner, str) and not names_other(inner)
+            is_secret = is_value and names_secret(before)  # ["Cookie", "sid=…"]
             kept.append(HIDDEN if is_secret else self.hide(inner))
             before = inner
         same = len(kept) == len(items) and all(mine is its for mine, its in zip(kept, items, strict=True))

@@ -29,6 +29,11 @@ ENTRY = {
     "data": json.dumps({"login": {"credentials": {"all": [{"of": SECRET}]}}}),
     "body": json.dumps({"m": f"err {json.dumps({'tokens': ['x', SECRET]})}"}),
     "text": f"400 from API: {json.dumps({'credentials': {'id': 'a', 'value': SECRET}})}",
+    "ran": f"mysqldump --password '{SECRET}'",
+    "said": f"ALTER ROLE app WITH PASSWORD '{SECRET}'",
+    "page": f'<input name="csrf_token" value="{SECRET}">',
+    "hook": f"POST https://discord.com/api/webhooks/123456789012345678/{SECRET}{SECRET}",
+    "totp": SECRET,
     "printed": f"{{ tokens: [ 'x', '{SECRET}' ] }}",
 }
 """It names no event."""

@@ -144,6 +144,7 @@ def test_secret_is_hidden_behind_escaped_characters_of_json(text: str, before: s
     [
         {"rawHeaders": ["Host", "x", "Cookie", f"sid={CANARY}"]},
         {"headers": [["x-api-key", CANARY], ["accept", "*/*"]]},
+        ["token", f"user {CANARY}"],
         {"form": [{"name": "password", "value": CANARY}]},
         [{"Key": "Authorization", "Value": [CANARY]}],
     ],

@@ -92,6 +92,25 @@ SHAPES = {
         f'--b\r\nContent-Disposition: form-data; name="password"\r\nContent-Type: text/plain\r\n\r\n{CANARY}\r\n--b--',
         f'--b\r\nContent-Disposition: form-data; name="password"\r\nContent-Type: text/plain\r\n\r\n{HIDDEN}\r\n--b--',
     ),
+    "HTML's form": (
+        f'<input type="hidden" name="user[token]"\nvalue="a {CANARY}"><input name="n" value="5">',
+        f'<input type="hidden" name="user[token]"\nvalue="{HIDDEN}"><input name="n" value="5">',
+    ),
+    "HTML's form, value first": (
+        f"<input value='a {CANARY}' type=password><input value='5'>",
+        f"<input value='{HIDDEN}' type=password><input value='5'>",
+    ),
+    "HTML without quotes": (f"<input name=otp value={CANARY}> ok", f"<input name=otp value={HIDDEN}> ok"),
+    "HTML's meta": (
+        f'<meta name="csrf-token" content="{CANARY}" /> <p>ok</p>',
+        f'<meta name="csrf-token" content="{HIDDEN}" /> <p>ok</p>',
+    ),
+    "setting": (f'<add key="DbPassword" value="{CANARY}" /> ok', f'<add key="DbPassword" value="{HIDDEN}" /> ok'),
+    "Python's tuple": (f"{{'a': ('token', 'x {CANARY}')}}", f"{{'a': ('token', '{HIDDEN}')}}"),
+    "Python's tuple of bytes": (
+        f"[(b'x-api-key', b'{CANARY}'), (b'accept', b'x')]",
+        f"[(b'x-api-key', b'{HIDDEN}'), (b'accept', b'x')]",
+    ),
     "CDATA": (f"<dbPassword><![CDATA[<{CANARY}>]]></dbPassword> ok", f"<dbPassword>{HIDDEN}</dbPassword> ok"),
     "elements": (
         f"<credentials>\n <user>a</user><value>{CANARY}</value>\n</credentials> ok",
@@ -138,6 +157,11 @@ def test_a_secret_is_hidden_in_a_text_of_json_at_any_depth(shape: str) -> None:
         "<author>ann</author> <token></token> <compass><north/></compass>",
         "name=ann\r\n\r\nthe token is gone",
         "class Token { a: 1 }",
+        'unique on ["token","user"], ["apiKey","user_id"], ["--password","--host"] of 7',
+        "expect('token', 'x') of ('token', 'userId') or ('user', 'token', 'x'), (the 'token', 'x')",
+        '<input name="author" value="x"><input name="token"><input value="x" class="a">',
+        '<option value="1">token</option>',
+        '<input name="token" value=""> <p name="token">value="x"</p>',
     ],
 )
 def test_a_text_with_brackets_and_no_secret_stays_to_the_letter(text: str) -> None:
@@ -169,6 +193,7 @@ BEGINNINGS = [
     "<token><a>", "<a.b:token ", 'name="token"\n', 'name=\\"token\\"\\n\\n', '\n"Cookie",', "otp:[", "pin:{",
     "--token '", "'--token', '", "--token \\", "--a-a-token-", "--token '} ,",
     "create role ", "create user\npassword ", "PASSWORD ", "PASSWORD '", "PASSWORD\\n",
+    "('token', '", "('", "('token',", "<a name=token ", "<input value='", "<a name='token' value='", "<a value=a",
     "/hooks/", "webhooks/12345678901234567/", "/hooks/aaaaaaaaaaaaaaaaa/", "SG.a", "ya29.a.", "s%3Aaaaaaaaaaaaaaaaaa.",
     "\n", ",\n", "[\n", "\\n", "cookie\n", '["Cookie",\n',
 ]  # fmt: skip
