@@ -23,10 +23,17 @@ _OPEN = r"(?P<open>\\*+[\"'`]|[\[{])"
 _HEADER = rf"(?:^|[\[,]|(?<!\s)\n){SPACE}\\*+[\"'`](?i:(?:set-)?cookie|(?:proxy-)?authorization|x-api-key|x-auth-token)"
 """Of a list of names and values by turns."""
 _QUOTE = r"\\*+[\"'`]"
-_IS_CLOSED = rf"(?:\s|$|,{SPACE}(?:{_QUOTE}|[\[{{\dtfn-])|[\]}}]{SPACE}(?:{_QUOTE}|[,\]}}]|$))"
-"""What stands behind a quote that closes a text of JSON: it opens none."""
+_GOES_ON_BEHIND = (
+    rf",{SPACE}(?:{_QUOTE}|[a-zA-Z_$][\w$]{{0,64}}+:\s|[\[{{]{SPACE}(?:{_QUOTE}|[\[\]{{}}\d])"
+    rf"|(?:true|false|null|-?\d[\d.eE+-]{{0,30}}){SPACE}[,\]}}])"
+    rf"|[\]}}]{SPACE}(?:{_QUOTE}|[,\]}}]|$)"
+)
+_IS_CLOSED = rf"(?:\s|$|{_GOES_ON_BEHIND})"
+"""What stands behind a quote that closes a text in JSON or in what Node.js prints: it opens none."""
+_NO_LABEL = rf"(?(quote)|(?!(?<=[\"'`])(?:{_GOES_ON_BEHIND})))"
+"""But for `"label":"Password:","n":1`, where the quote closes what the name stands in."""
 _OPENED = (
-    *((words, re.compile(rf"{name}{IS}(?P<what>{_KIND}[bruBRU]{{0,2}}+{_OPEN})")) for words, name in NAMES),
+    *((words, re.compile(rf"{name}{IS}(?P<what>{_KIND}[bruBRU]{{0,2}}+{_OPEN}){_NO_LABEL}")) for words, name in NAMES),
     (
         ("cookie", "authorization", "x-"),
         re.compile(rf"{_HEADER}(?P<quote>\\*+[\"'`])\s*+,{SPACE}(?=[\\\"'`])(?P<what>{_OPEN})"),
