@@ -134,7 +134,7 @@ def _log_records(read: Read, translated: Translated, now: int) -> dict[int, list
         if entry.job_id and isinstance(told[at], JobEvent):
             last[entry.job_id] = at
     for job_id, place in read.skipped.items():
-        found[first[job_id]] += tail.move(job_id, place, now)
+        found[first.get(job_id, 0)] += tail.move(job_id, place, now)  # its entries may be left for the next read
     for job_id, lines in read.lines.items():
         event, job = told[last[job_id]] if job_id in last else None, memory.known(job_id) or JobMemory()
         if not isinstance(event, JobEvent):

@@ -100,3 +100,16 @@ async def test_kill_between_two_parts_loses_no_line_and_tells_none_twice(app: An
         events = Counter(decode(JobEvent, value).id for value in values(told, "t.jobs"))
         assert set(events.values()) == {1}
         assert len(events) == 4 + 8 + 100 + 3
+
+
+async def test_retry_by_hand_behind_the_end_of_a_job_with_a_long_log_is_left_for_the_next_read(
+    app: Any, redis_url: str
+) -> None:
+    await make_queue(app, "mail")
+    await live(app, "long", *map(str, range(1000)))
+    await live(app, "by hand", "told before Tocsin", runs=2)
+    await happen(app, "long", "added", "waiting", "active", "completed/active")
+    await happen(app, "by hand", "waiting/completed", "active", "completed/active")
+    told = [record for part in await relay(app, redis_url, []) for record in part]
+    assert len(values(told, "t.logs")) == 1000
+    assert len(values(told, "t.jobs")) == 7
