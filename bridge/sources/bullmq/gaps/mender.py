@@ -109,11 +109,12 @@ class Mender:
         return await is_otherwise(self._door, queue.keys, queue.position)
 
     async def _mend_one(self, work: Work, told: Told) -> None:
-        queue, gap, count = work.queue, work.gap, len(work.ends)
-        rebuilt = await self._tell_ends(queue, work.ends, told, gap)
+        queue, gap, found = work.queue, work.gap, set(work.ends)
+        count, rebuilt = len(found), await self._tell_ends(queue, work.ends, told, gap)
         if gap is None:
             return
-        async for ends in ends_in(self._door, queue.keys, gap):
+        async for page in ends_in(self._door, queue.keys, gap):
+            ends = [ended for ended in page if ended not in found]
             count, rebuilt = count + len(ends), rebuilt + await self._tell_ends(queue, ends, told, gap)
         log.info("gap_rebuilt", source=queue.place.source, queue=queue.place.queue, ends=count, rebuilt=rebuilt)
         await self._tell_present(queue, gap, told)
@@ -131,7 +132,7 @@ class Mender:
             async for page in ends_in(self._door, queue.keys, work.gap):
                 ends += [ended for ended in page if ended.event == "failed" or ended.job_id in queue.reconciling.jobs]
             await self._tell_pause(queue, work.gap)
-        await self._tell_ends(queue, ends, Told(SKEW_MS), None, doubt=DOUBTED)
+        await self._tell_ends(queue, list(dict.fromkeys(ends)), Told(SKEW_MS), None, doubt=DOUBTED)
         queue.mend_failures, work.is_done = 0, True
 
     async def _tell_ends(

@@ -61,9 +61,7 @@ async def ends_in(door: Door, keys: Keys, gap: Gap) -> AsyncIterator[list[Ended]
 async def rebuild(
     door: Door, place: Place, keys: Keys, epoch: int, ends: Sequence[Ended], told: Told, gap: Gap | None
 ) -> AsyncIterator[list[JobEvent]]:
-    """Yield records of those ends nobody told of, page by page, in the order of `ends`, and note them in `told`.
-
-    Raises SourceUnavailable.
+    """Yield records of those ends nobody told of, page by page, in the order of `ends`. Raises SourceUnavailable.
 
     Before an end comes what of its job's life lay in the gap as well, as far as the hash tells: that it was added, and
     that its last run began.
@@ -80,25 +78,16 @@ async def rebuild(
             job = enrich.parse(hashed)
             if job is None:
                 continue
-            mine = _of_end(place, epoch, ended, job, more, told, gap)
-            for event in mine:
-                told.note(event)
-            made += mine
+            job_id = redact.identifier(ended.job_id)
+            if gap is not None:
+                made += _before(place, epoch, ended, job, more, told, gap)
+            if not told.has_end(job_id, job.added_at, ended.event, ended.at):
+                made.append(_event(place, epoch, ended, job, more))
+            is_exhausted = ended.event == "failed" and job.attempts_made >= job.max_attempts
+            if is_exhausted and not told.has_end(job_id, job.added_at, "retries-exhausted", ended.at):
+                made.append(record(place, epoch, ended.job_id, job, "retries-exhausted", STATES["failed"], ended.at))
         yield made
         done += len(page)
-
-
-def _of_end(
-    place: Place, epoch: int, ended: Ended, job: JobHash, more: Reply, told: Told, gap: Gap | None
-) -> list[JobEvent]:
-    made = _before(place, epoch, ended, job, more, told, gap) if gap is not None else []
-    job_id = redact.identifier(ended.job_id)
-    if not told.has_end(job_id, job.added_at, ended.event, ended.at):
-        made.append(_event(place, epoch, ended, job, more))
-    is_exhausted = ended.event == "failed" and job.attempts_made >= job.max_attempts
-    if is_exhausted and not told.has_end(job_id, job.added_at, "retries-exhausted", ended.at):
-        made.append(record(place, epoch, ended.job_id, job, "retries-exhausted", STATES["failed"], ended.at))
-    return made
 
 
 def _ends(event: str, flat: Sequence[bytes]) -> list[Ended]:

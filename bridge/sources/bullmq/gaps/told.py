@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from bridge.sources.bullmq.translate import Place
@@ -35,7 +34,7 @@ class Ended:
 
 
 class Told:
-    """Fills by `learn` and `note`. skew_ms: how far the clocks of the app's host and of Redis may be apart.
+    """Fills by `learn`. skew_ms: how far the clocks of the app's host and of Redis may be apart.
 
     An end is known by its time, not by its attempt: a retry by hand may count attempts anew, and BullMQ 5.40 and older
     count none where a job stalled too often.
@@ -50,11 +49,10 @@ class Told:
         """Take in one record of the jobs topic."""
         if not any(word in record for word in _WORDS):
             return  # most records, and quickly known
-        with suppress(BadRecord):  # another release's
-            self.note(decode(JobEvent, record))
-
-    def note(self, event: JobEvent) -> None:
-        """Take in what is told."""
+        try:
+            event = decode(JobEvent, record)
+        except BadRecord:
+            return  # another release's
         if event.event in LASTS:
             end = hash((event.job_id, event.added_at, event.event))
             self._ended[end] = max(event.ts, self._ended.get(end, 0))
