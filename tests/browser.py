@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import Page, ViewportSize, async_playwright, expect
 
+from tests.eventually import READY_SECONDS
+
 PHONE = (390, 844)
 DESKTOP = (1280, 800)
 QUIET = [
@@ -26,7 +28,8 @@ OUTAGE = re.compile(
 )
 """What Chromium itself says of a server that is away or refuses."""
 
-expect.set_options(timeout=60_000)  # a loaded machine takes its time
+WAIT_MS = READY_SECONDS * 1000
+expect.set_options(timeout=WAIT_MS)
 
 
 @asynccontextmanager
@@ -46,9 +49,10 @@ async def open_page(
         pytest.skip(reason)
     complaints: list[str] = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=QUIET, timeout=WAIT_MS)
         viewport: ViewportSize = {"width": size[0], "height": size[1]}
         page = await browser.new_page(viewport=viewport, has_touch=has_touch, device_scale_factor=scale)
+        page.context.set_default_timeout(WAIT_MS)
         page.on("console", lambda message: complaints.append(f"{message.text} ({message.location['url']})"))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tests.eventually import READY_SECONDS
 from tests.tools import tool
 
 ROOT = Path(__file__).parents[1]
@@ -24,14 +25,16 @@ def config(
         argv += ["--env-file", str(env_file)]
     environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **(shell or {})}
     return subprocess.run(
-        [*argv, "config"], env=environ, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+        [*argv, "config"], env=environ, capture_output=True, text=True, timeout=READY_SECONDS, check=False, cwd=ROOT
     )
 
 
 def make_secrets(folder: Path, **shell: str) -> None:
     """Run envs/secrets.sh."""
     environ = {"PATH": os.environ["PATH"], "TOCSIN_SECRETS": str(folder), "TELEGRAM_BOT_TOKEN": "1:x", **shell}
-    subprocess.run(["sh", str(ROOT / "envs" / "secrets.sh")], env=environ, check=True, capture_output=True, timeout=30)
+    subprocess.run(
+        ["sh", str(ROOT / "envs" / "secrets.sh")], env=environ, check=True, capture_output=True, timeout=READY_SECONDS
+    )
 
 
 def environments(**shell: str) -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.clients import aiokafka_admin, asyncpg
+from tests.eventually import READY_SECONDS
 from tests.one_context import share_one_context
 from tests.ports import free_port
 from tests.product import Product, product
@@ -121,7 +122,7 @@ def chdb_database() -> str:
 async def _execute(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url.replace("+asyncpg", "", 1))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             await connection.execute(statement)
     finally:
         await connection.close()

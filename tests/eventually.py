@@ -6,11 +6,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 READY_SECONDS = 180
-"""How long a service may take to be ready: a busy machine fails no test."""
+"""How long a service may take to be ready, and whatever else must come: a busy machine fails no test."""
 
 
 async def eventually(
-    condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = 60, what: str = "the condition"
+    condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = READY_SECONDS, what: str = "the condition"
 ) -> float:
     """Wait until condition() holds and return how many seconds that took; fail the test at the deadline."""
     started = time.monotonic()

@@ -9,7 +9,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from tests.clients import aiokafka
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tocsin.events import DeadLetter, JobEvent, LogLine, QueueSnapshot, SchedulerSnapshot, SourceSnapshot, decode
 from tocsin.topics import Topics
 
@@ -91,7 +91,7 @@ class KafkaReader:
         """Read up to the present end of every partition that exists; return everything so far."""
         await self._follow_new_partitions()
         ends: dict[Any, int] = await self._consumer.end_offsets(list(self._consumer.assignment()))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             while [place for place, end in ends.items() if await self._consumer.position(place) < end]:
                 for place, records in (await self._consumer.getmany(timeout_ms=100)).items():
                     for record in records:

@@ -26,6 +26,7 @@ from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.turns import Turns
 from bridge.sources.bullmq.watched import Queue
+from tests.eventually import READY_SECONDS
 from tocsin.events import JobEvent, decode
 from tocsin.topics import Topics
 
@@ -142,7 +143,7 @@ async def lane_reading(redis_url: str, kafka: Kafka, *queues: str) -> AsyncGener
     lane = lane_on(door, kafka.outbox, metrics, reconcile_seconds=0.3, read_back=kafka.read_back)
     for queue in queues:
         read_in(lane, door, metrics, queue)
-    async with asyncio.timeout(55), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         yield
         end.set()

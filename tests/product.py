@@ -66,7 +66,7 @@ class Product:
         async with httpx.AsyncClient(timeout=5) as client:
             for service in services or tuple(self.running):
                 is_ready = functools.partial(self._is_ready, client, service)
-                await eventually(is_ready, seconds=READY_SECONDS, what=f"{service} ready")
+                await eventually(is_ready, what=f"{service} ready")
 
     async def _is_ready(self, client: httpx.AsyncClient, service: str) -> bool:
         process = self.running[service]
@@ -90,7 +90,7 @@ class Product:
         process = self.running.pop(service)
         if process.returncode is None:
             process.send_signal(with_signal)
-        return await asyncio.wait_for(process.wait(), 40)
+        return await asyncio.wait_for(process.wait(), READY_SECONDS)
 
     def log(self, service: str) -> str:
         """What the service has printed."""
@@ -98,26 +98,26 @@ class Product:
 
     async def get(self, path: str, **parameters: Any) -> Any:
         """GET from logsvc's API."""
-        async with httpx.AsyncClient(base_url=self.url("logsvc"), timeout=20) as client:
+        async with httpx.AsyncClient(base_url=self.url("logsvc"), timeout=READY_SECONDS) as client:
             answer = await client.get(path, params=parameters)
             answer.raise_for_status()
             return answer.json()
 
     async def metric(self, service: str, name: str) -> float:
         """A metric's samples, all labels summed."""
-        async with httpx.AsyncClient(base_url=self.url(service), timeout=20) as client:
+        async with httpx.AsyncClient(base_url=self.url(service), timeout=READY_SECONDS) as client:
             text = (await client.get("/metrics")).raise_for_status().text
         samples = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
         return sum(float(value) for sample, _, value in samples if sample.partition("{")[0] == name)
 
     async def chat(self, chat_id: int = CHAT) -> list[dict[str, Any]]:
         """The messages of a chat, in order, edits applied."""
-        async with httpx.AsyncClient(base_url=self.url("sandbox"), timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self.url("sandbox"), timeout=READY_SECONDS) as client:
             return (await client.get(f"/sandbox/chats/{chat_id}/messages")).raise_for_status().json()["items"]
 
     async def say(self, text: str) -> None:
         """Write to the bot as the demo's admin."""
-        async with httpx.AsyncClient(base_url=self.url("sandbox"), timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self.url("sandbox"), timeout=READY_SECONDS) as client:
             message = {"chat_id": CHAT, "user_id": CHAT, "text": text}
             (await client.post("/sandbox/messages", json=message)).raise_for_status()
 
@@ -147,7 +147,7 @@ class Product:
             env=self.environ,
             stdout=asyncio.subprocess.PIPE,
         )
-        output, _ = await asyncio.wait_for(process.communicate(), 120)
+        output, _ = await asyncio.wait_for(process.communicate(), READY_SECONDS)
         assert process.returncode == 0
         return json.loads(output)
 

@@ -16,12 +16,11 @@ import msgspec
 
 from tests.bullmq import node
 from tests.bullmq.records import Counts, Job, Role, StoredJob, Summary, Truth
+from tests.eventually import READY_SECONDS
 
 Major = Literal[5, 6]
 Version = Major | Literal["5.0", "5.40"]
 """A major version stands for the newest of its releases."""
-
-_SECONDS = 120.0
 
 
 class Options(TypedDict, total=False):
@@ -109,7 +108,7 @@ async def run_mishaps(redis_url: str, *, version: Version, jobs: int = 3) -> Tru
     with tempfile.TemporaryDirectory(prefix="tocsin-truth-") as directory:
         truth_file = Path(directory) / "truth.jsonl"
         options = {"version": version, "redis": redis_url, "jobs": jobs, "truth": truth_file}
-        (summary,) = await node.run("mishaps.mjs", options, seconds=_SECONDS)
+        (summary,) = await node.run("mishaps.mjs", options, seconds=READY_SECONDS)
         return await asyncio.to_thread(_read_truth, summary, truth_file)
 
 
@@ -123,7 +122,7 @@ async def counts(redis_url: str, queues: Sequence[str], *, version: Version, pre
     """BullMQ's getJobCounts() and isPaused() of each queue, in order."""
     options = {"version": version, "redis": redis_url, "prefix": prefix}
     names = [f"--queue={queue}" for queue in queues]
-    lines = await node.run("counts.mjs", options, names, seconds=_SECONDS)
+    lines = await node.run("counts.mjs", options, names, seconds=READY_SECONDS)
     return [msgspec.json.decode(line, type=Counts) for line in lines]
 
 
@@ -136,13 +135,13 @@ async def make_states(
     is left; the active jobs hold their locks for an hour.
     """
     options = {"redis": redis_url, "prefix": prefix, "name": name, "versions": ",".join(map(str, versions))}
-    lines = await node.run("states.mjs", options, seconds=_SECONDS)
+    lines = await node.run("states.mjs", options, seconds=READY_SECONDS)
     return [msgspec.json.decode(line, type=Counts) for line in lines]
 
 
 async def make_waiting(redis_url: str, *, version: Major) -> dict[str, str]:
     """Make queues in each of which one job has waited longest, by how that came, as waiting.mjs describes; its ids."""
-    [line] = await node.run("waiting.mjs", {"redis": redis_url, "version": version}, seconds=_SECONDS)
+    [line] = await node.run("waiting.mjs", {"redis": redis_url, "version": version}, seconds=READY_SECONDS)
     return msgspec.json.decode(line, type=dict[str, str])
 
 
@@ -184,7 +183,7 @@ async def silent(
     options: dict[str, object] = {"version": version, "redis": redis_url, "queue": queue, "do": do, "count": count}
     if keep is not None:
         options["keep"] = keep
-    [line] = await node.run("silent.mjs", options, ["--cluster"] if cluster else [], seconds=_SECONDS)
+    [line] = await node.run("silent.mjs", options, ["--cluster"] if cluster else [], seconds=READY_SECONDS)
     return msgspec.json.decode(line, type=dict[str, list[str]])["ids"]
 
 
@@ -198,7 +197,7 @@ async def scene(
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             line = await process.stdout.readline()
             assert line, (await process.stderr.read()).decode(errors="replace")[-2000:]
         yield process
@@ -214,14 +213,14 @@ async def leave_canaries(redis_url: str, queue: str, secret: str, *, version: Ma
     Returns how many jobs named `shape` there are: one for each shape that an object takes in a text.
     """
     options = {"version": version, "redis": redis_url, "queue": queue, "secret": secret}
-    (line,) = await node.run("canaries.mjs", options, seconds=_SECONDS)
+    (line,) = await node.run("canaries.mjs", options, seconds=READY_SECONDS)
     return msgspec.json.decode(line, type=dict[str, int])["shapes"]
 
 
 async def stored_jobs(redis_url: str, queue: str, *, version: Version, prefix: str = "bull") -> dict[str, StoredJob]:
     """Every job of the queue still in Redis, by id, in any state."""
     options = {"version": version, "redis": redis_url, "prefix": prefix, "queue": queue}
-    lines = await node.run("truth_from_redis.mjs", options, seconds=_SECONDS)
+    lines = await node.run("truth_from_redis.mjs", options, seconds=READY_SECONDS)
     jobs = [msgspec.json.decode(line, type=StoredJob) for line in lines]
     return {job.id: job for job in jobs}
 

@@ -13,8 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from tests.bullmq import node
-
-_SECONDS = 30.0
+from tests.eventually import READY_SECONDS
 
 
 class LoggingJobs:
@@ -46,7 +45,7 @@ class LoggingJobs:
 
     async def _read(self, wanted: dict[str, str]) -> None:
         assert self._process.stdout is not None
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(READY_SECONDS):
             while wanted not in self._told:
                 line = await self._process.stdout.readline()
                 if not line:

@@ -104,7 +104,7 @@ async def test_a_disk_full_to_its_last_byte_or_file_loses_nothing_and_history_is
             what=f"{how.__name__} told, and history read all along",
         )
         shutil.rmtree(ballast)
-        await home.stored(stored, seconds=120)
+        await home.stored(stored)
         found = await ids(home)
         assert len(found) == len(set(found)) == stored
     hour = {"from": rfc3339(T0 - HOUR), "to": rfc3339(T0 + HOUR), "bucket": 60}

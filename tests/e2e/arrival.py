@@ -17,7 +17,7 @@ async def entries_added(redis_url: str, queues: Sequence[str], *, prefix: str = 
         await client.aclose()
 
 
-async def everything_relayed(tocsin: Product, redis_url: str, queues: Sequence[str], *, seconds: float = 60) -> int:
+async def everything_relayed(tocsin: Product, redis_url: str, queues: Sequence[str]) -> int:
     """Wait until Kafka holds an event for every stream entry; return how many."""
     expected = await entries_added(redis_url, queues)
     async with Committed(tocsin.kafka, [f"{tocsin.prefix}jobs"]) as committed:
@@ -25,15 +25,15 @@ async def everything_relayed(tocsin: Product, redis_url: str, queues: Sequence[s
         async def relayed() -> bool:
             return await committed.count() >= expected
 
-        await eventually(relayed, seconds=seconds, what=f"{expected} events in Kafka")
+        await eventually(relayed, what=f"{expected} events in Kafka")
     return expected
 
 
-async def everything_stored(tocsin: Product, *, seconds: float = 60) -> None:
+async def everything_stored(tocsin: Product) -> None:
     """Wait until logsvc has stored every record that is in Kafka now."""
     async with Committed(tocsin.kafka, [f"{tocsin.prefix}jobs", f"{tocsin.prefix}logs"]) as committed:
 
         async def stored() -> bool:
             return await committed.are_read_by(f"{tocsin.prefix}logsvc")
 
-        await eventually(stored, seconds=seconds, what="logsvc at the end of Kafka")
+        await eventually(stored, what="logsvc at the end of Kafka")

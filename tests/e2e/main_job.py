@@ -20,11 +20,8 @@ async def do_main_job(
     jobs: int,
     rate: int,
     version: Major = 6,
-    ring_seconds: float = 150,
 ) -> None:
     """Run so many jobs at so many a second, wait until all is told, and compare it with the workload's own account.
-
-    ring_seconds: how long the chat may take.
 
     A job handed back by its own processor (moveToWait, a rate limit) leaves no trace that a reader who is a moment late
     could tell from a retry: such records say enriched=false, and are tried in tests/integration/bridge.
@@ -44,5 +41,5 @@ async def do_main_job(
     async def rung() -> bool:
         return rings(await tocsin.chat()) == expected_rings(truth)
 
-    await eventually(rung, seconds=ring_seconds, what="every failure in the chat, each with its count")
+    await eventually(rung, what="every failure in the chat, each with its count")
     await assert_history_is_true(tocsin, truth, relayed=relayed, ephemeral=EPHEMERAL)

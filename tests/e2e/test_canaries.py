@@ -81,13 +81,13 @@ async def test_no_secret_leaves_the_process(tocsin: Product, redis_url: str, ver
         async def told() -> bool:
             return was_told(await reader.read(), shapes)
 
-        await eventually(told, seconds=60, what="every place that held the secret")
+        await eventually(told, what="every place that held the secret")
         await everything_stored(tocsin)
 
         async def rung() -> bool:
             return any(QUEUE in message["text"] and "LoginError" in message["text"] for message in await tocsin.chat())
 
-        await eventually(rung, seconds=60, what="the failure in the chat")
+        await eventually(rung, what="the failure in the chat")
         commands = ("/failed canaries", "/queue canaries", *(f"/job canaries {number}" for number in (2, 4, 5, 6)))
         for command in commands:
             await tocsin.say(command)

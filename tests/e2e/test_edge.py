@@ -20,7 +20,7 @@ from bot.texts import OWN_NUMBERS
 from tests.bullmq.driver import make_states, run_workload
 from tests.certificate import make_certificate
 from tests.compose import environments, make_secrets
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.generate.dashboards import DASHBOARDS, named_in
 from tests.ports import free_port
 from tests.product import CHAT, Product, ending, free_ports, machine
@@ -132,7 +132,7 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
 
             trust = ssl.create_default_context(cafile=certificate)
             base = composed.url
-            async with httpx.AsyncClient(base_url=base, verify=trust, trust_env=False, timeout=60) as person:
+            async with httpx.AsyncClient(base_url=base, verify=trust, trust_env=False, timeout=READY_SECONDS) as person:
 
                 async def is_asked_to_log_in() -> bool:
                     return (await person.get("/api/v1/queues")).status_code == 401
@@ -145,7 +145,7 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
                     answer = await person.get("/api/v1/queues")
                     return answer.is_success and len(answer.json()["items"]) == len(counted)
 
-                await eventually(sees_all_queues, seconds=60, what="every queue through the proxy")
+                await eventually(sees_all_queues, what="every queue through the proxy")
                 assert (await person.get("/logs")).headers["content-type"].startswith("text/html")
                 assert (await person.get("/metrics")).status_code == 404
                 [untrusted] = await check_public_url({"PUBLIC_URL": base})
@@ -156,7 +156,7 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
                 live = f"{base.replace('https', 'wss')}/api/v1/live"
                 session = {"cookie": "; ".join(f"{name}={value}" for name, value in person.cookies.items())}
                 async with connect(live, ssl=trust, origin=base, additional_headers=session) as socket:  # type: ignore[arg-type]  # a plain string is an origin
-                    async with asyncio.timeout(20):
+                    async with asyncio.timeout(READY_SECONDS):
                         assert json.loads(await socket.recv())["type"] == "hello"
                 asked = (await person.get("/api/v1/me")).headers["x-request-id"]
                 await eventually(lambda: is_told_by_the_proxy(person, asked), what="the proxy's line on the page")
@@ -174,7 +174,7 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
                 chat = await tocsin.chat()
                 return len(chat) >= said + 2 and chat[-1]["from"]["is_bot"] and counted[0].queue in chat[-1]["text"]
 
-            await eventually(told, seconds=60, what="an answer of logsvc to /queues")
+            await eventually(told, what="an answer of logsvc to /queues")
 
             await run_workload(redis_url, version=6, jobs=40, queues=["watched"], rate=40)
             scraped = {
@@ -186,13 +186,13 @@ async def test_people_log_in_by_tls_and_the_services_find_each_other_by_consul(
                 async def are_scraped() -> bool:
                     return len(await answer(prometheus, "bridge_jobs_completed_total > 0 and on () (sum(up) == 4)")) > 0
 
-                await eventually(are_scraped, seconds=60, what="the services in Prometheus")
+                await eventually(are_scraped, what="the services in Prometheus")
                 await run_workload(redis_url, version=6, jobs=40, queues=["watched"], rate=40, seed=2)
 
                 async def every_panel_has_data() -> bool:
                     return not [query for query in PANEL_QUERIES if not await answer(prometheus, query)]
 
-                await eventually(every_panel_has_data, seconds=60, what="data in every panel of every dashboard")
+                await eventually(every_panel_has_data, what="data in every panel of every dashboard")
 
             for service in SERVICES:
                 await tocsin.stop(service)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.clients import asyncpg
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.kafka_positions import Committed
 from tests.old_queues import fill
 from tests.product import Product
@@ -28,7 +28,7 @@ async def test_the_past_makes_one_message_and_no_incident(tocsin: Product, redis
         headline = f"Watching {QUEUES} queues. {QUEUES} already in trouble"
         return any(headline in message["text"] for message in await tocsin.chat())
 
-    await eventually(greeted, seconds=120, what="the first message")
+    await eventually(greeted, what="the first message")
 
     async def all_relayed() -> bool:
         return await tocsin.metric("bridge", "bridge_events_relayed_total") >= QUEUES * events
@@ -55,8 +55,8 @@ async def _nothing_waits(tocsin: Product) -> bool:
 
 
 async def _value(tocsin: Product, query: str) -> int:
-    connection = await asyncpg.connect(tocsin.environ["DATABASE_URL"].replace("+asyncpg", "", 1), timeout=10)
+    connection = await asyncpg.connect(tocsin.environ["DATABASE_URL"].replace("+asyncpg", "", 1), timeout=READY_SECONDS)
     try:
-        return await connection.fetchval(query, timeout=10)
+        return await connection.fetchval(query, timeout=READY_SECONDS)
     finally:
         await connection.close()

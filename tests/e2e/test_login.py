@@ -19,7 +19,7 @@ from websockets.exceptions import InvalidStatus
 from tests.browser import open_page
 from tests.bullmq.driver import make_states
 from tests.clients import asyncpg
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.pictures import look
 from tests.ports import free_port
 from tests.product import Product
@@ -67,7 +67,7 @@ async def second_logsvc(tocsin: Product) -> AsyncGenerator[Product]:
 
 async def answers(url: str) -> bool:
     try:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
             return (await client.get(f"{url}/health/live")).is_success
     except httpx.TransportError:
         return False
@@ -82,7 +82,9 @@ def person(tocsin: Product, address: str = "127.0.0.1", **headers: str) -> httpx
     base = tocsin.url("logsvc")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     transport = httpx.AsyncHTTPTransport(local_address=address)
-    return httpx.AsyncClient(base_url=base, headers={"origin": base, **named}, timeout=60, transport=transport)
+    return httpx.AsyncClient(
+        base_url=base, headers={"origin": base, **named}, timeout=READY_SECONDS, transport=transport
+    )
 
 
 async def log_in(client: httpx.AsyncClient, ticket: str) -> httpx.Response:
@@ -154,12 +156,14 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
             bearer = {"authorization": f"Bearer {made.json()['token']}"}
 
             async def is_known() -> bool:
-                async with httpx.AsyncClient(headers=bearer) as script:
+                async with httpx.AsyncClient(headers=bearer, timeout=READY_SECONDS) as script:
                     told = [await script.get(f"{one.url('logsvc')}/api/v1/me") for one in (tocsin, other)]
                     return [one.json().get("user_id") for one in told] == [f"token:{made.json()['id']}"] * 2
 
             await eventually(is_known, what="the token at both replicas")
-            async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), headers=bearer) as script:
+            async with httpx.AsyncClient(
+                base_url=tocsin.url("logsvc"), headers=bearer, timeout=READY_SECONDS
+            ) as script:
                 assert (await script.get("/api/v1/tokens")).status_code == 403
                 assert (await script.get("/api/v1/audit")).status_code == 403
 
@@ -176,13 +180,13 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
                     assert json.loads(await socket.recv()) == {"type": "done", "what": "subscribe"}
                 out = {"csrf_token": csrf, "where": "everywhere"}
                 assert "logged out" in (await winner.post("/logout", data=out)).text
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(READY_SECONDS):
                     for socket in (stream, heard, heard_apart):
                         await socket.wait_closed()
                         assert socket.close_code == 4401
 
             async def is_over_everywhere() -> bool:
-                async with httpx.AsyncClient(headers={"cookie": session}) as thief:
+                async with httpx.AsyncClient(headers={"cookie": session}, timeout=READY_SECONDS) as thief:
                     urls = [f"{one.url('logsvc')}/api/v1/me" for one in (tocsin, other)]
                     return [(await thief.get(url)).status_code for url in urls] == [401, 401]
 
@@ -210,7 +214,7 @@ async def test_one_link_one_login_on_two_replicas_and_nobody_else(locked: Produc
 
 async def is_marked(tocsin: Product, by: dict[str, str]) -> bool:
     """Mark a deploy, by the token's name. False: the tables are not made yet."""
-    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), headers=by, timeout=60) as script:
+    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), headers=by, timeout=READY_SECONDS) as script:
         marked = await script.post("/api/v1/markers", json=DEPLOY)
         if marked.status_code == 503:
             return False
@@ -244,7 +248,7 @@ async def who_comes_by_the_proxy_sees_all_without_telegram_and_bot(tocsin: Produ
         assert (me["user_id"], me["role"]) == ("proxy:bob@ops.example.com", "operator")
         assert (await bob.get("/api/v1/logs")).status_code == 200
         async with connect(live, additional_headers={"X-Forwarded-User": "bob@ops.example.com"}) as stream:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(READY_SECONDS):
                 assert json.loads(await stream.recv())["type"] == "hello"
         assert (await bob.post("/api/v1/silences", json=SILENCE)).status_code == 403
         waits = await bob.post("/api/v1/silences", json=SILENCE, headers={"x-csrf-token": me["csrf_token"]})
@@ -261,7 +265,7 @@ async def login_link(tocsin: Product, name: str, role: str) -> str:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, env=tocsin.environ, stdout=asyncio.subprocess.PIPE
     )
-    link, _ = await asyncio.wait_for(process.communicate(), 60)
+    link, _ = await asyncio.wait_for(process.communicate(), READY_SECONDS)
     assert process.returncode == 0
     return link.decode().strip()
 
@@ -286,7 +290,7 @@ async def a_link_of_the_server_logs_in_without_telegram(tocsin: Product) -> None
 
 async def every_route_refuses_a_stranger_as_described(tocsin: Product) -> None:
     methods = {"get", "post", "put", "delete", "patch"}
-    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), timeout=60) as nobody:
+    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), timeout=READY_SECONDS) as nobody:
         described = await nobody.get("/openapi.json", headers={"authorization": f"Bearer {SERVICE}"})
         routes = described.json()["paths"]
         asked = [(path, method) for path in routes for method in methods & set(routes[path])]
@@ -337,7 +341,7 @@ async def test_jobs_are_retried_by_who_may_once_and_it_is_written_down(locked: P
         await tocsin.start(service)
     await tocsin.ready()
     internal = {"authorization": f"Bearer {SERVICE}"}
-    async with httpx.AsyncClient(timeout=60) as client:
+    async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
 
         async def token(role: str) -> dict[str, str]:
             body = {"name": role, "role": role, "user_id": "1001"}

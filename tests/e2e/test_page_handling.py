@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 from tests.accessibility import expect_accessible
 from tests.browser import open_page
 from tests.clients import bullmq
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.pictures import look
 from tests.product import Product
 
@@ -50,7 +50,7 @@ async def test_an_incident_is_taken_its_jobs_retried_and_everything_stands_in_th
     worker = bullmq.Worker("orders", shop["charge"], {"connection": redis_url})
     try:
         await queue.add("first", {})
-        await eventually(lambda: _is_told(tocsin, "completed"), seconds=60, what="the queue known to Tocsin")
+        await eventually(lambda: _is_told(tocsin, "completed"), what="the queue known to Tocsin")
         async with open_page() as page:
             await _let_it_ring(page, tocsin)
             broken.add("orders")
@@ -158,7 +158,7 @@ async def _take_the_incident(page: Page, tocsin: Product) -> None:
 
 async def post(tocsin: Product, path: str, body: dict[str, Any]) -> None:
     """Do something by the API: what a page shows of it, it was told by `/ws`."""
-    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), timeout=20) as client:
+    async with httpx.AsyncClient(base_url=tocsin.url("logsvc"), timeout=READY_SECONDS) as client:
         (await client.post(f"/api/v1/{path}", json=body)).raise_for_status()
 
 

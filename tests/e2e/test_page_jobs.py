@@ -13,12 +13,11 @@ from tests.bullmq import node
 from tests.bullmq.driver import run_workload
 from tests.clients import bullmq
 from tests.clients import redis as redis_client
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.pictures import look
 from tests.product import Product
 
 SERVICE = "service-token-of-the-test"
-HISTORY_MS = 60_000
 
 ERRORS = {
     3: "Card declined: insufficient funds (code 402)",
@@ -41,8 +40,8 @@ async def test_jobs_and_queues_tell_their_story_and_are_acted_on(tocsin: Product
         await tocsin.start(service)
     await tocsin.ready()
     await run_workload(redis_url, version=6, jobs=10, queues=["orders", "mails"])
-    await eventually(lambda: are_known(tocsin, {"orders", "mails"}), seconds=60, what="the queues known")
-    [line] = await node.run("story.mjs", {"redis": redis_url, "jobs": 10}, seconds=90)
+    await eventually(lambda: are_known(tocsin, {"orders", "mails"}), what="the queues known")
+    [line] = await node.run("story.mjs", {"redis": redis_url, "jobs": 10}, seconds=READY_SECONDS)
     story = msgspec.json.decode(line, type=Story)
     async with redis_client.from_url(redis_url) as client:
         assert not await client.exists(f"bull:orders:{story.job}"), "Redis is to have forgotten the job"
@@ -76,7 +75,7 @@ async def the_job_has_every_error(page: Page, address: str) -> None:
     """Every attempt with its own error, stack and log, though the job is gone from Redis."""
     await page.goto(address)
     attempts = page.get_by_test_id("attempt")
-    await expect(attempts).to_have_count(3, timeout=HISTORY_MS)
+    await expect(attempts).to_have_count(3)
     await expect(page.get_by_test_id("job-head")).to_contain_text("Failed for good after 3 attempts")
     for n, error in ERRORS.items():
         card = page.locator(f"[data-testid=attempt][data-n='{n}']")
@@ -230,7 +229,7 @@ async def the_flow_is_a_tree(page: Page, address: str) -> None:
     """From a parent to its child and back."""
     await page.goto(address)
     tree = page.get_by_test_id("job-family")
-    await expect(tree).to_contain_text("2 children: 2 completed", timeout=HISTORY_MS)
+    await expect(tree).to_contain_text("2 children: 2 completed")
     await tree.get_by_role("link", name="confirm").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("confirm")
     await expect(tree.get_by_role("link", name="ship-order")).to_be_visible()
@@ -241,7 +240,7 @@ async def the_queues_say_where_trouble_is(page: Page, base: str) -> None:
     """The queue with failures first, healthy ones quiet; groups by name; a filter."""
     await page.goto(f"{base}/queues")
     rows = page.get_by_test_id("queue-row")
-    await expect(rows.first).to_have_attribute("data-queue", "mails", timeout=HISTORY_MS)
+    await expect(rows.first).to_have_attribute("data-queue", "mails")
     await expect(rows.first.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"completed, \d+ failed"))
     await page.get_by_label("Find a queue").fill("ord")
     await expect(rows).to_have_count(1)
@@ -298,7 +297,7 @@ async def a_job_is_retried_though_the_network_goes(page: Page, base: str) -> Non
 
     await page.route("**/api/v1/actions", hold)
     await confirm.click()
-    await asyncio.wait_for(arrived.wait(), 20)
+    await asyncio.wait_for(arrived.wait(), READY_SECONDS)
     await expect(confirm).to_have_text("Working…")  # before that it may be left
     for _ in range(3):  # a browser heeds the second one in a row, whatever the page says
         await page.keyboard.press("Escape")

@@ -39,7 +39,7 @@ async def test_queues_and_chart_equal_bullmqs_own_counts(tocsin: Product, redis_
     for service in ("sandbox", "logsvc", "bridge", "bot"):
         await tocsin.start(service)
     await tocsin.ready()
-    await eventually(lambda: _greeted(tocsin, len(counted)), seconds=60, what="the first message")
+    await eventually(lambda: _greeted(tocsin, len(counted)), what="the first message")
 
     await tocsin.say("/queues")
 
@@ -62,7 +62,7 @@ async def test_queues_and_chart_equal_bullmqs_own_counts(tocsin: Product, redis_
         newest = (await tocsin.chat())[-1]
         return "photo" in newest and re.search(ended, newest["caption"]) is not None
 
-    await eventually(charted, seconds=60, what="a chart with BullMQ's own counts below it")
+    await eventually(charted, what="a chart with BullMQ's own counts below it")
 
 
 async def _texts(tocsin: Product) -> list[str]:

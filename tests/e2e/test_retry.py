@@ -8,7 +8,7 @@ import httpx
 
 from tests.bullmq import node
 from tests.clients import redis
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.failed_jobs import retries
 from tests.pictures import keep_chat
 from tests.product import CHAT, Product
@@ -18,7 +18,9 @@ JOBS, BAD, REMOVED = 40, 6, 3
 
 async def bullmq(redis_url: str, do: str, jobs: int, bad: int = 0) -> None:
     await node.run(
-        "retried.mjs", {"redis": redis_url, "queue": "orders", "do": do, "jobs": jobs, "bad": bad}, seconds=60
+        "retried.mjs",
+        {"redis": redis_url, "queue": "orders", "do": do, "jobs": jobs, "bad": bad},
+        seconds=READY_SECONDS,
     )
 
 
@@ -30,7 +32,7 @@ async def found(tocsin: Product, part: str) -> dict[str, Any]:
         messages[:] = [one for one in await tocsin.chat() if part in one.get("text", "") and one["from"]["is_bot"]]
         return bool(messages)
 
-    await eventually(is_there, seconds=60, what=f"a message with {part!r}")
+    await eventually(is_there, what=f"a message with {part!r}")
     return messages[-1]
 
 
@@ -48,9 +50,9 @@ async def tap(tocsin: Product, message: Mapping[str, Any], label: str) -> str:
         "message_id": message["message_id"],
         "data": keys(message)[label],
         "is_stale": True,
-        "wait_seconds": 20,
+        "wait_seconds": 60,
     }
-    async with httpx.AsyncClient(base_url=tocsin.url("sandbox"), timeout=40) as client:
+    async with httpx.AsyncClient(base_url=tocsin.url("sandbox"), timeout=READY_SECONDS) as client:
         pressed = (await client.post("/sandbox/callbacks", json=body)).raise_for_status().json()
     assert pressed["answered"], "the bot did not answer the press"
     return pressed["answer"].get("text", "")

@@ -27,7 +27,7 @@ async def test_the_main_job_runs_under_the_rights_that_the_docs_give(
         for service in ("sandbox", "logsvc", "bridge", "bot"):
             await tocsin.start(service)
         await tocsin.ready()
-        await do_main_job(tocsin, redis_url, QUEUES, jobs=500, rate=200, ring_seconds=90)
+        await do_main_job(tocsin, redis_url, QUEUES, jobs=500, rate=200)
         [services] = await tocsin.query("SELECT DISTINCT service FROM journal WHERE service != '' ORDER BY service")
         assert services == [["bot"], ["bridge"], ["logsvc"]], "somebody's own log lines are missing"
         for service in ("bridge", "logsvc", "bot"):

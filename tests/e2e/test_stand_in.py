@@ -36,13 +36,13 @@ async def test_the_main_job_runs_on_the_stand_in(redis_url: str, postgres_url: s
                 told = rings(await tocsin.chat())
                 return all(told.get(queue) == counts for queue, counts in expected_rings(truth).items())
 
-            await eventually(rung, seconds=90, what="every failure in the chat, each with its count")
+            await eventually(rung, what="every failure in the chat, each with its count")
 
             async def stored() -> bool:
                 ended = await tocsin.get("/api/v1/jobs", state="completed,failed", limit=500)
                 return len(ended["items"]) == len(truth.jobs)
 
-            await eventually(stored, seconds=60, what="every job's end in the history")
+            await eventually(stored, what="every job's end in the history")
             assert await tocsin.stop("logsvc") == 0
             (ends,) = await tocsin.query(SELECT_ENDS)
             assert differences(truth, ends, ephemeral="gone") == []

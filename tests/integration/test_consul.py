@@ -15,7 +15,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.test_discovery import directory, registered, replica, watching
 from tests.ports import free_port
 from tests.servers.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
@@ -45,7 +45,7 @@ def run(agent: ConsulAgent, command: str, token: str = ROOT_TOKEN) -> str:
     """A command of consul's, by who holds the token."""
     environ = {**os.environ, "CONSUL_HTTP_ADDR": agent.address, "CONSUL_HTTP_TOKEN": token}
     argv = [tool("consul"), *shlex.split(command)[1:]]
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=READY_SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -112,7 +112,9 @@ async def test_a_token_that_lacks_a_right_is_told_with_the_command_that_mends_it
 
 def test_an_agent_takes_the_definitions_as_they_are() -> None:
     files = [str(CONSUL), str(CONSUL / "connect")]
-    done = subprocess.run([tool("consul"), "validate", *files], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [tool("consul"), "validate", *files], capture_output=True, text=True, timeout=READY_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -10,7 +10,7 @@ from litestar import Litestar, Response, get, put
 from litestar.params import FromPath
 from prometheus_client import CollectorRegistry
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tests.servers.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
 from tests.stalls import stalls
@@ -45,7 +45,7 @@ async def watching(*directories: Directory) -> AsyncGenerator[None]:
         assert not any(task.done() for task in tasks), "watch ended before stop"
     finally:
         stop.set()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             await asyncio.gather(*tasks)
 
 
@@ -125,7 +125,7 @@ async def test_last_known_addresses_serve_while_consul_is_away_and_registration_
         assert breaker(registry) == 0
         await agent.stop()
         await eventually(lambda: errors_seen(registry) > 0)
-        await eventually(lambda: breaker(registry) == 2, seconds=30, what="an open breaker")
+        await eventually(lambda: breaker(registry) == 2, what="an open breaker")
         assert asking.url_of("logsvc") == f"http://127.0.0.1:{port}"
         await agent.start()  # a dev agent keeps nothing: what is there now was registered again
 
@@ -189,7 +189,7 @@ async def test_a_refused_token_stops_nothing() -> None:
             await asking.register("logsvc", 9001)
             assert asking.url_of("logsvc") is not None
             await eventually(lambda: errors_seen(registry) > 0)
-            await eventually(lambda: errors_seen(registry) > 5, seconds=40, what="more refusals than open a breaker")
+            await eventually(lambda: errors_seen(registry) > 5, what="more refusals than open a breaker")
             assert breaker(registry) == 0, "who refuses is well"
         assert await registered(agent) == []
 
@@ -256,7 +256,7 @@ async def test_a_registration_that_cannot_be_taken_back_stops_nothing() -> None:
     try:
         mine = directory(f"127.0.0.1:{port}")
         registering = asyncio.create_task(mine.register("bridge", 9101))
-        await asyncio.wait_for(asked.wait(), 15)
+        await asyncio.wait_for(asked.wait(), READY_SECONDS)
         leaving = asyncio.create_task(mine.deregister())
         await asyncio.sleep(0)  # it has begun, and waits for the call that is on its way
         go_on.set()

@@ -15,6 +15,7 @@ import yaml
 from bot.settings import BotSettings
 from bridge.settings import BridgeSettings
 from logsvc.settings import LogsvcSettings
+from tests.eventually import READY_SECONDS
 from tests.tools import tool
 from tocsin.doctor.consul import LOOKED_UP
 from tocsin.settings import Settings, read
@@ -50,7 +51,7 @@ def resources(
     shutil.copytree(ROOT / "proxy", tree / "proxy")
     shutil.copytree(secrets, tree / "kustomize" / "overlays" / "local" / "secrets")
     argv = [tool("kustomize"), "build", str(tree / "kustomize" / "overlays" / request.param)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=READY_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 

@@ -13,6 +13,7 @@ import logsvc.metrics
 from bot.settings import BotSettings
 from bridge.settings import BridgeSettings
 from logsvc.settings import LogsvcSettings
+from tests.eventually import READY_SECONDS
 from tests.generate import dashboards
 from tests.generate.dashboards import named_in
 from tests.tools import tool
@@ -35,7 +36,7 @@ FROM_ELSEWHERE = {
 
 
 def run(*argv: str) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=READY_SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -30,7 +30,7 @@ def assert_same(job: Job, stored: StoredJob) -> None:
 
 @BOTH_VERSIONS
 async def test_truth_of_every_job_equals_what_redis_keeps(redis_url: str, version: Major) -> None:
-    truth = await run_workload(redis_url, version=version, jobs=100, queues=QUEUES, ephemeral="gone", timeout=60)
+    truth = await run_workload(redis_url, version=version, jobs=100, queues=QUEUES, ephemeral="gone")
 
     assert truth.summary.errors == ()
     assert re.match(rf"{version}\.", truth.summary.version)
@@ -50,7 +50,7 @@ async def test_truth_of_every_job_equals_what_redis_keeps(redis_url: str, versio
 
 
 async def test_mix_holds_every_kind_of_end(redis_url: str) -> None:
-    truth = await run_workload(redis_url, version=6, jobs=100, queues=QUEUES, seed=7, timeout=60)
+    truth = await run_workload(redis_url, version=6, jobs=100, queues=QUEUES, seed=7)
 
     jobs = truth.jobs.values()
     assert {"flaky-backoff", "flaky-now", "exhausted", "unrecoverable", "delayed", "postponed"} <= {
@@ -66,8 +66,8 @@ async def test_mix_holds_every_kind_of_end(redis_url: str) -> None:
 
 @BOTH_VERSIONS
 async def test_producer_and_worker_run_apart(redis_url: str, version: Major) -> None:
-    async with workload(redis_url, version=version, jobs=50, queues=QUEUES, role="work", timeout=60) as worker:
-        added = await run_workload(redis_url, version=version, jobs=50, queues=QUEUES, role="produce", timeout=60)
+    async with workload(redis_url, version=version, jobs=50, queues=QUEUES, role="work") as worker:
+        added = await run_workload(redis_url, version=version, jobs=50, queues=QUEUES, role="produce")
         worked = await worker.finish()
 
     assert added.summary.added == 50
@@ -78,7 +78,7 @@ async def test_producer_and_worker_run_apart(redis_url: str, version: Major) -> 
 
 
 async def test_stopped_workload_tells_the_truth_so_far(redis_url: str) -> None:
-    async with workload(redis_url, version=6, jobs=100_000, queues=QUEUES, rate=200, timeout=60) as running:
+    async with workload(redis_url, version=6, jobs=100_000, queues=QUEUES, rate=200) as running:
 
         async def something_ended() -> bool:
             return any(shown.counts["completed"] for shown in await counts(redis_url, QUEUES, version=6))

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import connect as open_websocket
 
 from tests.certificate import make_certificate, openssl
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tests.servers.consul_agent import running_agent
 from tests.servers.haproxy import problems, running_proxy
@@ -62,7 +62,7 @@ class Replica:
         served = serve_http(app, "127.0.0.1", self.port, stop, drain_seconds=1, listening=listens.set)
         task = asyncio.create_task(served)
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(READY_SECONDS):
                 await listens.wait()
             yield self
         finally:
@@ -89,7 +89,7 @@ async def test_what_leaves_the_proxy_and_what_does_not_pass_it(tmp_path: Path) -
     async with (
         Replica().serving() as replica,
         running_proxy(tmp_path, {"LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}"}) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=READY_SECONDS) as client,
     ):
 
         async def is_up() -> bool:
@@ -132,7 +132,7 @@ async def test_an_address_that_asks_too_often_is_refused(tmp_path: Path) -> None
         environ = {"LOGSVC_ADDRESS": f"127.0.0.1:{replica.port}", "PROXY_REQUESTS_PER_10S": "20"}
         async with (
             running_proxy(tmp_path, environ) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=READY_SECONDS) as client,
         ):
             statuses = [(await client.get("/logs")).status_code for _ in range(40)]
     assert statuses[-1] == 429
@@ -145,7 +145,7 @@ async def test_behind_a_load_balancer_each_client_counts_by_itself(tmp_path: Pat
         more = {"PROXY_SESSION_REQUESTS_PER_10S": "10", "PROXY_USER_HEADER": "X-Sso-User"}
         async with (
             running_proxy(tmp_path, {**environ, **more, "PROXY_BEHIND": "10.0.0.0/8 127.0.0.1"}) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=READY_SECONDS) as client,
         ):
             ann = {"X-Forwarded-For": "6.6.6.6, 203.0.113.1", "X-Forwarded-Proto": "https"}
             bob = {"X-Forwarded-For": "203.0.113.2"}
@@ -173,7 +173,7 @@ async def test_behind_a_load_balancer_each_client_counts_by_itself(tmp_path: Pat
                 assert statuses == [200] * 10 + [429] * 10, "one session counts as one, wherever it comes from"
         async with (
             running_proxy(tmp_path, {**environ, **more, "PROXY_BEHIND": "10.0.0.0/8"}) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=READY_SECONDS) as client,
         ):
             assert "strict-transport-security" not in (await client.get("/logs", headers=ann)).headers
             assert (replica.headers["x-forwarded-for"], replica.headers["x-forwarded-proto"]) == ("127.0.0.1", "http")
@@ -193,7 +193,9 @@ async def test_tls_redirects_and_a_password_guards(tmp_path: Path, certificate: 
         trust = ssl.create_default_context(cafile=certificate)
         async with (
             running_proxy(tmp_path, environ) as port,
-            httpx.AsyncClient(base_url=f"https://localhost:{port}", verify=trust, trust_env=False) as client,
+            httpx.AsyncClient(
+                base_url=f"https://localhost:{port}", verify=trust, trust_env=False, timeout=READY_SECONDS
+            ) as client,
         ):
             refused = await client.get("/logs")
             assert (refused.status_code, refused.headers["www-authenticate"][:6]) == (401, "Basic ")
@@ -248,7 +250,7 @@ async def test_a_plain_request_is_sent_to_the_port_of_tls(
         environ["PROXY_PUBLIC_HTTPS_PORT"] = public
     async with (
         running_proxy(tmp_path, environ) as https,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain}", trust_env=False, timeout=READY_SECONDS) as client,
     ):
         answer = await client.get("/logs?q=a%20b", headers={"Host": f"{host}:{plain}"})
     assert answer.status_code == 308
@@ -263,7 +265,7 @@ async def test_a_second_replica_is_found_and_no_read_fails_when_one_is_killed(tm
         environ = {"CONSUL_DNS": f"127.0.0.1:{agent.dns_port}", "PROXY_REQUESTS_PER_10S": "100000"}
         port = await stack.enter_async_context(running_proxy(tmp_path, environ))
         client = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30)
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=READY_SECONDS)
         )
 
         async def register(port: int) -> str:
@@ -277,7 +279,7 @@ async def test_a_second_replica_is_found_and_no_read_fails_when_one_is_killed(tm
         async def is_up() -> bool:
             return (await client.get("/logs")).text == first
 
-        await eventually(is_up, seconds=30, what="the first replica")
+        await eventually(is_up, what="the first replica")
         answers: list[tuple[int, str]] = []
         done = asyncio.Event()
 
@@ -293,10 +295,10 @@ async def test_a_second_replica_is_found_and_no_read_fails_when_one_is_killed(tm
         child = start(Command("replica", argv, tmp_path / "replica.log", cwd=Path(__file__).parents[2]))
         stack.push_async_callback(child.stop)
         second = await register(mortal)
-        await eventually(lambda: (200, second) in answers[-20:], seconds=30, what="a second replica under load")
+        await eventually(lambda: (200, second) in answers[-20:], what="a second replica under load")
         kill_group(child.pid)
         killed = len(answers)
-        await eventually(lambda: len(answers) > killed + 200, seconds=30, what="reads after the death")
+        await eventually(lambda: len(answers) > killed + 200, what="reads after the death")
         done.set()
         await asyncio.gather(*readers)
         assert {text for _, text in answers[-20:]} == {first}
@@ -308,7 +310,7 @@ async def _first_line(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             return await reader.readline()
     finally:
         await close(writer)
@@ -341,7 +343,7 @@ async def _settings_of_http2(port: int, trust: ssl.SSLContext) -> bool:
     reader, writer = await asyncio.open_connection("localhost", port, ssl=_offering_http2(trust))
     try:
         writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04" + b"\x00" * 5)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             head = await reader.readexactly(9)
         return head[3] == 4
     finally:

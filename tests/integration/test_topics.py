@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from bridge.settings import BridgeSettings
 from tests.clients import aiokafka_admin
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tocsin.breakers import Breakers
 from tocsin.doctor import Verdict
@@ -29,7 +29,7 @@ def settings_of(bootstrap: str, prefix: str, **more: str) -> BridgeSettings:
 
 
 async def fit(settings: BridgeSettings) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(READY_SECONDS):
         await until_topics_fit(settings, asyncio.Event())
 
 
@@ -108,7 +108,7 @@ async def test_kafka_that_is_away_opens_the_breaker_of_its_topics(topic_prefix: 
     def state() -> float | None:
         return registry.get_sample_value("bridge_breaker_state", {"dependency": "kafka-topics"})
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(until_topics_fit(settings, stop, Breakers(settings, registry)))
         await eventually(lambda: state() == 2, what="an open breaker")
         stop.set()
@@ -117,7 +117,7 @@ async def test_kafka_that_is_away_opens_the_breaker_of_its_topics(topic_prefix: 
 async def _refusal(environ: dict[str, str]) -> str:
     """How a service refuses the topics; empty if it takes them."""
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             await until_topics_fit(read(BridgeSettings, environ), asyncio.Event())
     except TopicsUnfit as refusal:
         return str(refusal).removeprefix("topic ").partition(". The")[0]

@@ -69,14 +69,14 @@ class ConsulAgent:
 
     async def get(self, path: str) -> Any:
         headers = {"X-Consul-Token": ROOT_TOKEN} if self._is_guarded else {}
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
             return (await client.get(f"http://{self.address}{path}", headers=headers)).raise_for_status().json()
 
     async def register(self, service: str, port: int, health_path: str) -> None:
         """Register what a test runs itself."""
         check = {"http": f"http://127.0.0.1:{port}{health_path}", "interval": "1s", "timeout": "2s"}
         body = {"name": service, "id": f"{service}-{port}", "address": "127.0.0.1", "port": port, "check": check}
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
             answer = await client.put(f"http://{self.address}/v1/agent/service/register", json=body)
             answer.raise_for_status()
 

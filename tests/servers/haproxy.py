@@ -21,7 +21,7 @@ def problems(environ: Mapping[str, str]) -> str:
         env={"PATH": os.environ["PATH"], **environ},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=READY_SECONDS,
         check=False,
     )
     said = (done.stdout + done.stderr).strip()

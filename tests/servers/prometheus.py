@@ -46,7 +46,9 @@ async def running_prometheus(folder: Path, services: Mapping[str, int]) -> Async
         )
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=READY_SECONDS
+        ) as client:
             await wait_ready(child, lambda: _answers(client), seconds=READY_SECONDS)
             yield client
     finally:

@@ -13,7 +13,7 @@ from telegram.error import TelegramError
 from telegram.ext import Application, ApplicationBuilder
 from telegram.request import HTTPXRequest
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tocsin.http import serve_http
 from tocsin.sandbox.app import create_app
@@ -85,7 +85,7 @@ async def running_sandbox(
     sandbox = Sandbox(chosen)
     stop = asyncio.Event()
     serving = asyncio.create_task(serve_http(create_app(sandbox), chosen.host, port, stop, drain_seconds=2))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15) as people:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=READY_SECONDS) as people:
 
         async def answers() -> bool:
             try:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.certificate import make_certificate
 from tests.clients import confluent_admin as admin
+from tests.eventually import READY_SECONDS
 from tests.ports import free_port
 from tocsin.stack.cache import cache_dir
 from tocsin.stack.kafka import find_kafka
@@ -68,7 +69,7 @@ class SecuredKafka:
             for spec in topics.specs()
         ]
         for answer in self._admin.create_topics(made).values():
-            answer.result(30)
+            answer.result(READY_SECONDS)
 
     def give_documented_rights(self, prefix: str) -> None:
         """Make the users, and give them what docs/kafka.md says, word for word, under this prefix."""
@@ -81,14 +82,14 @@ class SecuredKafka:
             for service in ("bridge", "logsvc", "bot")
         ]
         for answer in self._admin.alter_user_scram_credentials(users).values():
-            answer.result(30)
+            answer.result(READY_SECONDS)
         for answer in self._admin.create_acls(list(documented_rights(prefix))).values():
-            answer.result(30)
+            answer.result(READY_SECONDS)
 
     def give(self, commands: str, prefix: str = "tocsin.") -> None:
         """Run `kafka-acls.sh --add` commands, one a line."""
         for answer in self._admin.create_acls(list(rights_of(commands, prefix))).values():
-            answer.result(30)
+            answer.result(READY_SECONDS)
 
     def take_back(self, principal: str) -> None:
         """Take every right of a principal away."""
@@ -102,7 +103,7 @@ class SecuredKafka:
             admin.AclPermissionType.ANY,
         )
         for answer in self._admin.delete_acls([anything]).values():
-            answer.result(30)
+            answer.result(READY_SECONDS)
 
     @cached_property
     def _admin(self) -> Any:

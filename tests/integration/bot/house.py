@@ -57,7 +57,7 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        out, err = await asyncio.wait_for(process.communicate(), 40)
+        out, err = await asyncio.wait_for(process.communicate(), READY_SECONDS)
         return process.returncode or 0, out.decode(), err.decode()
 
     @property
@@ -77,7 +77,7 @@ class Child:
             return 0
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await asyncio.wait_for(self.process.wait(), READY_SECONDS)
 
     def output(self) -> str:
         return written(self._log)
@@ -116,7 +116,7 @@ class House:
             "LOG_TO_KAFKA": "false",
         }
         self.bots: list[Child] = []
-        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.sandbox_port}", timeout=15)
+        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.sandbox_port}", timeout=READY_SECONDS)
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
@@ -170,13 +170,13 @@ class House:
         self.bots.append(child)
         await child.start()
         if wait:
-            await eventually(lambda: self._ready(port, child), seconds=READY_SECONDS, what="the bot's readiness")
+            await eventually(lambda: self._ready(port, child), what="the bot's readiness")
         return child
 
     async def _ready(self, port: int, child: Child) -> bool:
         assert child.is_running, child.output()[-3000:]
         try:
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
                 return (await client.get(f"http://127.0.0.1:{port}/health/ready")).status_code == 200
         except httpx.HTTPError:
             return False
@@ -255,7 +255,7 @@ class House:
         )
         return answer.raise_for_status().json()["message"]["message_id"]
 
-    async def ask(self, text: str, *, expect: str, seconds: float = 20, **more: Any) -> tuple[str, float]:
+    async def ask(self, text: str, *, expect: str, **more: Any) -> tuple[str, float]:
         """Say something and wait for a new message that holds `expect`; return it, and how long the bot was about it.
 
         How long: by the bot's own log, from hearing it to the call that answers it. Neither the way there nor what
@@ -271,7 +271,7 @@ class House:
             return bool(found)
 
         async with stalls() as stalled:
-            await eventually(answered, seconds=seconds, what=f"an answer to {text!r} with {expect!r}")
+            await eventually(answered, what=f"an answer to {text!r} with {expect!r}")
             late = stalled()
         took = [one["seconds"] for bot in self.bots for one in bot.lines("answering") if one["to"] == said]
         return str(found[0].get("text", found[0].get("caption", ""))), max(0.0, took[-1] - late)
@@ -290,11 +290,11 @@ class House:
             "message_id": message["message_id"],
             "data": data,
             "is_stale": True,
-            "wait_seconds": 10,
+            "wait_seconds": 60,
         }
         return (await self.client.post("/sandbox/callbacks", json=body)).raise_for_status().json()
 
-    async def message(self, part: str, chat: int = CHAT, *, what: str = "text", seconds: float = 20) -> dict[str, Any]:
+    async def message(self, part: str, chat: int = CHAT, *, what: str = "text") -> dict[str, Any]:
         """The newest message of the bot that holds this text, once there is one; what: or the caption of a picture."""
         found: list[dict[str, Any]] = []
 
@@ -302,7 +302,7 @@ class House:
             found[:] = [one for one in await self.messages(chat) if part in one.get(what, "")]
             return bool(found)
 
-        await eventually(is_there, seconds=seconds, what=f"a message with {part!r}")
+        await eventually(is_there, what=f"a message with {part!r}")
         return found[-1]
 
     async def without_text(self, part: str, chat: int = CHAT) -> None:

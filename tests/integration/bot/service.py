@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from tests.eventually import READY_SECONDS
 from tests.integration.bot.house import Child, House
 
 SERVICE_TOKEN = "service-token-of-the-test"
@@ -20,7 +21,7 @@ class Service:
         self, method: str, path: str, *, token: str | None = SERVICE_TOKEN, body: Any = None
     ) -> httpx.Response:
         headers = {} if token is None else {"authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(timeout=60) as client:
+        async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
             return await client.request(method, f"{self.url}/internal/v1/{path}", headers=headers, json=body)
 
     async def redeem(self, ticket: str, address: str = "203.0.113.7") -> httpx.Response:

@@ -32,7 +32,7 @@ from bot.store.database import Database
 from bot.store.incidents import write
 from bot.store.models import ActionJob, ActionRow
 from bot.store.outbox import Subject, put
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.settings import read
@@ -133,7 +133,7 @@ async def acting(engine: AsyncEngine, bridge: Willing, feed: type[StillMoving]) 
         yield one
     finally:
         stop.set()
-        await asyncio.wait_for(running, 30)
+        await asyncio.wait_for(running, READY_SECONDS)
 
 
 async def test_what_is_confirmed_does_not_wait_for_jobs_that_are_followed_for_hours(engine: AsyncEngine) -> None:

@@ -237,9 +237,9 @@ async def test_queues_answers_within_3_s_however_postgres_dies_and_alerts_follow
         await eventually(told, what="the trouble with Postgres in /status")
         await house.ask("/failed", expect="Neither history nor Postgres")
         await postgres_link.set("open")
-        await eventually(lambda way=way: house.has_text(f"{way} ×2"), seconds=60, what=f"the alert after {way}")
+        await eventually(lambda way=way: house.has_text(f"{way} ×2"), what=f"the alert after {way}")
         assert len(await house.alerts()) == count
-        await eventually(lambda: is_closed(house, "postgres"), seconds=60, what="the closed breaker")
+        await eventually(lambda: is_closed(house, "postgres"), what="the closed breaker")
 
 
 async def test_queues_answers_within_3_s_whatever_consul_does(house: House, logsvc: FakeLogsvc) -> None:
@@ -251,7 +251,7 @@ async def test_queues_answers_within_3_s_whatever_consul_does(house: House, logs
         await consul.set("silent")
         await house.put(snapshot("orders", waiting=3))
         await house.start_bot(wait=False)
-        await eventually(lambda: polled(house), seconds=40, what="the first poll, with a Consul that never answers")
+        await eventually(lambda: polled(house), what="the first poll, with a Consul that never answers")
         for state in WAYS:
             await consul.set(state)
             _, seconds = await house.ask("/queues", expect="waiting 3")
@@ -286,10 +286,10 @@ async def test_of_two_logsvcs_the_healthy_one_is_asked_soon_after_the_others_dea
         async def is_told() -> bool:
             return "breaker consul: open" in (await house.ask("/status", expect="breaker telegram"))[0]
 
-        await eventually(is_told, seconds=30, what="Consul's open breaker in /status")
+        await eventually(is_told, what="Consul's open breaker in /status")
         await house.ask("/queues", expect="waiting 3")  # where it was last known to be
         await agent.start()
-        await eventually(lambda: is_closed(house, "consul"), seconds=30, what="the closed breaker in /status")
+        await eventually(lambda: is_closed(house, "consul"), what="the closed breaker in /status")
 
 
 def knows_one(house: House) -> float | None:
@@ -308,7 +308,7 @@ async def test_a_bot_started_without_postgres_answers_and_rings_later(house: Hou
     await postgres_link.set("refusing")
     await house.put(snapshot("orders", waiting=5))
     await house.start_bot(wait=False)
-    await eventually(lambda: polled(house), seconds=40, what="the first poll")
+    await eventually(lambda: polled(house), what="the first poll")
     _, seconds = await house.ask("/queues", expect="waiting 5")
     assert seconds < SOON
     await postgres_link.set("open")

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from bot.delivery.pacing import CHAT_BURST, MOST_DEBT
+from bot.delivery.pacing import CHAT_BURST
 from bot.incidents.machine import Phase
 from bot.routing.routes import Destination
 from bot.store import paces
@@ -18,7 +18,7 @@ from bot.store.models import Card, ChatPace, StormRow
 from bot.store.outbox import Rewrite, Subject, nudge, nudge_in, put, put_reminder
 from bot.store.sent import depth
 from bot.store.storms import nudge_below
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bot.test_retention import incident
 
 CHATS = 6
@@ -190,7 +190,7 @@ async def test_what_a_group_took_just_before_it_moved_is_not_edited_by_its_old_n
 async def test_a_claim_waits_for_nobody_who_is_changing_cards(engine: AsyncEngine) -> None:
     async with AsyncSession(engine) as session, session.begin():
         await mark_ended(session, 2, "closed", "", now_ms=3)  # holds its row until the block ends
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             assert await claim(engine, "a") == {1, 3, 4, 5, 6}
 
 
@@ -225,7 +225,7 @@ async def test_what_people_are_answered_is_of_the_same_budget_and_holds_up_alert
     async def all_claimed() -> bool:
         return {1, 2} <= await claim(engine, "a")
 
-    await eventually(all_claimed, seconds=MOST_DEBT + 20, what="the claims of those who were answered a lot")
+    await eventually(all_claimed, what="the claims of those who were answered a lot")
 
 
 async def test_a_chat_that_one_bot_must_not_speak_to_is_left_alone_by_all(engine: AsyncEngine) -> None:

@@ -53,7 +53,7 @@ async def test_all_alerts_arrive_after_telegram_was_down_and_a_storm_is_one_mess
         await house.put(snapshot())
         return any(text.startswith("✅ prod · 26 incidents") for text in await house.texts())
 
-    await eventually(over, seconds=90, what="the end of the storm, in the same message")
+    await eventually(over, what="the end of the storm, in the same message")
 
 
 async def test_a_429_freezes_one_chat_for_as_long_as_it_says(house: House) -> None:
@@ -120,7 +120,7 @@ async def test_a_message_that_telegram_cannot_take_holds_up_no_other(house: Hous
 
     await eventually(all_there, what="the others")
     (await house.client.delete("/sandbox/faults")).raise_for_status()
-    await eventually(lambda: house.has_text("Poison"), seconds=70, what="that one, when Telegram takes it")
+    await eventually(lambda: house.has_text("Poison"), what="that one, when Telegram takes it")
 
 
 async def tried(house: House) -> bool:
@@ -138,7 +138,7 @@ async def test_a_bot_that_starts_anew_repeats_nothing_and_leaves_out_what_is_too
     old_edit = f"UPDATE cards SET wanted = wanted + 1, changed_ms = 1, text = 'old' WHERE chat_id = {CHAT}"
     await Sql(house.postgres).run(old_edit)
     bot = await house.start_bot(TELEGRAM_ALERT_CHATS=f"{CHAT},3003")
-    await eventually(lambda: house.has_text("CardError", 3003), seconds=70, what="the alert in the other")
+    await eventually(lambda: house.has_text("CardError", 3003), what="the alert in the other")
     told = "🧹 Left out because it is too old to be of use: the last change of 1 message above."
     await eventually(lambda: house.has_text(told), what="what was left out")
     assert "stale_dropped" in bot.output()

@@ -37,7 +37,7 @@ async def test_records_that_expire_under_a_running_bot_are_counted_and_the_rest_
     await house.put(failure(error_type="Kept", fingerprint="f2"))
     await drop(house, "orders", keep=1)
     bot.process.send_signal(signal.SIGCONT)
-    await eventually(lambda: house.has_text("Kept ×1"), seconds=30, what="the failure that was kept")
+    await eventually(lambda: house.has_text("Kept ×1"), what="the failure that was kept")
 
     async def adds_up() -> bool:
         """What rang and what /status says is lost are together what was put."""

@@ -20,7 +20,7 @@ from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store.database import Database
 from tests.clients import aiokafka_admin
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
 from tocsin.health import Health
@@ -58,7 +58,7 @@ async def test_reading_goes_on_once_kafka_names_a_broker_again(
         """No broker."""
 
     monkeypatch.setattr(PositionedFeed, "start", noting_start)
-    async with asyncio.timeout(120), asyncio.TaskGroup() as running:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as running:
         running.create_task(reading.run(stop))
         await eventually(lambda: progress.heard_ms is not None, what="a topic that is read")
         with monkeypatch.context() as fault:

@@ -63,15 +63,15 @@ async def test_no_sign_of_life_goes_out_while_a_link_of_the_chain_is_broken(
             return registry.get_sample_value("bot_errors_total", {"stage": "process", "kind": "heartbeat"}) or 0
 
         async def held_back(why: str) -> None:
-            await eventually(lambda: why in beating.problem, seconds=60, what=f"a sign of life held back: {why}")
+            await eventually(lambda: why in beating.problem, what=f"a sign of life held back: {why}")
             sent = len(monitor.asked)
             before = tries()
-            await eventually(lambda: tries() > before + 1, seconds=60, what="more tries")
+            await eventually(lambda: tries() > before + 1, what="more tries")
             assert len(monitor.asked) == sent, why
 
         async def sent_again() -> None:
             before = len(monitor.asked)
-            await eventually(lambda: len(monitor.asked) > before and not beating.problem, seconds=60, what="a sign")
+            await eventually(lambda: len(monitor.asked) > before and not beating.problem, what="a sign")
 
         async def reads(*, at: float | None, problem: str = "") -> None:
             progress.read_at, progress.problem = at, problem

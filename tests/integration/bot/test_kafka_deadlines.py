@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 
 from bot import kafka
 from bot.kafka import Echo, KafkaError, PositionedFeed, TableFeed, look_at_cluster
+from tests.eventually import READY_SECONDS
 from tests.tcp import listening
 from tocsin.settings import Settings
 
@@ -34,14 +35,14 @@ async def silent(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Settings]:
 
 
 async def test_a_look_at_the_cluster_ends(silent: Settings) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         with pytest.raises(KafkaError, match="no answer"):
             await look_at_cluster(silent)
 
 
 async def test_the_start_of_a_feed_ends_and_so_does_its_end(silent: Settings) -> None:
     for feed in (PositionedFeed(silent, "jobs", "bot", session_seconds=6), TableFeed(silent, "queues")):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             with pytest.raises(KafkaError, match="no answer"):
                 await feed.start()
             await feed.stop()

@@ -17,7 +17,7 @@ async def test_kafka_gone_is_told_and_resolves_nothing(postgres_url: str, tmp_pa
         tmp_path / "kafka.log", "-m", "tocsin.stack.kafka", "--data", str(tmp_path / "kafka"), "--port", str(port)
     )
     await kafka.start()
-    await eventually(lambda: "ready " in kafka.output(), seconds=120, what="Kafka")
+    await eventually(lambda: "ready " in kafka.output(), what="Kafka")
     found = re.search(r"ready (\S+)", kafka.output())
     assert found
     house = House(found[1], "own.", postgres_url, tmp_path)
@@ -41,9 +41,9 @@ async def test_kafka_gone_is_told_and_resolves_nothing(postgres_url: str, tmp_pa
             await eventually(lambda: house.has_text("quiet again"), seconds=30, what="a wrong resolution")
         assert '"reason": "Kafka does not carry a probe' in bot.output(), "no sign of life meanwhile"
         await kafka.start()
-        await eventually(lambda: kafka.output().count("ready ") == 2, seconds=60, what="Kafka again")
+        await eventually(lambda: kafka.output().count("ready ") == 2, what="Kafka again")
         await house.put(failure())
-        await eventually(lambda: house.has_text("CardError ×2"), seconds=60, what="the count, in the same message")
+        await eventually(lambda: house.has_text("CardError ×2"), what="the count, in the same message")
         assert len(await house.alerts()) == 1
     finally:
         await house.close()

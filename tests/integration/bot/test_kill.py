@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bot.dying_bot import POINTS
 from tests.integration.bot.house import ROOT, House, failure
 
@@ -21,10 +21,10 @@ async def test_a_bot_killed_anywhere_loses_no_alert_and_counts_exactly(house: Ho
         rings = (failure(fingerprint=point, error_type=point), failure(fingerprint=point, error_type=point))
         await house.put(rings[0])
         if point.endswith("edit"):
-            await eventually(lambda point=point: house.has_text(point), seconds=80, what=f"the alert of {point}")
+            await eventually(lambda point=point: house.has_text(point), what=f"the alert of {point}")
         await house.put(rings[1])
         assert dying.process is not None
-        assert await asyncio.wait_for(dying.process.wait(), 80) == -9, dying.output()[-2000:]
+        assert await asyncio.wait_for(dying.process.wait(), READY_SECONDS) == -9, dying.output()[-2000:]
     await house.start_bot()
     for point in POINTS:
         await house.put(failure(fingerprint=point, error_type=point))
@@ -33,7 +33,7 @@ async def test_a_bot_killed_anywhere_loses_no_alert_and_counts_exactly(house: Ho
         found = await house.alerts()
         return all(any(f"{point} ×3" in text for text in found) for point in POINTS)
 
-    await eventually(all_counted, seconds=80, what="a message with the exact count for every point")
+    await eventually(all_counted, what="a message with the exact count for every point")
     found = await house.alerts()
     times = {point: sum(point in text.splitlines()[0] for text in found) for point in POINTS}
     assert times.pop(IN_THE_GAP) == 2  # promise 4: the only gap in which a message may be doubled

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.clients import asyncpg
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bot.house import House, failure
 
 
@@ -16,16 +16,16 @@ class Sql:
         self._url = url.replace("+asyncpg", "", 1)
 
     async def run(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._url, timeout=10)
+        connection = await asyncpg.connect(self._url, timeout=READY_SECONDS)
         try:
-            await connection.execute(statement, timeout=10)
+            await connection.execute(statement, timeout=READY_SECONDS)
         finally:
             await connection.close()
 
     async def value(self, query: str) -> Any:
-        connection = await asyncpg.connect(self._url, timeout=10)
+        connection = await asyncpg.connect(self._url, timeout=READY_SECONDS)
         try:
-            return await connection.fetchval(query, timeout=10)
+            return await connection.fetchval(query, timeout=READY_SECONDS)
         finally:
             await connection.close()
 
@@ -66,7 +66,7 @@ async def test_failures_wait_while_the_tables_do_not_fit_and_ring_when_they_do(
         found = "\n".join(await house.alerts())
         return "×2" in found and "mail" in found
 
-    await eventually(rung, seconds=60, what="every failure, counted")
+    await eventually(rung, what="every failure, counted")
     assert len(await house.alerts()) == 2
     assert "bad_record" not in bot.output()
 
@@ -109,12 +109,12 @@ async def test_a_role_that_may_not_make_tables_is_told_what_it_lacks(house: Hous
     place = house.postgres.rpartition("@")[2]
     try:
         bot = await house.start_bot(wait=False, DATABASE_URL=f"postgresql://{role}:secret@{place}")
-        await eventually(lambda: "postgres_awaited" in bot.output(), seconds=40, what="the trouble in the log")
+        await eventually(lambda: "postgres_awaited" in bot.output(), what="the trouble in the log")
         assert "42501" in bot.output()
         assert "GRANT CREATE ON SCHEMA public" in bot.output()
         await sql.run(f"GRANT CREATE ON SCHEMA public TO {role}")
         await house.put(failure())
-        await eventually(lambda: house.has_text("CardError ×1"), seconds=40, what="the alert once it may")
+        await eventually(lambda: house.has_text("CardError ×1"), what="the alert once it may")
         assert await bot.stop() == 0
     finally:
         await sql.run(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
@@ -137,7 +137,7 @@ async def test_a_batch_too_large_for_the_deadline_is_counted_in_parts(house: Hou
     async def counted() -> bool:
         return await sql.value("SELECT count(*) FROM incidents") == 120
 
-    await eventually(counted, seconds=60, what="every failure")
+    await eventually(counted, what="every failure")
     assert "not done in 1 s" in bot.output()
 
 

@@ -315,7 +315,7 @@ async def test_answers_that_could_not_be_told_are_told_later(engine: AsyncEngine
     async with AsyncSession(engine) as session, session.begin():
         before = await session.scalar(mine.with_for_update())
         sender.pacer.answer(7, time.monotonic())
-        await eventually(lambda: have_waited(engine, 2), seconds=30, what="a second try")
+        await eventually(lambda: have_waited(engine, 2), what="a second try")
 
     async def is_told() -> bool:
         async with AsyncSession(engine) as session:

@@ -60,10 +60,10 @@ async def test_alerts_arrive_and_the_breaker_closes_however_telegram_dies(
                 await want(f"while {way}")
                 await eventually(lambda: breakers.states()[TELEGRAM] == "open", what=f"the open breaker, {way}")
                 await link.set("open")
-                await eventually(lambda way=way: house.has_text(f"while {way}"), seconds=60, what=f"what waited, {way}")
+                await eventually(lambda way=way: house.has_text(f"while {way}"), what=f"what waited, {way}")
                 await eventually(lambda: breakers.states()[TELEGRAM] == "closed", what=f"the closed breaker, {way}")
                 await want(f"after {way}")
-                await eventually(lambda way=way: house.has_text(f"after {way}"), seconds=60, what="what came after")
+                await eventually(lambda way=way: house.has_text(f"after {way}"), what="what came after")
             stop.set()
     finally:
         await link.set("refusing")

@@ -21,6 +21,7 @@ from bot.store.database import Database
 from bot.store.incidents import list_incidents, open_incidents
 from bot.store.models import AuditRow, IncidentRow
 from bot.store.watches import read_watches, store_watches
+from tests.eventually import READY_SECONDS
 from tests.integration.bot.incident_rows import KEY, at, fail, send_all
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -140,7 +141,7 @@ async def test_a_redis_that_is_due_to_ring_in_the_very_first_look_rings(
     watching = Watching(database, alerts, tables, Board(), alerts.metrics, is_settled=is_settled, woken=woken.set)
     task = asyncio.create_task(watching.run(stop))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(READY_SECONDS):
             await woken.wait()
     finally:
         stop.set()

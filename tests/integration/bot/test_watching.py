@@ -241,7 +241,7 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
         await measure(60, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
         await house.message("still · Jobs wait too long")
         await measure(160, "still", waiting=1, oldest_waiting_seconds=2000.0, completed_per_minute=0)
-        card = await house.message("still · Nothing moves", seconds=60)
+        card = await house.message("still · Nothing moves")
         assert "no job has ended for 3 min" in card["text"]
         later = itertools.count(6_100)
 
@@ -250,9 +250,9 @@ async def test_each_rule_rings_and_ends_by_what_the_bridge_measures(house: House
             await measure(next(later) / 100, "nothing-added")
             return await house.has_text("🟠 prod · nothing-added")
 
-        await eventually(nothing_comes_in, seconds=60, what="nothing-added")
+        await eventually(nothing_comes_in, what="nothing-added")
         for queue, (title, text, _) in TROUBLE.items():
-            card = await house.message(f"🟠 prod · {queue} · {title}", seconds=60)
+            card = await house.message(f"🟠 prod · {queue} · {title}")
             assert text in card["text"]
         await redis(memory_bytes=95 * 2**20)
         assert "Redis holds 95 MiB of 100 MiB" in (await house.message("Redis is nearly full"))["text"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from tests.eventually import READY_SECONDS
 from tests.integration.bridge.running import Bridge
 
 TOKEN = "service-token-of-the-test"
@@ -15,7 +16,9 @@ def may_act(bridge: Bridge, redis_url: str) -> None:
     bridge.environ |= {"REDIS_ACTIONS_URL": redis_url, "TOCSIN_SERVICE_TOKEN": TOKEN}
 
 
-async def send(bridge: Bridge, *, token: str | None = TOKEN, seconds: float = 60, **body: Any) -> httpx.Response:
+async def send(
+    bridge: Bridge, *, token: str | None = TOKEN, seconds: float = READY_SECONDS, **body: Any
+) -> httpx.Response:
     """One request; what is not given has the value of a plain one."""
     whole = {"request_id": uuid.uuid4().hex, "user_id": 1001, "source": "main", **body}
     headers = {} if token is None else {"authorization": f"Bearer {token}"}

@@ -1,7 +1,7 @@
 """Run the bridge with a Kafka that fails it: every sixth commit up to LAST, in the way named on the command line.
 
 refused: an error instead of the commit. unanswered: committed, but no answer in time, so nobody knows. slow: each
-commit takes a third of a second. stuck: a commit takes a minute. held: each commit waits while the file named next on
+commit takes a third of a second. stuck: a commit takes an hour. held: each commit waits while the file named next on
 the command line is there. frozen: once, the process named next is stopped right before the commit, which is Kafka
 itself.
 """
@@ -31,7 +31,7 @@ async def fail(commit: Callable[[kafka.Writer], Awaitable[None]], writer: kafka.
     if how == "frozen" and commits == 6:
         os.kill(int(what), signal.SIGSTOP)
     if how in ("slow", "stuck"):
-        await asyncio.sleep(0.3 if how == "slow" else 60)
+        await asyncio.sleep(0.3 if how == "slow" else 3600)
     while how == "held" and is_there(what):  # noqa: ASYNC110 - another process takes it away
         await asyncio.sleep(0.05)
     if is_failing and how == "refused":

@@ -48,7 +48,7 @@ class Bridge:
 
     async def ready(self) -> None:
         """Wait until it says it is ready: it owns its partitions and has restored them."""
-        await eventually(self._is_ready, seconds=READY_SECONDS, what="the bridge ready")
+        await eventually(self._is_ready, what="the bridge ready")
 
     async def _is_ready(self) -> bool:
         assert self.process is not None
@@ -60,7 +60,7 @@ class Bridge:
 
     async def missing(self) -> list[str]:
         """What it says it needs and has not; empty = it is ready."""
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
             answer = await client.get(f"{self._url}/health/ready")
         missing = answer.json()["missing"]
         assert answer.status_code == (503 if missing else 200)
@@ -84,7 +84,7 @@ class Bridge:
     async def ended(self) -> int:
         """Wait for the end of the process and return its status."""
         assert self.process is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             status = await self.process.wait()
         self.process = None
         return status
@@ -111,7 +111,7 @@ class Bridge:
 
     async def samples(self, name: str, **labels: str) -> dict[tuple[str, ...], float]:
         """A metric's samples that have these labels, by the values of all their labels."""
-        async with httpx.AsyncClient(timeout=60) as client:
+        async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
             text = (await client.get(f"{self._url}/metrics")).text
         return {
             tuple(sample.labels.values()): sample.value

@@ -26,7 +26,7 @@ async def test_everything_is_relayed_under_the_documented_user_of_redis_7_0(
         url = "{server.url}"
         credentials = {{ username = "tocsin", password_file = "{tmp_path}/password" }}
     """)
-    truth = await run_workload(server.url, version=6, jobs=150, queues=QUEUES, ephemeral="gone", timeout=60)
+    truth = await run_workload(server.url, version=6, jobs=150, queues=QUEUES, ephemeral="gone")
     await server.client.config_resetstat()
     await bridge.start()
 

@@ -113,7 +113,7 @@ async def test_retry_of_a_fingerprint_does_what_the_dry_run_counted(
     acting: Bridge, app: Any, redis_url: str, version: Major
 ) -> None:
     await acting.start()
-    truth = await run_workload(redis_url, version=version, jobs=200, queues=["mail"], timeout=60)
+    truth = await run_workload(redis_url, version=version, jobs=200, queues=["mail"])
     failed = set(await ids(app, "mail", "failed"))
     assert len(failed) > 10
 

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.eventually import READY_SECONDS
 from tests.integration.bridge.acting import TOKEN, carried_out, done, may_act, outcomes, refused, send
 from tests.integration.bridge.failed_jobs import FAILED_AT, make_failed, retries
 from tests.integration.bridge.running import Bridge
@@ -85,7 +86,7 @@ async def test_looking_for_a_name_among_too_many_is_refused(acting: Bridge, app:
 
 async def test_a_body_too_large_is_refused(acting: Bridge) -> None:
     url = f"http://127.0.0.1:{acting.environ['BRIDGE_PORT']}/internal/v1/actions"
-    async with httpx.AsyncClient(timeout=30, headers={"authorization": f"Bearer {TOKEN}"}) as client:
+    async with httpx.AsyncClient(timeout=READY_SECONDS, headers={"authorization": f"Bearer {TOKEN}"}) as client:
         response = await client.post(url, content=b" " * (5 * 1024 * 1024))
         assert (response.status_code, response.json()["error"]) == (413, "too_large")
         response = await client.post(url, content=b"no json")

@@ -41,7 +41,7 @@ async def done_at_last(bridge: Bridge, **body: Any) -> None:
         assert response.status_code in (200, 503), response.text
         return response.status_code == 200 and response.json()["outcomes"] == {"done": len(body["job_ids"])}
 
-    await eventually(is_done, seconds=60, what="the request carried out")
+    await eventually(is_done, what="the request carried out")
 
 
 async def acting_users(node: RedisServer) -> set[str]:

@@ -130,7 +130,7 @@ async def test_300_queues_in_300_slots_are_relayed_while_a_slot_moves(
 
     async with (
         writing(write, queues[6:]) as writer,
-        workload(nodes[0].url, version=6, jobs=300, queues=real, cluster=True, rate=60, timeout=60) as running,
+        workload(nodes[0].url, version=6, jobs=300, queues=real, cluster=True, rate=60) as running,
     ):
         moves = 0
         while running.is_running or moves <= 40:
@@ -144,7 +144,7 @@ async def test_300_queues_in_300_slots_are_relayed_while_a_slot_moves(
             written = sum(event.queue not in real for event in records.jobs)
             return written >= writer.count and has_ended(records, truth)
 
-        await eventually(are_told, seconds=60, what="every event")
+        await eventually(are_told, what="every event")
 
     records = await bridge.records()
     assert writer.told_wrongly(records) == []
@@ -168,9 +168,7 @@ async def test_queues_of_one_slot_are_waited_for_by_a_blocking_read(
     bridge.watch(source(nodes, 'prefix = "{bull}"'))
     await bridge.start()
     await bridge.ready()
-    truth = await run_workload(
-        nodes[0].url, version=6, jobs=200, queues=queues[:5], prefix="{bull}", cluster=True, timeout=60
-    )
+    truth = await run_workload(nodes[0].url, version=6, jobs=200, queues=queues[:5], prefix="{bull}", cluster=True)
     owner = await owner_of(nodes, slot_of("q0", "{bull}"))
     busy = 0
 
@@ -195,7 +193,7 @@ async def test_workers_are_counted_over_all_nodes(unset_bridge: Bridge, nodes: l
     assert len({(await owner_of(nodes, slot_of(queue))).port for queue in queues}) > 1
     bridge.watch(source(nodes))
     await bridge.start()
-    async with workload(nodes[0].url, version=6, jobs=100_000, queues=queues, cluster=True, rate=20, timeout=60):
+    async with workload(nodes[0].url, version=6, jobs=100_000, queues=queues, cluster=True, rate=20):
 
         async def are_counted() -> bool:
             records = await bridge.records()
@@ -258,7 +256,7 @@ async def test_node_that_dies_is_replaced_by_its_replica(
     async def are_told(count: int) -> bool:
         return len((await bridge.records()).jobs) >= count
 
-    await eventually(lambda: are_told(300), seconds=40, what="what was there")
+    await eventually(lambda: are_told(300), what="what was there")
     for node in nodes[:3]:
         await copied(node, 1)
     readers = nodes[3:] if read_from == "replica" else nodes[:3]
@@ -273,7 +271,7 @@ async def test_node_that_dies_is_replaced_by_its_replica(
     async with app_of(nodes[1]) as app:
         for queue in queues:
             await add_events(app, queue, 10, first=10)
-    await eventually(lambda: are_told(600), seconds=60, what="what came after")
+    await eventually(lambda: are_told(600), what="what came after")
     records = await bridge.records()
     for queue in queues:
         assert [event.job_id for event in records.of_queue(queue)] == [f"job-{number}" for number in range(20)]
@@ -308,14 +306,14 @@ async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge,
             records = await bridge.records()
             return all(len(records.of_queue(queue)) == count for queue in queues)
 
-        await eventually(lambda: are_told([*away, *there], 10), seconds=40, what="what was there")
+        await eventually(lambda: are_told([*away, *there], 10), what="what was there")
         nodes[0].child.process.send_signal(signal.SIGSTOP)
         await make_queue(app, new)
         await add_events(app, new, 10)
         for queue in (*there, new):
             await add_events(app, queue, 10, first=10)
             await app.lpush(f"bull:{queue}:wait", "job-1")
-        await eventually(lambda: are_told([*there, new], 20), seconds=60, what="what came to the others, a new one too")
+        await eventually(lambda: are_told([*there, new], 20), what="what came to the others, a new one too")
 
         async def are_counted() -> bool:
             records = await bridge.records()
@@ -323,7 +321,7 @@ async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge,
             told = records.source()
             return set(waiting) == {1} and told is not None and not told.is_reachable
 
-        await eventually(are_counted, seconds=60, what="the others' counts, and that one is away")
+        await eventually(are_counted, what="the others' counts, and that one is away")
 
         async def is_found_out() -> bool:
             return await bridge.metric("bridge_breaker_state", dependency=f"redis:main/{nodes[0].address}") > 0
@@ -332,13 +330,13 @@ async def test_node_that_is_away_stops_no_queue_of_another(unset_bridge: Bridge,
         nodes[0].child.process.send_signal(signal.SIGCONT)
         for queue in away:
             await add_events(app, queue, 10, first=10)
-        await eventually(lambda: are_told(away, 20), seconds=40, what="what came to the one that was away")
+        await eventually(lambda: are_told(away, 20), what="what came to the one that was away")
 
         async def is_back() -> bool:
             told = (await bridge.records()).source()
             return told is not None and told.is_reachable
 
-        await eventually(is_back, seconds=40, what="a source that answers")
+        await eventually(is_back, what="a source that answers")
     records = await bridge.records()
     assert "gone" not in {event.event for event in records.jobs}
     assert {event.epoch for event in records.jobs} == {1}

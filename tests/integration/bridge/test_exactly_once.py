@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 
 OWNER = Path(__file__).parent / "counting_owner.py"
 PARTITIONS = 4
@@ -53,7 +53,7 @@ class Owners:
         """Let it drain."""
         self.running.remove(process)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 30) == 0, self.log(process)[-2000:]
+        assert await asyncio.wait_for(process.wait(), READY_SECONDS) == 0, self.log(process)[-2000:]
 
     async def kill(self, process: asyncio.subprocess.Process) -> None:
         self.running.remove(process)
@@ -92,16 +92,16 @@ class Numbers:
     async def __aexit__(self, *_: object) -> None:
         await self._consumer.stop()
 
-    async def reach(self, number: int, *, seconds: float = 120) -> None:
+    async def reach(self, number: int) -> None:
         """Read until every partition has this number: the owners are so far."""
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(READY_SECONDS):
             while not all(numbers and numbers[-1] >= number for numbers in self.all.values()):
                 await self._read()
 
     async def read_to_the_end(self) -> None:
         """Read whatever there is; an open transaction is waited for."""
         ends = {}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             while not ends or [place for place, end in ends.items() if await self._consumer.position(place) < end]:
                 await self._read()
                 ends = {place: self._consumer.highwater(place) or 1 for place in self._places}
@@ -149,7 +149,7 @@ async def test_a_zombie_that_wakes_up_is_fenced(kafka_bootstrap: str, topic_pref
         await numbers.reach(1500)
         assert "writer lost" not in group.log(zombie)
         zombie.send_signal(signal.SIGCONT)
-        await eventually(lambda: "writer lost" in group.log(zombie), seconds=60, what="the zombie fenced")
+        await eventually(lambda: "writer lost" in group.log(zombie), what="the zombie fenced")
 
 
 async def test_a_batch_that_fails_before_commit_leaves_nothing_behind(

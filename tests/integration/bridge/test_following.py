@@ -13,7 +13,7 @@ from bridge.sources.bullmq.door import Door, Tracked
 from bridge.sources.bullmq.lane import Lane
 from bridge.sources.bullmq.logs.follower import Follower
 from bridge.sources.bullmq.watched import Queue
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_on, new_metrics, read_in
 from tocsin.events import JobEvent, LogLine, decode
@@ -75,7 +75,7 @@ async def followed(redis_url: str, app: Any, monkeypatch: pytest.MonkeyPatch) ->
     read_in(lane, door, metrics, "mail")
     (queue,) = lane._queues.values()  # pyright: ignore[reportPrivateUsage]  # how far it was read
     one = Followed(door, kafka, queue, lane, lambda: setattr(lane, "_next_check", 0.0))
-    async with asyncio.timeout(55), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(one.stop))
         await one.read_to(ids[-1])
         assert queue.following.is_on

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bullmq.driver import workload
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import ROOT, Bridge, bridge_on
 from tests.integration.bridge.test_kills import QUEUES, finish
@@ -97,7 +97,7 @@ async def test_each_event_is_there_once_though_kafka_was_away(redis_url: str, tm
         await bridge.start()
         await bridge.ready()
         async with workload(
-            redis_url, version=6, jobs=100_000, queues=QUEUES, rate=40, without=["handed-back"], timeout=240
+            redis_url, version=6, jobs=100_000, queues=QUEUES, rate=40, without=["handed-back"]
         ) as running:
             for go_away in (kafka.stop, kafka.kill):
                 await until_going_on(bridge)
@@ -123,7 +123,7 @@ async def test_each_event_is_there_once_though_kafka_answered_a_commit_too_late(
         await bridge.ready()
         added = 0
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(READY_SECONDS):
                 while not LATE.search(bridge.log):
                     await add_events(app, "mail", 10, first=added)
                     added += 10
@@ -135,6 +135,6 @@ async def test_each_event_is_there_once_though_kafka_answered_a_commit_too_late(
         async def is_there() -> bool:
             return any(event.job_id == f"job-{added}" for event in (await bridge.records()).jobs)
 
-        await eventually(is_there, seconds=60, what="the last event")
+        await eventually(is_there, what="the last event")
         told = [event.job_id for event in (await bridge.records()).of_queue("mail")]
         assert told == [f"job-{number}" for number in range(added + 1)]

@@ -23,7 +23,7 @@ async def finish(bridge: Bridge, known: Truth) -> None:
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
 
-    await eventually(is_told, seconds=60, what="every job's end in Kafka")
+    await eventually(is_told, what="every job's end in Kafka")
     await bridge.stop()
     records = await bridge.records()
     assert differences(records, truth) == []
@@ -35,7 +35,7 @@ async def something_relayed(bridge: Bridge) -> None:
     async def is_there() -> bool:
         return bool((await bridge.records()).jobs)
 
-    await eventually(is_there, seconds=60, what="the first event in Kafka")
+    await eventually(is_there, what="the first event in Kafka")
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ async def test_killed_at_random_moments(bridge: Bridge, redis_url: str, seed: in
     await bridge.start()
     await bridge.ready()
     async with workload(
-        redis_url, version=6, jobs=500, queues=QUEUES, rate=40, seed=seed, without=["handed-back"], timeout=90
+        redis_url, version=6, jobs=500, queues=QUEUES, rate=40, seed=seed, without=["handed-back"]
     ) as running:
         await something_relayed(bridge)
         for _ in range(3):
@@ -64,9 +64,7 @@ async def test_killed_inside_an_open_transaction(bridge: Bridge, redis_url: str,
         str(ROOT / "tests" / "dying.py"), "bridge",
         "--at", "bridge.kafka:Writer._commit", "--when", when, "--nth", "12", "--marker", str(marker),
     )  # fmt: skip
-    async with workload(
-        redis_url, version=6, jobs=100_000, queues=QUEUES, rate=60, without=["handed-back"], timeout=90
-    ) as running:
+    async with workload(redis_url, version=6, jobs=100_000, queues=QUEUES, rate=60, without=["handed-back"]) as running:
         assert await bridge.ended() == -9
         assert marker.exists()
         assert running.is_running

@@ -19,7 +19,7 @@ from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.turns import Turns
 from bridge.sources.bullmq.watched import Queue
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_on, new_metrics, read_in
 from tocsin.events import JobEvent, decode
@@ -91,7 +91,7 @@ async def test_queue_counts_as_met_only_once_its_cursor_is_on_its_way(app: Any, 
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics)
     read_in(lane, door, metrics, "mail")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.asked.wait()
         assert not lane.has_met_all
@@ -113,7 +113,7 @@ async def test_restart_reads_back_no_further_than_the_unfinished_jobs_began(app:
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics)
     read_in(lane, door, metrics, "mail", Position(last_id, 9_003))
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
         end.set()
@@ -135,7 +135,7 @@ async def test_job_that_began_too_long_ago_is_told_by_its_hash(app: Any, redis_u
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics)
     read_in(lane, door, metrics, "mail", Position(ids[-1], 9_000))
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await outbox.wait()
         end.set()
@@ -160,7 +160,7 @@ async def test_job_seen_from_its_beginning_to_its_end_is_asked_for_its_hash_and_
     kafka, door, end, metrics = Kafka(), NotingDoor(redis_url), asyncio.Event(), new_metrics()
     lane = lane_on(door, kafka.outbox, metrics)
     read_in(lane, door, metrics, "mail")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: len(kafka.events) == 4, what="its events")
         end.set()
@@ -189,7 +189,7 @@ async def test_redis_that_does_not_count_entries_is_told_of(app: Any, redis_url:
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics, tell_uncounted=told.set)
     read_in(lane, door, metrics, "mail")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await told.wait()
         await outbox.wait()
@@ -218,7 +218,7 @@ async def test_run_that_ends_while_its_jobs_hash_is_read_leaves_no_doubt(app: An
     kafka, door, end, metrics = Kafka(), SlowDoor(redis_url, complete), asyncio.Event(), new_metrics()
     lane = lane_on(door, kafka.outbox, metrics)
     read_in(lane, door, metrics, "mail")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: any(event.event == "completed" for event in kafka.events), what="its end")
         end.set()
@@ -253,7 +253,7 @@ async def test_a_queue_that_is_being_mended_keeps_no_other_lane_from_its_turn(ap
     door, end = Door(redis_url), asyncio.Event()
     lanes = await lanes_by_turns(app, door, "mended", "other")
     (mended,) = lanes["mended"]._queues.values()  # pyright: ignore[reportPrivateUsage]  # what the mender holds
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         async with mended.moving:
             group.create_task(lanes["mended"].run(end))
             await eventually(lambda: bool(mended.moving._waiters), what="its first batch waiting")  # pyright: ignore[reportPrivateUsage]  # only there can it be seen
@@ -285,7 +285,7 @@ class TwoProcesses(Door):
 async def test_process_that_is_silent_keeps_no_lane_of_another_from_its_turn(app: Any, redis_url: str) -> None:
     door, end = TwoProcesses(redis_url), asyncio.Event()
     lanes = await lanes_by_turns(app, door, "silent", "other")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         waiting = group.create_task(lanes["silent"].run(end))
         await door.asked.wait()
         group.create_task(lanes["other"].run(end))
@@ -316,7 +316,7 @@ async def test_entry_too_big_to_arrive_keeps_no_other_queue_waiting(app: Any, re
         await make_queue(app, queue)
         await add_events(app, queue, 1)
         read_in(lane, door, metrics, queue)
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: len(kafka.of("job-0")) == 1, what="the other queue's event")
         asked = door.asked
@@ -350,7 +350,7 @@ async def test_a_past_too_big_to_arrive_stops_no_queue_after_a_restart(app: Any,
         passed = await add_events(app, queue, 3)
         await app.xadd(f"bull:{queue}:events", {"event": "active", "jobId": "job-1", "prev": "waiting"})
         read_in(lane, door, metrics, queue, Position(passed[-1], 3))
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: len(kafka.of("job-1")) == 2, what="what came after the restart")
         end.set()
@@ -392,7 +392,7 @@ async def test_a_queue_whose_reading_failed_does_not_pass_for_read_to_its_end(ap
     job = {"name": "send", "timestamp": lost, "opts": "{}", "data": "{}", "atm": 1, "finishedOn": ended - 100}
     read_in(lane, door, metrics, "mail", Position(passed, 1))
     (queue,) = lane._queues.values()  # pyright: ignore[reportPrivateUsage]  # which has lost something, as it finds
-    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: lane.has_met_all and not lane._unfinished, what="its end")  # pyright: ignore[reportPrivateUsage]  # nothing to read
         queue.position = replace(queue.position, gaps=(Gap(lost, lost + 500),))
@@ -431,7 +431,7 @@ async def test_lane_follows_its_queue_across_a_failover_and_ends_when_that_is_le
     assert lane.shard == "old"
     door.primary = "new"
     assert lane.shard == "new"
-    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(asyncio.Event()))
         await eventually(lambda: bool(kafka.of("job-0")), what="its event")
         await app.delete("bull:mail:events", "bull:mail:meta")

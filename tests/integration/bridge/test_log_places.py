@@ -10,7 +10,7 @@ from bridge.record import Record
 from bridge.sources.bullmq.budget import Budget
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.logs import tail as logtail
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import make_queue
 from tests.lanes import lane_on, new_metrics, read_in
 from tocsin.events import JobEvent, LogLine, decode
@@ -51,7 +51,7 @@ async def test_no_line_is_told_again_when_a_job_runs_again(
         lines.extend(decode(LogLine, record.value or b"") for record in records if record.topic == "t.logs")
         return set(messages) <= {line.message for line in lines}
 
-    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: are_told("one", "two", "three"), what="the lines of the first run")
         await app.hset("bull:mail:a", mapping={"atm": 1, "failedReason": "no"})
@@ -101,7 +101,7 @@ async def test_no_line_is_told_again_of_an_ended_job_whose_place_others_needed(a
         given_up.extend(record.key for record in records if record.topic == "t.cursors" and record.value is None)
         return set(messages) <= {line.message for line in lines}
 
-    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: are_told("one", "two"), what="the lines of the first run")
         assert b"main:main:mail:a" not in given_up, "while it runs it has its place"

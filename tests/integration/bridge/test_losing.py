@@ -59,7 +59,7 @@ async def test_queue_that_goes_on_losing_is_mended_and_compared_all_the_same(
             await lose(app, "mail", number)
             return bool(kafka.of("lost")) and has(kafka, "gone", "reconciled")()
 
-        await eventually(is_told, seconds=45, what="a lost failure, and a silent end")
+        await eventually(is_told, what="a lost failure, and a silent end")
     assert sum(event.event == "gap" for event in kafka.events) > 1
     assert [event.event for event in kafka.of("lost")][-2:] == ["failed", "retries-exhausted"]
     assert kafka.of("gone")[-1].state == "removed"

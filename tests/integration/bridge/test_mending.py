@@ -12,7 +12,7 @@ from bridge.record import Record
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_on, lane_reading, new_metrics, read_in
 from tocsin.events import Cursor, JobEvent, LogLine, decode
@@ -80,7 +80,7 @@ async def at_a_gap(app: Any, redis_url: str) -> AsyncGenerator[Mended]:
     metrics = new_metrics()
     lane = lane_on(door, outbox, metrics, reconcile_seconds=3600, read_back=mended.read_back)
     read_in(lane, door, metrics, "mail", Position(f"{begun + 2}-0", 3))
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(stop))
         writing = group.create_task(mended.write(outbox))
         await mended.is_held.wait()
@@ -144,7 +144,7 @@ async def test_mending_ends_with_the_queue_that_is_obliterated(app: Any, redis_u
         await pipe.execute()
         await end(app, "ended", int(time.time() * 1000) - AGO_MS)  # by the app's clock, which is far behind
         await mended.until_told("ended", "completed")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             await mended.was_left.wait()
         mended.may_go_on.set()
         await add_events(app, "mail", 1, first=500)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.snapshots.workers import Workers
 from tests.clients import bullmq
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 
 BLOCKS_SECONDS = 2
 """As redis-py 8 gives up after 5 s by itself: sooner here."""
@@ -60,7 +60,7 @@ async def test_idle_python_workers_are_counted_steadily_until_they_close(redis_u
 
     await eventually(looked_at_long_enough, what="connections that are dropped and opened again")
     for worker in started:
-        await asyncio.wait_for(worker.close(), 30)
+        await asyncio.wait_for(worker.close(), READY_SECONDS)
 
     async def are_gone() -> bool:
         return await look() == {"one": 0, "two": 0}

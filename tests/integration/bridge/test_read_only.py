@@ -81,7 +81,7 @@ async def test_the_documented_user_is_refused_every_write(app: Any, redis_url: s
 async def test_reader_who_may_write_nothing_reads_everything(bridge: Bridge, app: Any, redis_url: str) -> None:
     bridge.environ["REDIS_URL"] = await make_reader(app, redis_url)
     await bridge.start()
-    truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone", timeout=60)
+    truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone")
 
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
@@ -96,7 +96,7 @@ async def test_reader_who_may_write_nothing_reads_everything(bridge: Bridge, app
 async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis_url: str) -> None:
     """Not in reading, nor in following a log and a scheduler, mending a gap, finding what was drained, or a restart."""
     bridge.environ["BRIDGE_RECONCILE_SECONDS"] = "0.5"
-    truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone", timeout=60)
+    truth = await run_workload(redis_url, version=6, jobs=150, queues=QUEUES, ephemeral="gone")
     await add_running_job(app)
     await add_scheduler(app)
     before = {key: await app.type(key) for key in await app.keys("*")}
@@ -136,7 +136,7 @@ async def test_statistics_of_redis_show_no_write(bridge: Bridge, app: Any, redis
 async def test_workers_are_counted_or_unknown(bridge: Bridge, app: Any, redis_url: str, may_list: bool) -> None:
     bridge.environ["REDIS_URL"] = await make_reader(app, redis_url, *([] if may_list else ["+client|list"]))
     await bridge.start()
-    async with workload(redis_url, version=6, jobs=100_000, queues=QUEUES, rate=20, timeout=60):
+    async with workload(redis_url, version=6, jobs=100_000, queues=QUEUES, rate=20):
 
         async def is_counted() -> bool:
             records = await bridge.records()

@@ -54,7 +54,7 @@ async def test_every_end_is_told_once_though_its_events_were_trimmed(bridge: Bri
     async def all_told() -> bool:
         return len({(event.queue, event.job_id) for event in await ends(bridge)}) == len(truth.jobs)
 
-    await eventually(all_told, seconds=60, what="the end of every job")
+    await eventually(all_told, what="the end of every job")
     told = await ends(bridge)
     assert [key for key, times in Counter((event.queue, event.job_id) for event in told).items() if times > 1] == []
     for event in told:

@@ -80,9 +80,9 @@ async def test_workers_are_unknown_while_the_primary_is_away(unset_bridge: Bridg
         snapshot = (await bridge.records()).newest("mail")
         return snapshot is not None and snapshot.workers == count
 
-    await eventually(lambda: workers_are(0), seconds=40, what="no worker")
+    await eventually(lambda: workers_are(0), what="no worker")
     await primary.kill()
-    await eventually(lambda: workers_are(None), seconds=40, what="workers unknown, never none")
+    await eventually(lambda: workers_are(None), what="workers unknown, never none")
 
 
 async def test_replica_that_falls_behind_is_waited_for(unset_bridge: Bridge, servers: RedisServers) -> None:
@@ -98,7 +98,7 @@ async def test_replica_that_falls_behind_is_waited_for(unset_bridge: Bridge, ser
     async def are_told(count: int) -> bool:
         return len(await told(bridge)) >= count
 
-    await eventually(lambda: are_told(50), seconds=40, what="what was there")
+    await eventually(lambda: are_told(50), what="what was there")
     await replica.client.replicaof("NO", "ONE")
     await replica.client.xtrim("bull:mail:events", maxlen=0, approximate=False)
     await replica.client.delete("bull:mail:events")
@@ -111,7 +111,7 @@ async def test_replica_that_falls_behind_is_waited_for(unset_bridge: Bridge, ser
     await add_events(primary.client, "mail", 50, first=50)
     await replica.client.replicaof("127.0.0.1", primary.port)
     await are_linked(replica)
-    await eventually(lambda: are_told(100), seconds=40, what="the rest")
+    await eventually(lambda: are_told(100), what="the rest")
 
     assert await told(bridge) == [f"job-{number}" for number in range(100)]
     assert {event.epoch for event in (await bridge.records()).jobs} == {1}

@@ -94,16 +94,16 @@ async def test_failover_loses_and_doubles_nothing_that_survived(
         return len((await bridge.records()).jobs) >= count
 
     async with writing(write, QUEUES) as writer:
-        await eventually(lambda: are_told(300), seconds=40, what="events before the failover")
+        await eventually(lambda: are_told(300), what="events before the failover")
         await writer.pause()
         await copied(primary, 2)  # what is not copied would not survive
         await primary.kill()
         at = await new_primary(nodes, sentinels)
         before = writer.count
         writer.go_on()
-        await eventually(lambda: are_told(before + 300), seconds=60, what="events after the failover")
+        await eventually(lambda: are_told(before + 300), what="events after the failover")
         await writer.pause()
-        await eventually(lambda: are_told(writer.count), seconds=40, what="every event")
+        await eventually(lambda: are_told(writer.count), what="every event")
 
     records = await bridge.records()
     assert writer.told_wrongly(records) == []
@@ -123,7 +123,7 @@ async def new_primary(nodes: list[RedisServer], sentinels: list[RedisServer]) ->
         ports = {(await _master(sentinel))["port"] for sentinel in sentinels}
         return ports <= {node.port for node in others}
 
-    await eventually(is_another, seconds=60, what="another primary")
+    await eventually(is_another, what="another primary")
     port = (await _master(sentinels[0]))["port"]
     promoted = next(node for node in others if node.port == port)
 

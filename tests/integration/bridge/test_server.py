@@ -156,7 +156,7 @@ async def test_one_replica_tells_and_says_when_redis_is_away(
 
         await one.ready()
         await two.ready()
-        await eventually(tell_alone, seconds=60, what="one teller of two")
+        await eventually(tell_alone, what="one teller of two")
         await server.child.stop()
 
         async def is_away() -> bool:

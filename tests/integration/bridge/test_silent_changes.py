@@ -192,7 +192,7 @@ async def test_busy_queues_are_never_corrected_wrongly(bridge: Bridge, redis_url
     await bridge.start()
     await bridge.ready()
     truth = await run_workload(
-        redis_url, version=version, jobs=600, queues=["mail", "gone"], ephemeral="gone", rate=100, timeout=60
+        redis_url, version=version, jobs=600, queues=["mail", "gone"], ephemeral="gone", rate=100
     )
 
     async def is_told() -> bool:

@@ -10,7 +10,7 @@ from bridge.sources.bullmq.cursors import Restored
 from bridge.sources.bullmq.door import Door
 from bridge.sources.bullmq.stream import Position
 from bridge.sources.bullmq.translate import Place
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import lane_on, new_metrics, read_in
 from tocsin.events import VERSION, JobEvent, OpenCursor, State, decode, encode
@@ -68,7 +68,7 @@ async def test_restart_reads_every_queue_before_it_knows_its_open_jobs_again(app
             tell()
         return {one.queue for one in events if (one.event, one.job_id) == (event, job_id)} == set(QUEUES)
 
-    async with asyncio.timeout(50), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(lane.run(end))
         await eventually(lambda: all_have("added", "job-299"), what="the newest event of each queue")
         await eventually(lambda: asked == [QUEUES], what="one reading for all of them")

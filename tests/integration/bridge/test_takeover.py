@@ -18,7 +18,7 @@ from bridge.sources.bullmq.logs.tail import LogTail
 from bridge.sources.bullmq.memory import QueueMemory
 from bridge.sources.bullmq.source import BullmqSource
 from bridge.sources.bullmq.stream import Recent
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.kafka_reader import KafkaReader
 from tests.lanes import discovering
@@ -94,7 +94,7 @@ async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
         KafkaReader(kafka_bootstrap, topic_prefix) as reader,
         former.looking(),
         owner.looking(),
-        asyncio.timeout(100),
+        asyncio.timeout(READY_SECONDS),
         asyncio.TaskGroup() as group,
     ):
 
@@ -102,7 +102,7 @@ async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
             return len((await reader.read()).of_queue("mail")) >= count
 
         first = group.create_task(former.relay.run(0, former.end))
-        await eventually(lambda: are_told(10), seconds=40, what="ten events")
+        await eventually(lambda: are_told(10), what="ten events")
         is_held = True
         group.create_task(owner.relay.run(0, owner.end))
         await held.wait()
@@ -117,7 +117,7 @@ async def test_cursors_are_read_only_after_the_former_owner_is_fenced(
         await asyncio.wait({first})
         may_go_on.set()
         await add_events(app, "mail", 10, first=20)
-        await eventually(lambda: are_told(30), seconds=40, what="all thirty events")
+        await eventually(lambda: are_told(30), what="all thirty events")
         owner.end.set()
     events = reader.all.of_queue("mail")
     assert [event.job_id for event in events] == [f"job-{number}" for number in range(30)]
@@ -138,7 +138,7 @@ async def test_what_was_remembered_of_queues_is_given_back_with_a_lost_writer(
     async with (
         KafkaReader(kafka_bootstrap, topic_prefix) as reader,
         owner.looking(),
-        asyncio.timeout(100),
+        asyncio.timeout(READY_SECONDS),
         asyncio.TaskGroup() as group,
     ):
         group.create_task(owner.relay.run(0, owner.end))
@@ -153,7 +153,7 @@ async def test_what_was_remembered_of_queues_is_given_back_with_a_lost_writer(
                     pass  # the owner's is fenced
             await add_events(app, "mail", 10, first=told)
             told += 10
-            await eventually(are_told, seconds=40, what=f"{told} events")
+            await eventually(are_told, what=f"{told} events")
         assert owner.was_lost
         for kind in (QueueMemory, LogTail, Recent):
             found = [one for one in gc.get_objects() if isinstance(one, kind)]

@@ -94,9 +94,7 @@ async def test_each_event_once_and_in_order_whoever_relays_it(
         await first.ready()
         async with (
             feed.running(app),
-            workload(
-                redis_url, version=6, jobs=100_000, queues=WORKED, rate=20, without=["handed-back"], timeout=240
-            ) as running,
+            workload(redis_url, version=6, jobs=100_000, queues=WORKED, rate=20, without=["handed-back"]) as running,
         ):
             await have_gone_on()
             for joining in (second, third):

@@ -17,9 +17,7 @@ QUEUES = ["mail", "gone"]
 async def test_totals_are_bullmqs_own(bridge: Bridge, app: Any, redis_url: str, version: Major) -> None:
     await bridge.start()
     await bridge.ready()
-    truth = await run_workload(
-        redis_url, version=version, jobs=120, queues=QUEUES, ephemeral="gone", work_ms=40, timeout=60
-    )
+    truth = await run_workload(redis_url, version=version, jobs=120, queues=QUEUES, ephemeral="gone", work_ms=40)
 
     async def is_told() -> bool:
         return has_ended(await bridge.records(), truth)
@@ -75,7 +73,7 @@ def waits_of(stream: list[tuple[int, str, str]]) -> list[int]:
 
 
 async def test_what_was_there_before_counts_nowhere(bridge: Bridge, redis_url: str) -> None:
-    truth = await run_workload(redis_url, version=6, jobs=40, queues=["mail"], timeout=60)
+    truth = await run_workload(redis_url, version=6, jobs=40, queues=["mail"])
     await bridge.start()
 
     async def is_told() -> bool:
@@ -113,8 +111,8 @@ async def test_a_minutes_throughput_is_known_once_a_minute_was_followed(bridge: 
     async def is_told(completed: int, failed: int) -> bool:
         return await throughput() == (completed, failed)
 
-    await eventually(lambda: is_told(0, 0), seconds=120, what="a minute without an end")
+    await eventually(lambda: is_told(0, 0), what="a minute without an end")
     await silent(redis_url, "mail", "add", count=5)
     await silent(redis_url, "mail", "finish", count=3)
     await silent(redis_url, "mail", "fail", count=2)
-    await eventually(lambda: is_told(3, 2), seconds=50, what="three completed and two failed a minute")
+    await eventually(lambda: is_told(3, 2), what="three completed and two failed a minute")

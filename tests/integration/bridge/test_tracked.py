@@ -223,7 +223,7 @@ async def test_changes_are_known_behind_sentinels_before_and_after_a_failover(
     async def has_taken_over() -> bool:
         return await survivor() is not None
 
-    await eventually(has_taken_over, seconds=60, what="another primary")
+    await eventually(has_taken_over, what="another primary")
     changed = await survivor()
     assert changed is not None
     await changed.client.rpush("bull:b", "2")
@@ -233,7 +233,7 @@ async def test_changes_are_known_behind_sentinels_before_and_after_a_failover(
         await mine.changed(["bull:b"])
         return mine.is_on and await mine.ask(reads("bull:b")) == [[b"2"]] and await mine.changed(["bull:b"]) == []
 
-    await eventually(is_read, seconds=60, what="a read of the new primary")
+    await eventually(is_read, what="a read of the new primary")
     await changed.client.rpush("bull:b", "3")
 
     async def is_known() -> bool:

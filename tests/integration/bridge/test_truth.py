@@ -19,7 +19,7 @@ async def test_thrown_text_is_told_as_unknown_never_as_the_error_before(bridge: 
     """`throw 'text'`: BullMQ keeps neither message nor stack, and leaves those of the attempt before in the hash."""
     await bridge.start()
     await bridge.ready()
-    truth = await run_workload(redis_url, version=6, jobs=300, queues=QUEUES[:2], thrown_text=True, timeout=60)
+    truth = await run_workload(redis_url, version=6, jobs=300, queues=QUEUES[:2], thrown_text=True)
 
     await told(bridge, truth)
     records = await bridge.records()
@@ -128,7 +128,6 @@ async def run_mix(redis_url: str, version: Version, *, rate: float = 10_000) -> 
         rate=rate,
         workers=2,
         without=LEFT_OUT.get(version, []),
-        timeout=60,
     )
 
 

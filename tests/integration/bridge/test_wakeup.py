@@ -9,6 +9,7 @@ from typing import Any
 
 from bridge.sources.bullmq.lane import MAX_QUEUES
 from bridge.sources.bullmq.wakeup import LOOKS_A_SECOND
+from tests.eventually import READY_SECONDS
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.integration.bridge.running import Bridge
 from tests.integration.bridge.test_read_only import make_reader
@@ -31,7 +32,7 @@ class Asked:
 
 async def asked(app: Any) -> AsyncGenerator[Asked]:
     """Each XREAD from now on."""
-    async with app.monitor() as monitor, asyncio.timeout(60):
+    async with app.monitor() as monitor, asyncio.timeout(READY_SECONDS):
         while True:
             told = await monitor.next_command()
             command, *words = told["command"].split()

@@ -14,7 +14,7 @@ from bridge.errors import KafkaResting, WriterLost
 from bridge.kafka import Membership, Writer, guard_by, read_cursors, reader
 from bridge.kafka.calls import RESET_SECONDS
 from bridge.record import Record
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.test_sites import site
 from tests.tcp import listening
 from tocsin.breakers import Breakers
@@ -185,7 +185,7 @@ async def test_group_is_entered_once_kafka_is_back(
         def breaker() -> float | None:
             return registry.get_sample_value("bridge_breaker_state", {"dependency": "kafka-relay"})
 
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
             group.create_task(membership.run(stop))
             await eventually(lambda: breaker() == 2, what="an open breaker")
             is_back = True
@@ -216,7 +216,7 @@ async def test_group_is_entered_again_once_kafka_names_a_broker(
 
     owner, stop = Assigned(), asyncio.Event()
     before = asyncio.all_tasks()
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         membership = Membership(settings, owner)
         if is_member:
             group.create_task(membership.run(stop))
@@ -272,7 +272,7 @@ async def test_transaction_of_many_batches_keeps_the_order_in_each_topic(
     await consumer.start()
     consumer.assign([TopicPartition(topic, 0) for topic in written])
     found: dict[str, list[Any]] = {topic: [] for topic in written}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(READY_SECONDS):
         while any(len(records) < 30 for records in found.values()):
             for place, records in (await consumer.getmany(timeout_ms=200)).items():
                 found[place.topic] += records

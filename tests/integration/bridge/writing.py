@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from tests.eventually import READY_SECONDS
 from tests.kafka_reader import Records
 
 Write = Callable[[str, int], Awaitable[None]]
@@ -42,7 +43,7 @@ class Writer:
     async def pause(self) -> None:
         """Return when nothing is being written."""
         self._may_write.clear()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             await self._is_idle.wait()
 
     def go_on(self) -> None:

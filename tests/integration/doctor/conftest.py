@@ -8,7 +8,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.doctor.findings import TOKEN
 from tests.ports import free_port
 from tocsin.sandbox.app import run_sandbox
@@ -34,7 +34,7 @@ async def sandbox() -> AsyncGenerator[str]:
     async def answers() -> bool:
         if task.done():
             task.result()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
             try:
                 return (await client.get(f"{url}/bot{TOKEN}/getMe")).is_success
             except httpx.HTTPError:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.eventually import READY_SECONDS
 from tests.integration.doctor.findings import PATIENT, TOKEN, WRONG
 from tests.ports import free_port
 from tests.tcp import listening
@@ -159,7 +160,7 @@ async def test_the_command_says_what_mends_a_problem_and_ends_with_1(redis_url: 
     doctor = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tocsin.cli", "doctor", "bridge"), env=environ, stdout=asyncio.subprocess.PIPE
     )
-    output, _ = await asyncio.wait_for(doctor.communicate(), 60)
+    output, _ = await asyncio.wait_for(doctor.communicate(), READY_SECONDS)
     assert doctor.returncode == 1
     assert b"BAD   Kafka " in output
     assert re.search(rb"BAD   Kafka .*\n +-> \S", output), "a problem without its mend"

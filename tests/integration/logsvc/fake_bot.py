@@ -6,6 +6,7 @@ from typing import Any
 from litestar import Litestar, Request, get, post, put
 from litestar.params import FromPath
 
+from tests.eventually import READY_SECONDS
 from tests.ports import free_port
 from tocsin.access import AccessList
 from tocsin.http import serve_http
@@ -44,4 +45,4 @@ class FakeBot:
     async def stop(self) -> None:
         self._stop.set()
         if self._task is not None:
-            await asyncio.wait_for(self._task, 20)
+            await asyncio.wait_for(self._task, READY_SECONDS)

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from tests.clients import aiokafka
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.house import PARTITIONS, House, house
 from tests.ports import free_port
 from tests.servers.clickhouse_front import Fault, State
@@ -64,7 +64,7 @@ class Server:
         process, self.process = self.process, None
         if process is not None:
             process.send_signal(signal.SIGKILL)
-            await asyncio.wait_for(process.wait(), 30)
+            await asyncio.wait_for(process.wait(), READY_SECONDS)
 
     async def faults(self, *faults: Fault) -> None:
         """Have these faults and no others."""
@@ -88,7 +88,7 @@ class Server:
         return await asyncio.to_thread(work)
 
     async def _call(self, method: str, path: str, content: bytes = b"") -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=READY_SECONDS) as client:
             return await client.request(method, path, content=content)
 
 
@@ -121,9 +121,9 @@ async def lanes(home: House) -> list[dict[str, object]]:
 async def is_live(home: House, event: JobEvent) -> bool:
     """Whether an event reaches a viewer of the live stream."""
     async with (
-        httpx.AsyncClient(base_url=home.url, timeout=30) as client,
+        httpx.AsyncClient(base_url=home.url, timeout=READY_SECONDS) as client,
         client.stream("GET", "/api/v1/live/sse") as answer,
-        asyncio.timeout(30),
+        asyncio.timeout(READY_SECONDS),
     ):
         assert answer.status_code == 200
         lines = answer.aiter_lines()
@@ -170,7 +170,7 @@ async def in_kafka(home: House) -> list[tuple[int, int, JobEvent]]:
         found: list[tuple[int, int, JobEvent]] = []
         for place in places:
             await consumer.seek_to_beginning(place)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             while any([await consumer.position(place) < ends[place] for place in places]):
                 for place, records in (await consumer.getmany(timeout_ms=200)).items():
                     found += [(place.partition, one.offset, decode(JobEvent, one.value)) for one in records]

@@ -69,7 +69,7 @@ class House:
         return self.process
 
     async def ready(self) -> None:
-        await eventually(self.is_ready, seconds=READY_SECONDS, what="logsvc ready")
+        await eventually(self.is_ready, what="logsvc ready")
 
     async def is_ready(self) -> bool:
         assert self.process is not None
@@ -91,7 +91,7 @@ class House:
         assert process is not None
         if process.returncode is None:
             process.send_signal(number)
-        return await asyncio.wait_for(process.wait(), 40)
+        return await asyncio.wait_for(process.wait(), READY_SECONDS)
 
     def resident_bytes(self) -> int:
         """Memory of the process."""
@@ -103,11 +103,11 @@ class House:
         return written(self.data / "logsvc.log")
 
     async def get(self, path: str, **parameters: Any) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=READY_SECONDS) as client:
             return await client.get(path, params=parameters or None)
 
     async def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
-        async with httpx.AsyncClient(base_url=self.url, timeout=20, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=self.url, timeout=READY_SECONDS, headers=headers) as client:
             return await client.post(path, json=body)
 
     async def json(self, path: str, **parameters: Any) -> Any:
@@ -169,7 +169,7 @@ class House:
 
         def delete() -> None:
             for future in admin.delete_consumer_groups([f"{self.topics.prefix}logsvc"]).values():
-                future.result(timeout=30)
+                future.result(timeout=READY_SECONDS)
 
         await asyncio.to_thread(delete)
 
@@ -227,7 +227,7 @@ class House:
             env=self.environ,
             stdout=asyncio.subprocess.PIPE,
         )
-        output, _ = await asyncio.wait_for(asking.communicate(), 60)
+        output, _ = await asyncio.wait_for(asking.communicate(), READY_SECONDS)
         assert asking.returncode == 0
         return json.loads(output)
 
@@ -241,13 +241,13 @@ class House:
             and all(lane["state"] == "storing" and lane["lag"] == 0 and lane["buffered_bytes"] == 0 for lane in lanes)
         )
 
-    async def stored(self, rows: int, *, seconds: float = 60) -> None:
+    async def stored(self, rows: int) -> None:
         """Wait until the API tells so many rows or more, and nothing is on its way."""
 
         async def enough() -> bool:
             return await self.all_stored() and await self.rows_told() >= rows
 
-        await eventually(enough, seconds=seconds, what=f"{rows} rows stored")
+        await eventually(enough, what=f"{rows} rows stored")
 
     async def rows_told(self) -> int:
         """How many rows `/api/v1/logs` tells, page by page."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from tests.documents import typed
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.house import House
 from tests.tcp import listening
 from tocsin.events import JobEvent, LogLine, QueueSnapshot
@@ -206,7 +206,7 @@ async def curl(home: House, words: Sequence[str]) -> httpx.Response:
     [address] = [word for word in words if word.startswith("$TOCSIN/")]
     bodies = [words[place + 1] for place, word in enumerate(words) if word == "-d"]
     headers = [words[place + 1].partition(": ") for place, word in enumerate(words) if word == "-H"]
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=READY_SECONDS) as client:
         return await client.request(
             "POST" if bodies else "GET",
             address.replace("$TOCSIN", f"{home.url}/api/v1"),
@@ -244,10 +244,12 @@ async def test_hostile_mistaken_and_strange_questions_get_a_clear_answer(home: H
     names = {parameter["name"] for parameter in paths["/api/v1/logs"]["get"]["parameters"]}
     assert {"env", "queue", "level", "state", "q", "from", "to", "cursor", "limit"} <= names
 
-    async with httpx.AsyncClient(base_url=home.url, headers={"origin": "https://evil.example"}) as client:
+    async with httpx.AsyncClient(
+        base_url=home.url, headers={"origin": "https://evil.example"}, timeout=READY_SECONDS
+    ) as client:
         assert (await client.get("/api/v1/queues")).status_code == 403
         assert (await client.get("/api/v1/live/sse")).status_code == 403
-    async with httpx.AsyncClient(base_url=home.url, headers={"host": "evil.example"}) as client:
+    async with httpx.AsyncClient(base_url=home.url, headers={"host": "evil.example"}, timeout=READY_SECONDS) as client:
         assert (await client.get("/logs")).status_code == 403
         assert (await client.get("/health/live")).status_code == 200
 
@@ -320,5 +322,5 @@ async def test_answers_about_events_do_not_wait_for_snapshots(home: House) -> No
     async def is_as_of_then() -> bool:
         return str((await home.json("/api/v1/jobs"))["as_of"] or "") >= produced
 
-    await eventually(is_as_of_then, seconds=30, what="history as of the event")
+    await eventually(is_as_of_then, what="history as of the event")
     assert await waits(), "the snapshot is still to be stored"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.certificate import make_certificate
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.fronted import Server, agrees_with_kafka, house_on, is_live, lanes, mixed, server_in
 from tests.integration.logsvc.house import LANES, House
 from tests.ports import free_port
@@ -132,7 +132,7 @@ async def test_a_stopped_owner_whose_insert_lands_after_the_partition_moved_chan
     try:
         await other.start()
         await other.ready()
-        await eventually(other.all_stored, seconds=90, what="all stored by the second replica")
+        await eventually(other.all_stored, what="all stored by the second replica")
         await agrees_with_kafka(server, home)
         await asyncio.sleep(max(0.0, held_at + held_seconds - time.monotonic()))  # how long it is held is the matter
         assert (await server.state()).holding == 2
@@ -151,7 +151,7 @@ async def test_a_stopped_owner_whose_insert_lands_after_the_partition_moved_chan
         [[rows]] = await server.query("SELECT count() FROM journal")  # a lane's lag is as of its last fetch
         return rows >= 1500 and len(both) == LANES and all(lane["lag"] == lane["buffered_bytes"] == 0 for lane in both)
 
-    await eventually(all_stored, seconds=90, what="all stored, with the first replica back")
+    await eventually(all_stored, what="all stored, with the first replica back")
     assert await agrees_with_kafka(server, home) == 1500
 
 
@@ -226,7 +226,7 @@ async def test_while_clickhouse_is_away_kafka_holds_what_comes_and_queues_and_li
     assert sum(int(str(lane["buffered_bytes"])) for lane in await lanes(home)) < 16 * 1024 * 1024
     assert home.resident_bytes() - before < 30 * 1024 * 1024, "40 MB more came in"
     await server.start()
-    await eventually(home.all_stored, seconds=120, what="caught up")
+    await eventually(home.all_stored, what="caught up")
     assert await agrees_with_kafka(server, home) == 7_201
     assert (await home.get("/api/v1/jobs")).status_code == 200
     await _what_asks_too_much_is_refused_in_words(home, server)
@@ -249,7 +249,7 @@ async def _what_asks_too_much_is_refused_in_words(home: House, server: Server) -
 
 async def _a_file_that_is_cut_does_not_look_whole(home: House, server: Server) -> None:
     """Both files are far more than the sockets between hold when what they need dies."""
-    async with httpx.AsyncClient(base_url=home.url, timeout=60) as client, asyncio.timeout(120):
+    async with httpx.AsyncClient(base_url=home.url, timeout=READY_SECONDS) as client, asyncio.timeout(READY_SECONDS):
         async with client.stream("GET", "/api/v1/logs.csv") as answer:
             pieces = answer.aiter_bytes()
             told = bytearray(await anext(pieces))

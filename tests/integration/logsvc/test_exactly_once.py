@@ -117,7 +117,7 @@ async def test_kill_9_at_a_named_point_neither_loses_nor_doubles(
         marker = tmp_path / f"died-{nth}"
         options = ["--at", point, "--when", when, "--nth", str(nth), "--marker", str(marker)]
         dying = await home.start("-m", "tests.dying", "logsvc", *options)
-        await eventually(lambda dying=dying: dying.returncode is not None, seconds=60, what="death")
+        await eventually(lambda dying=dying: dying.returncode is not None, what="death")
         assert marker.exists()
         home.process = None
     await home.start()
@@ -223,7 +223,7 @@ async def test_ten_kills_at_random_moments_neither_lose_nor_double(home: House, 
     await producing
     await home.start()
     await home.ready()
-    await home.stored(9000, seconds=120)
+    await home.stored(9000)
     assert await home.stop() == 0
     counts, per_queue = await home.query(COUNTS, PER_QUEUE)
     assert counts == [[9000, 9000, 9000]]

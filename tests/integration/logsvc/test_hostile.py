@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from logsvc.cursors import ErrorKey, JobKey, MarkerKey, QueueKey, RowKey, SchedulerKey, pack
+from tests.eventually import READY_SECONDS
 from tests.integration.logsvc.furnished import ROWS
 from tests.integration.logsvc.house import House
 
@@ -108,7 +109,7 @@ async def ask(client: httpx.AsyncClient, path: str, statuses: tuple[int, ...], *
 
 
 async def test_sql_in_any_filter_is_a_name_that_nothing_has(known: House) -> None:
-    async with httpx.AsyncClient(base_url=known.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=known.url, timeout=READY_SECONDS) as client:
         for (path, names), value in product(LISTS.items(), SQL):
             answer = await ask(client, path, (200, 400), **dict.fromkeys(names, value))
             if answer.status_code == 200 and path in ("logs", "jobs", "queues", "errors"):
@@ -122,7 +123,7 @@ async def test_sql_in_any_filter_is_a_name_that_nothing_has(known: House) -> Non
 
 
 async def test_absurd_times_numbers_and_cursors_are_refused_or_bounded(known: House) -> None:
-    async with httpx.AsyncClient(base_url=known.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=known.url, timeout=READY_SECONDS) as client:
         timed = ("logs", "jobs", "errors", "markers", "histogram", "durations", "backlog")
         for path, name, value in product(timed, ("from", "to"), TIMES):
             await ask(client, path, (200, 400), **{name: value})
@@ -138,7 +139,7 @@ async def test_absurd_times_numbers_and_cursors_are_refused_or_bounded(known: Ho
 
 
 async def test_any_name_may_stand_in_a_path(known: House) -> None:
-    async with httpx.AsyncClient(base_url=known.url, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=known.url, timeout=READY_SECONDS) as client:
         for name in SEGMENTS:
             one = quote(name, safe="").replace(".", "%2E")
             for path in (
@@ -186,7 +187,7 @@ async def test_what_is_no_request_of_ours_is_refused(known: House) -> None:
     big: Any = {"env": "x" * 2_000_000, "service": "", "version": ""}
     answer = await known.post("/api/v1/markers", big)
     assert answer.status_code == 413
-    async with httpx.AsyncClient(base_url=known.url) as client:
+    async with httpx.AsyncClient(base_url=known.url, timeout=READY_SECONDS) as client:
         for body in (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"env":1}', b"[" * 100_000):
             refused = await client.post("/api/v1/markers", content=body)
             assert refused.status_code == 400, (body[:20], refused.text)
@@ -227,7 +228,7 @@ async def raw(home: House, method: bytes, target: bytes) -> tuple[int, bytes]:
     """Send a request exactly as it is; returns status and body. CUT_OFF: it was not read to its end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", home.port)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             writer.write(method + b" " + target + b" HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")
             answer = await reader.read()
     except ConnectionError:

@@ -18,11 +18,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from logsvc.live.past import AT_ONCE
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.house import PARTITIONS, House, house
 from tests.ports import free_port
 
-DEADLINE = 20.0
+DEADLINE = READY_SECONDS
 BURST = 3_000
 """More than may wait for a page, and far more than for one that nobody looks at."""
 
@@ -246,7 +246,7 @@ async def test_viewers_go_on_at_another_replica_when_theirs_is_killed(
             await other.ready()
             await home.produce([home.event(n) for n in range(sent, sent + 300)])
             sent += 300
-            await eventually(everything_seen, seconds=60, what="every line seen")
+            await eventually(everything_seen, what="every line seen")
         finally:
             for task in follow:
                 task.cancel()
@@ -410,7 +410,7 @@ async def test_there_is_room_for_so_many_viewers_and_no_time_for_half_a_request(
         slow.sendall(b"127.0.0")
         gone = select.poll()
         gone.register(slow, select.POLLRDHUP | select.POLLHUP | select.POLLERR)
-        await eventually(lambda: bool(gone.poll(0)), seconds=60, what="the slow request cut off")
+        await eventually(lambda: bool(gone.poll(0)), what="the slow request cut off")
 
 
 async def test_strangers_and_nonsense_are_sent_away(home: House) -> None:

@@ -21,7 +21,7 @@ from logsvc.partitions import Place
 from logsvc.schema import migrate
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.house import LANES, PARTITIONS, House
 from tocsin.breakers import Breakers
 from tocsin.settings import read
@@ -81,7 +81,7 @@ class Replica:
 
     async def leave(self) -> None:
         self.stop.set()
-        await asyncio.wait_for(self.task, 40)
+        await asyncio.wait_for(self.task, READY_SECONDS)
         await self.letters.close()
 
 
@@ -140,30 +140,30 @@ async def pair(home: House, chdb_path: Path, chdb_database: str) -> AsyncGenerat
 async def test_partitions_that_come_and_go_lose_and_double_nothing(home: House, pair: Pair) -> None:
     first = pair.join()
     producing = asyncio.create_task(_produce_slowly(home, 6000))
-    await eventually(lambda: pair.holds(500), seconds=60, what="500 rows")
+    await eventually(lambda: pair.holds(500), what="500 rows")
     second = pair.join()
-    await eventually(lambda: len(second.ingest.lanes) > 0, seconds=60, what="the second replica's share")
-    await eventually(lambda: pair.holds(2500), seconds=60, what="2500 rows")
+    await eventually(lambda: len(second.ingest.lanes) > 0, what="the second replica's share")
+    await eventually(lambda: pair.holds(2500), what="2500 rows")
     await first.leave()
     pair.replicas.remove(first)
-    await eventually(lambda: len(second.ingest.lanes) == LANES, seconds=60, what="all partitions moved")
+    await eventually(lambda: len(second.ingest.lanes) == LANES, what="all partitions moved")
     await producing
-    await eventually(lambda: pair.holds(6000), seconds=60, what="6000 rows")
+    await eventually(lambda: pair.holds(6000), what="6000 rows")
     assert await pair.rows() == (6000, 6000, 6000)
     assert await pair.by_minute() == 6000
 
 
 async def test_an_insert_that_lands_after_its_partition_moved_changes_nothing(home: House, pair: Pair) -> None:
     first = pair.join()
-    await eventually(lambda: len(first.ingest.lanes) == LANES, seconds=60, what="all partitions")
+    await eventually(lambda: len(first.ingest.lanes) == LANES, what="all partitions")
     first.table.gate.clear()
     await home.produce([home.event(number) for number in range(1000)])
-    await eventually(lambda: len(first.table.held) >= 3, seconds=60, what="inserts under way")
+    await eventually(lambda: len(first.table.held) >= 3, what="inserts under way")
     first.task.cancel()  # as a process that hangs: its place in the group is given away, its inserts still land
     await asyncio.gather(first.task, return_exceptions=True)
     pair.replicas.remove(first)
     second = pair.join()
-    await eventually(lambda: pair.holds(1000), seconds=60, what="1000 rows by the second replica")
+    await eventually(lambda: pair.holds(1000), what="1000 rows by the second replica")
     first.table.gate.set()
     await asyncio.gather(*first.table.held)
     assert await pair.rows() == (1000, 1000, 1000)
@@ -184,27 +184,27 @@ async def test_neither_replica_calls_history_complete_while_the_other_cannot_sto
     async def first_has_stored_its_part() -> bool:
         return (await pair.rows())[1] > 100 and all(lane.lag == 0 for lane in first.ingest.lanes.values())
 
-    await eventually(both_share, seconds=60, what="both with a share")
+    await eventually(both_share, what="both with a share")
     await home.produce([home.event(number) for number in range(100)])
     produced = now_ms()
-    await eventually(lambda: min(as_of(first), as_of(second)) > produced, seconds=30, what="both complete")
+    await eventually(lambda: min(as_of(first), as_of(second)) > produced, what="both complete")
     assert (await pair.rows())[1] == 100
 
     second.table.gate.clear()
     await home.produce([home.event(number) for number in range(100, 200)])
     produced = now_ms()
-    await eventually(lambda: len(second.table.held) > 0, seconds=30, what="an insert of the second one held")
-    await eventually(first_has_stored_its_part, seconds=30, what="the part of the first one")
+    await eventually(lambda: len(second.table.held) > 0, what="an insert of the second one held")
+    await eventually(first_has_stored_its_part, what="the part of the first one")
     later = now_ms()
     for replica in (first, second):
         asked = replica.ingest.completeness[JOURNAL]
-        await eventually(lambda asked=asked: asked.asked_at_ms > later, seconds=30, what="a comparison")
+        await eventually(lambda asked=asked: asked.asked_at_ms > later, what="a comparison")
         assert 0 < as_of(replica) < produced
 
     second.task.cancel()  # as a process that hangs: what it did not store comes to the first one
     await asyncio.gather(second.task, return_exceptions=True)
     pair.replicas.remove(second)
-    await eventually(lambda: as_of(first) > produced, seconds=60, what="the first one complete")
+    await eventually(lambda: as_of(first) > produced, what="the first one complete")
     assert await pair.rows() == (200, 200, 200)
     second.table.gate.set()
     await asyncio.gather(*second.table.held)
@@ -219,14 +219,14 @@ async def test_records_that_expire_before_a_running_owner_read_them_are_counted(
     async def is_storing() -> bool:
         return len(lanes) == LANES and all(lane.state == "storing" for lane in lanes.values())
 
-    await eventually(is_storing, seconds=60, what="all partitions")
+    await eventually(is_storing, what="all partitions")
     member = replica.ingest.member
     assert member is not None
     member.pause(jobs)
     await home.produce([home.event(number, queue="orders") for number in range(10)], transaction=False)
     await home.expire(jobs.topic, jobs.partition, before=4)
     member.resume(jobs)
-    await eventually(lambda: pair.holds(6), seconds=30, what="the records that are left")
+    await eventually(lambda: pair.holds(6), what="the records that are left")
     assert await pair.rows() == (6, 6, 6)
     expired = replica.metrics.registry.get_sample_value("logsvc_offsets_expired_total", {"topic": jobs.topic})
     assert expired == 4
@@ -236,7 +236,7 @@ async def test_a_commit_that_fails_once_nobody_waits_for_it_is_no_error_in_the_l
     home: House, pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replica = pair.join()
-    await eventually(lambda: len(replica.ingest.lanes) == LANES, seconds=60, what="all partitions")
+    await eventually(lambda: len(replica.ingest.lanes) == LANES, what="all partitions")
     member = replica.ingest.member
     assert member is not None
     coordinator: Any = importlib.import_module("aiokafka.consumer.group_coordinator").GroupCoordinator

@@ -23,7 +23,7 @@ from logsvc.live.refreshes import Subscription
 from logsvc.metrics import Metrics
 from logsvc.settings import LogsvcSettings
 from tests.browser import open_page
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.house import House
 from tests.ports import free_port
 from tocsin.events import LogLine, QueueSnapshot, SchedulerSnapshot
@@ -42,7 +42,7 @@ HANDSHAKE = (
 
 
 async def next_message(connection: ClientConnection) -> dict[str, Any]:
-    return json.loads(await asyncio.wait_for(connection.recv(), 20))
+    return json.loads(await asyncio.wait_for(connection.recv(), READY_SECONDS))
 
 
 async def heard(connection: ClientConnection, number: int) -> list[tuple[str, dict[str, str]]]:
@@ -104,7 +104,7 @@ async def test_a_page_hears_what_changed_and_only_what_it_asked_for(home: House)
         await narrowed.send("[]")
         assert (await next_message(narrowed))["type"] == "error"
         assert await home.stop() == 0
-        await asyncio.wait_for(everything.wait_closed(), 20)
+        await asyncio.wait_for(everything.wait_closed(), READY_SECONDS)
         assert everything.close_code == 1012
 
 
@@ -140,7 +140,7 @@ async def test_nothing_is_sent_on_to_a_viewer_whose_connection_broke(caplog: pyt
         feed.subscription.offer([Refresh("job-refresh", Touched(job_id=str(n))) for n in range(100)])
         feed.arrived.set()
         viewer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed so, it is cut
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(READY_SECONDS):
         await feed.left.wait()
     stop.set()
     await serving
@@ -169,7 +169,7 @@ async def test_nothing_is_sent_to_a_viewer_any_more_who_is_sent_away(caplog: pyt
     async with connect(f"ws://127.0.0.1:{port}/ws", proxy=None) as viewer:
         await viewer.send('{"type":"drop"}')
         assert (await next_message(viewer))["type"] == "error"
-        await asyncio.wait_for(viewer.wait_closed(), 20)
+        await asyncio.wait_for(viewer.wait_closed(), READY_SECONDS)
         assert viewer.close_code == 1008
     stop.set()
     await serving
@@ -187,11 +187,11 @@ async def test_the_stand_in_shows_made_up_messages_on_its_page() -> None:
                 return await accepts_connections(port)
             return False
 
-        await eventually(listens, seconds=60, what="the stand-in listening")
+        await eventually(listens, what="the stand-in listening")
         async with open_page() as page:
             await page.goto(f"http://127.0.0.1:{port}/")
             await expect(page.locator("#status")).to_have_text("connected")
             await expect(page.locator("[data-type=job-refresh]").first).to_be_visible()
     finally:
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), READY_SECONDS) == 0

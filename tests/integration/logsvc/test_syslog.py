@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.house import House
 from tests.ports import free_port
 from tests.servers.haproxy import running_proxy
@@ -41,7 +41,7 @@ async def test_tocsins_own_and_the_proxys_lines_are_shown_and_make_no_further_on
     environ = {"LOGSVC_ADDRESS": f"127.0.0.1:{home.port}", "PROXY_SYSLOG": f"127.0.0.1:{syslog}"}
     async with (
         running_proxy(tmp_path, environ) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=READY_SECONDS) as client,
     ):
 
         async def is_up() -> bool:
@@ -92,4 +92,4 @@ async def expect_quiet(home: House, live: str) -> None:
             return not shown and await own_lines() == before
 
         assert json.loads(await viewer.recv())["type"] == "hello"
-        await eventually(quiet_while_it_works, seconds=90, what="a round of work without a line")
+        await eventually(quiet_while_it_works, what="a round of work without a line")

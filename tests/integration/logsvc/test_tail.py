@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.logsvc.house import House
 from tests.output import written
 
@@ -47,7 +47,7 @@ async def test_a_terminal_follows_over_a_restart_without_a_hole(home: House) -> 
         def numbers() -> list[int]:
             return [int(json.loads(line)["job_id"]) for line in written(home.data / "all").splitlines()]
 
-        await eventually(lambda: numbers() == list(range(50)), seconds=60, what="history shown, oldest first")
+        await eventually(lambda: numbers() == list(range(50)), what="history shown, oldest first")
 
         async def both_watch() -> bool:
             return (await home.json("/api/v1/system"))["live"]["viewers"] == 2
@@ -60,7 +60,7 @@ async def test_a_terminal_follows_over_a_restart_without_a_hole(home: House) -> 
         await home.start()
         await home.ready()
         await home.produce([home.event(n) for n in range(400, 410)])
-        await eventually(lambda: len(numbers()) >= 410, seconds=60, what="everything shown")
+        await eventually(lambda: len(numbers()) >= 410, what="everything shown")
         assert sorted(numbers()) == list(range(410))
         said = (home.data / "all.err").read_text()
         assert "-- connection lost" in said
@@ -73,4 +73,4 @@ async def test_a_terminal_follows_over_a_restart_without_a_hole(home: House) -> 
         assert "prod/main/q1 #51 added → waiting" in (home.data / "few").read_text()
         for process in (everything, few):
             process.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(process.wait(), 20) == 0
+            assert await asyncio.wait_for(process.wait(), READY_SECONDS) == 0

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tests.servers.sandbox import CHAT, TOKEN, Running
 from tocsin.sandbox.__main__ import main
@@ -24,7 +24,7 @@ async def process(*arguments: str) -> AsyncGenerator[tuple[Process, httpx.AsyncC
     port = free_port()
     command = [sys.executable, "-m", "tocsin.sandbox", "--port", str(port), *arguments]
     child = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=READY_SECONDS) as client:
 
         async def answers() -> bool:
             try:
@@ -95,7 +95,7 @@ async def test_a_stop_ends_open_polls_and_streams_at_once():
             )
             await call(client, "getMe")
             child.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(30):  # sooner than the poll ends by itself
                 assert await child.wait() == 0
             assert (await again).json() == {"ok": True, "result": []}
 
@@ -129,7 +129,7 @@ async def test_readiness_is_not_claimed_for_a_port_that_is_taken():
     async with process() as (_, client):
         command = [sys.executable, "-m", "tocsin.sandbox", "--port", str(client.base_url.port)]
         second = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        output, _ = await asyncio.wait_for(second.communicate(), 30)
+        output, _ = await asyncio.wait_for(second.communicate(), READY_SECONDS)
         assert second.returncode == 1
         assert b"cannot listen on" in output
         assert b"sandbox_ready" not in output
@@ -150,7 +150,7 @@ async def test_other_sites_and_names_are_refused(running: Running):
 
 async def test_a_chats_events_tell_of_messages_edits_and_deletions(running: Running):
     await running.post("chats", id=-5, title="Elsewhere")
-    async with running.people.stream("GET", f"/sandbox/chats/{CHAT}/events", timeout=15) as stream:
+    async with running.people.stream("GET", f"/sandbox/chats/{CHAT}/events", timeout=READY_SECONDS) as stream:
         lines = stream.aiter_lines()
         assert await anext(lines) == ": listening"
         async with running.bot() as bot:

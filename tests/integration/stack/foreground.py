@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tocsin.stack.process import is_alive
 
 
@@ -42,17 +42,17 @@ class Foreground:
     def stop(self) -> int:
         """Ask it to stop and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(READY_SECONDS)
 
     async def die(self) -> None:
         """kill -9 of the parent, then wait for its child to be gone."""
         child = self.server_pid()
         os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(READY_SECONDS)
         await eventually(lambda: not is_alive(child), what=f"the end of {self._name}")
 
     def _kill(self) -> None:
         """Its server dies with it."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(30)
+            self.process.wait(READY_SECONDS)

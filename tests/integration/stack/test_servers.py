@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.clients import aiokafka, aiokafka_admin, asyncpg, redis
+from tests.eventually import READY_SECONDS
 from tests.integration.stack.foreground import Foreground
 
 Act = Callable[[str], Awaitable[Any]]
@@ -86,7 +87,9 @@ async def test_a_killed_server_recovers(name: str, write: Act, read: Act, data: 
     with Foreground(name, data / name) as first:
         await write(first.address)
         os.kill(first.server_pid(), signal.SIGKILL)
-        assert first.process.wait(30) == signal.SIGKILL, "the foreground process ends with its server, and says so"
+        assert first.process.wait(READY_SECONDS) == signal.SIGKILL, (
+            "the foreground process ends with its server, and says so"
+        )
     with Foreground(name, data / name) as second:
         assert await read(second.address) == b"value"
         assert second.stop() == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tocsin.stack.process import is_alive
 from tocsin.stack.supervise import BadSettings, Service, Supervisor
 
@@ -73,7 +73,7 @@ async def test_a_service_that_ignores_the_signal_is_killed_after_its_grace(tmp_p
     keeping = asyncio.create_task(supervisor.keep(service))
     await eventually(lambda: "deaf" in read(tmp_path / "x.log"), what="its first line")
     await cancelled(keeping)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         await supervisor.stop(["x"])
 
 

@@ -60,7 +60,7 @@ class Run:
     async def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send a signal, wait, and return the exit status."""
         self.process.send_signal(number)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             await self.process.wait()
             await self._reading
         assert self.process.returncode is not None
@@ -68,7 +68,7 @@ class Run:
 
     async def finished(self) -> tuple[int, str]:
         """Wait for an end of its own: exit status and output."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(READY_SECONDS):
             await self.process.wait()
             await self._reading
         assert self.process.returncode is not None
@@ -180,7 +180,7 @@ async def test_ctrl_c_during_the_first_download_leaves_nothing_running(
         PATH=f"{programs}:{os.environ['PATH']}",
         TOCSIN_CACHE_DIR=str(tmp_path / "cache"),
     )
-    await eventually(pid.exists, seconds=60, what="the start of Maven")
+    await eventually(pid.exists, what="the start of Maven")
     if is_impatient:
         run.process.send_signal(signal.SIGINT)
     assert await run.end() in ((0, 130) if is_impatient else (0,))
@@ -194,7 +194,7 @@ async def it_works(run: Run) -> None:
     assert page
     assert chat
     api = page.removesuffix("/logs") + "/api/v1"
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=READY_SECONDS) as client:
         assert (await client.get(page)).is_success
         assert (await client.get(chat)).is_success
 
@@ -208,21 +208,21 @@ async def it_works(run: Run) -> None:
         async def the_bot_spoke() -> bool:
             return len((await client.get(f"{chat}sandbox/chats/1001/messages")).json()["items"]) > 0
 
-        await eventually(queues_are_listed, seconds=60, what="six queues")
-        await eventually(events_are_stored, seconds=60, what="a stored event")
+        await eventually(queues_are_listed, what="six queues")
+        await eventually(events_are_stored, what="a stored event")
         await eventually(the_bot_spoke, what="a message in the chat")
 
 
 async def history(page: str, **parameters: str) -> list[dict[str, Any]]:
     """The newest stored lines, within times if given."""
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=READY_SECONDS) as client:
         answer = await client.get(f"{page.removesuffix('/logs')}/api/v1/logs", params=parameters)
         return answer.raise_for_status().json()["items"]
 
 
 async def greetings(run: Run) -> int:
     """How many there are in the demo's chat."""
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=READY_SECONDS) as client:
         answer = await client.get(f"{run.url('Telegram chat')}sandbox/chats/1001/messages")
         told = [message.get("text", "") for message in answer.raise_for_status().json()["items"]]
     return sum(text.startswith(("🟢 Watching", "🟠 Watching")) for text in told)
@@ -258,7 +258,7 @@ async def test_on_ones_own_queues_the_doctor_comes_first_and_everything_works(
 
         page = run.url("live page")
         assert page
-        async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=READY_SECONDS) as client:
             for address in (page, telegram.url):
                 assert (await client.get(address)).is_success
 
@@ -266,13 +266,13 @@ async def test_on_ones_own_queues_the_doctor_comes_first_and_everything_works(
                 found = (await client.get(f"{page.removesuffix('/logs')}/api/v1/queues")).json()["items"]
                 return [item["queue"] for item in found] == ["emails"]
 
-            await eventually(the_queue_is_listed, seconds=60, what="the queue")
+            await eventually(the_queue_is_listed, what="the queue")
         await telegram.say("/queues")
 
         async def the_bot_answers() -> bool:
             return any("emails" in message.get("text", "") for message in await telegram.messages())
 
-        await eventually(the_bot_answers, seconds=60, what="the bot's answer")
+        await eventually(the_bot_answers, what="the bot's answer")
         linked = await tocsin("login-link", "ann", "--data", str(data), **given)
         status, said = await linked.finished()
         assert status == 0, said
@@ -329,7 +329,7 @@ async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: 
     async def greeted() -> bool:
         return await greetings(first) == 1
 
-    await eventually(greeted, seconds=90, what="the greeting")
+    await eventually(greeted, what="the greeting")
     page = first.url("live page")
     assert page is not None
     assert f":{taken}/" not in page, "a port that is taken is left to its owner"
@@ -347,7 +347,7 @@ async def test_the_demo_comes_up_goes_down_and_comes_back(tocsin: Tocsin, data: 
     assert await greetings(second) == 1, "one greeting, ever"
     second.process.kill()
     await second.finished()
-    await eventually(lambda: not processes_of(data), seconds=30, what="the end of every child of a killed `up`")
+    await eventually(lambda: not processes_of(data), what="the end of every child of a killed `up`")
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import signal
 import sys
 
 from tests.clients import redis
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 
 
 async def test_jobs_of_every_queue_finish_and_some_fail(redis_url: str) -> None:
@@ -26,8 +26,8 @@ async def test_jobs_of_every_queue_finish_and_some_fail(redis_url: str) -> None:
             async def some_fail() -> bool:
                 return sum((await finished("failed")).values()) > 0
 
-            await eventually(all_complete, seconds=60, what="a completed job in each queue")
-            await eventually(some_fail, seconds=60, what="a job that failed for good")
+            await eventually(all_complete, what="a completed job in each queue")
+            await eventually(some_fail, what="a job that failed for good")
             queue = next(queue for queue, count in (await finished("failed")).items() if count)
             [job_id] = await client.zrange(f"bull:{queue}:failed", 0, 0)
             job = await client.hgetall(f"bull:{queue}:{job_id}")
@@ -36,7 +36,7 @@ async def test_jobs_of_every_queue_finish_and_some_fail(redis_url: str) -> None:
             assert await client.exists("bull:reports:repeat"), "a job scheduler is there"
     finally:
         app.send_signal(signal.SIGTERM)
-    assert await asyncio.wait_for(app.wait(), 60) == 0
+    assert await asyncio.wait_for(app.wait(), READY_SECONDS) == 0
 
 
 async def test_it_says_what_it_lacks() -> None:

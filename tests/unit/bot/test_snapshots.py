@@ -10,6 +10,7 @@ from bot.kafka import KafkaError, KafkaRecord, TableFeed
 from bot.queues import snapshots as module
 from bot.queues.snapshots import QUIET_SECONDS, Snapshots, follow
 from bot.queues.tables import Table
+from tests.eventually import READY_SECONDS
 from tests.unit.bot.events import NOW_MS
 from tocsin.events import VERSION, QueueSnapshot, SourceSnapshot, encode
 
@@ -105,7 +106,7 @@ async def test_nobody_reads_a_topic_that_is_not_there_yet(monkeypatch: pytest.Mo
         stop.set()
         raise KafkaError("opened")
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         await follow(topic_exists, open_feed, Snapshots(), stop)
     assert seen[-1] is True
     assert len(seen) == 4

@@ -29,6 +29,7 @@ from bridge.sources.bullmq.stream import Gap, Position
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place
 from bridge.sources.bullmq.watched import Queue
+from tests.eventually import READY_SECONDS
 from tests.unit.bridge.entries import PLACE
 from tocsin.events import JobEvent, State, decode
 from tocsin.topics import Topics
@@ -96,13 +97,13 @@ async def mending(
 
     committing = asyncio.create_task(commit())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(READY_SECONDS):
             last_lines = LastLines(door, LogReader(door), outbox)
             yield Mender("main", door, outbox, records, read_back, last_lines, asyncio.Lock()), queue, told
     finally:
         outbox.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(committing, 5)
+            await asyncio.wait_for(committing, READY_SECONDS)
 
 
 async def test_a_job_stays_open_while_the_log_it_ends_with_cannot_be_read() -> None:

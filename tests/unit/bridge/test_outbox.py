@@ -7,6 +7,7 @@ import pytest
 from bridge import outbox as module
 from bridge.outbox import Outbox
 from bridge.record import MAX_RECORD_BYTES, Record
+from tests.eventually import READY_SECONDS
 
 
 def refuse(record: Record) -> Record:
@@ -52,7 +53,7 @@ async def test_a_reader_waits_while_the_writer_is_behind(monkeypatch: pytest.Mon
     await asyncio.sleep(0)
     assert not any(task.done() for task in putting)
     taken = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         while taken < 4:
             await box.wait()
             taken += len(box.take()[0])
@@ -96,7 +97,7 @@ async def test_gathering_ends_once_there_is_a_whole_transaction_or_no_more_will_
     assert not gathering.done()
 
     await box.put([record for _ in range(3) for record in group("b", size=MAX_RECORD_BYTES // 2)])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         await gathering
         box.take()
         gathering = asyncio.create_task(box.gather(60))

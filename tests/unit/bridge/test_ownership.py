@@ -13,6 +13,7 @@ from bridge.partition import relay as relay_module
 from bridge.partition.ownership import Ownership, Relay
 from bridge.readiness import NEED, Readiness
 from bridge.settings import BridgeSettings
+from tests.eventually import READY_SECONDS
 from tocsin.health import Health
 from tocsin.lifecycle import PartExited
 from tocsin.settings import read
@@ -63,7 +64,7 @@ async def test_relay_that_ends_by_itself_ends_the_service(relay: Relay) -> None:
     await asyncio.sleep(0)
     await ownership.assigned([3])
     with pytest.raises(PartExited):
-        await asyncio.wait_for(running, 5)
+        await asyncio.wait_for(running, READY_SECONDS)
 
 
 def test_replica_is_ready_when_every_partition_it_was_given_is_restored() -> None:
@@ -101,7 +102,7 @@ async def test_only_some_partitions_are_restored_at_a_time(monkeypatch: pytest.M
     monkeypatch.setattr(relay_module, "Writer", opened)
     settings = read(BridgeSettings, {"KAFKA_BOOTSTRAP_SERVERS": "k:9092", "REDIS_URL": "redis://h:6379/0"})
     relays = relay_module.Relay(settings, [], Metrics(CollectorRegistry()), Readiness(Health()), asyncio.timeout)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
         for partition in range(5):
             group.create_task(relays.run(partition, end))
         for _ in range(20):

@@ -26,6 +26,7 @@ from bridge.sources.bullmq.stream import Gap, Info, Position, Reading
 from bridge.sources.bullmq.tally import Tally
 from bridge.sources.bullmq.translate import Place, translate
 from bridge.sources.bullmq.watched import Queue, Read
+from tests.eventually import READY_SECONDS
 from tests.unit.bridge.entries import PLACE, entry_of
 from tocsin.events import Cursor, JobEvent, decode
 from tocsin.topics import Topics
@@ -120,7 +121,7 @@ class Scene:
 
 async def in_time(scene: Scene, act: Callable[[], Any]) -> None:
     """Do this while Kafka commits, until it has committed all of it."""
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as tasks:
         tasks.create_task(scene.commit())
         await act()
         scene.outbox.close()

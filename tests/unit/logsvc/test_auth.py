@@ -25,7 +25,7 @@ from logsvc.auth.who import Denied, Session, Who
 from logsvc.bot import Bot, BotRefused
 from logsvc.proxies import Proxies, headers_of, parse_networks, parse_roles
 from logsvc.settings import LogsvcSettings
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tocsin.access import AccessList, Arrival, Complaint, Ended, EndRequest, KnownToken, hash_of
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
@@ -367,7 +367,7 @@ async def test_a_stream_ends_when_its_viewer_is_logged_out() -> None:
     held = asyncio.create_task(door.hold(door.admit(scope), stream, scope, None, send))
     await begun.wait()
     door.access.end_here(mine)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(READY_SECONDS):
         await held
     assert sent == [{"type": "websocket.close", "code": 4401}]
 
@@ -439,7 +439,7 @@ async def test_a_logout_while_the_bot_is_away_is_told_when_it_is_back() -> None:
     following = asyncio.create_task(logouts.follow(stop))
     await eventually(lambda: bot.told == ["s1", "s2"], what="the bot told, past what it refuses")
     stop.set()
-    await asyncio.wait_for(following, 20)
+    await asyncio.wait_for(following, READY_SECONDS)
     assert bot.told == ["s1", "s2"]
 
 
@@ -457,7 +457,7 @@ async def test_whom_a_proxy_lets_in_the_audit_is_told_once_a_day_and_address() -
     await eventually(lambda: len(audit.told) == 4, what="the audit told")
     status_of(door, asking(peer="10.1.2.3", x_forwarded_user="ann@example.com"))
     stop.set()
-    await asyncio.wait_for(following, 20)
+    await asyncio.wait_for(following, READY_SECONDS)
     assert audit.told == [
         ("proxy:ann@example.com", Role.ADMIN, "10.1.2.3"),
         ("proxy:bot-7", None, "10.1.2.3"),
@@ -480,5 +480,5 @@ async def test_another_day_is_told_of_again_and_of_a_crowd_only_so_many_wait() -
     following = asyncio.create_task(arrivals.follow(cast(Bot, audit), running))
     await eventually(lambda: len(audit.told) == MOST_WAITING, what="those who waited told")
     running.set()
-    await asyncio.wait_for(following, 20)
+    await asyncio.wait_for(following, READY_SECONDS)
     assert audit.told[:2] == [("proxy:ann", Role.VIEWER, "10.1.2.3")] * 2

@@ -14,12 +14,13 @@ from logsvc.metrics import Metrics
 from logsvc.partitions import Place
 from logsvc.settings import LogsvcSettings
 from logsvc.snapshots import Snapshots
+from tests.eventually import READY_SECONDS
 from tests.unit.logsvc.test_lane import FakeLetters, FakeTable
 from tocsin.health import Health
 from tocsin.lifecycle import PartExited
 from tocsin.settings import read
 
-DEADLINE = 10.0
+DEADLINE = READY_SECONDS
 
 
 async def cancelled(*_: object) -> Any:

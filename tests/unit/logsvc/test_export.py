@@ -21,7 +21,7 @@ from logsvc.api.progress import progress_routes
 from logsvc.auth.who import SCOPE_KEY, Who
 from logsvc.errors import QueryTooHeavy, StoreDown, TooMany
 from logsvc.rows import Row
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tocsin.health import Health
 from tocsin.roles import Role
 
@@ -130,7 +130,7 @@ async def test_a_reader_that_reads_nothing_is_let_go_and_no_row_is_read_ahead(mo
     one, reader = exports(), Reader(takes=6)
     export = one.admit("ann")
     answer = FileAnswer(export, one.chunks(export, Ndjson(), await endless(), counted), "x", {})
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(READY_SECONDS):
         await answer({}, reader.receive, reader.send)
     assert pages <= 1
     assert all(len(message.get("body", b"")) <= CHUNK_BYTES for message in reader.sent)
@@ -145,7 +145,7 @@ async def test_a_reader_that_leaves_ends_the_export() -> None:
     sending = asyncio.create_task(answer({}, reader.receive, reader.send))
     await eventually(lambda: len(reader.sent) >= 10, what="ten pieces sent")
     reader.gone.set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(READY_SECONDS):
         await sending
     assert one.under_way == {}
 

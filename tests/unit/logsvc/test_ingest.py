@@ -12,10 +12,11 @@ from logsvc.ingest.ingest import Ingest
 from logsvc.metrics import Metrics
 from logsvc.partitions import Committed, Place
 from logsvc.settings import LogsvcSettings
+from tests.eventually import READY_SECONDS
 from tests.unit.logsvc.test_lane import FakeLetters, FakeTable
 from tocsin.settings import read
 
-DEADLINE = 10.0
+DEADLINE = READY_SECONDS
 
 
 class LateAssigned:

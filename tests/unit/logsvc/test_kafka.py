@@ -14,9 +14,10 @@ from logsvc.kafka import DeadLetters, Member
 from logsvc.kafka.calls import committed
 from logsvc.partitions import Committed, Place
 from logsvc.settings import LogsvcSettings
+from tests.eventually import READY_SECONDS
 from tocsin.settings import read
 
-DEADLINE = 15.0
+DEADLINE = READY_SECONDS
 
 
 class Stuck:

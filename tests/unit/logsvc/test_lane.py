@@ -18,12 +18,13 @@ from logsvc.ingest.lane import Lane, Limits
 from logsvc.ingest.pace import Pace
 from logsvc.metrics import Metrics
 from logsvc.partitions import Bounds, Committed, Place
+from tests.eventually import READY_SECONDS
 from tests.unit.logsvc.records import NOW_MS, FakeRecord, record
 from tocsin.events import DeadLetter, JobEvent, decode
 
 PLACE = Place("tocsin.jobs", 3)
 FEED = Feed("tocsin.jobs", "journal", JobEvent, "event")
-DEADLINE = 10.0
+DEADLINE = READY_SECONDS
 YEARS = 36_500
 """Days that rows are kept: these tests write at a fixed time."""
 

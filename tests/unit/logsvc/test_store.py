@@ -13,6 +13,7 @@ from logsvc.errors import StoreDown, TooMany
 from logsvc.ingest.batch import Span
 from logsvc.settings import LogsvcSettings
 from logsvc.store import Store
+from tests.eventually import READY_SECONDS
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.settings import read
 
@@ -105,7 +106,7 @@ async def test_a_call_that_hangs_does_not_hold_up_the_end(monkeypatch: pytest.Mo
     store = Store(settings, Breakers(settings, CollectorRegistry()))
     asking = asyncio.create_task(store.command("SELECT 1"))
     await asyncio.to_thread(began.wait)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         await store.close()
     answers.set()
     await asking
@@ -159,7 +160,7 @@ async def test_questions_wait_up_to_a_bound_and_what_is_read_back_for_the_ingest
     await asyncio.sleep(0)
     with pytest.raises(TooMany, match="ask again"):
         await store.query("quick")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         assert await store.newest_offsets("journal", "t", 0) == {"c": 1}
         await store.insert("journal", b"{}", "t")
     Asked.answers.set()
@@ -191,7 +192,7 @@ async def test_a_question_does_not_wait_for_its_turn_to_be_refused(monkeypatch: 
         with pytest.raises(Unavailable):
             async with breakers.guard("clickhouse"):
                 raise StoreDown("gone")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(READY_SECONDS):
         with pytest.raises(StoreDown, match="breaker"):
             await store.query("quick")
     Asked.answers.set()

@@ -14,7 +14,7 @@ from logsvc.live.refreshes import Subscription, parse_terms
 from logsvc.live.watched import Watched
 from logsvc.neighbours import FORGET_SECONDS, Neighbours
 from logsvc.settings import LogsvcSettings
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.unit.logsvc.test_of_bot import GIVEN
 from tocsin.breakers import Breakers
 from tocsin.discovery import Directory
@@ -82,7 +82,7 @@ async def test_only_what_is_listened_for_is_looked_at_and_a_bot_that_goes_or_com
     feed.listen(Subscription(parse_terms([{"type": OF_SYSTEM}])))
     await eventually(lambda: asyncio.sleep(0, told.count(OF_SYSTEM) > 2), what="each change of the system told")
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, READY_SECONDS)
 
 
 def test_our_own_words_are_told_only_to_who_asks_for_them_by_name() -> None:

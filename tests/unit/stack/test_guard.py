@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from tests.eventually import READY_SECONDS
 from tocsin.stack.guard import guarded
 
 _WAITING = "import signal, sys; print('up', flush=True); signal.sigwait({signal.SIGTERM, signal.SIGINT}); sys.exit(7)"
@@ -26,15 +27,15 @@ def test_the_child_gets_its_death_signal_when_the_parents_pipe_ends() -> None:
     with running(_BLOCKED) as guard:
         assert guard.stdin
         guard.stdin.close()
-        assert guard.wait(10) == 7
+        assert guard.wait(READY_SECONDS) == 7
 
 
 def test_a_signal_is_passed_on() -> None:
     with running(_BLOCKED) as guard:
         guard.terminate()
-        assert guard.wait(10) == 7
+        assert guard.wait(READY_SECONDS) == 7
 
 
 def test_a_signal_that_ends_the_child_shows_in_the_status() -> None:
     with running("print('up', flush=True); import os; os.kill(os.getpid(), 9)") as guard:
-        assert guard.wait(10) == 128 + signal.SIGKILL
+        assert guard.wait(READY_SECONDS) == 128 + signal.SIGKILL

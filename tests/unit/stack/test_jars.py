@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tocsin.stack.kafka import jars
 from tocsin.stack.kafka.jars import NoJars, ensure_jars
 from tocsin.stack.kafka.lock import Jar, read_lock
@@ -99,7 +99,7 @@ async def test_a_download_that_is_cancelled_ends_at_once_and_the_next_way_is_not
     await eventually(lambda: pids.exists() and len(pids.read_text().split()) == 2, what="the start of Maven")
     fetching.cancel()
     with suppress(asyncio.CancelledError):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             await fetching
     assert fetching.cancelled()
     for pid in pids.read_text().split():

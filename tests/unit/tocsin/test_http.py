@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tocsin.http import serve_http
 
@@ -33,9 +33,9 @@ async def serving(app: Any, stop: asyncio.Event, *, drain_seconds: float = 5) ->
     task = asyncio.create_task(serve_http(app, HOST, port, stop, drain_seconds=drain_seconds))
     try:
         await eventually(lambda: listens(port), what="listening")
-        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=20) as client:
+        async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=READY_SECONDS) as client:
             yield client
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             await task
     finally:
         task.cancel()
@@ -133,7 +133,7 @@ async def test_a_request_that_never_ends_does_not_hold_the_stop() -> None:
 async def test_a_stop_that_was_already_set_ends_it() -> None:
     stop = asyncio.Event()
     stop.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         await serve_http(hello, HOST, free_port(), stop)
 
 

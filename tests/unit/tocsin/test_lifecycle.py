@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.eventually import eventually
+from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tocsin.lifecycle import PartExited, close_within, first_set, pause, supervise
 
 ROOT = Path(__file__).parents[3]
-DEADLINE = 30
+DEADLINE = READY_SECONDS
 BOTH = pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 
 
@@ -149,7 +149,7 @@ async def test_a_part_whose_own_work_was_cancelled_is_not_gone_unnoticed() -> No
         await work
 
     with pytest.raises(ExceptionGroup) as told:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(READY_SECONDS):
             await supervise({"a": part, "b": lambda: until_stopped(stop)}, stop, drain_seconds=1)
     assert told.group_contains(PartExited, match="a ended because what it waited for was cancelled")
 
@@ -210,7 +210,7 @@ async def test_who_is_cancelled_while_a_client_ends_ends_too() -> None:
     task = asyncio.create_task(close_within(0.5, client.close()))
     await client.begun.wait()
     task.cancel()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         with pytest.raises(asyncio.CancelledError):
             await task
     assert client.times_cancelled == 0
@@ -221,7 +221,7 @@ async def test_who_is_cancelled_while_a_client_ends_ends_too() -> None:
 
 async def test_a_client_that_does_not_end_is_left_at_the_deadline() -> None:
     client = Deaf()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         with pytest.raises(TimeoutError):
             await close_within(0.01, client.close())
     client.go_on.set()
@@ -261,7 +261,7 @@ async def test_a_pause_ends_with_the_stop() -> None:
     stop = asyncio.Event()
     assert await pause(stop, 0.001) is False
     stop.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         assert await pause(stop, 3600) is True
 
 
@@ -269,5 +269,5 @@ async def test_the_first_event_to_be_set_ends_the_wait_for_any() -> None:
     first, second = asyncio.Event(), asyncio.Event()
     await first_set(first, second, seconds=0.001)
     asyncio.get_running_loop().call_soon(second.set)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         await first_set(first, second, seconds=3600)

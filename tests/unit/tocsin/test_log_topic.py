@@ -10,6 +10,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
+from tests.eventually import READY_SECONDS
 from tests.ports import free_port
 from tocsin.events import Level, LogLine, decode
 from tocsin.log_topic import BURST, LEFT_OUT, LINES_PER_SECOND, MOST_BYTES, MOST_LINES, LogTopic
@@ -95,6 +96,6 @@ async def test_a_kafka_that_is_away_holds_up_neither_memory_nor_the_end() -> Non
     await asyncio.sleep(0)
     assert topic.waiting <= MOST_LINES
     stop.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(READY_SECONDS):
         await running
     assert registry.get_sample_value("tocsin_log_lines_total", {"outcome": "dropped"}) == 9 * MOST_LINES

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.eventually import READY_SECONDS
 from tests.unit.tocsin.chatter import NEEDLES
 from tocsin.secrecy import hide
 
@@ -22,7 +23,14 @@ def chatter(style: str, level: str = "info", encoding: str = "utf-8") -> subproc
     command = [sys.executable, "-m", "tests.unit.tocsin.chatter", style, level]
     environ = {"PYTHONIOENCODING": encoding, "PATH": os.defpath}
     return subprocess.run(
-        command, cwd=ROOT, env=environ, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False
+        command,
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=READY_SECONDS,
+        check=False,
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.eventually import READY_SECONDS
+
 ROOT = Path(__file__).parents[3]
 
 NEEDED = {
@@ -24,7 +26,9 @@ SERVICES = pytest.mark.parametrize("service", NEEDED)
 def start(service: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the service as its container does, with nothing in its environment but `environ`."""
     command = [sys.executable, "-m", service]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=READY_SECONDS, check=False
+    )
 
 
 @SERVICES
