@@ -7,6 +7,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import (
     BrokerNotAvailableError,
+    IllegalOperation,
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
@@ -37,9 +38,9 @@ AWAY = (
 
 FAILED = (KafkaError, OSError, TimeoutError, Unavailable)
 
-PRODUCER_FAILED = (*FAILED, AssertionError)
+PRODUCER_FAILED = (*FAILED, AssertionError, IllegalOperation)
 """aiokafka asserts that it knows a broker: a Kafka that has just woken may name none. And that a transaction may go on
-from its state: a failure beside it may have changed that."""
+from its state, for a batch by an error that is none of Kafka's: a failure beside it may have changed that."""
 
 
 def guard_by(breakers: Breakers) -> Guard:

@@ -39,6 +39,36 @@ async def test_fenced_writer_says_so_once(kafka_bootstrap: str, topic_prefix: st
     assert mishaps == []
 
 
+async def test_writer_that_is_fenced_between_two_batches_is_lost_like_any_other(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """What was sent has been refused already when the rest of the transaction comes."""
+    settings = site("eu", kafka_bootstrap, topic_prefix)
+    await until_topics_fit(settings, asyncio.Event())
+    records = [Record.of(topic, b"k", b"1") for topic in (settings.topics.cursors, settings.topics.jobs)]
+    async with Hesitant(settings, 0) as former:
+        await former.write(former.batches(records))
+        async with Writer(settings, 0) as owner:
+            former.is_fenced = True
+            with pytest.raises(WriterLost):
+                await former.write(former.batches(records))
+            await owner.write(owner.batches(records))
+
+
+class Hesitant(Writer):
+    """Once it is fenced, it sends no further batch before it has heard what became of the first."""
+
+    is_fenced = False
+    has_sent = False
+
+    async def _send(self, batch: Any, topic: str, partition: int) -> asyncio.Future[Any]:
+        producer: Any = self._producer
+        if self.is_fenced and self.has_sent:
+            await eventually(lambda: not producer._txn_manager.is_in_transaction(), what="the refusal")
+        self.has_sent = self.is_fenced
+        return await super()._send(batch, topic, partition)
+
+
 async def test_writer_that_is_fenced_after_its_deadline_says_nothing_more(
     kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
