@@ -109,6 +109,22 @@ class Bridge:
         """The sum of a metric's samples that have these labels."""
         return sum((await self.samples(name, **labels)).values())
 
+    async def has_counted(self, count: float, name: str, **labels: str) -> None:
+        """Wait until a metric says so many: of what is in Kafka already the bridge may not have heard yet."""
+
+        async def is_so() -> bool:
+            return await self.metric(name, **labels) == count
+
+        await eventually(is_so, what=f"{name} {count:g}")
+
+    async def has_forgotten(self, name: str, **labels: str) -> None:
+        """Wait until a metric has no sample with these labels any more."""
+
+        async def is_gone() -> bool:
+            return not await self.samples(name, **labels)
+
+        await eventually(is_gone, what=f"the end of {name}")
+
     async def samples(self, name: str, **labels: str) -> dict[tuple[str, ...], float]:
         """A metric's samples that have these labels, by the values of all their labels."""
         async with httpx.AsyncClient(timeout=READY_SECONDS) as client:

@@ -110,7 +110,7 @@ async def test_failure_that_a_gap_swallowed_is_told_with_its_exhausted_retries(
     ]
     began = [(event.job_id, event.rebuilt, event.started_at is not None) for event in events if event.event == "active"]
     assert sorted(began) == [("1", True, True), ("2", True, True)]
-    assert await bridge.metric("bridge_events_rebuilt_total", queue="mail") == 5
+    await bridge.has_counted(5, "bridge_events_rebuilt_total", queue="mail")
 
 
 async def gap(bridge: Bridge, app: Any, redis_url: str, *during: Silent, version: Major = 6) -> list[str]:

@@ -61,7 +61,7 @@ async def test_scheduler_without_a_worker_becomes_overdue(bridge: Bridge, redis_
 
     assert (late.next_run, late.iteration) == (first.next_run, first.iteration)
     assert late.overdue_seconds > 5
-    assert await bridge.metric("bridge_schedulers_overdue", queue="mail") == 1
+    await bridge.has_counted(1, "bridge_schedulers_overdue", queue="mail")
 
     async with scene(redis_url, "work", queue="mail", version=version):
         moved = await told_with(bridge, lambda one: not one.is_overdue, "a scheduler that a worker moves on")
@@ -92,7 +92,7 @@ async def test_replaced_scheduler_is_told_anew_and_a_removed_one_is_gone(
     assert event.id == f"main:mail:1:gone:s:poll:{event.ts}"
     assert (event.scheduler, event.job_id, event.state) == ("poll", "", "unknown")
     assert "scheduler poll is gone" in event.message
-    assert not await bridge.samples("bridge_schedulers", queue="mail")
+    await bridge.has_forgotten("bridge_schedulers", queue="mail")
 
     await set_scene(redis_url, "schedule", version)
     await told_with(bridge, lambda one: one.every == 3_600_000, "the scheduler made again")
