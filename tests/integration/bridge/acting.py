@@ -28,17 +28,11 @@ async def send(
 
 
 async def done(bridge: Bridge, **body: Any) -> dict[str, Any]:
-    """The answer to a request that must succeed."""
-    response = await send(bridge, **body)
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-async def carried_out(bridge: Bridge, **body: Any) -> dict[str, Any]:
-    """Send a request again and again, as the bot does, while it is still carried out; the answer to the last."""
-    response = await send(bridge, **body)
+    """Send one request, again and again, as the bot does, while it is still carried out; the answer to the last."""
+    same: dict[str, Any] = {"request_id": uuid.uuid4().hex, **body}
+    response = await send(bridge, **same)
     while response.json().get("error") == "still_running":
-        response = await send(bridge, **body)
+        response = await send(bridge, **same)
     assert response.status_code == 200, response.text
     return response.json()
 

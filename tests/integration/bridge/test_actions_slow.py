@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bridge.actions.ledger import Ledger
-from tests.integration.bridge.acting import carried_out, may_act, outcomes, send
+from tests.integration.bridge.acting import done, may_act, outcomes, send
 from tests.integration.bridge.failed_jobs import make_failed, retries
 from tests.integration.bridge.running import bridge_on
 from tests.integration.bridge.test_sites import site
@@ -72,13 +72,13 @@ async def test_who_is_slow_keeps_the_request_until_it_is_put_down(
             await bridge.ready()
             warm = f"warm-{bridge.environ['BRIDGE_PORT']}"  # its connections and its scripts
             await make_failed(app, warm, 100)
-            await carried_out(bridge, action="retry", queue=warm, filter={"name": "mail"})
+            await done(bridge, action="retry", queue=warm, filter={"name": "mail"})
         job_ids = await make_failed(app, "mail", 200)
         distance.seconds = LATENCY_SECONDS
         same: dict[str, Any] = {"request_id": "slow", "action": "retry", "queue": "mail", "filter": {"name": "mail"}}
         await asyncio.gather(*(send(bridge, **same) for bridge in (one, other)))
         distance.seconds = 0.0
-        answer = await carried_out(one, **same)
+        answer = await done(one, **same)
         assert answer["count"] == len(job_ids)
         assert await retries(app, "mail") == dict.fromkeys(job_ids, 1)
         settings = site("eu", kafka_bootstrap, topic_prefix)
@@ -104,5 +104,5 @@ async def test_jobs_with_children_are_removed_over_a_slow_line(
         await bridge.start()
         await bridge.ready()
         distance.seconds = 0.025
-        answer = await carried_out(bridge, action="remove", queue="mail", job_ids=job_ids)
+        answer = await done(bridge, action="remove", queue="mail", job_ids=job_ids)
     assert outcomes(answer) == dict.fromkeys(job_ids, "done")
