@@ -50,7 +50,7 @@ def lane_on(
     metrics: Metrics,
     *,
     tell_uncounted: Callable[[], None] = _nothing,
-    reconcile_seconds: float = 20,
+    reconcile_seconds: float = 3600,
     read_back: ReadBack = _nothing_told,
     room: Room | None = None,
     budget: Budget | None = None,

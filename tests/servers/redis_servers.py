@@ -128,7 +128,7 @@ class RedisServers:
 
         async def know_all() -> bool:
             told = [await node.client.execute_command("CLUSTER", "NODES", NEVER_DECODE="") for node in nodes]
-            return all(text.count(b"connected") == len(nodes) and b"handshake" not in text for text in told)
+            return all(text.count(b" connected") == len(nodes) and b"handshake" not in text for text in told)
 
         await eventually(know_all, what="every node knows every other")
         for number, node in enumerate(nodes[count:]):

@@ -46,7 +46,7 @@ async def test_while_nothing_happens_no_stream_is_named(
     app: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker, "AFRESH_SECONDS", 1000.0)
-    monkeypatch.setattr(entryreader, "AT_ONCE_SECONDS", 50.0)
+    monkeypatch.setattr(entryreader, "AT_ONCE_SECONDS", 1000.0)
     async with followed(redis_url, app, monkeypatch) as one:
         await add(one, app)
         await told_of(one)

@@ -50,12 +50,13 @@ async def test_redis_says_how_it_is(bridge: Bridge, app: Any) -> None:
     assert 0 < await bridge.metric("bridge_redis_ping_seconds", source="main") < 1
 
 
-async def test_clients_are_counted_and_those_that_block(bridge: Bridge, app: Any) -> None:
+async def test_clients_are_counted_and_those_that_block(bridge: Bridge, app: Any, redis_url: str) -> None:
     """What the bridge itself has open is known by its name."""
     await make_queue(app, "mail")
     await bridge.start()
     await bridge.ready()
-    waiting = [asyncio.ensure_future(app.blpop(f"nothing:{number}", timeout=25)) for number in range(7)]
+    patient: Any = redis.from_url(redis_url)
+    waiting = [asyncio.ensure_future(patient.blpop(f"nothing:{number}")) for number in range(7)]
 
     async def are_counted() -> bool:
         info = await app.info("clients")
@@ -68,6 +69,7 @@ async def test_clients_are_counted_and_those_that_block(bridge: Bridge, app: Any
         for one in waiting:
             one.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        await patient.aclose()
 
 
 async def test_evictions_and_the_policy_that_allows_them_are_warned_of_once(bridge: Bridge, app: Any) -> None:
@@ -112,9 +114,11 @@ async def test_redis_that_refuses_info_is_reachable_and_unknown(bridge: Bridge, 
     assert not await bridge.samples("bridge_redis_memory_bytes")
 
 
-async def test_redis_without_queues_is_asked_no_more_often(bridge: Bridge, app: Any) -> None:
+async def test_redis_without_queues_is_asked_no_more_often(bridge: Bridge, app: Any, redis_url: str) -> None:
     """The first queue's counts are wanted at once, and until there is one the bridge looks for it all the time."""
-    bridge.environ["BRIDGE_POLL_SECONDS"] = "60"
+    bridge.environ["BRIDGE_POLL_SECONDS"] = "3600"
+    # A connection that tracks is asked whether it lives, too.
+    bridge.environ["REDIS_URL"] = await make_reader(app, redis_url, "+client|tracking")
     await app.config_resetstat()
     await bridge.start()
     await bridge.ready()
