@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry
 from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tests.servers.consul_agent import ACLS, ROOT_TOKEN, ConsulAgent, running_agent
+from tests.servers.serving import serving
 from tests.stalls import stalls
 from tests.tcp import close, listening
 from tocsin.addresses import parse_agent
 from tocsin.breakers import Breakers
 from tocsin.discovery import CHECK_INTERVAL, Directory, connect
-from tocsin.http import serve_http
 from tocsin.settings import Settings, read
 
 
@@ -59,7 +59,7 @@ async def replica() -> AsyncGenerator[int]:
 
     port, stop = free_port(), asyncio.Event()
     app = Litestar([ready], openapi_config=None, logging_config=None)
-    task = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1))
+    task = await serving(app, port, stop)
     try:
         yield port
     finally:
@@ -251,8 +251,7 @@ async def test_a_registration_that_cannot_be_taken_back_stops_nothing() -> None:
 
     port, stop = free_port(), asyncio.Event()
     app = Litestar([register, refuse], openapi_config=None, logging_config=None)
-    serving = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1))
-    await eventually(lambda: _listens(port), what="the agent")
+    task = await serving(app, port, stop)
     try:
         mine = directory(f"127.0.0.1:{port}")
         registering = asyncio.create_task(mine.register("bridge", 9101))
@@ -263,13 +262,4 @@ async def test_a_registration_that_cannot_be_taken_back_stops_nothing() -> None:
         await asyncio.gather(registering, leaving)
     finally:
         stop.set()
-        await serving
-
-
-async def _listens(port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    await close(writer)
-    return True
+        await task

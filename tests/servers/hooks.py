@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Litestar, Request, Response, route
 
 from tests.ports import free_port
-from tocsin.http import serve_http
+from tests.servers.serving import serving
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ async def hooks() -> AsyncGenerator[Hooks]:
         return one.always or Response("ok", media_type="text/plain")
 
     app = Litestar([take], openapi_config=None, logging_config=None)
-    serving = asyncio.create_task(serve_http(app, "127.0.0.1", one.port, stop, drain_seconds=1))
+    task = await serving(app, one.port, stop)
     try:
         yield one
     finally:
         stop.set()
-        await serving
+        await task

@@ -10,7 +10,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.params import FromPath
 
 from tests.ports import free_port
-from tocsin.http import serve_http
+from tests.servers.serving import serving
 
 HOUR_MS = 3_600_000
 
@@ -122,7 +122,7 @@ class FakeLogsvc:
         return {"items": items, "next_cursor": None, "as_of": "2026-11-22T00:00:00Z", "coverage": {}}
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(serve_http(self._app(), "127.0.0.1", self.port, self._stop))
+        self._task = await serving(self._app(), self.port, self._stop)
 
     async def stop(self) -> None:
         self._stop.set()

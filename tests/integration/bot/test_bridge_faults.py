@@ -19,10 +19,10 @@ from tests.integration.bot.service import SERVICE_TOKEN, Service
 from tests.integration.bot.test_answers import WAYS, greeted, make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
 from tests.ports import free_port
+from tests.servers.serving import serving
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers, Unavailable
 from tocsin.discovery import Directory
-from tocsin.http import serve_http
 from tocsin.settings import read
 
 ANN, STRANGER, VIEWER = 4242, 777, 2002
@@ -50,7 +50,7 @@ class FakeBridge:
             return {"status": "live"}
 
         app = Litestar([actions, live], openapi_config=None, logging_config=None)
-        self._task = asyncio.create_task(serve_http(app, "127.0.0.1", self.port, self._stop, drain_seconds=1))
+        self._task = await serving(app, self.port, self._stop)
 
     async def stop(self) -> None:
         self._stop.set()

@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from litestar import Litestar
 
-from tests.eventually import eventually
 from tests.ports import free_port
+from tests.servers.serving import serving
 from tocsin.doctor import Finding, Verdict
-from tocsin.http import serve_http
-from tocsin.stack.ports import is_free
 
 TOKEN = "123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1"  # the example of Telegram's own documentation
 WRONG = "wrong-secret-9f3b"
@@ -31,9 +29,8 @@ async def answering(handler: Any) -> AsyncGenerator[str]:
     """The address of a server that has this one route."""
     port, stop = free_port(), asyncio.Event()
     app = Litestar([handler], openapi_config=None, logging_config=None)
-    task = asyncio.create_task(serve_http(app, "127.0.0.1", port, stop, drain_seconds=1))
+    task = await serving(app, port, stop)
     try:
-        await eventually(lambda: not is_free(port), what="the server")
         yield f"http://127.0.0.1:{port}"
     finally:
         stop.set()

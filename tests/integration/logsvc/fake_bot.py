@@ -8,8 +8,8 @@ from litestar.params import FromPath
 
 from tests.eventually import READY_SECONDS
 from tests.ports import free_port
+from tests.servers.serving import serving
 from tocsin.access import AccessList
-from tocsin.http import serve_http
 
 
 class FakeBot:
@@ -40,7 +40,7 @@ class FakeBot:
             self.deeds[request_id] |= await request.json()
 
         app = Litestar([access, begin, end], openapi_config=None, logging_config=None)
-        self._task = asyncio.create_task(serve_http(app, "127.0.0.1", self.port, self._stop))
+        self._task = await serving(app, self.port, self._stop)
 
     async def stop(self) -> None:
         self._stop.set()
