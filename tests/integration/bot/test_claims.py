@@ -218,9 +218,12 @@ async def test_two_senders_have_one_chats_budget_between_them(engine: AsyncEngin
 
 
 async def test_what_people_are_answered_is_of_the_same_budget_and_holds_up_alerts_a_little(engine: AsyncEngine) -> None:
+    began = time.monotonic()
     async with AsyncSession(engine) as session, session.begin():
         await paces.spend(session, {1: 1000, 2: CHAT_BURST})
-    assert await claim(engine, "a", most=6) == {3, 4, 5, 6}
+    found = await claim(engine, "a", most=6)
+    assert found - {2} == {3, 4, 5, 6}
+    assert 2 not in found or time.monotonic() - began >= 1, "it may be spoken to once a second"
 
     async def all_claimed() -> bool:
         return {1, 2} <= await claim(engine, "a")

@@ -9,6 +9,7 @@ import pytest
 from tests.eventually import eventually
 from tests.integration.bot.house import CHAT, House, failure, snapshot
 from tests.integration.bot.service import SERVICE_TOKEN, Service
+from tests.integration.bot.test_postgres_refuses import Sql
 
 ANN: dict[str, Any] = {"user_id": "proxy:ann@example.com", "name": "Ann", "role": "operator", "address": "203.0.113.7"}
 VIEWER: dict[str, Any] = {"user_id": "proxy:vic@example.com", "name": "Vic", "role": "viewer"}
@@ -134,7 +135,11 @@ async def test_silences_and_views_are_kept_listed_and_ended_by_who_may(guarded: 
     await silence_late(3600)
     await house.put(failure("late", error_type="Late"))
     await eventually(lambda: hidden(1), what="what the silence hid")
-    await silence_late(1)  # the same target again: another end
+    first = (await bot("GET", "silences")).json()["items"]
+    await silence_late(7200)  # the same target again: another end
+    [changed] = (await bot("GET", "silences")).json()["items"]
+    assert [(changed["id"], changed["until"] > one["until"]) for one in first] == [(changed["id"], True)]
+    await Sql(house.postgres).run("UPDATE silences SET until_ms = 1 WHERE queue = 'late'")  # its two hours are up
     await eventually(hidden, what="the silence's end, by itself")
     assert not await house.has_text("Late ×")
     await house.put(failure("late", error_type="Late"))

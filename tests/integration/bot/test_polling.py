@@ -21,7 +21,7 @@ from bot.telegram import TELEGRAM, Polling, Telegram
 from bot.turns import Turns
 from tests.certificate import make_certificate
 from tests.eventually import eventually
-from tests.integration.bot.house import CHAT, House, failure, snapshot
+from tests.integration.bot.house import CHAT, ROOT, House, failure, snapshot
 from tests.integration.bot.link import Link
 from tests.integration.bot.test_answers import make_chat
 from tests.integration.bot.test_postgres_refuses import Sql
@@ -34,6 +34,7 @@ from tocsin.settings import read
 OTHER = 3003
 
 HEARS = "our_turn_to_poll"
+PATIENT = str(ROOT / "tests" / "integration" / "bot" / "patient_bot.py")
 
 FAILOVER_SECONDS = 15.0
 
@@ -149,8 +150,8 @@ async def test_of_two_bots_behind_pgbouncer_one_polls_and_the_other_takes_over_w
     await make_chat(house, id=OTHER, first_name="Other")
     await house.fault(kind="retry_after", retry_after=3600, chat_id=OTHER, method="sendMessage", times=None)
     house.environ["TELEGRAM_ALERT_CHATS"] = f"{CHAT},{OTHER}"
-    first = await house.start_bot()
-    second = await house.start_bot()
+    first = await house.start_bot(PATIENT, PYTHONPATH=str(ROOT))
+    second = await house.start_bot(PATIENT, PYTHONPATH=str(ROOT))
 
     async def is_frozen() -> bool:
         return bool(await sql.value(f"SELECT true FROM chat_paces WHERE chat_id = {OTHER} AND frozen_until > now()"))
@@ -191,6 +192,6 @@ async def test_of_two_bots_behind_pgbouncer_one_polls_and_the_other_takes_over_w
     assert len(await house.alerts()) == 12
     assert "polling_conflict" not in first.output() + second.output()
     # Who is stopped lets the other go on at once.
-    await house.start_bot()
+    await house.start_bot(PATIENT, PYTHONPATH=str(ROOT))
     assert await second.stop() == 0
     await house.ask("/whoami", expect="this chat's id")
