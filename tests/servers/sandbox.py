@@ -35,7 +35,7 @@ class Running:
         self.people = people
         self.url = str(people.base_url).rstrip("/")
 
-    def bot(self, token: str = TOKEN, *, read_timeout: float = 5) -> Bot:
+    def bot(self, token: str = TOKEN, *, read_timeout: float = READY_SECONDS) -> Bot:
         """A Bot that is not initialised yet: use it as `async with`."""
         return Bot(
             token, base_url=f"{self.url}/bot", base_file_url=f"{self.url}/file/bot", request=_request(read_timeout)
@@ -47,8 +47,8 @@ class Running:
             ApplicationBuilder()
             .token(TOKEN)
             .base_url(f"{self.url}/bot")
-            .request(_request(5))
-            .get_updates_request(_request(5))
+            .request(_request(READY_SECONDS))
+            .get_updates_request(_request(READY_SECONDS))
             .build()
         )
 
@@ -111,4 +111,10 @@ def refused(kind: type[TelegramError], text: str) -> Generator[None]:
 
 
 def _request(read_timeout: float) -> HTTPXRequest:
-    return HTTPXRequest(connection_pool_size=8, read_timeout=read_timeout, pool_timeout=5)
+    return HTTPXRequest(
+        connection_pool_size=8,
+        read_timeout=read_timeout,
+        write_timeout=READY_SECONDS,
+        connect_timeout=READY_SECONDS,
+        pool_timeout=READY_SECONDS,
+    )

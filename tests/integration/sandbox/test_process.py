@@ -90,10 +90,18 @@ async def test_a_stop_ends_open_polls_and_streams_at_once():
                 return chats.is_success and polling.done()
 
             await eventually(is_polling)
+            asked = asyncio.Event()
+
+            async def trace(event: str, _: Any) -> None:
+                if event == "http11.send_request_body.complete":
+                    asked.set()
+
+            poll = {"timeout": 50, "offset": 2**31 - 1}
             again = asyncio.create_task(
-                client.get(f"/bot{TOKEN}/getUpdates", params={"timeout": 50, "offset": 2**31 - 1}, timeout=60)
+                client.get(f"/bot{TOKEN}/getUpdates", params=poll, timeout=60, extensions={"trace": trace})
             )
-            await call(client, "getMe")
+            await asked.wait()
+            await call(client, "getMe")  # which is answered after the poll was heard
             child.send_signal(signal.SIGTERM)
             async with asyncio.timeout(30):  # sooner than the poll ends by itself
                 assert await child.wait() == 0

@@ -41,7 +41,7 @@ async def test_a_service_that_ends_is_started_again(tmp_path: Path) -> None:
 
 
 async def test_a_killed_service_is_started_again(tmp_path: Path) -> None:
-    code = f"import os, time; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(60)"
+    code = f"import os, time; open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}} '); time.sleep(3600)"
     supervisor = Supervisor(tmp_path, lambda _: None)
     keeping = asyncio.create_task(supervisor.keep(python("x", code)))
     await eventually(lambda: len(pids(tmp_path / "pids")) == 1, what="the first start")
@@ -67,7 +67,7 @@ async def test_a_refusal_is_told_when_the_log_had_grown_and_was_set_aside(tmp_pa
 
 
 async def test_a_service_that_ignores_the_signal_is_killed_after_its_grace(tmp_path: Path) -> None:
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(60)"
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf'); time.sleep(3600)"
     service = Service("x", [sys.executable, "-u", "-c", code], dict(os.environ), stop_seconds=0.3)
     supervisor = Supervisor(tmp_path, lambda _: None)
     keeping = asyncio.create_task(supervisor.keep(service))
@@ -83,7 +83,7 @@ async def test_warnings_reach_the_console_and_everything_the_file(tmp_path: Path
     lines.append(lines[1])  # said twice, shown once
     printing = "; ".join(f"print({json.dumps(line)!r})" for line in lines)
     supervisor = Supervisor(tmp_path, said.append)
-    service = python("x", f"{printing}; import time; time.sleep(60)")
+    service = python("x", f"{printing}; import time; time.sleep(3600)")
     tasks = [asyncio.create_task(supervisor.follow(service)), asyncio.create_task(supervisor.keep(service))]
     await eventually(lambda: len(read(tmp_path / "x.log").splitlines()) == 3 and bool(said), what="all three lines")
     for task in tasks:
