@@ -12,7 +12,6 @@ from tests.integration.logsvc.house import House
 from tests.ports import free_port
 from tests.servers.haproxy import running_proxy
 
-SHOWN_SECONDS = 60
 AT_ONCE = 100
 
 
@@ -25,7 +24,7 @@ async def lines_of(home: House, service: str) -> list[tuple[str, str]]:
 async def services_until(viewer: ClientConnection, events: int) -> set[str]:
     """Whose lines a viewer is shown until it has seen so many events."""
     services: list[str] = []
-    async with asyncio.timeout(SHOWN_SECONDS):
+    async with asyncio.timeout(READY_SECONDS):
         while services.count("") < events:
             frame = json.loads(await viewer.recv())
             assert not frame.get("dropped")
