@@ -17,6 +17,7 @@ from tests.clients import bullmq
 from tests.eventually import READY_SECONDS, eventually
 from tests.ports import free_port
 from tests.product import Product
+from tests.stalls import stalls
 
 HOSTILE = "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
 HOSTILE_NAME = "<img/src=x/onerror=\"document.title='pwned'\">"
@@ -71,10 +72,11 @@ async def test_a_new_line_appears_is_filtered_and_opens(tocsin: Product, redis_u
 
         seconds: list[float] = []
         for number in range(5):
-            begun = time.monotonic()
-            await queue.add(f"line-{number}-", {"note": "hello"})
-            await expect(lines(page, f"line-{number}-").first).to_be_visible()
-            seconds.append(time.monotonic() - begun)
+            async with stalls() as stalled:
+                begun = time.monotonic()
+                await queue.add(f"line-{number}-", {"note": "hello"})
+                await expect(lines(page, f"line-{number}-").first).to_be_visible()
+                seconds.append(time.monotonic() - begun - stalled())
         print("seconds until a new line was on the page:", ", ".join(f"{each:.2f}" for each in seconds))
         assert statistics.median(seconds) < 2, seconds  # a loaded machine may make one of them slow
 

@@ -19,6 +19,11 @@ from tests.product import Product
 
 SERVICE = "service-token-of-the-test"
 
+SEES_COPIED = """() => {
+  window.copied = false;
+  const look = () => { window.copied ||= document.body.textContent.includes("Copied"); };
+  new MutationObserver(look).observe(document.body, { childList: true, characterData: true, subtree: true });
+}"""
 ERRORS = {
     3: "Card declined: insufficient funds (code 402)",
     2: "TypeError: Cannot read properties of undefined (reading 'total')",
@@ -95,8 +100,9 @@ async def a_line_is_copied_exported_and_shown_again_by_its_link(page: Page, base
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=base)
 
     async def copied(button: str) -> str:
+        await page.evaluate(SEES_COPIED)
         await page.get_by_role("button", name=button).click()
-        await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        await eventually(lambda: page.evaluate("copied"), what="the word for it, which is there for a moment")
         await expect(page.get_by_role("button", name=button)).to_be_visible()
         return await page.evaluate("navigator.clipboard.readText()")
 

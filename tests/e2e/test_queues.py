@@ -41,6 +41,11 @@ async def test_queues_and_chart_equal_bullmqs_own_counts(tocsin: Product, redis_
     await tocsin.ready()
     await eventually(lambda: _greeted(tocsin, len(counted)), what="the first message")
 
+    async def history_has_all() -> bool:
+        told = (await tocsin.get("/api/v1/queues"))["items"]
+        return {item["queue"] for item in told} == set(expected)
+
+    await eventually(history_has_all, what="every queue at logsvc, which the bot asks")
     await tocsin.say("/queues")
 
     async def answered() -> bool:
