@@ -16,8 +16,6 @@ from tocsin.times import MINUTE_MS
 LATE_MS = 5_000
 """Events committed later than this: the bridge is behind, and the last minute is not known yet."""
 
-NOTICES = frozenset({"gap", "stream-reset"})
-
 _RETRYING = State.RETRYING  # a member of an Enum is slow to find
 
 Clock = Callable[[], int]
@@ -50,16 +48,16 @@ class Sum(msgspec.Struct, gc=False):
         live = [event for event in events if not event.backfill]
         words = Counter([event.event for event in live])
         has_ended = "completed" in words or "failed" in words
-        last = events[-1]
+        last, has_gap = events[-1], events[0].lost > 0
         return cls(
-            events=len(events) - (events[0].event in NOTICES),
+            events=len(events) - (has_gap or not events[0].stream_id),
             epoch=last.epoch,
             first_ts=events[0].ts,
             last_ts=last.ts,
             unenriched=sum([not event.enriched for event in events]),
             words=words,
             retried=sum([event.state is _RETRYING for event in live]),
-            has_gap=events[0].event == "gap",
+            has_gap=has_gap,
             completed=[event.ts // 1000 for event in live if event.event == "completed"] if has_ended else [],
             failed=[event.ts // 1000 for event in live if event.event == "failed"] if has_ended else [],
             timed=[Time.of(event) for event in live if event.wait_ms is not None or event.run_ms is not None],

@@ -103,6 +103,9 @@ def test_queue_without_jobs_has_counters_and_no_durations() -> None:
 
 
 def test_what_bridge_itself_has_to_say_is_no_event_of_the_stream() -> None:
-    for notice in (event(1, "gap", lost=7), event(1, "stream-reset")):
+    reset = event(1, "stream-reset")
+    reset.stream_id = ""
+    assert Sum.of([event(1, "gap")]).events == 1, "an app may call its own so"
+    for notice in (event(1, "gap", lost=7), reset):
         assert Sum.of([notice]).events == 0
         assert Sum.of([notice, event(2, "completed")]).events == 1
