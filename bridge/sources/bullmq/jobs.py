@@ -307,6 +307,7 @@ def _look_at(read: Read) -> _Jobs:
             if event == "added":
                 jobs.asked[job_id] = entry.ts
                 jobs.added.add(job_id)
+                jobs.retried.discard(job_id)
             elif event == "active":
                 jobs.ran.add(job_id)
             elif event in FINAL:

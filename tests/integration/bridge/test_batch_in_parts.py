@@ -76,10 +76,13 @@ async def live(app: Any, job_id: str, *lines: str, runs: int = 1) -> None:
 async def test_kill_between_two_parts_loses_no_line_and_tells_none_twice(app: Any, redis_url: str) -> None:
     await make_queue(app, "mail")
     await live(app, "again", "former 1", "former 2")
-    await happen(app, "again", "added", "waiting", "active", "completed/active")
+    for job_id in ("again", "reborn"):
+        await happen(app, job_id, "added", "waiting", "active", "completed/active")
     committed = [record for part in await relay(app, redis_url, []) for record in part]
     await app.delete("bull:mail:again", "bull:mail:again:logs")
     await live(app, "again", "anew")
+    await live(app, "reborn", "newborn")
+    await happen(app, "reborn", "waiting/completed", "removed", "added", "waiting", "active", "completed/active")
     await live(app, "by hand", "first", "second", runs=2)
     for job_id in ("by hand", "again"):
         await happen(app, job_id, "added", "waiting", "active", "completed/active")
@@ -95,11 +98,12 @@ async def test_kill_between_two_parts_loses_no_line_and_tells_none_twice(app: An
         rest = await relay(app, redis_url, before) if count < len(parts) else []
         told = [*before, *(record for part in rest for record in part)]
         lines = Counter(decode(LogLine, value).message for value in values(told, "t.logs"))
-        expected = {"former 1", "former 2", "anew", "first", "second", *(f"line of {number}" for number in range(20))}
+        expected = {"former 1", "former 2", "anew", "newborn", "first", "second"}
+        expected |= {f"line of {number}" for number in range(20)}
         assert lines == Counter(expected), f"{count} parts were committed"
         events = Counter(decode(JobEvent, value).id for value in values(told, "t.jobs"))
         assert set(events.values()) == {1}
-        assert len(events) == 4 + 8 + 100 + 3
+        assert len(events) == 8 + 6 + 8 + 100 + 3
 
 
 async def test_retry_by_hand_behind_the_end_of_a_job_with_a_long_log_is_left_for_the_next_read(
