@@ -281,7 +281,7 @@ class Alerts:
                 await nudge(session, Rewrite(row.id, row.episode, nudge_text(done.incident), buttons), now_ms=now_ms)
                 self.metrics.sounded.labels(NUDGE).inc()
         late = [done for row, done in steps if done.call is Call.SUMMARY and row.held_ms is None]
-        await self.latecomers.tell(session, late, now_ms=now_ms)
+        self._note_unrouted(await self.latecomers.tell(session, late, now_ms=now_ms))
 
     def _with_deploy(self, session: Session, row: IncidentRow, done: Step) -> tuple[IncidentRow, Step]:
         """Let an incident tell the last deploy before it began, as soon as that is known."""
@@ -398,9 +398,11 @@ class Alerts:
         about = Subject(INCIDENT, row.id, row.episode)
         for to in places:
             put(session, about, to, text, buttons, now_ms=now_ms)
-        if not places:
-            self.unrouted += 1
-            self.metrics.unrouted.inc()
+        self._note_unrouted(not places)
+
+    def _note_unrouted(self, alerts: int) -> None:
+        self.unrouted += alerts
+        self.metrics.unrouted.inc(alerts)
 
     async def tell_channels(self, session: Session, row: IncidentRow, incident: Incident, *, now_ms: int) -> None:
         """Want the channels beside Telegram to hear that it rings, is taken or is over; each once."""

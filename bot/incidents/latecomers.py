@@ -20,6 +20,8 @@ from bot.store.outbox import LATE, Subject, put, rewrite_late
 from bot.texts import LATE_OVER
 
 AT_ONCE = 100
+NOBODY = Destination(0)
+"""Whose summary it is where no chat hears of a queue, but channels may: no chat has this id."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +33,20 @@ class Latecomers:
     links: Links
     channels: Sequence[Channel]
 
-    async def tell(self, session: Session, steps: Sequence[Step], *, now_ms: int) -> None:
-        """Add these to the summary of every chat that would have heard of them."""
+    async def tell(self, session: Session, steps: Sequence[Step], *, now_ms: int) -> int:
+        """Add these to the summary of every chat that would have heard of them; return how many begin for nobody."""
         late: dict[Destination, list[Step]] = {}
         for one in steps:
-            for to in self.chats.hear_of(one.incident.key, [paged.place for paged in one.incident.paged]):
+            heard = self.chats.hear_of(one.incident.key, [paged.place for paged in one.incident.paged])
+            for to in heard or [NOBODY]:
                 late.setdefault(to, []).append(one)
         told: set[tuple[str, Key]] = set()
+        unrouted = 0
         for to, mine in late.items():
-            late_id, summary = await self._summarise(session, to, mine, now_ms)
+            late_id, summary, is_new = await self._summarise(session, to, mine, now_ms)
             await self._tell_channels(session, late_id, summary, mine, told, now_ms=now_ms)
+            unrouted += is_new and to == NOBODY
+        return unrouted
 
     async def end(self, session: Session, *, now_ms: int) -> int:
         """Let channels hear which summaries are over: nothing more comes, and all that only they told of has ended.
@@ -79,19 +85,19 @@ class Latecomers:
 
     async def _summarise(
         self, session: Session, to: Destination, steps: Sequence[Step], now_ms: int
-    ) -> tuple[int, Late]:
-        """Add these to a chat's summary; return its id, and how it is now."""
+    ) -> tuple[int, Late, bool]:
+        """Add these to a chat's summary; return its id, how it is now, and whether it begins with these."""
         row = await open_summary(session, to, now_ms - int(self.policy.stale_seconds * 1000))
         summary = to_late(row)
         for one in steps:
             summary = add_late(summary, one)
         is_new = row is None
         late_id = await save_summary(session, row, to, summary, now_ms=now_ms)
-        if is_new:
+        if is_new and to != NOBODY:
             put(session, Subject(LATE, late_id=late_id), to, late_text(summary), REMINDER_BUTTONS, now_ms=now_ms)
-        else:
+        elif to != NOBODY:
             await rewrite_late(session, late_id, late_text(summary), now_ms=now_ms)
-        return late_id, summary
+        return late_id, summary, is_new
 
 
 def _subject(late_id: int) -> str:

@@ -10,9 +10,13 @@ from bot.incidents.alerts import Alerts
 from bot.incidents.failures import LastFailure, Tally
 from bot.incidents.handling import Handling
 from bot.incidents.machine import Person
+from bot.routing.chats import Chats
+from bot.settings import BotSettings
 from bot.store.dispatches import claim_dispatches, dispatch, dispatch_round, end_unknown
 from bot.store.models import DispatchRow
 from tests.integration.bot.incident_rows import at, fail, numbered, send_all, statements
+from tests.unit.bot.test_routes import BASE
+from tocsin.settings import read
 
 
 async def test_an_alert_that_nobody_has_any_more_rings_anew_in_every_channel(
@@ -104,3 +108,24 @@ async def test_channels_hear_once_of_a_summary_of_what_was_read_late(engine: Asy
     async with AsyncSession(engine) as session:
         anew = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()[-1]
     assert (anew.subject, anew.what) == ("late:2", "ring")
+
+
+async def test_what_was_read_late_and_no_chat_hears_of_is_told_to_channels_and_counted(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "staging=5"}))
+    alerts.channels = (Channel(Kind.PAGERDUTY, "key"),)
+    now_ms = at("23 12:00")
+    seen = Tally(1, now_ms - 3_600_000, now_ms - 3_600_000, is_fresh=False, last=LastFailure())
+    for number in range(2):
+        async with AsyncSession(engine) as session, session.begin():
+            await alerts.record(session, dict.fromkeys(numbered(number, 1), seen), now_ms=now_ms + number)
+    assert await send_all(engine) == []
+    assert alerts.unrouted == 1
+    quiet_ms = now_ms + 3_600_000
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.resolve_quiet(session, now_ms=quiet_ms, heard_ms=quiet_ms, sources=["main"])
+        assert await alerts.latecomers.end(session, now_ms=quiet_ms) == 1
+    async with AsyncSession(engine) as session:
+        told = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()
+    assert [(one.subject, one.what) for one in told] == [("late:1", "ring"), ("late:1", "resolve")]
