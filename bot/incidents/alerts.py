@@ -259,8 +259,10 @@ class Alerts:
         await self.storming.gather(session, steps, now_ms=now_ms)
         for row, done in steps:
             match done.call:
-                case Call.RING if row.storm_id is not None or row.held_ms is not None:
+                case Call.RING if row.held_ms is not None:
                     pass
+                case Call.RING if row.storm_id is not None:
+                    self._note_unrouted(not self._places(done.incident))
                 case Call.RING:
                     self.ring(session, row, done.incident, self._places(done.incident), now_ms=now_ms)
                     await self.tell_channels(session, row, done.incident, now_ms=now_ms)
@@ -327,7 +329,9 @@ class Alerts:
             silently = [replace(to, is_silent=True) for to in self._places(incident)]
             self.ring(session, row, incident, silently, now_ms=now_ms)
             await self.tell_channels(session, row, incident, now_ms=now_ms)
-        await self.storming.wake(session, [row for row, _ in goes_on[MOST_WOKEN:]], now_ms=now_ms)
+        others = goes_on[MOST_WOKEN:]
+        self._note_unrouted(sum(not self._places(paged.get(row.id, incident)) for row, incident in others))
+        await self.storming.wake(session, [row for row, _ in others], now_ms=now_ms)
         return len(woken)
 
     def _places(self, incident: Incident) -> list[Destination]:

@@ -220,3 +220,15 @@ async def test_a_storm_that_was_over_and_goes_on_rings_anew_in_every_channel(
         *(("storm:1", "ring"), ("storm:1", "resolve")),
         ("storm:1:2", "ring"),
     ]
+
+
+async def test_what_has_no_chat_to_go_to_is_counted_in_a_storm_too(engine: AsyncEngine, alerts: Alerts) -> None:
+    alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "staging=5"}))
+    await fail(engine, alerts, at("23 12:00"), *numbered(0, 9))
+    assert alerts.unrouted == 9
+    await fail(engine, alerts, at("23 23:00"), *numbered(9, 15))
+    assert alerts.unrouted == 9, "it waits for the morning"
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=at("24 06:00")) == 15
+    assert alerts.unrouted == 24
+    assert await send_all(engine) == []
