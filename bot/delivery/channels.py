@@ -151,7 +151,7 @@ def told_of_storm(storm: Storm, text: str, link: str) -> dict[str, Any]:
         "rule": "storm",
         "phase": "resolved" if storm.is_over else "firing",
         "count": storm.failures,
-        "error_type": f"{len(storm.members)} incidents at once",
+        "error_type": f"{storm.counted(len(storm.members))} incidents at once",
         "error": "",
         "first_at": rfc3339(storm.began_ms),
         "last_at": rfc3339(storm.joined_ms),

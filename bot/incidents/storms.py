@@ -33,7 +33,8 @@ class Member:
 class Storm:
     """What one place hears of a storm: the incidents that would have rung there. Times are ms, our clock.
 
-    told: when people last heard a sound about it, and how many failures nobody had taken then.
+    told: when people last heard a sound about it, and how many failures nobody had taken then. is_cut: there are more
+    than these members, none of which needs anybody as long as one of these does not.
     """
 
     id: int
@@ -41,8 +42,13 @@ class Storm:
     began_ms: int
     joined_ms: int
     members: Sequence[Member]
+    is_cut: bool = False
     told_ms: int = 0
     told_count: int = 0
+
+    def counted(self, number: int) -> str:
+        """A number of its members, or of their failures, as it is told."""
+        return f"{number}+" if self.is_cut else f"{number}"
 
     @property
     def failures(self) -> int:

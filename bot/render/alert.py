@@ -304,11 +304,11 @@ def late_text(late: Late) -> str:
 
 def storm_text(storm: Storm) -> str:
     """Many incidents in one message; how many, and of which kinds most."""
-    told = texts.STORM.format(kinds=len(storm.members), failures=storm.failures)
+    told = texts.STORM.format(kinds=storm.counted(len(storm.members)), failures=storm.counted(storm.failures))
     state = (
         texts.STORM_OVER
         if storm.is_over
-        else texts.STORM_UNHEEDED.format(count=storm.unheeded)
+        else texts.STORM_UNHEEDED.format(count=storm.counted(storm.unheeded))
         if storm.unheeded
         else texts.STORM_TAKEN
     )
@@ -316,24 +316,24 @@ def storm_text(storm: Storm) -> str:
     lines = [f"{sign} {name(storm.env, 20)} · {bold(told)} · {state}"]
     lines += [_storm_line(one) for one in storm.members[:TOP_KINDS]]
     if len(storm.members) > TOP_KINDS:
-        lines.append(texts.AND_MORE.format(count=len(storm.members) - TOP_KINDS))
+        lines.append(texts.AND_MORE.format(count=storm.counted(len(storm.members) - TOP_KINDS)))
     lines.append(texts.STORM_TIMES.format(began=moment(storm.began_ms), joined=clock(storm.joined_ms)))
     return fit(lines)
 
 
 def storm_nudge_text(storm: Storm) -> str:
     """Below a storm's message: what has joined it since nothing of it waited for anybody."""
-    return _storm_waits(storm, texts.STORM_AGAIN.format(count=storm.unheeded))
+    return _storm_waits(storm, texts.STORM_AGAIN.format(count=storm.counted(storm.unheeded)))
 
 
 def storm_grown_text(storm: Storm) -> str:
     """Below a storm's message: how much more often it has failed, the worst first."""
-    return _storm_waits(storm, texts.STORM_GROWN.format(failures=storm.waiting_failures))
+    return _storm_waits(storm, texts.STORM_GROWN.format(failures=storm.counted(storm.waiting_failures)))
 
 
 def storm_brought_text(storm: Storm, to: Paged) -> str:
     """Below a storm's message, where it is known already to whom it is brought now."""
-    told = _storm_waits(storm, texts.STORM_UNHEEDED.format(count=storm.unheeded))
+    told = _storm_waits(storm, texts.STORM_UNHEEDED.format(count=storm.counted(storm.unheeded)))
     return fit([*told.splitlines(), _brought(to)])
 
 
@@ -342,7 +342,7 @@ def _storm_waits(storm: Storm, told: str) -> str:
     lines = [f"{texts.ICON_STORM} {name(storm.env, 20)} · {bold(told)}"]
     lines += [_storm_line(one) for one in waiting[:TOP_KINDS]]
     if len(waiting) > TOP_KINDS:
-        lines.append(texts.AND_MORE.format(count=len(waiting) - TOP_KINDS))
+        lines.append(texts.AND_MORE.format(count=storm.counted(len(waiting) - TOP_KINDS)))
     return fit(lines)
 
 

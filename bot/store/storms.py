@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery.messages import Buttons, as_json
 from bot.incidents.failures import Key
-from bot.incidents.machine import Phase
+from bot.incidents.machine import UNHEEDED, Phase
 from bot.incidents.storms import WITHIN_MS, Member, Storm, takes_in
 from bot.routing.routes import Destination
 from bot.store.models import Card, IncidentRow, StormRow
 from bot.store.outbox import NUDGE, REVOKED, STORM, Subject, put, said_anew
 
 MOST_MEMBERS = 5000
+"""In memory at once: those that nobody has before others, and what is over last."""
 
 
 async def rung_lately(session: AsyncSession, env: str, now_ms: int) -> int:
@@ -60,18 +61,7 @@ async def storms(session: AsyncSession, ids: Collection[int]) -> list[Storm]:
     if not wanted:
         return []
     rows = await session.scalars(select(StormRow).where(StormRow.id.in_(wanted)).order_by(StormRow.id))
-    return [
-        Storm(
-            row.id,
-            row.env,
-            row.began_ms,
-            row.joined_ms,
-            await _members(session, row.id),
-            told_ms=row.told_ms,
-            told_count=row.told_count,
-        )
-        for row in rows
-    ]
+    return [await _storm(session, row) for row in rows]
 
 
 async def note_told(session: AsyncSession, storm_id: int, count: int, *, now_ms: int) -> None:
@@ -82,7 +72,22 @@ async def note_told(session: AsyncSession, storm_id: int, count: int, *, now_ms:
     )
 
 
-async def _members(session: AsyncSession, storm_id: int) -> Sequence[Member]:
+async def _storm(session: AsyncSession, row: StormRow) -> Storm:
+    members = await _members(session, row.id, MOST_MEMBERS + 1)
+    return Storm(
+        row.id,
+        row.env,
+        row.began_ms,
+        row.joined_ms,
+        sorted(members[:MOST_MEMBERS], key=lambda one: (-one.count, one.id)),
+        is_cut=len(members) > MOST_MEMBERS,
+        told_ms=row.told_ms,
+        told_count=row.told_count,
+    )
+
+
+async def _members(session: AsyncSession, storm_id: int, limit: int) -> Sequence[Member]:
+    """Those that nobody has, then the others that go on, then what is over; of each the worst first."""
     rows = await session.execute(
         select(
             IncidentRow.id,
@@ -96,8 +101,13 @@ async def _members(session: AsyncSession, storm_id: int) -> Sequence[Member]:
             IncidentRow.paged,
         )
         .where(IncidentRow.storm_id == storm_id)
-        .order_by(IncidentRow.count.desc(), IncidentRow.id)
-        .limit(MOST_MEMBERS)
+        .order_by(
+            IncidentRow.phase.in_(UNHEEDED).desc(),
+            (IncidentRow.phase != Phase.RESOLVED).desc(),
+            IncidentRow.count.desc(),
+            IncidentRow.id,
+        )
+        .limit(limit)
     )
     return [
         Member(
@@ -121,9 +131,8 @@ async def cards_of_storm(session: AsyncSession, storm_id: int) -> list[Card]:
 
 async def unheeded_of_storm(session: AsyncSession, storm_id: int) -> list[tuple[int, int]]:
     """Id and episode of each of its incidents that nobody has taken."""
-    members = await _members(session, storm_id)
-    wanted = [one.id for one in members if one.is_unheeded]
-    rows = await session.execute(select(IncidentRow.id, IncidentRow.episode).where(IncidentRow.id.in_(wanted)))
+    which = (IncidentRow.storm_id == storm_id, IncidentRow.phase.in_(UNHEEDED))
+    rows = await session.execute(select(IncidentRow.id, IncidentRow.episode).where(*which).order_by(IncidentRow.id))
     return [(row[0], row[1]) for row in rows]
 
 
@@ -134,8 +143,11 @@ async def open_of_storm(session: AsyncSession, chat_id: int, message_id: int, li
         .where(Card.chat_id == chat_id, Card.message_id == message_id, Card.storm_id.is_not(None))
         .limit(1)
     )
-    members = await _members(session, storm_id) if storm_id is not None else ()
-    return [one.id for one in members if one.phase is not Phase.RESOLVED][:limit]
+    if storm_id is None:
+        return []
+    goes_on = (IncidentRow.storm_id == storm_id, IncidentRow.phase != Phase.RESOLVED)
+    wanted = select(IncidentRow.id).where(*goes_on).order_by(IncidentRow.count.desc(), IncidentRow.id).limit(limit)
+    return list(await session.scalars(wanted))
 
 
 def rewrite_card(card: Card, text: str, buttons: Buttons, *, now_ms: int) -> None:

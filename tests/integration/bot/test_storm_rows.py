@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import replace
 
+import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -15,6 +16,7 @@ from bot.incidents.handling import AT_ONCE, Handling, Outcome
 from bot.incidents.machine import Person
 from bot.routing.chats import Chats
 from bot.settings import BotSettings
+from bot.store import storms
 from bot.store.claims import move_to_general
 from bot.store.database import Database
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, StormRow
@@ -232,3 +234,32 @@ async def test_what_has_no_chat_to_go_to_is_counted_in_a_storm_too(engine: Async
         assert await alerts.tell_digest(session, now_ms=at("24 06:00")) == 15
     assert alerts.unrouted == 24
     assert await send_all(engine) == []
+
+
+async def test_of_a_storm_larger_than_memory_holds_all_is_taken_and_what_nobody_has_is_told(
+    engine: AsyncEngine, alerts: Alerts, handling: Handling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storms, "MOST_MEMBERS", 10)
+    now_ms, ann = at("23 12:00"), Person(1, "Ann", "operator")
+    await fail(engine, alerts, now_ms, *numbered(0, 30))
+
+    async def headline() -> str:
+        async with AsyncSession(engine) as session:
+            return (await session.scalars(select(Card.text).where(Card.kind == "storm"))).one().splitlines()[0]
+
+    assert "<b>10+ incidents at once, ×10+</b> · 10+ nobody has" in await headline()
+    async with AsyncSession(engine) as session:
+        of_storm = select(IncidentRow.id, IncidentRow.episode).where(IncidentRow.storm_id == 1)
+        rows = await session.execute(of_storm.order_by(IncidentRow.id))
+        *others, last = [(row[0], row[1]) for row in rows]
+    assert await handling.ack_all(others[:15], ann) == 15
+    assert "nobody has" in await headline(), "though those that are taken are more than memory holds"
+    await handling.ack_all(others, ann)
+    await handling.resolve(others[0][0], ann)
+    assert "· 1+ nobody has" in await headline()
+    assert await handling.ack_storm(1, ann) == 1
+    assert "all of them are taken" in await headline()
+    for number, _ in others[1:]:
+        await handling.resolve(number, ann)
+    await handling.note_on(last[0], ann, "still at it")
+    assert "quiet again" not in await headline(), f"#{last[0]} goes on"
