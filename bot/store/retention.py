@@ -29,15 +29,19 @@ GIVEN_UP, MOST_NOTE = "given up after 30 days: ", 200
 async def forget(session: AsyncSession, before_ms: int) -> int:
     """Delete up to a batch of each: what has not changed since then and is over. Returns how many rows went.
 
-    A message is over when it need not be sent again, and its incident is in a later episode or resolved. An incident or
-    a summary takes its messages with it, and stays while one of them is still to arrive.
+    A message is over when it need not be sent again, and its incident is in a later episode or resolved; a storm's when
+    all of it is. An incident or a summary takes its messages with it, and stays while one of them is still to arrive.
     """
     goes_on = and_(IncidentRow.phase != Phase.RESOLVED, IncidentRow.episode == Card.episode)
+    storms_on = select(IncidentRow.storm_id).where(
+        IncidentRow.storm_id.is_not(None), IncidentRow.phase != Phase.RESOLVED
+    )
     is_done = or_(Card.state != "live", Card.sent >= Card.wanted)
     cards = (
         select(Card.id)
         .outerjoin(IncidentRow, IncidentRow.id == Card.incident_id)
         .where(Card.changed_ms < before_ms, is_done, or_(Card.incident_id.is_(None), ~goes_on))
+        .where(or_(Card.storm_id.is_(None), Card.storm_id.not_in(storms_on)))
     )
     incidents = select(IncidentRow.id).where(
         IncidentRow.phase == Phase.RESOLVED,

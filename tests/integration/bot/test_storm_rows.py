@@ -20,6 +20,7 @@ from bot.store import storms
 from bot.store.claims import move_to_general
 from bot.store.database import Database
 from bot.store.models import AuditRow, Card, DispatchRow, IncidentRow, StormRow
+from bot.store.retention import forget
 from bot.store.stale import drop_stale
 from tests.eventually import eventually
 from tests.integration.bot.incident_rows import ADMIN, at, fail, numbered, send_all
@@ -263,3 +264,18 @@ async def test_of_a_storm_larger_than_memory_holds_all_is_taken_and_what_nobody_
         await handling.resolve(number, ann)
     await handling.note_on(last[0], ann, "still at it")
     assert "quiet again" not in await headline(), f"#{last[0]} goes on"
+
+
+async def test_the_message_of_a_storm_is_forgotten_when_all_of_it_is_over_and_not_before(
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
+) -> None:
+    now_ms, ann = at("23 12:00"), Person(1, "Ann", "operator")
+    await fail(engine, alerts, now_ms, *numbered(0, 6))
+    assert [kind for kind, _ in await send_all(engine)][-1] == "storm"
+    async with AsyncSession(engine) as session, session.begin():
+        assert await forget(session, now_ms + 1) == 0
+    await handling.resolve(6, ann)
+    assert await send_all(engine) == [], "its message says so, without another sound"
+    async with AsyncSession(engine) as session, session.begin():
+        await session.execute(update(Card).where(Card.kind == "storm").values(sent=Card.wanted, changed_ms=now_ms))
+        assert await forget(session, now_ms + 1) == 1
