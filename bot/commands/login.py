@@ -40,11 +40,11 @@ class Login:
             return await open_page(int(number[:18]), ask, desk)
         try:
             async with desk.database.transaction(timeout=SECONDS) as session:
-                ticket = await _make(session, ask, desk, "")
+                ticket, role = await _make(session, ask, desk, "")
         except Unavailable:
             return Reply(texts.LOGIN_AWAY)
         link = shown(desk.logins.link(ticket), LONGEST_LINK)
-        return Reply(texts.LOGIN.format(link=link, minutes=desk.logins.minutes, role=_role(ask).value))
+        return Reply(texts.LOGIN.format(link=link, minutes=desk.logins.minutes, role=role.value))
 
     async def press(self, ask: Ask, rest: str, desk: Desk) -> Reply:
         if not rest.isdecimal():
@@ -58,7 +58,7 @@ class Login:
 
 async def open_page(number: int, ask: Ask, desk: Desk) -> Reply:
     """A login link of the person who asks that leads to an incident. It may be shown to nobody else."""
-    page, ticket = f"incidents/{number}", ""
+    page, ticket, role = f"incidents/{number}", "", Role.VIEWER
     incident: Incident | None = None
     try:
         async with desk.database.transaction(timeout=SECONDS) as session:
@@ -66,7 +66,7 @@ async def open_page(number: int, ask: Ask, desk: Desk) -> Reply:
             if incident is None:
                 unknown = texts.NO_SUCH_INCIDENT.format(number=number)
                 return Reply(unknown, notice=unknown, is_alert=True)
-            ticket = await _make(session, ask, desk, f"#{number}")
+            ticket, role = await _make(session, ask, desk, f"#{number}")
     except Unavailable:
         ticket = ""
     about = "\n".join(incident_lines(number, incident, now_ms=current_ms())) if incident else f"#{number}"
@@ -74,8 +74,9 @@ async def open_page(number: int, ask: Ask, desk: Desk) -> Reply:
     link, buttons = _link(url)
     if not ticket:
         return Reply(texts.OPEN_AWAY.format(about=about, link=link, number=number), buttons)
-    role, minutes = _role(ask).value, desk.logins.minutes
-    return Reply(texts.LOGIN_TO.format(about=about, link=link, role=role, number=number, minutes=minutes), buttons)
+    minutes = desk.logins.minutes
+    text = texts.LOGIN_TO.format(about=about, link=link, role=role.value, number=number, minutes=minutes)
+    return Reply(text, buttons)
 
 
 def _link(url: str) -> tuple[str, Buttons]:
@@ -85,13 +86,11 @@ def _link(url: str) -> tuple[str, Buttons]:
     return f"{shown(url, LONGEST_LINK)}\n", ()
 
 
-async def _make(session: Session, ask: Ask, desk: Desk, about: str) -> str:
-    actor = Actor(str(ask.user_id), ask.user_name, _role(ask))
+async def _make(session: Session, ask: Ask, desk: Desk, about: str) -> tuple[str, Role]:
+    """Make a ticket; return it with the role of now. It holds a viewer's: who uses it has the one they hold then."""
+    role = await desk.people.role_in(session, ask.user_id) or Role.VIEWER
+    actor = Actor(str(ask.user_id), ask.user_name, role)
     lasts = timedelta(minutes=desk.logins.minutes)
-    ticket = await tickets.make(session, actor.user_id, ask.user_name, actor.role, lasts)
+    ticket = await tickets.make(session, actor.user_id, ask.user_name, Role.VIEWER, lasts)
     await audit.note(session, actor, "login link", about, "made")
-    return ticket
-
-
-def _role(ask: Ask) -> Role:
-    return ask.role or Role.VIEWER
+    return ticket, role

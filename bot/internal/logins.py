@@ -12,7 +12,7 @@ from bot.people.logins import Logins
 from bot.people.roster import People
 from bot.store import audit, tickets, tokens
 from bot.store.audit import Actor
-from bot.store.database import Database
+from bot.store.database import Database, Session
 from bot.store.tickets import BadTicket
 from bot.store.times import wire, wire_or_none
 from tocsin.access import AccessList, Arrival, Ended, EndRequest, KnownToken, Redeemed, RedeemRequest
@@ -42,7 +42,7 @@ def login_routes(database: Database, people: People, logins: Logins) -> list[HTT
                 status, message = WHY[bad.why]
                 refusal = Refused(status, bad.why, message)
             else:
-                role = _role_now(people, holder.user_id, Role(holder.role))
+                role = await _role_now(session, people, holder.user_id, Role(holder.role))
                 actor = Actor(holder.user_id, holder.name, role, asked.address)
                 await audit.note(session, actor, "login", "page", "done")
                 return Redeemed(
@@ -99,9 +99,9 @@ def login_routes(database: Database, people: People, logins: Logins) -> list[HTT
     return [redeem, end, arrived, access]
 
 
-def _role_now(people: People, user_id: str, made_with: Role) -> Role:
+async def _role_now(session: Session, people: People, user_id: str, made_with: Role) -> Role:
     """A person of Telegram has the role they hold now; others the one their link was made with."""
-    own = people.role_of(int(user_id)) if user_id.isdecimal() else None
+    own = await people.role_in(session, int(user_id)) if user_id.isdecimal() else None
     return own or made_with
 
 

@@ -3,8 +3,8 @@
 from bot.incidents.failures import stored
 from bot.incidents.machine import Person
 from bot.internal.gate import Refused
-from bot.people.roster import NOBODY, People
-from bot.store import audit, people, tokens
+from bot.people.roster import People
+from bot.store import audit, tokens
 from bot.store.audit import Actor
 from bot.store.database import Database, Session
 from tocsin.incidents import Asker
@@ -33,9 +33,7 @@ async def permit(
 async def role_now(session: Session, who: People, user_id: str, told: Role | None) -> Role | None:
     """What somebody may do: as we know it ourselves where we do, and never more than logsvc says."""
     if user_id.isdecimal():
-        number = int(user_id)
-        own = Role.ADMIN if number in who.admins else await people.granted(session, number)
-        own = None if number in NOBODY else own
+        own = await who.role_in(session, int(user_id))
     elif user_id.startswith(TOKEN):
         own = await tokens.role_of(session, user_id.removeprefix(TOKEN))
     else:

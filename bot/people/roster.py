@@ -9,7 +9,7 @@ import structlog
 
 from bot.delivery.messages import Ask
 from bot.store import people as stored
-from bot.store.database import Database
+from bot.store.database import Database, Session
 from tocsin.breakers import Unavailable
 from tocsin.lifecycle import pause
 from tocsin.roles import Role
@@ -37,6 +37,12 @@ class People:
         if user_id in NOBODY:
             return None
         return Role.ADMIN if user_id in self.admins else self.granted.get(user_id)
+
+    async def role_in(self, session: Session, user_id: int) -> Role | None:
+        """The same as Postgres says now: for what outlives the seconds that memory may be behind."""
+        if user_id in NOBODY or user_id in self.admins:
+            return self.role_of(user_id)
+        return await stored.granted(session, user_id)
 
     def saw(self, ask: Ask) -> None:
         """Note who speaks; they are stored later, for an answer must not wait for that."""
