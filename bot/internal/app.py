@@ -35,7 +35,7 @@ def internal_routes(desk: Desk) -> list[HTTPRouteHandler]:
     """All of them. The page asks what commands ask, so it may use the same."""
     return [
         *login_routes(desk.database, desk.people, desk.logins),
-        *token_routes(desk.database),
+        *token_routes(desk.database, desk.people),
         *audit_routes(desk.database, desk.people),
         actions_route(desk.handling, desk.people, desk.acting.bridge),
         changes_route(desk.database),

@@ -146,6 +146,14 @@ async def test_on_the_server_links_and_tokens_are_made_while_telegram_is_down(gu
     made = await bot("POST", "tokens", body={"name": "grafana", "role": "viewer", "user_id": "1001", **maker})
     assert made.status_code == 201
     assert made.json()["token"].startswith("tocsin_")
+    one = f"tokens/{made.json()['id']}"
+    for other in ({"user_id": str(ANN)}, {"user_id": "proxy:ann", "user_role": "operator"}):
+        body = {"name": "mine", "role": "admin", **maker, **other}
+        assert (await bot("POST", "tokens", body=body)).status_code == 403, "no admin now, whatever they were"
+    assert (await bot("DELETE", f"{one}?user_id={ANN}&role=admin")).status_code == 403
+    refusals = [(row["action"], row["outcome"]) for row in await bot.audit(user_id=ANN)]
+    refused = "refused: that needs the role admin; yours is viewer"
+    assert refusals == [("token revoke", refused), ("token create", refused)]
     for wrong in ({"name": ""}, {"name": "x" * 101}, {"role": "root"}, {"days": 0}, {"days": 10**9}):
         body = {"name": "n", "role": "viewer", "user_id": "1", **wrong}
         assert (await bot("POST", "tokens", body=body)).status_code == 400, wrong
@@ -154,11 +162,9 @@ async def test_on_the_server_links_and_tokens_are_made_while_telegram_is_down(gu
     _, listed, _ = await by_hand(house, "list", "token", "list")
     assert re.search(r"revoked +operator .* ci\n", listed)
     assert re.search(r"good +viewer .*never ends +grafana\n", listed)
-    assert (
-        await bot("DELETE", f"tokens/{made.json()['id']}?user_id=1001&role=admin&address=192.0.2.7")
-    ).status_code == 204
+    assert (await bot("DELETE", f"{one}?user_id=1001&role=admin&address=192.0.2.7")).status_code == 204
     assert (await bot("GET", "access")).json()["tokens"] == []
-    rows = [row for row in await bot.audit() if row["action"].startswith("token ")]
+    rows = [row for row in await bot.audit() if row["action"].startswith("token ") and row["outcome"][:4] == "done"]
     assert [row["action"] for row in rows].count("token create") == len(rows) - 2 == 2
     by_page = [(row["role"], row["address"]) for row in rows if "grafana" in row["target"]]
     assert by_page == [("admin", "192.0.2.7")] * 2
