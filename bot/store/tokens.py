@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.store.models import ApiToken
@@ -13,6 +13,8 @@ from tocsin.roles import Role
 
 MOST = 1000
 """Good ones at a time. logsvc holds them all in memory."""
+
+IS_GOOD = and_(ApiToken.revoked_at.is_(None), or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > func.now()))
 
 
 class TooMany(Exception):
@@ -42,13 +44,14 @@ async def make(
 
 async def good(session: AsyncSession) -> Sequence[ApiToken]:
     """Those that let in now."""
-    is_good = or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > func.now())
-    return (await session.scalars(select(ApiToken).where(ApiToken.revoked_at.is_(None), is_good))).all()
+    return (await session.scalars(select(ApiToken).where(IS_GOOD))).all()
 
 
 async def listed(session: AsyncSession) -> Sequence[ApiToken]:
-    """All, the newest first, revoked ones too."""
-    return (await session.scalars(select(ApiToken).order_by(ApiToken.created_at.desc(), ApiToken.id).limit(MOST))).all()
+    """All that are good, and the newest of the others as far as there is room; the newest first."""
+    wanted = select(ApiToken).order_by(IS_GOOD.desc(), ApiToken.created_at.desc(), ApiToken.id)
+    found = (await session.scalars(wanted.limit(MOST))).all()
+    return sorted(found, key=lambda one: one.created_at, reverse=True)
 
 
 async def revoke(session: AsyncSession, token_id: str) -> str | None:

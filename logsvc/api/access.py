@@ -41,7 +41,7 @@ class TokenWish(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Tokens(msgspec.Struct):
-    """All tokens, the newest first, revoked ones too."""
+    """All tokens that are good, and the newest that are over: 1,000 in all. The newest first."""
 
     items: list[TokenItem]
 

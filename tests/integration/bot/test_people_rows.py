@@ -22,6 +22,7 @@ from bot.routing.chats import Chats
 from bot.routing.duty import Shift, Turn
 from bot.routing.routes import Destination
 from bot.settings import BotSettings
+from bot.store import tokens
 from bot.store.chats import move_chat
 from bot.store.database import Database
 from bot.store.duty import begin_shift, duty_now, read_turns, set_rota
@@ -33,6 +34,7 @@ from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, send_
 from tests.integration.bot.test_silences_at_once import are_waiting
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
+from tocsin.roles import Role
 from tocsin.settings import read
 
 
@@ -141,3 +143,22 @@ async def test_an_escalation_makes_its_sound_and_says_to_whom_it_comes_whatever_
         sounds = (await session.scalars(select(Card).where(Card.kind != INCIDENT, Card.sent == 0))).all()
     assert [(one.kind, one.chat_id, one.is_silent) for one in sounds] == [("nudge", new if has_moved else old, False)]
     assert "so it comes to this chat." in sounds[0].text
+
+
+async def test_a_token_that_is_good_is_listed_however_many_others_there_were_since(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MOST", 3)
+
+    async def make(name: str) -> str:
+        async with AsyncSession(engine) as session, session.begin():
+            made, _ = await tokens.make(session, name, Role.VIEWER, by="1", lasts=None)
+            return made.id
+
+    await make("for ever")
+    for number in range(4):
+        one = await make(f"of day {number}")
+        async with AsyncSession(engine) as session, session.begin():
+            assert await tokens.revoke(session, one) is not None
+    async with AsyncSession(engine) as session:
+        assert [one.name for one in await tokens.listed(session)] == ["of day 3", "of day 2", "for ever"]
