@@ -64,10 +64,11 @@ class FailedJobs:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows as logsvc lists them. as_of: as in FailedJobs."""
+    """Rows as logsvc lists them. as_of: as in FailedJobs. has_more: others follow these."""
 
     items: list[dict[str, Any]]
     as_of: str | None
+    has_more: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class History:
     async def _page(self, path: str, query: Mapping[str, str]) -> Page:
         async with self._breakers.guard(LOGSVC, timeout=ANSWER_SECONDS, errors_that_count=SICK):
             page = await self._get(path, query)
-            return Page(list(page["items"]), page.get("as_of"))
+            return Page(list(page["items"]), page.get("as_of"), bool(page.get("next_cursor")))
 
     async def figures(self, start_ms: int, end_ms: int) -> Figures:
         """What went on in every queue. It may take long, so it has a breaker of its own. Raises as failed_jobs."""

@@ -277,6 +277,7 @@ ALL_INCIDENTS = "Open incidents"
 
 HISTORY_AWAY = "🟠 History (logsvc) does not answer."
 HISTORY_REFUSES = "🟠 History (logsvc) refuses the bot's question (HTTP {status}); for 401, see TOCSIN_SERVICE_TOKEN."
+TOO_MANY_SCHEDULES = "There are too many to ask history when each ran last."
 OWN_NUMBERS = "These are the bot's own last snapshots."
 OWN_INCIDENTS = "This is what the bot itself has counted."
 NO_JOB_NOW = "So a single job cannot be looked up. Try again in a minute; /status says more."

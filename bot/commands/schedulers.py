@@ -20,7 +20,7 @@ AT_MOST = 1000
 
 @dataclass
 class SchedulersCommand:
-    """Asks history; while that is away, tells what the bot itself has read."""
+    """Asks history; while that is away, or there are more than it tells at once, tells what the bot itself has read."""
 
     name: str = "schedulers"
     about: str = "what runs when: /schedulers [QUEUE]"
@@ -38,6 +38,8 @@ class SchedulersCommand:
             found = await desk.history.schedulers(one.source if one else "", one.queue if one else "", AT_MOST)
         except (Unavailable, Refused) as failure:
             return self._own(one, page, data, why(failure), desk)
+        if found.has_more:  # by name: the overdue may be among the others
+            return self._own(one, page, data, texts.TOO_MANY_SCHEDULES, desk)
         text = schedulers_text(found.items, page=page, as_of=found.as_of, now_ms=current_ms())
         _, has_more = cut(found.items, page, TOP)
         return Reply(text, (page_buttons(data, page, has_more=has_more),), notice=texts.UPDATED)
@@ -56,4 +58,4 @@ class SchedulersCommand:
             page=page,
         )
         _, has_more = cut(rows, page, TOP)
-        return Reply(text, (page_buttons(data, page, has_more=has_more),), notice=texts.HISTORY_AWAY)
+        return Reply(text, (page_buttons(data, page, has_more=has_more),), notice=note)
