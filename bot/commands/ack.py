@@ -13,12 +13,10 @@ from bot.queues.state import place
 from bot.render.incidents import PER_PAGE, incident_lines, incidents_buttons
 from bot.render.markup import bold, fit, name
 from bot.render.times import as_old
-from bot.store.incidents import open_incidents, places_called
+from bot.store.incidents import open_incidents, places_called, unheeded_of_place
 from tocsin.breakers import Unavailable
 from tocsin.roles import Role
 from tocsin.times import current_ms
-
-MOST_AT_ONCE = 200
 
 
 @dataclass
@@ -79,8 +77,7 @@ class Ack:
                 return which_typed(places, self.name)
             if not places:
                 return looked.unknown("queue")
-            found = await open_incidents(session, offset=0, limit=MOST_AT_ONCE, place=places.pop())
-        unheeded = [(number, one.episode) for number, one in found.page if one.phase in UNHEEDED]
+            unheeded = await unheeded_of_place(session, places.pop())
         taken = await desk.handling.ack_all(unheeded, ask.who)
         return Reply(texts.ACKED_ALL.format(count=taken) if taken else texts.NOTHING_TO_ACK)
 

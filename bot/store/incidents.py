@@ -215,13 +215,9 @@ class Open:
     page: list[tuple[int, Incident]]
 
 
-async def open_incidents(
-    session: AsyncSession, *, offset: int, limit: int, place: tuple[str, str, str] | None = None
-) -> Open:
-    """A page of the open incidents: what nobody has taken first, then the newest. place: of one queue only."""
-    wanted = [IS_OPEN, ~IS_TOO_FEW]
-    if place is not None:
-        wanted += [column == key_part(part) for column, part in zip(PLACE, place, strict=True)]
+async def open_incidents(session: AsyncSession, *, offset: int, limit: int) -> Open:
+    """A page of the open incidents: what nobody has taken first, then the newest."""
+    wanted = (IS_OPEN, ~IS_TOO_FEW)
     is_unheeded = IncidentRow.phase.in_(UNHEEDED)
     counts = select(func.count(), func.count().filter(is_unheeded)).select_from(IncidentRow).where(*wanted)
     count, unheeded = (await session.execute(counts)).one()
@@ -233,6 +229,13 @@ async def open_incidents(
         .limit(limit)
     )
     return Open(count, unheeded, [(row.id, to_incident(row)) for row in rows])
+
+
+async def unheeded_of_place(session: AsyncSession, place: tuple[str, str, str]) -> list[tuple[int, int]]:
+    """Id and episode of everything of a queue that nobody has taken."""
+    mine = (column == key_part(part) for column, part in zip(PLACE, place, strict=True))
+    wanted = select(IncidentRow.id, IncidentRow.episode).where(*mine, IncidentRow.phase.in_(UNHEEDED), ~IS_TOO_FEW)
+    return [(row[0], row[1]) for row in await session.execute(wanted.order_by(IncidentRow.id))]
 
 
 async def places_called(session: AsyncSession, said: str) -> set[tuple[str, str, str]]:

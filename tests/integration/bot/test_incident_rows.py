@@ -1,15 +1,22 @@
 """Incidents on a real Postgres, by a clock that is passed in."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from bot.commands.ack import Ack
+from bot.delivery.messages import Ask
+from bot.desk import Desk
 from bot.incidents.alerts import Alerts
 from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.handling import Handling
 from bot.incidents.machine import Person
 from bot.incidents.trial import NOWHERE, end_forgotten
+from bot.queues.numbers import Numbers
+from bot.queues.state import from_snapshot
 from bot.routing.chats import Chats
 from bot.routing.duty import Shift
 from bot.settings import BotSettings
@@ -17,8 +24,10 @@ from bot.store.changes import read_changes
 from bot.store.duty import begin_shift
 from bot.store.models import Card, IncidentRow
 from bot.store.stale import drop_stale
+from tests.integration.bot.house import snapshot
 from tests.integration.bot.incident_rows import ADMIN, ANN, BOSS, KEY, at, fail, numbered, send_all
 from tests.unit.bot.test_routes import BASE
+from tocsin.roles import Role
 from tocsin.settings import read
 
 
@@ -138,3 +147,18 @@ async def test_one_reminder_each_half_hour_tells_of_everything_that_nobody_has(
         reminders += [text for _, text in await send_all(engine)]
     assert [text.splitlines()[0] for text in reminders] == ["🔔 <b>Nobody has acked 140 incidents yet</b>"] * 2
     assert "… and 130 more" in reminders[0]
+
+
+async def test_all_of_a_queue_is_taken_by_its_name_however_much_that_is(
+    engine: AsyncEngine, alerts: Alerts, handling: Handling
+) -> None:
+    now_ms, many = at("23 12:00"), 250
+    await fail(engine, alerts, now_ms, *numbered(0, many), KEY._replace(queue="mail"))
+    orders = Numbers([from_snapshot(snapshot())])
+    ledger = SimpleNamespace(own=lambda: orders)
+    desk = cast(Desk, SimpleNamespace(database=handling.database, handling=handling, ledger=ledger))
+    ask = Ask(ADMIN, ADMIN, is_private=True, text="/ack orders", role=Role.OPERATOR)
+    assert (await Ack().answer(ask, "orders", desk)).text == f"You have {many} now."
+    async with AsyncSession(engine) as session:
+        left = await session.scalars(select(IncidentRow.queue).where(IncidentRow.acked_by.is_(None)))
+        assert left.all() == ["mail"]
