@@ -310,7 +310,7 @@ class Alerts:
         over = [one for one in await held_places(session) if quiet_until_ms(hours, *one, now_ms) is None]
         for row in await lock_held(session, over[:most], most) if over else ():
             incident = to_incident(row)
-            row.held_ms = None
+            row.rung_ms, row.held_ms = row.held_ms or now_ms, None
             if row.page_due_ms is not None:  # since before it was held
                 row.page_due_ms = now_ms + int(self.policy.escalate_seconds * 1000)
             incident = replace(incident, has_rung=True, told_ms=now_ms)  # a reminder waits its time from now

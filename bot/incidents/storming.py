@@ -51,7 +51,7 @@ class Storming:
         ringing: dict[str, list[tuple[IncidentRow, Step]]] = {}
         for row, done in steps:
             if done.call is Call.RING:
-                row.rung_ms, row.storm_id = 0 if row.held_ms else now_ms, None
+                row.rung_ms, row.storm_id = now_ms, None
             if done.call is Call.RING and row.held_ms is None:
                 ringing.setdefault(done.incident.key.env, []).append((row, done))
         await session.flush()

@@ -22,7 +22,8 @@ async def rung_lately(session: AsyncSession, env: str, now_ms: int) -> int:
     """How many incidents of an env have had a message of their own in the last minute."""
     found = select(func.count()).select_from(IncidentRow)
     lately = IncidentRow.rung_ms > now_ms - WITHIN_MS
-    return await session.scalar(found.where(IncidentRow.env == env, lately, IncidentRow.storm_id.is_(None))) or 0
+    has_own = (IncidentRow.storm_id.is_(None), IncidentRow.held_ms.is_(None))
+    return await session.scalar(found.where(IncidentRow.env == env, lately, *has_own)) or 0
 
 
 async def hold_storms(session: AsyncSession, ids: Collection[int], envs: Collection[str]) -> None:

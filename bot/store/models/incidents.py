@@ -12,9 +12,9 @@ from bot.store.models.base import Base
 class IncidentRow(Base):
     """One kind of failure of one queue; see bot/incidents/machine.py for the meaning of the columns.
 
-    rung_ms: when this episode rang. storm_id: the storm that tells of it, instead of a message of its own. page_due_ms:
-    when the next one is paged if nobody has taken it; None = there is nobody left. held_ms: since when it waits for the
-    morning digest instead of ringing.
+    rung_ms: when this episode rang, or began to wait for the morning digest instead. storm_id: the storm that tells of
+    it, instead of a message of its own. page_due_ms: when the next one is paged if nobody has taken it; None = there is
+    nobody left. held_ms: since when it waits for the digest.
     """
 
     __tablename__ = "incidents"

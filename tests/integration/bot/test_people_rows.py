@@ -30,7 +30,7 @@ from bot.store.handover import handover
 from bot.store.models import AuditRow, Card
 from bot.store.outbox import INCIDENT
 from tests.eventually import eventually
-from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, send_all
+from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, numbered, send_all
 from tests.integration.bot.test_silences_at_once import are_waiting
 from tests.unit.bot.test_routes import BASE
 from tocsin.breakers import Breakers
@@ -53,6 +53,30 @@ async def test_a_handover_tells_what_rang_and_what_was_done_whatever_else_happen
         found = await handover(session, since_ms=began_ms, now_ms=over_ms)
     assert (found.began, found.ended) == (1, 1), "what was read late has rung nowhere"
     assert ({one.action for one in found.acts}, found.acts_count) == ({"ack"}, 20)
+
+
+async def test_a_handover_counts_what_quiet_hours_held_back_as_begun_when_it_was_held(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    await fail(engine, alerts, at("23 23:00"), *numbered(0, 3))
+    async with AsyncSession(engine) as session, session.begin():
+        over_ms = at("24 01:00")
+        assert await alerts.resolve_quiet(session, now_ms=over_ms, heard_ms=over_ms, sources=["main"], most=2) == 2
+
+    async def since_ten() -> tuple[int, int, int]:
+        async with AsyncSession(engine) as session:
+            found = await handover(session, since_ms=at("23 22:00"), now_ms=at("24 08:00"))
+        return found.began, found.open.count, found.ended
+
+    assert await since_ten() == (3, 1, 2)
+    late = Tally(1, at("23 20:00"), at("23 20:00"), is_fresh=False, last=LastFailure())
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, {KEY: late}, now_ms=at("24 01:00"))
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.tell_digest(session, now_ms=at("24 06:00")) == 4
+    assert await since_ten() == (4, 2, 2), "the digest has told of what was read late, too"
+    await fail(engine, alerts, at("24 06:00"), *numbered(10, 5))
+    assert [kind for kind, _ in await send_all(engine)].count("storm") == 0, "those of the night were long before"
 
 
 async def revoke(engine: AsyncEngine, alerts: Alerts, user_id: int) -> Reply:

@@ -15,6 +15,8 @@ from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.handling import AT_ONCE, Handling, Outcome
 from bot.incidents.machine import Person
 from bot.routing.chats import Chats
+from bot.routing.quiet import parse_quiet_hours
+from bot.rules.rulebook import RuleBook
 from bot.settings import BotSettings
 from bot.store import storms
 from bot.store.claims import move_to_general
@@ -279,3 +281,14 @@ async def test_the_message_of_a_storm_is_forgotten_when_all_of_it_is_over_and_no
     async with AsyncSession(engine) as session, session.begin():
         await session.execute(update(Card).where(Card.kind == "storm").values(sent=Card.wanted, changed_ms=now_ms))
         assert await forget(session, now_ms + 1) == 1
+
+
+async def test_what_quiet_hours_hold_back_makes_no_storm_of_what_rings_beside_it(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    alerts.book = RuleBook(replace(alerts.policy, quiet_hours=parse_quiet_hours("main/mail=22:00-06:00")))
+    now_ms = at("23 23:00")
+    await fail(engine, alerts, now_ms, *(Key("prod", "main", "mail", f"f{number}") for number in range(6)))
+    assert await send_all(engine) == []
+    await fail(engine, alerts, now_ms + 1000, *numbered(0, 1))
+    assert [kind for kind, _ in await send_all(engine)] == ["incident"]
