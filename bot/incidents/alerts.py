@@ -119,7 +119,7 @@ class Alerts:
         """Apply a batch to its incidents; return how many ring."""
         if not tallies:
             return 0
-        silences = await hold_covering(session, tallies)
+        silences = await hold_covering(session, tallies, now_ms=now_ms)
         rows = await lock_incidents(session, tallies)
         steps: list[tuple[IncidentRow, Step]] = []
         for key in sorted(tallies):
@@ -138,7 +138,7 @@ class Alerts:
     async def find(self, session: Session, findings: Sequence[Finding], *, now_ms: int) -> int:
         """Let incidents be as rules found it; return how many ring. What is known already changes nothing."""
         keys = {one.spot.key: one for one in findings}
-        silences = await hold_covering(session, keys)
+        silences = await hold_covering(session, keys, now_ms=now_ms)
         rows = await lock_incidents(session, keys)
         steps: list[tuple[IncidentRow, Step]] = []
         for key, one in sorted(keys.items()):

@@ -26,17 +26,18 @@ async def silences_on(session: AsyncSession) -> list[Silence]:
     return [to_silence(row) for row in await session.scalars(on)]
 
 
-async def hold_covering(session: AsyncSession, keys: Collection[Key]) -> dict[int, SilenceRow]:
+async def hold_covering(session: AsyncSession, keys: Collection[Key], *, now_ms: int) -> dict[int, SilenceRow]:
     """Those that are on and keep any of these quiet, held until the transaction ends: by their ids.
 
-    Until then none begins or ends.
+    Until then none begins or ends. One whose time is up keeps nothing quiet any more, though nobody has ended it yet.
     """
     if not keys:
         return {}
     await session.execute(select(func.pg_advisory_xact_lock_shared(Lock.SILENCES)))
     columns = (SilenceRow.env, SilenceRow.source, SilenceRow.queue, SilenceRow.fingerprint)
     near = [column.in_({"", *parts}) for column, parts in zip(columns, zip(*keys, strict=True), strict=True)]
-    rows = await session.scalars(select(SilenceRow).where(SilenceRow.ended_ms.is_(None), *near))
+    is_on = (SilenceRow.ended_ms.is_(None), SilenceRow.until_ms > now_ms)
+    rows = await session.scalars(select(SilenceRow).where(*is_on, *near))
     on = [to_silence(row) for row in rows]
     held = await hold_silences(session, {one.id for key in keys for one in covering(on, key)})
     return {number: row for number, row in held.items() if row.ended_ms is None}

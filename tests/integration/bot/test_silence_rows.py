@@ -16,7 +16,7 @@ from bot.rules.conditions import Verdict
 from bot.store.models import Card, IncidentRow, SilenceRow
 from bot.store.outbox import INCIDENT
 from bot.store.silences import to_silence
-from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, numbered
+from tests.integration.bot.incident_rows import ADMIN, ANN, KEY, at, fail, numbered, send_all
 
 
 def maintenance(env: str, from_ms: int, until_ms: int) -> SilenceRow:
@@ -119,3 +119,23 @@ async def test_a_silence_covers_all_there_is_however_much_and_its_end_too(
     assert await phases() == {Phase.SILENCED}
     await handling.end_silence(silence.id, ann)
     assert Phase.SILENCED not in await phases()
+
+
+async def test_what_fails_after_a_silence_rings_though_nobody_has_ended_it_yet(
+    engine: AsyncEngine, alerts: Alerts
+) -> None:
+    ends_ms = at("23 12:15")
+    async with AsyncSession(engine) as session, session.begin():
+        session.add(maintenance("prod", at("23 12:00"), ends_ms))
+    await fail(engine, alerts, ends_ms - 1, KEY)
+    assert await send_all(engine) == []
+    await fail(engine, alerts, ends_ms, KEY, KEY._replace(queue="mail"))
+    dead = Finding(Spot("no-workers", "prod", "main", "orders"), Verdict.FIRE, "No workers", "9 wait", 0, ends_ms)
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.find(session, [dead], now_ms=ends_ms) == 1
+    assert [kind for kind, _ in await send_all(engine)] == [INCIDENT] * 3
+    async with AsyncSession(engine) as session, session.begin():
+        assert await alerts.end_silences(session, now_ms=ends_ms) == 1
+    assert [kind for kind, _ in await send_all(engine)] == ["notice"]
+    async with AsyncSession(engine) as session:
+        assert (await session.scalars(select(SilenceRow.hidden))).one() == 1
