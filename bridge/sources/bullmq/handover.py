@@ -46,11 +46,12 @@ class Handover:
         """
         queue, reading = read.queue, _with_pause(read.reading, read.queue)
         read.reading = reading
+        queue.is_reset_due = reading.is_reset and not queue.is_taken_up
         if reading.position == queue.position and not read.entries and queue.is_met:
             queue.lag.unread(None)
             return False
-        if reading.is_reset and not queue.is_taken_up:
-            return False  # until it is known what was open in the old one
+        if queue.is_reset_due:
+            return False
         now = self._door.now_ms()
         more = await self._forget(queue, reading, now) if reading.lost or reading.is_reset else []
         translated = translate.translate(queue.place, reading, read.entries, read.hashes, queue.memory)

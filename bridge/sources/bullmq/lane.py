@@ -250,7 +250,13 @@ class Lane:
             self._budget.hold(queue.memory, queue.held_bytes)
 
     def _take_up_open_jobs(self) -> None:
-        """Know again, beside the reading, what was told of open jobs before a restart. Raises SourceUnavailable."""
+        """Know again, beside the reading, what was told of open jobs before a restart. Raises SourceUnavailable.
+
+        What waited for that is read again.
+        """
+        for key, queue in self._queues.items():
+            if queue.is_reset_due and queue.is_taken_up:
+                self._unfinished.add(key)
         if self._taking_up is not None:
             if not self._taking_up.done():
                 return
@@ -271,7 +277,7 @@ class Lane:
         ready = [
             queue
             for key, queue in self._queues.items()
-            if key not in self._unfinished and queue.is_quick and key not in mending
+            if key not in self._unfinished and queue.is_settled and key not in mending
         ]
         self._is_asking = await self._reconciler.step(ready)
 
@@ -280,9 +286,9 @@ class Lane:
         if time.monotonic() < self._next_leave:
             return
         for key, queue in self._queues.items():
-            if queue.missed is None or key in self._unfinished or not queue.is_quick or queue.position.gaps:
+            if queue.missed is None or key in self._unfinished or not queue.is_settled or queue.position.gaps:
                 continue
-            if queue.reconciling.jobs.has_orphans or not queue.is_taken_up:
+            if queue.reconciling.jobs.has_orphans:
                 continue
             self._next_leave = time.monotonic() + LEAVE_AGAIN_SECONDS  # if nobody answers
             if await self._farewell.say(queue):

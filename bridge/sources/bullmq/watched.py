@@ -69,11 +69,18 @@ class Queue:
     missed: Missed | None = None
     """Two complete scans did not find it."""
     recent: Recent = field(default_factory=Recent)
+    is_reset_due: bool = False
+    """Its stream is another than its position's. That is told once it is known what was open in the old one."""
 
     @property
     def is_quick(self) -> bool:
-        """Whether Redis tells of it, and in time: else it is not compared, mended or let go, and keeps none waiting."""
+        """Whether Redis tells of it, and in time: else it keeps none waiting."""
         return not (self.is_refused or self.is_slow)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether what Redis says may be held against what was told: else it is not compared, mended or let go."""
+        return self.is_quick and self.is_taken_up and not self.is_reset_due
 
     @property
     def held_bytes(self) -> int:

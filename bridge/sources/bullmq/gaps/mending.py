@@ -57,7 +57,7 @@ class Mending:
 
     def _work(self, queue: Queue, is_at_end: bool) -> Work | None:
         """What can be mended of a queue now."""
-        if not queue.is_quick or not queue.is_taken_up or time.monotonic() < queue.mend_at:
+        if not queue.is_settled or time.monotonic() < queue.mend_at:
             return None
         now, read = self._door.now_ms(), stream.order(queue.position.last_id)[0]
         gap = mendable(queue.position.gaps, now if is_at_end else min(now, read))

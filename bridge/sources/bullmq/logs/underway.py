@@ -1,16 +1,19 @@
 """Jobs that ran already when their queue was taken up, or while entries of it were lost: their logs are followed too.
 
 Redis lists the active jobs. One that no entry has told of, though every entry older than the list was read, began
-before the first of them. Of some the queue's memory knows no more than what they did before a restart: their hashes
-tell whose lines these are, and of which attempt. Of others entries told, and they belong to the memory alone.
+before the first of them. The list counts only beside the stream that was read: after a failover jobs may run again that
+were told to be removed, and how far their logs were told is forgotten. Of some the queue's memory knows no more than
+what they did before a restart: their hashes tell whose lines these are, and of which attempt. Of others entries told,
+and they belong to the memory alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import cast
 
-from bridge.sources.bullmq import enrich, stream, translate
-from bridge.sources.bullmq.door import Door, Refused, Reply
+from bridge.sources.bullmq import enrich, stream, translate, wire
+from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.watched import Queue
 
@@ -59,28 +62,21 @@ class Underway:
 
     async def look(self) -> None:
         """Find what can be found by now. Raises SourceUnavailable."""
-        if self._unlisted:
-            await self._list(list(self._unlisted.values()))
+        if queues := [queue for queue in self._unlisted.values() if queue.is_quick]:
+            await self._list(queues)
         for listed in list(self._listed.values()):
             if stream.order(listed.queue.position.last_id) >= stream.order(listed.last_id):
                 await self._learn(listed)
 
     async def _list(self, queues: list[Queue]) -> None:
-        replies = iter(
-            await self._door.ask(
-                [
-                    command
-                    for queue in queues
-                    for command in (
-                        ("LRANGE", queue.keys.of("active"), 0, MOST_JOBS - 1),
-                        ("XREVRANGE", queue.keys.events, "+", "-", "COUNT", 1),
-                    )
-                ]
-            )
-        )
-        for queue in queues:
-            job_ids, last = _texts(next(replies)), _texts(next(replies))
-            self._listed[queue.keys.events] = _Listed(queue, last[0] if last else "0-0", job_ids)
+        asked = [_list_commands(queue) for queue in queues]
+        replies = iter(await self._door.ask([*chain(*asked)]))
+        for queue, mine in zip(queues, asked, strict=True):
+            active, newest, *read = islice(replies, len(mine))
+            if _is_another(queue, read):
+                continue  # once it is read, or told to be another, jobs are listed again
+            last = _texts(newest)
+            self._listed[queue.keys.events] = _Listed(queue, last[0] if last else "0-0", _texts(active))
             del self._unlisted[queue.keys.events]
 
     async def _learn(self, listed: _Listed) -> None:
@@ -100,6 +96,25 @@ class Underway:
                     translate.learn(known, job)
         self._jobs[queue.keys.events] = found
         del self._listed[queue.keys.events]
+
+
+def _list_commands(queue: Queue) -> list[Command]:
+    """For a queue's active jobs, its last entry, and then whether its stream is the one that was read."""
+    return [
+        ("LRANGE", queue.keys.of("active"), 0, MOST_JOBS - 1),
+        ("XREVRANGE", queue.keys.events, "+", "-", "COUNT", 1),
+        *wire.read_commands(queue.keys.events, queue.position, 1),
+    ]
+
+
+def _is_another(queue: Queue, replies: Sequence[Reply]) -> bool:
+    """Whether a queue's stream is, or may be, another than its position's, as its next read will tell."""
+    try:
+        info, entries = wire.parse(queue.position, replies)
+    except wire.Unreadable:
+        return True
+    reading = stream.advance(queue.position, info, entries, 1)
+    return bool(reading.is_reset or reading.is_miscounted or reading.lost)
 
 
 def _is_told(queue: Queue, job_id: str) -> bool:

@@ -125,7 +125,7 @@ class Reconciler:
         if now < self._resting_until:
             return False
         end = now + STEP_SECONDS
-        ready = [queue for queue in queues if queue.is_taken_up and (not queue.position.gaps or now < queue.mend_at)]
+        ready = [queue for queue in queues if not queue.position.gaps or now < queue.mend_at]
         for queue in ready:
             while time.monotonic() < end and await self._step(queue):
                 pass
