@@ -235,6 +235,7 @@ class Lane:
     async def _hand_on(self, read: Read) -> None:
         async with read.queue.moving:
             is_more = await self._handover.hand_on(read)
+            self._follower.pass_by(read.queue, read.entries)
             read.queue.following.hand_on()
             (self._unfinished.add if is_more else self._unfinished.discard)(read.queue.keys.events)
             self._keep_to_budget(read.queue)

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from tests.eventually import eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
 from tests.lanes import Kafka, lane_reading
@@ -20,8 +22,12 @@ def lines(kafka: Kafka) -> set[str]:
     return {line.message for line in told(kafka)}
 
 
-async def test_job_that_is_gone_at_its_end_is_followed_no_more(app: Any, redis_url: str) -> None:
-    """As with removeOnComplete: no hash will ever tell of it. Another that runs is followed on."""
+@pytest.mark.parametrize("how", ["completed", "removed"])
+async def test_job_that_is_gone_is_followed_no_more(app: Any, redis_url: str, how: str) -> None:
+    """At its end, as with removeOnComplete, or once its lock ran out: no hash will ever tell of it.
+
+    Another that runs is followed on.
+    """
     kafka = Kafka()
     await make_queue(app, "mail")
     await add_events(app, "mail", 1)
@@ -34,7 +40,7 @@ async def test_job_that_is_gone_at_its_end_is_followed_no_more(app: Any, redis_u
         await eventually(lambda: lines(kafka) == {"gone: one", "runs: one"}, what="both are followed")
         async with app.pipeline(transaction=True) as at_once:
             at_once.lrem("bull:mail:active", 0, "gone").delete("bull:mail:gone", "bull:mail:gone:logs")
-            at_once.xadd("bull:mail:events", {"event": "completed", "jobId": "gone"})
+            at_once.xadd("bull:mail:events", {"event": how, "jobId": "gone"})
             await at_once.execute()
         await eventually(lambda: bool(kafka.of("gone")), what="its end")
         for job_id in ("gone", "runs"):

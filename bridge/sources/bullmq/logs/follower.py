@@ -16,6 +16,7 @@ from bridge.sources.bullmq.logs.reader import LogReader, read_command
 from bridge.sources.bullmq.logs.underway import Underway
 from bridge.sources.bullmq.memory import JobMemory
 from bridge.sources.bullmq.portions import Portion
+from bridge.sources.bullmq.stream import Entry
 from bridge.sources.bullmq.watched import Queue, Tell
 
 FOLLOW_SECONDS = 0.7
@@ -56,6 +57,10 @@ class Follower:
     def meet(self, queue: Queue) -> None:
         """Look for jobs that run, once the queue is read: no entry will tell of them."""
         self._underway.expect(queue)
+
+    def pass_by(self, queue: Queue, entries: Iterable[Entry]) -> None:
+        """These entries were told."""
+        self._underway.pass_by(queue, entries)
 
     def leave(self, queue: Queue) -> None:
         """The queue is let go."""

@@ -15,6 +15,7 @@ from typing import cast
 from bridge.sources.bullmq import enrich, stream, translate, wire
 from bridge.sources.bullmq.door import Command, Door, Refused, Reply
 from bridge.sources.bullmq.memory import JobMemory
+from bridge.sources.bullmq.stream import Entry
 from bridge.sources.bullmq.watched import Queue
 
 MOST_JOBS = 1000
@@ -50,6 +51,13 @@ class Underway:
         """Nobody follows this queue's logs any more."""
         for known in (self._unlisted, self._listed, self._jobs):
             known.pop(queue.keys.events, None)
+
+    def pass_by(self, queue: Queue, entries: Iterable[Entry]) -> None:
+        """These were told. A job that was removed runs no more, and the memory has forgotten it."""
+        if jobs := self._jobs.get(queue.keys.events):
+            for entry in entries:
+                if entry.event == "removed":
+                    jobs.pop(entry.job_id, None)
 
     def of(self, queue: Queue) -> list[tuple[str, JobMemory]]:
         """Those of a queue that are known by now."""
