@@ -78,7 +78,7 @@ class OldDoor(Door):
         replies = await super().ask(commands, timeout=timeout, as_text=as_text)
         for command, reply in zip(commands, replies, strict=True):
             if command[0] == "EXEC":
-                at = reply[0].index("entries-added")
+                at = reply[0].index("entries-added" if as_text else b"entries-added")
                 del reply[0][at : at + 2]
         return replies
 
