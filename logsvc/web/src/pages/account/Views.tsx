@@ -11,10 +11,12 @@ import { placeOfView } from "../../shell/views.ts";
 
 /** Saved views: one's own, and those that others share. */
 export function Views({ me }: { me: Me }): ReactNode {
-  const { data: views, error, dataUpdatedAt, refetch, isPending } = useViews();
+  const { data, error, dataUpdatedAt, refetch, isPending } = useViews();
   const changing = useViewChange();
   const mayShare = useMayAct() === true;
-  const [forgetting, setForgetting] = useState<View | null>(null);
+  const views = data?.map((view) => asWished(view, changing.isPending ? changing.variables : undefined));
+  const [asked, ask] = useState<View["id"] | null>(null);
+  const forgetting = views?.find((view) => view.id === asked);
   return (
     <section>
       <h2 className="section-title">Saved views</h2>
@@ -24,11 +26,7 @@ export function Views({ me }: { me: Me }): ReactNode {
       {error && (
         <Trouble what="Views" error={error} shownSince={views ? dataUpdatedAt : 0} retry={() => void refetch()} />
       )}
-      {forgetting ? (
-        <ForgetView view={forgetting} close={() => setForgetting(null)} />
-      ) : (
-        <ActionError error={changing.error} />
-      )}
+      {forgetting ? <ForgetView view={forgetting} close={() => ask(null)} /> : <ActionError error={changing.error} />}
       {isPending && <p className="quiet">Asking the bot…</p>}
       {views?.length === 0 && <p>You have none yet, and nobody shares one.</p>}
       {views && views.length > 0 && (
@@ -49,11 +47,11 @@ export function Views({ me }: { me: Me }): ReactNode {
               {views.map((view) => (
                 <ViewRow
                   key={view.id}
-                  view={asWished(view, changing.isPending ? changing.variables : undefined)}
+                  view={view}
                   isOwn={isOwn(view, me)}
                   mayShare={mayShare}
                   change={(part) => changing.mutate({ do: "change", id: view.id, view: { ...wishOf(view), ...part } })}
-                  forget={() => setForgetting(view)}
+                  forget={() => ask(view.id)}
                 />
               ))}
             </tbody>
