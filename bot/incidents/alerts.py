@@ -119,7 +119,8 @@ class Alerts:
         """Apply a batch to its incidents; return how many ring."""
         if not tallies:
             return 0
-        silences = await hold_covering(session, tallies, now_ms=now_ms)
+        failed_ms = {key: min(now_ms, seen.failed_ms) for key, seen in tallies.items()}
+        silences = await hold_covering(session, tallies, after_ms=min(failed_ms.values()))
         rows = await lock_incidents(session, tallies)
         steps: list[tuple[IncidentRow, Step]] = []
         for key in sorted(tallies):
@@ -127,10 +128,11 @@ class Alerts:
             before = to_incident(row) if row else None
             if row is not None and row.held_ms is not None and before is not None:
                 before = go_on(before)
-            until_ms = quiet_until((to_silence(one) for one in silences.values()), key)
+            then_on = {number: one for number, one in silences.items() if one.until_ms > failed_ms[key]}
+            until_ms = quiet_until((to_silence(one) for one in then_on.values()), key)
             done = step(key, before, tallies[key], now_ms=now_ms, policy=self.policy, silenced_until_ms=until_ms)
             steps.append((write(session, row, done.incident), done))
-            _count_hidden(silences, done)
+            _count_hidden(then_on, done)
         await session.flush()  # all rows at once; the new ones have ids now
         await self.tell(session, steps, now_ms=now_ms)
         return sum(done.call is Call.RING for _, done in steps)
@@ -138,7 +140,7 @@ class Alerts:
     async def find(self, session: Session, findings: Sequence[Finding], *, now_ms: int) -> int:
         """Let incidents be as rules found it; return how many ring. What is known already changes nothing."""
         keys = {one.spot.key: one for one in findings}
-        silences = await hold_covering(session, keys, now_ms=now_ms)
+        silences = await hold_covering(session, keys, after_ms=now_ms)
         rows = await lock_incidents(session, keys)
         steps: list[tuple[IncidentRow, Step]] = []
         for key, one in sorted(keys.items()):

@@ -54,6 +54,7 @@ class Tally:
     """The failures of one key in one batch. Times are ms, Redis clock. is_fresh: the newest is not stale.
 
     workers: failures by the worker they happened on, where that is known. least: it rings from this count on.
+    behind_ms: by how much that clock is behind ours.
     """
 
     count: int
@@ -63,6 +64,12 @@ class Tally:
     last: LastFailure
     workers: Mapping[str, int] = field(default_factory=dict[str, int])
     least: int = 1
+    behind_ms: int = 0
+
+    @property
+    def failed_ms(self) -> int:
+        """When the newest failed, by our clock."""
+        return self.last_ms + self.behind_ms
 
 
 def tally(
@@ -75,7 +82,8 @@ def tally(
     """
     tallies: dict[Key, Tally] = {}
     for event in events:
-        failed_ms = event.ts + skew_ms.get(event.source, 0)
+        behind_ms = skew_ms.get(event.source, 0)
+        failed_ms = event.ts + behind_ms
         found = ringing(event, policy)
         if found is None or failed_ms < born_ms:
             continue
@@ -84,7 +92,7 @@ def tally(
         at_ms = min(event.ts, LAST_MS)
         last = _last(event, found)
         workers = {last.worker: found.count} if last.worker else {}
-        one = Tally(found.count, at_ms, at_ms, is_fresh, last, workers, found.least)
+        one = Tally(found.count, at_ms, at_ms, is_fresh, last, workers, found.least, behind_ms)
         known = tallies.get(key)
         tallies[key] = one if known is None else _add(known, one)
     return tallies
@@ -100,6 +108,7 @@ def _add(one: Tally, other: Tally) -> Tally:
         last=newest.last,
         workers=spread(one.workers, other.workers),
         least=newest.least,
+        behind_ms=newest.behind_ms,
     )
 
 

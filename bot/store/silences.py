@@ -26,17 +26,17 @@ async def silences_on(session: AsyncSession) -> list[Silence]:
     return [to_silence(row) for row in await session.scalars(on)]
 
 
-async def hold_covering(session: AsyncSession, keys: Collection[Key], *, now_ms: int) -> dict[int, SilenceRow]:
-    """Those that are on and keep any of these quiet, held until the transaction ends: by their ids.
+async def hold_covering(session: AsyncSession, keys: Collection[Key], *, after_ms: int) -> dict[int, SilenceRow]:
+    """Those that are on, cover any of these and last longer than that, held until the transaction ends: by their ids.
 
-    Until then none begins or ends. One whose time is up keeps nothing quiet any more, though nobody has ended it yet.
+    Until then none begins or ends. Nobody may have ended yet one whose time is up: it keeps quiet what was before that.
     """
     if not keys:
         return {}
     await session.execute(select(func.pg_advisory_xact_lock_shared(Lock.SILENCES)))
     columns = (SilenceRow.env, SilenceRow.source, SilenceRow.queue, SilenceRow.fingerprint)
     near = [column.in_({"", *parts}) for column, parts in zip(columns, zip(*keys, strict=True), strict=True)]
-    is_on = (SilenceRow.ended_ms.is_(None), SilenceRow.until_ms > now_ms)
+    is_on = (SilenceRow.ended_ms.is_(None), SilenceRow.until_ms > after_ms)
     rows = await session.scalars(select(SilenceRow).where(*is_on, *near))
     on = [to_silence(row) for row in rows]
     held = await hold_silences(session, {one.id for key in keys for one in covering(on, key)})

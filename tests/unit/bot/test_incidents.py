@@ -69,7 +69,8 @@ def test_a_stale_failure_goes_to_the_summary_and_the_next_fresh_one_rings() -> N
 
 def test_a_redis_whose_clock_is_wrong_rings_all_the_same() -> None:
     behind = failed(ago_ms=900_000)
-    assert count(behind, born_ms=NOW_MS, skew_ms=900_000)[KEY].is_fresh
+    late = count(behind, failed(ago_ms=901_000), born_ms=NOW_MS - 1000, skew_ms=900_000)[KEY]
+    assert (late.is_fresh, late.failed_ms) == (True, NOW_MS)
     assert not count(failed(ago_ms=-900_000 + 601_000), skew_ms=-900_000)[KEY].is_fresh
     assert count(behind, failed(source="other", ago_ms=900_000), skew_ms=900_000)[KEY].last_ms == NOW_MS - 900_000
 
