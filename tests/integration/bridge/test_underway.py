@@ -1,13 +1,17 @@
 """Jobs that run, and no entry tells of it: whose logs are followed, and until when."""
 
+import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from tests.eventually import eventually
+from bridge.sources.bullmq.door import ASK_SECONDS, Command, Door, Reply
+from bridge.sources.bullmq.logs.underway import QUEUES_A_READ
+from tests.eventually import READY_SECONDS, eventually
 from tests.integration.bridge.by_hand import add_events, make_queue
-from tests.lanes import Kafka, lane_reading
+from tests.lanes import Kafka, lane_on, lane_reading, new_metrics, read_in
 from tocsin.events import LogLine, decode
 
 
@@ -70,3 +74,37 @@ async def test_job_whose_id_was_used_again_in_a_gap_is_followed_as_what_it_is_no
             await at_once.execute()
         await eventually(lambda: "two" in lines(kafka), what="the later one's line")
     assert [(line.job_name, line.added_at) for line in told(kafka)] == [("send", first), ("call", later)]
+
+
+class CountingDoor(Door):
+    """Notes of how many queues at once it was asked for the active jobs."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.listed: list[int] = []
+
+    async def ask(
+        self, commands: Sequence[Command], *, timeout: float = ASK_SECONDS, as_text: bool = False
+    ) -> list[Reply]:
+        self.listed.append(sum(command[0] == "LRANGE" for command in commands))
+        return await super().ask(commands, timeout=timeout, as_text=as_text)
+
+
+async def test_jobs_of_many_queues_are_listed_by_some_queues_at_once(app: Any, redis_url: str) -> None:
+    """What that brings has an end, however many there are: it holds entries of each."""
+    door, kafka, metrics, end = CountingDoor(redis_url), Kafka(), new_metrics(), asyncio.Event()
+    lane = lane_on(door, kafka.outbox, metrics)
+    queues = [f"queue-{number}" for number in range(2 * QUEUES_A_READ + 1)]
+    for queue in queues:
+        await make_queue(app, queue)
+        await add_events(app, queue, 1)
+        await app.hset(f"bull:{queue}:runs", mapping={"name": "send", "opts": "{}", "data": "{}", "ats": 1})
+        await app.lpush(f"bull:{queue}:active", "runs")
+        await app.rpush(f"bull:{queue}:runs:logs", f"a line of {queue}")
+        read_in(lane, door, metrics, queue)
+    async with asyncio.timeout(READY_SECONDS), asyncio.TaskGroup() as group:
+        group.create_task(lane.run(end))
+        await eventually(lambda: {line.queue for line in told(kafka)} == {*queues}, what="a line of each")
+        end.set()
+    await door.close()
+    assert max(door.listed) <= QUEUES_A_READ

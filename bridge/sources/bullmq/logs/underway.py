@@ -22,6 +22,8 @@ MOST_JOBS = 1000
 """Of one queue, those that began last."""
 
 JOBS_A_READ = 100
+QUEUES_A_READ = 20
+"""Each brings some entries, which may be big."""
 
 
 @dataclass(slots=True)
@@ -70,8 +72,9 @@ class Underway:
 
     async def look(self) -> None:
         """Find what can be found by now. Raises SourceUnavailable."""
-        if queues := [queue for queue in self._unlisted.values() if queue.is_quick]:
-            await self._list(queues)
+        queues = [queue for queue in self._unlisted.values() if queue.is_quick]
+        for start in range(0, len(queues), QUEUES_A_READ):
+            await self._list(queues[start : start + QUEUES_A_READ])
         for listed in list(self._listed.values()):
             if stream.order(listed.queue.position.last_id) >= stream.order(listed.last_id):
                 await self._learn(listed)
