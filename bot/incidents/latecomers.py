@@ -34,7 +34,10 @@ class Latecomers:
     channels: Sequence[Channel]
 
     async def tell(self, session: Session, steps: Sequence[Step], *, now_ms: int) -> int:
-        """Add these to the summary of every chat that would have heard of them; return how many begin for nobody."""
+        """Add these to the summary of every chat that would have heard of them; return how many begin for nobody.
+
+        Holds the summaries, in one order, so that nobody deadlocks.
+        """
         late: dict[Destination, list[Step]] = {}
         for one in steps:
             heard = self.chats.hear_of(one.incident.key, [paged.place for paged in one.incident.paged])
@@ -42,7 +45,7 @@ class Latecomers:
                 late.setdefault(to, []).append(one)
         told: set[tuple[str, Key]] = set()
         unrouted = 0
-        for to, mine in late.items():
+        for to, mine in sorted(late.items(), key=lambda one: (one[0].chat_id, one[0].topic_id or 0)):
             late_id, summary, is_new = await self._summarise(session, to, mine, now_ms)
             await self._tell_channels(session, late_id, summary, mine, told, now_ms=now_ms)
             unrouted += is_new and to == NOBODY

@@ -1,20 +1,25 @@
 """What channels other than Telegram are to hear, as rows in a real Postgres."""
 
+import asyncio
 from collections import Counter
+from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from bot.delivery.channels import Channel, Kind, What
 from bot.incidents.alerts import Alerts
-from bot.incidents.failures import LastFailure, Tally
+from bot.incidents.failures import Key, LastFailure, Tally
 from bot.incidents.handling import Handling
+from bot.incidents.latecomers import NOBODY
 from bot.incidents.machine import Person
 from bot.routing.chats import Chats
 from bot.settings import BotSettings
 from bot.store.dispatches import claim_dispatches, dispatch, dispatch_round, end_unknown
-from bot.store.models import DispatchRow
+from bot.store.models import DispatchRow, LateSummary
+from tests.eventually import eventually
 from tests.integration.bot.incident_rows import at, fail, numbered, send_all, statements
+from tests.integration.bot.test_silences_at_once import are_waiting
 from tests.unit.bot.test_routes import BASE
 from tocsin.settings import read
 
@@ -129,3 +134,26 @@ async def test_what_was_read_late_and_no_chat_hears_of_is_told_to_channels_and_c
     async with AsyncSession(engine) as session:
         told = (await session.scalars(select(DispatchRow).order_by(DispatchRow.id))).all()
     assert [(one.subject, one.what) for one in told] == [("late:1", "ring"), ("late:1", "resolve")]
+
+
+async def test_summaries_are_held_in_one_order_whatever_was_read(engine: AsyncEngine, alerts: Alerts) -> None:
+    """Of two bots that add to the same ones, that of nobody among them, neither has what the other waits for."""
+    alerts.chats = Chats(read(BotSettings, {**BASE, "TELEGRAM_ALERT_CHATS": "main/b=5"}))
+    now_ms = at("23 12:00")
+    seen = Tally(1, now_ms - 3_600_000, now_ms - 3_600_000, is_fresh=False, last=LastFailure())
+    keys = [Key("prod", "main", queue, "f") for queue in "abc"]
+    async with AsyncSession(engine) as session, session.begin():
+        await alerts.record(session, dict.fromkeys(keys, seen), now_ms=now_ms)
+
+    async def add(*some: Key) -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            await alerts.record(session, dict.fromkeys(some, seen), now_ms=now_ms + 1)
+
+    def free(chat_id: int) -> Select[LateSummary]:
+        return select(LateSummary).where(LateSummary.chat_id == chat_id).with_for_update(skip_locked=True)
+
+    async with asyncio.TaskGroup() as group, AsyncSession(engine) as session, session.begin():
+        assert await session.scalar(free(5)) is not None
+        group.create_task(add(keys[1], keys[2]))
+        await eventually(partial(are_waiting, engine, 1), what="the other bot")
+        assert await session.scalar(free(NOBODY.chat_id)) is None, "it has that of nobody before it waits"
