@@ -112,12 +112,8 @@ def _with_pause(reading: Reading, queue: Queue) -> Reading:
 
 
 def _log_records(read: Read, translated: Translated, now: int) -> dict[int, list[Record]]:
-    """Log lines of the jobs whose run ended in this batch, and how far they were read: by the entry they go with.
-
-    That is a job's first in its last life here. Where only a part of the batch is committed, the log of a job whose
-    end is not is read again, from that place; one whose end is committed is read no more.
-    """
-    tail, memory = read.queue.tail, read.queue.memory
+    """Log lines of the jobs whose run ended in this batch, and how far they were read: by the entry they go with."""
+    tail = read.queue.tail
     found = defaultdict[int, list[Record]](list)
     is_removal = False
     for at, entry in enumerate(read.entries):
@@ -126,9 +122,19 @@ def _log_records(read: Read, translated: Translated, now: int) -> dict[int, list
                 found[at] += dropped
         elif entry.event == "removed":
             is_removal = True
-    if not (is_removal or read.lines or read.skipped):
-        return found
-    told, first, last = translated.told, dict[str, int](), dict[str, int]()
+    if is_removal or read.lines or read.skipped:
+        _tell_logs(read, translated, now, found)
+    return found
+
+
+def _tell_logs(read: Read, translated: Translated, now: int, found: dict[int, list[Record]]) -> None:
+    """Add what was read of logs, each job's to its first entry in its last life here; forget the removed jobs'.
+
+    Where only a part of the batch is committed, the log of a job whose end is not is read again, from that place; one
+    whose end is committed is read no more.
+    """
+    tail, memory, told = read.queue.tail, read.queue.memory, translated.told
+    first, last = dict[str, int](), dict[str, int]()
     for at, entry in enumerate(read.entries):
         if entry.event == "added" or entry.job_id not in first:
             first[entry.job_id] = at
@@ -138,12 +144,10 @@ def _log_records(read: Read, translated: Translated, now: int) -> dict[int, list
         found[first.get(job_id, 0)] += tail.move(job_id, place, now)  # its entries may be left for the next read
     for job_id, lines in read.lines.items():
         event, job = told[last[job_id]] if job_id in last else None, memory.known(job_id) or JobMemory()
-        if not isinstance(event, JobEvent):
-            continue
-        found[first[job_id]] += tail.tell(
-            job_id, job, lines, epoch=event.epoch, ts=event.ts, attempt=event.attempt, backfill=event.backfill
-        )
+        if isinstance(event, JobEvent):
+            found[first[job_id]] += tail.tell(
+                job_id, job, lines, epoch=event.epoch, ts=event.ts, attempt=event.attempt, backfill=event.backfill
+            )
     for job_id, at in last.items():
         if read.entries[at].event == "removed":
             found[at] += tail.drop(job_id, now)
-    return found
