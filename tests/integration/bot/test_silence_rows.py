@@ -122,41 +122,46 @@ async def test_a_silence_covers_all_there_is_however_much_and_its_end_too(
     assert Phase.SILENCED not in await phases()
 
 
+@pytest.fixture
+async def maintained_until(engine: AsyncEngine) -> int:
+    """A maintenance of prod, for 15 min until then, ms."""
+    until_ms = at("23 12:15")
+    async with AsyncSession(engine) as session, session.begin():
+        session.add(maintenance("prod", at("23 12:00"), until_ms))
+    return until_ms
+
+
 async def test_what_fails_after_a_silence_rings_though_nobody_has_ended_it_yet(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, maintained_until: int
 ) -> None:
-    ends_ms = at("23 12:15")
-    async with AsyncSession(engine) as session, session.begin():
-        session.add(maintenance("prod", at("23 12:00"), ends_ms))
-    await fail(engine, alerts, ends_ms - 1, KEY)
+    await fail(engine, alerts, maintained_until - 1, KEY)
     assert await send_all(engine) == []
-    await fail(engine, alerts, ends_ms, KEY, KEY._replace(queue="mail"))
-    dead = Finding(Spot("no-workers", "prod", "main", "orders"), Verdict.FIRE, "No workers", "9 wait", 0, ends_ms)
+    await fail(engine, alerts, maintained_until, KEY, KEY._replace(queue="mail"))
+    dead = Finding(
+        Spot("no-workers", "prod", "main", "orders"), Verdict.FIRE, "No workers", "9 wait", 0, maintained_until
+    )
     async with AsyncSession(engine) as session, session.begin():
-        assert await alerts.find(session, [dead], now_ms=ends_ms) == 1
+        assert await alerts.find(session, [dead], now_ms=maintained_until) == 1
     assert [kind for kind, _ in await send_all(engine)] == [INCIDENT] * 3
     async with AsyncSession(engine) as session, session.begin():
-        assert await alerts.end_silences(session, now_ms=ends_ms) == 1
+        assert await alerts.end_silences(session, now_ms=maintained_until) == 1
     assert [kind for kind, _ in await send_all(engine)] == ["notice"]
     async with AsyncSession(engine) as session:
         assert (await session.scalars(select(SilenceRow.hidden))).one() == 1
 
 
 async def test_what_failed_before_a_silence_was_over_is_quiet_though_it_is_read_later(
-    engine: AsyncEngine, alerts: Alerts
+    engine: AsyncEngine, alerts: Alerts, maintained_until: int
 ) -> None:
     """As by a bot that was away with what was maintained. What failed later rings, also where a Redis is behind."""
-    ends_ms = at("23 12:15")
-    async with AsyncSession(engine) as session, session.begin():
-        session.add(maintenance("prod", at("23 12:00"), ends_ms))
-    before = Tally(1, ends_ms - 60_000, ends_ms - 60_000, is_fresh=True, last=LastFailure())
+    before = Tally(1, maintained_until - 60_000, maintained_until - 60_000, is_fresh=True, last=LastFailure())
     tallies = {
         KEY: before,
         KEY._replace(queue="mail"): replace(before, behind_ms=60_000),
-        KEY._replace(queue="files"): replace(before, count=2, last_ms=ends_ms),
+        KEY._replace(queue="files"): replace(before, count=2, last_ms=maintained_until),
     }
     async with AsyncSession(engine) as session, session.begin():
-        assert await alerts.record(session, tallies, now_ms=ends_ms + 30_000) == 2
+        assert await alerts.record(session, tallies, now_ms=maintained_until + 30_000) == 2
     async with AsyncSession(engine) as session:
         quiet = await session.scalars(select(IncidentRow.queue).where(IncidentRow.phase == Phase.SILENCED))
         assert quiet.all() == ["orders"]
